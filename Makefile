@@ -1,0 +1,100 @@
+# Everything a person does with this repository, one word each. `make help` lists the words.
+
+SHELL := /bin/sh
+# etcd-client's build runs protoc; aws-lc and SQLite are compiled from C.
+BUILD_PACKAGES := gcc libc6-dev protobuf-compiler libprotobuf-dev
+# Real peers for the tests, started by them on loopback: etcd, Dovecot, Postfix's smtp-source, swaks; wrong clocks by
+# libfaketime.
+TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd postfix python3 mmdebstrap
+# Docker is not among them: there is more than one way to have it. Its test says so; POSTROAD_COMPOSE=off leaves that out.
+# Postfix and the libraries of the servers that the benchmark unpacks beside it.
+BENCH_PACKAGES := postfix python3 strace libdb5.3 libgnutls-dane0 libnsl2 libevent-2.1-7
+NEXTEST := cargo nextest
+
+# What `make image` takes: debug, which `make build` builds, or release.
+PROFILE ?= debug
+export BASE POSTROAD_NETWORK POSTROAD_DELAY
+
+.PHONY: help build demo image up status down test test-compose soak soak-compose check lint fmt fmt-check deny bench bench-parts packages bench-packages test-packages nextest
+
+help:  ## Lists the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+bench-packages:
+	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+
+packages:
+	@deploy/packages.sh $(BUILD_PACKAGES)
+
+test-bench-packages:
+	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+
+packages:
+	@deploy/packages.sh $(TEST_PACKAGES)
+
+nextest:
+	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest"; cargo install --locked --quiet cargo-nextest; }
+
+build: packages  ## Builds the postroad command: target/debug/postroad.
+	cargo build -p postroad
+
+demo: packages  ## Runs two sites on this machine, sends mail every way it can take, and shows each message's way and why.
+	cargo run --quiet -p postroad -- lab demo
+
+image: packages  ## Builds the container images: PROFILE=release for a small one, BASE=debian:bookworm-slim with a registry.
+	@[ "$(BASE)" ] || deploy/packages.sh mmdebstrap binutils
+	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
+	deploy/docker/image.sh target/$(PROFILE)/postroad
+
+up:  ## Runs the demo's organization in containers: two sites with a network each, etcd, an internet.
+	@deploy/compose/compose.sh check
+	@docker image inspect postroad:dev >/dev/null 2>&1 || $(MAKE) --no-print-directory image
+	@deploy/compose/compose.sh up
+
+status:  ## Says what of it is healthy, which configuration each service works by, and what waits.
+	@deploy/compose/compose.sh status
+
+down:  ## Ends what `make up` started; VOLUMES=1 removes mail and configuration too.
+	@deploy/compose/compose.sh down $(if $(VOLUMES),all)
+
+test: test-packages nextest  ## Runs every test.
+	cargo build --workspace --all-targets
+	$(NEXTEST) run --workspace --no-fail-fast
+	cargo test --workspace --doc --quiet
+
+test-compose: test-packages  ## The test of the containers alone, with what it measures.
+	cargo build -p postroad
+	cargo test -p integration --test compose -- --nocapture
+
+soak-compose: test-packages  ## The same with every fault as long as in production: about half an hour.
+	cargo build -p postroad
+	POSTROAD_COMPOSE=long cargo test -p integration --test compose -- --nocapture
+
+soak: test-packages  ## Kills, pauses and confuses real processes for an hour, with a ledger (make soak SOAK="--help").
+	cargo run --release -p integration --bin soak -- $(SOAK)
+
+check: packages  ## Type-checks everything.
+	cargo check --workspace --all-targets
+
+lint: packages fmt-check deny  ## Formatting, clippy and dependencies.
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt:  ## Formats the source.
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all --check
+
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check licenses bans sources; \
+	else echo "cargo-deny is not installed; skipped (cargo install --locked cargo-deny)"; fi
+
+bench: bench-packages  ## Measures Postroad beside Postfix, Exim and OpenSMTPD (25 minutes; QUICK=1: three).
+	cargo build --release -p postroad -p bench
+	python3 tests/bench/bench.py $(if $(QUICK),--quick,--chart docs/bench.svg) $(BENCH)
+
+bench-parts: test-packages  ## Measures routing, the queue and the implicit connector alone.
+	cargo run --release -p routing --example tables_bench
+	cargo run --release -p testkit --example follow_bench
+	cargo run --release -p queue --example spool_bench
+	cargo run --release -p rpc --example transfer_bench

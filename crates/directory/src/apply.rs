@@ -1,0 +1,104 @@
+//! Making a plan happen: the configuration as one change, then the recipients in batches.
+//!
+//! A crash in between leaves a valid organization with some recipients as before; applying again finishes the work.
+
+use envelope::{Address, Revision};
+use organization::{Change as Planned, Kind, Object, Plan};
+use topology::DirectoryRecipient;
+
+use crate::directory::{Change, CommitError, Directory, Precondition, ReadError};
+
+/// Operations that a batch of recipients may need; etcd takes 128.
+const BATCH_OPERATIONS: usize = 100;
+/// Recipients read at once.
+const PAGE: usize = 500;
+
+/// Commits `plan`, which was made against the configuration at `planned_at`.
+///
+/// # Errors
+/// [`CommitError`]; what was committed before stays.
+pub async fn apply(directory: &dyn Directory, plan: Plan, planned_at: Revision) -> Result<Revision, CommitError> {
+    let (configuration, recipients) = plan.split();
+    let mut change = change_of(&configuration);
+    // Databases that recipients leave are deleted in the same change; their recipients follow.
+    change.preconditions.push(Precondition::Revision(planned_at));
+    let mut revision = directory.commit(change).await?;
+    for batch in batches(recipients) {
+        let mut change = change_of(&batch);
+        change.preconditions = batch.iter().filter_map(precondition).collect();
+        revision = revision.max(directory.commit(change).await?);
+    }
+    Ok(revision)
+}
+
+/// Every recipient, for an export or a plan.
+///
+/// # Errors
+/// [`ReadError`]
+pub async fn all_recipients(directory: &dyn Directory) -> Result<Vec<DirectoryRecipient>, ReadError> {
+    let mut all: Vec<DirectoryRecipient> = Vec::new();
+    loop {
+        let page = directory.list_recipients(all.last().map(|recipient| &recipient.name), PAGE).await?;
+        let last = page.len() < PAGE;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+fn change_of(planned: &[Planned]) -> Change {
+    let mut change = Change::default();
+    for planned in planned {
+        match planned {
+            Planned::Create(object) | Planned::Update { to: object, .. } => change.puts.push(object.clone()),
+            Planned::Delete(object) => change.deletes.push((object.kind(), object.guid())),
+        }
+    }
+    change
+}
+
+/// A recipient is changed only if it is still what the plan saw.
+fn precondition(planned: &Planned) -> Option<Precondition> {
+    match planned {
+        Planned::Create(object) => Some(Precondition::Absent(Kind::Recipient, object.guid())),
+        Planned::Update { from: object, .. } | Planned::Delete(object) => Some(Precondition::Unchanged(object.clone())),
+    }
+}
+
+/// Whatever gives up names or addresses goes first, so that others may take them.
+fn batches(mut recipients: Vec<Planned>) -> Vec<Vec<Planned>> {
+    recipients.sort_by_key(|planned| !frees(planned));
+    let mut batches: Vec<Vec<Planned>> = Vec::new();
+    let mut room = 0;
+    for planned in recipients {
+        let needed = operations(&planned);
+        if needed > room || batches.is_empty() {
+            batches.push(Vec::new());
+            room = BATCH_OPERATIONS;
+        }
+        room = room.saturating_sub(needed);
+        batches.last_mut().expect("there is a batch now").push(planned);
+    }
+    batches
+}
+
+fn frees(planned: &Planned) -> bool {
+    match planned {
+        Planned::Create(_) => false,
+        Planned::Delete(_) => true,
+        Planned::Update { from, to } => {
+            let kept = |address: &Address| to.addresses().any(|other| other.key() == address.key());
+            from.name().to_lowercase() != to.name().to_lowercase() || !from.addresses().all(kept)
+        }
+    }
+}
+
+/// Object, name and addresses, before and after.
+fn operations(planned: &Planned) -> usize {
+    let of = |object: &Object| 2 + object.addresses().count();
+    match planned {
+        Planned::Create(object) | Planned::Delete(object) => of(object),
+        Planned::Update { from, to } => of(from) + of(to),
+    }
+}

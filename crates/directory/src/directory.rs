@@ -1,0 +1,231 @@
+//! The trait: what every service and the administration ask of a directory, and how it answers.
+//!
+//! Reading never waits for long and never invents: either an answer or an error that is transient for mail. Writing is a
+//! whole change or nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use envelope::{Address, EnhancedStatus, ObjectName, Revision, Timestamp};
+use futures::stream::BoxStream;
+use organization::{Kind, Object};
+use topology::{DirectoryRecipient, Guid, Organization, Problems};
+
+use crate::presence::{Announcement, Presence};
+
+/// A directory of one forest.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// The configuration as it is now.
+    ///
+    /// # Errors
+    /// [`ReadError`]; what is stored but invalid is an error as well, never a half-read snapshot.
+    async fn snapshot(&self) -> Result<Arc<Organization>, ReadError>;
+
+    /// Every newer configuration than `after`, and everything that stands in the way of one. The stream does not end by
+    /// itself: it outlives disconnections, restarts and compactions of the backend.
+    fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent>;
+
+    /// Looks recipients up by any of their addresses, without regard to case; the answers are in the order asked.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError>;
+
+    /// Looks one recipient up by any of its addresses.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn recipient(&self, address: &Address) -> Result<Option<DirectoryRecipient>, ReadError> {
+        Ok(self.recipients(std::slice::from_ref(address)).await?.pop().flatten())
+    }
+
+    /// Looks a recipient up by its name.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError>;
+
+    /// At most `limit` recipients in the order of their lower-case names, those after `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn list_recipients(
+        &self,
+        after: Option<&ObjectName>,
+        limit: usize,
+    ) -> Result<Vec<DirectoryRecipient>, ReadError>;
+
+    /// Makes a whole change or nothing, after checking the organization that would result.
+    ///
+    /// # Errors
+    /// [`CommitError`]
+    async fn commit(&self, change: Change) -> Result<Revision, CommitError>;
+
+    /// Tells the others that a service is there, until the handle is dropped or the process dies. Works while the
+    /// directory is away: the announcement is made when it is back.
+    fn announce(&self, presence: Presence) -> Announcement;
+
+    /// The services that are there now.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn presences(&self) -> Result<Vec<Presence>, ReadError>;
+
+    /// The directory as it was at `revision`, for reading: every change is refused. Who was there is not kept.
+    ///
+    /// # Errors
+    /// [`HistoryError`]; a directory without a history keeps none.
+    async fn at(&self, revision: Revision) -> Result<Arc<dyn Directory>, HistoryError> {
+        Err(HistoryError::NotKept { revision })
+    }
+
+    /// The last changes of the configuration, the newest first: at most `limit`, and those only that are still kept.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn revisions(&self, _limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    /// The services that are there, now and after each change. Does not end by itself; while the directory is away it is
+    /// silent.
+    fn watch_presences(&self) -> BoxStream<'static, Vec<Presence>>;
+}
+
+/// Why a question was not answered. For mail it is always transient.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The backend does not answer.
+    #[error("the directory cannot be reached: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be understood or is no valid organization.
+    #[error("the directory holds what is not valid: {0}")]
+    Invalid(String),
+}
+
+impl ReadError {
+    /// `4.4.3`, directory server failure (RFC 3463 §3.5).
+    #[must_use]
+    pub fn status(&self) -> EnhancedStatus {
+        EnhancedStatus::new(4, 4, 3)
+    }
+}
+
+/// Why a revision cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// It was, and is not kept any more.
+    #[error("revision {revision} is no longer kept; the oldest that can be read is {oldest}")]
+    Forgotten {
+        /// What was asked for.
+        revision: Revision,
+        /// The oldest that can be read.
+        oldest: Revision,
+    },
+    /// It is still to come.
+    #[error("there is no revision {revision} yet; the newest is {newest}")]
+    NotYet {
+        /// What was asked for.
+        revision: Revision,
+        /// The revision of now.
+        newest: Revision,
+    },
+    /// This directory keeps no history.
+    #[error("revision {revision} cannot be read: this directory keeps no history")]
+    NotKept {
+        /// What was asked for.
+        revision: Revision,
+    },
+    /// The backend does not answer.
+    #[error("the directory cannot be reached: {0}")]
+    Unavailable(String),
+}
+
+/// What a change of the configuration did, as it was recorded with the change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisionRecord {
+    /// The revision that it made.
+    pub revision: Revision,
+    /// When, by the clock of whoever made it.
+    pub at: Timestamp,
+    /// In one line.
+    pub summary: String,
+}
+
+/// What a watcher is told.
+#[derive(Clone, Debug)]
+pub enum WatchEvent {
+    /// A newer configuration.
+    Snapshot(Arc<Organization>),
+    /// Something was written that is not applied; the last snapshot goes on.
+    Rejected {
+        /// The revision that is not applied.
+        revision: Revision,
+        /// Why.
+        reason: String,
+    },
+    /// The directory went away. Said once; the next event is that it is back with something new, or nothing.
+    Unavailable(String),
+}
+
+/// A change, made as a whole or not at all.
+///
+/// Configuration and recipients are apart: a change has objects of one sort only. [`crate::apply()`] commits both in order.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Objects to create or replace, by identity.
+    pub puts: Vec<Object>,
+    /// Objects to delete.
+    pub deletes: Vec<(Kind, Guid)>,
+    /// What must still hold.
+    pub preconditions: Vec<Precondition>,
+}
+
+/// What must still hold when a change is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// The configuration is still at this revision.
+    Revision(Revision),
+    /// The object is still stored like this.
+    Unchanged(Object),
+    /// There is no object of this identity.
+    Absent(Kind, Guid),
+}
+
+/// Why a change was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A precondition does not hold any more: read again and decide again.
+    #[error("somebody else was faster: {0}")]
+    Conflict(String),
+    /// A name or an address belongs to another object.
+    #[error("{0}")]
+    NameTaken(String),
+    /// The organization would not be valid.
+    #[error("{0}")]
+    Invalid(Problems),
+    /// Configuration and recipients in one change.
+    #[error("a change is either of the configuration or of recipients")]
+    Mixed,
+    /// Too many recipients in one change.
+    #[error("{operations} operations are too many for one change of recipients (at most {max}); split it")]
+    TooLarge {
+        /// What it would need.
+        operations: usize,
+        /// What the backend takes.
+        max: usize,
+    },
+    /// The backend did not answer. The change may have been made nevertheless: read again.
+    #[error("the directory cannot be reached: {0}")]
+    Unavailable(String),
+}
+
+impl From<ReadError> for CommitError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(text) => Self::Unavailable(text),
+            ReadError::Invalid(text) => Self::Conflict(format!("what is stored is not valid: {text}")),
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The embedded backend: one SQLite file that several processes of one machine share.
+//!
+//! Write-ahead log, synchronous commits: a change that was answered survives power loss. Waiting for a change is a look at
+//! one row every [`POLL`]; leases end by the wall clock, so a clock that is set forward may end presences early: they are
+//! announced again at the next heartbeat.
+//!
+//! What a transaction replaces or deletes is kept in the same transaction, with the revision at which it ended, so that the
+//! past can be read; the oldest goes when there is too much. Leased entries leave no trace.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::directory::{Directory, ReadError};
+use crate::forest::{Forest, LEASE_TTL_DEFAULT};
+use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
+
+/// How often the file is looked at for changes.
+const POLL: Duration = Duration::from_millis(50);
+/// How long a process waits for another one's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most keys of one question; far below SQLite's own limit.
+const OPERATIONS_MAX: usize = 10_000;
+/// Replaced and deleted values that are kept unless told otherwise: some hundred changes of a usual size. Ours.
+pub const HISTORY_ENTRIES_MAX: u32 = 20_000;
+/// Octets of all of them together.
+pub const HISTORY_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+/// Version of the tables; kept in SQLite's `user_version`.
+const SCHEMA_VERSION: i64 = 2;
+
+const SCHEMA: &str = "
+    CREATE TABLE store (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL) STRICT;
+    INSERT INTO store VALUES (0, 0);
+    CREATE TABLE lease (id INTEGER PRIMARY KEY AUTOINCREMENT, ttl_ms INTEGER NOT NULL, ends_ms INTEGER NOT NULL) STRICT;
+    CREATE TABLE entry (
+        key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL,
+        lease INTEGER REFERENCES lease (id) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX entry_lease ON entry (lease) WHERE lease IS NOT NULL;
+    PRAGMA user_version = 1;
+";
+
+/// From version 1, which kept no history: it begins now.
+const WITH_HISTORY: &str = "
+    ALTER TABLE store ADD COLUMN oldest INTEGER NOT NULL DEFAULT 0;
+    UPDATE store SET oldest = revision;
+    CREATE TABLE past (
+        key TEXT NOT NULL, value BLOB NOT NULL, revision INTEGER NOT NULL, ended INTEGER NOT NULL,
+        PRIMARY KEY (key, ended)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX past_ended ON past (ended);
+    PRAGMA user_version = 2;
+";
+
+/// Where the file is.
+#[derive(Clone, Debug)]
+pub struct EmbeddedSettings {
+    /// The file; created if it is not there. Only its owner may read it.
+    pub path: PathBuf,
+    /// How long a presence outlives its process.
+    pub lease_ttl: Duration,
+    /// Replaced and deleted values that are kept, so that older revisions can be read: 0 to any number, by default
+    /// [`HISTORY_ENTRIES_MAX`]; never more than [`HISTORY_OCTETS_MAX`] octets of them.
+    pub history_entries_max: u32,
+}
+
+impl EmbeddedSettings {
+    /// The file at `path`.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, lease_ttl: LEASE_TTL_DEFAULT, history_entries_max: HISTORY_ENTRIES_MAX }
+    }
+}
+
+/// Opens the directory of `forest` in a file.
+///
+/// # Errors
+/// [`ReadError::Unavailable`] when the file cannot be opened, [`ReadError::Invalid`] when it is of another version.
+pub fn open(settings: &EmbeddedSettings, forest: &str) -> Result<Arc<dyn Directory>, ReadError> {
+    Ok(Arc::new(Forest::new(Embedded::open(settings)?, forest, settings.lease_ttl)))
+}
+
+struct Embedded {
+    connection: Arc<Mutex<Connection>>,
+    history_entries_max: u32,
+    /// The revision that is read; `None` for now.
+    at: Option<i64>,
+}
+
+type Sql<T> = rusqlite::Result<T>;
+
+impl Embedded {
+    fn open(settings: &EmbeddedSettings) -> Result<Self, ReadError> {
+        let path = settings.path.as_path();
+        let unavailable =
+            |error: &dyn std::fmt::Display| ReadError::Unavailable(format!("{}: {error}", path.display()));
+        create_private(path).map_err(|error| unavailable(&error))?;
+        let mut connection = Connection::open(path).map_err(|error| unavailable(&error))?;
+        let version = prepare(&mut connection).map_err(|error| unavailable(&error))?;
+        if version != SCHEMA_VERSION {
+            let text = format!("{} has version {version}, this program knows {SCHEMA_VERSION}", path.display());
+            return Err(ReadError::Invalid(text));
+        }
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { connection, history_entries_max: settings.history_entries_max, at: None })
+    }
+
+    /// Runs `work` in a transaction, away from the threads that serve.
+    async fn with<T: Send + 'static>(
+        &self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>) -> Sql<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let connection = Arc::clone(&self.connection);
+        let run = move || {
+            let mut connection = connection.lock();
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        };
+        let answer: Result<Sql<T>, _> = tokio::task::spawn_blocking(run).await;
+        match answer {
+            Ok(answer) => answer.map_err(|error| Unavailable(error.to_string())),
+            Err(error) => Err(Unavailable(error.to_string())),
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Sql<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.with(TransactionBehavior::Deferred, work).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Sql<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        if self.at.is_some() {
+            return Err(Unavailable(PAST.into()));
+        }
+        self.with(TransactionBehavior::Immediate, work).await
+    }
+}
+
+/// Creates the file readable by its owner only; SQLite gives its log the same permissions.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+fn prepare(connection: &mut Connection) -> Sql<i64> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version = |transaction: &Transaction<'_>| transaction.query_row("PRAGMA user_version", [], |row| row.get(0));
+    if version(&transaction)? == 0_i64 {
+        transaction.execute_batch(SCHEMA)?;
+    }
+    if version(&transaction)? == 1_i64 {
+        transaction.execute_batch(WITH_HISTORY)?;
+    }
+    let now = version(&transaction)?;
+    transaction.commit()?;
+    Ok(now)
+}
+
+#[async_trait]
+impl Store for Embedded {
+    fn operations_max(&self) -> usize {
+        OPERATIONS_MAX
+    }
+
+    fn at(&self, revision: u64) -> Self {
+        let at = Some(i64::try_from(revision).unwrap_or(i64::MAX));
+        Self { connection: self.connection.clone(), history_entries_max: self.history_entries_max, at }
+    }
+
+    async fn kept(&self, _key: &str, wanted: u64) -> Result<Kept, Unavailable> {
+        self.read(move |sql| {
+            let oldest = sql.query_row("SELECT oldest FROM store", [], |row| row.get(0)).map(number)?;
+            Ok(match revision(sql)? {
+                newest if wanted > newest => Kept::NotYet(newest),
+                _ if wanted < oldest => Kept::Forgotten(oldest),
+                _ => Kept::Yes,
+            })
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Listing, Unavailable> {
+        let (prefix, at) = (prefix.to_owned(), self.at);
+        self.read(move |sql| {
+            Ok(Listing { revision: revision(sql)?, entries: range(sql, at, &prefix, &prefix, i64::MAX)? })
+        })
+        .await
+    }
+
+    async fn page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+        let (prefix, after, at) = (prefix.to_owned(), after.to_owned(), self.at);
+        self.read(move |sql| range(sql, at, &prefix, &after, i64::try_from(limit).unwrap_or(i64::MAX))).await
+    }
+
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, Unavailable> {
+        let (keys, at) = (keys.to_vec(), self.at);
+        self.read(move |sql| match at {
+            None => {
+                let mut select = sql.prepare_cached("SELECT key, value, revision FROM entry WHERE key = ?1")?;
+                keys.iter().map(|key| select.query_row([key], entry).optional()).collect()
+            }
+            Some(at) => {
+                let mut select = sql.prepare_cached(&format!("{AT_REVISION} AND key = ?2"))?;
+                keys.iter().map(|key| select.query_row(params![at, key], entry).optional()).collect()
+            }
+        })
+        .await
+    }
+
+    async fn transact(&self, conditions: Vec<Condition>, writes: Vec<Write>) -> Result<Outcome, Unavailable> {
+        let history_max = self.history_entries_max;
+        self.write(move |sql| {
+            for condition in &conditions {
+                if !holds(sql, condition)? {
+                    return Ok(Outcome::Refused);
+                }
+            }
+            let next = advance(sql)?;
+            let mut ended = 0;
+            for write in &writes {
+                ended += remember(sql, write, next)?;
+                apply(sql, write, next)?;
+            }
+            if ended > 0 {
+                forget(sql, history_max)?;
+            }
+            Ok(Outcome::Done(number(next)))
+        })
+        .await
+    }
+
+    async fn changed(&self, _prefix: &str, after: u64) -> Result<(), Unavailable> {
+        if self.at.is_some() {
+            return std::future::pending().await;
+        }
+        // The file knows only one revision: a change elsewhere wakes the watcher as well, which then finds nothing new.
+        loop {
+            let (now, ended) = self.read(|sql| Ok((revision(sql)?, ended_leases(sql)?))).await?;
+            if ended {
+                self.write(end_leases).await?;
+            } else if now != after {
+                return Ok(());
+            } else {
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+
+    async fn grant(&self, ttl: Duration) -> Result<LeaseId, Unavailable> {
+        self.write(move |sql| {
+            let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+            sql.execute(
+                "INSERT INTO lease (ttl_ms, ends_ms) VALUES (?1, ?2)",
+                params![ttl, now().saturating_add(ttl)],
+            )?;
+            Ok(LeaseId(sql.last_insert_rowid()))
+        })
+        .await
+    }
+
+    async fn keep_alive(&self, lease: LeaseId) -> Result<bool, Unavailable> {
+        self.write(move |sql| {
+            let prolong = "UPDATE lease SET ends_ms = ?2 + ttl_ms WHERE id = ?1 AND ends_ms > ?2";
+            Ok(sql.execute(prolong, params![lease.0, now()])? == 1)
+        })
+        .await
+    }
+
+    async fn revoke(&self, lease: LeaseId) -> Result<(), Unavailable> {
+        self.write(move |sql| {
+            sql.execute("UPDATE lease SET ends_ms = 0 WHERE id = ?1", [lease.0])?;
+            end_leases(sql)
+        })
+        .await
+    }
+}
+
+fn entry(row: &rusqlite::Row<'_>) -> Sql<Entry> {
+    Ok(Entry { key: row.get(0)?, value: row.get(1)?, revision: number(row.get(2)?) })
+}
+
+/// SQLite counts with a sign; a revision never has one.
+fn number(revision: i64) -> u64 {
+    u64::try_from(revision).expect("revisions are counted up from zero")
+}
+
+fn revision(sql: &Transaction<'_>) -> Sql<u64> {
+    sql.query_row("SELECT revision FROM store", [], |row| row.get(0)).map(number)
+}
+
+fn advance(sql: &Transaction<'_>) -> Sql<i64> {
+    sql.query_row("UPDATE store SET revision = revision + 1 RETURNING revision", [], |row| row.get(0))
+}
+
+/// The entries at revision `?1`; more conditions may follow.
+const AT_REVISION: &str = "
+    SELECT key, value, revision FROM (
+        SELECT key, value, revision FROM entry WHERE lease IS NULL AND revision <= ?1
+        UNION ALL SELECT key, value, revision FROM past WHERE revision <= ?1 AND ended > ?1
+    ) WHERE true";
+
+/// The entries whose key starts with `prefix` and comes after `after`. Entries of leases that have ended do not count,
+/// whether somebody has removed them yet or not.
+fn range(sql: &Transaction<'_>, at: Option<i64>, prefix: &str, after: &str, limit: i64) -> Sql<Vec<Entry>> {
+    if let Some(at) = at {
+        let question = format!(
+            "{AT_REVISION} AND key > ?2 AND substr(key, 1, length(?3)) = ?3 AND key < ?4 ORDER BY key LIMIT ?5"
+        );
+        let mut select = sql.prepare_cached(&question)?;
+        let end = format!("{prefix}\u{10ffff}");
+        return select.query_map(params![at, after, prefix, end, limit], entry)?.collect();
+    }
+    let mut select = sql.prepare_cached(
+        "SELECT key, value, revision FROM entry
+         WHERE key > ?1 AND substr(key, 1, length(?2)) = ?2 AND key < ?3
+           AND (lease IS NULL OR lease IN (SELECT id FROM lease WHERE ends_ms > ?4))
+         ORDER BY key LIMIT ?5",
+    )?;
+    let end = format!("{prefix}\u{10ffff}");
+    select.query_map(params![after, prefix, end, now(), limit], entry)?.collect()
+}
+
+fn holds(sql: &Transaction<'_>, condition: &Condition) -> Sql<bool> {
+    let revision_of = |key: &str| -> Sql<Option<i64>> {
+        sql.query_row("SELECT revision FROM entry WHERE key = ?1", [key], |row| row.get(0)).optional()
+    };
+    Ok(match condition {
+        Condition::Absent(key) => revision_of(key)?.is_none(),
+        Condition::Unchanged(key, expected) => revision_of(key)?.map(number) == Some(*expected),
+    })
+}
+
+fn apply(sql: &Transaction<'_>, write: &Write, revision: i64) -> Sql<usize> {
+    const PUT: &str = "INSERT OR REPLACE INTO entry (key, value, revision, lease) VALUES (?1, ?2, ?3, ?4)";
+    match write {
+        Write::Put(key, value) => sql.execute(PUT, params![key, value, revision, None::<i64>]),
+        Write::PutUnder(lease, key, value) => sql.execute(PUT, params![key, value, revision, lease.0]),
+        Write::Delete(key) => sql.execute("DELETE FROM entry WHERE key = ?1", [key]),
+        Write::DeletePrefix(prefix) => sql.execute("DELETE FROM entry WHERE substr(key, 1, length(?1)) = ?1", [prefix]),
+    }
+}
+
+/// Keeps what `write` is about to replace or delete; says how many entries.
+fn remember(sql: &Transaction<'_>, write: &Write, next: i64) -> Sql<usize> {
+    let keep = |which: &str, text: &str| {
+        let keep =
+            format!("INSERT INTO past SELECT key, value, revision, ?1 FROM entry WHERE lease IS NULL AND {which}");
+        sql.prepare_cached(&keep)?.execute(params![next, text])
+    };
+    match write {
+        Write::Put(key, _) | Write::PutUnder(_, key, _) | Write::Delete(key) => keep("key = ?2", key),
+        Write::DeletePrefix(prefix) => keep("substr(key, 1, length(?2)) = ?2", prefix),
+    }
+}
+
+/// Forgets the oldest revisions when more is kept than may be: a tenth at once, so that few changes pay for it.
+fn forget(sql: &Transaction<'_>, entries_max: u32) -> Sql<()> {
+    let octets_max = i64::try_from(HISTORY_OCTETS_MAX).unwrap_or(i64::MAX);
+    let (entries, octets): (i64, i64) =
+        sql.query_row("SELECT count(*), coalesce(sum(length(value)), 0) FROM past", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if entries <= i64::from(entries_max) && octets <= octets_max {
+        return Ok(());
+    }
+    let last_too_old = "
+        SELECT max(ended) FROM (
+            SELECT ended, row_number() OVER newest AS entries, sum(length(value)) OVER newest AS octets
+            FROM past WINDOW newest AS (ORDER BY ended DESC)
+        ) WHERE entries > ?1 OR octets > ?2";
+    let kept = params![entries_max - entries_max / 10, octets_max - octets_max / 10];
+    let ended: i64 = sql.query_row(last_too_old, kept, |row| row.get(0))?;
+    sql.execute("DELETE FROM past WHERE ended <= ?1", [ended])?;
+    sql.execute("UPDATE store SET oldest = max(oldest, ?1)", [ended])?;
+    Ok(())
+}
+
+fn ended_leases(sql: &Transaction<'_>) -> Sql<bool> {
+    sql.query_row("SELECT EXISTS (SELECT 1 FROM lease WHERE ends_ms <= ?1)", [now()], |row| row.get(0))
+}
+
+/// Removes leases that have ended, with their entries.
+fn end_leases(sql: &Transaction<'_>) -> Sql<()> {
+    if sql.execute("DELETE FROM lease WHERE ends_ms <= ?1", [now()])? > 0 {
+        advance(sql)?;
+    }
+    Ok(())
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

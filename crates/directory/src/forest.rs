@@ -1,0 +1,144 @@
+//! The rules of the directory, once for every backend: [`Forest`] is a [`Directory`] over any [`Store`].
+
+mod configuration;
+mod history;
+mod lookup;
+mod presences;
+mod recipients;
+mod view;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use envelope::{Address, ObjectName, Revision};
+use futures::stream::BoxStream;
+use organization::Kind;
+use topology::{DirectoryRecipient, Organization};
+
+use crate::directory::{Change, CommitError, Directory, HistoryError, ReadError, RevisionRecord, WatchEvent};
+use crate::keys::Keys;
+use crate::presence::{Announcement, Presence};
+use crate::store::{Store, Unavailable};
+
+/// Most addresses looked up in one question to the backend (PL-43).
+pub const LOOKUP_BATCH: usize = 20;
+/// How long a presence outlives its process; the heartbeat is a third of it.
+pub const LEASE_TTL_DEFAULT: Duration = Duration::from_secs(15);
+/// How often a change is tried again when somebody else's comes in between.
+const COMMIT_ATTEMPTS: u32 = 8;
+/// First pause after a failure of the backend; doubled up to [`BACKOFF_MAX`].
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// Longest pause between two attempts to reach the backend.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// A directory over a store.
+pub(crate) struct Forest<S> {
+    store: Arc<S>,
+    keys: Keys,
+    lease_ttl: Duration,
+}
+
+impl<S> Clone for Forest<S> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), keys: self.keys.clone(), lease_ttl: self.lease_ttl }
+    }
+}
+
+impl<S: Store> Forest<S> {
+    /// The forest called `forest` in `store`; presences outlive their process by `lease_ttl`.
+    pub fn new(store: S, forest: &str, lease_ttl: Duration) -> Self {
+        Self { store: Arc::new(store), keys: Keys::new(forest), lease_ttl }
+    }
+}
+
+#[async_trait]
+impl<S: Store> Directory for Forest<S> {
+    async fn snapshot(&self) -> Result<Arc<Organization>, ReadError> {
+        self.view().await?.organization().map(Arc::new).map_err(ReadError::Invalid)
+    }
+
+    fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent> {
+        self.watch_configuration(after)
+    }
+
+    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError> {
+        self.look_up(addresses).await
+    }
+
+    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
+        self.look_up_name(name).await
+    }
+
+    async fn list_recipients(
+        &self,
+        after: Option<&ObjectName>,
+        limit: usize,
+    ) -> Result<Vec<DirectoryRecipient>, ReadError> {
+        self.page_of_recipients(after, limit).await
+    }
+
+    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
+        let mut kinds = change.puts.iter().map(organization::Object::kind);
+        let of_recipients = |kind: Kind| kind == Kind::Recipient;
+        let any = kinds.any(of_recipients) || change.deletes.iter().any(|(kind, _)| of_recipients(*kind));
+        let all = change.puts.iter().all(|object| of_recipients(object.kind()))
+            && change.deletes.iter().all(|(kind, _)| of_recipients(*kind));
+        match (any, all) {
+            (true, false) => Err(CommitError::Mixed),
+            (true, true) => self.commit_recipients(change).await,
+            (false, _) => self.commit_configuration(change).await,
+        }
+    }
+
+    async fn at(&self, revision: Revision) -> Result<Arc<dyn Directory>, HistoryError> {
+        Ok(Arc::new(self.then(revision).await?))
+    }
+
+    async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
+        self.records(limit).await
+    }
+
+    fn announce(&self, presence: Presence) -> Announcement {
+        self.announce_presence(presence)
+    }
+
+    async fn presences(&self) -> Result<Vec<Presence>, ReadError> {
+        Ok(self.list_presences().await?.1)
+    }
+
+    fn watch_presences(&self) -> BoxStream<'static, Vec<Presence>> {
+        self.watch_all_presences()
+    }
+}
+
+/// A pause that grows with each failure and differs between processes, so that they do not come back all at once.
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    async fn pause(&mut self) {
+        let longest = BACKOFF_MAX.min(BACKOFF_MIN.saturating_mul(1 << self.failures.min(16)));
+        self.failures = self.failures.saturating_add(1);
+        tokio::time::sleep(longest.mul_f64(rand::random_range(0.5..1.0))).await;
+    }
+
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+impl From<Unavailable> for ReadError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.0)
+    }
+}
+
+impl From<Unavailable> for CommitError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.0)
+    }
+}

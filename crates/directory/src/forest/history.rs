@@ -1,0 +1,90 @@
+//! What was: the directory at an older revision, and a line about each change of the configuration.
+//!
+//! Each change writes one record under the same key, in its transaction. The record of the change before is then found at
+//! the revision before, as long as the backend keeps that: there is no list that could grow.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use envelope::{Revision, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Forest;
+use super::view::View;
+use crate::directory::{Change, HistoryError, ReadError, RevisionRecord};
+use crate::store::{Kept, Store};
+
+/// Objects that a summary names; the others are counted.
+const NAMED_MAX: usize = 4;
+
+/// What is stored. Fields that a later version adds are passed over.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    at_millis: u64,
+    summary: String,
+}
+
+/// The record of `change`, which is made now.
+pub(super) fn record(view: &View, change: &Change) -> Vec<u8> {
+    let at_millis = Timestamp::from(SystemTime::now()).as_millis();
+    serde_json::to_vec(&Record { at_millis, summary: summary(view, change) }).expect("a record is plain data")
+}
+
+/// `+ sendConnectors["Partner"], ~ siteLinks["Line"]`.
+fn summary(view: &View, change: &Change) -> String {
+    let stored = |identity| view.objects.get(&identity).and_then(|stored| stored.as_ref().ok());
+    let puts = change.puts.iter().filter_map(|object| match stored((object.kind(), object.guid())) {
+        Some(same) if same == object => None,
+        Some(_) => Some(format!("~ {}", object.place())),
+        None => Some(format!("+ {}", object.place())),
+    });
+    let deletes = change.deletes.iter().map(|identity| match stored(*identity) {
+        Some(object) => format!("- {}", object.place()),
+        None => format!("- {} {}", identity.0, identity.1),
+    });
+    let mut all: Vec<String> = puts.chain(deletes).collect();
+    let more = all.len().saturating_sub(NAMED_MAX);
+    all.truncate(NAMED_MAX);
+    match (all.is_empty(), more) {
+        (true, _) => "nothing".to_owned(),
+        (false, 0) => all.join(", "),
+        (false, more) => format!("{} and {more} more", all.join(", ")),
+    }
+}
+
+impl<S: Store> Forest<S> {
+    /// This forest as it was at `revision`.
+    pub(super) async fn then(&self, revision: Revision) -> Result<Self, HistoryError> {
+        let kept = self.store.kept(&self.keys.marker(), revision.0).await;
+        match kept.map_err(|error| HistoryError::Unavailable(error.0))? {
+            Kept::Yes => Ok(self.past(revision)),
+            Kept::Forgotten(oldest) => Err(HistoryError::Forgotten { revision, oldest: Revision(oldest) }),
+            Kept::NotYet(newest) => Err(HistoryError::NotYet { revision, newest: Revision(newest) }),
+        }
+    }
+
+    fn past(&self, revision: Revision) -> Self {
+        let store = Arc::new(self.store.at(revision.0));
+        Self { store, keys: self.keys.clone(), lease_ttl: self.lease_ttl }
+    }
+
+    /// The last `limit` records that are kept.
+    pub(super) async fn records(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
+        let key = [self.keys.change()];
+        let mut records = Vec::new();
+        let mut forest = self.clone();
+        while records.len() < limit {
+            let Some(entry) = forest.store.get(&key).await?.pop().flatten() else { break };
+            let Record { at_millis, summary } = serde_json::from_slice(&entry.value)
+                .map_err(|error| ReadError::Invalid(format!("{}: {error}", entry.key)))?;
+            let revision = Revision(entry.revision);
+            records.push(RevisionRecord { revision, at: Timestamp::from_millis(at_millis), summary });
+            let before = entry.revision.saturating_sub(1);
+            if before == 0 || self.store.kept(&key[0], before).await? != Kept::Yes {
+                break;
+            }
+            forest = self.past(Revision(before));
+        }
+        Ok(records)
+    }
+}

@@ -1,0 +1,172 @@
+//! Changes of recipients: each with its index keys, in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use envelope::Revision;
+use organization::{Kind, Object, decode, encode};
+use topology::{DirectoryRecipient, Guid, Problems};
+
+use super::view::View;
+use super::{COMMIT_ATTEMPTS, Forest};
+use crate::directory::{Change, CommitError, Precondition};
+use crate::keys::Keys;
+use crate::store::{Condition, Entry, Outcome, Store, Unavailable, Write};
+
+/// Index keys, each with the recipient that is to own it and what the key stands for.
+type Wanted = BTreeMap<String, (Guid, String)>;
+
+impl<S: Store> Forest<S> {
+    /// Makes a change of recipients.
+    pub(super) async fn commit_recipients(&self, change: Change) -> Result<Revision, CommitError> {
+        for _ in 0..COMMIT_ATTEMPTS {
+            let view = self.view().await?;
+            let wanted = wanted_keys(&self.keys, &change.puts)?;
+            check_references(&view, &change)?;
+            let before = self.stored_recipients(&change).await?;
+            check_preconditions(&view, &before, &change.preconditions)?;
+            let (conditions, writes) = self.plan(&view, &before, &wanted, &change).await?;
+            let (operations, max) = (conditions.len().max(writes.len()), self.store.operations_max());
+            if operations > max {
+                return Err(CommitError::TooLarge { operations, max });
+            }
+            if let Outcome::Done(revision) = self.store.transact(conditions, writes).await? {
+                return Ok(Revision(revision));
+            }
+        }
+        Err(CommitError::Conflict("others change the same recipients all the time; try again".into()))
+    }
+
+    /// What is stored under the identities that the change touches or speaks of.
+    async fn stored_recipients(&self, change: &Change) -> Result<BTreeMap<Guid, Option<Entry>>, Unavailable> {
+        let spoken_of = change.preconditions.iter().filter_map(|precondition| match precondition {
+            Precondition::Unchanged(object) => Some(object.guid()),
+            Precondition::Absent(_, guid) => Some(*guid),
+            Precondition::Revision(_) => None,
+        });
+        let touched = change.puts.iter().map(Object::guid).chain(change.deletes.iter().map(|(_, guid)| *guid));
+        let guids: BTreeSet<Guid> = touched.chain(spoken_of).collect();
+        let keys: Vec<String> = guids.iter().map(|guid| self.keys.recipient(*guid)).collect();
+        Ok(guids.into_iter().zip(self.get_all(&keys).await?).collect())
+    }
+
+    /// The transaction: who owns each name and address afterwards, and what must hold for that.
+    async fn plan(
+        &self,
+        view: &View,
+        before: &BTreeMap<Guid, Option<Entry>>,
+        wanted: &Wanted,
+        change: &Change,
+    ) -> Result<(Vec<Condition>, Vec<Write>), CommitError> {
+        let touched: BTreeSet<Guid> =
+            change.puts.iter().map(Object::guid).chain(change.deletes.iter().map(|(_, guid)| *guid)).collect();
+        let owned =
+            owned_keys(&self.keys, touched.iter().filter_map(|guid| Some((*guid, before.get(guid)?.as_ref()?))));
+        let index: Vec<String> = wanted.keys().cloned().collect();
+        let mut conditions = vec![view.unchanged(&self.keys)];
+        let mut writes = Vec::new();
+        for (key, entry) in index.iter().zip(self.get_all(&index).await?) {
+            let (guid, label) = &wanted[key];
+            let Some(entry) = entry else {
+                conditions.push(Condition::Absent(key.clone()));
+                writes.push(Write::Put(key.clone(), guid.to_string().into_bytes()));
+                continue;
+            };
+            let kept = entry.value == guid.to_string().as_bytes();
+            if !kept && !owned.contains_key(key) {
+                return Err(CommitError::NameTaken(format!("{label} belongs to another recipient")));
+            }
+            conditions.push(Condition::Unchanged(key.clone(), entry.revision));
+            if !kept {
+                writes.push(Write::Put(key.clone(), guid.to_string().into_bytes()));
+            }
+        }
+        writes.extend(owned.keys().filter(|key| !wanted.contains_key(*key)).cloned().map(Write::Delete));
+        for (guid, entry) in before {
+            let key = self.keys.recipient(*guid);
+            conditions.push(match entry {
+                Some(entry) => Condition::Unchanged(key, entry.revision),
+                None => Condition::Absent(key),
+            });
+        }
+        writes.extend(change.puts.iter().map(|object| Write::Put(self.keys.recipient(object.guid()), encode(object))));
+        writes.extend(change.deletes.iter().map(|(_, guid)| Write::Delete(self.keys.recipient(*guid))));
+        Ok((conditions, writes))
+    }
+}
+
+/// The recipient of an entry, if it is one.
+pub(super) fn recipient(entry: &Entry) -> Result<DirectoryRecipient, String> {
+    match decode(&entry.value) {
+        Ok(Object::Recipient(recipient)) => Ok(*recipient),
+        Ok(other) => Err(format!("{} holds {}", entry.key, other.place())),
+        Err(error) => Err(format!("{}: {error}", entry.key)),
+    }
+}
+
+/// The index keys of a recipient, each with what it stands for.
+fn index_keys(keys: &Keys, recipient: &DirectoryRecipient) -> Vec<(String, String)> {
+    let name = (keys.recipient_name(recipient.name.as_str()), format!("the name {}", recipient.name));
+    let addresses = recipient.addresses().map(|address| (keys.address(&address.key()), address.to_string()));
+    std::iter::once(name).chain(addresses).collect()
+}
+
+/// The index keys that stored recipients own.
+fn owned_keys<'a>(keys: &Keys, entries: impl Iterator<Item = (Guid, &'a Entry)>) -> BTreeMap<String, Guid> {
+    let mut owned = BTreeMap::new();
+    for (guid, entry) in entries {
+        // A damaged recipient owns nothing that could be known; putting or deleting it repairs the object.
+        let Ok(recipient) = recipient(entry) else { continue };
+        owned.extend(index_keys(keys, &recipient).into_iter().map(|(key, _)| (key, guid)));
+    }
+    owned
+}
+
+/// The index keys that the new recipients want, each for one of them.
+fn wanted_keys(keys: &Keys, puts: &[Object]) -> Result<Wanted, CommitError> {
+    let mut wanted = Wanted::new();
+    for object in puts {
+        let Object::Recipient(recipient) = object else { return Err(CommitError::Mixed) };
+        for (key, label) in index_keys(keys, recipient) {
+            let taken = wanted.insert(key, (recipient.guid, label.clone()));
+            if taken.is_some_and(|(guid, _)| guid != recipient.guid) {
+                return Err(CommitError::NameTaken(format!("{label} is wanted by two recipients")));
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+fn check_references(view: &View, change: &Change) -> Result<(), CommitError> {
+    let organization =
+        view.organization().map_err(|text| CommitError::Conflict(format!("first repair this: {text}")))?;
+    let recipients = change.puts.iter().filter_map(|object| match object {
+        Object::Recipient(recipient) => Some((**recipient).clone()),
+        _ => None,
+    });
+    let problems = organization::recipients::lint(organization.draft(), &recipients.collect::<Vec<_>>());
+    let errors = problems.0.into_iter().filter(|problem| problem.weight == topology::Weight::Error);
+    let errors: Vec<_> = errors.collect();
+    if errors.is_empty() { Ok(()) } else { Err(CommitError::Invalid(Problems(errors))) }
+}
+
+fn check_preconditions(
+    view: &View,
+    before: &BTreeMap<Guid, Option<Entry>>,
+    preconditions: &[Precondition],
+) -> Result<(), CommitError> {
+    for precondition in preconditions {
+        let holds = match precondition {
+            Precondition::Revision(expected) => *expected == view.revision,
+            Precondition::Absent(Kind::Recipient, guid) => before.get(guid).is_some_and(Option::is_none),
+            Precondition::Unchanged(Object::Recipient(expected)) => {
+                let entry = before.get(&expected.guid).and_then(Option::as_ref);
+                entry.is_some_and(|entry| recipient(entry).as_ref() == Ok(expected))
+            }
+            Precondition::Absent(..) | Precondition::Unchanged(_) => return Err(CommitError::Mixed),
+        };
+        if !holds {
+            return Err(CommitError::Conflict(format!("it does not hold any more: {precondition:?}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Where everything is.
+//!
+//! ```text
+//!   /postroad/<forest>/v1/config/current                        marker: generation, number of objects
+//!   /postroad/<forest>/v1/config/<generation>/<kind>/<guid>     a configuration object
+//!   /postroad/<forest>/v1/change/config                         what the last change of the configuration did, and when
+//!   /postroad/<forest>/v1/recipient/<guid>                      a recipient
+//!   /postroad/<forest>/v1/index/recipient/<lower-case name>     its guid
+//!   /postroad/<forest>/v1/index/address/<lower-case address>    its guid, for each of its addresses
+//!   /postroad/<forest>/runtime/servers/<server>/<service>       a presence, under a lease
+//! ```
+
+use std::sync::Arc;
+
+use envelope::{ServerName, Service};
+use organization::Kind;
+use topology::Guid;
+
+/// Name of the forest when none is set.
+pub const FOREST_DEFAULT: &str = "default";
+
+/// The keys of one forest.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    root: Arc<str>,
+}
+
+impl Keys {
+    pub fn new(forest: &str) -> Self {
+        Self { root: format!("/postroad/{}", segment(forest)).into() }
+    }
+
+    /// Every configuration object of every generation, and the marker.
+    pub fn configuration(&self) -> String {
+        format!("{}/v1/config/", self.root)
+    }
+
+    pub fn marker(&self) -> String {
+        format!("{}/v1/config/current", self.root)
+    }
+
+    pub fn generation(&self, generation: &str) -> String {
+        format!("{}/v1/config/{generation}/", self.root)
+    }
+
+    pub fn object(&self, generation: &str, kind: Kind, guid: Guid) -> String {
+        format!("{}/v1/config/{generation}/{kind}/{guid}", self.root)
+    }
+
+    pub fn change(&self) -> String {
+        format!("{}/v1/change/config", self.root)
+    }
+
+    pub fn recipient(&self, guid: Guid) -> String {
+        format!("{}/v1/recipient/{guid}", self.root)
+    }
+
+    pub fn recipient_names(&self) -> String {
+        format!("{}/v1/index/recipient/", self.root)
+    }
+
+    pub fn recipient_name(&self, name: &str) -> String {
+        format!("{}/v1/index/recipient/{}", self.root, name.to_lowercase())
+    }
+
+    pub fn address(&self, key: &str) -> String {
+        format!("{}/v1/index/address/{key}", self.root)
+    }
+
+    pub fn presences(&self) -> String {
+        format!("{}/runtime/servers/", self.root)
+    }
+
+    pub fn presence(&self, server: &ServerName, service: Service) -> String {
+        format!("{}/runtime/servers/{}/{service}", self.root, segment(&server.as_str().to_lowercase()))
+    }
+}
+
+/// A text that stands between two slashes and is made of one part.
+fn segment(text: &str) -> String {
+    text.replace('%', "%25").replace('/', "%2f")
+}

@@ -1,0 +1,329 @@
+//! Going on while the directory is away, also across a restart: the last good snapshot, the recipients that were found, and
+//! where the other services were, all of it on disk as well.
+//!
+//! ```text
+//!   <path>              objects in their stored form, under the revision at which they were read
+//!   <path>.recipients   recipients found, in their stored form
+//!   <path>.services     services announced
+//! ```
+//!
+//! An address outside of the accepted domains about which nothing is known counts as nobody's while the directory is away:
+//! mail for the outside world goes on.
+
+mod answers;
+mod notebook;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use envelope::{Address, ObjectName, Revision, ServerName, Service};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use organization::{Object, assemble, decode, encode, objects};
+use parking_lot::Mutex;
+use topology::{DirectoryRecipient, Organization};
+
+use crate::directory::{Change, CommitError, Directory, HistoryError, ReadError, RevisionRecord, WatchEvent};
+use crate::presence::{self, Announcement, Presence};
+use answers::Answers;
+use notebook::{Notebook, write_whole};
+
+/// First line of the file.
+const HEADER: &str = "postroad last good snapshot v1, revision ";
+
+/// After the directory did not answer, what is remembered is given at once for as long; then one question finds out whether
+/// it is back. A host that is gone does not refuse a connection, it is silent for seconds: without this every message would
+/// wait for that, several times.
+const AWAY_FOR: Duration = Duration::from_secs(5);
+
+/// A directory that remembers.
+pub struct LastGood {
+    inner: Arc<dyn Directory>,
+    memory: Arc<Memory>,
+    answers: Arc<Mutex<Answers>>,
+    recipients_file: Arc<Notebook>,
+    services: Arc<Mutex<Services>>,
+    services_file: Arc<Notebook>,
+    /// When the directory was away last.
+    away: Mutex<Option<Instant>>,
+}
+
+/// Services by server, as announced last.
+type Services = BTreeMap<(ServerName, Service), Presence>;
+
+/// The last good snapshot in memory and on disk.
+struct Memory {
+    path: PathBuf,
+    snapshot: ArcSwapOption<Organization>,
+    /// Held while the file is written.
+    writing: Mutex<()>,
+}
+
+impl LastGood {
+    /// Remembers what `inner` says in the file at `path`. A file that cannot be read, or holds no valid organization, is
+    /// reported and does as if there were none.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Directory>, path: PathBuf) -> Self {
+        let snapshot = match load(&path) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "the last good snapshot is lost");
+                None
+            }
+        };
+        let snapshot = ArcSwapOption::new(snapshot.map(Arc::new));
+        let recipients_file = Notebook::at(path.with_added_extension("recipients"));
+        let services_file = Notebook::at(path.with_added_extension("services"));
+        let answers = Arc::new(Mutex::new(remembered_recipients(&recipients_file.lines())));
+        let services = services_file.lines().into_iter().filter_map(|line| presence::decode(line.as_bytes()));
+        let services = services.map(|one| ((one.server.clone(), one.service), one)).collect();
+        let memory = Arc::new(Memory { path, snapshot, writing: Mutex::new(()) });
+        Self {
+            inner,
+            memory,
+            answers,
+            recipients_file,
+            services: Arc::new(Mutex::new(services)),
+            services_file,
+            away: Mutex::default(),
+        }
+    }
+
+    /// What is known about these addresses without the directory: all or nothing.
+    fn remembered(&self, addresses: &[Address]) -> Option<Vec<Option<DirectoryRecipient>>> {
+        let known = |address: &Address| {
+            self.answers.lock().get(address).or_else(|| {
+                let known = self.last_good()?;
+                known.accepted_domain(&address.domain()).is_none().then_some(None)
+            })
+        };
+        addresses.iter().map(known).collect()
+    }
+
+    /// Whether it was away a moment ago. Whoever comes after that finds out; the others need not wait with him.
+    fn is_away(&self) -> bool {
+        let mut away = self.away.lock();
+        match *away {
+            Some(since) if since.elapsed() < AWAY_FOR => true,
+            Some(_) => {
+                *away = Some(Instant::now());
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Notes that it is away, or answers again.
+    fn note<T>(&self, answer: &Result<T, ReadError>) {
+        let away = matches!(answer, Err(ReadError::Unavailable(_)));
+        *self.away.lock() = away.then(Instant::now);
+    }
+
+    /// Keeps what the directory has answered, in memory and, a moment later, on disk.
+    fn remember<'a>(&self, answered: impl IntoIterator<Item = (&'a Address, Option<DirectoryRecipient>)>) {
+        let mut news = false;
+        {
+            let mut answers = self.answers.lock();
+            for (address, answer) in answered {
+                let found = answer.is_some();
+                news |= answers.keep(address, answer) && found;
+            }
+        }
+        if news {
+            let answers = Arc::clone(&self.answers);
+            self.recipients_file.write_soon(move || answers.lock().recipients().map(|one| encode(&one)).collect());
+        }
+    }
+
+    /// The last good snapshot, without asking the directory.
+    #[must_use]
+    pub fn last_good(&self) -> Option<Arc<Organization>> {
+        self.memory.snapshot.load_full()
+    }
+}
+
+impl Memory {
+    /// Takes a newer snapshot; says whether it is one.
+    async fn keep(self: Arc<Self>, organization: Arc<Organization>) {
+        let written = tokio::task::spawn_blocking(move || {
+            let _one = self.writing.lock();
+            let newer = |known: &Arc<Organization>| known.revision() < organization.revision();
+            if !self.snapshot.load().as_ref().is_none_or(newer) {
+                return;
+            }
+            if let Err(error) = save(&self.path, &organization) {
+                tracing::error!(path = %self.path.display(), %error, "the last good snapshot cannot be kept on disk");
+            }
+            self.snapshot.store(Some(organization));
+        });
+        if let Err(error) = written.await {
+            tracing::error!(%error, "the last good snapshot was not kept");
+        }
+    }
+}
+
+#[async_trait]
+impl Directory for LastGood {
+    async fn snapshot(&self) -> Result<Arc<Organization>, ReadError> {
+        let known = self.last_good();
+        match (self.inner.snapshot().await, known) {
+            (Ok(fresh), Some(known)) if fresh.revision() < known.revision() => Ok(known),
+            (Ok(fresh), _) => {
+                Arc::clone(&self.memory).keep(Arc::clone(&fresh)).await;
+                Ok(fresh)
+            }
+            (Err(error), Some(known)) => {
+                tracing::warn!(%error, revision = %known.revision(), "the last good snapshot goes on");
+                Ok(known)
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Starts with the last good snapshot, if it is newer than `after`.
+    fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent> {
+        let known = self.last_good().filter(|known| known.revision() > after);
+        let after = known.as_ref().map_or(after, |known| known.revision());
+        let memory = Arc::clone(&self.memory);
+        let newer = self.inner.watch(after).then(move |event| {
+            let memory = Arc::clone(&memory);
+            async move {
+                if let WatchEvent::Snapshot(organization) = &event {
+                    memory.keep(Arc::clone(organization)).await;
+                }
+                event
+            }
+        });
+        stream::iter(known.map(WatchEvent::Snapshot)).chain(newer).boxed()
+    }
+
+    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError> {
+        if self.is_away()
+            && let Some(known) = self.remembered(addresses)
+        {
+            return Ok(known);
+        }
+        let answer = self.inner.recipients(addresses).await;
+        self.note(&answer);
+        match answer {
+            Ok(found) => {
+                self.remember(addresses.iter().zip(found.iter().cloned()));
+                Ok(found)
+            }
+            Err(ReadError::Unavailable(text)) => self.remembered(addresses).ok_or(ReadError::Unavailable(text)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
+        if self.is_away()
+            && let Some(known) = self.answers.lock().named(name)
+        {
+            return Ok(Some(known));
+        }
+        let answer = self.inner.recipient_by_name(name).await;
+        self.note(&answer);
+        match answer {
+            Ok(Some(recipient)) => {
+                self.remember([(&recipient.primary_address, Some(recipient.clone()))]);
+                Ok(Some(recipient))
+            }
+            // The owner of an outbox, somebody who logs on: they go on sending.
+            Err(ReadError::Unavailable(text)) => match self.answers.lock().named(name) {
+                Some(recipient) => Ok(Some(recipient)),
+                None => Err(ReadError::Unavailable(text)),
+            },
+            other => other,
+        }
+    }
+
+    async fn list_recipients(
+        &self,
+        after: Option<&ObjectName>,
+        limit: usize,
+    ) -> Result<Vec<DirectoryRecipient>, ReadError> {
+        self.inner.list_recipients(after, limit).await
+    }
+
+    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
+        let committed = self.inner.commit(change).await;
+        if committed.is_ok() {
+            self.answers.lock().forget();
+        }
+        committed
+    }
+
+    async fn at(&self, revision: Revision) -> Result<Arc<dyn Directory>, HistoryError> {
+        self.inner.at(revision).await
+    }
+
+    async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
+        self.inner.revisions(limit).await
+    }
+
+    fn announce(&self, presence: Presence) -> Announcement {
+        self.inner.announce(presence)
+    }
+
+    async fn presences(&self) -> Result<Vec<Presence>, ReadError> {
+        self.inner.presences().await
+    }
+
+    /// Starts with the services that were there last.
+    fn watch_presences(&self) -> BoxStream<'static, Vec<Presence>> {
+        let (services, file) = (Arc::clone(&self.services), Arc::clone(&self.services_file));
+        let known: Vec<Presence> = services.lock().values().cloned().collect();
+        let newer = self.inner.watch_presences().inspect(move |presences| {
+            let before = services.lock().clone();
+            services.lock().extend(presences.iter().map(|one| ((one.server.clone(), one.service), one.clone())));
+            if *services.lock() != before {
+                let services = Arc::clone(&services);
+                file.write_soon(move || services.lock().values().map(presence::encode).collect());
+            }
+        });
+        stream::iter((!known.is_empty()).then_some(known)).chain(newer).boxed()
+    }
+}
+
+fn save(path: &Path, organization: &Organization) -> std::io::Result<()> {
+    let mut text = format!("{HEADER}{}\n", organization.revision()).into_bytes();
+    for object in objects(organization.draft(), &[]) {
+        text.extend(encode(&object));
+        text.push(b'\n');
+    }
+    write_whole(path, &text)
+}
+
+fn remembered_recipients(lines: &[String]) -> Answers {
+    let mut answers = Answers::default();
+    for line in lines {
+        match decode(line.as_bytes()) {
+            Ok(Object::Recipient(recipient)) => {
+                for address in recipient.addresses() {
+                    answers.keep(address, Some((*recipient).clone()));
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a remembered recipient cannot be read"),
+        }
+    }
+    answers
+}
+
+fn load(path: &Path) -> Result<Option<Organization>, String> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let (header, lines) = text.split_once('\n').ok_or("it is empty")?;
+    let revision = header.strip_prefix(HEADER).and_then(|number| number.parse().ok()).ok_or("it has another header")?;
+    let decoded = lines.lines().map(|line| decode(line.as_bytes()).map_err(|error| error.to_string()));
+    let objects: Vec<Object> = decoded.collect::<Result<_, _>>()?;
+    let checked = Organization::validate(assemble(objects).0, Revision(revision));
+    checked.map(Some).map_err(|problems| problems.to_string())
+}

@@ -1,0 +1,44 @@
+//! The Active Directory stand-in: the configuration of one forest, its recipients, and who is there.
+//!
+//! ```text
+//!                 Directory (trait)
+//!        ┌─────────────┴──────────────┐
+//!    LastGood ── caches and persists ─▶ Forest ── rules, once ──▶ Store ──┬── etcd
+//!                                                                         └── embedded (SQLite)
+//! ```
+//!
+//! - A configuration is read as a whole at one revision, checked, and only then becomes a snapshot. What is invalid is
+//!   reported and never applied; a revision that goes backwards is reported and never applied.
+//! - A change is validated against the organization that would result and made in one transaction, or not at all.
+//! - Recipients are apart and looked up by address; a million of them never enter a snapshot.
+//! - Presence is kept under leases.
+//! - What was can be read, at any revision that the backend still keeps.
+//!
+//! This is the only crate that names etcd and SQLite. It routes nothing and opens no port.
+
+mod apply;
+mod directory;
+mod embedded;
+mod etcd;
+mod forest;
+mod keys;
+mod last_good;
+mod password;
+mod presence;
+mod seal;
+mod secrets;
+mod store;
+
+pub use apply::{all_recipients, apply};
+pub use directory::{
+    Change, CommitError, Directory, HistoryError, Precondition, ReadError, RevisionRecord, WatchEvent,
+};
+pub use embedded::{EmbeddedSettings, HISTORY_ENTRIES_MAX, HISTORY_OCTETS_MAX, open as open_embedded};
+pub use etcd::{EtcdSettings, EtcdTls, connect as connect_etcd};
+pub use forest::{LEASE_TTL_DEFAULT, LOOKUP_BATCH};
+pub use keys::FOREST_DEFAULT;
+pub use last_good::LastGood;
+pub use password::{VerifyError, create_verifier, verify_password};
+pub use presence::{Announcement, Presence};
+pub use seal::{Credential, SealError, Sealer};
+pub use secrets::ApplySecrets;

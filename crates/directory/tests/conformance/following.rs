@@ -1,0 +1,117 @@
+//! Following the configuration through everything that can happen to a backend.
+
+use envelope::Revision;
+use futures::StreamExt;
+
+use crate::backends::Backend;
+use crate::world::{ORGANIZATION, connector, connectors, founded, from_yaml, put, rejection, snapshot, soon, until};
+
+const CONFIGURATION: &str = "/postroad/default/v1/config/";
+
+pub async fn newer_configurations_arrive_even_after_a_compaction(backend: impl Backend) {
+    let directory = backend.directory();
+    let mut events = backend.directory().watch(Revision(0));
+    let first = founded(&*directory).await;
+    // The empty organization at revision 0 is not newer than 0.
+    assert_eq!(snapshot(&mut events).await.revision(), first);
+    // The watcher sleeps while history is forgotten.
+    for name in ["A", "B", "C"] {
+        directory.commit(put(vec![connector(name)])).await.unwrap();
+    }
+    backend.compact().await;
+    let seen = snapshot(&mut events).await;
+    assert_eq!(connectors(&seen), ["A", "B", "C", "Internet"]);
+    // It goes on as usual, and one that starts late sees the last only.
+    let last = directory.commit(put(vec![connector("D")])).await.unwrap();
+    assert_eq!(snapshot(&mut events).await.revision(), last);
+    assert_eq!(snapshot(&mut directory.watch(first)).await.revision(), last);
+}
+
+pub async fn a_restart_of_the_backend_is_survived(mut backend: impl Backend) {
+    let directory = backend.directory();
+    let mut events = backend.directory().watch(Revision(0));
+    let first = founded(&*directory).await;
+    assert_eq!(snapshot(&mut events).await.revision(), first);
+    backend.take_away();
+    assert!(directory.snapshot().await.is_err());
+    backend.bring_back();
+    assert_eq!(until(|| directory.snapshot()).await.revision(), first);
+    let second = until(|| directory.commit(put(vec![connector("After")]))).await;
+    // Trying again may have committed twice.
+    let mut seen = snapshot(&mut events).await;
+    while seen.revision() < second {
+        seen = snapshot(&mut events).await;
+    }
+    assert_eq!(connectors(&seen), ["After", "Internet"]);
+}
+
+pub async fn what_is_written_behind_our_back_is_reported_and_not_applied(backend: impl Backend) {
+    let directory = backend.directory();
+    let first = founded(&*directory).await;
+    let mut events = backend.directory().watch(first);
+    let keys = backend.keys(CONFIGURATION).await;
+    let of = |kind: &str| keys.iter().find(|key| key.contains(kind)).unwrap().clone();
+
+    // No object at all.
+    backend.write(&of("/sendConnector/"), "garbage").await;
+    assert!(rejection(&mut events).await.contains("not a stored object"));
+    assert!(directory.snapshot().await.is_err());
+    // An object of a version to come.
+    backend.write(&of("/sendConnector/"), r#"{"v":99,"kind":"sendConnector","object":{}}"#).await;
+    assert!(rejection(&mut events).await.contains("upgrade this server"));
+    // Whoever puts a good one in its place repairs it.
+    let second = directory.commit(put(vec![connector("Internet")])).await.unwrap();
+    assert_eq!(snapshot(&mut events).await.revision(), second);
+    // A good object that makes the organization invalid.
+    let server = r#"{"v":1,"kind":"site","object":{"name":"Bern"}}"#;
+    let guid = of("/site/").rsplit('/').next().unwrap().to_owned();
+    let server = server.replace("\"Bern\"", &format!("\"Bern\",\"guid\":\"{guid}\""));
+    backend.write(&of("/site/"), &server).await;
+    assert!(rejection(&mut events).await.contains("there is no site Berlin"));
+    let third = directory.commit(put(from_yaml(ORGANIZATION))).await.unwrap();
+    assert_eq!(snapshot(&mut events).await.revision(), third);
+    // Something that is no key of an object.
+    backend.write(&format!("{}/extra", of("/site/")), "x").await;
+    assert!(rejection(&mut events).await.contains("delete it"));
+}
+
+pub async fn what_vanishes_behind_our_back_is_reported_and_repaired(backend: impl Backend) {
+    let directory = backend.directory();
+    let first = founded(&*directory).await;
+    let mut events = backend.directory().watch(first);
+    let keys = backend.keys(CONFIGURATION).await;
+    let connector_key = keys.iter().find(|key| key.contains("/sendConnector/")).unwrap();
+    backend.delete(connector_key).await;
+    assert!(rejection(&mut events).await.contains("apply the whole organization again"));
+    assert!(directory.snapshot().await.is_err());
+    let second = directory.commit(put(from_yaml(ORGANIZATION))).await.unwrap();
+    let seen = snapshot(&mut events).await;
+    assert_eq!((seen.revision(), connectors(&seen)), (second, vec!["Internet".into()]));
+}
+
+pub async fn a_revision_that_goes_backwards_is_reported(mut backend: impl Backend) {
+    let directory = backend.directory();
+    founded(&*directory).await;
+    let last = directory.commit(put(vec![connector("Later")])).await.unwrap();
+    let mut events = backend.directory().watch(last);
+    let next = tokio::spawn(async move {
+        let reason = rejection(&mut events).await;
+        (reason, events)
+    });
+    backend.lose_everything();
+    let (reason, mut events) = soon(next).await.unwrap();
+    assert!(reason.contains("went back"), "{reason}");
+    // Only a configuration beyond the last good one is believed again.
+    let mut revision = until(|| directory.commit(put(from_yaml(ORGANIZATION)))).await;
+    while revision <= last {
+        revision = directory.commit(put(from_yaml(ORGANIZATION))).await.unwrap();
+    }
+    let seen = soon(async {
+        loop {
+            if let Some(directory::WatchEvent::Snapshot(seen)) = events.next().await {
+                return seen;
+            }
+        }
+    });
+    assert_eq!(seen.await.revision(), revision);
+}

@@ -1,0 +1,69 @@
+//! Everything about a message but its content: what travels between servers and what the queue keeps.
+
+use crate::identity::{MessageId, Revision, SiteName, TraceContext};
+use crate::size::ByteSize;
+use crate::time::Timestamp;
+use crate::transaction::Envelope;
+
+/// What is known of the sender, by where the message entered the organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OriginKind {
+    /// From outside, not authenticated.
+    Anonymous,
+    /// From a mailbox user who logged on.
+    Authenticated,
+    /// From a mailbox's outbox.
+    Mailbox,
+    /// A delivery status notification made by a Transport service; exempt from size limits (LM-14).
+    Notification,
+    /// From a host whose security lies outside SMTP (`ExternalAuthoritative`).
+    ExternallySecured,
+}
+
+impl OriginKind {
+    /// Whether limits and restrictions treat the sender as one of the organization (LM-10).
+    #[must_use]
+    pub const fn is_internal(self) -> bool {
+        !matches!(self, Self::Anonymous)
+    }
+}
+
+/// Where a message entered the organization.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// What is known of the sender.
+    pub kind: OriginKind,
+    /// Receive connector, or the source's name (`DSN`, `Outbox`), for logs and queue tools.
+    pub connector: Box<str>,
+}
+
+/// Envelope, identity and history of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageHead {
+    /// The same on every server; makes a repeated transfer harmless.
+    pub id: MessageId,
+    /// Sender and recipients.
+    pub envelope: Envelope,
+    /// When the server that holds it accepted it: late and expired are counted from here (QU-43).
+    pub arrived: Timestamp,
+    /// Octets of content.
+    pub size: ByteSize,
+    /// Octets on entry into the organization (LM-02), when known.
+    pub original_size: Option<ByteSize>,
+    /// Trace of which the next hop's spans become part.
+    pub trace: Option<TraceContext>,
+    /// Configuration by which an earlier server decided; zero when none has (LM-12).
+    pub revision: Revision,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Sites that backed it off; it is never sent back into one of them (RT-42).
+    pub backed_off: Vec<SiteName>,
+}
+
+impl MessageHead {
+    /// The size that limits look at: the smaller of now and then (LM-02).
+    #[must_use]
+    pub fn effective_size(&self) -> ByteSize {
+        self.original_size.map_or(self.size, |original| original.min(self.size))
+    }
+}

@@ -1,0 +1,209 @@
+//! Handing one message to one Transport (PL-04, RT-60 ff.), and to the next one as long as that is safe (PL-25).
+//!
+//! Small content is held until it is whole and then offered to one server after the other; the id makes a message that
+//! arrived after all harmless. Large content is passed on as it comes: once more of it than what is still held has gone,
+//! there is no second server.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use envelope::{ByteSize, EnhancedStatus, MessageHead, Receipt, Reply, ServerName};
+use futures::{Stream, StreamExt};
+use net::Service;
+use rpc::{PeerAddress, TransferError};
+use runtime::Node;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Pieces of at most 64 KiB that wait to be passed on; then the client waits.
+const PIECES_WAITING_MAX: usize = 4;
+/// Time from the end of data to the reply: below the ten minutes that a client waits (RFC 5321 §4.5.3.2.6).
+const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(9 * 60);
+
+/// A message on its way to a Transport.
+pub(crate) struct Handover {
+    node: Arc<Node>,
+    head: MessageHead,
+    candidates: VecDeque<ServerName>,
+    /// Why the last candidate did not take it.
+    refusal: Option<Reply>,
+    /// What every further candidate is given first.
+    prefix: Bytes,
+    /// Something after the prefix has gone.
+    committed: bool,
+    uplink: Option<Uplink>,
+}
+
+/// Content under way.
+struct Uplink {
+    server: ServerName,
+    pieces: mpsc::Sender<Piece>,
+    outcome: AbortOnDropHandle<Result<Receipt, TransferError>>,
+}
+
+/// Anything but an `End` ends the content with an error: a session that breaks must not look like a message that ends.
+enum Piece {
+    Octets(Bytes),
+    End,
+}
+
+impl Handover {
+    pub(crate) fn new(node: Arc<Node>, head: MessageHead, candidates: VecDeque<ServerName>) -> Self {
+        Self { node, head, candidates, refusal: None, prefix: Bytes::new(), committed: false, uplink: None }
+    }
+
+    /// Hands over a message that is held whole.
+    pub(crate) async fn submit(&mut self, content: Bytes) -> Result<Receipt, Reply> {
+        self.head.size = ByteSize::bytes(content.len() as u64);
+        let attempts = async {
+            loop {
+                let to = self.next_candidate().await?;
+                let content = futures::stream::iter([Ok(content.clone())]).boxed();
+                match self.node.peers.submit(&to, &self.head, content).await {
+                    Ok(receipt) => return Ok(self.taken(&to.server, receipt)),
+                    Err(error) => self.not_taken(&to.server, &error)?,
+                }
+            }
+        };
+        in_time(attempts).await
+    }
+
+    /// Begins to pass on content, of which this is the beginning.
+    pub(crate) async fn begin(&mut self, prefix: Bytes) -> Result<(), Reply> {
+        self.prefix = prefix;
+        self.connect().await
+    }
+
+    /// Passes on another piece.
+    pub(crate) async fn push(&mut self, piece: Bytes) -> Result<(), Reply> {
+        loop {
+            let Some(uplink) = &self.uplink else {
+                self.connect().await?;
+                continue;
+            };
+            if uplink.pieces.send(Piece::Octets(piece.clone())).await.is_ok() {
+                self.committed = true;
+                return Ok(());
+            }
+            self.ended().await?;
+        }
+    }
+
+    /// The content is complete: waits for the receipt.
+    pub(crate) async fn finish(&mut self) -> Result<Receipt, Reply> {
+        let finishing = async {
+            loop {
+                let Some(uplink) = &self.uplink else {
+                    self.connect().await?;
+                    continue;
+                };
+                // When it cannot be sent, the outcome is there and says why.
+                let _ = uplink.pieces.send(Piece::End).await;
+                if let Some(receipt) = self.ended().await? {
+                    return Ok(receipt);
+                }
+            }
+        };
+        in_time(finishing).await
+    }
+
+    /// Opens a transfer with the first candidate that answers.
+    async fn connect(&mut self) -> Result<(), Reply> {
+        loop {
+            let to = self.next_candidate().await?;
+            let (pieces, rest) = mpsc::channel(PIECES_WAITING_MAX);
+            let (begun, has_begun) = oneshot::channel();
+            let content = content(self.prefix.clone(), begun, rest).boxed();
+            let (node, head, server) = (Arc::clone(&self.node), self.head.clone(), to.server.clone());
+            let transfer = async move { node.peers.submit_streamed(&to, &head, content).await };
+            let outcome = AbortOnDropHandle::new(tokio::spawn(transfer));
+            self.uplink = Some(Uplink { server, pieces, outcome });
+            // Content is asked for as soon as there is a connection, and dropped when there is none.
+            if has_begun.await.is_ok() {
+                return Ok(());
+            }
+            self.ended().await?;
+        }
+    }
+
+    /// The outcome of the transfer under way. `None`: another candidate may be tried.
+    async fn ended(&mut self) -> Result<Option<Receipt>, Reply> {
+        let Some(Uplink { server, outcome, .. }) = self.uplink.take() else { return Ok(None) };
+        let outcome = outcome.await.unwrap_or_else(|error| Err(TransferError::Content(error.to_string())));
+        match outcome {
+            Ok(receipt) => Ok(Some(self.taken(&server, receipt))),
+            Err(error) => {
+                self.not_taken(&server, &error)?;
+                if self.committed { Err(presentable(error.to_reply())) } else { Ok(None) }
+            }
+        }
+    }
+
+    async fn next_candidate(&mut self) -> Result<PeerAddress, Reply> {
+        while let Some(server) = self.candidates.pop_front() {
+            match self.node.find(&server, Service::Transport).await {
+                Some(address) => return Ok(address),
+                None => {
+                    // Looking for its name takes time: the next message asks others first.
+                    const UNKNOWN: &str = "the address of a Transport service is not known";
+                    self.node.health.failed(&server, Service::Transport, &UNKNOWN);
+                    tracing::warn!(%server, "{UNKNOWN}");
+                }
+            }
+        }
+        // PL-25
+        Err(self.refusal.take().unwrap_or_else(|| {
+            Reply::new(451, EnhancedStatus::new(4, 4, 0), "Temporary server error; no transport service is available")
+        }))
+    }
+
+    fn taken(&self, server: &ServerName, receipt: Receipt) -> Receipt {
+        self.node.health.succeeded(server, Service::Transport);
+        receipt
+    }
+
+    /// `Err`: nobody else may be asked.
+    fn not_taken(&mut self, server: &ServerName, error: &TransferError) -> Result<(), Reply> {
+        tracing::warn!(message = %self.head.id, %error, "a Transport did not take the message");
+        if !error.is_peer_failure() {
+            return Err(presentable(error.to_reply()));
+        }
+        self.node.health.failed(server, Service::Transport, error);
+        self.refusal = Some(presentable(error.to_reply()));
+        Ok(())
+    }
+}
+
+/// A 421 of a Transport is about its own connections; to our client it would mean the end of his.
+fn presentable(reply: Reply) -> Reply {
+    if reply.code == 421 { Reply { code: 451, ..reply } } else { reply }
+}
+
+async fn in_time(outcome: impl Future<Output = Result<Receipt, Reply>>) -> Result<Receipt, Reply> {
+    tokio::time::timeout(ACKNOWLEDGEMENT_TIMEOUT, outcome).await.unwrap_or_else(|_| {
+        Err(Reply::new(451, EnhancedStatus::new(4, 4, 0), "Temporary server error; no acknowledgement came in time"))
+    })
+}
+
+fn content(
+    prefix: Bytes,
+    begun: oneshot::Sender<()>,
+    pieces: mpsc::Receiver<Piece>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let first = futures::stream::once(async move {
+        // Nobody waits for it when the session is over.
+        let _ = begun.send(());
+        Ok(prefix)
+    });
+    first.chain(futures::stream::unfold(Some(pieces), |pieces| async {
+        let mut pieces = pieces?;
+        match pieces.recv().await {
+            Some(Piece::Octets(octets)) => Some((Ok(octets), Some(pieces))),
+            Some(Piece::End) => None,
+            None => Some((Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client broke off")), None)),
+        }
+    }))
+}

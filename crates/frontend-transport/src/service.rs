@@ -1,0 +1,104 @@
+//! The service from start to end: certificate, ports, connections, and on a signal the work in hand is finished.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use net::{Service, TlsClient};
+use reception::{DRAIN_GRACE, Doors, certificate};
+use rpc::Offer;
+use runtime::{Node, NodeError};
+use telemetry::{Health, HealthChecks};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use topology::TransportRole;
+
+use crate::destination::Transports;
+use crate::proxy::OutboundProxy;
+
+/// Why Front End Transport cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum FrontendError {
+    /// The process around it.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The implicit connector.
+    #[error("the implicit connector failed: {0}")]
+    Connector(#[from] std::io::Error),
+}
+
+/// Front End Transport, ready to run.
+pub struct FrontendTransport {
+    node: Arc<Node>,
+    proxy: Arc<OutboundProxy>,
+    organization: TcpListener,
+    doors: Doors,
+    drain: CancellationToken,
+}
+
+impl FrontendTransport {
+    /// Reads the certificate and opens the ports. Nothing is accepted yet.
+    ///
+    /// # Errors
+    /// [`FrontendError`]
+    pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, FrontendError> {
+        let own = certificate::of_server(&node)?;
+        let client = TlsClient::new(certificate::trusted_roots(&node)?).with_certificate(&own);
+        let client = client.map_err(|error| certificate::refused(&node, error.to_string()))?;
+        let organization = node.listen().await?;
+        let proxy = Arc::new(OutboundProxy::new(Arc::clone(&node), client));
+        let destination = Arc::new(Transports::new(Arc::clone(&node)));
+        let doors = Doors::bind(&node, TransportRole::FrontendTransport, &own, destination)?;
+        Ok(Self { node, proxy, organization, doors, drain })
+    }
+
+    /// Where clients are served: for each binding wanted, the address bound.
+    #[must_use]
+    pub fn smtp_addresses(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        self.doors.addresses()
+    }
+
+    /// Where Transport reaches the outbound proxy.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn organization_address(&self) -> std::io::Result<SocketAddr> {
+        self.organization.local_addr()
+    }
+
+    /// Whether it lives and takes mail.
+    #[must_use]
+    pub fn health(&self) -> HealthChecks {
+        let (drain, node) = (self.drain.clone(), Arc::clone(&self.node));
+        HealthChecks::new(
+            || Health::Good,
+            move || match (drain.is_cancelled(), node.knows(Service::Transport)) {
+                (true, _) => Health::Bad("draining".into()),
+                (false, false) => Health::Bad("no Transport service has been heard of yet".into()),
+                (false, true) => Health::Good,
+            },
+        )
+    }
+
+    /// Runs until drained.
+    ///
+    /// # Errors
+    /// [`FrontendError::Connector`] when the port for the organization fails.
+    pub async fn run(self) -> Result<(), FrontendError> {
+        let Self { node, proxy, organization, doors, drain } = self;
+        let address = organization.local_addr()?;
+        let mut offer = Offer::new(drain.clone());
+        offer.outbound_proxy(proxy);
+        let serving = tokio::spawn(offer.serve(organization, &node.credentials)?);
+        node.announce(address);
+        tracing::info!(%address, service = %Service::FrontendTransport, "ready");
+        let settled = async {
+            drain.cancelled().await;
+            tokio::time::timeout(DRAIN_GRACE, serving).await
+        };
+        let ((), settled) = tokio::join!(doors.run(drain.clone()), settled);
+        if settled.is_err() {
+            tracing::warn!("not every proxied session ended in time; Transport still holds its message");
+        }
+        Ok(())
+    }
+}

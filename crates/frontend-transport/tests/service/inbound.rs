@@ -1,0 +1,133 @@
+//! Mail from clients to a Transport (pipeline.md §4).
+
+use envelope::{EnhancedStatus, OriginKind, Reply};
+
+use crate::support::{Conduct, STRANGERS, Scene, organization};
+
+const MESSAGE: &str = "Message-ID: <1@client.example>\r\nSubject: Hi\r\nX-MS-Exchange-Organization-SCL: -1\r\n\r\nBody";
+
+fn overloaded() -> Conduct {
+    Conduct::Refuse(Reply::new(452, EnhancedStatus::new(4, 3, 1), "Insufficient system resources"))
+}
+
+fn large() -> String {
+    format!("Subject: large\r\n\r\n{}", "0123456789abcdef\r\n".repeat(60_000))
+}
+
+#[tokio::test]
+async fn a_strangers_message_is_with_a_transport_before_the_250() {
+    let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", Conduct::Take)]).await;
+    let mut client = scene.client(STRANGERS).await;
+    let reply = client.send("stranger@elsewhere.example", &["ann@contoso.com"], MESSAGE).await;
+    let arrivals = scene.arrivals.borrow().clone();
+    let [arrival] = &arrivals[..] else { panic!("one message") };
+    // RT-61: the server of the recipient's database.
+    assert_eq!(arrival.server.as_str(), "MAIL1");
+    assert_eq!(
+        reply,
+        format!(
+            "250 2.6.0 <1@client.example> [InternalId={}, Hostname=mail1.contoso.com] Queued mail for delivery",
+            arrival.head.id
+        )
+    );
+    let content = arrival.content.as_ref().unwrap();
+    assert!(content.starts_with("Received: from client.example ([127.0.0.1]) by mail1.contoso.com with ESMTP id"));
+    assert!(content.ends_with("\r\nMessage-ID: <1@client.example>\r\nSubject: Hi\r\n\r\nBody\r\n"), "{content}");
+    assert_eq!((arrival.head.origin.kind, &*arrival.head.origin.connector), (OriginKind::Anonymous, "Default"));
+    assert_eq!(arrival.head.size.as_u64(), content.len() as u64);
+    assert_eq!(arrival.head.revision, scene.node.revision());
+    // The session goes on.
+    let reply = client.send("", &["bob@contoso.com"], MESSAGE).await;
+    assert!(reply.starts_with("250 2.6.0 "), "{reply}");
+    assert_eq!(scene.arrived(2).await[1].server.as_str(), "MAIL2");
+}
+
+#[tokio::test]
+async fn clients_are_answered_as_their_connector_says() {
+    // RC-40, RC-41, RC-51, RT-74, the relay matrix: as at Transport's own entrances.
+    let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", Conduct::Take)]).await;
+    testkit::entrances::check(&scene.entrances()).await;
+    let arrivals = scene.arrivals.borrow().clone();
+    testkit::entrances::check_taken(arrivals.into_iter().map(|arrival| (arrival.head, arrival.content.unwrap())));
+}
+
+#[tokio::test]
+async fn a_change_of_the_configuration_opens_and_closes_entrances() {
+    let scene = Scene::new(&[]).await;
+    testkit::entrances::check_configuration(&scene.world, &organization(), "FrontendTransport").await;
+}
+
+#[tokio::test]
+async fn large_messages_are_passed_on_as_they_come() {
+    let scene = Scene::new(&[("MAIL1", Conduct::Take)]).await;
+    let mut client = scene.client(STRANGERS).await;
+    let reply = client.send("stranger@elsewhere.example", &["ann@contoso.com"], &large()).await;
+    assert!(reply.starts_with("250 2.6.0 <"), "{reply}");
+    let arrival = scene.arrived(1).await.remove(0);
+    assert!(arrival.content.unwrap().ends_with(&format!("\r\n{}\r\n", large())));
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_leaves_nothing_whole() {
+    let scene = Scene::new(&[("MAIL1", Conduct::Take)]).await;
+    let mut client = scene.client(STRANGERS).await;
+    client.say("MAIL FROM:<stranger@elsewhere.example>").await;
+    client.say("RCPT TO:<ann@contoso.com>").await;
+    client.say("DATA").await;
+    client.write(large().as_bytes()).await;
+    drop(client);
+    assert!(scene.arrived(1).await[0].content.is_err());
+}
+
+#[tokio::test]
+async fn another_transport_is_tried_while_that_is_safe() {
+    // PL-25, RT-66: Bob's server is MAIL2; then come those of the local site, which is MAIL1.
+    for (content, what) in [(MESSAGE.to_owned(), "small"), (large(), "large")] {
+        let scene = Scene::new(&[("MAIL1", Conduct::Take)]).await;
+        let mut client = scene.client(STRANGERS).await;
+        let reply = client.send("stranger@elsewhere.example", &["bob@contoso.com"], &content).await;
+        assert!(reply.contains("Hostname=mail1.contoso.com"), "{what}: {reply}");
+        assert_eq!(scene.arrived(1).await[0].server.as_str(), "MAIL1");
+    }
+    let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", overloaded())]).await;
+    let mut client = scene.client(STRANGERS).await;
+    let reply = client.send("stranger@elsewhere.example", &["bob@contoso.com"], MESSAGE).await;
+    assert!(reply.contains("Hostname=mail1.contoso.com"), "{reply}");
+}
+
+#[tokio::test]
+async fn without_a_transport_the_client_keeps_its_message() {
+    let scene = Scene::new(&[]).await;
+    let mut client = scene.client(STRANGERS).await;
+    for content in [MESSAGE.to_owned(), large()] {
+        let reply = client.send("stranger@elsewhere.example", &["ann@contoso.com"], &content).await;
+        assert!(reply.starts_with("451 4.4.0 "), "{reply}");
+    }
+    let refused = Conduct::Refuse(Reply::new(554, EnhancedStatus::new(5, 6, 0), "Not this one"));
+    let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", refused)]).await;
+    let mut client = scene.client(STRANGERS).await;
+    let reply = client.send("stranger@elsewhere.example", &["bob@contoso.com"], MESSAGE).await;
+    assert_eq!(reply, "554 5.6.0 Not this one");
+    assert!(scene.arrivals.borrow().is_empty(), "nobody else is asked after a permanent refusal");
+    let scene = Scene::new(&[("MAIL1", overloaded()), ("MAIL2", overloaded())]).await;
+    for content in [MESSAGE.to_owned(), large()] {
+        let mut client = scene.client(STRANGERS).await;
+        let reply = client.send("stranger@elsewhere.example", &["ann@contoso.com"], &content).await;
+        assert_eq!(reply, "452 4.3.1 Insufficient system resources");
+    }
+}
+
+#[tokio::test]
+async fn a_drain_finishes_the_message_under_way_and_sends_the_idle_away() {
+    let scene = Scene::new(&[("MAIL1", Conduct::Take)]).await;
+    let (mut busy, mut idle) = (scene.client(STRANGERS).await, scene.client(STRANGERS).await);
+    busy.say("MAIL FROM:<stranger@elsewhere.example>").await;
+    busy.say("RCPT TO:<ann@contoso.com>").await;
+    busy.say("DATA").await;
+    scene.drain.cancel();
+    assert!(idle.reply().await.starts_with("421 4.3.2 "));
+    busy.write(MESSAGE.as_bytes()).await;
+    assert!(busy.say("\r\n.").await.starts_with("250 2.6.0 "));
+    assert!(busy.reply().await.starts_with("421 4.3.2 "));
+    scene.ended.await.unwrap().unwrap();
+}

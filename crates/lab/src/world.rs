@@ -1,0 +1,393 @@
+//! A whole organization on one machine: every service its own process, every server on its own loopback address, the
+//! simulated internet and the trace receiver around them.
+//!
+//! ```text
+//!   <directory>/lab.json                          what runs where (LabStatus), for other commands
+//!              /directory.db, organization.key    the configuration, its secrets' key
+//!              /ca, /internet-ca                  authorities of the organization and of the internet's hosts
+//!              /deliveries, /traces               what came out
+//!              /servers/BERLIN1/server.toml       process settings
+//!                              /identity, /state, <service>.log
+//! ```
+//!
+//! Connections between sites go through the lab itself, which can cut them ([`Links`]).
+//!
+//! Addresses within the lab's network 127.n.0.0: DNS at 127.n.0.53, hosts of the internet from 127.n.1.1, the servers of
+//! the first site from 127.n.100.1, of the second from 127.n.101.1. Ports are the same on every server. A lab started
+//! again in its directory goes on with its spools and configuration, to which the lab file is applied.
+//!
+//! Not here: what the processes do, and what a test expects of them.
+
+mod backend;
+mod layout;
+mod links;
+mod network;
+mod prepare;
+mod process;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use envelope::{Domain, ServerName, SiteName};
+use net::Service;
+use net::certificate::CertificateError;
+use organization::FileProblems;
+
+pub use layout::{ServerLayout, ServiceAddresses, services_of};
+pub use links::{LinkError, Links, Pair};
+pub use network::{NETWORK_RESERVATION_PORT, NetworkError};
+pub use process::{NotReady, STOP_TIMEOUT};
+pub use status::{LabStatus, ProcessStatus, ServerStatus, StatusError};
+
+use crate::deliveries::Deliveries;
+use crate::internet::{Internet, InternetError, InternetOptions};
+use crate::plan::LabFile;
+use crate::traces::{ReceiverError, TraceReceiver, TraceStore};
+use backend::Backend;
+use links::Exchange;
+use network::Network;
+use process::Process;
+
+/// Time for all processes together to become ready, unless the options say otherwise.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How to start a world.
+#[derive(Clone, Debug)]
+pub struct WorldOptions {
+    /// Everything is kept here.
+    pub directory: PathBuf,
+    /// The folder of the lab file: `passwordFile` is relative to it.
+    pub folder: PathBuf,
+    /// What runs the services: called as `program <service> --settings <file>`.
+    pub program: PathBuf,
+    /// The configuration is in an etcd started for the lab, not in a SQLite file.
+    pub etcd: bool,
+    /// Levels by module for the processes (`RUST_LOG`); `None` for theirs.
+    pub log_filter: Option<String>,
+    /// Further variables in the environment of the processes.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// Time for all processes together to become ready.
+    pub ready_timeout: Duration,
+}
+
+impl WorldOptions {
+    /// The services of `program`, in `directory`.
+    #[must_use]
+    pub fn new(directory: &Path, folder: &Path, program: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            folder: folder.to_owned(),
+            program: program.to_owned(),
+            etcd: false,
+            log_filter: None,
+            environment: BTreeMap::new(),
+            ready_timeout: READY_TIMEOUT,
+        }
+    }
+}
+
+/// Why a world does not start, or a part of it does not.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// No network to live in.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// More sites, or servers in one, than there are addresses.
+    #[error("a lab has at most {} sites with {} servers each", layout::SITES_MAX, layout::SERVERS_PER_SITE_MAX)]
+    TooManyServers,
+    /// The simulated internet.
+    #[error(transparent)]
+    Internet(#[from] InternetError),
+    /// The trace receiver.
+    #[error(transparent)]
+    Traces(#[from] ReceiverError),
+    /// A file of the lab.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// A certificate of the organization.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The key of the organization's secrets.
+    #[error(transparent)]
+    Key(#[from] directory::SealError),
+    /// The organization file with its secrets.
+    #[error(transparent)]
+    Organization(#[from] FileProblems),
+    /// The directory.
+    #[error(transparent)]
+    Read(#[from] directory::ReadError),
+    /// The configuration was not taken.
+    #[error(transparent)]
+    Commit(#[from] directory::CommitError),
+    /// A site link.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A process does not start.
+    #[error("cannot start {}: {cause}", program.display())]
+    Spawn {
+        /// What was to be started.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// A process does not become ready.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// The directory of this lab is a file, which cannot be away.
+    #[error("the directory of this lab is no etcd")]
+    NoEtcd,
+    /// No such process in this lab.
+    #[error("{service} does not run on {server}")]
+    Unknown {
+        /// On which server.
+        server: ServerName,
+        /// Which service.
+        service: Service,
+    },
+}
+
+/// A running world. Its processes are killed when it is dropped; [`Self::stop`] ends them in order.
+pub struct World {
+    options: WorldOptions,
+    /// Held as long as the world: no other lab gets its addresses.
+    network: Network,
+    servers: Vec<ServerLayout>,
+    processes: BTreeMap<(ServerName, Service), Process>,
+    internet: Internet,
+    traces: TraceReceiver,
+    /// What joins the sites.
+    exchange: Exchange,
+    /// Ends with the world, after the processes.
+    backend: Backend,
+}
+
+impl World {
+    /// Starts everything and waits until every process says that it is ready.
+    ///
+    /// # Errors
+    /// [`WorldError`]; nothing keeps running then.
+    pub async fn start(lab: &LabFile, options: WorldOptions) -> Result<Self, WorldError> {
+        let network = Network::reserve(lab.settings.network)?;
+        let organization = &lab.organization.organization;
+        let servers = layout::lay_out(organization, network.address(), &options.directory)?;
+        let authorities = prepare::authorities(&options.directory, &lab.forest())?;
+        let internet = start_internet(lab, &options, &network, &servers, authorities.internet).await?;
+        let traces_address = SocketAddr::new(network.address().into(), 0);
+        let traces = TraceReceiver::start(traces_address, &options.directory.join("traces")).await?;
+        let backend = Backend::start(options.etcd, network.address(), &options.directory).await?;
+        prepare::directory(lab, &options, &backend).await?;
+        prepare::servers(&servers, &authorities.organization)?;
+        let exchange = Exchange::start(organization, &servers, network.address(), &options.directory).await?;
+        for server in &servers {
+            let around =
+                layout::Around { forest: &lab.forest(), backend: &backend, internet: &internet, traces: &traces };
+            let detours = organization.server(&server.name).map(|server| exchange.detours(&server.site));
+            let text = layout::settings(server, &options.directory, &around, &detours.unwrap_or_default());
+            write(&server.settings_path(), text.as_bytes())?;
+        }
+        let mut world =
+            Self { options, network, servers, processes: BTreeMap::new(), internet, traces, exchange, backend };
+        if let Err(error) = world.start_processes().await {
+            world.stop().await;
+            return Err(error);
+        }
+        Ok(world)
+    }
+
+    async fn start_processes(&mut self) -> Result<(), WorldError> {
+        let wanted: Vec<_> = self
+            .servers
+            .iter()
+            .flat_map(|server| server.services.keys().map(|service| (server.name.clone(), *service)))
+            .collect();
+        for (server, service) in &wanted {
+            self.spawn(server, *service)?;
+        }
+        self.write_status()?;
+        let deadline = tokio::time::Instant::now() + self.options.ready_timeout;
+        for process in self.processes.values_mut() {
+            process.wait_until_ready(deadline).await?;
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
+        let unknown = || WorldError::Unknown { server: server.clone(), service };
+        let layout = self.servers.iter().find(|layout| layout.name == *server).ok_or_else(unknown)?;
+        let process = Process::spawn(layout, service, &self.options)?;
+        self.processes.insert((server.clone(), service), process);
+        Ok(())
+    }
+
+    /// Starts a service again that was stopped or killed, and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`WorldError`].
+    pub async fn start_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
+        self.spawn(server, service)?;
+        self.write_status()?;
+        let deadline = tokio::time::Instant::now() + self.options.ready_timeout;
+        Ok(self.process(server, service)?.wait_until_ready(deadline).await?)
+    }
+
+    /// Ends a service with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.
+    ///
+    /// # Errors
+    /// [`WorldError::Unknown`], or `lab.json` cannot be written.
+    pub async fn stop_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
+        let _ended = self.process(server, service)?.stop(STOP_TIMEOUT).await;
+        self.processes.remove(&(server.clone(), service));
+        self.write_status()
+    }
+
+    /// Kills a service with SIGKILL, as a power loss of one process would.
+    ///
+    /// # Errors
+    /// [`WorldError::Unknown`], or `lab.json` cannot be written.
+    pub async fn kill_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
+        let _ended = self.process(server, service)?.kill().await;
+        self.processes.remove(&(server.clone(), service));
+        self.write_status()
+    }
+
+    /// Cuts the link between two sites: connections over it end, and none is made until [`Self::heal`].
+    ///
+    /// # Errors
+    /// [`LinkError`], when no link joins them.
+    pub async fn cut(&self, one: &SiteName, other: &SiteName) -> Result<(), WorldError> {
+        Ok(self.exchange.set(one, other, true).await?)
+    }
+
+    /// Joins two sites again.
+    ///
+    /// # Errors
+    /// As [`Self::cut`].
+    pub async fn heal(&self, one: &SiteName, other: &SiteName) -> Result<(), WorldError> {
+        Ok(self.exchange.set(one, other, false).await?)
+    }
+
+    /// Kills the lab's etcd: the directory is away from then on.
+    ///
+    /// # Errors
+    /// [`WorldError::NoEtcd`], or it cannot be killed.
+    pub async fn kill_etcd(&mut self) -> Result<(), WorldError> {
+        self.etcd()?.kill().await
+    }
+
+    /// Starts the lab's etcd again, with the data that it had, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`WorldError::NoEtcd`], or it does not start.
+    pub async fn start_etcd(&mut self) -> Result<(), WorldError> {
+        self.etcd()?.start().await
+    }
+
+    /// Where the lab's etcd answers, if the lab has one.
+    #[must_use]
+    pub fn etcd_endpoint(&self) -> Option<String> {
+        match &self.backend {
+            Backend::Etcd(etcd) => Some(etcd.endpoint()),
+            Backend::Embedded { .. } => None,
+        }
+    }
+
+    fn etcd(&mut self) -> Result<&mut backend::Etcd, WorldError> {
+        match &mut self.backend {
+            Backend::Etcd(etcd) => Ok(etcd),
+            Backend::Embedded { .. } => Err(WorldError::NoEtcd),
+        }
+    }
+
+    fn process(&mut self, server: &ServerName, service: Service) -> Result<&mut Process, WorldError> {
+        let unknown = || WorldError::Unknown { server: server.clone(), service };
+        self.processes.get_mut(&(server.clone(), service)).ok_or_else(unknown)
+    }
+
+    /// What runs where.
+    #[must_use]
+    pub fn status(&self) -> LabStatus {
+        status::of(self)
+    }
+
+    /// Addresses and files of a server.
+    #[must_use]
+    pub fn server(&self, name: &ServerName) -> Option<&ServerLayout> {
+        self.servers.iter().find(|server| server.name == *name)
+    }
+
+    /// The simulated internet.
+    #[must_use]
+    pub fn internet(&self) -> &Internet {
+        &self.internet
+    }
+
+    /// What the internet's hosts accepted.
+    #[must_use]
+    pub fn deliveries(&self) -> Deliveries {
+        self.internet.deliveries()
+    }
+
+    /// The traces of messages.
+    #[must_use]
+    pub fn traces(&self) -> TraceStore {
+        TraceStore::in_directory(&self.options.directory.join("traces"))
+    }
+
+    fn write_status(&self) -> Result<(), WorldError> {
+        self.status().write(&self.options.directory).map_err(|(path, cause)| WorldError::File { path, cause })
+    }
+
+    /// Ends all processes, each with SIGTERM and after [`STOP_TIMEOUT`] with SIGKILL, then everything else. Files stay.
+    pub async fn stop(mut self) {
+        let stopping = std::mem::take(&mut self.processes).into_values().map(|mut process| async move {
+            // Whatever came of it, the process is gone: dropping it kills it.
+            let _ended = process.stop(STOP_TIMEOUT).await;
+        });
+        stopping.collect::<tokio::task::JoinSet<()>>().join_all().await;
+        LabStatus::remove(&self.options.directory);
+        self.internet.stop().await;
+        self.traces.stop().await;
+    }
+}
+
+async fn start_internet(
+    lab: &LabFile,
+    options: &WorldOptions,
+    network: &Network,
+    servers: &[ServerLayout],
+    authority: net::CertificateAuthority,
+) -> Result<Internet, WorldError> {
+    let names: BTreeMap<Domain, Vec<_>> =
+        servers.iter().map(|server| (server.fqdn.clone(), vec![server.address.into()])).collect();
+    let internet = InternetOptions {
+        network: network.address(),
+        smtp_port: lab.settings.smtp_port,
+        dns_port: lab.settings.dns_port,
+        deliveries: options.directory.join("deliveries"),
+        names,
+    };
+    Ok(Internet::start(&lab.internet, &internet, Arc::new(authority)).await?)
+}
+
+/// Writes a file and the folders above it.
+fn write(path: &Path, content: &[u8]) -> Result<(), WorldError> {
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder
+        .and_then(|()| std::fs::write(path, content))
+        .map_err(|cause| WorldError::File { path: path.to_owned(), cause })
+}

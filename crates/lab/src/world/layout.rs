@@ -1,0 +1,226 @@
+//! Which server gets which address, port and folder, and the settings file that tells its processes.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use envelope::{Domain, ServerName};
+use net::Service;
+use serde::Serialize;
+use topology::{Organization, ServerRole};
+
+use super::WorldError;
+use super::backend::Backend;
+use super::links::Detours;
+use super::prepare::internet_roots;
+use crate::internet::Internet;
+use crate::traces::TraceReceiver;
+
+/// Sites of a lab: third octets 100 to 249.
+pub const SITES_MAX: usize = 150;
+/// Servers of one site: fourth octets 1 to 250.
+pub const SERVERS_PER_SITE_MAX: usize = 250;
+/// Third octet of the first site.
+const FIRST_SITE: usize = 100;
+
+/// Ports of a service on its server's address. Sources: the specification's port table (pipeline.md §2: 25, 717, 475,
+/// 587, 2525, 465), moved beyond those that need privileges and out of each other's way, and the ports of the implicit
+/// connector.
+const fn ports(service: Service) -> Ports {
+    match service {
+        Service::Transport => Ports { organization: 7525, metrics: 9525, smtp: Some(2526), submission: Some(5465) },
+        Service::FrontendTransport => {
+            Ports { organization: 5717, metrics: 9717, smtp: Some(2525), submission: Some(5587) }
+        }
+        Service::MailboxDelivery => Ports { organization: 5475, metrics: 9475, smtp: None, submission: None },
+        Service::MailboxSubmission => Ports { organization: 5476, metrics: 9476, smtp: None, submission: None },
+        Service::Admin => Ports { organization: 5477, metrics: 9477, smtp: None, submission: None },
+    }
+}
+
+struct Ports {
+    organization: u16,
+    metrics: u16,
+    smtp: Option<u16>,
+    submission: Option<u16>,
+}
+
+/// Where one service listens. Serializes as its table in the settings file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceAddresses {
+    /// The implicit connector.
+    pub organization: SocketAddr,
+    /// Metrics and health.
+    pub metrics: SocketAddr,
+    /// SMTP from the internet (Front End Transport) or from servers (Transport).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<SocketAddr>,
+    /// SMTP from mail clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submission: Option<SocketAddr>,
+}
+
+/// One server of the lab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLayout {
+    /// Its name in the organization.
+    pub name: ServerName,
+    /// Its name in DNS.
+    pub fqdn: Domain,
+    /// Its own loopback address.
+    pub address: Ipv4Addr,
+    /// Its files.
+    pub folder: PathBuf,
+    /// What runs on it.
+    pub services: BTreeMap<Service, ServiceAddresses>,
+}
+
+impl ServerLayout {
+    /// The settings file of its processes.
+    #[must_use]
+    pub fn settings_path(&self) -> PathBuf {
+        self.folder.join("server.toml")
+    }
+
+    /// Certificates of its services.
+    #[must_use]
+    pub fn identity_path(&self) -> PathBuf {
+        self.folder.join("identity")
+    }
+
+    /// What a service writes to standard error.
+    #[must_use]
+    pub fn log_path(&self, service: Service) -> PathBuf {
+        self.folder.join(format!("{service}.log"))
+    }
+
+    /// Where the internet sends its mail: SMTP of Front End Transport. An Edge server has none.
+    #[must_use]
+    pub fn smtp(&self) -> Option<SocketAddr> {
+        self.services.get(&Service::FrontendTransport).and_then(|addresses| addresses.smtp)
+    }
+}
+
+/// What runs on a server of that role (design §2).
+#[must_use]
+pub const fn services_of(role: ServerRole) -> &'static [Service] {
+    match role {
+        ServerRole::Mailbox => {
+            &[Service::FrontendTransport, Service::Transport, Service::MailboxSubmission, Service::MailboxDelivery]
+        }
+        ServerRole::Edge => &[Service::Transport],
+    }
+}
+
+/// Gives every server its address: by site, in the order of the organization.
+pub(super) fn lay_out(
+    organization: &Organization,
+    network: Ipv4Addr,
+    directory: &Path,
+) -> Result<Vec<ServerLayout>, WorldError> {
+    let [first, second, ..] = network.octets();
+    let mut in_site = vec![0; organization.sites().len()];
+    let mut servers = Vec::new();
+    for server in organization.servers() {
+        let site = organization.sites().iter().position(|site| site.name == server.site);
+        let site = site.expect("a checked organization has the sites of its servers");
+        in_site[site] += 1;
+        if site >= SITES_MAX || in_site[site] > SERVERS_PER_SITE_MAX {
+            return Err(WorldError::TooManyServers);
+        }
+        let octet = |number: usize| u8::try_from(number).expect("bounded above");
+        let address = Ipv4Addr::new(first, second, octet(FIRST_SITE + site), octet(in_site[site]));
+        let services = services_of(server.role).iter().map(|service| (*service, addresses(address, *service)));
+        servers.push(ServerLayout {
+            name: server.name.clone(),
+            fqdn: server.fqdn.clone(),
+            address,
+            folder: directory.join("servers").join(folder_name(&server.name, servers.len())),
+            services: services.collect(),
+        });
+    }
+    Ok(servers)
+}
+
+fn addresses(address: Ipv4Addr, service: Service) -> ServiceAddresses {
+    let ports = ports(service);
+    let at = |port| SocketAddr::from((address, port));
+    ServiceAddresses {
+        organization: at(ports.organization),
+        metrics: at(ports.metrics),
+        smtp: ports.smtp.map(at),
+        submission: ports.submission.map(at),
+    }
+}
+
+/// The name itself where it can be that of a folder; server names may hold anything that can be read.
+fn folder_name(name: &ServerName, index: usize) -> String {
+    let plain = name.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if plain { name.to_string() } else { format!("server-{index}") }
+}
+
+/// The settings file, as `runtime` reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct SettingsFile<'a> {
+    server: &'a str,
+    forest: &'a str,
+    state: PathBuf,
+    otlp: String,
+    dns: Vec<SocketAddr>,
+    allow_private_targets: bool,
+    trusted_roots: PathBuf,
+    directory: DirectoryTable,
+    identity: IdentityTable,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    peers: BTreeMap<&'a str, BTreeMap<&'static str, SocketAddr>>,
+    services: BTreeMap<&'static str, &'a ServiceAddresses>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+enum DirectoryTable {
+    Embedded { path: PathBuf },
+    Etcd { endpoints: Vec<String> },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct IdentityTable {
+    path: PathBuf,
+    organization_key: PathBuf,
+}
+
+/// What every server of a lab has around it.
+pub(super) struct Around<'a> {
+    pub forest: &'a Domain,
+    pub backend: &'a Backend,
+    pub internet: &'a Internet,
+    pub traces: &'a TraceReceiver,
+}
+
+/// Text of the settings file of a server.
+pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<'_>, detours: &Detours) -> String {
+    let Around { forest, backend, internet, traces } = around;
+    let by_name = |services: &BTreeMap<Service, SocketAddr>| {
+        services.iter().map(|(service, address)| (service.as_str(), *address)).collect()
+    };
+    let file = SettingsFile {
+        server: server.name.as_str(),
+        forest: forest.as_str(),
+        state: server.folder.join("state"),
+        otlp: traces.endpoint(),
+        dns: vec![internet.dns_address()],
+        // The whole internet of a lab is on loopback.
+        allow_private_targets: true,
+        trusted_roots: internet_roots(directory),
+        directory: match backend {
+            Backend::Embedded { path } => DirectoryTable::Embedded { path: path.clone() },
+            Backend::Etcd(etcd) => DirectoryTable::Etcd { endpoints: vec![etcd.endpoint()] },
+        },
+        identity: IdentityTable { path: server.identity_path(), organization_key: directory.join("organization.key") },
+        peers: detours.iter().map(|(server, services)| (server.as_str(), by_name(services))).collect(),
+        services: server.services.iter().map(|(service, addresses)| (service.as_str(), addresses)).collect(),
+    };
+    toml::to_string(&file).expect("settings are plain data")
+}

@@ -1,0 +1,89 @@
+//! What has to be there before the first process starts: authorities, certificates, the configuration.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use directory::{ApplySecrets, Sealer};
+use envelope::{Domain, ObjectName, Timestamp};
+use net::certificate::CertificateError;
+use net::{CertificateAuthority, KeyedCertificate, NodeIdentity};
+use organization::Document;
+
+use super::backend::Backend;
+use super::layout::ServerLayout;
+use super::{WorldError, WorldOptions};
+use crate::plan::LabFile;
+
+/// Forest of the authority that certifies the internet's hosts: not the organization's, which it must not be taken for.
+const INTERNET_FOREST: &str = "internet.lab.example";
+
+/// Whoever runs the lab may look into its queues.
+const ADMINISTRATOR: &str = "lab";
+
+pub(super) struct Authorities {
+    pub organization: CertificateAuthority,
+    pub internet: CertificateAuthority,
+}
+
+/// The authorities of an earlier start, or new ones.
+pub(super) fn authorities(directory: &Path, forest: &Domain) -> Result<Authorities, WorldError> {
+    let internet = Domain::parse(INTERNET_FOREST).expect("a domain");
+    Ok(Authorities {
+        organization: authority(&directory.join("ca"), forest)?,
+        internet: authority(&directory.join("internet-ca"), &internet)?,
+    })
+}
+
+/// PEM file of the authority that processes have to trust for the certificates of the internet's hosts.
+pub(super) fn internet_roots(directory: &Path) -> std::path::PathBuf {
+    directory.join("internet-ca").join("cert.pem")
+}
+
+fn authority(folder: &Path, forest: &Domain) -> Result<CertificateAuthority, WorldError> {
+    match KeyedCertificate::load_from(folder) {
+        Ok(pair) => Ok(CertificateAuthority::load(pair)?),
+        Err(CertificateError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+            let authority = CertificateAuthority::create(forest, now())?;
+            authority.keyed_certificate().save_to(folder)?;
+            Ok(authority)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Certificates of every service, anew at each start: they are cheap, and names may have changed.
+pub(super) fn servers(servers: &[ServerLayout], authority: &CertificateAuthority) -> Result<(), WorldError> {
+    let administrator = ObjectName::parse(ADMINISTRATOR).expect("a name");
+    for server in servers {
+        let folder = server.identity_path();
+        let services = server.services.keys().copied().collect();
+        let identity = NodeIdentity { server: server.name.clone(), fqdn: server.fqdn.clone(), services };
+        authority.save_identity_to(&identity, &folder, now())?;
+        authority.save_administrator_to(&administrator, &folder, now())?;
+        let smtp = authority.issue_for_smtp(&server.name, &server.fqdn, now())?;
+        smtp.save_to(&folder.join("smtp"))?;
+    }
+    Ok(())
+}
+
+/// Applies the organization file to the lab's directory, which is made where it is missing.
+pub(super) async fn directory(lab: &LabFile, options: &WorldOptions, backend: &Backend) -> Result<(), WorldError> {
+    let key = options.directory.join("organization.key");
+    let sealer = if key.exists() { Sealer::load(&key)? } else { Sealer::generate(&key)? };
+    let directory = backend.open(&lab.forest())?;
+    let before = directory.snapshot().await?;
+    let recipients = directory::all_recipients(&*directory).await?;
+    let current = organization::objects(before.draft(), &recipients);
+    let document = Document::parse(&lab.organization_text)?;
+    let secrets = ApplySecrets::new(&sealer, options.folder.clone(), &current);
+    let (draft, wanted) = document.to_draft(&secrets)?;
+    let plan = organization::plan(current, organization::objects(&draft, &wanted));
+    if !plan.is_empty() {
+        directory::apply(&*directory, plan, before.revision()).await?;
+    }
+    Ok(())
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}

@@ -1,0 +1,123 @@
+//! A message on its way to disk: read once, through the header firewall, into one staged file per database.
+//!
+//! A database that fails drops out; the others go on. What was staged leaves nothing behind unless it is delivered.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use envelope::{Address, ByteSize, EnhancedStatus, MessageHead, Reply, ReversePath};
+use futures::StreamExt;
+use mailbox_store::{Content, ContentWriter, StoreError};
+use message::{HeaderBlock, HeaderCollector, firewall};
+
+use crate::databases::Databases;
+
+/// Longest header that is delivered: 1 MiB. Above what any Receive connector lets in by default (256 KB), because every
+/// server on the way has added its lines.
+const HEADER_OCTETS_MAX: ByteSize = ByteSize::mib(1);
+
+/// Why a message goes into no database at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ContentError {
+    /// The peer gave up, or sent another number of octets than it stated.
+    #[error("the message was cut short: {0}")]
+    CutShort(std::io::Error),
+    /// The header has no end within [`HEADER_OCTETS_MAX`].
+    #[error(transparent)]
+    Header(#[from] message::HeaderTooLarge),
+}
+
+impl ContentError {
+    pub(crate) fn reply(&self) -> Reply {
+        match self {
+            Self::CutShort(_) => Reply::new(451, EnhancedStatus::new(4, 3, 0), self.to_string()),
+            Self::Header(error) => Reply::new(552, error.status(), self.to_string()),
+        }
+    }
+}
+
+/// One database's copy.
+pub(crate) struct Copy<T> {
+    pub(crate) database: PathBuf,
+    pub(crate) state: Result<T, StoreError>,
+}
+
+/// The copies being written.
+pub(crate) struct Copies(Vec<Copy<ContentWriter>>);
+
+impl Copies {
+    /// Begins a copy for each database, with the trace lines of final delivery on top (RFC 5321 §4.4).
+    pub(crate) async fn begin(
+        databases: &Databases,
+        wanted: BTreeMap<PathBuf, Vec<&Address>>,
+        head: &MessageHead,
+    ) -> Self {
+        let mut copies = Vec::with_capacity(wanted.len());
+        for (database, recipients) in wanted {
+            let trace = trace_lines(&head.envelope.reverse_path, &recipients);
+            let state = async { databases.open(database.clone()).await?.begin(trace.as_bytes()).await }.await;
+            copies.push(Copy { database, state });
+        }
+        Self(copies)
+    }
+
+    /// Reads the content to its end.
+    pub(crate) async fn write(&mut self, mut content: rpc::Content) -> Result<(), ContentError> {
+        let mut header = Some(HeaderCollector::new(HEADER_OCTETS_MAX));
+        while let Some(piece) = content.next().await {
+            let piece = piece.map_err(ContentError::CutShort)?;
+            match header.take() {
+                None => self.append(&piece).await,
+                Some(mut collector) => match collector.push(&piece)? {
+                    None => header = Some(collector),
+                    Some(body) => {
+                        self.append(&allowed(&collector.into_block())).await;
+                        self.append(&piece[body..]).await;
+                    }
+                },
+            }
+        }
+        if let Some(collector) = header {
+            self.append(&allowed(&collector.into_block())).await;
+        }
+        Ok(())
+    }
+
+    /// Makes the copies durable.
+    pub(crate) async fn finish(self) -> Vec<Copy<Content>> {
+        let finish = async |copy: Copy<ContentWriter>| Copy {
+            state: match copy.state {
+                Ok(writer) => writer.finish().await,
+                Err(error) => Err(error),
+            },
+            database: copy.database,
+        };
+        futures::future::join_all(self.0.into_iter().map(finish)).await
+    }
+
+    async fn append(&mut self, octets: &[u8]) {
+        for copy in &mut self.0 {
+            if let Ok(writer) = &mut copy.state
+                && let Err(error) = writer.write(octets).await
+            {
+                copy.state = Err(error);
+            }
+        }
+    }
+}
+
+/// What of the header may reach a mailbox (PF-30b). `Return-Path` is ours to write: one that came along is a forgery or
+/// somebody else's (RFC 5321 §4.4).
+fn allowed(header: &[u8]) -> Vec<u8> {
+    let passed = firewall::apply(HeaderBlock::new(header), firewall::Path::Delivery);
+    firewall::without(HeaderBlock::new(&passed), "Return-Path").into_owned()
+}
+
+fn trace_lines(sender: &ReversePath, recipients: &[&Address]) -> String {
+    let mut lines = format!("Return-Path: <{sender}>\r\n");
+    // With several, the line would tell each about the others.
+    if let [recipient] = recipients {
+        lines.push_str(&format!("Delivered-To: {recipient}\r\n"));
+    }
+    lines
+}

@@ -1,0 +1,212 @@
+//! One message: where each recipient's mail goes, one reading of the content, and an outcome for each recipient.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use envelope::{Address, EnhancedStatus, MessageHead, Recipient, Reply, Severity};
+use mailbox_store::{Content, Delivery as Linked, DeliveryId, StoreError};
+use net::PeerIdentity;
+use rpc::{DeliverHandler, Delivery, Incoming, RecipientDelivery};
+use runtime::Node;
+use telemetry::{Hop, HopName, Outcome, keys};
+use tokio::sync::Semaphore;
+use tracking::{Event, EventId, Source, TrackingLog, TrackingSettings};
+
+use crate::content::{ContentError, Copies, Copy};
+use crate::databases::Databases;
+use crate::placement::{Place, place, retry};
+
+/// `MaxConcurrentMailboxDeliveries`: messages being written into mailboxes at once, 20 by default, range 1 to 256
+/// (limits §3).
+const CONCURRENT_DELIVERIES_MAX: usize = 20;
+/// Messages in hand, most of them still being received: 512, so that their files fit into the usual 1,024 of a process.
+/// They cannot wait unread, because messages of one peer share a stream; those above are refused for now.
+const MESSAGES_IN_HAND_MAX: usize = 512;
+
+/// Files of the message tracking log (LG-16).
+const TRACKING_PREFIX: &str = "MSGTRKMD";
+/// `recipient-status` of a recipient whose mailbox has the message.
+const DELIVERED: &str = "250 2.1.5 Recipient OK";
+
+/// Delivers what Transport brings.
+pub(crate) struct Handler {
+    node: Arc<Node>,
+    databases: Databases,
+    in_hand: Semaphore,
+    deliveries: Semaphore,
+    tracking: TrackingLog,
+}
+
+impl Handler {
+    /// # Errors
+    /// When the message tracking log cannot be started.
+    pub(crate) fn new(node: Arc<Node>) -> std::io::Result<Self> {
+        let settings =
+            TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: runtime::node::VERSION };
+        let lost = node.metrics.tracking_lost.clone();
+        let tracking = TrackingLog::start(&settings, move || lost.increment())?;
+        Ok(Self {
+            node,
+            databases: Databases::default(),
+            in_hand: Semaphore::new(MESSAGES_IN_HAND_MAX),
+            deliveries: Semaphore::new(CONCURRENT_DELIVERIES_MAX),
+            tracking,
+        })
+    }
+}
+
+#[async_trait]
+impl DeliverHandler for Handler {
+    async fn deliver(&self, peer: &PeerIdentity, message: Incoming) -> Result<Delivery, Reply> {
+        let Ok(_in_hand) = self.in_hand.try_acquire() else {
+            let status = EnhancedStatus::new(4, 3, 2);
+            return Err(Reply::new(451, status, "STOREDRV.Deliver; too many messages are being delivered"));
+        };
+        let Incoming { head, content, .. } = message;
+        let tables = self.node.tables();
+        let mut hop = self.node.tracer.start(HopName::Deliver, head.trace, self.node.clock.now());
+        hop.attribute(keys::MESSAGE_ID, &head.id);
+        hop.attribute(keys::SERVER_ADDRESS, peer.server.as_str());
+        hop.attribute(keys::REVISION, &tables.revision());
+        hop.attribute(keys::RECIPIENTS, &(head.envelope.recipients.len() as u64));
+        let placed = self.place(&head.envelope.recipients, &tables).await;
+        let delivered = self.deliver_placed(&head, placed, content).await;
+        let result = delivered.map_err(|error| error.reply());
+        self.track(&head, peer, &result);
+        self.end(hop, &head, &result);
+        result
+    }
+}
+
+/// A recipient's mailbox, or its outcome already.
+type Placed = Result<Place, RecipientDelivery>;
+
+impl Handler {
+    async fn place(&self, recipients: &[Recipient], tables: &routing::RoutingTables) -> Vec<Placed> {
+        let addresses: Vec<Address> = recipients.iter().map(|recipient| recipient.address.clone()).collect();
+        match self.node.directory.recipients(&addresses).await {
+            Ok(found) => found.iter().map(|found| place(found.as_ref(), tables, &self.node.settings)).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "recipients cannot be looked up");
+                addresses.iter().map(|_| Err(retry(error.status(), "the directory cannot be asked"))).collect()
+            }
+        }
+    }
+
+    /// Reads the content if there is a mailbox for it. Waits for a turn only afterwards: unread content would hold up the
+    /// messages whose turn it is.
+    async fn deliver_placed(
+        &self,
+        head: &MessageHead,
+        placed: Vec<Placed>,
+        content: rpc::Content,
+    ) -> Result<Delivery, ContentError> {
+        let recipients = &head.envelope.recipients;
+        let mut wanted: BTreeMap<PathBuf, Vec<&Address>> = BTreeMap::new();
+        for (place, recipient) in placed.iter().zip(recipients) {
+            if let Ok(place) = place {
+                wanted.entry(place.database.clone()).or_default().push(&recipient.address);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(placed.into_iter().filter_map(Result::err).collect());
+        }
+        let mut copies = Copies::begin(&self.databases, wanted, head).await;
+        copies.write(content).await?;
+        let _turn = self.deliveries.acquire().await.expect("the semaphore is never closed");
+        let copies = copies.finish().await;
+        let mut outcomes = Vec::with_capacity(placed.len());
+        for (place, recipient) in placed.into_iter().zip(recipients) {
+            outcomes.push(match place {
+                Ok(place) => self.deliver_one(&copies, &place, DeliveryId::new(head.id, &recipient.address)).await,
+                Err(outcome) => outcome,
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn deliver_one(&self, copies: &[Copy<Content>], place: &Place, id: DeliveryId) -> RecipientDelivery {
+        let copy = copies.iter().find(|copy| copy.database == place.database).expect("one for each database wanted");
+        let content = match &copy.state {
+            Ok(content) => content,
+            Err(error) => return failure(error),
+        };
+        match self.link(content, place, id).await {
+            Ok(_) => RecipientDelivery::Delivered,
+            Err(error) => failure(&error),
+        }
+    }
+
+    /// A mailbox of the directory has no folder before its first mail.
+    async fn link(&self, content: &Content, place: &Place, id: DeliveryId) -> Result<Linked, StoreError> {
+        match content.deliver(&place.mailbox, id).await {
+            Err(StoreError::MailboxMissing { .. }) => {
+                self.databases.open(place.database.clone()).await?.create_mailbox(&place.mailbox).await?;
+                content.deliver(&place.mailbox, id).await
+            }
+            other => other,
+        }
+    }
+
+    /// DELIVER for the recipients that have it; what became of the others Transport writes.
+    fn track(&self, head: &MessageHead, peer: &PeerIdentity, result: &Result<Delivery, Reply>) {
+        let outcomes = head.envelope.recipients.iter().zip(result.iter().flatten());
+        let delivered = outcomes.filter(|(_, outcome)| **outcome == RecipientDelivery::Delivered);
+        let recipients: Vec<_> =
+            delivered.map(|(recipient, _)| (recipient.address.clone(), Some(Box::from(DELIVERED)))).collect();
+        if recipients.is_empty() {
+            return;
+        }
+        let (now, sender) = (self.node.clock.now(), head.envelope.reverse_path.clone());
+        self.tracking.record(Event {
+            client_hostname: peer.server.as_str().into(),
+            server_hostname: self.node.server().as_str().into(),
+            source_context: format!("Revision={}", head.revision).into(),
+            recipients,
+            size: head.size,
+            custom_data: head.trace.map(|trace| format!("Trace={trace}").into()).unwrap_or_default(),
+            ..Event::new(now, EventId::Deliver, Source::StoreDriver, head.id, sender)
+        });
+    }
+
+    /// The hop fails with the first recipient that has no mail; all of those are its events.
+    fn end(&self, mut hop: Hop, head: &MessageHead, result: &Result<Delivery, Reply>) {
+        let now = self.node.clock.now();
+        let mut first = result.as_ref().err();
+        for (recipient, outcome) in head.envelope.recipients.iter().zip(result.iter().flatten()) {
+            let Some(reply) = reply_of(outcome) else { continue };
+            first = first.or(Some(reply));
+            hop.event("not delivered", now, |attributes| {
+                attributes.set(keys::RECIPIENT, &recipient.address);
+                attributes.set(keys::REPLY, reply);
+            });
+        }
+        match first {
+            None => hop.end(now, Outcome::Done),
+            Some(reply) => hop.end(now, Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
+        }
+    }
+}
+
+fn reply_of(outcome: &RecipientDelivery) -> Option<&Reply> {
+    match outcome {
+        RecipientDelivery::Delivered => None,
+        RecipientDelivery::Retry(reply) | RecipientDelivery::Reroute(reply) | RecipientDelivery::Failed(reply) => {
+            Some(reply)
+        }
+    }
+}
+
+/// What Transport is told of a database that cannot be written: paths stay in the log.
+fn failure(error: &StoreError) -> RecipientDelivery {
+    tracing::error!(%error, "a message cannot be written into its mailbox");
+    let status = error.status();
+    match status.severity() {
+        Severity::Permanent => {
+            RecipientDelivery::Failed(Reply::new(550, status, "STOREDRV.Deliver; there is no such mailbox"))
+        }
+        Severity::Transient | Severity::Success => retry(status, "the mailbox database cannot be written"),
+    }
+}

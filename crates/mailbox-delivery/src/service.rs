@@ -1,0 +1,80 @@
+//! The service from start to end: the port is opened, mail is delivered, and on a signal what has begun is finished.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc::Offer;
+use runtime::{Node, NodeError};
+use telemetry::{Health, HealthChecks};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::handler::Handler;
+
+/// Deliveries under way at a drain are waited for as long; Transport brings the others again.
+const SETTLE_BOUND: Duration = Duration::from_secs(20);
+
+/// Why Mailbox Transport Delivery cannot start or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum MailboxDeliveryError {
+    /// The process around it.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The implicit connector.
+    #[error("the implicit connector failed: {0}")]
+    Connector(#[from] std::io::Error),
+}
+
+/// Mailbox Transport Delivery, ready to run.
+pub struct MailboxDelivery {
+    node: Arc<Node>,
+    listener: TcpListener,
+    drain: CancellationToken,
+}
+
+impl MailboxDelivery {
+    /// Opens the port. Databases are opened when mail comes for them.
+    ///
+    /// # Errors
+    /// [`MailboxDeliveryError::Node`] when the port cannot be opened.
+    pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, MailboxDeliveryError> {
+        let listener = node.listen().await?;
+        Ok(Self { node, listener, drain })
+    }
+
+    /// Whether it lives and takes mail.
+    #[must_use]
+    pub fn health(&self) -> HealthChecks {
+        let drain = self.drain.clone();
+        HealthChecks::new(
+            || Health::Good,
+            move || if drain.is_cancelled() { Health::Bad("draining".into()) } else { Health::Good },
+        )
+    }
+
+    /// Runs until drained.
+    ///
+    /// # Errors
+    /// [`MailboxDeliveryError::Connector`] when the port fails.
+    pub async fn run(self) -> Result<(), MailboxDeliveryError> {
+        let Self { node, listener, drain } = self;
+        let address = listener.local_addr()?;
+        let mut offer = Offer::new(drain.clone());
+        offer.mailbox_delivery(Arc::new(Handler::new(Arc::clone(&node))?));
+        let mut serving = tokio::spawn(offer.serve(listener, &node.credentials)?);
+        node.announce(address);
+        tracing::info!(%address, service = %node.service, "ready");
+        tokio::select! {
+            () = drain.cancelled() => {}
+            // Not drained: the port has failed.
+            ended = &mut serving => return ended.map_err(std::io::Error::other)?.map_err(Into::into),
+        }
+        match tokio::time::timeout(SETTLE_BOUND, serving).await {
+            Ok(ended) => ended.map_err(std::io::Error::other)?.map_err(Into::into),
+            Err(_) => {
+                tracing::warn!("not every delivery was finished in time; Transport tries those again");
+                Ok(())
+            }
+        }
+    }
+}

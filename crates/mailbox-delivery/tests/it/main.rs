@@ -1,0 +1,4 @@
+//! The service as a whole.
+
+#[cfg(test)]
+mod service;

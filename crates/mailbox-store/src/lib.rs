@@ -1,0 +1,35 @@
+//! Mailbox databases as trees of Maildirs, so that any IMAP server or mail reader opens what Postroad delivers.
+//!
+//! ```text
+//! <root>/                        a mailbox database: one file system
+//!   .staging/                    contents being written, mailboxes being made
+//!   ann/                         a mailbox
+//!     deliveries                 ids of recent deliveries (ledger)
+//!     Maildir/{tmp,new,cur}      the inbox
+//!     Maildir/.Outbox/…          what the user sends: taken by Mailbox Transport Submission (PL-09)
+//!     Maildir/.Sent/…            where it goes when Transport has it
+//!     Maildir/.Failed/…          where it goes when it cannot be sent
+//! ```
+//!
+//! - Delivery (PL-10): [`MailboxDatabase::begin`] → [`ContentWriter`] → [`Content::deliver`] once per recipient. One
+//!   write, however many recipients: mailboxes get hard links. A delivery repeated makes no second copy.
+//! - Submission: [`OutboxWatch`] yields an [`OutboxItem`] for each message; [`OutboxItem::sent`] or
+//!   [`OutboxItem::rejected`] settles it. A crash in between submits it again under the same message id.
+//!
+//! Whoever answers *delivered* may rely on it: file, directory entry and ledger are synced by then. Which database is
+//! active on this server, and which mailbox a recipient has, is decided elsewhere.
+
+mod database;
+mod disk;
+mod error;
+mod ledger;
+mod line_ends;
+mod mailbox;
+mod outbox;
+mod watch;
+
+pub use database::{Content, ContentWriter, Delivery, DeliveryId, MailboxDatabase};
+pub use error::StoreError;
+pub use mailbox::{MailboxName, MailboxNameError};
+pub use outbox::{FAILURE_HEADER, OutboxItem, OutboxReader};
+pub use watch::{OutboxWatch, Rescan};

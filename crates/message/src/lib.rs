@@ -1,0 +1,34 @@
+//! What the transport does to the content of a message, as pure functions: it reads headers, removes the ones that may
+//! not pass, adds its own, and writes notifications. Bodies are never held here: everything works on the header block,
+//! so that content of any size streams past.
+//!
+//! ```text
+//! chunks ──▶ split::HeaderCollector ──▶ header block ──▶ firewall::apply ──▶ + received::Received ──▶ out
+//!                        └──▶ rest of the chunk, and all later ones: the body, untouched
+//! ```
+//!
+//! | module | does | source |
+//! |---|---|---|
+//! | [`split`] | finds the end of the header in a stream | RFC 5322 §2.1, LM-01 |
+//! | [`header`] | reads fields without copying | RFC 5322 §2.2, LM-02, RT-74 |
+//! | [`received`] | reads and writes trace lines | RFC 5321 §4.4 |
+//! | [`firewall`] | removes header classes by path | PL-73, PF-20 ff. |
+//! | [`dsn`] | writes delivery status notifications | RFC 3461, 3464, 6522; dsn.md |
+//! | [`date`] | prints RFC 5322 dates | RFC 5322 §3.3 |
+//!
+//! Structure inside a field (addresses, encoded words, dates) is mail-parser's work; finding the fields is done here,
+//! because the firewall must see every line that any later reader could take for a header.
+
+pub mod date;
+pub mod dsn;
+mod encode;
+pub mod firewall;
+pub mod header;
+pub mod received;
+pub mod split;
+
+pub use dsn::{Action, Dsn, Original, RecipientReport, Report};
+pub use firewall::{HeaderRights, Path};
+pub use header::{Field, HeaderBlock};
+pub use received::{Protocol, Received};
+pub use split::{HeaderCollector, HeaderTooLarge, split_header};

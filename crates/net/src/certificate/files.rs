@@ -1,0 +1,108 @@
+//! Certificates and keys in a directory. Keys are readable by their owner alone, and no crash leaves half a file.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use envelope::{ObjectName, Timestamp};
+
+use super::{CertificateAuthority, CertificateError, KeyedCertificate, NodeIdentity, PrivateKeyPem};
+
+/// The certificate with its chain.
+const CERTIFICATE_FILE: &str = "cert.pem";
+/// The private key.
+const KEY_FILE: &str = "key.pem";
+/// The authority's certificate in the identity of a server.
+const AUTHORITY_FILE: &str = "ca.pem";
+/// Folder of an administrator's certificate beside those of services.
+pub const ADMINISTRATOR_FOLDER: &str = "administrator";
+const CERTIFICATE_MODE: u32 = 0o644;
+const KEY_MODE: u32 = 0o600;
+
+impl KeyedCertificate {
+    /// Writes `cert.pem` and `key.pem` (mode 0600) into `directory`, which is created where it is missing. Each file
+    /// appears whole or not at all; the key first, so that a certificate is never there without its key. Blocks.
+    ///
+    /// # Errors
+    /// [`CertificateError::File`].
+    pub fn save_to(&self, directory: &Path) -> Result<(), CertificateError> {
+        fs::create_dir_all(directory).map_err(|cause| file_error(directory, cause))?;
+        write_whole(directory, KEY_FILE, self.key_pem.expose().as_bytes(), KEY_MODE)?;
+        write_whole(directory, CERTIFICATE_FILE, self.cert_pem.as_bytes(), CERTIFICATE_MODE)
+    }
+
+    /// Reads what [`Self::save_to`] wrote, or what an administrator put there, and checks that it fits. Blocks.
+    ///
+    /// # Errors
+    /// [`CertificateError`]; a missing file is [`CertificateError::File`] of kind [`io::ErrorKind::NotFound`].
+    pub fn load_from(directory: &Path) -> Result<Self, CertificateError> {
+        let read = |name: &str| {
+            let path = directory.join(name);
+            fs::read_to_string(&path).map_err(|cause| file_error(&path, cause))
+        };
+        Self::from_pem(read(CERTIFICATE_FILE)?, PrivateKeyPem::new(read(KEY_FILE)?))
+    }
+}
+
+impl CertificateAuthority {
+    /// Writes what the processes of a server show each other and trust: `ca.pem`, and `<service>/{cert,key}.pem` for each
+    /// service of `identity`, good for that service alone. What was there is replaced. Blocks.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn save_identity_to(
+        &self,
+        identity: &NodeIdentity,
+        directory: &Path,
+        now: Timestamp,
+    ) -> Result<(), CertificateError> {
+        fs::create_dir_all(directory).map_err(|cause| file_error(directory, cause))?;
+        write_whole(directory, AUTHORITY_FILE, self.certificate_pem().as_bytes(), CERTIFICATE_MODE)?;
+        for service in &identity.services {
+            let one = NodeIdentity { services: BTreeSet::from([*service]), ..identity.clone() };
+            self.issue(&one, now)?.save_to(&directory.join(service.as_str()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what an administrator shows and trusts: `ca.pem` and `administrator/{cert,key}.pem`. What was there is
+    /// replaced. Blocks.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn save_administrator_to(
+        &self,
+        name: &ObjectName,
+        directory: &Path,
+        now: Timestamp,
+    ) -> Result<(), CertificateError> {
+        fs::create_dir_all(directory).map_err(|cause| file_error(directory, cause))?;
+        write_whole(directory, AUTHORITY_FILE, self.certificate_pem().as_bytes(), CERTIFICATE_MODE)?;
+        self.issue_administrator(name, now)?.save_to(&directory.join(ADMINISTRATOR_FOLDER))
+    }
+}
+
+fn write_whole(directory: &Path, name: &str, content: &[u8], mode: u32) -> Result<(), CertificateError> {
+    let path = directory.join(name);
+    // The process id keeps two processes from writing into one temporary file.
+    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
+    let written = (|| {
+        // Left by a crash of a process with this id; its mode is not to be trusted.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        File::open(directory)?.sync_all()
+    })();
+    written.map_err(|cause| file_error(&path, cause))
+}
+
+fn file_error(path: &Path, cause: io::Error) -> CertificateError {
+    CertificateError::File { path: path.to_owned(), cause }
+}

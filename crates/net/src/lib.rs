@@ -1,0 +1,42 @@
+//! Sockets, TLS, certificates and DNS: the one crate that names rustls and hickory (`rpc` hands PEM to tonic, no more).
+//!
+//! ```text
+//!   dns ──▶ target (may we go there?) ──▶ stream::connect ──▶ tls::TlsClient ──▶ a Stream for SMTP
+//!   listener ──▶ a Stream from a peer ──▶ tls::TlsServer ──▶ the same Stream, encrypted
+//!   certificate: the organization's own CA, and who a peer of the organization is
+//! ```
+//!
+//! What it does not do: speak SMTP, choose a next hop, order targets, retry. Every failure says what was tried, with whom
+//! and what came back, because that text ends up in a queue's `LastError` and in the message's trace.
+//!
+//! | module | outside thing | rules |
+//! |---|---|---|
+//! | [`provider`] | the process-wide cryptography | – |
+//! | [`host`] | a peer by name or address, IDNA | RFC 5890 |
+//! | [`stream`], [`listener`] | TCP | SC-43 |
+//! | [`tls`] | rustls | TA-1 … TA-13, TA-21, TA-43, TA-75 |
+//! | [`dns`] | hickory | SC-36 … SC-39, RFC 5321 §5.1, RFC 7505 |
+//! | [`certificate`] | rcgen, x509-parser | TA-35, design §4 |
+//! | [`target`] | – | which addresses MX-routed mail never goes to |
+
+pub mod certificate;
+pub mod dns;
+pub mod host;
+pub mod listener;
+pub mod provider;
+pub mod stream;
+pub mod target;
+pub mod tls;
+
+pub use certificate::{
+    AdministratorIdentity, CertificateAuthority, KeyedCertificate, NodeIdentity, PeerIdentity, parse_administrator,
+    parse_identity,
+};
+// Certificates name services: whoever speaks of the one speaks of the other.
+pub use dns::{DnsError, MailExchanger, MxAnswer, Resolver};
+pub use envelope::{Service, ServiceError};
+pub use host::Host;
+pub use listener::{Listener, listen};
+pub use stream::{ConnectError, Stream, connect};
+pub use target::{ForbiddenTarget, TargetPolicy, forbidden_target};
+pub use tls::{PeerCertificate, PeerTls, TlsClient, TlsError, TlsServer, Verification};

@@ -1,0 +1,112 @@
+//! The client's end: verification by the connector, an optional certificate of our own.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls_pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use super::error::TlsError;
+use super::peer::{PeerCertificate, PeerTls, Trust};
+use super::roots::TrustedRoots;
+use super::verify::ServerVerifier;
+use super::{HANDSHAKE_TIMEOUT, TLS_VERSIONS, Verification};
+use crate::certificate::{CertificateError, KeyedCertificate};
+use crate::host::{Host, a_labels};
+use crate::provider::provider;
+use crate::stream::{Stream, Transport};
+
+/// Turns connections that we opened into encrypted ones. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TlsClient {
+    roots: TrustedRoots,
+    certificate: Option<Arc<CertifiedKey>>,
+}
+
+impl TlsClient {
+    /// Believes `roots`, shows no certificate.
+    #[must_use]
+    pub fn new(roots: TrustedRoots) -> Self {
+        Self { roots, certificate: None }
+    }
+
+    /// Shows `certificate` to servers that ask for one (TA-7, TA-21, TA-43).
+    ///
+    /// # Errors
+    /// [`CertificateError`] when certificate and key do not fit.
+    pub fn with_certificate(self, certificate: &KeyedCertificate) -> Result<Self, CertificateError> {
+        Ok(Self { certificate: Some(certificate.certified_key()?), ..self })
+    }
+
+    /// Shakes hands as a client. `host` is whom we called, sent as server name where it is a name.
+    ///
+    /// # Errors
+    /// [`TlsError`]; the connection is of no use afterwards.
+    pub async fn connect(
+        &self,
+        stream: Stream,
+        host: &Host,
+        verification: &Verification,
+    ) -> Result<(Stream, PeerTls), TlsError> {
+        let (peer, local) = (stream.peer(), stream.local());
+        let Transport::Plain(socket) = stream.transport else {
+            return Err(TlsError::Unusable("the connection is encrypted already"));
+        };
+        let name = server_name(host)?;
+        let verifier = Arc::new(ServerVerifier {
+            verification: verification.clone(),
+            roots: self.roots.clone(),
+            provider: provider(),
+            refused: OnceLock::new(),
+        });
+        let connector = TlsConnector::from(Arc::new(self.config(Arc::clone(&verifier))));
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, connector.connect(name, socket)).await;
+        let tls = match handshake {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => return Err(with_refused(TlsError::from_io(error), &verifier)),
+            Err(_) => return Err(TlsError::Timeout(peer)),
+        };
+        let (_, connection) = tls.get_ref();
+        let trust = if *verification == Verification::None { Trust::NotChecked } else { Trust::Trusted };
+        let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+        let certificate = certificate.and_then(|first| PeerCertificate::parse(first, trust));
+        let about = PeerTls::of(connection, certificate);
+        Ok((Stream::encrypted(tls.into(), peer, local), about))
+    }
+
+    /// Made for each connection, because the verification belongs to it: a few allocations beside a handshake.
+    fn config(&self, verifier: Arc<ServerVerifier>) -> ClientConfig {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(TLS_VERSIONS)
+            .expect("the provider has cipher suites for both versions")
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &self.certificate {
+            Some(certificate) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certificate))))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        config
+    }
+}
+
+fn server_name(host: &Host) -> Result<ServerName<'static>, TlsError> {
+    let name = match host {
+        Host::Address(address) => return Ok(ServerName::IpAddress((*address).into())),
+        Host::Name(name) => a_labels(name).and_then(|name| ServerName::try_from(name.as_str().to_owned()).ok()),
+    };
+    name.ok_or(TlsError::Unusable("the host's name cannot be sent as a server name"))
+}
+
+fn with_refused(error: TlsError, verifier: &ServerVerifier) -> TlsError {
+    match error {
+        TlsError::Certificate { problem, .. } => {
+            TlsError::Certificate { problem, certificate: verifier.refused.get().cloned().map(Box::new) }
+        }
+        other => other,
+    }
+}

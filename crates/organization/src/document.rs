@@ -1,0 +1,220 @@
+//! The organization file: the whole configuration as one YAML document.
+//!
+//! ```text
+//!   text ──parse──▶ Document ──to_draft──▶ OrganizationDraft ──Organization::validate──▶ Organization
+//!    ▲                 │  ▲                      │                       │
+//!    └────to_yaml──────┘  └──────from_draft──────┘                   Problems ──locate──▶ FileProblems
+//! ```
+//!
+//! Reading opens no other file and computes no hash: that is done by the [`Secrets`] that the caller hands in.
+
+use std::fmt;
+
+use envelope::Revision;
+use topology::{DirectoryRecipient, Organization, OrganizationDraft, Problem, Problems, Weight};
+
+use crate::forms::server::label;
+use crate::kind::Kind;
+use crate::literal::Fault;
+use crate::node::{Key, Node, Position, Value};
+use crate::object::{self, Object};
+use crate::property::{Detail, unknown_text};
+use crate::recipients;
+use crate::secrets::{Secrets, WithoutSecrets};
+use crate::yaml;
+
+/// A problem of an organization file, with its position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProblem {
+    /// Where in the file, when it is at one place.
+    pub at: Option<Position>,
+    /// Place, weight and text.
+    pub problem: Problem,
+}
+
+impl fmt::Display for FileProblem {
+    /// `12:5: error: sendConnectors["Internet"].smartHost: there is no such property; did you mean smartHosts?`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some(at) => write!(f, "{at}: {}", self.problem),
+            None => self.problem.fmt(f),
+        }
+    }
+}
+
+/// Every problem found in an organization file, in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct FileProblems(pub Vec<FileProblem>);
+
+impl fmt::Display for FileProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// An organization file that is YAML and whose sections are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    root: Node,
+}
+
+/// What a good file holds.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// The checked organization.
+    pub organization: Organization,
+    /// Its recipients.
+    pub recipients: Vec<DirectoryRecipient>,
+    /// What was accepted, but probably not meant.
+    pub warnings: FileProblems,
+}
+
+impl Document {
+    /// Parses YAML.
+    ///
+    /// # Errors
+    /// What is not YAML, no mapping, or an unknown section.
+    pub fn parse(text: &str) -> Result<Self, FileProblems> {
+        let wrong = |at, text| FileProblems(vec![file_problem(at, String::new(), text)]);
+        let root = yaml::read(text).map_err(|(at, text)| wrong(at, text))?;
+        let root = if root.is_null() { Node::map(Vec::new()) } else { root };
+        let Some(entries) = root.entries() else {
+            return Err(wrong(root.at, "an organization file is a mapping of sections, such as sites: […]".into()));
+        };
+        let sections = Kind::ALL.into_iter().map(Kind::section);
+        let unknown = |key: &&Key| !sections.clone().any(|section| section == key.text);
+        let unknown = entries.iter().map(|(key, _)| key).filter(unknown);
+        let problems: Vec<FileProblem> = unknown
+            .map(|key| file_problem(key.at, key.text.clone(), unknown_text("section", &key.text, sections.clone())))
+            .collect();
+        if problems.is_empty() { Ok(Self { root }) } else { Err(FileProblems(problems)) }
+    }
+
+    /// The document that says what `draft` and `recipients` say, leaving out what is the default.
+    #[must_use]
+    pub fn from_draft(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Self {
+        let objects = object::objects(draft, recipients);
+        let written = |kind: Kind| {
+            let nodes = objects.iter().filter(move |object| object.kind() == kind);
+            nodes.map(|object| object.write(Detail::Changed)).collect::<Vec<_>>()
+        };
+        let mut sections = Vec::new();
+        for kind in Kind::ALL {
+            let mut nodes = written(kind);
+            let node = match kind {
+                Kind::TransportConfig => nodes.remove(0),
+                _ => Value::List(nodes).into(),
+            };
+            let empty = node.items().is_some_and(<[Node]>::is_empty) || node.entries().is_some_and(<[_]>::is_empty);
+            if !empty {
+                sections.push((kind.section(), node));
+            }
+        }
+        Self { root: Node::map(sections) }
+    }
+
+    /// The text of the file. Credentials are sealed and passwords are verifiers; neither ever was anything else here.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let sections = self.root.entries().unwrap_or_default();
+        let section = |(key, node): &(Key, Node)| yaml::write(&Node::map(vec![(&key.text, node.clone())]));
+        sections.iter().map(section).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether the file speaks of recipients at all: one that does not leaves those of the directory alone.
+    #[must_use]
+    pub fn has_recipients(&self) -> bool {
+        self.root.get(Kind::Recipient.section()).is_some()
+    }
+
+    /// The organization and its recipients, unchecked as a whole, every value checked by itself.
+    ///
+    /// # Errors
+    /// Every unknown property, missing property and wrong value.
+    pub fn to_draft(
+        &self,
+        secrets: &dyn Secrets,
+    ) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
+        let (mut objects, mut problems) = (Vec::new(), Vec::new());
+        for (key, section) in self.root.entries().unwrap_or_default() {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.section() == key.text);
+            let kind = kind.expect("a document has known sections only");
+            for (label, node) in labelled(kind, section, &mut problems) {
+                match Object::read(kind, node, secrets) {
+                    Ok(object) => objects.push(object),
+                    Err(faults) => problems.extend(faults.into_iter().map(|fault| {
+                        let Fault { path, at, text } = fault;
+                        file_problem(at, format!("{}{label}{path}", kind.section()), text)
+                    })),
+                }
+            }
+        }
+        if problems.is_empty() { Ok(object::assemble(objects)) } else { Err(FileProblems(problems)) }
+    }
+
+    /// Adds positions to what a linter found.
+    #[must_use]
+    pub fn locate(&self, problems: &Problems) -> FileProblems {
+        let located = |problem: &Problem| FileProblem { at: self.find(&problem.place), problem: problem.clone() };
+        FileProblems(problems.0.iter().map(located).collect())
+    }
+
+    /// The deepest known position on the way to `place`.
+    fn find(&self, place: &str) -> Option<Position> {
+        let end = place.find(['[', '.']).unwrap_or(place.len());
+        let (section, mut rest) = place.split_at(end);
+        let (key, node) = self.root.entries()?.iter().find(|(key, _)| key.text == section)?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.section() == section)?;
+        let (mut at, mut node) = (key.at, node);
+        let mut items = node.items().unwrap_or_default().iter().enumerate();
+        let found = items.find_map(|(at, item)| Some((item, rest.strip_prefix(&label(kind, at, item))?)));
+        if let Some((item, after)) = found {
+            (at, node, rest) = (item.at, item, after);
+        }
+        for step in rest.split('.').skip(1) {
+            let name = step.split('[').next().unwrap_or(step);
+            let Some((key, value)) = node.entries()?.iter().find(|(key, _)| key.text.eq_ignore_ascii_case(name)) else {
+                return at;
+            };
+            (at, node) = (key.at, value);
+        }
+        at
+    }
+}
+
+/// Reads and checks a whole file, for whoever only routes by it: secrets are left out.
+///
+/// # Errors
+/// Every problem of the file, with its position.
+pub fn load(text: &str, revision: Revision) -> Result<Contents, FileProblems> {
+    let document = Document::parse(text)?;
+    let (draft, recipients) = document.to_draft(&WithoutSecrets)?;
+    let mut problems = topology::validation::lint(&draft);
+    problems.0.extend(recipients::lint(&draft, &recipients).0);
+    if problems.has_errors() {
+        return Err(document.locate(&problems));
+    }
+    match Organization::validate(draft, revision) {
+        Ok(organization) => Ok(Contents { organization, recipients, warnings: document.locate(&problems) }),
+        Err(problems) => Err(document.locate(&problems)),
+    }
+}
+
+fn labelled<'a>(kind: Kind, section: &'a Node, problems: &mut Vec<FileProblem>) -> Vec<(String, &'a Node)> {
+    if section.is_null() {
+        return Vec::new();
+    }
+    if kind == Kind::TransportConfig {
+        return vec![(String::new(), section)];
+    }
+    let Some(items) = section.items() else {
+        problems.push(file_problem(section.at, kind.section().to_owned(), "write a list: - {name: …}".into()));
+        return Vec::new();
+    };
+    items.iter().enumerate().map(|(at, item)| (label(kind, at, item), item)).collect()
+}
+
+fn file_problem(at: Option<Position>, place: String, text: String) -> FileProblem {
+    FileProblem { at, problem: Problem { weight: Weight::Error, place, text } }
+}

@@ -1,0 +1,198 @@
+//! `servers`, `dags` and `databases` (routing.md §1, queues.md §6).
+
+use std::net::{IpAddr, SocketAddr};
+
+use envelope::{ObjectName, ServerName};
+use topology::{Dag, Database, DatabaseHome, Guid, Server, ServerRole, TransportServiceSettings};
+
+use super::{name_property, no_domain, no_name, no_server, no_site};
+use crate::kind::Kind;
+use crate::literal::{Fault, Literal};
+use crate::node::{Node, Value};
+use crate::property::{self, Detail, Form, Property, property};
+
+impl Form for Server {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        name_property!(Server),
+        property!("guid", guid),
+        property!("fqdn", fqdn).required(),
+        property!("site", site).required(),
+        property!("role", role),
+        property!("dag", dag),
+        Property::<Self>::new(
+            "transport",
+            |server| property::write(&server.transport, Detail::Everything),
+            |server, node, secrets| {
+                server.transport = property::read(node, secrets)?;
+                Ok(())
+            },
+        ),
+    ];
+
+    fn blank() -> Self {
+        Self {
+            guid: Guid::ZERO,
+            name: no_server(),
+            fqdn: no_domain(),
+            site: no_site(),
+            role: ServerRole::Mailbox,
+            dag: None,
+            transport: TransportServiceSettings::default(),
+        }
+    }
+}
+
+impl Literal for ServerRole {
+    fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+        match node.scalar().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "mailbox" => Ok(Self::Mailbox),
+            "edge" => Ok(Self::Edge),
+            _ => Err(vec![Fault::at(node, "a role is Mailbox or Edge")]),
+        }
+    }
+    fn write(&self) -> Node {
+        Node::text(match self {
+            Self::Mailbox => "Mailbox",
+            Self::Edge => "Edge",
+        })
+    }
+}
+
+/// A name server: an address, with a port when it is not 53.
+struct NameServer(SocketAddr);
+
+/// Port of a name server for which none is given (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+impl Literal for NameServer {
+    fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+        let address = node.scalar().and_then(|text| text.parse::<IpAddr>().ok());
+        match address {
+            Some(address) => Ok(Self(SocketAddr::new(address, DNS_PORT))),
+            None => SocketAddr::read(node).map(Self),
+        }
+    }
+    fn write(&self) -> Node {
+        if self.0.port() == DNS_PORT { self.0.ip().write() } else { self.0.write() }
+    }
+}
+
+/// A list of name servers.
+macro_rules! name_servers {
+    ($name:literal, $field:ident) => {
+        Property::<Self>::new(
+            $name,
+            |form| form.$field.iter().copied().map(NameServer).collect::<Vec<_>>().write(),
+            |form, node, _| {
+                form.$field = Vec::<NameServer>::read(node)?.into_iter().map(|server| server.0).collect();
+                Ok(())
+            },
+        )
+    };
+}
+
+impl Form for TransportServiceSettings {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        property!("queueGlitchRetryCount", queue_glitch_retry_count),
+        property!("queueGlitchRetryInterval", queue_glitch_retry_interval),
+        property!("transientFailureRetryCount", transient_failure_retry_count),
+        property!("transientFailureRetryInterval", transient_failure_retry_interval),
+        property!("outboundConnectionFailureRetryInterval", outbound_connection_failure_retry_interval),
+        property!("messageRetryInterval", message_retry_interval),
+        property!("mailboxDeliveryQueueRetryInterval", mailbox_delivery_queue_retry_interval),
+        property!("delayNotificationTimeout", delay_notification_timeout),
+        property!("messageExpirationTimeout", message_expiration_timeout),
+        property!("maxIdleTimeBeforeResubmit", max_idle_time_before_resubmit),
+        property!("queueMaxIdleTime", queue_max_idle_time),
+        property!("resolverRetryInterval", resolver_retry_interval),
+        property!("maxOutboundConnections", max_outbound_connections),
+        property!("maxPerDomainOutboundConnections", max_per_domain_outbound_connections),
+        property!(
+            "intraOrgConnectorSmtpMaxMessagesPerConnection",
+            intra_org_connector_smtp_max_messages_per_connection
+        ),
+        name_servers!("externalDNSServers", external_dns_servers),
+        name_servers!("internalDNSServers", internal_dns_servers),
+    ];
+
+    fn blank() -> Self {
+        Self::default()
+    }
+}
+
+impl Form for Dag {
+    const PROPERTIES: &'static [Property<Self>] = &[name_property!(Dag), property!("guid", guid)];
+
+    fn blank() -> Self {
+        Self { guid: Guid::ZERO, name: no_name() }
+    }
+}
+
+/// A database as it is written: `{name, server}` or `{name, dag, activeOn}`.
+pub(crate) struct DatabaseForm {
+    guid: Guid,
+    name: ObjectName,
+    server: Option<ServerName>,
+    dag: Option<ObjectName>,
+    active_on: Option<ServerName>,
+}
+
+impl Form for DatabaseForm {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        name_property!(Database),
+        property!("guid", guid),
+        property!("server", server),
+        property!("dag", dag),
+        property!("activeOn", active_on),
+    ];
+
+    fn blank() -> Self {
+        Self { guid: Guid::ZERO, name: no_name(), server: None, dag: None, active_on: None }
+    }
+}
+
+impl From<&Database> for DatabaseForm {
+    fn from(database: &Database) -> Self {
+        let (server, dag, active_on) = match database.home.clone() {
+            DatabaseHome::Server(server) => (Some(server), None, None),
+            DatabaseHome::Dag { dag, active_on } => (None, Some(dag), Some(active_on)),
+        };
+        Self { guid: database.guid, name: database.name.clone(), server, dag, active_on }
+    }
+}
+
+impl DatabaseForm {
+    /// The database, if the form says either server or DAG.
+    pub fn finish(self, node: &Node) -> Result<Database, Vec<Fault>> {
+        let home = match (self.server, self.dag, self.active_on) {
+            (Some(server), None, None) => DatabaseHome::Server(server),
+            (None, Some(dag), Some(active_on)) => DatabaseHome::Dag { dag, active_on },
+            _ => {
+                let text = "a database is either on a server (server) or in a DAG (dag and activeOn)";
+                return Err(vec![Fault::at(node, text)]);
+            }
+        };
+        Ok(Database { guid: self.guid, name: self.name, home })
+    }
+}
+
+/// The label of a Receive connector: names are unique on a server only.
+pub(crate) fn on_server(server: &ServerName, name: &ObjectName) -> String {
+    format!("{server}\\{name}")
+}
+
+/// The identity of a Receive connector that was given none.
+pub(crate) fn receive_connector_guid(server: &ServerName, name: &ObjectName) -> Guid {
+    Kind::ReceiveConnector.derived_guid(&on_server(server, name))
+}
+
+/// What stands for an object in messages: its name as written, or its place in the list.
+pub(crate) fn label(kind: Kind, at: usize, node: &Node) -> String {
+    let name = node.get("name").and_then(|name| name.scalar().map(String::from));
+    let server = node.get("server").and_then(|server| server.scalar().map(String::from));
+    match (kind, name, server, &node.value) {
+        (Kind::ReceiveConnector, Some(name), Some(server), _) => format!("[\"{server}\\{name}\"]"),
+        (_, Some(name), _, Value::Map(_)) => format!("[\"{name}\"]"),
+        _ => format!("[{at}]"),
+    }
+}

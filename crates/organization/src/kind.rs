@@ -1,0 +1,112 @@
+//! The kinds of objects in the directory, and the identity of an object that was given none.
+
+use std::fmt;
+
+use topology::Guid;
+use uuid::Uuid;
+
+/// A kind of directory object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The one object of organization-wide settings.
+    TransportConfig,
+    /// Site.
+    Site,
+    /// IP site link.
+    SiteLink,
+    /// Database availability group.
+    Dag,
+    /// Server.
+    Server,
+    /// Mailbox database.
+    Database,
+    /// Accepted domain.
+    AcceptedDomain,
+    /// Send connector.
+    SendConnector,
+    /// Delivery Agent connector.
+    DeliveryAgentConnector,
+    /// Foreign connector.
+    ForeignConnector,
+    /// Receive connector.
+    ReceiveConnector,
+    /// Mailbox, contact or group; apart from the configuration.
+    Recipient,
+}
+
+impl Kind {
+    /// Every kind, in the order of an organization file.
+    pub const ALL: [Self; 12] = [
+        Self::TransportConfig,
+        Self::Site,
+        Self::SiteLink,
+        Self::Dag,
+        Self::Server,
+        Self::Database,
+        Self::AcceptedDomain,
+        Self::SendConnector,
+        Self::DeliveryAgentConnector,
+        Self::ForeignConnector,
+        Self::ReceiveConnector,
+        Self::Recipient,
+    ];
+
+    /// The name in keys and in the stored form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TransportConfig => "transportConfig",
+            Self::Site => "site",
+            Self::SiteLink => "siteLink",
+            Self::Dag => "dag",
+            Self::Server => "server",
+            Self::Database => "database",
+            Self::AcceptedDomain => "acceptedDomain",
+            Self::SendConnector => "sendConnector",
+            Self::DeliveryAgentConnector => "deliveryAgentConnector",
+            Self::ForeignConnector => "foreignConnector",
+            Self::ReceiveConnector => "receiveConnector",
+            Self::Recipient => "recipient",
+        }
+    }
+
+    /// The kind called `name` in the stored form.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The key of the organization file that holds objects of this kind.
+    #[must_use]
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::TransportConfig => "transportConfig",
+            Self::Site => "sites",
+            Self::SiteLink => "siteLinks",
+            Self::Dag => "dags",
+            Self::Server => "servers",
+            Self::Database => "databases",
+            Self::AcceptedDomain => "acceptedDomains",
+            Self::SendConnector => "sendConnectors",
+            Self::DeliveryAgentConnector => "deliveryAgentConnectors",
+            Self::ForeignConnector => "foreignConnectors",
+            Self::ReceiveConnector => "receiveConnectors",
+            Self::Recipient => "recipients",
+        }
+    }
+
+    /// The identity of the object of that name when none was given: always the same one, so that a plain file means the
+    /// same objects wherever and whenever it is read.
+    #[must_use]
+    pub fn derived_guid(self, name: &str) -> Guid {
+        const NAMESPACE: Uuid = Uuid::from_u128(0x6d0c_2c1e_5f0b_4b5f_9a0e_7c1d_3f6b_2a94);
+        let identity = format!("{}\0{}", self.as_str(), name.to_lowercase());
+        Guid::from_uuid(Uuid::new_v5(&NAMESPACE, identity.as_bytes()))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

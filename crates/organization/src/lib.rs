@@ -1,0 +1,38 @@
+//! The organization file (YAML) and the stored form of directory objects.
+//!
+//! Both are made from the same tables of documented property names ([`Kind`] by kind), and both are apart from the types
+//! of `topology`, which know no format. What is written here are texts and trees: no file is opened, no network asked, no
+//! secret sealed (whoever can do that hands in [`Secrets`]).
+//!
+//! | for | use |
+//! |---|---|
+//! | `postroad explain --organization FILE` | [`load`] |
+//! | `postroad apply` | [`Document::parse`], [`Document::to_draft`], [`objects`], [`plan`](plan()) |
+//! | `postroad export` | [`Document::from_draft`], [`Document::to_yaml`] |
+//! | `directory` | [`encode`], [`decode`], [`assemble`], [`recipients::lint`] |
+//!
+//! An object without a `guid` gets one that is derived from its kind and name; see [`Kind::derived_guid`].
+
+mod document;
+mod forms;
+mod kind;
+mod literal;
+mod node;
+mod object;
+pub mod plan;
+mod property;
+pub mod recipients;
+mod secrets;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use document::{Contents, Document, FileProblem, FileProblems, load};
+pub use kind::Kind;
+pub use node::Position;
+pub use object::{Object, assemble, objects};
+pub use plan::{Change, Plan, PropertyChange, plan};
+pub use secrets::{PasswordSource, Secrets, WithoutSecrets};
+pub use stored::{STORED_OCTETS_MAX, STORED_VERSION, StoredError, decode, encode};
+pub use yaml::{FILE_DEPTH_MAX, FILE_NODES_MAX, FILE_OCTETS_MAX};

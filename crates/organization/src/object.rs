@@ -1,0 +1,228 @@
+//! One directory object of any kind, and an organization as the list of its objects.
+
+use envelope::Address;
+use topology::{
+    AcceptedDomain, Dag, Database, DeliveryAgentConnector, DirectoryRecipient, ForeignConnector, Guid,
+    OrganizationDraft, ReceiveConnector, SendConnector, Server, Site, SiteLink, TransportConfig,
+};
+
+use crate::forms::recipient::RecipientForm;
+use crate::forms::server::{DatabaseForm, on_server};
+use crate::kind::Kind;
+use crate::literal::Fault;
+use crate::node::Node;
+use crate::property::{self, Detail, Form};
+use crate::secrets::Secrets;
+
+/// A directory object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// Organization-wide settings.
+    TransportConfig(TransportConfig),
+    /// Site.
+    Site(Site),
+    /// IP site link.
+    SiteLink(SiteLink),
+    /// Database availability group.
+    Dag(Dag),
+    /// Server.
+    Server(Box<Server>),
+    /// Mailbox database.
+    Database(Database),
+    /// Accepted domain.
+    AcceptedDomain(AcceptedDomain),
+    /// Send connector.
+    SendConnector(Box<SendConnector>),
+    /// Delivery Agent connector.
+    DeliveryAgentConnector(Box<DeliveryAgentConnector>),
+    /// Foreign connector.
+    ForeignConnector(Box<ForeignConnector>),
+    /// Receive connector.
+    ReceiveConnector(Box<ReceiveConnector>),
+    /// Mailbox, contact or group.
+    Recipient(Box<DirectoryRecipient>),
+}
+
+impl Object {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::TransportConfig(_) => Kind::TransportConfig,
+            Self::Site(_) => Kind::Site,
+            Self::SiteLink(_) => Kind::SiteLink,
+            Self::Dag(_) => Kind::Dag,
+            Self::Server(_) => Kind::Server,
+            Self::Database(_) => Kind::Database,
+            Self::AcceptedDomain(_) => Kind::AcceptedDomain,
+            Self::SendConnector(_) => Kind::SendConnector,
+            Self::DeliveryAgentConnector(_) => Kind::DeliveryAgentConnector,
+            Self::ForeignConnector(_) => Kind::ForeignConnector,
+            Self::ReceiveConnector(_) => Kind::ReceiveConnector,
+            Self::Recipient(_) => Kind::Recipient,
+        }
+    }
+
+    /// Its stable identity; the settings have a fixed one.
+    #[must_use]
+    pub fn guid(&self) -> Guid {
+        match self {
+            Self::TransportConfig(_) => Kind::TransportConfig.derived_guid(""),
+            Self::Site(object) => object.guid,
+            Self::SiteLink(object) => object.guid,
+            Self::Dag(object) => object.guid,
+            Self::Server(object) => object.guid,
+            Self::Database(object) => object.guid,
+            Self::AcceptedDomain(object) => object.guid,
+            Self::SendConnector(object) => object.guid,
+            Self::DeliveryAgentConnector(object) => object.guid,
+            Self::ForeignConnector(object) => object.guid,
+            Self::ReceiveConnector(object) => object.guid,
+            Self::Recipient(object) => object.guid,
+        }
+    }
+
+    /// The same object under another identity. The settings keep theirs.
+    #[must_use]
+    pub fn with_guid(mut self, guid: Guid) -> Self {
+        match &mut self {
+            Self::TransportConfig(_) => {}
+            Self::Site(object) => object.guid = guid,
+            Self::SiteLink(object) => object.guid = guid,
+            Self::Dag(object) => object.guid = guid,
+            Self::Server(object) => object.guid = guid,
+            Self::Database(object) => object.guid = guid,
+            Self::AcceptedDomain(object) => object.guid = guid,
+            Self::SendConnector(object) => object.guid = guid,
+            Self::DeliveryAgentConnector(object) => object.guid = guid,
+            Self::ForeignConnector(object) => object.guid = guid,
+            Self::ReceiveConnector(object) => object.guid = guid,
+            Self::Recipient(object) => object.guid = guid,
+        }
+        self
+    }
+
+    /// The name that is unique, without regard to case, among the objects of its kind: for a Receive connector
+    /// `server\name`, for the settings empty.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::TransportConfig(_) => String::new(),
+            Self::Site(object) => object.name.to_string(),
+            Self::SiteLink(object) => object.name.to_string(),
+            Self::Dag(object) => object.name.to_string(),
+            Self::Server(object) => object.name.to_string(),
+            Self::Database(object) => object.name.to_string(),
+            Self::AcceptedDomain(object) => object.name.to_string(),
+            Self::SendConnector(object) => object.name.to_string(),
+            Self::DeliveryAgentConnector(object) => object.name.to_string(),
+            Self::ForeignConnector(object) => object.name.to_string(),
+            Self::ReceiveConnector(object) => on_server(&object.server, &object.name),
+            Self::Recipient(object) => object.name.to_string(),
+        }
+    }
+
+    /// The addresses under which a recipient is found; none for other kinds.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let recipient = if let Self::Recipient(recipient) = self { Some(recipient) } else { None };
+        recipient.into_iter().flat_map(|recipient| recipient.addresses())
+    }
+
+    /// Where the object is in messages: `sendConnectors["Internet"]`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.kind() {
+            Kind::TransportConfig => Kind::TransportConfig.section().to_owned(),
+            kind => format!("{}[\"{}\"]", kind.section(), self.name()),
+        }
+    }
+
+    pub(crate) fn read(kind: Kind, node: &Node, secrets: &dyn Secrets) -> Result<Self, Vec<Fault>> {
+        Ok(match kind {
+            Kind::TransportConfig => Self::TransportConfig(property::read(node, secrets)?),
+            Kind::Site => Self::Site(property::read(node, secrets)?),
+            Kind::SiteLink => Self::SiteLink(property::read(node, secrets)?),
+            Kind::Dag => Self::Dag(property::read(node, secrets)?),
+            Kind::Server => Self::Server(Box::new(property::read(node, secrets)?)),
+            Kind::Database => Self::Database(property::read::<DatabaseForm>(node, secrets)?.finish(node)?),
+            Kind::AcceptedDomain => Self::AcceptedDomain(property::read(node, secrets)?),
+            Kind::SendConnector => Self::SendConnector(Box::new(property::read(node, secrets)?)),
+            Kind::DeliveryAgentConnector => Self::DeliveryAgentConnector(Box::new(property::read(node, secrets)?)),
+            Kind::ForeignConnector => Self::ForeignConnector(Box::new(property::read(node, secrets)?)),
+            Kind::ReceiveConnector => Self::ReceiveConnector(Box::new(property::read(node, secrets)?)),
+            Kind::Recipient => Self::Recipient(Box::new(property::read::<RecipientForm>(node, secrets)?.finish(node)?)),
+        })
+    }
+
+    pub(crate) fn write(&self, detail: Detail) -> Node {
+        match self {
+            Self::TransportConfig(object) => property::write(object, detail),
+            Self::Site(object) => property::write(object, detail),
+            Self::SiteLink(object) => property::write(object, detail),
+            Self::Dag(object) => property::write(object, detail),
+            Self::Server(object) => property::write(&**object, detail),
+            Self::Database(object) => property::write(&DatabaseForm::from(object), detail),
+            Self::AcceptedDomain(object) => property::write(object, detail),
+            Self::SendConnector(object) => property::write(&**object, detail),
+            Self::DeliveryAgentConnector(object) => property::write(&**object, detail),
+            Self::ForeignConnector(object) => property::write(&**object, detail),
+            Self::ReceiveConnector(object) => property::write(&**object, detail),
+            Self::Recipient(object) => property::write(&RecipientForm::from(&**object), detail),
+        }
+    }
+}
+
+/// Properties of `kind` whose values are shown to nobody.
+pub(crate) fn is_secret(kind: Kind, property: &str) -> bool {
+    fn of<F: Form>(name: &str) -> bool {
+        F::PROPERTIES.iter().any(|property| property.secret && property.name == name)
+    }
+    match kind {
+        Kind::SendConnector => of::<SendConnector>(property),
+        Kind::Recipient => of::<RecipientForm>(property),
+        _ => false,
+    }
+}
+
+/// Every object of an organization, kind by kind, in the order of the draft.
+#[must_use]
+pub fn objects(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Vec<Object> {
+    let mut objects = vec![Object::TransportConfig(draft.transport_config.clone())];
+    objects.extend(draft.sites.iter().cloned().map(Object::Site));
+    objects.extend(draft.site_links.iter().cloned().map(Object::SiteLink));
+    objects.extend(draft.dags.iter().cloned().map(Object::Dag));
+    objects.extend(draft.servers.iter().cloned().map(|server| Object::Server(Box::new(server))));
+    objects.extend(draft.databases.iter().cloned().map(Object::Database));
+    objects.extend(draft.accepted_domains.iter().cloned().map(Object::AcceptedDomain));
+    objects.extend(draft.send_connectors.iter().cloned().map(|object| Object::SendConnector(Box::new(object))));
+    let agents = draft.delivery_agent_connectors.iter().cloned();
+    objects.extend(agents.map(|object| Object::DeliveryAgentConnector(Box::new(object))));
+    let foreign = draft.foreign_connectors.iter().cloned();
+    objects.extend(foreign.map(|object| Object::ForeignConnector(Box::new(object))));
+    objects.extend(draft.receive_connectors.iter().cloned().map(|object| Object::ReceiveConnector(Box::new(object))));
+    objects.extend(recipients.iter().cloned().map(|object| Object::Recipient(Box::new(object))));
+    objects
+}
+
+/// An organization and its recipients from their objects, in the order given.
+#[must_use]
+pub fn assemble(objects: impl IntoIterator<Item = Object>) -> (OrganizationDraft, Vec<DirectoryRecipient>) {
+    let (mut draft, mut recipients) = (OrganizationDraft::default(), Vec::new());
+    for object in objects {
+        match object {
+            Object::TransportConfig(object) => draft.transport_config = object,
+            Object::Site(object) => draft.sites.push(object),
+            Object::SiteLink(object) => draft.site_links.push(object),
+            Object::Dag(object) => draft.dags.push(object),
+            Object::Server(object) => draft.servers.push(*object),
+            Object::Database(object) => draft.databases.push(object),
+            Object::AcceptedDomain(object) => draft.accepted_domains.push(object),
+            Object::SendConnector(object) => draft.send_connectors.push(*object),
+            Object::DeliveryAgentConnector(object) => draft.delivery_agent_connectors.push(*object),
+            Object::ForeignConnector(object) => draft.foreign_connectors.push(*object),
+            Object::ReceiveConnector(object) => draft.receive_connectors.push(*object),
+            Object::Recipient(object) => recipients.push(*object),
+        }
+    }
+    (draft, recipients)
+}

@@ -1,0 +1,51 @@
+//! The linter for recipients: what `topology` cannot check, because recipients are no part of its snapshot.
+
+use std::collections::HashMap;
+
+use topology::{DirectoryRecipient, DomainPattern, OrganizationDraft, Problem, Problems, RecipientKind, Weight};
+
+/// Finds what is wrong with `recipients` in the organization of `draft`.
+#[must_use]
+pub fn lint(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Problems {
+    let mut problems = Vec::new();
+    let mut names = HashMap::new();
+    let mut addresses = HashMap::new();
+    for recipient in recipients {
+        let place = format!("recipients[\"{}\"]", recipient.name);
+        if names.insert(&recipient.name, ()).is_some() {
+            problems.push(error(place.clone(), "there is another recipient of that name".into()));
+        }
+        for address in recipient.addresses() {
+            if let Some(other) = addresses.insert(address.key(), &recipient.name) {
+                let property = if address == &recipient.primary_address { "address" } else { "proxyAddresses" };
+                problems.push(error(format!("{place}.{property}"), format!("{address} belongs to {other} already")));
+            }
+        }
+        check_references(draft, recipient, &place, &mut problems);
+    }
+    Problems(problems)
+}
+
+fn check_references(draft: &OrganizationDraft, recipient: &DirectoryRecipient, place: &str, found: &mut Vec<Problem>) {
+    match &recipient.kind {
+        RecipientKind::Mailbox { database, .. } if !draft.databases.iter().any(|known| &known.name == database) => {
+            found.push(error(format!("{place}.database"), format!("there is no database {database:?}")));
+        }
+        RecipientKind::DistributionGroup { expansion_server: Some(server), .. }
+            if !draft.servers.iter().any(|known| &known.name == server) =>
+        {
+            found.push(error(format!("{place}.expansionServer"), format!("there is no server {server:?}")));
+        }
+        _ => {}
+    }
+    let domain = recipient.primary_address.domain();
+    let accepted = |pattern: &DomainPattern| pattern.covers(&domain);
+    if !draft.accepted_domains.iter().any(|known| accepted(&known.domain)) {
+        let text = format!("{domain} is no accepted domain: mail from outside will not reach the recipient");
+        found.push(Problem { weight: Weight::Warning, place: format!("{place}.address"), text });
+    }
+}
+
+fn error(place: String, text: String) -> Problem {
+    Problem { weight: Weight::Error, place, text }
+}

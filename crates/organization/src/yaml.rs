@@ -1,0 +1,176 @@
+//! YAML text to a tree with positions, and back.
+//!
+//! Scalars keep the text that was written (`1.10` stays `1.10`): what a scalar means is decided by the property that it
+//! is given to, never by YAML's guess. Size, depth, aliases and number of nodes are bounded.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use crate::node::{Key, Node, Position, Value};
+
+/// Largest organization file in octets. A file with 100,000 recipients has about 20 MB.
+pub const FILE_OCTETS_MAX: usize = 64 * 1024 * 1024;
+/// Most values in one file.
+pub const FILE_NODES_MAX: usize = 4_000_000;
+/// Deepest nesting; the organization needs five levels.
+pub const FILE_DEPTH_MAX: usize = 16;
+
+/// Reads `text`.
+///
+/// # Errors
+/// Where the text is no YAML, and why.
+pub(crate) fn read(text: &str) -> Result<Node, (Option<Position>, String)> {
+    if text.len() > FILE_OCTETS_MAX {
+        return Err((None, format!("the file has more than {FILE_OCTETS_MAX} octets")));
+    }
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: FILE_NODES_MAX,
+            max_events: FILE_NODES_MAX * 2,
+            max_depth: FILE_DEPTH_MAX,
+            max_documents: 1,
+        },
+        strict_booleans: true,
+    };
+    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
+        Ok(raw) => Ok(settle(raw, text)),
+        Err(error) => {
+            let at = error.location().and_then(position);
+            Err((at, error.without_snippet().to_string()))
+        }
+    }
+}
+
+/// Writes `node`.
+pub(crate) fn write(node: &Node) -> String {
+    // Block scalars would lose line ends at the end of a text.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(node, options)
+        .expect("a tree of scalars, sequences and mappings with text keys is YAML")
+}
+
+fn position(location: serde_saphyr::Location) -> Option<Position> {
+    (location.line() > 0).then(|| Position { line: location.line(), column: location.column() })
+}
+
+/// What the deserializer saw, before plain scalars get their text back.
+enum Raw {
+    Null,
+    /// Guessed to be a number or a boolean.
+    Plain,
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+fn settle(raw: Spanned<Raw>, source: &str) -> Node {
+    let at = position(raw.referenced);
+    let value = match raw.value {
+        Raw::Null => Value::Null,
+        Raw::Plain => Value::Text(written(source, raw.defined)),
+        Raw::Text(text) => Value::Text(text),
+        Raw::List(items) => Value::List(items.into_iter().map(|item| settle(item, source)).collect()),
+        Raw::Map(entries) => {
+            let key = |key: Spanned<String>| Key { at: position(key.referenced), text: key.value };
+            Value::Map(entries.into_iter().map(|(name, item)| (key(name), settle(item, source))).collect())
+        }
+    };
+    Node { at, value }
+}
+
+/// The text of a plain scalar as it stands in the file.
+fn written(source: &str, location: serde_saphyr::Location) -> String {
+    let span = location.span();
+    let bytes = || {
+        let from = usize::try_from(span.byte_offset()?).ok()?;
+        source.get(from..from + usize::try_from(span.byte_len()?).ok()?)
+    };
+    bytes().unwrap_or_default().trim().to_owned()
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+    fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+    fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Raw::List(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Raw::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_keep_the_text_that_was_written() {
+        let text = "a: 1.10\nb: [0x10, true, 00:10:00, \"007\", ~]\nc: {d: 'x'}\n";
+        let node = read(text).unwrap();
+        assert_eq!(
+            node.to_string(),
+            "{a: \"1.10\", b: [\"0x10\", \"true\", \"00:10:00\", \"007\", (none)], c: {d: \"x\"}}"
+        );
+        let (key, value) = &node.entries().unwrap()[1];
+        assert_eq!(key.at, Some(Position { line: 2, column: 1 }));
+        assert_eq!(value.items().unwrap()[1].at, Some(Position { line: 2, column: 11 }));
+        assert_eq!(read(&write(&node)).unwrap(), node);
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_an_error_with_a_position() {
+        let (at, _) = read("a: [1\nb: 2\n").unwrap_err();
+        assert!(at.is_some());
+        let (at, text) = read("a: 1\na: 2\n").unwrap_err();
+        assert_eq!(at.map(|at| at.line), Some(2), "{text}");
+        assert!(read(&"[".repeat(100)).is_err());
+    }
+}

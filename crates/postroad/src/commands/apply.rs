@@ -1,0 +1,155 @@
+//! `postroad apply`: the organization becomes what a file says, after everybody saw what that changes.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use directory::{ApplySecrets, CommitError, Directory, SealError, Sealer};
+use envelope::Revision;
+use organization::{Document, FileProblems, Object, Plan};
+use topology::{DirectoryRecipient, Organization, OrganizationDraft};
+
+use super::organization_file::{self, OrganizationFile};
+use super::output;
+use super::place::{self, Place};
+
+const EXAMPLES: &str = "\
+Examples:
+  # What would change; then the same, and do it when asked.
+  postroad apply contoso.yaml --dry-run
+  postroad apply contoso.yaml
+  # In a pipeline: do not ask.
+  postroad apply contoso.yaml --yes --settings /etc/postroad/server.toml
+
+The file describes the whole organization: what it does not name is deleted. A file without a
+`recipients:` section leaves recipients alone. `postroad export` writes a file of what is there.";
+
+/// Arguments of `postroad apply`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ApplyArguments {
+    /// Organization file (YAML).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show the plan and change nothing.
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What a directory holds now.
+struct Current {
+    revision: Revision,
+    objects: Vec<Object>,
+    recipients: Vec<DirectoryRecipient>,
+}
+
+pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
+    let file = organization_file::read(&arguments.file)?;
+    let settings = arguments.place.settings()?;
+    let sealer = Sealer::load(&settings.organization_key).map_err(without_key)?;
+    let (directory, organization) = place::open(&settings).await?;
+    let current = read(directory.as_ref(), &organization).await?;
+    let revision = current.revision;
+    let path = arguments.file.clone();
+    let plan = tokio::task::spawn_blocking(move || plan(&path, &file, &sealer, current)).await??;
+    output::print(&painted(&plan.to_string(), output::colours()))?;
+    if plan.is_empty() || arguments.dry_run {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !arguments.yes && !agreed()? {
+        bail!("nothing was changed");
+    }
+    let changes = plan.changes.len();
+    directory::apply(directory.as_ref(), plan, revision).await.map_err(advise)?;
+    // Changes of recipients alone leave the configuration at its revision, which is what servers report.
+    let revision = directory.snapshot().await?.revision();
+    let changes = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
+    output::print(&format!("Applied: {changes}; the configuration is at revision {revision}.\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn read(directory: &dyn Directory, organization: &Organization) -> anyhow::Result<Current> {
+    let recipients = directory::all_recipients(directory).await?;
+    let objects = organization::objects(organization.draft(), &recipients);
+    Ok(Current { revision: organization.revision(), objects, recipients })
+}
+
+/// Makes secrets, and compares. Blocks: verifiers of passwords take their time.
+fn plan(path: &Path, file: &OrganizationFile, sealer: &Sealer, current: Current) -> anyhow::Result<Plan> {
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let secrets = ApplySecrets::new(sealer, folder, &current.objects);
+    let wanted = Document::parse(&file.text).and_then(|document| wanted(&document, &secrets, current.recipients));
+    match wanted {
+        Ok((draft, recipients)) => Ok(organization::plan(current.objects, organization::objects(&draft, &recipients))),
+        Err(problems) => organization_file::fail(path, &problems),
+    }
+}
+
+/// What the directory shall hold. Recipients that a file does not speak of stay, and must fit into what it says.
+fn wanted(
+    document: &Document,
+    secrets: &ApplySecrets<'_>,
+    stored: Vec<DirectoryRecipient>,
+) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
+    let (draft, recipients) = document.to_draft(secrets)?;
+    if document.has_recipients() {
+        return Ok((draft, recipients));
+    }
+    let problems = organization::recipients::lint(&draft, &stored);
+    if problems.has_errors() { Err(document.locate(&problems)) } else { Ok((draft, stored)) }
+}
+
+fn agreed() -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nothing was changed, because there is nobody to ask; look at the plan and add --yes");
+    }
+    eprint!("\nApply this plan? Only `yes` does it: ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(answer.trim() == "yes")
+}
+
+fn without_key(error: SealError) -> anyhow::Error {
+    match error {
+        SealError::File { .. } => anyhow!(
+            "{error}. `postroad cert init` makes the organization's key, `postroad cert issue` copies it to a server"
+        ),
+        other => other.into(),
+    }
+}
+
+fn advise(error: CommitError) -> anyhow::Error {
+    match error {
+        CommitError::Conflict(_) => {
+            anyhow!("{error}; nothing else of this plan was done. Apply again to see a new plan")
+        }
+        CommitError::Unavailable(_) => anyhow!("{error}. A part may have been done: apply again when it is back"),
+        other => other.into(),
+    }
+}
+
+/// Additions green, changes yellow, deletions red.
+fn painted(plan: &str, colours: bool) -> String {
+    if !colours {
+        return plan.to_owned();
+    }
+    let mut out = String::with_capacity(plan.len() * 2);
+    for line in plan.lines() {
+        let colour = match line.trim_start().chars().next() {
+            Some('+') => "\x1b[32m",
+            Some('~') => "\x1b[33m",
+            Some('-') => "\x1b[31m",
+            _ => "",
+        };
+        let plain = if colour.is_empty() { "" } else { "\x1b[0m" };
+        writeln!(out, "{colour}{line}{plain}").expect("a text can be written to");
+    }
+    out
+}

@@ -1,0 +1,217 @@
+//! `postroad cert`: the organization's own authority, and the identity of each of its servers.
+//!
+//! ```text
+//!   cert init   ─▶ <path>/ca/{cert,key}.pem, <path>/organization.key      once, kept where no server is
+//!   cert issue  ─▶ <path>/ca.pem, <service>/{cert,key}.pem, smtp/{cert,key}.pem, organization.key
+//!   cert issue --administrator  ─▶ <path>/ca.pem, administrator/{cert,key}.pem
+//! ```
+//!
+//! The second is what `identity.path` of a server's settings names. Files are those of `net`; no key is ever printed.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::{Context, anyhow, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use directory::Sealer;
+use envelope::{Domain, ObjectName, ServerName, Timestamp};
+use net::certificate::ADMINISTRATOR_FOLDER;
+use net::{CertificateAuthority, KeyedCertificate, NodeIdentity, Service};
+
+use super::output;
+
+/// Of the authority, below the folder of `cert init`.
+const AUTHORITY_FOLDER: &str = "ca";
+/// What STARTTLS shows, below the identity of a server.
+const SMTP_FOLDER: &str = "smtp";
+/// The key that seals the organization's secrets.
+const KEY_FILE: &str = "organization.key";
+/// Whoever has the keys of an organization or of a server is that organization or server.
+const FOLDER_MODE: u32 = 0o700;
+/// Services of a Mailbox server.
+const SERVICES_DEFAULT: [Service; 4] =
+    [Service::FrontendTransport, Service::Transport, Service::MailboxSubmission, Service::MailboxDelivery];
+
+const EXAMPLES: &str = "\
+Examples:
+  postroad cert init --forest contoso.com --path contoso-keys
+  postroad cert issue --ca contoso-keys --server BERLIN1 --fqdn berlin1.contoso.com --path berlin1
+  scp -r berlin1 berlin1.contoso.com:/etc/postroad/identity";
+
+const INIT_EXAMPLES: &str = "\
+Example:
+  postroad cert init --forest contoso.com --path contoso-keys
+
+Makes contoso-keys/ca/cert.pem, contoso-keys/ca/key.pem and contoso-keys/organization.key.
+Keep the folder off the servers and back it up: without the authority's key no server can be added,
+without organization.key no secret can be read.";
+
+const ISSUE_EXAMPLES: &str = "\
+Examples:
+  postroad cert issue --ca contoso-keys --server BERLIN1 --fqdn berlin1.contoso.com --path berlin1
+  # An Edge server runs Transport alone.
+  postroad cert issue --ca contoso-keys --server EDGE1 --fqdn edge1.contoso.com --path edge1 \\
+    --service transport
+  # Somebody who may look into queues (`postroad queue`), from this folder of a server's identity.
+  postroad cert issue --ca contoso-keys --administrator anna --path berlin1
+
+Copy the folder to the server and name it in its settings: identity.path = \"/etc/postroad/identity\".
+Run again to renew the certificates of the services. A certificate in smtp/ is never replaced: put
+one there that the world trusts, or delete it to have a new one issued.";
+
+/// Arguments of `postroad cert`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CertArguments {
+    #[command(subcommand)]
+    command: CertCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum CertCommand {
+    /// Make the organization's authority and the key that seals its secrets. Once.
+    Init(InitArguments),
+    /// Issue the certificates of one server or administrator, or renew them.
+    Issue(IssueArguments),
+}
+
+#[derive(clap::Args)]
+#[command(after_help = INIT_EXAMPLES)]
+struct InitArguments {
+    /// Name of the forest, such as the organization's domain: `forest` in the settings of every server.
+    #[arg(long, value_name = "NAME")]
+    forest: Domain,
+    /// Folder to make them in.
+    #[arg(long, value_name = "FOLDER")]
+    path: PathBuf,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = ISSUE_EXAMPLES)]
+struct IssueArguments {
+    /// Folder of `postroad cert init`.
+    #[arg(long, value_name = "FOLDER")]
+    ca: PathBuf,
+    /// Name of the server in the organization.
+    #[arg(long, value_name = "NAME", requires = "fqdn", required_unless_present = "administrator")]
+    server: Option<ServerName>,
+    /// Name of the server in DNS.
+    #[arg(long, value_name = "FQDN", requires = "server")]
+    fqdn: Option<Domain>,
+    /// Name of an administrator, in place of a server: the certificate is good for looking into queues alone.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["server", "fqdn", "services"], value_parser = ObjectName::parse)]
+    administrator: Option<ObjectName>,
+    /// Folder to write to: the server's identity, also for administrators.
+    #[arg(long, value_name = "FOLDER")]
+    path: PathBuf,
+    /// A service that runs there; may be given several times [default: all four of a Mailbox server].
+    #[arg(long = "service", value_name = "SERVICE", value_parser = service_parser())]
+    services: Vec<Service>,
+}
+
+/// Wrong names are told together with the right ones.
+fn service_parser() -> impl TypedValueParser<Value = Service> {
+    PossibleValuesParser::new(Service::ALL.map(Service::as_str)).try_map(|name| name.parse::<Service>())
+}
+
+pub(crate) fn run(arguments: &CertArguments) -> anyhow::Result<ExitCode> {
+    match &arguments.command {
+        CertCommand::Init(arguments) => init(arguments)?,
+        CertCommand::Issue(arguments) => issue(arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn init(arguments: &InitArguments) -> anyhow::Result<()> {
+    let (folder, key) = (arguments.path.join(AUTHORITY_FOLDER), arguments.path.join(KEY_FILE));
+    if let Some(there) = [&folder, &key].into_iter().find(|path| path.exists()) {
+        bail!("{} is there already; a new one would cut off every server: name another --path", there.display());
+    }
+    make_private(&folder)?;
+    CertificateAuthority::create(&arguments.forest, now())?.keyed_certificate().save_to(&folder)?;
+    Sealer::generate(&key)?;
+    output::print(&format!(
+        "Authority of {}: {}\nKey of its secrets: {}\nNext: postroad cert issue --ca {} --server NAME --fqdn FQDN --path \
+         FOLDER\n",
+        arguments.forest,
+        folder.display(),
+        key.display(),
+        arguments.path.display()
+    ))
+}
+
+fn issue(arguments: &IssueArguments) -> anyhow::Result<()> {
+    let IssueArguments { ca, server, fqdn, administrator, path, services } = arguments;
+    let pair = KeyedCertificate::load_from(&ca.join(AUTHORITY_FOLDER)).and_then(CertificateAuthority::load);
+    let authority = pair.map_err(|error| {
+        anyhow!("{error}. --ca is the folder that was --path of `postroad cert init`, which makes the authority")
+    })?;
+    make_private(path)?;
+    if let Some(administrator) = administrator {
+        return issue_administrator(&authority, administrator, path);
+    }
+    let (Some(server), Some(fqdn)) = (server, fqdn) else { bail!("name a server with --server and --fqdn") };
+    let services: Vec<Service> = if services.is_empty() { SERVICES_DEFAULT.to_vec() } else { services.clone() };
+    let identity =
+        NodeIdentity { server: server.clone(), fqdn: fqdn.clone(), services: services.into_iter().collect() };
+    authority.save_identity_to(&identity, path, now())?;
+    let smtp = path.join(SMTP_FOLDER);
+    let kept = smtp.exists();
+    if !kept {
+        authority.issue_for_smtp(server, fqdn, now())?.save_to(&smtp)?;
+    }
+    copy_key(&ca.join(KEY_FILE), &path.join(KEY_FILE))?;
+    let services: Vec<&str> = identity.services.iter().map(|service| service.as_str()).collect();
+    let note = if kept { " (smtp/ was there and is kept)" } else { "" };
+    output::print(&format!(
+        "{server} of {}, {fqdn}: {}{note}\nIdentity: {}\n",
+        authority.forest(),
+        services.join(", "),
+        path.display()
+    ))
+}
+
+fn issue_administrator(authority: &CertificateAuthority, name: &ObjectName, path: &Path) -> anyhow::Result<()> {
+    authority.save_administrator_to(name, path, now())?;
+    output::print(&format!(
+        "{name} of {}: administrator\nIdentity: {}\n",
+        authority.forest(),
+        path.join(ADMINISTRATOR_FOLDER).display()
+    ))
+}
+
+/// One that is there stays, even if it is another: it may have sealed what is in the directory.
+fn copy_key(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let key = std::fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).and_then(|mut file| {
+        file.write_all(&key)?;
+        file.sync_all()
+    });
+    match written {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let same = std::fs::read(to).is_ok_and(|there| there == key);
+            if !same {
+                bail!(
+                    "{} is another key than {}: servers with different keys cannot open each other's secrets; delete the wrong one",
+                    to.display(),
+                    from.display()
+                );
+            }
+            Ok(())
+        }
+        written => written.with_context(|| format!("cannot write {}", to.display())),
+    }
+}
+
+fn make_private(folder: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
+    made.with_context(|| format!("cannot make the folder {}", folder.display()))
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
+}

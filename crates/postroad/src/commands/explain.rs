@@ -1,0 +1,139 @@
+//! `postroad explain`: what production would do with mail for recipients, or does with what waits, and why; and what a change
+//! would do to it.
+
+mod difference;
+mod list;
+mod waiting;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use envelope::{Address, ByteSize, ServerName};
+
+use super::output;
+use super::source::{Opened, Source};
+use crate::inquiry::{self, Palette, Sender, Subject};
+
+/// Size of the message when none is given: a short text.
+pub(crate) const SIZE_DEFAULT: &str = "10KB";
+
+const EXAMPLES: &str = "\
+Examples:
+  # By the lab in .postroad/lab; then as another server decides, for a large message.
+  postroad explain bob@fabrikam.com
+  postroad explain bob@fabrikam.com --from OSLO1 --size 20MB
+  # By a file: no server, no network.
+  postroad explain anna@contoso.com team@contoso.com --organization contoso.yaml
+  # As it was decided at an older revision of the configuration.
+  postroad explain bob@fabrikam.com --revision 42
+  # What a change would do, before it is made: whose mail takes another way, and why.
+  postroad explain --recipients partners.txt --diff contoso.yaml
+  # What it would do to the mail that waits in the queues now.
+  postroad explain --queued --diff contoso.yaml
+  # For programs.
+  postroad explain bob@fabrikam.com --json | jq .targets
+
+Each candidate says which rule eliminated it, and what would have to change for it to be chosen.
+Without --sender, limits for senders and recipients are told but do not decide; with it they
+decide, as they do for mail. docs/explain.md documents every field of --json.
+
+Exit status: 0 answered; 1 no answer; 2 wrong usage. With --diff: 0 nothing changes; 1 something
+changes; 2 no answer.";
+
+/// Arguments of `postroad explain`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ExplainArguments {
+    /// Addresses of recipients.
+    #[arg(value_name = "RECIPIENT", required_unless_present_any = ["recipients", "queued"])]
+    recipient: Vec<Address>,
+    /// More of them: a file with one address in a line, `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    recipients: Option<PathBuf>,
+    /// Everything that waits in the queues of the running servers, with its own sender and size; needs an administrator's
+    /// certificate, as `postroad queue` does.
+    #[arg(long, conflicts_with_all = ["recipient", "recipients", "size", "sender", "organization", "revision"])]
+    queued: bool,
+    /// The server that has the message; several as A,B [default: that of the settings, or the first of a file].
+    #[arg(long, value_name = "SERVER", value_delimiter = ',')]
+    from: Vec<ServerName>,
+    /// How large the message is, such as 500KB or 5MB.
+    #[arg(long, value_name = "SIZE", default_value = SIZE_DEFAULT)]
+    size: ByteSize,
+    /// Who sends it. An address of an accepted domain counts as authenticated, any other as anonymous; `<>` is a
+    /// notification of the organization, which no size limit concerns.
+    #[arg(long, value_name = "ADDRESS")]
+    sender: Option<Sender>,
+    /// Tell what would change if the organization became what this file says.
+    #[arg(long, value_name = "FILE")]
+    diff: Option<PathBuf>,
+    /// JSON Lines: one object for each recipient.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+pub(crate) async fn run(arguments: ExplainArguments) -> anyhow::Result<ExitCode> {
+    match &arguments.diff {
+        Some(file) => match compare(&arguments, file.clone()).await {
+            Ok(code) => Ok(code),
+            Err(error) => Ok(output::failed(&error, output::NO_ANSWER)),
+        },
+        None => answer(&arguments).await,
+    }
+}
+
+async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
+    let opened = arguments.source.open().await?;
+    let subjects = subjects(arguments, &opened).await?;
+    let mut inquiry = opened.inquiry(&subjects).await?;
+    let palette = Palette::of_output();
+    let mut separator = "";
+    for subject in &subjects {
+        let answer = inquiry.ask(subject)?;
+        if arguments.json {
+            output::print(&format!("{}\n", serde_json::to_string(&inquiry::line(&answer))?))?;
+        } else {
+            output::print(&format!("{separator}{}", inquiry::text(&answer, palette)))?;
+            separator = "\n";
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn compare(arguments: &ExplainArguments, file: PathBuf) -> anyhow::Result<ExitCode> {
+    let opened = arguments.source.open().await?;
+    let subjects = subjects(arguments, &opened).await?;
+    difference::run(&opened, &subjects, &file, arguments.json).await
+}
+
+/// Each recipient, as each server sees it; or what waits on each.
+async fn subjects(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Result<Vec<Subject>> {
+    if arguments.queued {
+        return waiting::subjects(&arguments.source.settings()?, &arguments.from).await;
+    }
+    let mut recipients = arguments.recipient.clone();
+    if let Some(path) = &arguments.recipients {
+        recipients.extend(list::read(path)?);
+    }
+    if recipients.is_empty() {
+        bail!("there is no recipient to ask about: the list is empty");
+    }
+    let mut from = arguments.from.clone();
+    if from.is_empty() {
+        let usual = opened.server()?;
+        if opened.organization.servers().len() > 1 {
+            eprintln!("note: as decided on {usual}; --from names another server");
+        }
+        from.push(usual);
+    }
+    let subject = |recipient: &Address, from: &ServerName| Subject {
+        recipient: recipient.clone(),
+        sender: arguments.sender.clone().unwrap_or(Sender::Unnamed),
+        size: arguments.size,
+        from: from.clone(),
+    };
+    Ok(recipients.iter().flat_map(|recipient| from.iter().map(move |from| subject(recipient, from))).collect())
+}

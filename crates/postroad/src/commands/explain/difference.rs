@@ -1,0 +1,156 @@
+//! `postroad explain --diff`: what would change for recipients if the organization became what a file says.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use organization::Document;
+use serde::Serialize;
+
+use super::super::source::Opened;
+use super::super::{organization_file, output};
+use crate::inquiry::{
+    Change, Difference, Inquiry, KnownRecipients, Line, Palette, Subject, Summary, differences, short, wrapped,
+};
+
+/// Where the text beside a label begins.
+const INDENT: usize = 10;
+
+pub(super) async fn run(opened: &Opened, subjects: &[Subject], path: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let file = organization_file::read(path)?;
+    let known = opened.known(subjects).await?;
+    // As `apply` does: a file that does not speak of recipients leaves them as they are.
+    let has_recipients = Document::parse(&file.text).is_ok_and(|document| document.has_recipients());
+    let wanted = if has_recipients { KnownRecipients::all(file.contents.recipients) } else { known.clone() };
+    let mut before = Inquiry::new(opened.organization.clone(), known);
+    let mut after = Inquiry::new(Arc::new(file.contents.organization), wanted);
+    let differences = differences(subjects, &mut before, &mut after)?;
+    let summary = Summary::of(subjects.len(), &differences);
+    if json {
+        output::print(&lines(&differences, summary)?)?;
+    } else {
+        output::print(&text(&differences, summary, Palette::of_output()))?;
+    }
+    Ok(if summary.changed() == 0 { ExitCode::SUCCESS } else { ExitCode::from(output::CHANGED) })
+}
+
+fn text(differences: &[Difference], summary: Summary, palette: Palette) -> String {
+    let mut out = String::new();
+    for (first, others) in alike(differences) {
+        out.push_str(&one(first, others, palette));
+        out.push('\n');
+    }
+    out.push_str(&wrapped("", 0, &conclusion(summary), palette.columns()));
+    out
+}
+
+/// The first of those that change alike, with how many more there are.
+fn alike(differences: &[Difference]) -> Vec<(&Difference, usize)> {
+    let mut groups: Vec<(&Difference, usize)> = Vec::new();
+    let mut known: HashMap<(String, String, &[String], String), usize> = HashMap::new();
+    for difference in differences {
+        let Difference { subject, before, after, why, .. } = difference;
+        let key = (short(before), short(after), why.as_slice(), subject.from.to_string());
+        match known.get(&key) {
+            Some(&at) => groups[at].1 += 1,
+            None => {
+                known.insert(key, groups.len());
+                groups.push((difference, 0));
+            }
+        }
+    }
+    groups
+}
+
+fn one(difference: &Difference, others: usize, palette: Palette) -> String {
+    let Difference { subject, before, after, change, why } = difference;
+    let title = match others {
+        0 => palette.bold(subject.recipient.as_str()),
+        others => format!("{} (and {others} more alike)", palette.bold(subject.recipient.as_str())),
+    };
+    let word = match change {
+        Change::Lost => palette.bad("loses its way"),
+        Change::Rerouted => palette.changed("goes another way"),
+        Change::Gained => palette.good("gets a way"),
+        Change::Detail => palette.quiet("goes the same way otherwise"),
+    };
+    let mut out = format!("{title} {word}, from {}\n", subject.from);
+    let mut row = |label: &str, text: &str| {
+        let first = format!("  {}{}", palette.quiet(label), " ".repeat(INDENT - 2 - label.len()));
+        out.push_str(&wrapped(&first, INDENT, text, palette.columns()));
+    };
+    row("before", &short(before));
+    row("after", &short(after));
+    for (at, reason) in why.iter().enumerate() {
+        row(if at == 0 { "why" } else { "" }, reason);
+    }
+    out
+}
+
+fn conclusion(summary: Summary) -> String {
+    let asked = if summary.asked == 1 { "1 question".to_owned() } else { format!("{} questions", summary.asked) };
+    if summary.changed() == 0 {
+        return format!("Nothing changes for {asked}.");
+    }
+    let kinds = [
+        (summary.lost, "without a way after it"),
+        (summary.rerouted, "by another way"),
+        (summary.gained, "with a way only after it"),
+        (summary.detail, "by the same way at another cost or in another order"),
+    ];
+    let kinds: Vec<String> =
+        kinds.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{} of {asked} would be answered otherwise: {}.", summary.changed(), kinds.join(", "))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Changed<'a> {
+    recipient: &'a str,
+    sender: Option<String>,
+    from: String,
+    size: u64,
+    change: &'static str,
+    before: &'a Line,
+    after: &'a Line,
+    why: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Counted {
+    summary: Counts,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    asked: usize,
+    changed: usize,
+    lost: usize,
+    rerouted: usize,
+    gained: usize,
+    detail: usize,
+}
+
+fn lines(differences: &[Difference], summary: Summary) -> anyhow::Result<String> {
+    let mut out = String::new();
+    for Difference { subject, before, after, change, why } in differences {
+        let changed = Changed {
+            recipient: subject.recipient.as_str(),
+            sender: subject.sender.text(),
+            from: subject.from.to_string(),
+            size: subject.size.as_u64(),
+            change: change.as_str(),
+            before,
+            after,
+            why,
+        };
+        out.push_str(&serde_json::to_string(&changed)?);
+        out.push('\n');
+    }
+    let Summary { asked, lost, rerouted, gained, detail } = summary;
+    let counts = Counts { asked, changed: summary.changed(), lost, rerouted, gained, detail };
+    out.push_str(&serde_json::to_string(&Counted { summary: counts })?);
+    out.push('\n');
+    Ok(out)
+}

@@ -1,0 +1,151 @@
+//! `postroad health`: whether the services of a server are ready, by which configuration they work, and what waits in
+//! their queues. The health check of a container, which has no other program to ask with.
+//!
+//! The questions and their table serve `postroad lab status` too.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use net::Service;
+use runtime::Settings;
+use serde::Serialize;
+use telemetry::{catalogue, probe};
+use tokio::task::JoinSet;
+
+use super::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  # All services of a server; one of them, as the health check of a container.
+  postroad health --settings /etc/postroad/server.toml
+  postroad health transport --settings /etc/postroad/server.toml
+  postroad health -s /etc/postroad/server.toml --json | jq -r 'select(.ready | not) | .service'
+
+Ends with status 0 if all that were asked are ready. They are asked at services.<service>.metrics of
+the settings; a service without that address cannot be.";
+
+/// What stands between the parts of a list in a table.
+const SEPARATOR: &str = ", ";
+
+/// Arguments of `postroad health`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct HealthArguments {
+    /// Ask this one alone [default: every service that has an address for metrics].
+    #[arg(value_name = "SERVICE", value_parser = service_parser())]
+    service: Option<Service>,
+    /// Settings of the server (TOML).
+    #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS")]
+    settings: std::path::PathBuf,
+    /// JSON Lines: one object for each service.
+    #[arg(long)]
+    json: bool,
+}
+
+fn service_parser() -> impl TypedValueParser<Value = Service> {
+    PossibleValuesParser::new(Service::ALL.map(Service::as_str)).try_map(|name| name.parse::<Service>())
+}
+
+/// What a service said of itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct State {
+    pub(crate) server: String,
+    pub(crate) service: String,
+    pub(crate) ready: bool,
+    /// Why not.
+    pub(crate) reason: Option<String>,
+    /// Of the configuration that it has applied.
+    pub(crate) revision: Option<u64>,
+    /// Messages that it is responsible for, if it has a queue.
+    pub(crate) queued: Option<u64>,
+    /// Messages that wait for a next hop, by delivery type; those without any left out.
+    pub(crate) waiting: Vec<(String, u64)>,
+}
+
+pub(crate) async fn run(arguments: HealthArguments) -> anyhow::Result<ExitCode> {
+    let settings = Settings::load(&arguments.settings)?;
+    let wanted = |service: &Service| arguments.service.is_none_or(|only| only == *service);
+    let addresses = Service::ALL.into_iter().filter(wanted);
+    let addresses = addresses.filter_map(|service| Some((service, settings.service(service).metrics?)));
+    let asked: Vec<_> = addresses.map(|(service, at)| (settings.server.to_string(), service.to_string(), at)).collect();
+    if asked.is_empty() {
+        let service = arguments.service.map_or("<service>", Service::as_str);
+        bail!("nobody can be asked: {} has no services.{service}.metrics", arguments.settings.display());
+    }
+    let states = ask(asked).await;
+    if arguments.json {
+        let line = |state: &State| serde_json::to_string(state).map(|line| line + "\n");
+        output::print(&states.iter().map(line).collect::<Result<String, _>>()?)?;
+    } else {
+        output::print(&table(&states))?;
+    }
+    Ok(if states.iter().all(|state| state.ready) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Asks all at once; the answers come in the order of the questions.
+pub(crate) async fn ask(asked: Vec<(String, String, SocketAddr)>) -> Vec<State> {
+    let mut answers = JoinSet::new();
+    for (at, (server, service, address)) in asked.into_iter().enumerate() {
+        answers.spawn(async move { (at, state(server, service, address).await) });
+    }
+    let mut answers = answers.join_all().await;
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, state)| state).collect()
+}
+
+async fn state(server: String, service: String, address: SocketAddr) -> State {
+    let reason = match probe::ask(address, "/ready").await {
+        Ok(answer) if answer.is_good() => None,
+        Ok(answer) => Some(answer.body.trim_end().to_owned()),
+        Err(error) => Some(format!("no answer at {address}: {error}")),
+    };
+    let metrics = probe::ask(address, "/metrics").await.map(|answer| answer.body).unwrap_or_default();
+    let all = |instrument: &catalogue::Instrument| {
+        let name = instrument.prometheus_name();
+        let label = instrument.label.map_or("", |(label, _)| label);
+        probe::series(&metrics, &name, label)
+            .map(|(value, number)| (value.to_owned(), whole(number)))
+            .collect::<Vec<(String, u64)>>()
+    };
+    let one = |instrument| all(instrument).first().map(|(_, number)| *number);
+    let mut waiting = all(&catalogue::QUEUE_LENGTH);
+    waiting.retain(|(_, length)| *length > 0);
+    waiting.sort();
+    State {
+        server,
+        service,
+        ready: reason.is_none(),
+        reason,
+        revision: one(&catalogue::REVISION),
+        queued: one(&catalogue::QUEUED),
+        waiting,
+    }
+}
+
+/// Counts are whole and far below the point from which on a double is not.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of messages, or a revision")]
+fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+/// One line for each service.
+pub(crate) fn table(states: &[State]) -> String {
+    let mut rows =
+        vec![["SERVER", "SERVICE", "STATE", "REVISION", "QUEUED", "WAITING FOR"].map(str::to_owned).to_vec()];
+    for state in states {
+        let number = |number: Option<u64>| number.map_or("–".to_owned(), |number| number.to_string());
+        let waiting: Vec<String> = state.waiting.iter().map(|(kind, length)| format!("{kind} {length}")).collect();
+        rows.push(vec![
+            state.server.clone(),
+            state.service.clone(),
+            state.reason.clone().unwrap_or_else(|| "ready".to_owned()),
+            number(state.revision),
+            number(state.queued),
+            waiting.join(SEPARATOR),
+        ]);
+    }
+    output::table(&rows)
+}

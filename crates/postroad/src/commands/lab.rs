@@ -1,0 +1,187 @@
+//! `postroad lab`: an organization on this machine, every service its own process, with an internet that behaves as told.
+
+mod demo;
+mod mailboxes;
+mod outside;
+mod report;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use lab::world::Links;
+use lab::{LabFile, LabStatus, World, WorldOptions};
+use runtime::drain_on_signals;
+
+use super::place::LAB_DEFAULT;
+use super::{health, output};
+
+/// Time for all services of a lab to drain, and a little more.
+const DOWN_TIMEOUT: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+#[derive(clap::Args)]
+pub(crate) struct LabArguments {
+    #[command(subcommand)]
+    command: LabCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum LabCommand {
+    /// Start the organization of a lab file and keep it running until Ctrl-C.
+    ///
+    /// Example: `postroad lab up deploy/lab/two-sites.yaml`, then in another terminal `postroad lab status`,
+    /// `postroad servers`, `postroad explain someone@fabrikam.example`.
+    Up(UpArguments),
+    /// Say what runs where, whether it is ready, and what waits in the queues.
+    Status {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Cut the site link between two sites of a running lab: connections over it end, and none is made.
+    ///
+    /// Sites that another chain of links joins can still talk. Only mail between servers is cut; the directory and the
+    /// internet stay reachable. See what mail does with `postroad queue --messages`.
+    Cut(LinkArguments),
+    /// Join two sites again that `postroad lab cut` parted.
+    Heal(LinkArguments),
+    /// End a lab that runs in another terminal.
+    Down {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Start the lab, send a fixed set of messages through it, show each one's way and the reason for it, and stop.
+    ///
+    /// Ends with status 0 only if every message ended as it should.
+    Demo(DemoArguments),
+    /// Run the internet of a lab file and the trace receiver alone, for services that run elsewhere.
+    Internet(outside::InternetArguments),
+}
+
+#[derive(clap::Args)]
+struct Place {
+    /// Directory of the lab's files.
+    #[arg(long = "lab", value_name = "FOLDER", default_value = LAB_DEFAULT)]
+    directory: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct LinkArguments {
+    /// A site.
+    #[arg(value_name = "SITE")]
+    one: String,
+    /// Another site, joined to it by a site link.
+    #[arg(value_name = "SITE")]
+    other: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(clap::Args)]
+struct UpArguments {
+    /// Organization file with `internet:` and `lab:` sections.
+    #[arg(value_name = "FILE", default_value = "deploy/lab/two-sites.yaml")]
+    file: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    /// Keep the configuration in a real etcd that is started for the lab, instead of a SQLite file.
+    #[arg(long)]
+    etcd: bool,
+    /// Levels of the services' logs.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+#[derive(clap::Args)]
+struct DemoArguments {
+    #[command(flatten)]
+    up: UpArguments,
+    /// Send the messages through the lab that runs in --lab, instead of starting one and stopping it.
+    #[arg(long)]
+    running: bool,
+}
+
+pub(crate) async fn run(arguments: LabArguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        LabCommand::Up(arguments) => up(&arguments).await,
+        LabCommand::Status { place } => status(&place.directory).await,
+        LabCommand::Cut(arguments) => set_link(&arguments, true).await,
+        LabCommand::Heal(arguments) => set_link(&arguments, false).await,
+        LabCommand::Down { place } => down(&place.directory).await,
+        LabCommand::Demo(arguments) => demo::run(&arguments).await,
+        LabCommand::Internet(arguments) => outside::run(arguments).await,
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<LabFile> {
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!("cannot read {}; give the path of a lab file, such as deploy/lab/two-sites.yaml", file.display())
+    })?;
+    LabFile::parse(&text).with_context(|| file.display().to_string())
+}
+
+async fn start(arguments: &UpArguments) -> anyhow::Result<World> {
+    let file = read(&arguments.file)?;
+    let directory = &arguments.place.directory;
+    std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let directory = directory.canonicalize()?;
+    let folder = arguments.file.parent().unwrap_or(Path::new(".")).to_owned();
+    let program = std::env::current_exe().context("cannot find this program's own path")?;
+    let mut options = WorldOptions::new(&directory, &folder, &program);
+    options.log_filter = Some(arguments.log.clone());
+    options.etcd = arguments.etcd;
+    eprint!("starting {} servers … ", file.organization.organization.servers().len());
+    let _ = std::io::stderr().flush();
+    let world = World::start(&file, options).await?;
+    eprintln!("ready");
+    Ok(world)
+}
+
+async fn up(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
+    let drain = drain_on_signals().context("cannot listen for signals")?;
+    let world = start(arguments).await?;
+    print!("{}", report::status(&world.status()));
+    println!("\nCtrl-C stops it. Files stay in {}.", arguments.place.directory.display());
+    drain.cancelled().await;
+    eprintln!("stopping …");
+    world.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn down(directory: &Path) -> anyhow::Result<ExitCode> {
+    let status = LabStatus::read(directory).context("nothing to end")?;
+    status.ask_to_end().with_context(|| format!("cannot end the lab of {}/lab.json", directory.display()))?;
+    eprintln!("stopping …");
+    let deadline = tokio::time::Instant::now() + DOWN_TIMEOUT;
+    while LabStatus::read(directory).is_ok() {
+        anyhow::ensure!(tokio::time::Instant::now() < deadline, "the lab does not end");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set_link(arguments: &LinkArguments, cut: bool) -> anyhow::Result<ExitCode> {
+    let directory = &arguments.place.directory;
+    LabStatus::read(directory).context("start one with `postroad lab up`")?;
+    let mut links = Links::read(directory)?.context(
+        "the links of this lab are not its own; in containers, the router cuts them: \
+         deploy/compose/compose.sh exec router link cut SITE SITE",
+    )?;
+    links.set(&arguments.one, &arguments.other, cut)?;
+    links.ask(directory).await?;
+    print!("{}", report::links(&links));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn status(directory: &Path) -> anyhow::Result<ExitCode> {
+    let status = LabStatus::read(directory).context("start one with `postroad lab up`")?;
+    let services = status.servers.iter().flat_map(|server| {
+        server.processes.iter().map(|process| (server.name.clone(), process.service.clone(), process.metrics))
+    });
+    let states = health::ask(services.collect()).await;
+    let links = Links::read(directory)?.map(|links| report::links(&links)).unwrap_or_default();
+    output::print(&format!("{}\n{}{links}", report::status(&status), health::table(&states)))?;
+    Ok(if states.iter().all(|state| state.ready) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,54 @@
+//! Reading an organization file, or a lab file, for the commands that take one: every problem is told with the file's
+//! name, line and column, as compilers do, and only then the command fails.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use lab::LabFile;
+use lab::plan::PlanError;
+use organization::{Contents, FileProblems};
+use topology::Weight;
+
+/// A checked file.
+pub(crate) struct OrganizationFile {
+    /// Its text, without what only a lab reads.
+    pub text: String,
+    /// What it says, secrets left out.
+    pub contents: Contents,
+}
+
+/// Reads and checks `path`. Warnings go to standard error.
+pub(crate) fn read(path: &Path) -> anyhow::Result<OrganizationFile> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    match LabFile::parse(&text) {
+        Ok(LabFile { organization_text: text, organization: contents, .. }) => {
+            tell(path, &contents.warnings);
+            Ok(OrganizationFile { text, contents })
+        }
+        Err(PlanError::Organization(problems)) => fail(path, &problems),
+        Err(problem @ PlanError::Lab { .. }) => {
+            complain(path, &problem);
+            bail!("{} has a problem; correct it and try again", path.display())
+        }
+    }
+}
+
+/// Tells every problem, and fails.
+pub(crate) fn fail<T>(path: &Path, problems: &FileProblems) -> anyhow::Result<T> {
+    tell(path, problems);
+    let errors = problems.0.iter().filter(|problem| problem.problem.weight == Weight::Error).count();
+    let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+    bail!("{} has {count}; correct the file and try again", path.display())
+}
+
+fn tell(path: &Path, problems: &FileProblems) {
+    problems.0.iter().for_each(|problem| complain(path, problem));
+}
+
+/// `organization.yaml:12:5: error: …`; without a place in the file `organization.yaml: error: …`.
+fn complain(path: &Path, problem: &impl Display) {
+    let text = problem.to_string();
+    let space = if text.starts_with(|first: char| first.is_ascii_digit()) { "" } else { " " };
+    eprintln!("{}:{space}{text}", path.display());
+}

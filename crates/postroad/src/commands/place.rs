@@ -1,0 +1,68 @@
+//! Where a command finds the directory: the settings of a server, or a lab on this machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use directory::{Directory, ReadError};
+use lab::LabStatus;
+use runtime::{DirectorySettings, Settings};
+use topology::Organization;
+
+/// Where a lab keeps its files unless told otherwise.
+pub(crate) const LAB_DEFAULT: &str = ".postroad/lab";
+/// Names the settings file when no argument does.
+const SETTINGS_VARIABLE: &str = "POSTROAD_SETTINGS";
+
+/// Which organization a command speaks to.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Which organization")]
+pub(crate) struct Place {
+    /// Settings of one of its servers (TOML) [env: POSTROAD_SETTINGS].
+    #[arg(long, short, value_name = "FILE", conflicts_with = "lab")]
+    settings: Option<PathBuf>,
+    /// Folder of a lab that runs on this machine [default: .postroad/lab, if one runs there].
+    #[arg(long, value_name = "FOLDER")]
+    lab: Option<PathBuf>,
+}
+
+impl Place {
+    /// The settings of a server: those that were named, or those of a lab's first server.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        if let Some(folder) = &self.lab {
+            return of_lab(folder, "start it with `postroad lab up`, or name its folder with --lab");
+        }
+        let named = self.settings.clone().or_else(|| std::env::var_os(SETTINGS_VARIABLE).map(PathBuf::from));
+        match named {
+            Some(path) => Ok(Settings::load(&path)?),
+            None => of_lab(
+                Path::new(LAB_DEFAULT),
+                "name the settings of a server with --settings FILE, or start a lab with `postroad lab up`",
+            ),
+        }
+    }
+}
+
+/// Opens the directory and reads the configuration of now: no last good one, which would hide that the directory is away.
+pub(crate) async fn open(settings: &Settings) -> anyhow::Result<(Arc<dyn Directory>, Arc<Organization>)> {
+    let advice = || match &settings.directory {
+        DirectorySettings::Embedded { path } => {
+            format!("check [directory] in the settings, which names the file {}", path.display())
+        }
+        DirectorySettings::Etcd { endpoints, .. } => {
+            format!("check that etcd runs, and [directory] in the settings, which names {}", endpoints.join(", "))
+        }
+    };
+    let directory = runtime::node::open_backend(settings).map_err(|error| anyhow!("{error}; {}", advice()))?;
+    let organization = directory.snapshot().await.map_err(|error| match error {
+        ReadError::Unavailable(_) => anyhow!("{error}; {}", advice()),
+        ReadError::Invalid(_) => error.into(),
+    })?;
+    Ok((directory, organization))
+}
+
+fn of_lab(folder: &Path, advice: &'static str) -> anyhow::Result<Settings> {
+    let status = LabStatus::read(folder).map_err(|error| anyhow!("{error}; {advice}"))?;
+    let server = status.servers.first().context("the lab has no server: add one to its lab file")?;
+    Ok(Settings::load(&server.settings)?)
+}

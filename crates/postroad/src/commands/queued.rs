@@ -1,0 +1,100 @@
+//! What waits in the queues of running servers, asked of their Transports as an administrator: for `postroad queue`, and for
+//! whatever else needs to know what mail is under way.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use envelope::ServerName;
+use futures::StreamExt;
+use net::certificate::ADMINISTRATOR_FOLDER;
+use net::{KeyedCertificate, Service};
+use rpc::admin::{AdminError, MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
+use rpc::{Administrator, Credentials, PeerAddress};
+use runtime::{PeerBook, Settings};
+use topology::Organization;
+
+use super::place;
+
+/// The Transports of an organization, and somebody who may look into their queues.
+pub(crate) struct Transports {
+    administrator: Administrator,
+    organization: Arc<Organization>,
+    book: PeerBook,
+}
+
+/// What one Transport told.
+pub(crate) struct Told {
+    pub(crate) queues: Vec<QueueEntry>,
+    pub(crate) messages: Vec<MessageEntry>,
+    pub(crate) peers: Vec<PeerEntry>,
+}
+
+impl Transports {
+    /// Finds the servers in the directory that `settings` names, and takes up the administrator's certificate beside the
+    /// server's own.
+    pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let credentials = credentials(settings)?;
+        let (directory, organization) = place::open(settings).await?;
+        let presences = directory.presences().await?;
+        let book = PeerBook::default().updated(&presences);
+        Ok(Self { administrator: Administrator::new(Arc::new(credentials)), organization, book })
+    }
+
+    /// The configuration of now.
+    pub(crate) fn organization(&self) -> &Organization {
+        &self.organization
+    }
+
+    /// Every server, in the order of the organization: each has a Transport.
+    pub(crate) fn servers(&self) -> Vec<ServerName> {
+        self.organization.servers().iter().map(|server| server.name.clone()).collect()
+    }
+
+    async fn find(&self, server: &ServerName) -> anyhow::Result<PeerAddress> {
+        let found = self.book.find(&self.organization, server, Service::Transport).await;
+        found.ok_or_else(|| match self.organization.server(server) {
+            Some(_) => anyhow!("Transport of {server} has never been there; `postroad servers` lists what is"),
+            None => anyhow!("the organization has no server {server}; `postroad servers` lists them"),
+        })
+    }
+
+    /// Everything that waits on `server`, one message after the other as they come: with sender, recipients, size, and the
+    /// decision that put it where it is.
+    pub(crate) async fn messages(
+        &self,
+        server: &ServerName,
+        request: MessagesRequest,
+    ) -> anyhow::Result<impl futures::Stream<Item = Result<MessageEntry, AdminError>> + use<>> {
+        Ok(self.administrator.messages(&self.find(server).await?, request).await?)
+    }
+
+    /// Queues, peers, and messages if `messages` says which.
+    pub(crate) async fn ask(&self, server: &ServerName, messages: Option<MessagesRequest>) -> anyhow::Result<Told> {
+        let at = self.find(server).await?;
+        let queues = self.administrator.queues(&at).await?;
+        let peers = self.administrator.peers(&at).await?;
+        let mut listed = Vec::new();
+        if let Some(request) = messages {
+            let mut coming = Box::pin(self.messages(server, request).await?);
+            while let Some(message) = coming.next().await {
+                listed.push(message?);
+            }
+        }
+        Ok(Told { queues, messages: listed, peers })
+    }
+}
+
+fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {
+    let folder = settings.identity.join(ADMINISTRATOR_FOLDER);
+    let own = KeyedCertificate::load_from(&folder).map_err(|error| {
+        anyhow!(
+            "{error}. Only an administrator sees queues: make the certificate with `postroad cert issue --ca FOLDER \
+             --administrator NAME --path {}`",
+            settings.identity.display()
+        )
+    })?;
+    let authority = settings.identity.join("ca.pem");
+    let authority =
+        std::fs::read_to_string(&authority).with_context(|| format!("cannot read {}", authority.display()))?;
+    Ok(Credentials::new(own, authority))
+}

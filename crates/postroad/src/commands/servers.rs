@@ -1,0 +1,124 @@
+//! `postroad servers`: who is there, and whether everybody works by the configuration of now.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use directory::Presence;
+use envelope::{Revision, ServerName};
+use serde::Serialize;
+use topology::Organization;
+
+use super::output;
+use super::place::{self, Place};
+
+const EXAMPLES: &str = "\
+Examples:
+  # Of the lab in .postroad/lab; of an organization; those that are not up to date.
+  postroad servers
+  postroad servers --settings /etc/postroad/server.toml
+  postroad servers --json | jq -r 'select(.current | not) | .server'
+
+A service that is behind has not applied the newest configuration yet; one that stays behind says
+why in its log.";
+
+/// Arguments of `postroad servers`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServersArguments {
+    /// JSON Lines: one object for each service that is there, and for each server without any.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A service that is there, or a server without any.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    server: String,
+    site: Option<String>,
+    service: Option<&'static str>,
+    addresses: Vec<String>,
+    version: Option<String>,
+    applied_revision: Option<u64>,
+    directory_revision: u64,
+    current: bool,
+}
+
+pub(crate) async fn run(arguments: ServersArguments) -> anyhow::Result<ExitCode> {
+    let (directory, organization) = place::open(&arguments.place.settings()?).await?;
+    let presences = directory.presences().await?;
+    let entries = entries(&organization, presences);
+    if arguments.json {
+        let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");
+        output::print(&entries.iter().map(line).collect::<Result<String, _>>()?)?;
+    } else {
+        output::print(&human(&entries, organization.revision()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// In the order of the organization; servers that it does not have come last.
+fn entries(organization: &Organization, presences: Vec<Presence>) -> Vec<Entry> {
+    let mut by_server: BTreeMap<ServerName, Vec<Presence>> = BTreeMap::new();
+    for presence in presences {
+        by_server.entry(presence.server.clone()).or_default().push(presence);
+    }
+    let known = organization.servers().iter().map(|server| &server.name);
+    let mut entries = Vec::new();
+    for server in known {
+        match by_server.remove(server) {
+            Some(services) => entries.extend(services.into_iter().map(|presence| there(organization, presence))),
+            None => entries.push(missing(organization, server)),
+        }
+    }
+    entries.extend(by_server.into_values().flatten().map(|presence| there(organization, presence)));
+    entries
+}
+
+fn there(organization: &Organization, presence: Presence) -> Entry {
+    Entry {
+        service: Some(presence.service.as_str()),
+        addresses: presence.addresses.iter().map(ToString::to_string).collect(),
+        version: Some(presence.version),
+        applied_revision: Some(presence.applied_revision.0),
+        // Between the two questions a service may have applied something newer.
+        current: presence.applied_revision >= organization.revision(),
+        ..missing(organization, &presence.server)
+    }
+}
+
+fn missing(organization: &Organization, server: &ServerName) -> Entry {
+    Entry {
+        server: server.to_string(),
+        site: organization.server(server).map(|server| server.site.to_string()),
+        service: None,
+        addresses: Vec::new(),
+        version: None,
+        applied_revision: None,
+        directory_revision: organization.revision().0,
+        current: false,
+    }
+}
+
+fn human(entries: &[Entry], revision: Revision) -> String {
+    if entries.is_empty() {
+        return "The organization has no servers: describe them in a file and run `postroad apply FILE`.\n".to_owned();
+    }
+    let mut rows = vec![["SERVER", "SITE", "SERVICE", "ADDRESS", "VERSION", "REVISION"].map(str::to_owned).to_vec()];
+    for entry in entries {
+        let site = entry.site.as_deref().unwrap_or("(not in the organization)");
+        let mut row = vec![entry.server.clone(), site.to_owned()];
+        match (entry.service, entry.applied_revision) {
+            (Some(service), Some(applied)) => {
+                let behind = if entry.current { "" } else { " (behind)" };
+                let version = entry.version.clone().unwrap_or_default();
+                row.extend([service.to_owned(), entry.addresses.join(", "), version, format!("{applied}{behind}")]);
+            }
+            _ => row.push("no service is there".to_owned()),
+        }
+        rows.push(row);
+    }
+    format!("{}\nThe directory is at revision {revision}.\n", output::table(&rows))
+}

@@ -1,0 +1,116 @@
+//! Which organization a question is put to: a file, the directory as it is, or as it was at a revision.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use directory::{Directory, HistoryError};
+use envelope::{Revision, ServerName};
+use runtime::Settings;
+use topology::{DirectoryRecipient, Organization, ServerRole};
+
+use super::organization_file;
+use super::place::{self, Place};
+use crate::inquiry::{Inquiry, KnownRecipients, Subject};
+
+/// Which organization is asked.
+#[derive(clap::Args)]
+pub(crate) struct Source {
+    /// Answer by an organization file, or a lab file, instead of a directory: no server, no network.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["settings", "lab", "revision"])]
+    organization: Option<PathBuf>,
+    /// Answer by the configuration and the recipients that were at this revision; `postroad revisions` lists them.
+    #[arg(long, value_name = "NUMBER", value_parser = revision)]
+    revision: Option<Revision>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// An organization that can be asked.
+pub(crate) struct Opened {
+    /// The organization.
+    pub organization: Arc<Organization>,
+    /// The server that is asked unless another one is named.
+    pub usual: Option<ServerName>,
+    recipients: Recipients,
+}
+
+/// Where recipients are looked up.
+enum Recipients {
+    File(Vec<DirectoryRecipient>),
+    Directory(Arc<dyn Directory>),
+}
+
+impl Source {
+    /// The settings of a server of the running organization.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        self.place.settings()
+    }
+
+    /// Opens it.
+    pub async fn open(&self) -> anyhow::Result<Opened> {
+        if let Some(path) = &self.organization {
+            let contents = organization_file::read(path)?.contents;
+            let organization = Arc::new(contents.organization);
+            let usual = first_server(&organization);
+            return Ok(Opened { organization, usual, recipients: Recipients::File(contents.recipients) });
+        }
+        let settings = self.settings()?;
+        let (directory, organization) = open_at(&settings, self.revision).await?;
+        let usual = Some(settings.server).filter(|server| organization.server(server).is_some());
+        let usual = usual.or_else(|| first_server(&organization));
+        Ok(Opened { organization, usual, recipients: Recipients::Directory(directory) })
+    }
+}
+
+/// Opens the directory, as it is or as it was.
+pub(crate) async fn open_at(
+    settings: &Settings,
+    revision: Option<Revision>,
+) -> anyhow::Result<(Arc<dyn Directory>, Arc<Organization>)> {
+    let (directory, organization) = place::open(settings).await?;
+    let Some(revision) = revision else { return Ok((directory, organization)) };
+    let then = directory.at(revision).await.map_err(|error| match error {
+        HistoryError::Forgotten { .. } | HistoryError::NotYet { .. } => {
+            anyhow!("{error}; `postroad revisions` lists the changes that are kept")
+        }
+        other => other.into(),
+    })?;
+    let organization = then.snapshot().await.with_context(|| format!("revision {revision} cannot be read"))?;
+    Ok((then, organization))
+}
+
+/// Reads a revision from the command line.
+pub(crate) fn revision(text: &str) -> Result<Revision, String> {
+    text.parse().map(Revision).map_err(|_| "a revision is a whole number, such as 42".to_owned())
+}
+
+impl Opened {
+    /// The server that decides when nobody says which.
+    pub fn server(&self) -> anyhow::Result<ServerName> {
+        let add = "the organization has no server that could decide: add one to `servers:` of its file";
+        self.usual.clone().with_context(|| match self.recipients {
+            Recipients::File(_) => add.to_owned(),
+            Recipients::Directory(_) => format!("{add} and run `postroad apply FILE`"),
+        })
+    }
+
+    /// Fetches what answers about `subjects` need.
+    pub async fn inquiry(&self, subjects: &[Subject]) -> anyhow::Result<Inquiry> {
+        Ok(Inquiry::new(self.organization.clone(), self.known(subjects).await?))
+    }
+
+    /// The recipients of `subjects`, and whom they lead to.
+    pub async fn known(&self, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
+        Ok(match &self.recipients {
+            Recipients::File(recipients) => KnownRecipients::all(recipients.clone()),
+            Recipients::Directory(directory) => KnownRecipients::gather(directory.as_ref(), subjects).await?,
+        })
+    }
+}
+
+fn first_server(organization: &Organization) -> Option<ServerName> {
+    let servers = organization.servers();
+    let mailbox = servers.iter().find(|server| server.role == ServerRole::Mailbox);
+    mailbox.or(servers.first()).map(|server| server.name.clone())
+}

@@ -1,0 +1,248 @@
+//! The test file (YAML): what is asked, and what is expected. Unknown keys and values are errors with their position.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::Read;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{Context, anyhow, bail};
+use envelope::{Address, ByteSize, ServerName};
+use routing::DeliveryType;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde_saphyr::Spanned;
+
+use crate::inquiry::Sender;
+
+/// Largest test file in octets: some ten thousand tests. Ours.
+const OCTETS_MAX: u64 = 16 * 1024 * 1024;
+
+/// A test file that can be run.
+pub(super) struct TestFile {
+    pub defaults: Defaults,
+    pub tests: Vec<Test>,
+}
+
+/// One assertion.
+pub(super) struct Test {
+    /// Where it stands in the file, from one.
+    pub line: u64,
+    pub name: Option<String>,
+    pub recipients: Vec<Address>,
+    pub from: Option<Vec<ServerName>>,
+    pub sender: Option<Sender>,
+    pub size: Option<ByteSize>,
+    pub expect: Expectations,
+}
+
+/// What tests do not say themselves.
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Defaults {
+    #[serde(deserialize_with = "some_of")]
+    pub from: Option<Vec<ServerName>>,
+    #[serde(deserialize_with = "parsed")]
+    pub sender: Option<Sender>,
+    #[serde(deserialize_with = "parsed")]
+    pub size: Option<ByteSize>,
+}
+
+/// What is expected of an answer; each key is compared with the field of `postroad explain --json` of that name.
+#[derive(Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(super) struct Expectations {
+    pub outcome: Option<Outcome>,
+    pub connector: Option<String>,
+    /// Connectors that must not be selected, for any member of a group.
+    #[serde(deserialize_with = "some_of")]
+    pub not_connector: Option<Vec<String>>,
+    #[serde(deserialize_with = "delivery_type")]
+    pub delivery_type: Option<DeliveryType>,
+    /// The domain of the next hop.
+    pub next_hop: Option<String>,
+    pub primary_site: Option<String>,
+    #[serde(deserialize_with = "some_of")]
+    pub path: Option<Vec<String>>,
+    pub cost: Option<u64>,
+    #[serde(deserialize_with = "some_of")]
+    pub stops: Option<Vec<String>>,
+    #[serde(deserialize_with = "some_of")]
+    pub targets: Option<Vec<String>>,
+    pub status: Option<String>,
+    pub rule: Option<String>,
+    pub resolved: Option<String>,
+    /// Final recipients of a group, in any order.
+    #[serde(deserialize_with = "some_of")]
+    pub members: Option<Vec<String>>,
+    /// Connectors, each with the rule that eliminates it.
+    pub eliminated: Option<BTreeMap<String, String>>,
+}
+
+/// The outcome of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    Route,
+    Unreachable,
+    Ndr,
+    Deferred,
+    Expand,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Unreachable => "unreachable",
+            Self::Ndr => "ndr",
+            Self::Deferred => "deferred",
+            Self::Expand => "expand",
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    #[serde(default)]
+    defaults: Defaults,
+    tests: Vec<Spanned<TestForm>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestForm {
+    name: Option<String>,
+    #[serde(deserialize_with = "some_of")]
+    recipient: Option<Vec<Address>>,
+    #[serde(default, deserialize_with = "some_of")]
+    from: Option<Vec<ServerName>>,
+    #[serde(default, deserialize_with = "parsed")]
+    sender: Option<Sender>,
+    #[serde(default, deserialize_with = "parsed")]
+    size: Option<ByteSize>,
+    expect: Expectations,
+}
+
+/// Reads `path`.
+pub(super) fn read(path: &Path) -> anyhow::Result<TestFile> {
+    let name = path.display();
+    let mut text = String::new();
+    let octets = std::fs::File::open(path)
+        .and_then(|file| file.take(OCTETS_MAX + 1).read_to_string(&mut text))
+        .with_context(|| format!("cannot read {name}"))?;
+    if u64::try_from(octets).unwrap_or(u64::MAX) > OCTETS_MAX {
+        bail!("{name} has more than {OCTETS_MAX} octets; split it");
+    }
+    parse(&text).map_err(|error| anyhow!("{name}:{error}"))
+}
+
+/// Parses a test file; an error begins with its position.
+fn parse(text: &str) -> Result<TestFile, String> {
+    let form: Form = serde_saphyr::from_str(text).map_err(|error| {
+        let text = error.without_snippet().to_string();
+        let Some(at) = error.location().filter(|location| location.line() > 0) else { return format!(" {text}") };
+        let (line, column) = (at.line(), at.column());
+        let twice = format!(" at line {line}, column {column}");
+        format!("{line}:{column}: {}", text.strip_suffix(&twice).unwrap_or(&text))
+    })?;
+    if form.tests.is_empty() {
+        return Err(" there is no test in it: add one under `tests:`".to_owned());
+    }
+    let tests = form.tests.into_iter().map(test).collect::<Result<_, _>>()?;
+    Ok(TestFile { defaults: form.defaults, tests })
+}
+
+fn test(form: Spanned<TestForm>) -> Result<Test, String> {
+    let (line, column) = (form.referenced.line(), form.referenced.column());
+    let TestForm { name, recipient, from, sender, size, expect } = form.value;
+    if expect == Expectations::default() {
+        return Err(format!("{line}:{column}: the test expects nothing: name something under `expect:`"));
+    }
+    let recipients = recipient.filter(|recipients| !recipients.is_empty());
+    let recipients = recipients.ok_or_else(|| format!("{line}:{column}: the test has no recipient"))?;
+    Ok(Test { line, name, recipients, from, sender, size, expect })
+}
+
+/// A scalar that is parsed from its text.
+struct Parsed<T>(T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Some(Parsed::deserialize(deserializer)?.0))
+}
+
+fn delivery_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeliveryType>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = || DeliveryType::ALL.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
+    text.parse()
+        .map(Some)
+        .map_err(|()| de::Error::custom(format!("{text} is no delivery type: it is one of {}", known())))
+}
+
+/// One scalar, or a list of them.
+fn some_of<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    struct SomeOf<T>(std::marker::PhantomData<T>);
+    impl<'de, T: FromStr<Err: Display>> Visitor<'de> for SomeOf<T> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a text or a list of texts")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+            Ok(vec![text.parse().map_err(E::custom)?])
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(Parsed(item)) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_any(SomeOf(std::marker::PhantomData)).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_says_what_is_asked_and_expected() {
+        let file = parse(
+            "defaults: {from: [A1, B1], size: 5MB}\ntests:\n  - recipient: [a@x.example, b@x.example]\n    sender: <>\n    \
+             expect: {outcome: route, notConnector: Internet, cost: 11, eliminated: {Internet: RT-50}}\n",
+        )
+        .unwrap();
+        let test = &file.tests[0];
+        assert_eq!((test.line, test.recipients.len(), &test.sender), (3, 2, &Some(Sender::Null)));
+        assert_eq!(file.defaults.from.as_ref().map(Vec::len), Some(2));
+        assert_eq!(test.expect.not_connector.as_deref(), Some(&["Internet".to_owned()][..]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_position() {
+        for (text, expected) in [
+            (
+                "tests:\n  - recipient: a@x.example\n    expects: {}\n",
+                "3:5: unknown field `expects`, expected one of name, recipient, from, sender, size, expect",
+            ),
+            ("tests:\n  - recipient: a@x.example\n    expect: {connecter: X}\n", "3:14: "),
+            ("tests:\n  - recipient: a\n    expect: {connector: X}\n", "2:16: "),
+            ("tests:\n  - recipient: a@x.example\n    expect: {outcome: lost}\n", "3:23: "),
+            ("tests:\n  - recipient: a@x.example\n    expect: {deliveryType: Pigeon}\n", "3:28: "),
+            ("tests:\n  - recipient: a@x.example\n    expect: {}\n", "2:5: the test expects nothing"),
+            ("tests:\n  - expect: {outcome: ndr}\n", "2:5: "),
+            ("tests: []\n", " there is no test"),
+            ("tests: [\n", "1:8: "),
+        ] {
+            let error = parse(text).err().unwrap();
+            assert!(error.starts_with(expected), "{text}{expected}\n{error}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The index in memory: where each stored message is, and how much of each segment is still needed.
+//!
+//! About 60 bytes a message (times the slack of a hash table); nothing of the envelope or content. It changes only after
+//! the records that say so are durable, and only the writer changes it.
+
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use envelope::MessageId;
+
+use crate::record::{Place, Segment};
+
+/// How many removed messages are remembered, so that a peer that repeats a message whose acknowledgement was lost makes
+/// no duplicate. At 1,000 messages/s this is more than a minute; 16 + 8 octets each, twice.
+const REMEMBERED_MAX: usize = 65_536;
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its `Store` operation.
+    pub place: Place,
+    /// Its last `Update`, or nowhere.
+    pub update: Place,
+    /// Octets that it takes in its segment.
+    pub footprint: u32,
+    /// Its file in `large/`, or 0.
+    pub large: u32,
+    /// Its position in the order of acceptance.
+    pub sequence: u64,
+}
+
+/// A segment and what it still holds.
+pub(crate) struct SegmentState {
+    pub segment: Segment,
+    /// End of its records.
+    pub end: u32,
+    /// Octets reserved on disk.
+    pub allocated: u32,
+    /// Messages whose `Store` is here.
+    pub live: u32,
+    /// Octets that these take.
+    pub live_octets: u64,
+    /// Parts of it could not be read: it is set aside, not deleted.
+    pub unreadable: bool,
+}
+
+impl SegmentState {
+    pub fn new(segment: Segment, end: u32, allocated: u32) -> Self {
+        Self { segment, end, allocated, live: 0, live_octets: 0, unreadable: false }
+    }
+}
+
+/// All messages and segments.
+#[derive(Default)]
+pub(crate) struct Index {
+    messages: HashMap<MessageId, Entry>,
+    /// In order of number; numbers may be missing after damage. The last is the one written to.
+    segments: VecDeque<SegmentState>,
+    live_octets: u64,
+    log_octets: u64,
+}
+
+impl Index {
+    pub fn get(&self, id: MessageId) -> Option<Entry> {
+        self.messages.get(&id).copied()
+    }
+
+    pub fn messages(&self) -> impl Iterator<Item = (&MessageId, &Entry)> {
+        self.messages.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Octets of live messages in the log, and of the log.
+    pub fn octets(&self) -> (u64, u64) {
+        (self.live_octets, self.log_octets)
+    }
+
+    /// Sets or takes away a message.
+    pub fn set(&mut self, id: MessageId, entry: Option<Entry>) {
+        let old = match (self.messages.entry(id), entry) {
+            (MapEntry::Occupied(mut slot), Some(entry)) => Some(slot.insert(entry)),
+            (MapEntry::Occupied(slot), None) => Some(slot.remove()),
+            (MapEntry::Vacant(slot), Some(entry)) => {
+                slot.insert(entry);
+                None
+            }
+            (MapEntry::Vacant(_), None) => None,
+        };
+        if let Some(old) = old {
+            self.live_octets -= u64::from(old.footprint);
+            if let Some(segment) = self.segment_mut(old.place.segment) {
+                segment.live -= 1;
+                segment.live_octets -= u64::from(old.footprint);
+            }
+        }
+        if let Some(new) = entry {
+            self.live_octets += u64::from(new.footprint);
+            if let Some(segment) = self.segment_mut(new.place.segment) {
+                segment.live += 1;
+                segment.live_octets += u64::from(new.footprint);
+            }
+        }
+    }
+
+    pub fn segment(&self, number: u32) -> Option<&SegmentState> {
+        let position = self.segments.binary_search_by_key(&number, |state| state.segment.number).ok()?;
+        self.segments.get(position)
+    }
+
+    pub fn segment_mut(&mut self, number: u32) -> Option<&mut SegmentState> {
+        let position = self.segments.binary_search_by_key(&number, |state| state.segment.number).ok()?;
+        self.segments.get_mut(position)
+    }
+
+    pub fn oldest(&self) -> Option<&SegmentState> {
+        self.segments.front()
+    }
+
+    pub fn newest(&self) -> Option<&SegmentState> {
+        self.segments.back()
+    }
+
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The oldest segments that hold no message, the one written to excepted.
+    pub fn dead(&self) -> usize {
+        let sealed = self.segments.len().saturating_sub(1);
+        self.segments.iter().take(sealed).take_while(|state| state.live == 0).count()
+    }
+
+    /// Number of the segment that is the oldest once `count` are dropped.
+    pub fn after(&self, count: usize) -> u32 {
+        self.segments.get(count).map_or(1, |state| state.segment.number)
+    }
+
+    pub fn push_segment(&mut self, state: SegmentState) {
+        self.log_octets += u64::from(state.allocated);
+        self.segments.push_back(state);
+    }
+
+    pub fn pop_segment(&mut self) -> Option<SegmentState> {
+        let state = self.segments.pop_front()?;
+        self.log_octets -= u64::from(state.allocated);
+        Some(state)
+    }
+
+    /// Notes how far the newest segment is written.
+    pub fn set_end(&mut self, end: u32) {
+        if let Some(state) = self.segments.back_mut() {
+            state.end = end;
+        }
+    }
+}
+
+/// Ids of messages removed not long ago.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    ids: HashSet<MessageId>,
+    order: VecDeque<MessageId>,
+}
+
+impl Remembered {
+    pub fn add(&mut self, id: MessageId) {
+        if self.ids.insert(id) {
+            self.order.push_back(id);
+            if self.order.len() > REMEMBERED_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.ids.remove(&oldest);
+            }
+        }
+    }
+
+    pub fn contains(&self, id: MessageId) -> bool {
+        self.ids.contains(&id)
+    }
+}

@@ -1,0 +1,209 @@
+//! Opening a spool: reading the log from its beginning, heads only, and finding out what is stored.
+//!
+//! ```text
+//! lock ▶ list segments ▶ walk each: Store, Update, Remove, First ▶ index ▶ large/ without owners goes ▶ new segment
+//! ```
+//!
+//! - A torn tail is normal and passed over silently; records after a place that is known to have been durable which are
+//!   invalid are damage: copied to `quarantine/`, counted, told as an error, and the rest recovered.
+//! - Every start begins a new segment: nothing is ever appended to what a crash may have torn.
+//! - Records of the last batch of the last segment were perhaps never acknowledged, and perhaps are there in part; their
+//!   contents are checked, and the log ends at the first that is torn.
+
+mod load;
+mod replay;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Arc, Condvar, Mutex};
+
+use envelope::MessageId;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use crate::content::Recent;
+use crate::disk::Disk;
+use crate::error::{CommitError, Health, OpenError, ReadError};
+use crate::message::StoredMessage;
+use crate::reading;
+use crate::record::{RECORDS_START, SegmentHeader};
+use crate::spool::{Paths, Queue, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, Shared, Spool, SpoolOptions};
+use crate::writer::Writer;
+use replay::Replay;
+
+/// Heads read at once: some hundred kilobytes.
+const HEADS_PER_BATCH: usize = 256;
+
+/// What was found at opening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Messages stored.
+    pub messages: usize,
+    /// Segments of the log.
+    pub segments: usize,
+    /// Places in the log where there were records and now are none; each is copied to `quarantine/`.
+    pub damaged: usize,
+    /// Segments that ought to be there and are not, or whose header is damaged.
+    pub missing_segments: usize,
+    /// Large contents that ought to be there and are not.
+    pub missing_contents: usize,
+}
+
+/// The messages found at opening, in order of acceptance, read in batches.
+pub struct Recovery {
+    spool: Spool,
+    report: RecoveryReport,
+    ids: std::vec::IntoIter<MessageId>,
+}
+
+impl Recovery {
+    pub(crate) fn new(spool: Spool, report: RecoveryReport) -> Self {
+        let mut order: Vec<_> = spool.shared.index().messages().map(|(id, entry)| (entry.sequence, *id)).collect();
+        order.sort_unstable();
+        let ids: Vec<_> = order.into_iter().map(|(_, id)| id).collect();
+        Self { spool, report, ids: ids.into_iter() }
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn report(&self) -> RecoveryReport {
+        self.report
+    }
+
+    /// The next messages, oldest first; empty at the end. One that was removed meanwhile is left out; one whose head
+    /// cannot be read is given as an error with its id.
+    pub async fn next_batch(&mut self) -> Vec<(MessageId, Result<StoredMessage, ReadError>)> {
+        loop {
+            let ids: Vec<MessageId> = self.ids.by_ref().take(HEADS_PER_BATCH).collect();
+            if ids.is_empty() {
+                return Vec::new();
+            }
+            let shared = Arc::clone(&self.spool.shared);
+            let read = move || ids.into_iter().map(|id| (id, reading::head(&shared, id))).collect::<Vec<_>>();
+            let heads = spawn_blocking(read).await.expect("reading heads does not panic");
+            let stored = |result: &Result<_, _>| !matches!(result, Err(ReadError::Unknown(_)));
+            let heads: Vec<_> = heads.into_iter().filter(|(_, result)| stored(result)).collect();
+            if !heads.is_empty() {
+                return heads;
+            }
+        }
+    }
+}
+
+/// Opens the spool in `dir` and starts its writer.
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    options: SpoolOptions,
+) -> Result<(Arc<Shared>, RecoveryReport), OpenError> {
+    if !(SEGMENT_OCTETS_MIN..=SEGMENT_OCTETS_MAX).contains(&options.segment_octets) {
+        return Err(OpenError::SegmentSize { min: SEGMENT_OCTETS_MIN.into(), max: SEGMENT_OCTETS_MAX.into() });
+    }
+    let paths = Paths::new(dir);
+    let guard = prepare(disk.as_ref(), &paths)?;
+    let mut replay = Replay::default();
+    let segments = load::segments(disk.as_ref(), &paths, &mut replay.report)?;
+    replay.run(disk.as_ref(), &paths, segments)?;
+    let large_last = sort_out_large(disk.as_ref(), &paths, &mut replay)?;
+    let shared = Arc::new(Shared {
+        disk,
+        paths,
+        server: options.server,
+        segment_octets: options.segment_octets,
+        index: Mutex::new(replay.index),
+        recent: Mutex::new(Recent::new(options.recent_octets)),
+        health: Mutex::new(Health::Ready),
+        queue: Mutex::new(Queue::default()),
+        work: Condvar::new(),
+        large_last: AtomicU32::new(large_last),
+        syncs: AtomicU64::new(0),
+        written: AtomicU64::new(0),
+        ended: watch::Sender::new(false),
+    });
+    begin_first_segment(&shared, replay.last_number, replay.last_end)?;
+    let mut report = replay.report;
+    report.messages = shared.index().len();
+    report.segments = shared.index().segment_count();
+    let writer = Writer::new(Arc::clone(&shared), replay.sequence, replay.remembered);
+    let start = std::thread::Builder::new().name("spool-writer".into()).spawn(move || writer.run(guard));
+    start.map_err(|error| OpenError::Io { action: "start the writer thread", error })?;
+    Ok((shared, report))
+}
+
+/// Makes and locks the directories.
+fn prepare(disk: &dyn Disk, paths: &Paths) -> Result<crate::disk::LockGuard, OpenError> {
+    for dir in [&paths.root, &paths.segments, &paths.large, &paths.quarantine] {
+        disk.create_dir(dir).map_err(io_error("create the spool directories"))?;
+    }
+    let guard = disk.lock(&paths.root.join("lock")).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse(paths.root.clone()),
+        _ => OpenError::Io { action: "lock the spool", error },
+    })?;
+    disk.sync_dir(&paths.root).map_err(io_error("sync the spool directory"))?;
+    if let Some(parent) = paths.root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        disk.sync_dir(parent).map_err(io_error("sync the directory above the spool"))?;
+    }
+    Ok(guard)
+}
+
+/// Begins the segment that this run writes to. On a full disk a small one will do, so that mail can still go out.
+fn begin_first_segment(shared: &Shared, last: u32, previous_end: u32) -> Result<(), OpenError> {
+    shared.release_reserve();
+    shared.remove_spares();
+    let first = shared.index().oldest().map_or(last + 1, |oldest| oldest.segment.number);
+    let small = SEGMENT_OCTETS_MIN;
+    let created = match shared.create_segment(last + 1, first, shared.segment_octets, previous_end) {
+        Err(CommitError::Full) => {
+            shared.set_full(true);
+            shared.create_segment(last + 1, first, small, previous_end)
+        }
+        other => other,
+    };
+    let state = created.map_err(|error| OpenError::Io { action: "begin a segment", error: io::Error::other(error) })?;
+    shared.index().push_segment(state);
+    if !shared.is_full() {
+        shared.fill_reserve();
+    }
+    Ok(())
+}
+
+/// Removes files in `large/` that no message names, and misses those that are named and not there. The highest number.
+fn sort_out_large(disk: &dyn Disk, paths: &Paths, replay: &mut Replay) -> Result<u32, OpenError> {
+    let names = disk.list(&paths.large).map_err(io_error("list large messages"))?;
+    let mut there: HashSet<u32> = names.iter().filter_map(|name| load::number(name, ".eml")).collect();
+    let mut last = there.iter().copied().max().unwrap_or(0);
+    for (id, entry) in replay.index.messages() {
+        last = last.max(entry.large);
+        if entry.large != 0 && !there.remove(&entry.large) {
+            tracing::error!(message = %id, file = entry.large, "the content of a message is missing");
+            replay.report.missing_contents += 1;
+        }
+    }
+    for orphan in there {
+        if let Err(error) = disk.remove(&paths.large_file(orphan)) {
+            tracing::warn!(orphan, %error, "cannot remove a large file that no message names");
+        }
+    }
+    Ok(last)
+}
+
+/// Says what was tried.
+fn io_error(action: &'static str) -> impl Fn(io::Error) -> OpenError {
+    move |error| OpenError::Io { action, error }
+}
+
+/// A segment found on disk.
+struct Loaded {
+    header: SegmentHeader,
+    file: Arc<dyn crate::disk::DiskFile>,
+    length: u32,
+}
+
+impl Loaded {
+    /// Whether there can be records in it.
+    fn is_empty(&self) -> bool {
+        self.length <= RECORDS_START
+    }
+}

@@ -1,0 +1,243 @@
+//! The writer: the one thread that changes the spool.
+//!
+//! ```text
+//! commits, changes ──▶ queue ──▶ take all ──▶ one buffer ──▶ one write ──▶ one fdatasync ──▶ index ──▶ answers
+//!                                   ▲                                                           │
+//!                                   └── meanwhile others queue up: the next batch ◀─────────────┘
+//! ```
+//!
+//! That is group commit: the slower the disk, the larger the batches. Nothing is answered, and the index does not change,
+//! before the sync. After a failed sync nothing more is written (the kernel may have thrown the pages away). When space
+//! runs out, mail is refused first; the end of each segment and a reserve file are kept for changes and removals.
+
+mod batch;
+mod maintenance;
+mod segments;
+
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::disk::LockGuard;
+use crate::error::CommitError;
+use crate::index::Remembered;
+use crate::spool::{Shared, lock};
+use crate::transaction::{Job, Step};
+use batch::Batch;
+use segments::Room;
+
+/// How long a change that nobody waits for may wait for a commit to travel with. What a crash may undo, at most.
+pub const LAZY_DELAY: Duration = Duration::from_millis(100);
+
+/// Changes that nobody waits for are written at this number, without waiting longer.
+pub(crate) const LAZY_JOBS_MAX: usize = 4096;
+
+/// Octets of one batch, unless a single transaction is larger: a few milliseconds of disk.
+const BATCH_OCTETS_MAX: u64 = 8 * 1024 * 1024;
+
+/// How often a full spool looks whether space has come back.
+const SPACE_PROBE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The thread's own state.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    /// Number of the last batch in this segment.
+    batch: u32,
+    /// Position in the order of acceptance of the message stored last.
+    sequence: u64,
+    remembered: Remembered,
+    moving: Option<maintenance::Move>,
+    /// Files of dropped segments, to be written over.
+    spares: Vec<segments::Spare>,
+    /// When a full spool last looked for space.
+    probed: Instant,
+}
+
+/// What the thread does next.
+enum Work {
+    Jobs(Vec<Job>),
+    Maintain,
+    End,
+}
+
+impl Writer {
+    pub fn new(shared: Arc<Shared>, sequence: u64, remembered: Remembered) -> Self {
+        Self { shared, batch: 0, sequence, remembered, moving: None, spares: Vec::new(), probed: Instant::now() }
+    }
+
+    /// Works until the spool is closed; then gives the directory free.
+    pub fn run(mut self, guard: LockGuard) {
+        let mut more = true;
+        loop {
+            match self.next_work(more) {
+                Work::Jobs(jobs) => self.run_jobs(jobs),
+                Work::Maintain => {}
+                Work::End => break,
+            }
+            self.discard_large();
+            if self.shared.is_full() && self.probed.elapsed() >= SPACE_PROBE_INTERVAL {
+                self.probed = Instant::now();
+                self.probe_space();
+            }
+            more = self.maintain();
+        }
+        drop(guard);
+        self.shared.ended.send_replace(true);
+    }
+
+    /// Waits for work. `more` says that there is maintenance to go on with.
+    fn next_work(&self, more: bool) -> Work {
+        let mut queue = lock(&self.shared.queue);
+        loop {
+            let now = Instant::now();
+            let due = queue.lazy_since.map(|since| since + LAZY_DELAY);
+            let ready = queue.urgent > 0 || queue.closing || queue.jobs.len() >= LAZY_JOBS_MAX;
+            if !queue.jobs.is_empty() && (ready || due.is_some_and(|due| due <= now)) {
+                return Work::Jobs(take(&mut queue));
+            }
+            if queue.closing {
+                return Work::End;
+            }
+            if more || !queue.discarded.is_empty() {
+                return Work::Maintain;
+            }
+            let probe = self.shared.is_full().then(|| self.probed + SPACE_PROBE_INTERVAL);
+            if probe.is_some_and(|probe| probe <= now) {
+                return Work::Maintain;
+            }
+            let work = &self.shared.work;
+            queue.asleep = true;
+            match due.into_iter().chain(probe).min() {
+                None => queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    queue = work.wait_timeout(queue, until - now).unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+            queue.asleep = false;
+        }
+    }
+
+    /// Makes jobs durable, all in one batch, and answers them.
+    fn run_jobs(&mut self, jobs: Vec<Job>) {
+        let jobs = match self.try_batch(jobs, Room::Acceptance) {
+            Ok(()) => return,
+            Err(jobs) => jobs,
+        };
+        // No space: mail is refused, the rest may use what is kept for it.
+        self.shared.set_full(true);
+        let (acceptance, rest): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Job::is_acceptance);
+        acceptance.into_iter().for_each(|job| job.answer(Err(CommitError::Full)));
+        if let Err(rest) = self.try_batch(rest, Room::Settling) {
+            rest.into_iter().for_each(|job| self.settle_unlogged(job));
+        }
+    }
+
+    /// Gives the jobs back when there is no space for them.
+    fn try_batch(&mut self, mut jobs: Vec<Job>, room: Room) -> Result<(), Vec<Job>> {
+        if self.shared.has_failed() {
+            self.refuse(jobs);
+            return Ok(());
+        }
+        let octets = jobs.iter().map(Job::octets).sum();
+        let result = self.ensure_room(octets, room).and_then(|()| {
+            let mut batch = self.new_batch();
+            jobs = batch.add_jobs(self, std::mem::take(&mut jobs));
+            self.write(&batch)?;
+            Ok(batch)
+        });
+        match result {
+            Ok(batch) => {
+                if room == Room::Acceptance && jobs.iter().any(Job::is_acceptance) {
+                    self.shared.set_full(false);
+                }
+                batch.apply(self, jobs);
+                Ok(())
+            }
+            Err(CommitError::Full) => Err(jobs),
+            Err(_) => {
+                self.refuse(jobs);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse(&self, jobs: Vec<Job>) {
+        for job in jobs {
+            job.answer(Err(self.shared.failure()));
+        }
+    }
+
+    /// Not even the reserve is left. Removals that nobody waits for count all the same, in memory: a crash makes them
+    /// duplicates, but their space comes back. Changes are forgotten, as a crash would.
+    fn settle_unlogged(&mut self, job: Job) {
+        if job.reply.is_some() {
+            return job.answer(Err(CommitError::Full));
+        }
+        for step in &job.steps {
+            if let Step::Remove { id } = step {
+                let old = self.shared.index().get(*id);
+                self.shared.index().set(*id, None);
+                self.forget(*id, old.map_or(0, |entry| entry.large));
+            }
+        }
+    }
+
+    /// Writes and syncs a batch at the end of the newest segment.
+    fn write(&mut self, batch: &Batch) -> Result<(), CommitError> {
+        if batch.bytes.is_empty() {
+            return Ok(());
+        }
+        let file = Arc::clone(&batch.segment.file);
+        let failed = |action, error| self.shared.failed(action, &error);
+        file.write_at(&batch.bytes, u64::from(batch.start)).map_err(|error| failed("write the log", error))?;
+        file.sync_data().map_err(|error| {
+            // Even "no space" from a sync: pages are lost, and which ones is unknown.
+            failed("sync the log", std::io::Error::other(error.to_string()))
+        })?;
+        self.shared.syncs.fetch_add(1, Ordering::Relaxed);
+        self.shared.written.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// After a removal is durable: memory and file go, the id is remembered.
+    fn forget(&mut self, id: envelope::MessageId, large: u32) {
+        self.remembered.add(id);
+        lock(&self.shared.recent).remove(id);
+        if large != 0 {
+            lock(&self.shared.queue).discarded.push(large);
+        }
+    }
+
+    /// Removes large files that no message names. What cannot be removed now is at the next start; after a failure that is
+    /// all of them, since a record that could not be synced may be there all the same and name its file.
+    fn discard_large(&self) {
+        let discarded = std::mem::take(&mut lock(&self.shared.queue).discarded);
+        if self.shared.has_failed() {
+            return;
+        }
+        for number in discarded {
+            if let Err(error) = self.shared.disk.remove(&self.shared.paths.large_file(number)) {
+                tracing::warn!(number, %error, "cannot remove a large file; the next start tries again");
+            }
+        }
+    }
+}
+
+/// Takes what fits into one batch.
+fn take(queue: &mut crate::spool::Queue) -> Vec<Job> {
+    let mut octets = 0;
+    let mut jobs = Vec::with_capacity(queue.jobs.len());
+    while let Some(job) = queue.jobs.front() {
+        octets += job.octets();
+        if octets > BATCH_OCTETS_MAX && !jobs.is_empty() {
+            break;
+        }
+        jobs.extend(queue.jobs.pop_front());
+    }
+    queue.urgent -= jobs.iter().filter(|job| job.reply.is_some()).count();
+    if !queue.jobs.iter().any(|job| job.reply.is_none()) {
+        queue.lazy_since = None;
+    }
+    jobs
+}

@@ -1,0 +1,188 @@
+//! Space: it comes back, it runs out, and it comes back again (peers E2 27).
+
+use envelope::{ByteSize, EnhancedStatus};
+use queue::disk::lossy::{Fault, LossyDisk};
+use queue::{CommitError, Health, Pending, RecipientState, SEGMENT_OCTETS_MIN, Spool, Transaction, Update};
+
+use crate::common::*;
+
+/// Waits for the writer to come to something it does by itself.
+async fn wait_until(spool: &Spool, done: impl Fn(&Spool) -> bool) {
+    loop {
+        spool.flush().await.unwrap();
+        if done(spool) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn space_comes_back_though_some_messages_stay() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    let stay = |number: u64| number.is_multiple_of(50);
+    for number in 0..500 {
+        store(&spool, number, 3000).await.unwrap();
+        if !stay(number) {
+            spool.remove(id(number));
+        }
+    }
+    let few = u64::from(SEGMENT_OCTETS_MIN) * 5;
+    wait_until(&spool, |spool| spool.stats().log.as_u64() <= few).await;
+    assert_eq!(spool.stats().messages, 10);
+    for number in (0..500).filter(|number| stay(*number)) {
+        assert_eq!(read(&spool, number).await, content(number, 3000));
+    }
+    let written = disk.counters().bytes_written;
+    assert!(written < 500 * 3000 * 3 / 2, "{written} octets written");
+    spool.close().await;
+    let (_spool, recovery) = open(&disk);
+    let order: Vec<_> = all(recovery).await.into_iter().map(|head| head.head.id).collect();
+    assert_eq!(order, (0..500).filter(|number| stay(*number)).map(id).collect::<Vec<_>>(), "in order of acceptance");
+}
+
+#[tokio::test]
+async fn a_spool_full_of_waiting_mail_still_gives_space_back() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    for number in 0..100 {
+        store(&spool, number, 3000).await.unwrap();
+    }
+    for number in 1000..2000 {
+        store(&spool, number, 3000).await.unwrap();
+        spool.remove(id(number));
+    }
+    let bound = 2 * 100 * 3200 + u64::from(SEGMENT_OCTETS_MIN) * 5;
+    wait_until(&spool, |spool| spool.stats().log.as_u64() <= bound).await;
+    for number in 0..100 {
+        assert_eq!(read(&spool, number).await, content(number, 3000));
+    }
+}
+
+#[tokio::test]
+async fn a_removed_large_message_leaves_nothing() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    store(&spool, 1, 300_000).await.unwrap();
+    let path = std::path::Path::new(DIR).join("large/0000000001.eml");
+    assert!(disk.contents(&path).is_ok());
+    let reader = spool.content(id(1)).await.unwrap();
+    Transaction::new().remove(id(1)).commit(&spool).await.unwrap();
+    wait_until(&spool, |_| disk.contents(&path).is_err()).await;
+    assert_eq!(reader.read_all(WHOLE).await.unwrap(), content(1, 300_000), "whoever reads it reads on");
+
+    let mut draft = spool.begin();
+    draft.write(content(2, 300_000)).await.unwrap();
+    let path = std::path::Path::new(DIR).join("large/0000000002.eml");
+    assert!(disk.contents(&path).is_ok());
+    drop(draft);
+    wait_until(&spool, |_| disk.contents(&path).is_err()).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_mail_lets_mail_go_and_recovers() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    disk.set_capacity(Some(ByteSize::bytes(u64::from(SEGMENT_OCTETS_MIN) * 6)));
+    let mut stored = 0;
+    let error = loop {
+        match store(&spool, stored, 3000).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, CommitError::Full), "{error}");
+    assert_eq!(error.status(), EnhancedStatus::new(4, 3, 1));
+    assert_eq!(spool.health(), Health::Full);
+    assert!(stored > 60, "{stored}");
+    let refused = store(&spool, 5000, 300_000).await;
+    assert!(matches!(refused, Err(CommitError::Full)), "large mail is refused too");
+
+    for number in 0..stored - 1 {
+        assert_eq!(read(&spool, number).await, content(number, 3000));
+        Transaction::new().remove(id(number)).commit(&spool).await.unwrap();
+    }
+    wait_until(&spool, |spool| spool.health() == Health::Ready).await;
+    store(&spool, 6000, 3000).await.unwrap();
+    spool.close().await;
+    let (_spool, recovery) = open(&disk);
+    let there: Vec<_> = all(recovery).await.into_iter().map(|head| head.head.id).collect();
+    assert_eq!(there, [id(stored - 1), id(6000)]);
+}
+
+#[tokio::test]
+async fn a_spool_opens_on_a_full_disk_and_mail_can_go() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    for number in 0..20 {
+        store(&spool, number, 3000).await.unwrap();
+    }
+    spool.close().await;
+    let used = u64::from(SEGMENT_OCTETS_MIN) * 3;
+    disk.set_capacity(Some(ByteSize::bytes(used)));
+    let (spool, recovery) = open(&disk);
+    assert_eq!(all(recovery).await.len(), 20);
+    for number in 0..20 {
+        Transaction::new().remove(id(number)).commit(&spool).await.unwrap();
+    }
+    wait_until(&spool, |spool| spool.health() == Health::Ready).await;
+    store(&spool, 100, 3000).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_accepted_any_more() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    store(&spool, 1, 100).await.unwrap();
+    // The next batch: a write, then its sync.
+    disk.fail_at(disk.counters().changes + 1, Fault::InputOutput);
+    let error = store(&spool, 2, 100).await.unwrap_err();
+    assert!(matches!(error, CommitError::Failed(_)), "{error}");
+    assert_eq!(error.status(), EnhancedStatus::new(4, 3, 0));
+    let syncs = disk.counters().syncs;
+    for number in 3..6 {
+        assert!(matches!(store(&spool, number, 100).await, Err(CommitError::Failed(_))));
+    }
+    assert!(matches!(spool.health(), Health::Failed(reason) if reason.contains("sync")));
+    assert_eq!(disk.counters().syncs, syncs, "a failed sync is never tried again");
+    assert_eq!(read(&spool, 1).await, content(1, 100), "what is stored can still be read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_can_be_read_while_they_are_moved_and_segments_are_reused() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    for number in 0..8 {
+        store(&spool, number, 3000).await.unwrap();
+        Transaction::new().update(id(number), &attempts(number)).commit(&spool).await.unwrap();
+    }
+    let flow = {
+        let spool = spool.clone();
+        tokio::spawn(async move {
+            for number in 100..700 {
+                store(&spool, number, 3000).await.unwrap();
+                spool.remove(id(number));
+            }
+        })
+    };
+    let mut rounds = 0;
+    while !flow.is_finished() || rounds < 3 {
+        for number in 0..8 {
+            // Whoever began to read before a move reads on, whatever becomes of the segment.
+            let reader = spool.content(id(number)).await.unwrap();
+            let head = spool.head(id(number)).await.unwrap();
+            assert_eq!(head.states[0], attempts(number).states[0].1);
+            assert_eq!(reader.read_all(WHOLE).await.unwrap(), content(number, 3000));
+        }
+        rounds += 1;
+    }
+    flow.await.unwrap();
+    wait_until(&spool, |spool| spool.stats().messages == 8 && spool.stats().segments <= 4).await;
+    assert!(spool.head(id(0)).await.is_ok());
+}
+
+fn attempts(number: u64) -> Update {
+    let attempts = u32::try_from(number).unwrap();
+    Update::states([(0, RecipientState::Pending(Pending { attempts, ..Pending::default() }))])
+}

@@ -1,0 +1,170 @@
+//! The listening addresses of a service, as the configuration wants them: opened, closed and opened anew as it changes.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::tls::ClientCertificates;
+use net::{KeyedCertificate, Service, TlsServer};
+use runtime::{Node, NodeError};
+use smtp::SmtpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use topology::TransportRole;
+use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRONTEND_PORT, HUB_PORT};
+
+use crate::certificate;
+use crate::connectors::{Entrances, connectors_of};
+use crate::destination::Destination;
+use crate::selection::Place;
+use crate::shared::{Door, Shared};
+
+/// Sessions under way at a drain are waited for as long. One that is cut off then has no `250`, and nothing is lost.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
+/// Time between two attempts to listen where something else does (RC-27).
+const LISTEN_RETRY: Duration = Duration::from_secs(5);
+
+/// The listening addresses of one service.
+pub struct Doors {
+    shared: Arc<Shared>,
+    /// Bound and not yet served.
+    bound: Vec<(Place, SmtpListener)>,
+    /// Served; cancelling closes.
+    open: HashMap<Place, CancellationToken>,
+    running: JoinSet<(Place, std::io::Result<()>)>,
+    /// Not bound at the last attempt: that is told once.
+    failing: HashSet<Place>,
+}
+
+impl Doors {
+    /// Binds the addresses of the server's Receive connectors of this role. Nothing is accepted yet.
+    ///
+    /// # Errors
+    /// [`NodeError::File`] when the certificate cannot be used.
+    pub fn bind(
+        node: &Arc<Node>,
+        role: TransportRole,
+        certificate: &KeyedCertificate,
+        destination: Arc<dyn Destination>,
+    ) -> Result<Self, NodeError> {
+        let tls = TlsServer::new(certificate, ClientCertificates::Ignored);
+        let tls = tls.map_err(|error| certificate::refused(node, error.to_string()))?;
+        let shared = Shared::new(Arc::clone(node), role, destination, Entrances::new(tls));
+        let mut doors = Self {
+            shared: Arc::new(shared),
+            bound: Vec::new(),
+            open: HashMap::new(),
+            running: JoinSet::new(),
+            failing: HashSet::new(),
+        };
+        doors.bind_missing();
+        Ok(doors)
+    }
+
+    /// Where clients are served: for each binding wanted, the address bound.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        self.bound.iter().map(|(place, listener)| (place.address(), listener.local())).collect()
+    }
+
+    /// Serves, follows the configuration, and ends with the last session after the drain.
+    pub async fn run(mut self, drain: CancellationToken) {
+        let mut tables = self.shared.node.watch_tables();
+        while !drain.is_cancelled() {
+            let missing = self.bind_missing();
+            self.open(&drain);
+            tokio::select! {
+                () = drain.cancelled() => break,
+                changed = tables.changed() => if changed.is_err() { drain.cancelled().await },
+                () = tokio::time::sleep(LISTEN_RETRY), if missing => {}
+            }
+        }
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// Binds what is missing and closes what is not wanted any more. Whether something is still missing: one address that
+    /// cannot be bound does not stop the others (RC-27).
+    fn bind_missing(&mut self) -> bool {
+        while let Some(ended) = self.running.try_join_next() {
+            // One that was closed on purpose has gone from the map already, and its place may be taken anew.
+            if let Ok((place, Err(error))) = ended {
+                tracing::error!(address = %place.address(), %error, "a listener for SMTP broke");
+                self.open.remove(&place);
+            }
+        }
+        let wanted = self.wanted();
+        self.open.retain(|place, close| {
+            let stays = wanted.contains(place);
+            if !stays {
+                tracing::info!(address = %place.address(), port = place.port(), "no longer listening for SMTP");
+                close.cancel();
+            }
+            stays
+        });
+        let mut missing = false;
+        for place in wanted {
+            if self.open.contains_key(&place) || self.bound.iter().any(|(bound, _)| *bound == place) {
+                continue;
+            }
+            let door = Arc::new(Door { shared: Arc::clone(&self.shared), place });
+            match SmtpListener::bind(place.address(), door) {
+                Ok(listener) => {
+                    self.failing.remove(&place);
+                    self.bound.push((place, listener));
+                }
+                Err(error) => {
+                    missing = true;
+                    if self.failing.insert(place) {
+                        tracing::warn!(address = %place.address(), %error, "cannot listen; trying again and again");
+                    }
+                }
+            }
+        }
+        missing
+    }
+
+    fn wanted(&self) -> Vec<Place> {
+        let Shared { node, role, .. } = &*self.shared;
+        let tables = node.tables();
+        let mut wanted = Vec::new();
+        for connector in connectors_of(tables.organization(), node.server(), *role) {
+            for binding in connector.bindings {
+                let place = match instead(node, *role, binding.port()) {
+                    Some(address) => Place::InPlaceOf(binding.port(), address),
+                    None => Place::Configured(binding),
+                };
+                if !wanted.contains(&place) {
+                    wanted.push(place);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Serves what is bound.
+    fn open(&mut self, drain: &CancellationToken) {
+        for (place, listener) in self.bound.drain(..) {
+            let close = drain.child_token();
+            self.open.insert(place, close.clone());
+            tracing::info!(address = %listener.local(), port = place.port(), "listening for SMTP");
+            self.running.spawn(async move { (place, listener.run(close, DRAIN_GRACE).await) });
+        }
+    }
+}
+
+/// What the process settings put in the place of a port of the default connectors.
+fn instead(node: &Node, role: TransportRole, port: u16) -> Option<SocketAddr> {
+    let (service, servers, clients) = match role {
+        TransportRole::FrontendTransport => (Service::FrontendTransport, FRONTEND_PORT, CLIENT_PORT),
+        TransportRole::HubTransport => (Service::Transport, HUB_PORT, CLIENT_PROXY_PORT),
+    };
+    let settings = node.settings.service(service);
+    if port == servers {
+        settings.smtp
+    } else if port == clients {
+        settings.submission
+    } else {
+        None
+    }
+}

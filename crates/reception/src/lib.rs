@@ -1,0 +1,38 @@
+//! SMTP from clients, as Front End Transport and Transport serve it: the same Receive connectors, permissions, sessions and
+//! header lines. What differs between the two is where an accepted message goes, and that is a [`Destination`].
+//!
+//! ```text
+//!   client ──SMTP──▶ Door ─▶ Session ─▶ policy: who may send what to whom ─▶ Intake ─▶ header ─▶ Destination
+//!          ◀─ 250 only from the receipt ──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Front End Transport's destination is a Transport somewhere (RT-60 ff.), Transport's own is its spool. Neither does this
+//! crate know. It never looks at content beyond the header (PL-02).
+//!
+//! | module | what | rules |
+//! |---|---|---|
+//! | `destination` | [`Destination`], [`Taking`]: where messages go | PL-04 |
+//! | `doors` | [`Doors`]: the listening addresses, as the configuration wants them | RC-2, RC-27 |
+//! | `certificate` | certificates of the server in SMTP, and of others | TA-35 |
+//! | `selection` | which Receive connector | RC-30, RC-31 |
+//! | `connectors` | Receive connectors as the listener needs them | RC-11 … RC-15 |
+//! | `shared`, `session` | the answers that a client gets | RC-40 ff. |
+//! | `authentication` | passwords of mailbox users | TA-72 |
+//! | `policy` | senders and recipients | PL-41, PL-42, RC-50 ff. |
+//! | `header` | hop counts, header firewall, `Received` | RT-74, PL-73 |
+//! | `intake` | one message, until its header is complete and then on | |
+
+mod authentication;
+pub mod certificate;
+mod connectors;
+mod destination;
+mod doors;
+mod header;
+mod intake;
+mod policy;
+mod selection;
+mod session;
+mod shared;
+
+pub use destination::{Arriving, Destination, Taking};
+pub use doors::{DRAIN_GRACE, Doors};

@@ -1,0 +1,169 @@
+//! What an administrator may see of a Transport: its queues, the messages in them, and which other servers failed lately.
+//!
+//! ```text
+//!   Administrator::messages(server) ──▶ authorized for administrators ──▶ QueueHandler (Transport)
+//!                     one entry after the other ◀── as fast as they are read
+//! ```
+//!
+//! Nothing is changed by any of it. Lists are streamed: neither side holds a long queue in memory.
+
+mod client;
+mod server;
+
+use envelope::{Address, ByteSize, MessageId, ReversePath, Revision, ServerName, Timestamp};
+use futures::stream::BoxStream;
+use net::AdministratorIdentity;
+
+pub use client::{AdminError, Administrator};
+pub(crate) use server::QueuesService;
+
+/// Messages that are listed unless more are asked for (QU-57).
+pub const MESSAGES_DEFAULT: u32 = 1_000;
+/// Messages that are listed at most (QU-57).
+pub const MESSAGES_MAX: u32 = 250_000;
+
+/// One queue (queues.md §5 and §7). Names are the documented ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueEntry {
+    /// The queue's integer (QU-24 gives messages theirs): the same as long as the queue lives.
+    pub number: u64,
+    /// `Submission`, `Unreachable`, or the next hop's domain.
+    pub name: Box<str>,
+    /// `SmtpRelayToDag`, …
+    pub delivery_type: Box<str>,
+    /// The queue's `NextHopDomain`.
+    pub next_hop_domain: Box<str>,
+    /// GUID; zeros when there is none.
+    pub next_hop_connector: Box<str>,
+    /// Name of the Send connector, when it is one.
+    pub connector: Option<Box<str>>,
+    /// `Active`, `Connecting`, `Ready`, `Retry`.
+    pub status: Box<str>,
+    /// Messages in it, those in connections among them.
+    pub message_count: u64,
+    /// Of these, waiting because somebody deferred that very message.
+    pub deferred_message_count: u64,
+    /// Connections open or being opened.
+    pub connections: u32,
+    /// Failures in a row.
+    pub retry_count: u32,
+    /// When it is tried again, in Retry.
+    pub next_retry: Option<Timestamp>,
+    /// The full cause of the last failure.
+    pub last_error: Option<Box<str>>,
+    /// Messages per second that entered, over the last minute (QU-32).
+    pub incoming_rate: f64,
+    /// Messages per second that left, over the last minute (QU-32).
+    pub outgoing_rate: f64,
+    /// Servers in the order of attempts; empty where this server delivers itself.
+    pub targets: Vec<TargetEntry>,
+}
+
+impl QueueEntry {
+    /// QU-32: above zero, the queue drains.
+    #[must_use]
+    pub fn velocity(&self) -> f64 {
+        self.outgoing_rate - self.incoming_rate
+    }
+}
+
+/// A server that is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetEntry {
+    /// The server.
+    pub server: Box<str>,
+    /// Its site.
+    pub site: Box<str>,
+    /// Why it stands here: a rule such as `RT-34`.
+    pub rule: Box<str>,
+}
+
+/// One message in one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageEntry {
+    /// Its id on that server.
+    pub id: MessageId,
+    /// The queue's integer.
+    pub queue: u64,
+    /// The queue's name.
+    pub queue_name: Box<str>,
+    /// `Active`, `Ready`, `Retry`.
+    pub status: Box<str>,
+    /// Who sent it.
+    pub sender: ReversePath,
+    /// Recipients that wait in this queue.
+    pub recipients: Vec<Address>,
+    /// Octets of content.
+    pub size: ByteSize,
+    /// When the server took it over.
+    pub arrived: Timestamp,
+    /// Attempts that failed.
+    pub retry_count: u32,
+    /// Why it still waits.
+    pub last_error: Option<Box<str>>,
+    /// When it is tried again, if that is known.
+    pub next_retry: Option<Timestamp>,
+    /// What routing decided; none as long as it has not.
+    pub decision: Option<DecisionEntry>,
+}
+
+/// What routing decided for a message, and by which configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionEntry {
+    /// The configuration.
+    pub revision: Revision,
+    /// `SmtpRelayToDag`, …
+    pub delivery_type: Box<str>,
+    /// Where to.
+    pub next_hop_domain: Box<str>,
+    /// The Send connector, when one was chosen.
+    pub connector: Option<Box<str>>,
+    /// The rule by which the message stands where it stands, such as `RT-34`.
+    pub rule: Box<str>,
+}
+
+/// What one process knows of a service of another server (RT-24).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerEntry {
+    /// Which server.
+    pub server: ServerName,
+    /// Which service.
+    pub service: envelope::Service,
+    /// It failed lately and has not succeeded since: tried last among its equals.
+    pub failed: bool,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Timestamp>,
+    /// When the last of them was.
+    pub last_failure: Option<Timestamp>,
+    /// When it worked last.
+    pub last_success: Option<Timestamp>,
+    /// Why it failed last.
+    pub last_error: Option<Box<str>>,
+}
+
+/// Which messages are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessagesRequest {
+    /// Only those of this queue.
+    pub queue: Option<u64>,
+    /// Not more than these; at most [`MESSAGES_MAX`].
+    pub limit: u32,
+}
+
+impl Default for MessagesRequest {
+    fn default() -> Self {
+        Self { queue: None, limit: MESSAGES_DEFAULT }
+    }
+}
+
+/// Tells what there is: Transport.
+pub trait QueueHandler: Send + Sync + 'static {
+    /// Every queue, persistent ones first.
+    fn queues(&self, asked_by: &AdministratorIdentity) -> Vec<QueueEntry>;
+    /// Messages in their queues, read as they are asked for.
+    fn messages(&self, asked_by: &AdministratorIdentity, request: MessagesRequest) -> BoxStream<'static, MessageEntry>;
+    /// Services of other servers that this process has spoken to.
+    fn peers(&self, asked_by: &AdministratorIdentity) -> Vec<PeerEntry>;
+}

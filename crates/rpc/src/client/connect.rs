@@ -1,0 +1,46 @@
+//! Opening a channel to a server of the organization, and saying in full why it did not work.
+
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use super::{CONNECT_TIMEOUT, PeerAddress};
+use crate::limits::client_endpoint;
+use crate::security::Credentials;
+
+/// Connects and proves both identities.
+pub(crate) async fn connect(to: &PeerAddress, credentials: &Credentials) -> Result<Channel, String> {
+    let connecting = endpoint(to, credentials)?;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting.connect()).await;
+    connected.map_err(|_| "no connection in time".to_owned())?.map_err(|error| chain(&error))
+}
+
+/// A channel that connects when it is first used, and again after a failure.
+pub(crate) fn connect_lazily(to: &PeerAddress, credentials: &Credentials) -> Result<Channel, String> {
+    Ok(endpoint(to, credentials)?.connect_lazy())
+}
+
+fn endpoint(to: &PeerAddress, credentials: &Credentials) -> Result<Endpoint, String> {
+    let endpoint = Endpoint::from_shared(format!("https://{}", to.address)).map_err(|error| chain(&error))?;
+    let endpoint = client_endpoint(endpoint).connect_timeout(CONNECT_TIMEOUT);
+    endpoint.tls_config(credentials.client(&to.fqdn)).map_err(|error| chain(&error))
+}
+
+/// An error with all its causes: the last one is what helps.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A status with its causes, among them the TLS alert by which a server sends a stranger away.
+pub(crate) fn in_words(status: &Status) -> String {
+    let text = format!("{:?}: {}", status.code(), status.message());
+    match std::error::Error::source(status) {
+        Some(source) => format!("{text}: {}", chain(source)),
+        None => text,
+    }
+}

@@ -1,0 +1,127 @@
+//! One service of one server: makes streams when they are needed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use envelope::{ByteSize, MessageHead};
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt, StreamExt};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::link::{Link, LinkError};
+use super::{
+    ACKNOWLEDGEMENT_TIMEOUT, CONNECT_TIMEOUT, PeerAddress, REQUESTS_WAITING_MAX, STREAMS_PER_PEER, connect, in_words,
+};
+use crate::convert;
+use crate::security::Credentials;
+use crate::transfer::{Content, TransferError};
+use crate::wire::transfer::v1 as wire;
+use wire::mailbox_delivery_client::MailboxDeliveryClient;
+use wire::transfer_reply::Outcome;
+use wire::transport_client::TransportClient;
+
+/// What a peer serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Served {
+    Transport,
+    MailboxDelivery,
+}
+
+/// An attempt to open a stream, shared by all who wait for it, and its result.
+type Attempt = Shared<BoxFuture<'static, Result<Arc<Link>, Arc<str>>>>;
+
+/// One service of one server.
+pub(super) struct Peer {
+    served: Served,
+    address: PeerAddress,
+    credentials: Arc<Credentials>,
+    next: AtomicUsize,
+    links: [Mutex<Option<Attempt>>; STREAMS_PER_PEER],
+}
+
+impl Peer {
+    pub(super) fn new(served: Served, address: PeerAddress, credentials: Arc<Credentials>) -> Self {
+        let links = std::array::from_fn(|_| Mutex::new(None));
+        Self { served, address, credentials, next: AtomicUsize::new(0), links }
+    }
+
+    pub(super) async fn transfer(
+        &self,
+        head: &MessageHead,
+        size: Option<ByteSize>,
+        content: Content,
+    ) -> Result<Outcome, TransferError> {
+        let link = self.link().await?;
+        let sent = link.send(convert::head_to_wire(head, size), content).await;
+        let outcome = match sent {
+            Ok(sent) => tokio::time::timeout(ACKNOWLEDGEMENT_TIMEOUT, sent.outcome())
+                .await
+                .unwrap_or_else(|_| Err(LinkError::Ended("no acknowledgement came in time".to_owned()))),
+            Err(error) => Err(error),
+        };
+        outcome.map_err(|error| match error {
+            LinkError::Ended(cause) => self.lost(&cause),
+            LinkError::Content(cause) => TransferError::Content(cause),
+        })
+    }
+
+    /// Makes sure that there is a live stream.
+    pub(super) async fn reach(&self) -> Result<(), TransferError> {
+        self.link().await.map(drop)
+    }
+
+    async fn link(&self) -> Result<Arc<Link>, TransferError> {
+        let unreachable =
+            |cause: Arc<str>| TransferError::Unreachable { peer: self.address.to_string(), cause: cause.to_string() };
+        self.attempt().await.map_err(unreachable)
+    }
+
+    /// A live stream, or the attempt to make one. Those who come while it is being made share its outcome, good or bad:
+    /// nobody waits for another's attempt and then for one of his own.
+    fn attempt(&self) -> Attempt {
+        let slot = &self.links[self.next.fetch_add(1, Ordering::Relaxed) % STREAMS_PER_PEER];
+        let mut slot = slot.lock();
+        let usable = |attempt: &&Attempt| match attempt.peek() {
+            None => true,
+            Some(Ok(link)) => link.is_open(),
+            Some(Err(_)) => false,
+        };
+        if let Some(attempt) = slot.as_ref().filter(usable) {
+            return attempt.clone();
+        }
+        // A task of its own: the attempt goes on when the caller that began it is cancelled.
+        let task = tokio::spawn(open(self.served, self.address.clone(), Arc::clone(&self.credentials)));
+        let attempt = async move { task.await.unwrap_or_else(|error| Err(error.to_string().into())) };
+        let attempt = attempt.boxed().shared();
+        *slot = Some(attempt.clone());
+        attempt
+    }
+
+    pub(super) fn lost(&self, cause: &str) -> TransferError {
+        TransferError::Lost { peer: self.address.to_string(), cause: cause.to_owned() }
+    }
+
+    pub(super) fn refused(&self, reply: &wire::Reply) -> TransferError {
+        match convert::reply_from_wire(reply) {
+            Ok(reply) => TransferError::Refused { peer: self.address.to_string(), reply },
+            Err(error) => self.lost(&error.to_string()),
+        }
+    }
+}
+
+async fn open(served: Served, address: PeerAddress, credentials: Arc<Credentials>) -> Result<Arc<Link>, Arc<str>> {
+    let channel = connect(&address, &credentials).await?;
+    let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING_MAX);
+    let outgoing = ReceiverStream::new(outgoing);
+    let opened = async {
+        match served {
+            Served::Transport => TransportClient::new(channel).submit(outgoing).await,
+            Served::MailboxDelivery => MailboxDeliveryClient::new(channel).deliver(outgoing).await,
+        }
+    };
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, opened).await.map_err(|_| "no answer in time")?;
+    let replies = opened.map_err(|status| in_words(&status))?.into_inner();
+    Ok(Link::open(requests, replies.boxed()))
+}

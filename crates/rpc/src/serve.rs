@@ -1,0 +1,78 @@
+//! Listening: which services a process offers on its one port for the organization.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+use tonic::transport::server::TcpIncoming;
+
+use crate::admin::{QueueHandler, QueuesService};
+use crate::limits::{REQUEST_OCTETS_MAX, server_builder};
+use crate::proxy::{OpenSession, ProxyService};
+use crate::security::Credentials;
+use crate::server::{DeliveryService, TransportService};
+use crate::transfer::{DeliverHandler, SubmitHandler};
+use crate::wire::admin::v1::queues_server::QueuesServer;
+use crate::wire::proxy::v1::outbound_proxy_server::OutboundProxyServer;
+use crate::wire::transfer::v1::mailbox_delivery_server::MailboxDeliveryServer;
+use crate::wire::transfer::v1::transport_server::TransportServer;
+
+/// What one port offers.
+pub struct Offer {
+    routes: RoutesBuilder,
+    drain: CancellationToken,
+}
+
+impl Offer {
+    /// Nothing yet. When `drain` is cancelled no new message is begun; those under way are finished.
+    #[must_use]
+    pub fn new(drain: CancellationToken) -> Self {
+        Self { routes: RoutesBuilder::default(), drain }
+    }
+
+    /// Offers Transport.
+    pub fn transport(&mut self, handler: Arc<dyn SubmitHandler>) {
+        let service = TransportServer::new(TransportService { handler, drain: self.drain.clone() });
+        self.routes.add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
+    }
+
+    /// Offers Mailbox Transport Delivery.
+    pub fn mailbox_delivery(&mut self, handler: Arc<dyn DeliverHandler>) {
+        let service = MailboxDeliveryServer::new(DeliveryService { handler, drain: self.drain.clone() });
+        self.routes.add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
+    }
+
+    /// Offers the outbound proxy.
+    pub fn outbound_proxy(&mut self, handler: Arc<dyn OpenSession>) {
+        let service = OutboundProxyServer::new(ProxyService { handler, drain: self.drain.clone() });
+        self.routes.add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
+    }
+
+    /// Offers the view of the queues to administrators.
+    pub fn queues(&mut self, handler: Arc<dyn QueueHandler>) {
+        self.routes.add_service(QueuesServer::new(QueuesService(handler)));
+    }
+
+    /// Serves until drained and every message under way has its acknowledgement. The caller bounds the wait.
+    ///
+    /// # Errors
+    /// When the credentials cannot be used.
+    pub fn serve(
+        self,
+        listener: TcpListener,
+        credentials: &Credentials,
+    ) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
+        let mut server = server_builder().tls_config(credentials.server()).map_err(io::Error::other)?;
+        let (routes, drain) = (self.routes.routes(), self.drain);
+        // The builder's own setting is not for listeners that are given to it. Without this an acknowledgement may wait 40 ms
+        // for the peer's delayed ACK.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        Ok(async move {
+            let router = server.add_routes(routes);
+            router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await.map_err(io::Error::other)
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! What is transferred and how it can end, without any protobuf.
+
+use std::io;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use envelope::{ByteSize, EnhancedStatus, MessageHead, Receipt, Reply};
+use futures::stream::BoxStream;
+use net::PeerIdentity;
+
+/// Content in pieces, in order.
+pub type Content = BoxStream<'static, io::Result<Bytes>>;
+
+/// A message from a peer. The content ends in an error when the peer gave up or sent another number of octets than it
+/// stated: then nothing may be kept.
+pub struct Incoming {
+    /// Everything but the content. Its `size` is zero when `size` below is absent: count then.
+    pub head: MessageHead,
+    /// Octets of content, unless the peer did not know beforehand.
+    pub size: Option<ByteSize>,
+    /// The content; exactly `size` octets when stated, or an error.
+    pub content: Content,
+}
+
+/// What Mailbox Transport Delivery says of one recipient (PL-13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecipientDelivery {
+    /// It is in the mailbox, durably.
+    Delivered,
+    /// Not now; try again here.
+    Retry(Reply),
+    /// The database is active elsewhere: categorize again.
+    Reroute(Reply),
+    /// Never; send a non-delivery report.
+    Failed(Reply),
+}
+
+/// One outcome per recipient, in the order of the envelope.
+pub type Delivery = Vec<RecipientDelivery>;
+
+/// Takes messages over: Transport.
+///
+/// Messages of one peer share a stream. A handler that leaves content unread holds the others up once
+/// [`CONTENT_WAITING_OCTETS_MAX`](crate::limits::CONTENT_WAITING_OCTETS_MAX) wait, so it must not wait for the end of
+/// another message before it reads; to refuse, it drops the content and answers.
+#[async_trait]
+pub trait SubmitHandler: Send + Sync + 'static {
+    /// Commits the message; the receipt becomes the acknowledgement.
+    ///
+    /// # Errors
+    /// The reply that the sender is to be given; nothing has been taken.
+    async fn submit(&self, peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply>;
+}
+
+/// Delivers messages: Mailbox Transport Delivery.
+#[async_trait]
+pub trait DeliverHandler: Send + Sync + 'static {
+    /// Delivers to each recipient.
+    ///
+    /// # Errors
+    /// A reply for the whole message; nothing has been delivered.
+    async fn deliver(&self, peer: &PeerIdentity, message: Incoming) -> Result<Delivery, Reply>;
+}
+
+/// Why a transfer has no outcome. Always transient: the message stays where it was and is sent again under its id, so
+/// that one which had arrived after all is not taken twice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// No connection: nothing was sent.
+    #[error("cannot reach {peer}: {cause}")]
+    Unreachable {
+        /// Whom.
+        peer: String,
+        /// What happened, to the last cause.
+        cause: String,
+    },
+    /// The connection ended before the acknowledgement.
+    #[error("the connection to {peer} ended before the acknowledgement: {cause}")]
+    Lost {
+        /// Whom.
+        peer: String,
+        /// What happened.
+        cause: String,
+    },
+    /// The content could not be read here.
+    #[error("the content could not be read: {0}")]
+    Content(String),
+    /// The peer said no.
+    #[error("{peer} answered {reply}")]
+    Refused {
+        /// Whom.
+        peer: String,
+        /// Its reply.
+        reply: Reply,
+    },
+}
+
+impl TransferError {
+    /// Whether another server may be tried at once: the peer is not there, or says so itself by a 4yz.
+    #[must_use]
+    pub fn is_peer_failure(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } => true,
+            Self::Refused { reply, .. } => reply.code < 500,
+            Self::Content(_) => false,
+        }
+    }
+
+    /// The reply to give to somebody who is waiting for the outcome.
+    #[must_use]
+    pub fn to_reply(&self) -> Reply {
+        match self {
+            Self::Refused { reply, .. } => reply.clone(),
+            Self::Unreachable { .. } | Self::Lost { .. } => Reply::new(
+                451,
+                EnhancedStatus::new(4, 4, 0),
+                "Temporary server error; no transport service is available",
+            ),
+            Self::Content(_) => {
+                Reply::new(451, EnhancedStatus::new(4, 3, 0), "Temporary server error; the message was cut short")
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Who may call (design §4, peers E2-40): nobody without a certificate of the organization's authority that names a
+//! service which the RPC is for.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use envelope::ObjectName;
+use futures::StreamExt;
+use net::{CertificateAuthority, Service};
+use rpc::admin::{AdminError, MessagesRequest};
+use rpc::{Administrator, Credentials, Peers, TransferError};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
+use crate::proxy::Stage;
+use crate::support::{
+    Deliverer, FQDN, Nothing, Recorder, Running, authority, credentials, head, identity, no_content, now,
+};
+
+/// Every RPC, and who may call it.
+const CALLERS: [(&str, &[Service]); 3] = [
+    (
+        "/postroad.transfer.v1.Transport/Submit",
+        &[Service::FrontendTransport, Service::MailboxSubmission, Service::Transport],
+    ),
+    ("/postroad.transfer.v1.MailboxDelivery/Deliver", &[Service::Transport]),
+    ("/postroad.proxy.v1.OutboundProxy/Session", &[Service::Transport]),
+];
+
+/// RPCs that no service may call, whatever its certificate says: they are for administrators.
+const FOR_ADMINISTRATORS: [&str; 3] = [
+    "/postroad.admin.v1.Queues/ListQueues",
+    "/postroad.admin.v1.Queues/ListMessages",
+    "/postroad.admin.v1.Queues/ListPeers",
+];
+
+async fn everything(authority: &CertificateAuthority) -> Running {
+    Running::start(authority, Service::Transport, (Ipv4Addr::LOCALHOST, 0).into(), |offer| {
+        offer.transport(Recorder::open());
+        offer.mailbox_delivery(Arc::new(Deliverer(vec![])));
+        offer.outbound_proxy(Arc::new(Stage::default()));
+        offer.queues(Arc::new(Nothing));
+    })
+    .await
+}
+
+/// The status with which a call with one empty message is answered, or why there was no connection.
+async fn call(server: &Running, tls: ClientTlsConfig, path: &'static str) -> Result<(), String> {
+    let endpoint =
+        Endpoint::from_shared(format!("https://{}", server.address.address)).unwrap().tls_config(tls).unwrap();
+    let channel = endpoint.connect().await.map_err(|error| format!("{error:?}"))?;
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.map_err(|error| format!("{error:?}"))?;
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    let request = tonic::Request::new(futures::stream::iter([()]));
+    let answer = client.streaming(request, tonic::codegen::http::uri::PathAndQuery::from_static(path), codec).await;
+    answer.map(|_| ()).map_err(|status| format!("{:?} {status:?}", status.code()))
+}
+
+fn tls(authority: &CertificateAuthority) -> ClientTlsConfig {
+    let ca = Certificate::from_pem(authority.certificate_pem());
+    ClientTlsConfig::new().ca_certificate(ca).domain_name(FQDN)
+}
+
+#[tokio::test]
+async fn each_rpc_is_for_the_services_that_it_names() {
+    let authority = authority();
+    let server = everything(&authority).await;
+    for (path, callers) in CALLERS {
+        for service in Service::ALL {
+            let own = authority.issue(&identity("MAIL2", &[service]), now()).unwrap();
+            let identity = tonic::transport::Identity::from_pem(&own.cert_pem, own.key_pem.expose());
+            let answer = call(&server, tls(&authority).identity(identity), path).await;
+            match answer {
+                Ok(()) => assert!(callers.contains(&service), "{service} called {path}"),
+                Err(error) => {
+                    assert!(!callers.contains(&service), "{service} could not call {path}: {error}");
+                    assert!(error.starts_with("PermissionDenied"), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn administrators_look_at_queues_and_do_nothing_that_services_do() {
+    let authority = authority();
+    let server = everything(&authority).await;
+    let own = authority.issue_administrator(&ObjectName::parse("anna").unwrap(), now()).unwrap();
+    let identity = tonic::transport::Identity::from_pem(&own.cert_pem, own.key_pem.expose());
+    for (path, _) in CALLERS {
+        let refused = call(&server, tls(&authority).identity(identity.clone()), path).await.expect_err(path);
+        assert!(refused.starts_with("PermissionDenied"), "{path}: {refused}");
+    }
+    let credentials = Credentials::new(own, authority.certificate_pem().to_owned());
+    let administrator = Administrator::new(Arc::new(credentials));
+    assert_eq!(administrator.queues(&server.address).await.unwrap(), []);
+    assert_eq!(administrator.peers(&server.address).await.unwrap(), []);
+    let messages = administrator.messages(&server.address, MessagesRequest::default()).await.unwrap();
+    assert_eq!(messages.count().await, 0);
+}
+
+#[tokio::test]
+async fn no_service_looks_at_queues() {
+    let authority = authority();
+    let server = everything(&authority).await;
+    for path in FOR_ADMINISTRATORS {
+        for services in [&Service::ALL[..], &[Service::Transport], &[Service::Admin]] {
+            let own = authority.issue(&identity("MAIL1", services), now()).unwrap();
+            let identity = tonic::transport::Identity::from_pem(&own.cert_pem, own.key_pem.expose());
+            let refused = call(&server, tls(&authority).identity(identity), path).await.expect_err(path);
+            assert!(refused.starts_with("PermissionDenied"), "{path} {services:?}: {refused}");
+        }
+    }
+    let service = Administrator::new(credentials(&authority, "MAIL1", &Service::ALL));
+    let refused = service.queues(&server.address).await.unwrap_err();
+    assert!(matches!(refused, AdminError::Refused { .. }), "{refused:?}");
+    let stranger = self::authority().issue_administrator(&ObjectName::parse("anna").unwrap(), now()).unwrap();
+    let stranger = Credentials::new(stranger, authority.certificate_pem().to_owned());
+    let refused = Administrator::new(Arc::new(stranger)).queues(&server.address).await.unwrap_err();
+    assert!(matches!(refused, AdminError::Unreachable { .. } | AdminError::Answer { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn nobody_calls_without_a_certificate_of_the_organization() {
+    let authority = authority();
+    let other = self::authority();
+    let server = everything(&authority).await;
+    let smtp =
+        authority.issue_for_smtp(&"MAIL2".parse().unwrap(), &"mail2.contoso.com".parse().unwrap(), now()).unwrap();
+    let foreign = other.issue(&identity("MAIL2", &Service::ALL), now()).unwrap();
+    let none = authority.issue(&identity("MAIL2", &[]), now()).unwrap();
+    for path in CALLERS.iter().map(|(path, _)| *path).chain(FOR_ADMINISTRATORS) {
+        call(&server, tls(&authority), path).await.expect_err("no certificate");
+        for (what, certificate) in
+            [("another authority's", &foreign), ("a TLS host's", &smtp), ("a node without services", &none)]
+        {
+            let identity = tonic::transport::Identity::from_pem(&certificate.cert_pem, certificate.key_pem.expose());
+            call(&server, tls(&authority).identity(identity), path).await.expect_err(what);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_says_why_it_was_sent_away() {
+    let authority = authority();
+    let server = everything(&authority).await;
+    let wrong_service = Peers::new(credentials(&authority, "MAIL2", &[Service::MailboxDelivery]));
+    let refused = wrong_service.submit(&server.address, &head(1, 0), no_content()).await.unwrap_err();
+    let TransferError::Unreachable { cause, .. } = refused else { panic!("{refused:?}") };
+    assert!(cause.contains("PermissionDenied: MAIL2 may not call this"), "{cause}");
+    let foreign = self::authority().issue(&identity("MAIL2", &Service::ALL), now()).unwrap();
+    let foreign = Peers::new(Arc::new(Credentials::new(foreign, authority.certificate_pem().to_owned())));
+    let refused = foreign.submit(&server.address, &head(1, 0), no_content()).await.unwrap_err();
+    assert!(matches!(refused, TransferError::Unreachable { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_server_of_another_organization_or_of_another_name_gets_no_mail() {
+    let authority = authority();
+    let recorder = Recorder::open();
+    let server = Running::transport(&self::authority(), recorder.clone()).await;
+    let peers = Peers::new(credentials(&authority, "MAIL2", &[Service::Transport]));
+    let refused = peers.submit(&server.address, &head(1, 0), no_content()).await.unwrap_err();
+    let TransferError::Unreachable { cause, .. } = refused else { panic!("{refused:?}") };
+    assert!(cause.contains("certificate"), "{cause}");
+    let server = Running::transport(&authority, recorder.clone()).await;
+    let mut elsewhere = server.address.clone();
+    elsewhere.fqdn = "mail9.contoso.com".parse().unwrap();
+    let refused = peers.submit(&elsewhere, &head(1, 0), no_content()).await.unwrap_err();
+    let TransferError::Unreachable { cause, .. } = refused else { panic!("{refused:?}") };
+    assert!(cause.contains("certificate"), "{cause}");
+    assert!(recorder.arrivals.borrow().is_empty());
+}

@@ -1,0 +1,10 @@
+//! The implicit connector over loopback, with certificates of a real authority.
+
+#[cfg(test)]
+mod authorization;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod transfer;

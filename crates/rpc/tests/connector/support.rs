@@ -1,0 +1,237 @@
+//! An authority, servers with its certificates, and handlers that do as the test says.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use envelope::head::{Origin, OriginKind};
+use envelope::{
+    Address, ByteSize, Domain, EnhancedStatus, Envelope, MessageHead, MessageId, Receipt, Recipient, Reply,
+    ReversePath, Revision, ServerName, Timestamp,
+};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use net::{AdministratorIdentity, CertificateAuthority, NodeIdentity, PeerIdentity, Service};
+use rpc::admin::{MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
+use rpc::{
+    Content, Credentials, DeliverHandler, Delivery, Incoming, Offer, PeerAddress, Peers, QueueHandler, SubmitHandler,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const SERVER: &str = "MAIL1";
+pub const FQDN: &str = "mail1.contoso.com";
+
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+pub fn name(text: &str) -> ServerName {
+    ServerName::parse(text).unwrap()
+}
+
+pub fn authority() -> CertificateAuthority {
+    CertificateAuthority::create(&Domain::parse("contoso.com").unwrap(), now()).unwrap()
+}
+
+pub fn identity(server: &str, services: &[Service]) -> NodeIdentity {
+    let fqdn = Domain::parse(&format!("{server}.contoso.com")).unwrap();
+    NodeIdentity { server: name(server), fqdn, services: services.iter().copied().collect() }
+}
+
+/// What a node of this authority shows, believing this authority.
+pub fn credentials(authority: &CertificateAuthority, server: &str, services: &[Service]) -> Arc<Credentials> {
+    let own = authority.issue(&identity(server, services), now()).unwrap();
+    Arc::new(Credentials::new(own, authority.certificate_pem().to_owned()))
+}
+
+pub fn peers(authority: &CertificateAuthority, service: Service) -> Peers {
+    Peers::new(credentials(authority, "MAIL2", &[service]))
+}
+
+pub fn head(id: u8, size: u64) -> MessageHead {
+    let recipient = |text| Recipient::new(Address::parse(text).unwrap());
+    MessageHead {
+        id: MessageId::from_bytes([id; 16]),
+        envelope: Envelope::new(ReversePath::Null, vec![recipient("ann@contoso.com"), recipient("bob@contoso.com")]),
+        arrived: now(),
+        size: ByteSize::bytes(size),
+        original_size: None,
+        trace: None,
+        revision: Revision(1),
+        origin: Origin { kind: OriginKind::Anonymous, connector: "Default Frontend MAIL1".into() },
+        backed_off: vec![],
+    }
+}
+
+pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Content {
+    let pieces: Vec<_> = pieces.into_iter().map(Ok).collect();
+    futures::stream::iter(pieces).boxed()
+}
+
+pub fn no_content() -> Content {
+    futures::stream::empty().boxed()
+}
+
+/// Reads content to its end.
+pub async fn read(mut content: Content) -> Result<Vec<u8>, String> {
+    let mut octets = Vec::new();
+    while let Some(piece) = content.next().await {
+        octets.extend_from_slice(&piece.map_err(|error| error.to_string())?);
+    }
+    Ok(octets)
+}
+
+/// A message as a handler saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub head: MessageHead,
+    pub from: ServerName,
+    pub size: Option<ByteSize>,
+    pub content: Result<Vec<u8>, String>,
+}
+
+/// Takes every message, once its content was read and the gate is open.
+pub struct Recorder {
+    pub arrivals: watch::Sender<Vec<Arrival>>,
+    pub gate: watch::Sender<bool>,
+}
+
+impl Recorder {
+    pub fn open() -> Arc<Self> {
+        Arc::new(Self { arrivals: watch::Sender::default(), gate: watch::Sender::new(true) })
+    }
+
+    pub fn closed() -> Arc<Self> {
+        Arc::new(Self { arrivals: watch::Sender::default(), gate: watch::Sender::new(false) })
+    }
+
+    /// Waits until so many messages have been read.
+    pub async fn arrived(&self, count: usize) -> Vec<Arrival> {
+        self.arrivals.subscribe().wait_for(|arrivals| arrivals.len() >= count).await.unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl SubmitHandler for Recorder {
+    async fn submit(&self, peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
+        let Incoming { head, size, content } = message;
+        let content = read(content).await;
+        let cut_short = content.is_err();
+        let id = head.id;
+        let arrival = Arrival { head, from: peer.server.clone(), size, content };
+        self.arrivals.send_modify(|arrivals| arrivals.push(arrival));
+        self.gate.subscribe().wait_for(|open| *open).await.unwrap();
+        if cut_short {
+            return Err(Reply::new(451, EnhancedStatus::new(4, 3, 0), "Cut short"));
+        }
+        Ok(Receipt::after_commit(id, name(SERVER)))
+    }
+}
+
+/// Answers every delivery with the same outcomes.
+pub struct Deliverer(pub Delivery);
+
+#[async_trait]
+impl DeliverHandler for Deliverer {
+    async fn deliver(&self, _: &PeerIdentity, message: Incoming) -> Result<Delivery, Reply> {
+        read(message.content).await.map_err(|error| Reply::new(451, EnhancedStatus::new(4, 3, 0), error))?;
+        Ok(self.0.clone())
+    }
+}
+
+/// A Transport whose queues are empty.
+pub struct Nothing;
+
+impl QueueHandler for Nothing {
+    fn queues(&self, _: &AdministratorIdentity) -> Vec<QueueEntry> {
+        Vec::new()
+    }
+
+    fn messages(&self, _: &AdministratorIdentity, _: MessagesRequest) -> BoxStream<'static, MessageEntry> {
+        futures::stream::empty().boxed()
+    }
+
+    fn peers(&self, _: &AdministratorIdentity) -> Vec<PeerEntry> {
+        Vec::new()
+    }
+}
+
+/// A server of the organization on a loopback port.
+pub struct Running {
+    pub address: PeerAddress,
+    pub drain: CancellationToken,
+    pub ended: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    pub async fn transport(authority: &CertificateAuthority, handler: Arc<dyn SubmitHandler>) -> Self {
+        Self::transport_at(authority, handler, (Ipv4Addr::LOCALHOST, 0).into()).await
+    }
+
+    pub async fn transport_at(
+        authority: &CertificateAuthority,
+        handler: Arc<dyn SubmitHandler>,
+        address: SocketAddr,
+    ) -> Self {
+        Self::start(authority, Service::Transport, address, |offer| offer.transport(handler)).await
+    }
+
+    pub async fn start(
+        authority: &CertificateAuthority,
+        service: Service,
+        address: SocketAddr,
+        add: impl FnOnce(&mut Offer),
+    ) -> Self {
+        let drain = CancellationToken::new();
+        let mut offer = Offer::new(drain.clone());
+        add(&mut offer);
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = offer.serve(listener, &credentials(authority, SERVER, &[service])).unwrap();
+        let address = PeerAddress { server: name(SERVER), fqdn: Domain::parse(FQDN).unwrap(), address };
+        Self { address, drain, ended: tokio::spawn(serving) }
+    }
+
+    /// Drains and waits for the end.
+    pub async fn stop(self) {
+        self.drain.cancel();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+/// A cable between client and server that can be cut.
+pub struct Cable {
+    pub address: PeerAddress,
+    task: JoinHandle<()>,
+}
+
+impl Cable {
+    pub async fn to(server: &PeerAddress) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = PeerAddress { address: listener.local_addr().unwrap(), ..server.clone() };
+        let to = server.address;
+        let task = tokio::spawn(async move {
+            let mut connections = futures::stream::FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    Ok((mut from, _)) = listener.accept() => connections.push(async move {
+                        let mut to = TcpStream::connect(to).await.unwrap();
+                        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                    }.boxed()),
+                    Some(()) = connections.next() => {}
+                }
+            }
+        });
+        Self { address, task }
+    }
+
+    pub async fn cut(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}

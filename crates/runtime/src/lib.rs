@@ -1,0 +1,33 @@
+//! What every service needs to live: settings, the configuration as it changes, the other servers' addresses, drain.
+//!
+//! ```text
+//!   Settings (file, read once) ─▶ Node ◀─ directory: snapshots ─▶ RoutingTables   (watched, last good kept)
+//!                                  │   ◀─ directory: presences ─▶ addresses of the other servers' services
+//!                                  ├─ peers, tracer, metrics, clock
+//!                                  └─ drain: SIGTERM ─▶ no new work ─▶ work in hand settled ─▶ exit, within a bound
+//! ```
+//!
+//! Two kinds of configuration, never mixed: *process settings* ([`Settings`]) are read once; what the *organization* looks
+//! like is seen only as an immutable snapshot with a revision ([`Node::tables`]).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`settings`] | the settings file |
+//! | [`node`] | [`Node`]: start-up and what services share |
+//! | [`follow`] | new snapshots and presences as they come |
+//! | [`peers`] | where the other servers' services are, and which failed lately |
+//! | [`clock`] | time that does not jump |
+//! | [`signals`] | SIGTERM and SIGINT become one drain |
+
+pub mod clock;
+pub mod follow;
+pub mod node;
+pub mod peers;
+pub mod settings;
+pub mod signals;
+
+pub use clock::Clock;
+pub use node::{Node, NodeError};
+pub use peers::{PeerBook, PeerHealth};
+pub use settings::{DirectorySettings, ServiceSettings, Settings, SettingsError};
+pub use signals::drain_on_signals;

@@ -1,0 +1,118 @@
+//! Writing commands. Whatever goes in has been parsed before or is encoded here, so no line break can be smuggled in.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{BufMut, BytesMut};
+use envelope::{BodyType, DsnReturn, Envelope, Notify, Recipient, ReversePath};
+use zeroize::Zeroizing;
+
+use super::capabilities::Capabilities;
+use crate::credentials::Credentials;
+use crate::xtext;
+
+/// `MAIL FROM:<…>` with what the server offers of the parameters.
+pub(super) fn mail(envelope: &Envelope, size: u64, offered: &Capabilities, out: &mut BytesMut) {
+    out.put_slice(b"MAIL FROM:<");
+    if let ReversePath::Address(address) = &envelope.reverse_path {
+        out.put_slice(address.as_str().as_bytes());
+    }
+    out.put_slice(b">");
+    if offered.size {
+        out.put_slice(b" SIZE=");
+        decimal(size, out);
+    }
+    if envelope.body == BodyType::EightBitMime && offered.eight_bit_mime {
+        out.put_slice(b" BODY=8BITMIME");
+    }
+    if needs_smtputf8(envelope) && offered.smtputf8 {
+        out.put_slice(b" SMTPUTF8");
+    }
+    if offered.dsn {
+        match envelope.dsn_return {
+            Some(DsnReturn::Full) => out.put_slice(b" RET=FULL"),
+            Some(DsnReturn::Headers) => out.put_slice(b" RET=HDRS"),
+            None => {}
+        }
+        if let Some(id) = &envelope.envelope_id {
+            out.put_slice(b" ENVID=");
+            xtext::encode(id, out);
+        }
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// `RCPT TO:<…>` with its DSN parameters if the server offers DSN.
+pub(super) fn rcpt(recipient: &Recipient, offered: &Capabilities, out: &mut BytesMut) {
+    out.put_slice(b"RCPT TO:<");
+    out.put_slice(recipient.address.as_str().as_bytes());
+    out.put_slice(b">");
+    if offered.dsn {
+        if let Some(notify) = recipient.notify {
+            put_notify(notify, out);
+        }
+        if let Some(original) = &recipient.original {
+            out.put_slice(b" ORCPT=");
+            xtext::encode(&original.kind, out);
+            out.put_slice(b";");
+            xtext::encode(&original.address, out);
+        }
+    }
+    out.put_slice(b"\r\n");
+}
+
+fn put_notify(notify: Notify, out: &mut BytesMut) {
+    let Notify::On { success, failure, delay } = notify else { return out.put_slice(b" NOTIFY=NEVER") };
+    let mut separator = " NOTIFY=";
+    for (wanted, word) in [(success, "SUCCESS"), (failure, "FAILURE"), (delay, "DELAY")] {
+        if wanted {
+            out.put_slice(separator.as_bytes());
+            out.put_slice(word.as_bytes());
+            separator = ",";
+        }
+    }
+}
+
+/// `BDAT size LAST` (RFC 3030 §2).
+pub(super) fn last_chunk(size: usize, out: &mut BytesMut) {
+    out.put_slice(b"BDAT ");
+    decimal(size as u64, out);
+    out.put_slice(b" LAST\r\n");
+}
+
+/// Whether the message cannot go without SMTPUTF8 (RFC 6531 §3.2).
+pub(super) fn needs_smtputf8(envelope: &Envelope) -> bool {
+    envelope.smtputf8
+        || envelope.reverse_path.address().is_some_and(|address| !address.is_ascii())
+        || envelope.recipients.iter().any(|recipient| !recipient.address.is_ascii())
+}
+
+/// `AUTH PLAIN` with its response (RFC 4616).
+pub(super) fn auth_plain(credentials: &Credentials, out: &mut BytesMut) {
+    let mut message =
+        Zeroizing::new(Vec::with_capacity(credentials.user.len() + credentials.secret.expose().len() + 2));
+    message.push(0);
+    message.extend_from_slice(credentials.user.as_bytes());
+    message.push(0);
+    message.extend_from_slice(credentials.secret.expose());
+    out.put_slice(b"AUTH PLAIN ");
+    base64_line(&message, out);
+}
+
+/// One base64 line of an `AUTH` dialogue.
+pub(super) fn base64_line(octets: &[u8], out: &mut BytesMut) {
+    out.put_slice(Zeroizing::new(STANDARD.encode(octets)).as_bytes());
+    out.put_slice(b"\r\n");
+}
+
+fn decimal(mut number: u64, out: &mut BytesMut) {
+    let mut digits = [0u8; 20];
+    let mut from = digits.len();
+    loop {
+        from -= 1;
+        digits[from] = b'0' + u8::try_from(number % 10).expect("one decimal digit");
+        number /= 10;
+        if number == 0 {
+            break out.put_slice(&digits[from..]);
+        }
+    }
+}

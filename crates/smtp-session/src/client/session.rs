@@ -1,0 +1,609 @@
+//! The client machine itself.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use envelope::{Domain, Envelope, Reply, Severity};
+
+use super::capabilities::Capabilities;
+use super::commands;
+use super::failure::{Cause, Failure, Phase};
+use super::message::{Exchange, MessageContent, MessageOutcome};
+use crate::credentials::Credentials;
+use crate::dot::Stuffer;
+use crate::limits;
+use crate::lines::LineEndings;
+use crate::reply::ReplyParser;
+
+/// Octets read at once.
+const INPUT_OCTETS: usize = 4 * 1024;
+/// Most commands sent ahead of their replies. Replies to so many fit into any socket buffer, so the server never stops
+/// reading because we do not (RFC 2920 §3.1).
+const PIPELINED_COMMANDS_MAX: usize = 100;
+
+/// Whether to use `STARTTLS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartTlsUse {
+    /// Never (`IgnoreSTARTTLS`, or second attempt after a failed handshake).
+    Never,
+    /// When it is offered (TA-1).
+    IfOffered,
+    /// Or not at all (`RequireTLS`, TA-3).
+    Required,
+}
+
+/// Whether credentials may be sent over the connection as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialUse {
+    /// They may.
+    Permitted,
+    /// They may not: the session fails rather than go on without.
+    Withheld,
+}
+
+/// How a session is to be opened.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The name given with EHLO or HELO (TA-7).
+    pub hello_name: Domain,
+    /// `ForceHELO`: no EHLO, hence no extensions (TA-4).
+    pub force_helo: bool,
+    /// When to use `STARTTLS`.
+    pub starttls: StartTlsUse,
+    /// Who to authenticate as.
+    pub credentials: Option<Credentials>,
+    /// Whether they may be sent in clear; under TLS [`ClientSession::tls_established`] says.
+    pub credentials_in_clear: CredentialUse,
+}
+
+/// What the shell has to do or to know.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ClientEvent {
+    /// Take the connection through the handshake, then call [`ClientSession::tls_established`].
+    StartTls,
+    /// A message may be sent.
+    Ready,
+    /// Give the content with [`ClientSession::content`] and [`ClientSession::end_content`].
+    Content,
+    /// The message is done; see [`MessageOutcome::reusable`].
+    Finished(MessageOutcome),
+    /// The session is over without a message being under way.
+    Failed(Failure),
+    /// The server answered `QUIT`: close the connection.
+    Closed,
+}
+
+/// A reply that is owed to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Banner,
+    Ehlo,
+    Helo,
+    StartTls,
+    LoginUser,
+    LoginPassword,
+    Authenticated,
+    Reset,
+    Mail,
+    Rcpt(usize),
+    Data,
+    EndOfData,
+    Quit,
+}
+
+impl Expected {
+    fn phase(self) -> Phase {
+        match self {
+            Self::Banner => Phase::Banner,
+            Self::Ehlo | Self::Helo => Phase::Hello,
+            Self::StartTls => Phase::StartTls,
+            Self::LoginUser | Self::LoginPassword | Self::Authenticated => Phase::Authentication,
+            Self::Reset => Phase::Reset,
+            Self::Mail => Phase::Mail,
+            Self::Rcpt(_) => Phase::Recipient,
+            Self::Data => Phase::Data,
+            Self::EndOfData => Phase::EndOfData,
+            Self::Quit => Phase::Quit,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Opening,
+    Handshake,
+    Ready,
+    Sending(Exchange),
+    Content(Exchange, Stuffer),
+    Over,
+}
+
+/// One outbound connection.
+pub struct ClientSession {
+    config: ClientConfig,
+    capabilities: Capabilities,
+    under_tls: bool,
+    credential_use: CredentialUse,
+    input: BytesMut,
+    output: BytesMut,
+    parser: ReplyParser,
+    events: VecDeque<ClientEvent>,
+    state: State,
+    expected: VecDeque<Expected>,
+    /// Commands of the message that may not be sent yet.
+    steps: VecDeque<(Expected, Bytes)>,
+    /// The server still has a transaction of an earlier message.
+    needs_reset: bool,
+}
+
+impl fmt::Debug for ClientSession {
+    /// Without the buffers: passwords pass through them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession")
+            .field("state", &self.state)
+            .field("owed", &self.expected)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientSession {
+    /// A session on a fresh connection, waiting for the banner.
+    #[must_use]
+    pub fn new(config: ClientConfig) -> Self {
+        Self {
+            credential_use: config.credentials_in_clear,
+            config,
+            capabilities: Capabilities::default(),
+            under_tls: false,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            parser: ReplyParser::default(),
+            events: VecDeque::new(),
+            state: State::Opening,
+            expected: VecDeque::from([Expected::Banner]),
+            steps: VecDeque::new(),
+            needs_reset: false,
+        }
+    }
+
+    /// Where the shell reads to. Call [`Self::poll_event`] after each read.
+    pub fn input_space(&mut self) -> &mut BytesMut {
+        if self.input.capacity() - self.input.len() < INPUT_OCTETS / 2 {
+            self.input.reserve(INPUT_OCTETS);
+        }
+        &mut self.input
+    }
+
+    /// Takes octets from a buffer of the caller.
+    pub fn handle_input(&mut self, octets: &[u8]) {
+        self.input.put_slice(octets);
+    }
+
+    /// The next thing to do. `None` means: transmit, then read.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if self.input.is_empty() || matches!(self.state, State::Over | State::Handshake) {
+                return None;
+            }
+            match self.parser.parse(&mut self.input) {
+                Ok(Some(reply)) => self.reply(reply),
+                Ok(None) => return None,
+                Err(error) => self.fail(Cause::Garbled(error)),
+            }
+        }
+    }
+
+    /// Octets to send, all there are.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        (!self.output.is_empty()).then(|| self.output.split().freeze())
+    }
+
+    /// How long to wait for the reply that is owed, or for content to be taken (RFC 5321 §4.5.3.2).
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        if matches!(self.state, State::Content(..)) {
+            return limits::DATA_BLOCK_TIMEOUT;
+        }
+        match self.expected.front() {
+            Some(Expected::Banner) => limits::BANNER_TIMEOUT,
+            Some(Expected::Mail) => limits::MAIL_TIMEOUT,
+            Some(Expected::Rcpt(_)) => limits::RCPT_TIMEOUT,
+            Some(Expected::Data) => limits::DATA_START_TIMEOUT,
+            Some(Expected::EndOfData) => limits::DATA_END_TIMEOUT,
+            Some(Expected::Quit) => limits::QUIT_TIMEOUT,
+            _ => limits::COMMAND_TIMEOUT,
+        }
+    }
+
+    /// [`Self::timeout`] has passed.
+    pub fn handle_timeout(&mut self) {
+        self.fail(Cause::TimedOut);
+    }
+
+    /// The connection is closed or broken. Replies that came before are read first.
+    pub fn handle_disconnect(&mut self) {
+        while !self.input.is_empty() && !matches!(self.state, State::Over | State::Handshake) {
+            match self.parser.parse(&mut self.input) {
+                Ok(Some(reply)) => self.reply(reply),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.fail(Cause::Disconnected);
+    }
+
+    /// What the server offers, as of the last EHLO.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Whether another message may be sent.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready) && self.input.is_empty()
+    }
+
+    /// The handshake of [`ClientEvent::StartTls`] is done. What was offered before it is forgotten (RFC 3207 §4.2, TA-6).
+    ///
+    /// # Panics
+    /// Without an outstanding [`ClientEvent::StartTls`].
+    pub fn tls_established(&mut self, credential_use: CredentialUse) {
+        assert!(matches!(self.state, State::Handshake), "no handshake was asked for");
+        self.state = State::Opening;
+        self.under_tls = true;
+        self.credential_use = credential_use;
+        self.capabilities = Capabilities::default();
+        self.hello();
+    }
+
+    /// Starts a message. [`ClientEvent::Finished`] tells the outcome, also when nothing could be sent.
+    ///
+    /// # Panics
+    /// When [`Self::is_ready`] does not hold.
+    pub fn send(&mut self, envelope: &Envelope, content: MessageContent<'_>) {
+        assert!(self.is_ready(), "one message at a time on a ready session");
+        self.state = State::Sending(Exchange::new(envelope.recipients.len()));
+        if let Some(cause) = self.obstacle(envelope, content.size()) {
+            let failure = Failure { phase: Phase::Mail, cause };
+            self.exchange().fail_rest(&failure);
+            return self.finish(true);
+        }
+        if std::mem::take(&mut self.needs_reset) {
+            self.command(Expected::Reset, |_, out| out.put_slice(b"RSET\r\n"));
+        }
+        self.command(Expected::Mail, |offered, out| commands::mail(envelope, content.size(), offered, out));
+        for (index, recipient) in envelope.recipients.iter().enumerate() {
+            self.command(Expected::Rcpt(index), |offered, out| commands::rcpt(recipient, offered, out));
+        }
+        match content {
+            MessageContent::Whole(octets)
+                if self.capabilities.chunking && octets.len() <= limits::SINGLE_WRITE_OCTETS_MAX =>
+            {
+                self.command(Expected::EndOfData, |_, out| whole_chunk(octets, out));
+            }
+            _ => self.command(Expected::Data, |_, out| out.put_slice(b"DATA\r\n")),
+        }
+    }
+
+    /// Gives a piece of the content after [`ClientEvent::Content`]. Transmit before giving the next.
+    ///
+    /// # Panics
+    /// Outside content.
+    pub fn content(&mut self, chunk: &[u8]) {
+        let State::Content(_, stuffer) = &mut self.state else { panic!("content was not asked for") };
+        stuffer.encode(chunk, &mut self.output);
+    }
+
+    /// The content is complete.
+    ///
+    /// # Panics
+    /// Outside content.
+    pub fn end_content(&mut self) {
+        let State::Content(exchange, stuffer) = std::mem::replace(&mut self.state, State::Over) else {
+            panic!("content was not asked for")
+        };
+        stuffer.finish(&mut self.output);
+        self.state = State::Sending(exchange);
+        self.expected.push_back(Expected::EndOfData);
+    }
+
+    /// The content cannot be completed. The connection must be closed without the end of data, or the server would take
+    /// half a message.
+    pub fn abort_content(&mut self) {
+        self.output.clear();
+        self.fail(Cause::ContentUnavailable);
+    }
+
+    /// Ends the session politely; [`ClientEvent::Closed`] or [`ClientEvent::Failed`] follows.
+    pub fn quit(&mut self) {
+        if matches!(self.state, State::Ready) {
+            self.output.put_slice(b"QUIT\r\n");
+            self.expected.push_back(Expected::Quit);
+        }
+    }
+
+    /// Writes a command now if it may go now, else keeps it.
+    fn command(&mut self, expected: Expected, write: impl FnOnce(&Capabilities, &mut BytesMut)) {
+        if self.steps.is_empty() && self.expected.len() < self.window() {
+            write(&self.capabilities, &mut self.output);
+            self.expected.push_back(expected);
+        } else {
+            let mut line = BytesMut::new();
+            write(&self.capabilities, &mut line);
+            self.steps.push_back((expected, line.freeze()));
+        }
+    }
+
+    fn window(&self) -> usize {
+        if self.capabilities.pipelining { PIPELINED_COMMANDS_MAX } else { 1 }
+    }
+
+    /// Sends what was kept, as far as it may go now and still has a point.
+    fn pump(&mut self) {
+        while self.expected.len() < self.window() {
+            let Some((expected, line)) = self.steps.pop_front() else { return };
+            let owed = !self.expected.is_empty();
+            let State::Sending(exchange) = &self.state else { return self.steps.clear() };
+            let nobody = !owed && exchange.accepted() == 0;
+            let pointless = match expected {
+                Expected::Rcpt(_) => exchange.mail_refused,
+                Expected::Data | Expected::EndOfData => exchange.mail_refused || nobody,
+                _ => false,
+            };
+            if !pointless {
+                self.output.put_slice(&line);
+                self.expected.push_back(expected);
+            }
+        }
+    }
+
+    /// Why this message cannot go to this server at all.
+    fn obstacle(&self, envelope: &Envelope, size: u64) -> Option<Cause> {
+        let offered = &self.capabilities;
+        if commands::needs_smtputf8(envelope) && !offered.smtputf8 {
+            return Some(Cause::SmtpUtf8NotOffered);
+        }
+        // Content that merely happens to hold octets above 127 is sent as it is; what was accepted as 8BITMIME keeps its
+        // promise or bounces (RFC 6152 §3; there is no conversion to 7 bits here).
+        if envelope.body == envelope::BodyType::EightBitMime && !offered.eight_bit_mime {
+            return Some(Cause::EightBitMimeNotOffered);
+        }
+        offered.size_max.filter(|&limit| size > limit).map(Cause::TooLarge)
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        let Some(expected) = self.expected.pop_front() else {
+            // Usually a 421 of a server that will not wait any longer.
+            let cause = if reply.code == 421 { Cause::Reply(reply) } else { Cause::Unsolicited };
+            return self.fail(cause);
+        };
+        if expected == Expected::Quit {
+            self.over(ClientEvent::Closed);
+        } else if matches!(self.state, State::Opening) {
+            self.opening_reply(expected, reply);
+        } else if reply.code == 421 {
+            self.expected.push_front(expected);
+            self.fail(Cause::Reply(reply));
+        } else {
+            self.message_reply(expected, reply);
+        }
+    }
+
+    fn opening_reply(&mut self, expected: Expected, reply: Reply) {
+        let positive = reply.code / 100 == 2;
+        match expected {
+            Expected::Banner if positive => self.hello(),
+            Expected::Ehlo if positive => {
+                self.capabilities = Capabilities::parse(&reply.text);
+                self.after_hello();
+            }
+            // RFC 5321 §3.2: a server that does not know EHLO.
+            Expected::Ehlo if reply.severity() == Severity::Permanent && reply.code != 554 => self.send_helo(),
+            Expected::Helo if positive => self.after_hello(),
+            Expected::StartTls if reply.code == 220 => self.begin_handshake(),
+            Expected::StartTls if self.config.starttls == StartTlsUse::IfOffered => self.authenticate(),
+            Expected::LoginUser if reply.code == 334 => self.auth_answer(Expected::LoginPassword),
+            Expected::LoginPassword if reply.code == 334 => self.auth_answer(Expected::Authenticated),
+            Expected::Authenticated if positive => self.ready(),
+            other => {
+                self.expected.push_front(other);
+                self.fail(Cause::Reply(reply));
+            }
+        }
+    }
+
+    fn hello(&mut self) {
+        if self.config.force_helo {
+            return self.send_helo();
+        }
+        self.output.put_slice(b"EHLO ");
+        self.hello_name(Expected::Ehlo);
+    }
+
+    fn send_helo(&mut self) {
+        self.output.put_slice(b"HELO ");
+        self.hello_name(Expected::Helo);
+    }
+
+    fn hello_name(&mut self, expected: Expected) {
+        self.output.put_slice(self.config.hello_name.as_str().as_bytes());
+        self.output.put_slice(b"\r\n");
+        self.expected.push_back(expected);
+    }
+
+    fn after_hello(&mut self) {
+        let offered = self.capabilities.starttls;
+        match self.config.starttls {
+            _ if self.under_tls => self.authenticate(),
+            StartTlsUse::Required if !offered => self.fail_at(Phase::StartTls, Cause::TlsNotOffered),
+            StartTlsUse::Required | StartTlsUse::IfOffered if offered => {
+                self.output.put_slice(b"STARTTLS\r\n");
+                self.expected.push_back(Expected::StartTls);
+            }
+            _ => self.authenticate(),
+        }
+    }
+
+    /// CVE-2021-38371: whatever follows the `220` in clear was not sent by whom the handshake will show.
+    fn begin_handshake(&mut self) {
+        if !self.input.is_empty() {
+            return self.fail_at(Phase::StartTls, Cause::Unsolicited);
+        }
+        self.state = State::Handshake;
+        self.events.push_back(ClientEvent::StartTls);
+    }
+
+    fn authenticate(&mut self) {
+        let Some(credentials) = &self.config.credentials else { return self.ready() };
+        if self.credential_use == CredentialUse::Withheld {
+            return self.fail_at(Phase::Authentication, Cause::CredentialsWithheld);
+        }
+        // TA-22: LOGIN if it is offered.
+        if self.capabilities.auth_login {
+            self.output.put_slice(b"AUTH LOGIN\r\n");
+            self.expected.push_back(Expected::LoginUser);
+        } else if self.capabilities.auth_plain {
+            commands::auth_plain(credentials, &mut self.output);
+            self.expected.push_back(Expected::Authenticated);
+        } else {
+            self.fail_at(Phase::Authentication, Cause::AuthNotOffered);
+        }
+    }
+
+    fn auth_answer(&mut self, next: Expected) {
+        let credentials = self.config.credentials.as_ref().expect("AUTH is only started with credentials");
+        let octets = match next {
+            Expected::LoginPassword => credentials.user.as_bytes(),
+            _ => credentials.secret.expose(),
+        };
+        commands::base64_line(octets, &mut self.output);
+        self.expected.push_back(next);
+    }
+
+    fn ready(&mut self) {
+        self.state = State::Ready;
+        self.config.credentials = None;
+        self.events.push_back(ClientEvent::Ready);
+    }
+
+    fn exchange(&mut self) -> &mut Exchange {
+        match &mut self.state {
+            State::Sending(exchange) | State::Content(exchange, _) => exchange,
+            _ => unreachable!("only called while a message is under way"),
+        }
+    }
+
+    fn message_reply(&mut self, expected: Expected, reply: Reply) {
+        let positive = reply.code / 100 == 2;
+        let failure = |reply| Failure { phase: expected.phase(), cause: Cause::Reply(reply) };
+        match expected {
+            Expected::Reset if !positive => {
+                self.expected.push_front(expected);
+                return self.fail(Cause::Reply(reply));
+            }
+            Expected::Mail if !positive => {
+                let failure = failure(reply);
+                self.exchange().mail_refused = true;
+                self.exchange().fail_rest(&failure);
+            }
+            Expected::Mail => self.needs_reset = true,
+            Expected::Rcpt(index) if positive && !self.exchange().mail_refused => self.exchange().accept(index),
+            Expected::Rcpt(index) => self.exchange().fail(index, failure(reply)),
+            Expected::Data if reply.code == 354 => return self.content_invited(),
+            Expected::Data => self.exchange().settle_accepted(&Err(failure(reply))),
+            Expected::EndOfData => {
+                // RFC 5321 §4.1.1.5: after the reply to the message the server has no transaction any more. After a
+                // refused BDAT it may still have one (RFC 3030 §2).
+                self.needs_reset &= !positive;
+                let result = if positive { Ok(reply) } else { Err(failure(reply)) };
+                self.exchange().settle_accepted(&result);
+            }
+            _ => {}
+        }
+        self.pump();
+        if self.expected.is_empty() && self.steps.is_empty() {
+            self.finish(true);
+        }
+    }
+
+    /// `354` has come. With nobody to send to, the server gets an empty message that nobody accepted (RFC 2920 §3.1).
+    fn content_invited(&mut self) {
+        if self.exchange().accepted() == 0 {
+            self.output.put_slice(b".\r\n");
+            self.expected.push_back(Expected::EndOfData);
+            return;
+        }
+        let State::Sending(exchange) = std::mem::replace(&mut self.state, State::Over) else {
+            unreachable!("DATA is sent while sending")
+        };
+        self.state = State::Content(exchange, Stuffer::default());
+        self.events.push_back(ClientEvent::Content);
+    }
+
+    fn finish(&mut self, healthy: bool) {
+        let reusable = healthy && self.input.is_empty() && !self.parser.is_inside_reply();
+        let next = if reusable { State::Ready } else { State::Over };
+        if let State::Sending(exchange) | State::Content(exchange, _) = std::mem::replace(&mut self.state, next) {
+            self.events.push_back(ClientEvent::Finished(exchange.outcome(reusable)));
+        }
+    }
+
+    /// Ends the session; the phase is that of the reply that is owed.
+    fn fail(&mut self, cause: Cause) {
+        let phase = match (&self.state, self.expected.front()) {
+            // The handshake is the shell's; what it meets there, it reports itself.
+            (State::Handshake, _) => Phase::StartTls,
+            (State::Content(..), _) => Phase::Data,
+            // Replies to earlier commands of the group are missing too, but the message itself is out.
+            (State::Sending(_), Some(_)) if self.expected.contains(&Expected::EndOfData) && !has_said_no(&cause) => {
+                Phase::EndOfData
+            }
+            (_, Some(expected)) => expected.phase(),
+            (_, None) => Phase::Idle,
+        };
+        self.fail_at(phase, cause);
+    }
+
+    fn fail_at(&mut self, phase: Phase, cause: Cause) {
+        let failure = Failure { phase, cause };
+        self.expected.clear();
+        self.steps.clear();
+        self.input.clear();
+        match &mut self.state {
+            State::Over => {}
+            State::Sending(exchange) | State::Content(exchange, _) => {
+                exchange.fail_rest(&failure);
+                self.finish(false);
+            }
+            _ => self.over(ClientEvent::Failed(failure)),
+        }
+    }
+
+    fn over(&mut self, event: ClientEvent) {
+        self.state = State::Over;
+        self.events.push_back(event);
+    }
+}
+
+/// A reply settles what became of the message; silence does not.
+fn has_said_no(cause: &Cause) -> bool {
+    matches!(cause, Cause::Reply(_))
+}
+
+/// `BDAT size LAST` and the content, its line endings made CRLF.
+fn whole_chunk(octets: &[u8], out: &mut BytesMut) {
+    let mut endings = LineEndings::default();
+    if endings.check(octets) && endings.is_complete() {
+        commands::last_chunk(octets.len(), out);
+        return out.put_slice(octets);
+    }
+    let mut normal = BytesMut::with_capacity(octets.len() + octets.len() / 8 + 2);
+    LineEndings::default().normalize_into(octets, &mut normal);
+    commands::last_chunk(normal.len(), out);
+    out.put_slice(&normal);
+}

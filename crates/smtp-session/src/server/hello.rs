@@ -1,0 +1,61 @@
+//! Names after `EHLO` and `HELO`, and the EHLO reply in the documented wording and order.
+
+use std::net::IpAddr;
+
+use bytes::{BufMut, BytesMut};
+use envelope::Domain;
+
+use super::config::{AuthOffer, ServerConfig};
+
+/// Longest name after `EHLO` in octets (RFC 5321 §4.5.3.1.2).
+const HELLO_NAME_OCTETS_MAX: usize = 255;
+
+/// Whether `name` may stand after `EHLO` or `HELO`. None at all is taken too (`RequireEHLODomain` is `$false`).
+pub(super) fn is_valid_name(name: &str) -> bool {
+    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match literal {
+        _ if name.is_empty() => true,
+        _ if name.len() > HELLO_NAME_OCTETS_MAX => false,
+        Some(inner) => {
+            !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(&byte))
+        }
+        None => Domain::parse(name.strip_suffix('.').unwrap_or(name)).is_ok(),
+    }
+}
+
+/// Whether the session is encrypted and who it belongs to, as far as EHLO shows it.
+pub(super) struct Standing {
+    pub under_tls: bool,
+    pub authenticated: bool,
+}
+
+/// Appends the reply to `EHLO`.
+pub(super) fn write_ehlo_reply(config: &ServerConfig, peer: IpAddr, standing: &Standing, out: &mut BytesMut) {
+    let mut lines = vec![format!("{} Hello [{peer}]", config.hostname)];
+    let offered = &config.extensions;
+    let mut offer = |condition: bool, line: &str| {
+        if condition {
+            lines.push(line.to_owned());
+        }
+    };
+    offer(offered.size, &format!("SIZE {}", config.message_size_max.as_u64()));
+    offer(offered.pipelining, "PIPELINING");
+    offer(offered.dsn, "DSN");
+    offer(offered.enhanced_status_codes, "ENHANCEDSTATUSCODES");
+    offer(config.starttls && !standing.under_tls, "STARTTLS");
+    let auth_open = match config.auth {
+        AuthOffer::Never => false,
+        AuthOffer::UnderTls => standing.under_tls,
+        AuthOffer::Always => true,
+    };
+    offer(auth_open && !standing.authenticated, "AUTH LOGIN PLAIN");
+    offer(offered.eight_bit_mime, "8BITMIME");
+    offer(offered.chunking, "CHUNKING");
+    offer(offered.smtputf8, "SMTPUTF8");
+    let last = lines.len() - 1;
+    for (index, line) in lines.iter().enumerate() {
+        out.put_slice(if index == last { b"250 " } else { b"250-" });
+        out.put_slice(line.as_bytes());
+        out.put_slice(b"\r\n");
+    }
+}

@@ -1,0 +1,203 @@
+//! One inbound session: moves octets between the stream and the machine, and events between the machine and the handler.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use envelope::{EnhancedStatus, Reply};
+use net::{PeerTls, Stream, TlsError};
+use smtp_session::{Event, ServerSession, reply};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::handler::{Admission, Connection, SessionFacts, SessionHandler, SessionSettings};
+
+/// A client that is turned away, or does not take our replies, gets this long.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a session ended otherwise than by the protocol.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+    #[error("the client hung up")]
+    HungUp,
+    #[error("the client did not take our replies in time")]
+    NotReading,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+struct Inbound {
+    stream: Stream,
+    session: ServerSession,
+    handler: Box<dyn SessionHandler>,
+    settings: Arc<SessionSettings>,
+    facts: SessionFacts,
+    deadline: Instant,
+}
+
+/// Serves one client to the end of its session.
+pub(crate) async fn run(stream: Stream, connection: Connection, admission: Admission, drain: CancellationToken) {
+    let Admission { settings, handler } = admission;
+    let session = ServerSession::new(Arc::clone(&settings.protocol), connection.peer.ip());
+    let facts = SessionFacts { connection, hello_name: "".into(), tls: None, user: None };
+    let deadline = Instant::now() + settings.session_timeout;
+    let inbound = Inbound { stream, session, handler, settings, facts, deadline };
+    if let Err(ended) = inbound.serve(&drain).await {
+        tracing::debug!(peer = %connection.peer, %ended, "inbound session ended");
+    }
+}
+
+/// Says `reply` instead of a banner.
+pub(crate) async fn turn_away(mut stream: Stream, reply: Reply) {
+    let mut line = bytes::BytesMut::new();
+    reply::write(&reply, reply::StatusCodes::Written, &mut line);
+    let last_words = async {
+        stream.write_all(&line).await?;
+        stream.shutdown().await
+    };
+    if !matches!(timeout(LAST_WORDS_TIMEOUT, last_words).await, Ok(Ok(()))) {
+        tracing::debug!(peer = %stream.peer(), "a client that was turned away did not listen");
+    }
+}
+
+/// What ends a wait for input.
+enum Input {
+    Octets,
+    Draining,
+    Expired,
+}
+
+impl Inbound {
+    async fn serve(mut self, drain: &CancellationToken) -> Result<(), Ended> {
+        let date = OffsetDateTime::now_utc().format(&Rfc2822).expect("the present has a date of four digits");
+        self.early_talk().await?;
+        self.session.greet(&date);
+        loop {
+            while let Some(event) = self.session.poll_event() {
+                match event {
+                    Event::StartTls => self = self.start_tls().await?,
+                    Event::Close => return self.close().await,
+                    event => self.answer(event).await,
+                }
+            }
+            self.transmit().await?;
+            match self.input(drain).await? {
+                Input::Octets => {}
+                Input::Expired => self.session.handle_timeout(),
+                Input::Draining => {
+                    let status = EnhancedStatus::new(4, 3, 2);
+                    self.session.shut_down(&Reply::new(421, status, "Service shutting down"));
+                }
+            }
+        }
+    }
+
+    /// Takes what the client has sent before the banner, without waiting for it.
+    async fn early_talk(&mut self) -> Result<(), Ended> {
+        let Some(space) = self.session.input_space() else { return Ok(()) };
+        tokio::select! {
+            biased;
+            read = self.stream.read_buf(space) => if read? == 0 { Err(Ended::HungUp) } else { Ok(()) },
+            () = std::future::ready(()) => Ok(()),
+        }
+    }
+
+    async fn input(&mut self, drain: &CancellationToken) -> Result<Input, Ended> {
+        let may_leave = self.session.is_idle();
+        let until = (Instant::now() + self.settings.inactivity_timeout).min(self.deadline);
+        let Some(space) = self.session.input_space() else { return Ok(Input::Octets) };
+        let read = timeout_at(until, self.stream.read_buf(space));
+        let read = tokio::select! {
+            biased;
+            () = drain.cancelled(), if may_leave => return Ok(Input::Draining),
+            read = read => read,
+        };
+        match read {
+            Err(_) => Ok(Input::Expired),
+            Ok(Ok(0)) => Err(Ended::HungUp),
+            Ok(Ok(_)) => Ok(Input::Octets),
+            Ok(Err(error)) => Err(error.into()),
+        }
+    }
+
+    async fn transmit(&mut self) -> Result<(), Ended> {
+        let Some(octets) = self.session.poll_transmit() else { return Ok(()) };
+        let written = async {
+            self.stream.write_all(&octets).await?;
+            self.stream.flush().await
+        };
+        match timeout(self.settings.inactivity_timeout, written).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Ended::NotReading),
+        }
+    }
+
+    async fn close(mut self) -> Result<(), Ended> {
+        let last_words = async {
+            self.transmit().await?;
+            Ok(self.stream.shutdown().await?)
+        };
+        timeout(LAST_WORDS_TIMEOUT, last_words).await.unwrap_or(Err(Ended::NotReading))
+    }
+
+    async fn start_tls(mut self) -> Result<Self, Ended> {
+        self.transmit().await?;
+        let server = self.settings.tls.clone().ok_or(TlsError::Unusable("no certificate is configured"))?;
+        let (stream, about): (Stream, PeerTls) = Box::pin(server.accept(self.stream)).await?;
+        self.session.tls_established();
+        self.facts = SessionFacts { tls: Some(about), user: None, hello_name: "".into(), ..self.facts };
+        Ok(Self { stream, ..self })
+    }
+
+    async fn answer(&mut self, event: Event) {
+        let verdict = match event {
+            Event::Authenticate(credentials) => {
+                let verdict = self.handler.authenticate(credentials).await;
+                if verdict.is_err() {
+                    tokio::time::sleep(self.settings.auth_tarpit).await;
+                }
+                verdict
+            }
+            Event::Mail(mail) => {
+                self.refresh_facts();
+                self.handler.mail(&mail, &self.facts).await
+            }
+            Event::Rcpt(recipient) => self.handler.rcpt(&recipient).await,
+            Event::Begin(envelope) => self.handler.begin(envelope).await,
+            Event::Chunk(content) => {
+                if let Err(reply) = self.handler.chunk(content).await {
+                    self.session.refuse_content(reply);
+                }
+                return;
+            }
+            Event::EndOfData => {
+                return match self.handler.finish().await {
+                    Ok(accepted) => self.session.end_of_data_accepted(accepted.receipt, &accepted.text),
+                    Err(reply) => self.session.end_of_data_rejected(reply),
+                };
+            }
+            Event::Reset => return self.handler.reset().await,
+            Event::StartTls | Event::Close => unreachable!("these two are handled by the loop"),
+        };
+        match verdict {
+            Ok(()) => self.session.accept(),
+            Err(reply) => self.session.reject(reply),
+        }
+    }
+
+    /// Only copies what has changed since the last transaction, which is nothing as a rule.
+    fn refresh_facts(&mut self) {
+        let name = self.session.hello_name().unwrap_or_default();
+        if *self.facts.hello_name != *name {
+            self.facts.hello_name = name.into();
+        }
+        if self.facts.user.as_deref() != self.session.user() {
+            self.facts.user = self.session.user().map(Into::into);
+        }
+    }
+}

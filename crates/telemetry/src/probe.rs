@@ -1,0 +1,109 @@
+//! Asking a service how it is, as its operator does: the other side of [`crate::operations`], plain enough not to need an
+//! HTTP client, and the few lines of Prometheus text that a command reads.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Time for one answer. A service that takes longer is not well.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Octets of an answer that are read. The metrics of a service are some ten thousand.
+pub const ANSWER_OCTETS_MAX: u64 = 1024 * 1024;
+
+/// What a service answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Of HTTP: 200 is good.
+    pub status: u16,
+    /// The reason, or the metrics.
+    pub body: String,
+}
+
+impl Answer {
+    /// Whether the answer is yes.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.status == 200
+    }
+
+    fn parse(text: &str) -> io::Result<Self> {
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "that is no answer of HTTP");
+        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(wrong)?;
+        let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
+        let status = status.and_then(|status| status.parse().ok()).ok_or_else(wrong)?;
+        Ok(Self { status, body: body.to_owned() })
+    }
+}
+
+/// `GET path` of an operations endpoint: `/ready`, `/live` or `/metrics`.
+///
+/// # Errors
+/// Nobody listens there, or there is no answer within [`ANSWER_TIMEOUT`].
+pub async fn ask(address: SocketAddr, path: &str) -> io::Result<Answer> {
+    let asking = async {
+        let mut stream = TcpStream::connect(address).await?;
+        // 1.0, so that nobody chops the answer into chunks.
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer).await?;
+        Answer::parse(&String::from_utf8_lossy(&answer))
+    };
+    let in_time = tokio::time::timeout(ANSWER_TIMEOUT, asking).await;
+    in_time.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
+}
+
+/// The series of one metric in a text of Prometheus: the value of the label named, empty where there is none, and the
+/// number.
+pub fn series<'a>(text: &'a str, name: &'a str, label: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+    text.lines().filter_map(move |line| {
+        let rest = line.strip_prefix(name)?;
+        if !rest.starts_with([' ', '{']) {
+            return None; // a longer name
+        }
+        let (labels, value) = rest.rsplit_once(' ')?;
+        let labels = labels.trim_start_matches('{').trim_end_matches('}').split(',');
+        let mut values = labels.filter_map(|pair| pair.split_once('=').filter(|(key, _)| *key == label));
+        let labelled = values.next().map_or("", |(_, value)| value.trim_matches('"'));
+        Some((labelled, value.parse().ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METRICS: &str = "# TYPE postroad_queue_length gauge\n\
+        postroad_queue_length{delivery_type=\"Unreachable\",otel_scope_name=\"postroad\"} 2\n\
+        postroad_queue_length{otel_scope_name=\"postroad\",delivery_type=\"SmtpRelayToRemote\"} 3\n\
+        postroad_queue_length_max 7\npostroad_messages_queued{otel_scope_name=\"postroad\"} 5\nplain 1\n";
+
+    #[test]
+    fn a_metric_is_read_with_its_label_and_not_taken_for_one_with_a_longer_name() {
+        let lengths: Vec<_> = series(METRICS, "postroad_queue_length", "delivery_type").collect();
+        assert_eq!(lengths, [("Unreachable", 2.0), ("SmtpRelayToRemote", 3.0)]);
+        assert_eq!(series(METRICS, "postroad_messages_queued", "").collect::<Vec<_>>(), [("", 5.0)]);
+        assert_eq!(series(METRICS, "plain", "").collect::<Vec<_>>(), [("", 1.0)]);
+        assert_eq!(series(METRICS, "postroad_queue", "").count(), 0);
+    }
+
+    #[test]
+    fn an_answer_is_a_status_and_a_text() {
+        let answer = Answer::parse("HTTP/1.0 503 Service Unavailable\r\ncontent-length: 9\r\n\r\ndraining\n").unwrap();
+        assert_eq!((answer.status, answer.body.as_str(), answer.is_good()), (503, "draining\n", false));
+        for wrong in ["", "220 smtp.example\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.1 good\r\n\r\n"] {
+            assert!(Answer::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_an_error() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        assert!(ask(address, "/ready").await.is_err());
+    }
+}

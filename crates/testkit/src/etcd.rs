@@ -1,0 +1,173 @@
+//! A real etcd as a process: for tests of `directory` and of whole clusters.
+//!
+//! It listens on loopback on free ports, keeps its data in a temporary folder, and is killed when it is dropped. Killing
+//! and starting it again is how tests take the directory away and bring it back.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// How often other ports are tried when somebody takes a free one first.
+const PORT_ATTEMPTS: u32 = 5;
+/// What etcd prints when it answers.
+const READY: &str = "serving client traffic";
+
+/// Files of a server that speaks TLS and asks for a certificate.
+#[derive(Clone, Debug)]
+pub struct EtcdTlsFiles {
+    /// Its certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// Whose client certificates it believes, PEM.
+    pub client_ca: PathBuf,
+}
+
+/// A running, or stopped, etcd.
+#[derive(Debug)]
+pub struct EtcdServer {
+    child: Option<Child>,
+    folder: TempDir,
+    ports: (u16, u16),
+    tls: Option<EtcdTlsFiles>,
+}
+
+impl EtcdServer {
+    /// Starts a server without TLS and waits until it answers.
+    ///
+    /// # Panics
+    /// When there is no etcd on this machine, or it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts a server that speaks TLS and asks for a certificate.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_tls(files: EtcdTlsFiles) -> Self {
+        Self::start_with(Some(files))
+    }
+
+    fn start_with(tls: Option<EtcdTlsFiles>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut server = Self { child: None, folder, ports: free_ports(), tls };
+        for _ in 0..PORT_ATTEMPTS {
+            if server.run() {
+                return server;
+            }
+            server.ports = free_ports();
+        }
+        panic!("etcd does not start; its last words are above");
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.ports.0)
+    }
+
+    /// Kills the server, as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("our own child can be killed");
+            child.wait().expect("our own child can be waited for");
+        }
+    }
+
+    /// Freezes the server: connections stay, nothing answers.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("only a running server gets signals");
+        let pid = i32::try_from(child.id()).expect("process ids of Linux fit");
+        kill(Pid::from_raw(pid), signal).expect("our own child takes signals");
+    }
+
+    /// Starts a killed server again, on the same port with the same data, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&mut self) {
+        self.kill();
+        assert!(self.run(), "etcd does not start again on port {}", self.ports.0);
+    }
+
+    /// Forgets all data, as if restored from an empty backup, and starts again.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart_empty(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.folder.path().join("data")).expect("the data folder can be removed");
+        self.restart();
+    }
+
+    /// Runs the process; false when it ends before it answers.
+    fn run(&mut self) -> bool {
+        let mut child = self.command().spawn().unwrap_or_else(|error| {
+            panic!("etcd cannot be started ({error}); install it: apt-get install etcd-server (Debian: package etcd)")
+        });
+        let output = child.stderr.take().expect("standard error is piped");
+        let mut lines = BufReader::new(output).lines();
+        let mut said = Vec::new();
+        for line in lines.by_ref().map_while(Result::ok) {
+            if line.contains(READY) {
+                // The pipe must not fill up.
+                std::thread::spawn(move || lines.for_each(drop));
+                self.child = Some(child);
+                return true;
+            }
+            said.push(line);
+        }
+        child.wait().expect("our own child can be waited for");
+        said.iter().rev().take(5).rev().for_each(|line| eprintln!("etcd: {line}"));
+        false
+    }
+
+    fn command(&self) -> Command {
+        let client = self.endpoint();
+        let peer = format!("http://127.0.0.1:{}", self.ports.1);
+        let mut command = Command::new("etcd");
+        command.arg("--data-dir").arg(self.folder.path().join("data"));
+        command.args(["--name", "test", "--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        command.args(["--initial-cluster", &format!("test={peer}")]);
+        // One member needs no patience: it leads at once, and leases may be short.
+        command.args(["--heartbeat-interval", "10", "--election-timeout", "100", "--logger", "zap"]);
+        if let Some(files) = &self.tls {
+            command.arg("--cert-file").arg(&files.certificate).arg("--key-file").arg(&files.key);
+            command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(&files.client_ca);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Drop for EtcdServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_ports() -> (u16, u16) {
+    let listen = || TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    let port = |listener: &TcpListener| listener.local_addr().expect("a listener has an address").port();
+    let (one, two) = (listen(), listen());
+    (port(&one), port(&two))
+}

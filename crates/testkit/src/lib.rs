@@ -1,0 +1,13 @@
+//! What tests share: real peers as processes, conditions to wait for, disks that fail
+
+pub mod away;
+pub mod entrances;
+pub mod etcd;
+pub mod node;
+pub mod smtp;
+pub mod wait;
+
+pub use away::AwayDirectory;
+pub use node::World;
+pub use smtp::Client;
+pub use wait::{hold, until};

@@ -1,0 +1,47 @@
+//! The organization as one immutable snapshot, and the words of its configuration.
+//!
+//! [`OrganizationDraft`] is what somebody wrote; [`Organization`] is what was checked and may be routed by. The only way
+//! from one to the other is [`Organization::validate`], which reports every problem at once. A change of configuration is
+//! a new snapshot with a higher [`Revision`](envelope::Revision), never a change of an old one.
+//!
+//! Recipients are not part of the snapshot (a million mailboxes must never enter it): [`Recipient`](recipient::DirectoryRecipient)
+//! is only the noun; `directory` looks them up one by one.
+//!
+//! | module | nouns | specification |
+//! |---|---|---|
+//! | [`site`] | sites, IP site links | routing.md §1, RT-01…04 |
+//! | [`server`] | servers, DAGs, mailbox databases | routing.md §1 |
+//! | [`send_connector`], [`address_space`] | Send connectors | send-connector.md §2, §5 |
+//! | [`gateway_connector`] | Delivery Agent and Foreign connectors | edge-and-non-smtp.md §3, §4 |
+//! | [`connector`] | what routing sees of all of them | routing.md §1 |
+//! | [`receive_connector`] | Receive connectors | receive-connectors.md |
+//! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
+//! | [`recipient`] | mailboxes, contacts, groups | pipeline.md §8 |
+//! | [`settings`] | organization-wide and per-server transport settings | limits file, queues.md §6 |
+//! | [`organization`], [`validation`] | the snapshot, its checks | V-1…V-26 |
+
+pub mod address_space;
+pub mod connector;
+pub mod domain;
+pub mod gateway_connector;
+pub mod organization;
+pub mod receive_connector;
+pub mod recipient;
+pub mod send_connector;
+pub mod server;
+pub mod settings;
+pub mod site;
+pub mod validation;
+
+pub use address_space::{AddressSpace, ConnectorCost, Space, X400Address};
+pub use connector::Connector;
+pub use domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
+pub use gateway_connector::{DeliveryAgentConnector, ForeignConnector};
+pub use organization::{Guid, Organization, OrganizationDraft};
+pub use receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole};
+pub use recipient::{DirectoryRecipient, RecipientKind};
+pub use send_connector::{SealedCredential, SendConnector, SmartHost};
+pub use server::{Dag, Database, DatabaseHome, Server, ServerRole};
+pub use settings::{TransportConfig, TransportServiceSettings};
+pub use site::{LinkCost, Site, SiteLink};
+pub use validation::{Problem, Problems, Weight};

@@ -1,0 +1,300 @@
+//! The organization: what was written ([`OrganizationDraft`]) and what was checked ([`Organization`]).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use envelope::{Address, Domain, ObjectName, Revision, ServerName, SiteName};
+use uuid::Uuid;
+
+use crate::connector::Connector;
+use crate::domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
+use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
+use crate::receive_connector::ReceiveConnector;
+use crate::send_connector::SendConnector;
+use crate::server::{Dag, Database, Server};
+use crate::settings::TransportConfig;
+use crate::site::{Site, SiteLink};
+use crate::validation::{self, Problems};
+
+/// Stable identity of a directory object.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Guid(Uuid);
+
+impl Guid {
+    /// All zeros: "none" in next-hop keys (RT-18).
+    pub const ZERO: Self = Self(Uuid::nil());
+
+    /// Wraps a UUID.
+    #[must_use]
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The UUID.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl FromStr for Guid {
+    type Err = uuid::Error;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// A whole configuration as written, unchecked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationDraft {
+    /// Sites.
+    pub sites: Vec<Site>,
+    /// IP site links.
+    pub site_links: Vec<SiteLink>,
+    /// Servers.
+    pub servers: Vec<Server>,
+    /// Database availability groups.
+    pub dags: Vec<Dag>,
+    /// Mailbox databases.
+    pub databases: Vec<Database>,
+    /// Send connectors.
+    pub send_connectors: Vec<SendConnector>,
+    /// Delivery Agent connectors.
+    pub delivery_agent_connectors: Vec<DeliveryAgentConnector>,
+    /// Foreign connectors.
+    pub foreign_connectors: Vec<ForeignConnector>,
+    /// Receive connectors.
+    pub receive_connectors: Vec<ReceiveConnector>,
+    /// Accepted domains.
+    pub accepted_domains: Vec<AcceptedDomain>,
+    /// Organization-wide settings.
+    pub transport_config: TransportConfig,
+}
+
+impl OrganizationDraft {
+    /// Every connector that takes mail out of the organization, kind by kind.
+    pub fn connectors(&self) -> impl Iterator<Item = Connector<'_>> {
+        let send = self.send_connectors.iter().map(Connector::Send);
+        let agents = self.delivery_agent_connectors.iter().map(Connector::DeliveryAgent);
+        send.chain(agents).chain(self.foreign_connectors.iter().map(Connector::Foreign))
+    }
+}
+
+/// A checked configuration at one revision. Immutable; share it by `Arc`.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    revision: Revision,
+    draft: OrganizationDraft,
+    sites: HashMap<SiteName, usize>,
+    servers: HashMap<ServerName, usize>,
+    dags: HashMap<ObjectName, usize>,
+    databases: HashMap<ObjectName, usize>,
+    send_connectors: HashMap<Guid, usize>,
+    accepted_exact: HashMap<Domain, usize>,
+    accepted_within: HashMap<Domain, usize>,
+}
+
+impl Organization {
+    /// Checks `draft` and freezes it at `revision`.
+    ///
+    /// # Errors
+    /// Every problem found, errors and warnings, when at least one is an error. Warnings alone do not fail: read them
+    /// with [`validation::lint`].
+    pub fn validate(draft: OrganizationDraft, revision: Revision) -> Result<Self, Problems> {
+        let problems = validation::lint(&draft);
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        let within = |pattern: &DomainPattern| match pattern {
+            DomainPattern::Within(domain) => Some(domain.clone()),
+            DomainPattern::Exact(_) | DomainPattern::Any => None,
+        };
+        let exact = |pattern: &DomainPattern| match pattern {
+            DomainPattern::Exact(domain) => Some(domain.clone()),
+            DomainPattern::Within(_) | DomainPattern::Any => None,
+        };
+        Ok(Self {
+            revision,
+            sites: index(&draft.sites, |site| Some(site.name.clone())),
+            servers: index(&draft.servers, |server| Some(server.name.clone())),
+            dags: index(&draft.dags, |dag| Some(dag.name.clone())),
+            databases: index(&draft.databases, |database| Some(database.name.clone())),
+            send_connectors: index(&draft.send_connectors, |connector| Some(connector.guid)),
+            accepted_exact: index(&draft.accepted_domains, |accepted| exact(&accepted.domain)),
+            accepted_within: index(&draft.accepted_domains, |accepted| within(&accepted.domain)),
+            draft,
+        })
+    }
+
+    /// The revision of this snapshot: it travels with every decision made by it (invariant 5).
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The objects as they were written, for export and comparison.
+    #[must_use]
+    pub fn draft(&self) -> &OrganizationDraft {
+        &self.draft
+    }
+
+    /// Every site.
+    #[must_use]
+    pub fn sites(&self) -> &[Site] {
+        &self.draft.sites
+    }
+
+    /// Every site link.
+    #[must_use]
+    pub fn site_links(&self) -> &[SiteLink] {
+        &self.draft.site_links
+    }
+
+    /// Every server.
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.draft.servers
+    }
+
+    /// Every DAG.
+    #[must_use]
+    pub fn dags(&self) -> &[Dag] {
+        &self.draft.dags
+    }
+
+    /// Every mailbox database.
+    #[must_use]
+    pub fn databases(&self) -> &[Database] {
+        &self.draft.databases
+    }
+
+    /// Every Send connector, enabled or not, visible from here or not: routing decides.
+    #[must_use]
+    pub fn send_connectors(&self) -> &[SendConnector] {
+        &self.draft.send_connectors
+    }
+
+    /// Every Delivery Agent connector.
+    #[must_use]
+    pub fn delivery_agent_connectors(&self) -> &[DeliveryAgentConnector] {
+        &self.draft.delivery_agent_connectors
+    }
+
+    /// Every Foreign connector.
+    #[must_use]
+    pub fn foreign_connectors(&self) -> &[ForeignConnector] {
+        &self.draft.foreign_connectors
+    }
+
+    /// Every connector that takes mail out of the organization, kind by kind.
+    pub fn connectors(&self) -> impl Iterator<Item = Connector<'_>> {
+        self.draft.connectors()
+    }
+
+    /// Every accepted domain.
+    #[must_use]
+    pub fn accepted_domains(&self) -> &[AcceptedDomain] {
+        &self.draft.accepted_domains
+    }
+
+    /// Organization-wide settings.
+    #[must_use]
+    pub fn transport_config(&self) -> &TransportConfig {
+        &self.draft.transport_config
+    }
+
+    /// The site of that name.
+    #[must_use]
+    pub fn site(&self, name: &SiteName) -> Option<&Site> {
+        self.sites.get(name).map(|&at| &self.draft.sites[at])
+    }
+
+    /// The server of that name.
+    #[must_use]
+    pub fn server(&self, name: &ServerName) -> Option<&Server> {
+        self.servers.get(name).map(|&at| &self.draft.servers[at])
+    }
+
+    /// The DAG of that name.
+    #[must_use]
+    pub fn dag(&self, name: &ObjectName) -> Option<&Dag> {
+        self.dags.get(name).map(|&at| &self.draft.dags[at])
+    }
+
+    /// The database of that name.
+    #[must_use]
+    pub fn database(&self, name: &ObjectName) -> Option<&Database> {
+        self.databases.get(name).map(|&at| &self.draft.databases[at])
+    }
+
+    /// The Send connector of that identity.
+    #[must_use]
+    pub fn send_connector(&self, guid: Guid) -> Option<&SendConnector> {
+        self.send_connectors.get(&guid).map(|&at| &self.draft.send_connectors[at])
+    }
+
+    /// Databases whose active copy is on `server` (PL-13).
+    pub fn databases_active_on<'a>(&'a self, server: &'a ServerName) -> impl Iterator<Item = &'a Database> {
+        self.draft.databases.iter().filter(move |database| database.active_server() == server)
+    }
+
+    /// Receive connectors of one server.
+    pub fn receive_connectors_of<'a>(&'a self, server: &'a ServerName) -> impl Iterator<Item = &'a ReceiveConnector> {
+        self.draft.receive_connectors.iter().filter(move |connector| &connector.server == server)
+    }
+
+    /// The accepted domain that covers `domain`: the exact entry, else the longest `*.parent`.
+    #[must_use]
+    pub fn accepted_domain(&self, domain: &Domain) -> Option<&AcceptedDomain> {
+        if let Some(&at) = self.accepted_exact.get(domain) {
+            return Some(&self.draft.accepted_domains[at]);
+        }
+        if self.accepted_within.is_empty() {
+            return None;
+        }
+        domain.suffixes().find_map(|suffix| {
+            let at = self.accepted_within.get(&Domain::parse(suffix).ok()?)?;
+            Some(&self.draft.accepted_domains[*at])
+        })
+    }
+
+    /// Whether the organization answers for `domain` alone, so that an unknown recipient is an error (5.1.1).
+    #[must_use]
+    pub fn is_authoritative(&self, domain: &Domain) -> bool {
+        self.accepted_domain(domain).is_some_and(|accepted| accepted.domain_type == AcceptedDomainType::Authoritative)
+    }
+
+    /// The default accepted domain, when the organization has accepted domains at all.
+    #[must_use]
+    pub fn default_domain(&self) -> Option<&Domain> {
+        let default = self.draft.accepted_domains.iter().find(|accepted| accepted.is_default)?;
+        match &default.domain {
+            DomainPattern::Exact(domain) | DomainPattern::Within(domain) => Some(domain),
+            DomainPattern::Any => None,
+        }
+    }
+
+    /// The external postmaster (DS-21), when there is a domain for it.
+    #[must_use]
+    pub fn postmaster(&self) -> Option<Address> {
+        let configured = self.draft.transport_config.external_postmaster_address.clone();
+        configured.or_else(|| Address::new("postmaster", self.default_domain()?).ok())
+    }
+}
+
+fn index<T, K: std::hash::Hash + Eq>(objects: &[T], key: impl Fn(&T) -> Option<K>) -> HashMap<K, usize> {
+    objects.iter().enumerate().filter_map(|(at, object)| Some((key(object)?, at))).collect()
+}

@@ -1,0 +1,67 @@
+//! Recipients of the directory: mailboxes, mail contacts and distribution groups (pipeline.md §8).
+//!
+//! They are looked up by address, one at a time, and are never part of an [`Organization`](crate::Organization).
+
+use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
+
+use crate::organization::Guid;
+
+/// One recipient object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryRecipient {
+    /// Stable identity.
+    pub guid: Guid,
+    /// Unique name; for a mailbox also its alias and the name of its folder.
+    pub name: ObjectName,
+    /// The address that replaces every other one (PL-44).
+    pub primary_address: Address,
+    /// Other addresses under which the recipient is found.
+    pub proxy_addresses: Vec<Address>,
+    /// Largest message to this recipient; overrides the organization (LM-10). `None`: the organization's.
+    pub max_receive_size: Option<Limit<ByteSize>>,
+    /// Largest message from this recipient. `None`: the organization's.
+    pub max_send_size: Option<Limit<ByteSize>>,
+    /// Mailbox, contact or group.
+    pub kind: RecipientKind,
+}
+
+impl DirectoryRecipient {
+    /// Every address under which the recipient is found, the primary one first.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.primary_address).chain(&self.proxy_addresses)
+    }
+}
+
+/// What a recipient is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecipientKind {
+    /// A mailbox in a database.
+    Mailbox {
+        /// The database that holds it.
+        database: ObjectName,
+        /// Verifier of the password for client submission; never the password. `None`: no log-on.
+        password: Option<PasswordVerifier>,
+    },
+    /// An address outside, known by an address inside.
+    MailContact {
+        /// Where the mail goes.
+        external_address: Address,
+    },
+    /// A list of recipients.
+    DistributionGroup {
+        /// Members by any of their addresses; members may be groups or addresses outside the directory.
+        members: Vec<Address>,
+        /// Where the group is expanded; anywhere when absent (RT-72).
+        expansion_server: Option<ServerName>,
+    },
+}
+
+/// A one-way verifier of a password (PHC string format). `Debug` does not print it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordVerifier(pub Box<str>);
+
+impl std::fmt::Debug for PasswordVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordVerifier(…)")
+    }
+}

@@ -1,0 +1,81 @@
+//! Cross-parameter rules of Delivery Agent connectors (EN-56, EN-57) and Foreign connectors (EN-62…EN-66).
+
+use std::collections::HashSet;
+
+use envelope::{Limit, ServerName};
+
+use super::{Known, Problems};
+use crate::address_space::{AddressSpace, Space};
+use crate::connector::Connector;
+use crate::gateway_connector::AGENT_SIZE_MIN;
+use crate::organization::OrganizationDraft;
+use crate::server::ServerRole;
+
+/// Largest number of octets that a connector's size limit can state (EN-57, EN-66).
+const SIZE_MAX: u64 = 2_147_483_647;
+
+/// Checks every Delivery Agent and Foreign connector.
+pub(super) fn check(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut Problems) {
+    for connector in &draft.delivery_agent_connectors {
+        let place = format!("deliveryAgentConnectors[\"{}\"]", connector.name);
+        shared(Connector::DeliveryAgent(connector), known, &place, problems);
+        if connector.delivery_protocol.trim().is_empty() {
+            problems.error(format!("{place}.deliveryProtocol"), "name the protocol of the agent, such as X.400");
+        }
+        if matches!(connector.max_message_size, Limit::At(size) if size < AGENT_SIZE_MIN || size.as_u64() > SIZE_MAX) {
+            problems.error(format!("{place}.maxMessageSize"), "it is 64KB to 2147483647 bytes, or unlimited");
+        }
+        if connector.max_concurrent_connections == 0 || connector.max_messages_per_connection == 0 {
+            problems.error(place, "maxConcurrentConnections and maxMessagesPerConnection are at least 1");
+        }
+    }
+    for connector in &draft.foreign_connectors {
+        let place = format!("foreignConnectors[\"{}\"]", connector.name);
+        shared(Connector::Foreign(connector), known, &place, problems);
+        if matches!(connector.drop_directory_quota, Limit::At(size) if size.as_u64() == 0 || size.as_u64() > SIZE_MAX) {
+            problems.error(format!("{place}.dropDirectoryQuota"), "it is 1 to 2147483647 bytes, or unlimited");
+        }
+        if matches!(connector.max_message_size, Limit::At(size) if size.as_u64() == 0) {
+            let text = "0 lets no message pass; set enabled: false if that is meant"; // EN-66
+            problems.warning(format!("{place}.maxMessageSize"), text);
+        }
+    }
+}
+
+fn shared(connector: Connector<'_>, known: &Known<'_>, place: &str, problems: &mut Problems) {
+    spaces(connector.address_spaces(), place, problems);
+    sources(connector.source_transport_servers(), known, place, problems);
+}
+
+fn spaces(spaces: &[AddressSpace], place: &str, problems: &mut Problems) {
+    let place = format!("{place}.addressSpaces");
+    if spaces.is_empty() {
+        problems.error(place.clone(), "a connector needs at least one address space, such as \"FAX:*\"");
+    }
+    let mut seen = HashSet::new();
+    for space in spaces {
+        if !seen.insert(space.coverage()) {
+            problems.error(place.clone(), format!("{space} is there more than once, whatever its cost")); // SC-65
+        }
+        if space.space == Space::AcceptedDomains {
+            problems.error(place.clone(), "\"--\" is for Send connectors of Edge servers only"); // V-7
+        }
+    }
+}
+
+fn sources(sources: &[ServerName], known: &Known<'_>, place: &str, problems: &mut Problems) {
+    let place = format!("{place}.sourceTransportServers");
+    if sources.is_empty() {
+        problems.error(place.clone(), "a connector needs at least one source server");
+    }
+    for name in sources {
+        match known.role(name) {
+            None => problems.error(place.clone(), format!("there is no server {name:?}")),
+            Some(ServerRole::Edge) => {
+                problems
+                    .error(place.clone(), format!("{name:?} is an Edge server; Mailbox servers deliver to gateways"));
+            } // EN-56
+            Some(ServerRole::Mailbox) => {}
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The validation matrix, row by row: one change to a good organization, and the problem that must be named.
+
+use super::*;
+use crate::organization::Organization;
+use crate::send_connector::{SealedCredential, SmartHostAuthMechanism, TlsAuthLevel, Usage};
+use crate::{
+    AcceptedDomain, AcceptedDomainType, DeliveryAgentConnector, ForeignConnector, Guid, SendConnector, Server, Site,
+    TransportServiceSettings,
+};
+use envelope::{ByteSize, Domain, ObjectName, ServerName, SiteName, Span};
+
+fn good() -> OrganizationDraft {
+    let site = SiteName::parse("Berlin").unwrap();
+    let server = |name: &str, role| Server {
+        guid: Guid::ZERO,
+        name: ServerName::parse(name).unwrap(),
+        fqdn: Domain::parse(&format!("{name}.contoso.com")).unwrap(),
+        site: site.clone(),
+        role,
+        dag: None,
+        transport: TransportServiceSettings::default(),
+    };
+    let name = ObjectName::parse("Internet").unwrap();
+    let spaces = vec!["*".parse().unwrap()];
+    OrganizationDraft {
+        sites: vec![Site {
+            guid: Guid::ZERO,
+            name: site.clone(),
+            hub_site_enabled: false,
+            inbound_mail_enabled: true,
+            subnets: vec![],
+        }],
+        servers: vec![server("mail1", ServerRole::Mailbox), server("edge1", ServerRole::Edge)],
+        send_connectors: vec![SendConnector::new(
+            Guid::ZERO,
+            name.clone(),
+            Usage::Internet,
+            spaces,
+            vec![ServerName::parse("mail1").unwrap()],
+        )],
+        accepted_domains: vec![AcceptedDomain {
+            guid: Guid::ZERO,
+            name,
+            domain: "contoso.com".parse().unwrap(),
+            domain_type: AcceptedDomainType::Authoritative,
+            is_default: true,
+        }],
+        ..OrganizationDraft::default()
+    }
+}
+
+/// Changes the one connector and returns what the linter says of it.
+fn after(change: impl FnOnce(&mut SendConnector)) -> Vec<Problem> {
+    let mut draft = good();
+    change(&mut draft.send_connectors[0]);
+    lint(&draft).0
+}
+
+#[test]
+fn a_good_organization_has_no_problem() {
+    assert_eq!(lint(&good()), Problems::default());
+}
+
+#[test]
+fn every_row_of_the_connector_matrix_is_an_error_at_its_property() {
+    type Change = fn(&mut SendConnector);
+    let smart: Change = |c| c.smart_hosts = vec!["[10.0.0.1]".parse().unwrap()];
+    let rows: [(&str, &str, Change); 18] = [
+        ("V-2", "dnsRoutingEnabled", smart),
+        ("V-3", "smartHosts", |c| c.dns_routing_enabled = false),
+        ("V-5", "addressSpaces", |c| c.address_spaces.push("FAX:*".parse().unwrap())),
+        ("V-7", "addressSpaces", |c| c.address_spaces = vec!["--".parse().unwrap()]),
+        ("V-9", "authenticationCredential", |c| c.smart_host_auth_mechanism = SmartHostAuthMechanism::BasicAuth),
+        ("V-11", "ignoreSTARTTLS", |c| (c.require_tls, c.ignore_starttls) = (true, true)),
+        ("V-12", "tlsAuthLevel", |c| c.tls_auth_level = Some(TlsAuthLevel::EncryptionOnly)),
+        ("V-13", "tlsDomain", |c| {
+            (c.dns_routing_enabled, c.require_tls) = (false, true);
+            c.smart_hosts = vec!["relay.contoso.com".parse().unwrap()];
+            c.tls_auth_level = Some(TlsAuthLevel::DomainValidation);
+        }),
+        ("V-14", "tlsDomain", |c| c.tls_domain = Some("contoso.com".parse().unwrap())),
+        ("V-15", "domainSecureEnabled", |c| (c.domain_secure_enabled, c.ignore_starttls) = (true, true)),
+        ("V-16", "ignoreSTARTTLS", |c| {
+            (c.smart_host_auth_mechanism, c.ignore_starttls) = (SmartHostAuthMechanism::BasicAuthRequireTLS, true);
+            c.authentication_credential = Some(SealedCredential("x".into()));
+        }),
+        ("V-17", "sourceIPAddress", |c| c.source_ip_address = Some("10.0.0.9".parse().unwrap())),
+        ("V-19", "sourceTransportServers", |c| c.source_transport_servers.push(ServerName::parse("edge1").unwrap())),
+        ("V-19", "sourceTransportServers", |c| c.source_transport_servers = vec![ServerName::parse("nobody").unwrap()]),
+        ("SC-88", "sourceTransportServers", |c| c.source_transport_servers.clear()),
+        ("V-21", "connectionInactivityTimeOut", |c| c.connection_inactivity_timeout = Span::seconds(0)),
+        ("V-21", "maxMessageSize", |c| c.max_message_size = Limit::At(ByteSize::bytes(1 << 40))),
+        ("V-22", "tlsCertificateName", |c| c.tls_certificate_name = Some("CN=x".into())),
+    ];
+    for (rule, property, change) in rows {
+        let problems = after(change);
+        let place = format!("sendConnectors[\"Internet\"].{property}");
+        assert!(problems.iter().any(|p| p.weight == Weight::Error && p.place == place), "{rule}: {problems:?}");
+    }
+}
+
+#[test]
+fn doubtful_settings_are_warnings_and_do_not_fail() {
+    let problems = after(|c| c.smart_host_auth_mechanism = SmartHostAuthMechanism::ExternalAuthoritative); // V-10
+    assert_eq!(problems.iter().map(|p| p.weight).collect::<Vec<_>>(), [Weight::Warning]);
+    assert_eq!(after(|c| c.max_message_size = Limit::At(ByteSize::bytes(0))), []); // V-24
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let mut draft = good();
+    draft.servers[0].site = SiteName::parse("Nowhere").unwrap();
+    draft.accepted_domains[0].domain = DomainPattern::Any;
+    draft.send_connectors.push(draft.send_connectors[0].clone()); // V-26
+    let problems = Organization::validate(draft, envelope::Revision(1)).unwrap_err();
+    let places: Vec<_> = problems.0.iter().map(|p| p.place.as_str()).collect();
+    assert_eq!(places, ["sendConnectors", "servers[\"mail1\"].site", "acceptedDomains[\"Internet\"].domainName"]);
+}
+
+#[test]
+fn gateway_connectors() {
+    // EN-56, EN-57, EN-62…EN-66
+    let spaces = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+    let sources = |names: &[&str]| names.iter().map(|name| ServerName::parse(name).unwrap()).collect::<Vec<_>>();
+    let name = ObjectName::parse("Fax").unwrap();
+    let problems = |space: &[&str], source: &[&str], protocol: &str, size: u64| {
+        let mut draft = good();
+        let mut agent = DeliveryAgentConnector::new(Guid::ZERO, name.clone(), spaces(space), sources(source));
+        agent.delivery_protocol = protocol.to_owned();
+        agent.max_message_size = Limit::At(ByteSize::bytes(size));
+        draft.delivery_agent_connectors.push(agent);
+        let mut foreign = ForeignConnector::new(Guid::ZERO, name.clone(), spaces(space), sources(source));
+        foreign.max_message_size = Limit::At(ByteSize::bytes(size));
+        draft.foreign_connectors.push(foreign);
+        lint(&draft).0.into_iter().map(|problem| problem.place).collect::<Vec<_>>()
+    };
+    let agent = |property: &str| format!("deliveryAgentConnectors[\"Fax\"].{property}");
+    let foreign = |property: &str| format!("foreignConnectors[\"Fax\"].{property}");
+    let both = |property: &str| vec![agent(property), foreign(property)];
+    assert_eq!(problems(&["FAX:*", "fax.example"], &["mail1"], "FAX", 70_000), [""; 0]);
+    assert_eq!(problems(&[], &["mail1"], "FAX", 70_000), both("addressSpaces"));
+    assert_eq!(problems(&["--"], &["mail1"], "FAX", 70_000), both("addressSpaces"));
+    assert_eq!(problems(&["FAX:a", "FAX:A;7"], &["mail1"], "FAX", 70_000), both("addressSpaces")); // SC-65
+    assert_eq!(problems(&["X400:c=US;a=x;1", "X400:A=X;C=us;2"], &["mail1"], "X", 70_000), both("addressSpaces"));
+    assert_eq!(problems(&["FAX:*"], &[], "FAX", 70_000), both("sourceTransportServers"));
+    assert_eq!(problems(&["FAX:*"], &["edge1"], "FAX", 70_000), both("sourceTransportServers"));
+    assert_eq!(problems(&["FAX:*"], &["nobody"], "FAX", 70_000), both("sourceTransportServers"));
+    assert_eq!(problems(&["FAX:*"], &["mail1"], " ", 70_000), [agent("deliveryProtocol")]);
+    assert_eq!(problems(&["FAX:*"], &["mail1"], "FAX", 0), [agent("maxMessageSize"), foreign("maxMessageSize")]);
+    assert!(!Organization::validate(good(), envelope::Revision(1)).unwrap().connectors().any(|c| c.is_scoped()));
+}

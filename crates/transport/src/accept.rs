@@ -1,0 +1,177 @@
+//! Taking messages over: the content goes to the spool as it comes, the receipt only after its sync, and only then the
+//! message enters the Submission queue.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use envelope::{ByteSize, EnhancedStatus, MessageHead, Receipt, Reply};
+use futures::StreamExt;
+use message::{HeaderBlock, HeaderCollector, Protocol, Received};
+use net::{PeerIdentity, Service};
+use queue::{CommitError, Draft, StoredMessage};
+use rpc::{Incoming, SubmitHandler};
+use telemetry::metrics::Source;
+use telemetry::{HopName, Outcome, keys};
+
+use crate::core::Core;
+use crate::submission::Submitted;
+use crate::track;
+
+/// Messages refused because they have been here too often name this.
+const LOOP: &str = "Hop count exceeded - possible mail loop";
+
+/// Hands what comes over the implicit connector to the service.
+pub(crate) struct Acceptor(pub(crate) Arc<Core>);
+
+#[async_trait]
+impl SubmitHandler for Acceptor {
+    async fn submit(&self, peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
+        let core = &self.0;
+        if core.drain.is_cancelled() {
+            return Err(Reply::new(421, EnhancedStatus::new(4, 3, 2), "Service shutting down"));
+        }
+        let started = core.now();
+        let mut hop = core.node.tracer.start(HopName::Receive, message.head.trace, started);
+        let Incoming { mut head, mut content, .. } = message;
+        hop.attribute(keys::MESSAGE_ID, &head.id);
+        hop.attribute(keys::SERVER_ADDRESS, peer.server.as_str());
+        head.arrived = started; // QU-43: age is counted from the entry on this server
+        let mut intake = Intake::new(core, &head, peer.server.as_str()).await?;
+        while let Some(piece) = content.next().await {
+            let piece = piece.map_err(|error| Reply::new(451, EnhancedStatus::new(4, 4, 2), error.to_string()))?;
+            intake.write(piece).await?;
+        }
+        intake.check_hops()?;
+        if let Some(id) = &intake.seen.message_id {
+            hop.attribute(keys::INTERNET_MESSAGE_ID, id);
+        }
+        head.trace = hop.context();
+        let result = intake.commit(core, head, source(peer)).await;
+        match &result {
+            Ok(_) => hop.end(core.now(), Outcome::Done),
+            Err(reply) => hop.end(core.now(), Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
+        }
+        core.node.metrics.accept_duration.record(core.now().since(started));
+        result
+    }
+}
+
+fn source(peer: &PeerIdentity) -> Source {
+    if peer.services.contains(&Service::Transport) {
+        Source::Transfer
+    } else if peer.services.contains(&Service::MailboxSubmission) {
+        Source::Submission
+    } else {
+        Source::Smtp
+    }
+}
+
+/// One message being received.
+pub(crate) struct Intake {
+    draft: Draft,
+    /// Until the header is complete.
+    header: Option<HeaderCollector>,
+    added: u64,
+    /// Complete when the header is.
+    seen: Seen,
+}
+
+/// What the message tracking log says about where a message came from.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// The server that handed it over, or what a client calls itself.
+    pub(crate) client_name: Box<str>,
+    pub(crate) client_address: Option<IpAddr>,
+    /// `Message-ID`, with angle brackets.
+    pub(crate) message_id: Option<Box<str>>,
+    pub(crate) subject: Option<Box<str>>,
+}
+
+impl Intake {
+    /// Begins with our own trace line.
+    pub(crate) async fn new(core: &Core, head: &MessageHead, from: &str) -> Result<Self, Reply> {
+        let tables = core.node.tables();
+        let received = Received {
+            helo: from,
+            peer: None,
+            by: &tables.local_server().fqdn,
+            protocol: Protocol::Rpc,
+            tls: None,
+            id: head.id,
+            recipients: &head.envelope.recipients,
+            date: head.arrived,
+        };
+        let line = Bytes::from(received.to_field());
+        let mut draft = core.spool.begin();
+        let added = line.len() as u64;
+        draft.write(line).await.map_err(|error| refusal(&error))?;
+        let header = Some(HeaderCollector::new(message::split::HEADER_SIZE_MAX));
+        let seen = Seen { client_name: from.into(), ..Seen::default() };
+        Ok(Self { draft, header, added, seen })
+    }
+
+    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
+        if let Some(collector) = &mut self.header {
+            let complete =
+                collector.push(&piece).map_err(|error| Reply::new(552, error.status(), error.to_string()))?;
+            if complete.is_some() {
+                self.check_hops()?;
+            }
+        }
+        self.draft.write(piece).await.map_err(|error| refusal(&error))
+    }
+
+    /// RT-74. Notifications are counted like all mail: their own hops are in their header, not those of the original.
+    fn check_hops(&mut self) -> Result<(), Reply> {
+        let Some(collector) = self.header.take() else { return Ok(()) };
+        let block = collector.into_block();
+        self.seen.subject = HeaderBlock::new(&block).subject().map(Into::into);
+        self.seen.message_id = HeaderBlock::new(&block).message_id().map(|id| format!("<{id}>").into());
+        if HeaderBlock::new(&block).hop_count() > message::header::HOP_COUNT_MAX {
+            return Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP));
+        }
+        Ok(())
+    }
+
+    /// The content is complete.
+    pub(crate) async fn commit(
+        mut self,
+        core: &Arc<Core>,
+        mut head: MessageHead,
+        source: Source,
+    ) -> Result<Receipt, Reply> {
+        self.check_hops()?;
+        let size = self.draft.size();
+        let arrived_with = ByteSize::bytes(size.as_u64() - self.added);
+        head.original_size.get_or_insert(arrived_with); // LM-02
+        head.size = size;
+        let Self { draft, seen, .. } = self;
+        commit(core, draft, head, source, &seen).await
+    }
+}
+
+/// Makes a message durable and puts it into the Submission queue, unless it was there before.
+pub(crate) async fn commit(
+    core: &Core,
+    draft: Draft,
+    head: MessageHead,
+    source: Source,
+    seen: &Seen,
+) -> Result<Receipt, Reply> {
+    let committed = draft.commit(head.clone()).await.map_err(|error| refusal(&error))?;
+    if committed.is_new {
+        core.node.metrics.accepted.add(source, 1);
+        track::received(core, &head, seen);
+        core.submit(Submitted::New(Box::new(StoredMessage::new(head))));
+    }
+    Ok(committed.receipt)
+}
+
+/// What a sender is told when the spool cannot take the message: later, always.
+pub(crate) fn refusal(error: &CommitError) -> Reply {
+    tracing::error!(%error, "a message cannot be taken");
+    let code = if matches!(error, CommitError::Full) { 452 } else { 451 };
+    Reply::new(code, error.status(), "Insufficient system resources")
+}

@@ -1,0 +1,73 @@
+//! Mail for a mailbox database: Mailbox Transport Delivery on the server with the active copy answers for each recipient
+//! (PL-13). Transport itself never opens a database (PL-07).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use envelope::ObjectName;
+use net::Service;
+use routing::Route;
+use rpc::{PeerAddress, RecipientDelivery};
+
+use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, relay};
+use crate::core::Core;
+use crate::outgoing::Outgoing;
+
+pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
+    let failure = |error: String| OpenFailure { permanent: None, error: error.into() };
+    let tables = core.node.tables();
+    let database = ObjectName::parse(&route.key.domain).ok();
+    let database = database.and_then(|name| tables.organization().database(&name));
+    let Some(database) = database else {
+        return Err(failure(format!("the mailbox database {} is not in the configuration any more", route.key.domain)));
+    };
+    let server = database.active_server();
+    let Some(address) = core.node.find(server, Service::MailboxDelivery).await else {
+        return Err(failure(format!("{server}, where {} is active, cannot be found", database.name)));
+    };
+    core.node.peers.reach_delivery(&address).await.map_err(|error| {
+        core.node.health.failed(server, Service::MailboxDelivery, &error);
+        failure(error.to_string())
+    })?;
+    core.node.health.succeeded(server, Service::MailboxDelivery);
+    Ok(Box::new(MailboxHop { core: Arc::clone(core), address }))
+}
+
+struct MailboxHop {
+    core: Arc<Core>,
+    address: PeerAddress,
+}
+
+#[async_trait]
+impl Hop for MailboxHop {
+    async fn send(&mut self, copy: &Copy, content: Outgoing) -> Sent {
+        let mut head = copy.head.clone();
+        head.size = content.size();
+        match self.core.node.peers.deliver(&self.address, &head, content.into_pieces()).await {
+            Ok(deliveries) => Sent::Answers(deliveries.into_iter().map(|delivery| self.answer(delivery)).collect()),
+            Err(error) => relay::failed(copy, error),
+        }
+    }
+
+    async fn is_reusable(&mut self) -> bool {
+        true
+    }
+
+    fn peer(&self) -> String {
+        self.address.server.to_string()
+    }
+
+    async fn close(self: Box<Self>) {}
+}
+
+impl MailboxHop {
+    fn answer(&self, delivery: RecipientDelivery) -> Answer {
+        let server = &self.address.server;
+        match delivery {
+            RecipientDelivery::Delivered => Answer::Taken(Taken::Mailbox),
+            RecipientDelivery::Retry(reply) => Answer::Later(format!("{server}: {reply}").into()),
+            RecipientDelivery::Reroute(reply) => Answer::Elsewhere(format!("{server}: {reply}").into()),
+            RecipientDelivery::Failed(reply) => Answer::Never { reply, remote: Some(server.to_string()) },
+        }
+    }
+}

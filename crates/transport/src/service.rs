@@ -1,0 +1,223 @@
+//! The service from start to end: the spool is opened and what waits in it is taken up, the port is opened, mail flows,
+//! and on a signal the work in hand is settled.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::Service;
+use queue::{Disk, Health as SpoolHealth, OpenError, RealDisk, Recovery, Spool, SpoolOptions};
+use reception::{Doors, certificate};
+use rpc::Offer;
+use runtime::node::VERSION;
+use runtime::{Node, NodeError};
+use scheduler::{Limits, Queues};
+use telemetry::{Health, HealthChecks};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use topology::TransportRole;
+use tracking::{TrackingLog, TrackingSettings};
+
+use crate::accept::Acceptor;
+use crate::core::Core;
+use crate::delivery::outbound::Outbound;
+use crate::entrance::SpoolDestination;
+use crate::routing_log;
+use crate::submission::{self, Submitted};
+use crate::timer;
+use crate::view::Viewer;
+
+/// Deliveries under way at a drain are waited for as long; what is not done by then stays durable in the spool.
+const SETTLE_BOUND: Duration = Duration::from_secs(20);
+/// Time between two readings of the gauges.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Files of Transport's message tracking log (LG-16).
+const TRACKING_PREFIX: &str = "MSGTRK";
+
+/// Why Transport cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The process around it.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The spool.
+    #[error("the queue cannot be opened: {0}")]
+    Spool(#[from] OpenError),
+    /// The implicit connector.
+    #[error("the implicit connector failed: {0}")]
+    Connector(#[from] std::io::Error),
+}
+
+/// Transport, ready to run.
+pub struct Transport {
+    core: Arc<Core>,
+    submission: mpsc::UnboundedReceiver<Submitted>,
+    recovery: Recovery,
+    listener: TcpListener,
+    doors: Doors,
+}
+
+impl Transport {
+    /// Opens the spool and the ports. Nothing is accepted or delivered yet.
+    ///
+    /// # Errors
+    /// [`TransportError`]
+    pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, TransportError> {
+        Self::build_on(Arc::new(RealDisk), node, drain).await
+    }
+
+    /// The same with the spool on another disk: one that fails, in tests.
+    ///
+    /// # Errors
+    /// [`TransportError`]
+    pub async fn build_on(
+        disk: Arc<dyn Disk>,
+        node: Arc<Node>,
+        drain: CancellationToken,
+    ) -> Result<Self, TransportError> {
+        let outbound = Outbound::new(&node)?;
+        let (path, server) = (node.settings.spool(), node.server().clone());
+        let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, SpoolOptions::new(server)));
+        let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
+        let limits = Limits::from(&node.tables().local_server().transport);
+        let (sender, submission) = mpsc::unbounded_channel();
+        let listener = node.listen().await?;
+        let settings = TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: VERSION };
+        let lost = node.metrics.tracking_lost.clone();
+        let tracking = TrackingLog::start(&settings, move || lost.increment())?;
+        let core = Core::new(Arc::clone(&node), spool, Queues::new(limits), outbound, tracking, sender, drain);
+        let core = Arc::new(core);
+        let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
+        let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;
+        Ok(Self { core, submission, recovery, listener, doors })
+    }
+
+    /// Where SMTP clients are served: for each binding wanted, the address bound.
+    #[must_use]
+    pub fn smtp_addresses(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        self.doors.addresses()
+    }
+
+    /// Whether it lives and takes mail.
+    #[must_use]
+    pub fn health(&self) -> HealthChecks {
+        let (live, ready) = (Arc::clone(&self.core), Arc::clone(&self.core));
+        HealthChecks::new(
+            move || match live.spool.health() {
+                SpoolHealth::Failed(why) => Health::Bad(format!("the queue has failed: {why}").into()),
+                SpoolHealth::Ready | SpoolHealth::Full => Health::Good,
+            },
+            move || match (ready.spool.health(), ready.drain.is_cancelled()) {
+                (_, true) => Health::Bad("draining".into()),
+                (SpoolHealth::Ready, false) => Health::Good,
+                (SpoolHealth::Full, false) => Health::Bad("the disk of the queue is full".into()),
+                (SpoolHealth::Failed(why), false) => Health::Bad(format!("the queue has failed: {why}").into()),
+            },
+        )
+    }
+
+    /// Runs until drained.
+    ///
+    /// # Errors
+    /// [`TransportError::Connector`] when the port fails.
+    pub async fn run(self) -> Result<(), TransportError> {
+        let Self { core, submission, recovery, listener, doors } = self;
+        let address = listener.local_addr()?;
+        let mut offer = Offer::new(core.drain.clone());
+        offer.transport(Arc::new(Acceptor(Arc::clone(&core))));
+        offer.queues(Arc::new(Viewer(Arc::clone(&core))));
+        let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
+        core.node.announce(address);
+        let doors = tokio::spawn(doors.run(core.drain.clone()));
+        submission::run(&core, submission);
+        take_up(&core, recovery).await;
+        core.work.spawn(timer::run(Arc::clone(&core)));
+        tokio::spawn(gauges(Arc::clone(&core)));
+        tokio::spawn(routing_log::run(Arc::clone(&core)));
+        tracing::info!(%address, service = %Service::Transport, "ready");
+        let ended = tokio::select! {
+            () = core.drain.cancelled() => None,
+            ended = &mut serving => Some(ended),
+        };
+        // Nobody would notice a Transport that is deaf: without its port the service ends.
+        core.drain.cancel();
+        settle(&core, doors, serving, ended.is_some()).await;
+        ended.map_or(Ok(()), |ended| Ok(ended.map_err(std::io::Error::other)??))
+    }
+}
+
+/// What was in the queues before goes through the categorizer again: routes are derived, never stored (invariant 3).
+async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
+    let mut taken = 0u64;
+    loop {
+        let batch = recovery.next_batch().await;
+        if batch.is_empty() {
+            break;
+        }
+        for (id, stored) in batch {
+            match stored.map(|stored| submission::recovered(&stored)) {
+                Ok(Some(item)) => core.submit(Submitted::Again(item)),
+                // Every recipient had its end, and was counted then; the removal was lost with the power.
+                Ok(None) => {
+                    core.spool.remove(id);
+                    continue;
+                }
+                Err(error) => tracing::error!(message = %id, %error, "a queued message cannot be read"),
+            }
+            taken += 1;
+        }
+    }
+    if taken > 0 {
+        core.node.metrics.accepted.add(telemetry::metrics::Source::Recovery, taken);
+        tracing::info!(messages = taken, "taken up from the queue");
+    }
+}
+
+async fn gauges(core: Arc<Core>) {
+    loop {
+        let mut lengths: std::collections::BTreeMap<&'static str, u64> = std::collections::BTreeMap::new();
+        for kind in routing::DeliveryType::ALL {
+            lengths.insert(kind.as_str(), 0);
+        }
+        let now = core.now();
+        core.queues(|queues| {
+            for view in queues.views(now) {
+                *lengths.entry(view.key.delivery_type.as_str()).or_default() += view.message_count as u64;
+            }
+            lengths.insert(routing::DeliveryType::Unreachable.as_str(), queues.unreachable_count() as u64);
+        });
+        for (kind, length) in lengths {
+            core.node.metrics.queue_length.set(kind, length);
+        }
+        let stats = core.spool.stats();
+        core.node.metrics.queued.set((stats.messages + core.further_items()) as u64);
+        core.node.metrics.peers_failed.set(core.node.health.failed_count() as u64);
+        core.node.metrics.queue_syncs.set(stats.syncs);
+        core.node.metrics.queue_written.set(stats.written.as_u64());
+        core.node.metrics.queue_disk.set(stats.log.as_u64());
+        tokio::select! {
+            () = core.drain.cancelled() => return,
+            () = tokio::time::sleep(GAUGE_INTERVAL) => {}
+        }
+    }
+}
+
+/// No new work; deliveries under way end by themselves after their present message.
+async fn settle(core: &Core, doors: JoinHandle<()>, serving: JoinHandle<std::io::Result<()>>, has_ended: bool) {
+    core.work.close();
+    let settled = async {
+        // It ends within its own bound.
+        let _ = doors.await;
+        if !has_ended {
+            let _ = serving.await;
+        }
+        core.work.wait().await;
+    };
+    if tokio::time::timeout(SETTLE_BOUND, settled).await.is_err() {
+        tracing::warn!("not everything was settled in time; it is durable and is taken up at the next start");
+    }
+    core.spool.close().await;
+}

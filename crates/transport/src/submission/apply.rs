@@ -1,0 +1,239 @@
+//! What categorization decided, put into effect: the stored recipients are brought up to date, failures are reported, the
+//! rest goes into the delivery queues. The message is in exactly one place at any time (QU-03, invariant 4).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use categorizer::{Categorized, Origin, ResolvedRecipient};
+use envelope::{Recipient, Revision};
+use queue::{CommitError, Pending, RecipientState, Update};
+use routing::Route;
+use scheduler::{Item, RecipientIndexes};
+use telemetry::{Hop, Outcome, keys};
+
+use super::{Work, defer, item_of};
+use crate::core::Core;
+use crate::settle::{self, Fate, FateKind};
+use crate::track;
+
+/// One next hop of a message and the positions of its recipients.
+struct Share {
+    positions: Vec<u32>,
+    way: ShareWay,
+}
+
+enum ShareWay {
+    Route(Route),
+    Park(Arc<str>),
+    Defer(Box<str>),
+}
+
+pub(super) async fn apply(core: &Arc<Core>, mut work: Work, decided: Categorized, hop: Hop) {
+    let mut plan = Plan::new(&work, &decided);
+    work.stored.head.trace = end_hop(core, hop, &decided, plan.list.recipients.len());
+    track::decided(core, &work.stored, &work.positions, &decided);
+    let result = if plan.list.changed && core.is_divided(work.stored.head.id) {
+        // Another item of the message may have got recipients of its own, or an outcome, since this one was read.
+        let _alone = core.recipients.write().await;
+        match refreshed(core, &mut work).await {
+            Ok(()) => {
+                plan = Plan::new(&work, &decided);
+                plan.record(core, &mut work).await
+            }
+            Err(error) => Err(error),
+        }
+    } else {
+        let _others_too = core.recipients.read().await;
+        plan.record(core, &mut work).await
+    };
+    match result {
+        Ok(shares) => put_into_queues(core, &work, shares, decided.revision),
+        // Nothing has been done: what was decided is decided anew when there is space again.
+        Err(error) => {
+            tracing::error!(message = %work.stored.head.id, %error, "what was decided cannot be stored");
+            let wait = core.node.tables().local_server().transport.resolver_retry_interval;
+            defer(core, item_of(&work), wait, &error.to_string());
+        }
+    }
+}
+
+/// Reads again what is stored, with everything that was recorded up to now.
+async fn refreshed(core: &Core, work: &mut Work) -> Result<(), CommitError> {
+    core.spool.flush().await?;
+    let (id, trace) = (work.stored.head.id, work.stored.head.trace);
+    work.stored = core.spool.head(id).await.map_err(|_| CommitError::Unknown(id))?;
+    work.stored.head.trace = trace;
+    Ok(())
+}
+
+/// A decision as changes of what is stored.
+struct Plan {
+    list: List,
+    shares: Vec<Share>,
+    fates: Vec<Fate>,
+}
+
+impl Plan {
+    fn new(work: &Work, decided: &Categorized) -> Self {
+        let mut list = List::new(work);
+        let shares = shares(decided, &mut list);
+        let fates = fates(decided, &mut list);
+        Self { list, shares, fates }
+    }
+
+    /// Stores the new list of recipients and all outcomes at once: whoever delivers reads the list back, and a group must
+    /// never stand beside its members after a crash. Gives what is to be queued.
+    async fn record(self, core: &Arc<Core>, work: &mut Work) -> Result<Vec<Share>, CommitError> {
+        let Self { list, shares, fates } = self;
+        if list.changed {
+            let update = Update::recipients(list.recipients.into_iter().zip(list.states));
+            update.clone().apply_to(&mut work.stored);
+            settle::record(core, &work.stored, update, &fates).await?;
+        } else if !fates.is_empty() {
+            settle::record(core, &work.stored, Update::default(), &fates).await?;
+        }
+        Ok(shares)
+    }
+}
+
+fn end_hop(core: &Core, mut hop: Hop, decided: &Categorized, recipients: usize) -> Option<envelope::TraceContext> {
+    let now = core.now();
+    for explained in &decided.explained {
+        hop.event("decision", now, |attributes| {
+            attributes.set(keys::RECIPIENT, &explained.address);
+            attributes.set(keys::EXPLANATION, explained.explanation.to_string().as_str());
+        });
+    }
+    for failed in &decided.failed {
+        hop.event("failed", now, |attributes| {
+            attributes.set(keys::RECIPIENT, &failed.recipient.address);
+            attributes.set(keys::REPLY, &failed.failure.reply());
+        });
+    }
+    for unreachable in &decided.unreachable {
+        hop.event("unreachable", now, |attributes| {
+            attributes.set(keys::RECIPIENT, &unreachable.recipient.recipient.address);
+            attributes.set(keys::EXPLANATION, unreachable.reason.to_string().as_str());
+        });
+    }
+    hop.attribute(keys::RECIPIENTS, &(recipients as u64));
+    let context = hop.context();
+    hop.end(now, Outcome::Done);
+    context
+}
+
+/// Recipients whose way ends with the categorizer.
+fn fates(decided: &Categorized, list: &mut List) -> Vec<Fate> {
+    let mut fates = Vec::new();
+    for failed in &decided.failed {
+        let position = list.position(&failed.recipient, failed.origin);
+        fates.push(Fate { position, kind: FateKind::Failed { reply: failed.failure.reply(), remote: None } });
+    }
+    for expanded in &decided.expanded {
+        fates.push(Fate { position: list.original(expanded.position.0), kind: FateKind::Expanded });
+    }
+    for merged in &decided.merged {
+        if let Origin::Envelope(position) = merged.origin {
+            fates.push(Fate { position: list.original(position.0), kind: FateKind::Merged });
+        }
+    }
+    fates
+}
+
+/// Recipients by where they go, with their positions in the stored list.
+fn shares(decided: &Categorized, list: &mut List) -> Vec<Share> {
+    let mut positions = |recipients: &[ResolvedRecipient]| {
+        let mut positions: Vec<u32> = recipients.iter().map(|r| list.position(&r.recipient, r.origin)).collect();
+        positions.sort_unstable();
+        positions
+    };
+    let mut shares: Vec<Share> = Vec::new();
+    for copy in &decided.copies {
+        shares.push(Share { positions: positions(&copy.recipients), way: ShareWay::Route(copy.route.clone()) });
+    }
+    for unreachable in &decided.unreachable {
+        let reason = unreachable.reason.to_string().into();
+        shares.push(Share {
+            positions: positions(std::slice::from_ref(&unreachable.recipient)),
+            way: ShareWay::Park(reason),
+        });
+    }
+    for deferred in &decided.deferred {
+        let way = ShareWay::Defer(deferred.reason.to_string().into());
+        shares.push(Share { positions: positions(std::slice::from_ref(&deferred.recipient)), way });
+    }
+    shares
+}
+
+fn put_into_queues(core: &Arc<Core>, work: &Work, shares: Vec<Share>, by: Revision) {
+    let id = work.stored.head.id;
+    if shares.is_empty() {
+        core.node.metrics.failed.increment();
+        settle::finish_share(core, id);
+        return;
+    }
+    core.divide(id, shares.len());
+    for share in shares {
+        let Some(recipients) = RecipientIndexes::new(&share.positions) else { continue };
+        let arrived = work.stored.head.arrived;
+        let delay_reported = work.delay_reported;
+        let item = Item { message: id, recipients, arrived, delay_reported, deferrals: 0, decided: by };
+        match share.way {
+            ShareWay::Route(route) => core.enqueue(&route, item, by),
+            ShareWay::Park(reason) => {
+                tracing::info!(message = %id, reason = &*reason, "unreachable: waits for a change of the configuration");
+                core.park(item, reason, by);
+            }
+            // RT-43: looked at again as often as a directory that does not answer.
+            ShareWay::Defer(reason) => {
+                let wait = core.node.tables().local_server().transport.resolver_retry_interval;
+                defer(core, Some(item), wait, &reason);
+            }
+        }
+    }
+}
+
+/// The stored list of recipients as it becomes: resolved ones in the place of what they were resolved from, further ones
+/// of a group or a contact behind, so that positions never change their meaning.
+struct List {
+    recipients: Vec<Recipient>,
+    states: Vec<RecipientState>,
+    /// Stored position of each recipient that the categorizer was given.
+    given: Vec<u32>,
+    taken: HashSet<u32>,
+    changed: bool,
+}
+
+impl List {
+    fn new(work: &Work) -> Self {
+        Self {
+            recipients: work.stored.head.envelope.recipients.clone(),
+            states: work.stored.states.clone(),
+            given: work.positions.clone(),
+            taken: HashSet::new(),
+            changed: false,
+        }
+    }
+
+    fn original(&self, given: usize) -> u32 {
+        self.given[given]
+    }
+
+    fn position(&mut self, recipient: &Recipient, origin: Origin) -> u32 {
+        if let Origin::Envelope(position) = origin {
+            let at = self.original(position.0);
+            if self.taken.insert(at) {
+                let stored = &mut self.recipients[at as usize];
+                if stored != recipient {
+                    *stored = recipient.clone();
+                    self.changed = true;
+                }
+                return at;
+            }
+        }
+        self.changed = true;
+        self.recipients.push(recipient.clone());
+        self.states.push(RecipientState::Pending(Pending::default()));
+        u32::try_from(self.recipients.len() - 1).expect("the categorizer bounds the number of recipients")
+    }
+}

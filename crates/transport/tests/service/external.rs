@@ -1,0 +1,100 @@
+//! Mail that leaves by a Send connector, to a host that answers as real ones do.
+
+use std::sync::atomic::Ordering;
+
+use testkit::until;
+
+use crate::sink::{Fault, Sink};
+use crate::support::{ORGANIZATION, Scene, notified};
+
+#[tokio::test]
+async fn a_host_may_take_one_recipient_defer_one_and_refuse_one() {
+    let sink = Sink::serve().await;
+    let scene = Scene::new(&format!("{ORGANIZATION}{}", sink.connector())).await;
+    let transport = scene.start("MAIL1").await;
+    scene.submit("ann@contoso.com", &["ok@example.com", "later@example.com", "never@example.com"]).await;
+    assert_eq!(sink.arrived("ok@example.com", 1).await[0].recipients, ["ok@example.com"]);
+    assert_eq!(sink.arrived("later@example.com", 1).await[0].recipients, ["later@example.com"]);
+    let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
+    assert!(report.contains("Final-Recipient: rfc822; never@example.com\r\n"), "{report}");
+    assert!(report.contains("Status: 5.1.1\r\n") && !report.contains("rfc822; later@example.com"), "{report}");
+    transport.drain().await;
+    assert_eq!(sink.asked("ok@example.com"), 1, "who has it is left alone");
+    assert_eq!(sink.asked("never@example.com"), 1);
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn header_fields_of_the_organization_do_not_leave_it() {
+    // PL-73
+    let sink = Sink::serve().await;
+    let scene = Scene::new(&format!("{ORGANIZATION}{}", sink.connector())).await;
+    let _transport = scene.start("MAIL1").await;
+    scene.submit("ann@contoso.com", &["ok@example.com"]).await;
+    let content = &sink.arrived("ok@example.com", 1).await[0].content;
+    assert!(content.starts_with("Received: from MAIL1"), "{content}");
+    assert!(content.contains("Subject: Hello\r\n") && content.ends_with("\r\n\r\nBody\r\n"), "{content}");
+    assert!(!content.contains("X-MS-Exchange-Organization"), "{content}");
+}
+
+#[tokio::test]
+async fn a_host_that_goes_away_gets_the_mail_when_it_is_back() {
+    for fault in [Fault::Goes, Fault::HangsUp] {
+        let sink = Sink::serve().await;
+        let scene = Scene::new(&format!("{ORGANIZATION}{}", sink.connector())).await;
+        let transport = scene.start("MAIL1").await;
+        sink.fail(fault);
+        sink.fail(fault);
+        scene.submit("ann@contoso.com", &["one@example.com"]).await;
+        scene.submit("ann@contoso.com", &["two@example.com"]).await;
+        sink.arrived("one@example.com", 1).await;
+        sink.arrived("two@example.com", 1).await;
+        transport.drain().await;
+        assert_eq!(scene.spool("MAIL1").await, [], "{fault:?}");
+        assert!(scene.mailboxes.attempts().is_empty(), "{fault:?}: nobody is told of what ended well");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_drives_the_host_away_does_not_keep_others_back() {
+    let one_at_a_time =
+        "maxPerDomainOutboundConnections: 1, messageExpirationTimeout: '1:00:00', messageRetryInterval: '00:10:00'";
+    let organization = ORGANIZATION.replace("messageRetryInterval: '00:00:01'", one_at_a_time);
+    let sink = Sink::serve().await;
+    let scene = Scene::new(&format!("{organization}{}", sink.connector())).await;
+    let transport = scene.start("MAIL1").await;
+    sink.fail(Fault::HangsUp);
+    sink.fail(Fault::HangsUp);
+    scene.submit("ann@contoso.com", &["poison@example.com"]).await;
+    until("the first attempt", async || (sink.asked("poison@example.com") > 0).then_some(())).await;
+    scene.submit("ann@contoso.com", &["good@example.com"]).await;
+    sink.arrived("good@example.com", 1).await;
+    assert_eq!(sink.asked("poison@example.com"), 2, "it waits for itself");
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_drain_ends_with_the_message_under_way_and_keeps_the_others() {
+    let organization = ORGANIZATION.replace("{messageRetry", "{maxPerDomainOutboundConnections: 1, messageRetry");
+    let sink = Sink::serve().await;
+    let scene = Scene::new(&format!("{organization}{}", sink.connector())).await;
+    let transport = scene.start("MAIL1").await;
+    sink.patience.forget_permits(1000);
+    for recipient in ["one@example.com", "two@example.com", "three@example.com"] {
+        scene.submit("ann@contoso.com", &[recipient]).await;
+    }
+    until("the first message", async || (sink.asked("one@example.com") == 1).then_some(())).await;
+    transport.drain.cancel();
+    sink.patience.add_permits(1000);
+    transport.drain().await;
+    assert_eq!(sink.taken().len(), 1);
+    assert_eq!(sink.connections.load(Ordering::SeqCst), 1, "no connection is opened to end at once");
+    assert_eq!(scene.spool("MAIL1").await.len(), 2);
+    let again = scene.start("MAIL1").await;
+    sink.arrived("two@example.com", 1).await;
+    sink.arrived("three@example.com", 1).await;
+    again.drain().await;
+    assert_eq!(sink.taken().len(), 3);
+    assert_eq!(scene.spool("MAIL1").await, []);
+}

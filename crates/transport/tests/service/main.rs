@@ -1,0 +1,22 @@
+//! The service as a whole.
+
+#[cfg(test)]
+mod ages;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod entrance;
+#[cfg(test)]
+mod external;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod relay;
+#[cfg(test)]
+mod sink;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod view;

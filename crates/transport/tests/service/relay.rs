@@ -1,0 +1,121 @@
+//! Mail between two Transports, and restarts.
+
+use envelope::Notify;
+
+use crate::sink::Sink;
+use crate::support::{MESSAGE, ORGANIZATION, Scene, notified};
+use crate::view::waiting_on;
+
+#[tokio::test]
+async fn another_servers_mail_is_its_own_from_then_on() {
+    let scene = Scene::new(ORGANIZATION).await;
+    let (first, second) = (scene.start("MAIL1").await, scene.start("MAIL2").await);
+    let asked = Notify::On { success: true, failure: true, delay: true };
+    let head = scene.head_with("ann@contoso.com", &["bob@contoso.com", "joe@contoso.com"], asked);
+    let _receipt = scene.submit_as(&head, MESSAGE).await.unwrap();
+    let there = &scene.others.arrived("joe@contoso.com", 1).await[0];
+    assert_ne!(there.head.id, head.id, "what comes back must not be taken for what was dealt with");
+    assert_eq!(there.content.matches("Received: from MAIL1").count(), 2, "{}", there.content);
+    assert_eq!(scene.mailboxes.arrived("bob@contoso.com", 1).await[0].head.id, head.id);
+    // Each server tells of what it delivered, and nobody of a transfer.
+    scene.mailboxes.arrived("ann@contoso.com", 2).await;
+    first.drain().await;
+    second.drain().await;
+    assert_eq!(scene.mailboxes.attempts_at("ann@contoso.com").len(), 2);
+    assert_eq!(scene.others.attempts_at("joe@contoso.com").len(), 1);
+    assert_eq!((scene.spool("MAIL1").await, scene.spool("MAIL2").await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_message_that_loops_is_refused_and_its_sender_told() {
+    // RT-74
+    let scene = Scene::new(ORGANIZATION).await;
+    let (first, second) = (scene.start("MAIL1").await, scene.start("MAIL2").await);
+    let hops = |count: usize| format!("{}{MESSAGE}", "Received: from a by b\r\n".repeat(count));
+    let head = scene.head("ann@contoso.com", &["joe@contoso.com"]);
+    let refused = scene.submit_as(&head, &hops(message::header::HOP_COUNT_MAX + 1)).await.unwrap_err();
+    assert!(refused.to_string().contains("554 5.4.6 Hop count exceeded"), "{refused}");
+    // One hop less is taken here, but not by the next server.
+    let _receipt = scene.submit_as(&head, &hops(message::header::HOP_COUNT_MAX)).await.unwrap();
+    let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
+    assert!(report.contains("Status: 5.4.6\r\n"), "{report}");
+    first.drain().await;
+    second.drain().await;
+    assert!(scene.others.attempts().is_empty());
+    assert_eq!((scene.spool("MAIL1").await, scene.spool("MAIL2").await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_crash_loses_nobody_of_a_group_and_expands_it_once() {
+    let scene = Scene::new(ORGANIZATION).await;
+    let transport = scene.start("MAIL1").await;
+    // MAIL2 is away: joe waits here, ann and bob have theirs.
+    let head = scene.head("eve@contoso.com", &["all@contoso.com", "eve@contoso.com"]);
+    let _receipt = scene.submit_as(&head, MESSAGE).await.unwrap();
+    scene.mailboxes.arrived("ann@contoso.com", 1).await;
+    scene.submit("ann@contoso.com", &["ann@contoso.com"]).await; // writes what was recorded without haste before
+    scene.mailboxes.arrived("ann@contoso.com", 2).await;
+    transport.crash();
+    let (first, second) = (scene.start("MAIL1").await, scene.start("MAIL2").await);
+    scene.others.arrived("joe@contoso.com", 1).await;
+    first.drain().await;
+    second.drain().await;
+    assert_eq!(scene.others.attempts().len(), 1);
+    for address in ["bob@contoso.com", "eve@contoso.com"] {
+        assert_eq!(scene.mailboxes.attempts_at(address).len(), 1, "{address}");
+    }
+    assert_eq!((scene.spool("MAIL1").await, scene.spool("MAIL2").await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_message_in_two_queues_gets_recipients_while_it_waits_in_the_other() {
+    let expanded_there =
+        ORGANIZATION.replace("address: all@contoso.com,", "address: all@contoso.com, expansionServer: MAIL2,");
+    let scene = Scene::new(&expanded_there).await;
+    let transport = scene.start("MAIL1").await;
+    // The group waits for MAIL2, which is away; the other recipient has no route.
+    scene.submit("eve@contoso.com", &["nowhere@example.com", "all@contoso.com", "eve@contoso.com"]).await;
+    scene.mailboxes.arrived("eve@contoso.com", 1).await;
+    assert!(scene.mailboxes.attempts_at("bob@contoso.com").is_empty());
+    // A recipient alone makes no new configuration.
+    scene.world.apply(&ORGANIZATION.replace("cost: 10", "cost: 20")).await;
+    scene.mailboxes.arrived("ann@contoso.com", 1).await;
+    scene.mailboxes.arrived("bob@contoso.com", 1).await;
+    transport.drain().await;
+    // After a restart each has what it had: nothing came back, and the one without a route is not forgotten.
+    let sink = Sink::serve().await;
+    scene.world.apply(&format!("{ORGANIZATION}{}", sink.connector())).await;
+    let (first, second) = (scene.start("MAIL1").await, scene.start("MAIL2").await);
+    sink.arrived("nowhere@example.com", 1).await;
+    scene.others.arrived("joe@contoso.com", 1).await;
+    first.drain().await;
+    second.drain().await;
+    for address in ["ann@contoso.com", "bob@contoso.com", "eve@contoso.com"] {
+        assert_eq!(scene.mailboxes.attempts_at(address).len(), 1, "{address}");
+    }
+    assert_eq!((scene.spool("MAIL1").await, scene.spool("MAIL2").await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_message_that_is_backed_off_names_the_site_that_it_came_from() {
+    // RT-38, RT-40, RT-42
+    let longer = ORGANIZATION
+        .replace("sites: [{name: Berlin}, {name: Oslo}]", "sites: [{name: Berlin}, {name: Oslo}, {name: Bergen}]")
+        .replace("cost: 10}]", "cost: 10}, {name: Railway, sites: [Oslo, Bergen], cost: 10}]")
+        .replace(
+            "databases: [",
+            "  - {name: MAIL3, fqdn: mail3.contoso.com, site: Bergen}\ndatabases: [{name: DB3, server: MAIL3}, ",
+        )
+        .replace("recipients:\n", "recipients:\n  - {name: tor, address: tor@contoso.com, database: DB3}\n");
+    let scene = Scene::new(&longer).await;
+    let (first, second) = (scene.start("MAIL1").await, scene.start("MAIL2").await);
+    // MAIL3 has never been there.
+    scene.submit("ann@contoso.com", &["tor@contoso.com"]).await;
+    waiting_on(&scene, "MAIL2", "Site:Bergen;Version:15", "Retry").await;
+    first.drain().await;
+    second.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, vec![]);
+    let [(waiting, _)] = scene.stored("MAIL2").await.try_into().unwrap();
+    let passed: Vec<_> = waiting.head.backed_off.iter().map(ToString::to_string).collect();
+    assert_eq!(passed, ["Berlin"]);
+}

@@ -1,0 +1,108 @@
+#!/bin/sh
+# Starts, shows and ends the containers of this folder; `make up`, `make status` and `make down` call it. Says what to do when
+# something is missing.
+#
+#   compose.sh check      is there everything that is needed?
+#   compose.sh up         until every service is healthy
+#   compose.sh status     health, applied revision and queue of each service
+#   compose.sh down       ends the containers; mail and configuration stay in their volumes
+#   compose.sh down all   the volumes too
+#   compose.sh …          anything else goes to docker-compose as it stands
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+# Time for every service to become healthy, in seconds.
+PATIENCE=${POSTROAD_PATIENCE:-180}
+export COMPOSE_PROJECT_NAME="${COMPOSE_PROJECT_NAME:-postroad}"
+
+fail() { echo "error: $1" >&2; exit 1; }
+
+command -v docker >/dev/null ||
+    fail "docker is not installed: apt-get install docker.io docker-compose, or see https://docs.docker.com/engine/install/"
+reason=$(docker version --format '{{.Server.Version}}' 2>&1 >/dev/null) || case "$reason" in
+    *"permission denied"*) fail "you may not talk to the Docker daemon: use sudo, or join the group docker and log in again" ;;
+    *) fail "the Docker daemon does not answer: start it (systemctl start docker). It said: $reason" ;;
+esac
+
+if docker compose version >/dev/null 2>&1; then compose="docker compose"
+elif command -v docker-compose >/dev/null; then compose="docker-compose"
+else fail "docker-compose is not installed: apt-get install docker-compose"; fi
+# shellcheck disable=SC2086  # two words for Compose v2
+run() { $compose --file "$here/docker-compose.yaml" ${POSTROAD_COMPOSE_FILE:+--file "$POSTROAD_COMPOSE_FILE"} "$@"; }
+
+advise() {
+    case "$1" in
+        *"already allocated"* | *"address already in use"*)
+            echo "Something else listens on a port of the front ends: end it, or choose others, such as" >&2
+            echo "  BERLIN1_SMTP=3521 BERLIN1_CLIENTS=6871 make up    (deploy/compose/docker-compose.yaml names all of them)" >&2 ;;
+        *"Pool overlaps"* | *"Address already in use"*)
+            echo "Another network has these addresses: choose another, such as POSTROAD_NETWORK=10.99 make up" >&2 ;;
+        *"No such image"* | *"pull access denied"* | *"manifest unknown"*)
+            echo "The images are missing: make image" >&2 ;;
+        *) echo "The logs say more: deploy/compose/compose.sh logs --tail 20" >&2 ;;
+    esac
+}
+
+# Names of services, their state and health, one a line.
+states() {
+    ids=$(run ps -q 2>/dev/null)
+    [ -z "$ids" ] || docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' $ids
+}
+
+wait_until_healthy() {
+    waited=0
+    while :; do
+        all=$(states)
+        missing=$(echo "$all" | awk '$2 == "running" && $3 != "" && $3 != "healthy" {print $1}')
+        gone=$(echo "$all" | awk '$2 != "running" && $1 != "init" && $1 != "configure" {print $1 " (" $2 ")"}')
+        [ -n "$missing$gone" ] || return 0
+        [ -t 2 ] && printf '\r%s of %s services are healthy ' "$(echo "$all" | grep -c ' healthy')" "$(echo "$all" | grep -Ec ' running .+')" >&2
+        if [ "$waited" -ge "$PATIENCE" ]; then
+            echo >&2
+            echo "error: not healthy after $PATIENCE s:" $missing $gone >&2
+            for service in $(echo "$missing" | head -n 2); do run logs --tail 5 "$service" >&2; done
+            exit 1
+        fi
+        sleep 1
+        waited=$((waited + 1))
+    done
+}
+
+case "${1:-}" in
+    check) ;;
+    up)
+        echo "starting two sites, four servers, etcd and an internet …" >&2
+        output=$(mktemp)
+        trap 'rm -f "$output"' EXIT
+        if ! run up --detach --remove-orphans >"$output" 2>&1; then
+            tail -n 15 "$output" >&2
+            echo "error: the containers cannot be started" >&2
+            advise "$(cat "$output")"
+            exit 1
+        fi
+        wait_until_healthy
+        [ -t 2 ] && printf '\r%60s\r' '' >&2
+        run exec -T tools postroad lab status
+        cat <<END
+
+Every service is ready. Next:
+  make status                                                        what is ready, and what waits
+  deploy/compose/compose.sh exec tools postroad lab demo --running   eleven messages, each with its way and the reason
+  deploy/compose/compose.sh exec router link cut berlin oslo         break something; 'link mend' mends it
+  make down                                                          (make down VOLUMES=1 forgets the mail too)
+END
+        ;;
+    status)
+        [ -n "$(run ps -q tools 2>/dev/null)" ] || fail "nothing runs: make up"
+        states | sort | awk '{printf "%-28s %-10s %s\n", $1, $2, $3}'
+        echo
+        run exec -T tools postroad lab status
+        ;;
+    down)
+        if [ "${2:-}" = all ]; then volumes=--volumes; else volumes=""; fi
+        # A busy engine still counts a container that it has just removed among those of a network.
+        # shellcheck disable=SC2086  # an option or nothing
+        run down $volumes --remove-orphans || { sleep 3; run down $volumes --remove-orphans; }
+        ;;
+    *) run "$@" ;;
+esac

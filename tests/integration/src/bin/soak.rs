@@ -1,0 +1,67 @@
+//! `make soak`: faults for hours, with the ledger of what was acknowledged.
+
+use clap::{Parser, ValueEnum};
+use integration::soak::{Plan, Scenario};
+
+/// Kills, pauses and confuses real Postroad processes while mail flows, and checks that nothing acknowledged is lost.
+///
+/// Each scenario prints its seed; the same seed makes the same choices again. Exits with 0 when everything held; else it says
+/// what did not, and leaves the logs of the lab.
+#[derive(Parser)]
+struct Arguments {
+    /// What to do; everything when left out.
+    #[arg(value_enum)]
+    scenarios: Vec<Name>,
+    /// As short as in `make test`.
+    #[arg(long)]
+    short: bool,
+    /// Choices of an earlier run.
+    #[arg(long, env = "POSTROAD_SEED")]
+    seed: Option<u64>,
+    /// How often each of the four services is killed [default: 1000].
+    #[arg(long)]
+    kills: Option<usize>,
+    /// How many connections are held [default: 10000].
+    #[arg(long)]
+    connections: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// Services are killed, ended and paused; clocks jump.
+    Processes,
+    /// Thousands of idle and slow connections.
+    Crowd,
+    /// Destinations that misbehave.
+    Peers,
+    /// The directory goes, comes back, older or broken.
+    Directory,
+}
+
+impl From<Name> for Scenario {
+    fn from(name: Name) -> Self {
+        match name {
+            Name::Processes => Self::Processes,
+            Name::Crowd => Self::Crowd,
+            Name::Peers => Self::Peers,
+            Name::Directory => Self::Directory,
+        }
+    }
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    let mut plan = if arguments.short { Plan::short(seed) } else { Plan::long(seed) };
+    plan.kills = arguments.kills.unwrap_or(plan.kills);
+    plan.connections = arguments.connections.unwrap_or(plan.connections);
+    let chosen: Vec<Scenario> = match arguments.scenarios.as_slice() {
+        [] => Scenario::ALL.to_vec(),
+        named => named.iter().map(|name| Scenario::from(*name)).collect(),
+    };
+    for scenario in chosen {
+        scenario.run(&plan).await;
+    }
+    println!("everything held");
+}

@@ -1,0 +1,156 @@
+//! Faults made on purpose while mail flows, and the ledger that says whether any acknowledged message was lost by them.
+//!
+//! | scenario | what is done |
+//! |---|---|
+//! | `processes` | every service is killed (SIGKILL), ended (SIGTERM) and paused (SIGSTOP) again and again; clocks jump |
+//! | `crowd` | thousands of idle and of very slow connections while others send |
+//! | `peers` | destinations that greylist, refuse, hang up at every step, or answer late |
+//! | `directory` | etcd goes, comes back, comes back older than it was, and holds an object that is none |
+//!
+//! Every scenario takes a [`Plan`] and prints what it does; what must hold is asserted. The same seed makes the same choices;
+//! how processes interleave is the machine's affair.
+
+mod crowd;
+mod directory;
+mod load;
+mod peers;
+mod processes;
+
+use std::fmt;
+use std::time::Duration;
+
+use net::Service;
+
+use crate::{Balance, Inbox, Lab};
+
+/// What to do, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Makes the choices.
+    pub seed: u64,
+    /// How often each of the four services is killed.
+    pub kills: usize,
+    /// How often a random service is ended in order, how often one is paused, how often a clock jumps.
+    pub others: usize,
+    /// Longest pause.
+    pub pause_max: Duration,
+    /// Idle connections, and slow ones.
+    pub connections: usize,
+    /// Messages for misbehaving destinations.
+    pub messages: usize,
+}
+
+impl Plan {
+    /// A part of `make test`: about a minute.
+    #[must_use]
+    pub fn short(seed: u64) -> Self {
+        let pause_max = Duration::from_millis(1500);
+        Self { seed, kills: 4, others: 2, pause_max, connections: 600, messages: 150 }
+    }
+
+    /// `make soak`: about an hour.
+    #[must_use]
+    pub fn long(seed: u64) -> Self {
+        let pause_max = Duration::from_secs(60);
+        Self { seed, kills: 1000, others: 20, pause_max, connections: 10_000, messages: 5000 }
+    }
+}
+
+/// One kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Services die, pause and live in wrong times.
+    Processes,
+    /// Many who only hold connections.
+    Crowd,
+    /// Destinations that misbehave.
+    Peers,
+    /// A directory that fails.
+    Directory,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Processes, Self::Crowd, Self::Peers, Self::Directory];
+
+    /// Runs it, and returns when everything is as it must be.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn run(self, plan: &Plan) {
+        println!("── {self}: POSTROAD_SEED={}", plan.seed);
+        match self {
+            Self::Processes => processes::run(plan).await,
+            Self::Crowd => crowd::run(plan).await,
+            Self::Peers => peers::run(plan).await,
+            Self::Directory => directory::run(plan).await,
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Processes => "processes",
+            Self::Crowd => "crowd",
+            Self::Peers => "peers",
+            Self::Directory => "directory",
+        })
+    }
+}
+
+/// Two servers of one site: what one cannot do for a moment, the other does. Bank's mail goes out through the front ends.
+const TWO_SERVERS: &str = "
+acceptedDomains: [{name: contoso, domain: contoso.example, type: Authoritative, default: true}]
+sites: [{name: Berlin}]
+servers:
+  - {name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: QUICK}
+  - {name: BERLIN2, fqdn: berlin2.contoso.example, site: Berlin, transport: QUICK}
+databases: [{name: DB-Berlin1, server: BERLIN1}, {name: DB-Berlin2, server: BERLIN2}]
+sendConnectors:
+  - {name: Internet, addressSpaces: ['*'], sourceTransportServers: [BERLIN1, BERLIN2], port: 2500}
+  - {name: Bank, addressSpaces: [bank.example], sourceTransportServers: [BERLIN1, BERLIN2], port: 2500,
+     frontendProxyEnabled: true}
+recipients:
+  - {name: anna, primaryAddress: anna@contoso.example, database: DB-Berlin1, password: demo-anna}
+  - {name: ben, primaryAddress: ben@contoso.example, database: DB-Berlin2, password: demo-ben}
+internet:
+  domains:
+    - {name: fabrikam.example, mx: [{host: mx.fabrikam.example}]}
+    - {name: tailspin.example, mx: [{host: mx.fabrikam.example}]}
+    - {name: bank.example, mx: [{host: mx.bank.example}]}
+  hosts: [{name: mx.fabrikam.example}, {name: mx.bank.example}]
+lab: {smtpPort: 2500}
+";
+
+/// The servers of [`TWO_SERVERS`].
+const SERVERS: [&str; 2] = ["BERLIN1", "BERLIN2"];
+
+/// The mailboxes of [`TWO_SERVERS`].
+fn inboxes(lab: &Lab) -> Vec<Inbox> {
+    vec![lab.inbox("BERLIN1", "DB-Berlin1", "anna"), lab.inbox("BERLIN2", "DB-Berlin2", "ben")]
+}
+
+/// Prints a balance; nothing may be missing.
+fn settle(what: &str, balance: &Balance) {
+    println!(
+        "   {what}: {} acknowledged, {} missing, {} duplicates",
+        balance.acknowledged,
+        balance.missing.len(),
+        balance.duplicates
+    );
+    assert!(balance.missing.is_empty() && balance.acknowledged > 0, "{balance:?}");
+}
+
+/// Waits until the conservation counters of a Transport say that everything it was responsible for has found an end.
+async fn wait_for_conservation(lab: &Lab, server: &str) {
+    let what = format!("accepted = delivered + failed + expired + removed + queued, and nothing queued, on {server}");
+    let (accepted, ended) = testkit::until(&what, async || {
+        let (accepted, ends) = lab.counts(server, Service::Transport).await?.conservation();
+        let [ended @ .., queued] = ends;
+        let ended: u64 = ended.iter().sum();
+        (queued == 0 && accepted == ended).then_some((accepted, ended))
+    })
+    .await;
+    println!("   {server} since its last start: {accepted} accepted = {ended} ended");
+}

@@ -1,0 +1,218 @@
+//! The faults, one after another, each with what mail has to do meanwhile and after it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use envelope::ByteSize;
+use tokio::time::sleep_until;
+
+use crate::Pace;
+use crate::load::Load;
+use crate::stack::{SERVERS, SERVICES, Server, Stack};
+
+/// More than the queue's log takes: content that becomes a file of its own.
+const LARGE: ByteSize = ByteSize::mib(1);
+/// Almost the most that the log takes.
+const INLINE: ByteSize = ByteSize::kib(250);
+/// Messages that are acknowledged while a service is away: the others do its work.
+const MEANWHILE: usize = 10;
+/// Nobody waits longer for a message because a container was restarted. Generous: the machine does everything at once.
+const RESTART_DELAY_MAX: Duration = Duration::from_secs(30);
+
+const OSLO1: Server = SERVERS[2];
+const OSLO2: Server = SERVERS[3];
+
+/// The eleven ways of the demo, on these containers.
+pub async fn every_way_works(stack: &Stack) {
+    let said = stack.try_docker(&["exec", "@tools", "postroad", "lab", "demo", "--running"]).await;
+    let text = String::from_utf8_lossy(&said.stdout);
+    let complete = said.status.success() && text.contains("11 of 11 messages ended as they should.");
+    assert!(complete, "{text}{}", String::from_utf8_lossy(&said.stderr));
+    // The last commands of the README's tour.
+    let status = stack.compose(&["status"]).await;
+    let text = String::from_utf8_lossy(&status.stdout);
+    let ready = text.lines().filter(|line| line.split_whitespace().nth(2) == Some("ready")).count();
+    assert!(status.status.success() && ready == SERVERS.len() * SERVICES.len(), "{text}");
+    let id = stack.tools("grep -h -o '\"messageId\":\"[^\"]*' internet/deliveries/deliveries.jsonl | head -n 1").await;
+    let id = id.trim().rsplit('"').next().expect("a Message-ID").to_owned();
+    let trace = stack.docker(&["exec", "@tools", "postroad", "trace", &id]).await;
+    assert!(trace.contains("categorize") && trace.contains("send"), "{id}: {trace}");
+}
+
+/// Lets mail flow for as long as a fault shall last.
+async fn last(time: Duration) {
+    sleep_until(tokio::time::Instant::now() + time).await;
+}
+
+/// A fault, what it does meanwhile, and the settlement after it.
+async fn fault(stack: &Stack, load: &Load, name: &str, doing: impl Future<Output = ()>) {
+    let (since, refused) = (SystemTime::now(), load.refused());
+    doing.await;
+    let healed = Instant::now();
+    let balance = load.ledger.settle(stack, since).await;
+    let missing = balance.missing.len();
+    stack.report(&format!(
+        "{name}: {} acknowledged in all, {} attempts refused, {} duplicates and {} of clients that sent again, slowest \
+         {:.1} s, all there {:.1} s after it ({missing} under way)",
+        balance.acknowledged,
+        load.refused() - refused,
+        balance.duplicates,
+        balance.duplicates_of_clients,
+        balance.slowest.as_secs_f64(),
+        healed.elapsed().as_secs_f64(),
+    ));
+}
+
+/// The measure for what follows.
+pub async fn nothing_happens(stack: &Stack, load: &Load) {
+    fault(stack, load, "nothing", load.acknowledge_more(2 * MEANWHILE)).await;
+}
+
+/// Every service dies as in a power loss, on another server each, and comes back after a while.
+pub async fn services_are_killed(stack: &Stack, load: &Load, pace: Pace) {
+    for turn in 0..pace.kills {
+        for (at, service) in SERVICES.into_iter().enumerate() {
+            let server = SERVERS[(at + turn) % SERVERS.len()];
+            let container = format!("@{}-{service}", server.name);
+            fault(stack, load, &format!("{service} of {} killed", server.name), async {
+                stack.docker(&["kill", &container]).await;
+                load.acknowledge_more(MEANWHILE).await;
+                stack.docker(&["start", &container]).await;
+                stack.wait_until_ready(server, service).await;
+            })
+            .await;
+        }
+    }
+}
+
+/// Oslo alone: Berlin goes on within and to the internet, Oslo goes on within.
+pub async fn a_site_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
+    fault(stack, load, "Oslo cut off", async {
+        stack.link(&["cut", "oslo"]).await;
+        load.acknowledge_more(MEANWHILE).await;
+        last(pace.cut).await;
+        stack.link(&["mend"]).await;
+    })
+    .await;
+}
+
+/// What Berlin says reaches Oslo no more, and Oslo's words still reach Berlin.
+pub async fn one_direction_is_cut(stack: &Stack, load: &Load, pace: Pace) {
+    fault(stack, load, "Berlin to Oslo cut", async {
+        stack.link(&["cut", "berlin", "oslo"]).await;
+        load.acknowledge_more(MEANWHILE).await;
+        last(pace.cut).await;
+        stack.link(&["mend"]).await;
+    })
+    .await;
+}
+
+/// Everybody goes on by the last good configuration.
+pub async fn etcd_goes_away(stack: &Stack, load: &Load, pace: Pace) {
+    fault(stack, load, "etcd killed", async {
+        stack.docker(&["kill", "@etcd"]).await;
+        load.acknowledge_more(MEANWHILE).await;
+        last(pace.cut).await;
+        load.ledger.settle(stack, SystemTime::now()).await; // not one message waits for etcd
+        stack.docker(&["start", "@etcd"]).await;
+    })
+    .await;
+}
+
+/// All services of a server stand still, with their connections open, and go on as if nothing had been.
+pub async fn a_server_is_paused(stack: &Stack, load: &Load, pace: Pace) {
+    let containers = SERVICES.map(|service| format!("@{}-{service}", OSLO1.name));
+    let all = |verb: &'static str| {
+        let mut words = vec![verb];
+        words.extend(containers.iter().map(String::as_str));
+        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    fault(stack, load, "OSLO1 paused", async {
+        let words = all("pause");
+        stack.docker(&words.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        load.acknowledge_more(MEANWHILE).await;
+        last(pace.pause).await;
+        let words = all("unpause");
+        stack.docker(&words.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    })
+    .await;
+}
+
+/// The disk of OSLO2's queue is full. What needs room of its own is refused with 452 there, and taken elsewhere when it is
+/// sent again; small mail goes into what the log has reserved, until that is full too: then its Transport is not ready.
+pub async fn a_disk_fills(stack: &Stack, load: &Load, pace: Pace) {
+    fault(stack, load, "disk of OSLO2's queue full", async {
+        stack.tools("dd if=/dev/zero of=/volumes/1/ballast bs=1M status=none 2>/dev/null || true").await;
+        let (mut client, mut refused) = (load.client(stack, 0), None);
+        testkit::until("a large message refused for want of space", async || {
+            let message = client.large(LARGE);
+            match client.send_once(OSLO2, &message).await {
+                Ok(()) => None,
+                Err(error) => {
+                    assert!(error.contains("4.3.1"), "{error}");
+                    refused = Some(message);
+                    Some(())
+                }
+            }
+        })
+        .await;
+        client.send(&refused.expect("one was refused")).await;
+        if pace.fills_the_log {
+            while stack.ready(OSLO2, "transport").await.is_ok() {
+                let message = client.large(INLINE);
+                client.send(&message).await;
+            }
+        }
+        load.acknowledge_more(MEANWHILE).await;
+        stack.tools("rm /volumes/1/ballast").await;
+        stack.wait_until_ready(OSLO2, "transport").await;
+    })
+    .await;
+}
+
+/// Every container, one after another, as an update does it.
+pub async fn every_container_is_restarted(stack: &Stack, load: &Load) {
+    let since = SystemTime::now();
+    let (mut slowest, mut slowest_name) = (Duration::ZERO, String::new());
+    fault(stack, load, "rolling restart", async {
+        for server in SERVERS {
+            for service in SERVICES {
+                let (container, started) = (format!("@{}-{service}", server.name), Instant::now());
+                stack.docker(&["stop", "--time", "30", &container]).await;
+                let stopped = started.elapsed();
+                let code = stack.docker(&["inspect", "--format", "{{.State.ExitCode}}", &container]).await;
+                assert_eq!(code.trim(), "0", "{container} did not drain: killed after {stopped:?}");
+                if stopped > slowest {
+                    (slowest, slowest_name) = (stopped, container.clone());
+                }
+                stack.docker(&["start", &container]).await;
+                stack.wait_until_ready(server, service).await;
+            }
+        }
+    })
+    .await;
+    stack.report(&format!("longest drain: {:.1} s ({slowest_name})", slowest.as_secs_f64()));
+    let balance = load.ledger.balance(stack, since).await;
+    assert!(
+        balance.slowest < RESTART_DELAY_MAX,
+        "a message took {:?} while containers were restarted",
+        balance.slowest
+    );
+}
+
+/// Accepted = delivered + failed + expired + removed + queued, on every server.
+pub async fn the_counts_balance(stack: &Stack) {
+    for server in SERVERS {
+        let mut last = String::new();
+        testkit::until(&format!("the counts of {} balance", server.name), async || {
+            let (accepted, ends) = stack.counts(server).await.conservation();
+            let now =
+                format!("{}: accepted {accepted}; delivered, failed, expired, removed, queued {ends:?}", server.name);
+            if now != last {
+                stack.report(&now);
+                last = now;
+            }
+            (accepted == ends.iter().sum::<u64>()).then_some(())
+        })
+        .await;
+    }
+}

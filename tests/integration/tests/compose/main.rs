@@ -1,0 +1,85 @@
+//! Postroad as people deploy it: the containers of `deploy/compose`, with real networks between them that are cut, servers
+//! that are killed, stopped and paused, an etcd that goes away and a disk that fills, while mail flows all the time.
+//!
+//! After each fault everything that was acknowledged has to arrive, and the counts of every Transport have to balance. One
+//! test, because the containers take most of the time: `POSTROAD_COMPOSE=off` leaves it out where there is no Docker,
+//! `POSTROAD_COMPOSE=long` gives every fault the time that it has in production.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod faults;
+mod ledger;
+mod load;
+mod stack;
+
+use std::time::Duration;
+
+use load::Load;
+use stack::Stack;
+
+/// How long faults last.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// A cut, a missing etcd.
+    pub cut: Duration,
+    /// A paused server.
+    pub pause: Duration,
+    /// Times that every service is killed.
+    pub kills: usize,
+    /// A full disk is filled up to the last octet that the queue's log has reserved: 64 MB of mail.
+    pub fills_the_log: bool,
+}
+
+/// What the environment says; `None` to leave the test out.
+fn pace() -> Option<Pace> {
+    match std::env::var("POSTROAD_COMPOSE").as_deref() {
+        Ok("off") => None,
+        Ok("long") => {
+            Some(Pace { cut: Duration::from_secs(120), pause: Duration::from_secs(60), kills: 4, fills_the_log: true })
+        }
+        Ok(other) => panic!("POSTROAD_COMPOSE={other}: it is `off`, `long` or not there"),
+        Err(_) => {
+            Some(Pace { cut: Duration::from_secs(6), pause: Duration::from_secs(6), kills: 1, fills_the_log: false })
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_survives_what_happens_to_containers() {
+    let Some(pace) = pace() else {
+        return eprintln!("left out: POSTROAD_COMPOSE=off");
+    };
+    let stack = Stack::up().await;
+    let cleanup = Cleanup(&stack);
+    stack.report("up");
+    faults::every_way_works(&stack).await;
+    stack.report("demo");
+    stack.retry_quickly().await;
+    let mut load = Load::start(&stack);
+    faults::nothing_happens(&stack, &load).await;
+    faults::services_are_killed(&stack, &load, pace).await;
+    faults::a_site_is_cut_off(&stack, &load, pace).await;
+    faults::one_direction_is_cut(&stack, &load, pace).await;
+    faults::etcd_goes_away(&stack, &load, pace).await;
+    faults::a_server_is_paused(&stack, &load, pace).await;
+    faults::a_disk_fills(&stack, &load, pace).await;
+    load.stop().await;
+    faults::the_counts_balance(&stack).await;
+    let mut load = Load::start(&stack);
+    faults::every_container_is_restarted(&stack, &load).await;
+    load.stop().await;
+    faults::the_counts_balance(&stack).await;
+    drop(cleanup);
+    stack.down().await;
+}
+
+/// A test that fails shows what the services said last, and leaves no containers behind.
+struct Cleanup<'a>(&'a Stack);
+
+impl Drop for Cleanup<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.give_up();
+        }
+    }
+}

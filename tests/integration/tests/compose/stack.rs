@@ -1,0 +1,267 @@
+//! The containers: built from the program under test, started with addresses and ports of their own, asked, and taken away
+//! again whatever becomes of the test.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+use integration::Counts;
+use telemetry::probe;
+
+/// With the network's number: neither the containers of `make up` nor those of another run.
+const PROJECT: &str = "postroad-test";
+/// An engine under load may count an endpoint that it has removed, and then keeps the empty network until it is restarted
+/// (seen with 20.10).
+const LEAKED_ENDPOINT: &str = "has active endpoints";
+const TAG: &str = "test";
+/// Networks of the containers are looked for from here on.
+const FIRST_NETWORK: u8 = 120;
+
+/// What waits for minutes in production waits for a second here: goes behind the name of every server.
+const QUICK: &str = "transport: {queueGlitchRetryInterval: 00:00:01, transientFailureRetryInterval: 00:00:01, \
+    outboundConnectionFailureRetryInterval: 00:00:01, messageRetryInterval: 00:00:01, \
+    mailboxDeliveryQueueRetryInterval: 00:00:01, resolverRetryInterval: 00:00:01}";
+
+/// OSLO2's Transport keeps its queue on a small disk; `tools` holds it, so that it stays when Transport is away.
+const SMALL_DISK: &str = "
+services:
+  oslo2-transport: {volumes: ['small-disk:/var/lib/postroad/queue']}
+  tools: {volumes: ['small-disk:/volumes/1']}
+volumes:
+  small-disk: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=192m,uid=10001,mode=0700'}}
+";
+
+pub const SERVICES: [&str; 4] = ["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery"];
+pub const SERVERS: [Server; 4] = [
+    Server { name: "berlin1", site: 101, first: 10 },
+    Server { name: "berlin2", site: 101, first: 20 },
+    Server { name: "oslo1", site: 102, first: 10 },
+    Server { name: "oslo2", site: 102, first: 20 },
+];
+
+/// One server: its name in the names of its containers, and where their addresses begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub name: &'static str,
+    site: u8,
+    first: u8,
+}
+
+/// The running containers; those of a test that fails are taken away as well, after their logs were shown.
+#[derive(Clone)]
+pub struct Stack {
+    network: u8,
+    override_file: PathBuf,
+    started: Instant,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// A command of this machine to its end, while everything else goes on.
+async fn run(mut command: Command) -> Output {
+    let shown = format!("{command:?}");
+    let ended = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output()).await.unwrap();
+    ended.unwrap_or_else(|error| panic!("{shown}: {error}"))
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+impl Stack {
+    /// Builds the images and starts everything.
+    pub async fn up() -> Self {
+        let started = Instant::now();
+        let file = std::env::temp_dir().join(format!("{PROJECT}-{}.yaml", std::process::id()));
+        std::fs::write(&file, SMALL_DISK).unwrap();
+        let stack = Self { network: free_network(), override_file: file, started };
+        let check = stack.compose(&["check"]).await;
+        assert!(check.status.success(), "{}\nPOSTROAD_COMPOSE=off leaves this test out", said(&check));
+        let mut image = Command::new(root().join("deploy/docker/image.sh"));
+        image.arg(program()).arg(TAG);
+        let built = run(image).await;
+        assert!(built.status.success(), "{}\nPOSTROAD_COMPOSE=off leaves this test out", said(&built));
+        stack.report("images");
+        let up = stack.compose(&["up"]).await;
+        if !up.status.success() {
+            let said = said(&up);
+            stack.compose(&["down", "all"]).await;
+            panic!("{said}\nPOSTROAD_COMPOSE=off leaves this test out");
+        }
+        stack
+    }
+
+    /// Takes everything away, volumes too.
+    pub async fn down(self) {
+        let down = self.compose(&["down", "all"]).await;
+        assert!(down.status.success() || said(&down).contains(LEAKED_ENDPOINT), "{}", said(&down));
+        self.report("down");
+        let _gone = std::fs::remove_file(&self.override_file);
+    }
+
+    /// Says how far the test is.
+    pub fn report(&self, what: &str) {
+        println!("{:>6.1} s  {what}", self.started.elapsed().as_secs_f64());
+    }
+
+    /// Keeps the logs and takes everything away, from wherever the test has failed.
+    pub fn give_up(&self) {
+        let logs = std::env::temp_dir().join(format!("{PROJECT}-{}.log", std::process::id()));
+        let status = self.command(&["status"]).output().map(|output| said(&output)).unwrap_or_default();
+        eprintln!("{status}\nThe logs of the containers: {}", logs.display());
+        if let Ok(file) = std::fs::File::create(&logs) {
+            let _kept =
+                self.command(&["logs", "--no-color", "--timestamps"]).stdout(file).stderr(Stdio::null()).status();
+        }
+        let _gone = self.command(&["down", "all"]).output();
+        let _gone = std::fs::remove_file(&self.override_file);
+    }
+
+    /// `compose.sh` with these arguments, on these containers.
+    pub async fn compose(&self, arguments: &[&str]) -> Output {
+        run(self.command(arguments)).await
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(root().join("deploy/compose/compose.sh"));
+        command
+            .args(arguments)
+            .env("COMPOSE_PROJECT_NAME", self.project())
+            .env("POSTROAD_COMPOSE_FILE", &self.override_file);
+        command.env("POSTROAD_NETWORK", format!("10.{}", self.network));
+        for (variable, image) in [
+            ("POSTROAD_IMAGE", "postroad"),
+            ("POSTROAD_ETCD_IMAGE", "postroad-etcd"),
+            ("POSTROAD_ROUTER_IMAGE", "postroad-router"),
+        ] {
+            command.env(variable, format!("{image}:{TAG}"));
+        }
+        for server in SERVERS {
+            // Any free port: nobody uses it, the test speaks to the containers themselves.
+            let name = server.name.to_uppercase();
+            command.env(format!("{name}_SMTP"), "0").env(format!("{name}_CLIENTS"), "0");
+        }
+        command
+    }
+
+    /// `docker` with these arguments; what it printed. `@name` stands for the container of a service.
+    pub async fn docker(&self, arguments: &[&str]) -> String {
+        let output = self.try_docker(arguments).await;
+        assert!(output.status.success(), "docker {arguments:?}: {}", said(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    pub async fn try_docker(&self, arguments: &[&str]) -> Output {
+        let mut docker = Command::new("docker");
+        for argument in arguments {
+            match argument.strip_prefix('@') {
+                // Compose v1 puts `_` between the parts of a name, v2 `-`; a stopped container has to be found as well.
+                Some(service) => docker.arg(self.container(service).await),
+                None => docker.arg(argument),
+            };
+        }
+        run(docker).await
+    }
+
+    fn project(&self) -> String {
+        format!("{PROJECT}-{}", self.network)
+    }
+
+    async fn container(&self, service: &str) -> String {
+        let mut docker = Command::new("docker");
+        docker.args([
+            "ps",
+            "--all",
+            "--quiet",
+            "--filter",
+            &format!("label=com.docker.compose.project={}", self.project()),
+        ]);
+        docker.args(["--filter", &format!("label=com.docker.compose.service={service}")]);
+        let found = run(docker).await;
+        let id = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+        assert!(!id.is_empty(), "there is no container of {service}");
+        id
+    }
+
+    /// A shell command in `tools`; what it printed.
+    pub async fn tools(&self, command: &str) -> String {
+        self.docker(&["exec", "@tools", "sh", "-c", command]).await
+    }
+
+    /// `link …` in the router.
+    pub async fn link(&self, arguments: &[&str]) {
+        self.docker(&[&["exec", "@router", "link"], arguments].concat()).await;
+    }
+
+    /// Applies the same organization with short retry intervals, as an administrator does: while mail flows.
+    pub async fn retry_quickly(&self) {
+        let edit = format!("sed -E '/fqdn:/s/\\}}$/, {QUICK}}}/' /lab/organization.yaml > /tmp/quick.yaml");
+        self.tools(&format!("{edit} && postroad apply /tmp/quick.yaml --yes")).await;
+        testkit::until("every service works by the new configuration", async || {
+            let servers = self.tools("postroad servers --json").await;
+            let current = servers.matches("\"current\":true").count();
+            (current == SERVERS.len() * SERVICES.len()).then_some(())
+        })
+        .await;
+    }
+
+    /// Where a port of a service is.
+    pub fn address(&self, server: Server, service: &str, port: u16) -> SocketAddr {
+        let at = SERVICES.iter().position(|name| *name == service).expect("a service");
+        let last = server.first + 1 + u8::try_from(at).expect("one of four");
+        SocketAddr::from(([10, self.network, server.site, last], port))
+    }
+
+    /// Whether a service says that it is ready; its reason if not.
+    pub async fn ready(&self, server: Server, service: &str) -> Result<(), String> {
+        let answer = probe::ask(self.metrics_address(server, service), "/ready").await;
+        match answer {
+            Ok(answer) if answer.is_good() => Ok(()),
+            Ok(answer) => Err(answer.body.trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    pub async fn wait_until_ready(&self, server: Server, service: &str) {
+        testkit::until(&format!("{} of {} ready", service, server.name), async || {
+            self.ready(server, service).await.ok()
+        })
+        .await;
+    }
+
+    fn metrics_address(&self, server: Server, service: &str) -> SocketAddr {
+        let port = match service {
+            "frontend-transport" => 9717,
+            "transport" => 9525,
+            "mailbox-submission" => 9476,
+            _ => 9475,
+        };
+        self.address(server, service, port)
+    }
+
+    /// What a server's Transport counts.
+    pub async fn counts(&self, server: Server) -> Counts {
+        let counts = Counts::ask(self.metrics_address(server, "transport")).await;
+        counts.unwrap_or_else(|error| panic!("{}: {error}", server.name))
+    }
+}
+
+/// The program under test, and where it is: what `make build` built, unless the environment names another.
+fn program() -> PathBuf {
+    let named = std::env::var_os("POSTROAD_PROGRAM").map(PathBuf::from);
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let program = named.unwrap_or_else(|| root().join("target").join(profile).join("postroad"));
+    assert!(program.exists(), "{}: build it first: cargo build -p postroad", program.display());
+    program
+}
+
+/// The first network 10.n that no interface of this machine is in.
+fn free_network() -> u8 {
+    let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    // Addresses stand there in the order of the machine's octets.
+    let taken = |octet: &u8| routes.lines().any(|line| line.to_uppercase().contains(&format!("{octet:02X}0A\t")));
+    (FIRST_NETWORK..250).find(|octet| !taken(octet)).expect("some network of 10.0.0.0/8 is free")
+}

@@ -1,0 +1,29 @@
+//! The product as its users have it: processes of the real `postroad` program in a lab of their own, with an internet
+//! around them, killed, cut off, reconfigured and spoken to by other people's programs.
+//!
+//! | module | what is promised |
+//! |---|---|
+//! | `demo` | a stranger can run it in one command |
+//! | `soak` | accepted mail survives dying processes, wrong clocks, crowds, bad peers, a failing directory |
+//! | `restart` | a long queue survives a restart |
+//! | `away` | mail flows while the directory is away |
+//! | `configuration` | a change reaches every service; an invalid one reaches none |
+//! | `failover` | another server takes over, or mail waits |
+//! | `three_sites` | mail stops at the hub, divides there, backs off, and waits where it could not go on |
+//! | `outside` | swaks and Postfix are served, and get no relay |
+//! | `authorization` | the implicit connector is for services of the organization |
+//!
+//! Each test has a lab with a network, ports and files of its own. Not here: what one crate can show alone.
+
+#![expect(clippy::unwrap_used, reason = "every line of it is a test")]
+
+mod authorization;
+mod away;
+mod configuration;
+mod demo;
+mod failover;
+mod outside;
+mod restart;
+mod soak;
+mod support;
+mod three_sites;
