@@ -15,22 +15,19 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: help build demo image up status down test test-compose soak soak-compose check lint fmt fmt-check deny bench bench-parts packages bench-packages test-packages nextest
+.PHONY: help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-bench-packages:
-	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)
-
 packages:
 	@deploy/packages.sh $(BUILD_PACKAGES)
 
-test-bench-packages:
-	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)
-
-packages:
+test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
+
+bench-packages:
+	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)
 
 nextest:
 	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest"; cargo install --locked --quiet cargo-nextest; }
@@ -57,10 +54,16 @@ status:  ## Says what of it is healthy, which configuration each service works b
 down:  ## Ends what `make up` started; VOLUMES=1 removes mail and configuration too.
 	@deploy/compose/compose.sh down $(if $(VOLUMES),all)
 
+# Properties ask the same questions in every run of the suite, so that it fails by what was changed only.
 test: test-packages nextest  ## Runs every test.
 	cargo build --workspace --all-targets
-	$(NEXTEST) run --workspace --no-fail-fast
+	PROPTEST_RNG_SEED=1 $(NEXTEST) run --workspace --no-fail-fast
 	cargo test --workspace --doc --quiet
+
+explore: test-packages  ## Asks the properties new questions, CASES of each (20,000); a failure prints the input and what repeats it.
+	PROPTEST_CASES=$(or $(CASES),20000) PROPTEST_MAX_GLOBAL_REJECTS=10000000 cargo test --lib --tests --no-fail-fast \
+		-p categorizer -p envelope -p mailbox-store -p mailbox-submission -p message -p net -p organization -p queue \
+		-p routing -p scheduler -p smtp-session
 
 test-compose: test-packages  ## The test of the containers alone, with what it measures.
 	cargo build -p postroad

@@ -202,8 +202,6 @@ fn the_stored_form_is_what_it_was() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn export_and_stored_form_lose_nothing(draft in arbitrary::draft(), recipients in arbitrary::recipients()) {
         let yaml = Document::from_draft(&draft, &recipients).to_yaml();

@@ -8,9 +8,6 @@ use topology::{ConnectorCost, LinkCost, OrganizationDraft, ServerRole};
 use crate::random::{both, domains, sizes, tables, worlds};
 use crate::world::{World, name, server, site};
 
-/// Organizations per property.
-const CASES: u32 = 192;
-
 /// Every decision of one server, in the order of what was asked.
 fn decisions(tables: &RoutingTables, draft: &OrganizationDraft, size: ByteSize) -> Vec<Decision> {
     let domains = domains();
@@ -90,8 +87,6 @@ fn shape(decision: &Decision, draft: &OrganizationDraft) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
-
     #[test]
     fn names_matter_by_their_order_only(world in worlds(6), size in sizes()) {
         let other = rename(&world);

@@ -76,8 +76,6 @@ fn run(config: ServerConfig, wire: &[u8], lengths: &[usize]) -> (String, String)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
     #[test]
     fn segments_do_not_matter(
         pieces in proptest::collection::vec(piece(), 0..25),
