@@ -18,8 +18,26 @@ const PAGE: usize = 500;
 /// # Errors
 /// [`CommitError`]; what was committed before stays.
 pub async fn apply(directory: &dyn Directory, plan: Plan, planned_at: Revision) -> Result<Revision, CommitError> {
+    commit(directory, plan, planned_at, false).await
+}
+
+/// Commits `plan`, which was made against what could be [salvaged](Directory::salvage) of the configuration, and drops the
+/// rest of it.
+///
+/// # Errors
+/// [`CommitError`]; what was committed before stays.
+pub async fn repair(directory: &dyn Directory, plan: Plan, planned_at: Revision) -> Result<Revision, CommitError> {
+    commit(directory, plan, planned_at, true).await
+}
+
+async fn commit(
+    directory: &dyn Directory,
+    plan: Plan,
+    planned_at: Revision,
+    repairs: bool,
+) -> Result<Revision, CommitError> {
     let (configuration, recipients) = plan.split();
-    let mut change = change_of(&configuration);
+    let mut change = Change { repairs, ..change_of(&configuration) };
     // Databases that recipients leave are deleted in the same change; their recipients follow.
     change.preconditions.push(Precondition::Revision(planned_at));
     let mut revision = directory.commit(change).await?;

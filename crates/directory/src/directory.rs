@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use envelope::{Address, EnhancedStatus, ObjectName, Revision, Timestamp};
 use futures::stream::BoxStream;
-use organization::{Kind, Object};
+use organization::{Kind, Object, objects};
 use topology::{DirectoryRecipient, Guid, Organization, Problems};
 
 use crate::presence::{Announcement, Presence};
@@ -21,6 +21,15 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// [`ReadError`]; what is stored but invalid is an error as well, never a half-read snapshot.
     async fn snapshot(&self) -> Result<Arc<Organization>, ReadError>;
+
+    /// What can be understood of a configuration that is not valid, for a change that [repairs](Change::repairs) it.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn salvage(&self) -> Result<Salvage, ReadError> {
+        let valid = self.snapshot().await?;
+        Ok(Salvage { revision: valid.revision(), objects: objects(valid.draft(), &[]) })
+    }
 
     /// Every newer configuration than `after`, and everything that stands in the way of one. The stream does not end by
     /// itself: it outlives disconnections, restarts and compactions of the backend.
@@ -180,6 +189,17 @@ pub struct Change {
     pub deletes: Vec<(Kind, Guid)>,
     /// What must still hold.
     pub preconditions: Vec<Precondition>,
+    /// Whether the configuration is written anew, without what cannot be understood of it. Else that stands in the way.
+    pub repairs: bool,
+}
+
+/// What can be understood of a configuration, valid or not.
+#[derive(Clone, Debug)]
+pub struct Salvage {
+    /// Of the configuration as it is stored.
+    pub revision: Revision,
+    /// Its objects that can be understood.
+    pub objects: Vec<Object>,
 }
 
 /// What must still hold when a change is made.
@@ -202,6 +222,9 @@ pub enum CommitError {
     /// A name or an address belongs to another object.
     #[error("{0}")]
     NameTaken(String),
+    /// Something is stored that cannot be understood; a change that [repairs](Change::repairs) drops it.
+    #[error("what is stored is not valid: {0}")]
+    Damaged(String),
     /// The organization would not be valid.
     #[error("{0}")]
     Invalid(Problems),
@@ -225,7 +248,7 @@ impl From<ReadError> for CommitError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(text) => Self::Unavailable(text),
-            ReadError::Invalid(text) => Self::Conflict(format!("what is stored is not valid: {text}")),
+            ReadError::Invalid(text) => Self::Damaged(text),
         }
     }
 }

@@ -17,7 +17,7 @@ use futures::stream::BoxStream;
 use organization::Kind;
 use topology::{DirectoryRecipient, Organization};
 
-use crate::directory::{Change, CommitError, Directory, HistoryError, ReadError, RevisionRecord, WatchEvent};
+use crate::directory::{Change, CommitError, Directory, HistoryError, ReadError, RevisionRecord, Salvage, WatchEvent};
 use crate::keys::Keys;
 use crate::presence::{Announcement, Presence};
 use crate::store::{Store, Unavailable};
@@ -57,6 +57,11 @@ impl<S: Store> Forest<S> {
 impl<S: Store> Directory for Forest<S> {
     async fn snapshot(&self) -> Result<Arc<Organization>, ReadError> {
         self.view().await?.organization().map(Arc::new).map_err(ReadError::Invalid)
+    }
+
+    async fn salvage(&self) -> Result<Salvage, ReadError> {
+        let view = self.view().await?;
+        Ok(Salvage { revision: view.revision, objects: view.readable() })
     }
 
     fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent> {

@@ -29,9 +29,9 @@ mod seal;
 mod secrets;
 mod store;
 
-pub use apply::{all_recipients, apply};
+pub use apply::{all_recipients, apply, repair};
 pub use directory::{
-    Change, CommitError, Directory, HistoryError, Precondition, ReadError, RevisionRecord, WatchEvent,
+    Change, CommitError, Directory, HistoryError, Precondition, ReadError, RevisionRecord, Salvage, WatchEvent,
 };
 pub use embedded::{EmbeddedSettings, HISTORY_ENTRIES_MAX, HISTORY_OCTETS_MAX, open as open_embedded};
 pub use etcd::{EtcdSettings, EtcdTls, connect as connect_etcd};

@@ -215,15 +215,7 @@ impl World {
             .iter()
             .flat_map(|server| server.services.keys().map(|service| (server.name.clone(), *service)))
             .collect();
-        for (server, service) in &wanted {
-            self.spawn(server, *service)?;
-        }
-        self.write_status()?;
-        let deadline = tokio::time::Instant::now() + self.options.ready_timeout;
-        for process in self.processes.values_mut() {
-            process.wait_until_ready(deadline).await?;
-        }
-        Ok(())
+        self.start_services(&wanted).await
     }
 
     fn spawn(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
@@ -234,15 +226,28 @@ impl World {
         Ok(())
     }
 
-    /// Starts a service again that was stopped or killed, and waits until it is ready.
+    /// Starts services again that were stopped or killed, and waits until all are ready.
     ///
     /// # Errors
     /// [`WorldError`].
-    pub async fn start_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
-        self.spawn(server, service)?;
-        self.write_status()?;
+    pub async fn start_services(&mut self, wanted: &[(ServerName, Service)]) -> Result<(), WorldError> {
+        self.spawn_services(wanted)?;
         let deadline = tokio::time::Instant::now() + self.options.ready_timeout;
-        Ok(self.process(server, service)?.wait_until_ready(deadline).await?)
+        for (server, service) in wanted {
+            self.process(server, *service)?.wait_until_ready(deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts services without waiting for what becomes of them.
+    ///
+    /// # Errors
+    /// [`WorldError`].
+    pub fn spawn_services(&mut self, wanted: &[(ServerName, Service)]) -> Result<(), WorldError> {
+        for (server, service) in wanted {
+            self.spawn(server, *service)?;
+        }
+        self.write_status()
     }
 
     /// Ends a service with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.

@@ -119,7 +119,7 @@ async fn a_world_starts_and_ends() {
     let killed = pid_of(&status, 0, "transport").unwrap();
     assert!(!is_running(killed) && pid_of(&LabStatus::read(directory.path()).unwrap(), 0, "transport").is_none());
     assert!(matches!(world.kill_service(&server, Service::Transport).await, Err(WorldError::Unknown { .. })));
-    world.start_service(&server, Service::Transport).await.unwrap();
+    world.start_services(&[(server.clone(), Service::Transport)]).await.unwrap();
     world.stop_service(&server, Service::FrontendTransport).await.unwrap();
     let restarted = pid_of(&world.status(), 0, "transport").unwrap();
     assert!(restarted != killed && is_running(restarted));

@@ -99,8 +99,18 @@ impl Lab {
 
     /// Starts a service that was killed or stopped, and waits until it is ready.
     pub async fn start_again(&mut self, server: &str, service: Service) {
-        let started = self.world.start_service(&ServerName::parse(server).unwrap(), service).await;
+        self.start_all_again(&[(server, service)]).await;
+    }
+
+    /// The same for several at once.
+    pub async fn start_all_again(&mut self, services: &[(&str, Service)]) {
+        let started = self.world.start_services(&named(services)).await;
         started.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Starts services and does not wait for them.
+    pub fn spawn_all(&mut self, services: &[(&str, Service)]) {
+        self.world.spawn_services(&named(services)).unwrap();
     }
 
     /// Lets a host of the internet behave so from now on.
@@ -221,4 +231,8 @@ fn message_id(content: &[u8]) -> String {
     let text = String::from_utf8_lossy(content);
     let value = text.lines().find_map(|line| line.strip_prefix("Message-ID:"));
     value.unwrap_or_default().trim().to_owned()
+}
+
+fn named(services: &[(&str, Service)]) -> Vec<(ServerName, Service)> {
+    services.iter().map(|(server, service)| (ServerName::parse(server).unwrap(), *service)).collect()
 }

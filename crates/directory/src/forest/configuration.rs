@@ -28,7 +28,7 @@ impl<S: Store> Forest<S> {
         for _ in 0..COMMIT_ATTEMPTS {
             let view = self.view().await?;
             view.check(&change.preconditions)?;
-            if change.puts.is_empty() && change.deletes.is_empty() {
+            if change.puts.is_empty() && change.deletes.is_empty() && !change.repairs {
                 return Ok(view.revision);
             }
             let result = resulting(&view, &change)?;
@@ -43,21 +43,18 @@ impl<S: Store> Forest<S> {
 
     async fn write(&self, view: &View, change: &Change, result: &Objects) -> Result<Outcome, Unavailable> {
         // A configuration that is not what its marker says is not repaired in part: it is replaced.
-        let current = match &view.marker {
-            Some(Ok((_, marker))) if view.complete().is_ok() => Some(marker.generation.clone()),
-            _ => None,
-        };
+        let current = view.generation.as_ref().filter(|_| view.complete().is_ok() && !change.repairs);
         let record = Write::Put(self.keys.change(), history::record(view, change));
         let operations = change.puts.len() + change.deletes.len() + BESIDES_OBJECTS;
         match current {
             Some(generation) if operations <= self.store.operations_max() => {
                 let put = |object: &Object| {
-                    Write::Put(self.keys.object(&generation, object.kind(), object.guid()), encode(object))
+                    Write::Put(self.keys.object(generation, object.kind(), object.guid()), encode(object))
                 };
-                let delete = |(kind, guid): &(Kind, Guid)| Write::Delete(self.keys.object(&generation, *kind, *guid));
+                let delete = |(kind, guid): &(Kind, Guid)| Write::Delete(self.keys.object(generation, *kind, *guid));
                 let mut writes: Vec<Write> = change.puts.iter().map(put).collect();
                 writes.extend(change.deletes.iter().map(delete));
-                writes.extend([self.put_marker(&generation, result.len()), record]);
+                writes.extend([self.put_marker(generation, result.len()), record]);
                 self.store.transact(vec![view.unchanged(&self.keys)], writes).await
             }
             _ => self.stage(view, result, record).await,
@@ -82,12 +79,8 @@ impl<S: Store> Forest<S> {
                 conditions.push(Condition::Unchanged(chunk[0].0.clone(), revision));
             }
         }
-        let outdated = match &view.marker {
-            Some(Ok((_, marker))) => Some(marker.generation.clone()),
-            _ => None,
-        };
-        let outdated = view.other_generations.iter().cloned().chain(outdated);
-        let clear = outdated.map(|generation| Write::DeletePrefix(self.keys.generation(&generation)));
+        let outdated = view.other_generations.iter().chain(&view.generation);
+        let clear = outdated.map(|generation| Write::DeletePrefix(self.keys.generation(generation)));
         let mut writes: Vec<Write> = clear.take(self.store.operations_max() - BESIDES_OBJECTS).collect();
         writes.extend([self.put_marker(&generation, objects.len()), record]);
         let outcome = self.store.transact(conditions, writes).await?;
@@ -110,9 +103,12 @@ fn resulting(view: &View, change: &Change) -> Result<Objects, CommitError> {
     for object in &change.puts {
         stored.insert((object.kind(), object.guid()), Ok(object.clone()));
     }
+    if change.repairs {
+        stored.retain(|_, object| object.is_ok());
+    }
     let readable = |(identity, object): ((Kind, Guid), Result<Object, String>)| match object {
         Ok(object) => Ok((identity, object)),
-        Err(wrong) => Err(CommitError::Conflict(format!("what is stored is damaged, replace or delete it: {wrong}"))),
+        Err(wrong) => Err(CommitError::Damaged(wrong)),
     };
     let objects: Objects = stored.into_iter().map(readable).collect::<Result<_, _>>()?;
     let mut names: BTreeMap<(Kind, String), Guid> = BTreeMap::new();

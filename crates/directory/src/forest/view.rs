@@ -49,9 +49,11 @@ pub(super) struct View {
     pub store_revision: u64,
     /// Revision of the configuration.
     pub revision: Revision,
-    /// The marker and its revision, or what is wrong with it.
-    pub marker: Option<Result<(u64, Marker), String>>,
-    /// Objects of the current generation.
+    /// The marker, or what is wrong with it, and its revision.
+    marker: Option<(u64, Result<Marker, String>)>,
+    /// The generation whose objects count. The only one, when the marker does not say.
+    pub generation: Option<String>,
+    /// Its objects.
     pub objects: BTreeMap<(Kind, Guid), Stored>,
     /// Generations that are not current: left behind, or about to be made.
     pub other_generations: BTreeSet<String>,
@@ -70,19 +72,25 @@ impl View {
     fn new(keys: &Keys, listing: Listing) -> Self {
         let marker_key = keys.marker();
         let marker = listing.entries.iter().find(|entry| entry.key == marker_key);
-        let marker = marker.map(|entry| match serde_json::from_slice::<Marker>(&entry.value) {
-            Ok(marker) if marker.v == MARKER_VERSION => Ok((entry.revision, marker)),
-            Ok(marker) => Err(format!("{marker_key} has version {}; upgrade this server", marker.v)),
-            Err(error) => Err(format!("{marker_key}: {error}")),
+        let marker = marker.map(|entry| {
+            let marker = match serde_json::from_slice::<Marker>(&entry.value) {
+                Ok(marker) if marker.v == MARKER_VERSION => Ok(marker),
+                Ok(marker) => Err(format!("{marker_key} has version {}; upgrade this server", marker.v)),
+                Err(error) => Err(format!("{marker_key}: {error}")),
+            };
+            (entry.revision, marker)
         });
-        let current = match &marker {
-            Some(Ok((_, marker))) => keys.generation(&marker.generation),
-            _ => keys.generation("?"),
+        let generation = match &marker {
+            Some((_, Ok(marker))) => Some(marker.generation.clone()),
+            Some((_, Err(_))) => only_generation(keys, &listing),
+            None => None,
         };
+        let current = generation.as_ref().map(|generation| keys.generation(generation));
         let mut view = Self {
             store_revision: listing.revision,
             revision: Revision(0),
             marker,
+            generation,
             objects: BTreeMap::new(),
             other_generations: BTreeSet::new(),
             strange: Vec::new(),
@@ -91,7 +99,7 @@ impl View {
         for entry in listing.entries {
             if entry.key == marker_key {
                 revision = revision.max(entry.revision);
-            } else if let Some(path) = entry.key.strip_prefix(&current) {
+            } else if let Some(path) = current.as_ref().and_then(|current| entry.key.strip_prefix(current)) {
                 revision = revision.max(entry.revision);
                 match identity(path) {
                     Some(identity) => drop(view.objects.insert(identity, stored(identity, &entry.key, &entry.value))),
@@ -115,26 +123,30 @@ impl View {
     /// Whether what the marker promises is there.
     pub fn complete(&self) -> Result<(), String> {
         if let Some(key) = self.strange.first() {
-            return Err(format!("{key} is no key of an object; delete it"));
+            return Err(format!("{key} is no key of an object"));
         }
         match &self.marker {
             None => Ok(()),
-            Some(Err(wrong)) => Err(wrong.clone()),
-            Some(Ok((_, marker))) if marker.objects == self.objects.len() => Ok(()),
-            Some(Ok((_, marker))) => Err(format!(
-                "there are {} objects instead of {}: some were added or deleted by other means; apply the whole \
-                 organization again",
+            Some((_, Err(wrong))) => Err(wrong.clone()),
+            Some((_, Ok(marker))) if marker.objects == self.objects.len() => Ok(()),
+            Some((_, Ok(marker))) => Err(format!(
+                "there are {} objects instead of {}: some were added or deleted by other means",
                 self.objects.len(),
                 marker.objects
             )),
         }
     }
 
+    /// The objects that can be understood.
+    pub fn readable(&self) -> Vec<Object> {
+        self.objects.values().flatten().cloned().collect()
+    }
+
     /// Holds as long as nobody else changes the configuration.
     pub fn unchanged(&self, keys: &Keys) -> Condition {
         match &self.marker {
-            Some(Ok((revision, _))) => Condition::Unchanged(keys.marker(), *revision),
-            _ => Condition::Absent(keys.marker()),
+            Some((revision, _)) => Condition::Unchanged(keys.marker(), *revision),
+            None => Condition::Absent(keys.marker()),
         }
     }
 
@@ -166,6 +178,15 @@ impl View {
 pub(super) fn organization(mut objects: Vec<Object>, revision: Revision) -> Result<Organization, topology::Problems> {
     objects.sort_by_cached_key(|object| (object.kind(), object.name().to_lowercase()));
     Organization::validate(assemble(objects).0, revision)
+}
+
+/// The generation that is stored, when there is exactly one.
+fn only_generation(keys: &Keys, listing: &Listing) -> Option<String> {
+    let (prefix, marker) = (keys.configuration(), keys.marker());
+    let objects = listing.entries.iter().filter(|entry| entry.key != marker);
+    let mut generations = objects.filter_map(|entry| entry.key.strip_prefix(&prefix)?.split('/').next());
+    let first = generations.next()?;
+    generations.all(|other| other == first).then(|| first.to_owned())
 }
 
 fn identity(path: &str) -> Option<(Kind, Guid)> {

@@ -1,5 +1,6 @@
 //! Following the configuration through everything that can happen to a backend.
 
+use directory::{CommitError, repair};
 use envelope::Revision;
 use futures::StreamExt;
 
@@ -72,7 +73,7 @@ pub async fn what_is_written_behind_our_back_is_reported_and_not_applied(backend
     assert_eq!(snapshot(&mut events).await.revision(), third);
     // Something that is no key of an object.
     backend.write(&format!("{}/extra", of("/site/")), "x").await;
-    assert!(rejection(&mut events).await.contains("delete it"));
+    assert!(rejection(&mut events).await.contains("is no key of an object"));
 }
 
 pub async fn what_vanishes_behind_our_back_is_reported_and_repaired(backend: impl Backend) {
@@ -82,11 +83,48 @@ pub async fn what_vanishes_behind_our_back_is_reported_and_repaired(backend: imp
     let keys = backend.keys(CONFIGURATION).await;
     let connector_key = keys.iter().find(|key| key.contains("/sendConnector/")).unwrap();
     backend.delete(connector_key).await;
-    assert!(rejection(&mut events).await.contains("apply the whole organization again"));
+    assert!(rejection(&mut events).await.contains("added or deleted by other means"));
     assert!(directory.snapshot().await.is_err());
     let second = directory.commit(put(from_yaml(ORGANIZATION))).await.unwrap();
     let seen = snapshot(&mut events).await;
     assert_eq!((seen.revision(), connectors(&seen)), (second, vec!["Internet".into()]));
+}
+
+pub async fn whatever_is_damaged_is_repaired_by_the_whole_organization(backend: impl Backend) {
+    let directory = backend.directory();
+    founded(&*directory).await;
+    let before = directory.snapshot().await.unwrap();
+    for damage in ["sendConnector", "marker", "everything", "extra", "vanished", "foreign"] {
+        let keys = backend.keys(CONFIGURATION).await;
+        let of = |kind: &str| keys.iter().find(|key| key.contains(kind)).unwrap().clone();
+        match damage {
+            "marker" => backend.write(&of("/current"), "garbage").await,
+            "everything" => {
+                for key in &keys {
+                    backend.write(key, "garbage").await;
+                }
+            }
+            "extra" => backend.write(&format!("{}/extra", of("/site/")), "x").await,
+            "vanished" => backend.delete(&of("/server/")).await,
+            "foreign" => {
+                let (known, unknown) = (of("/sendConnector/"), connector("Foreign").guid());
+                backend.write(&known.replace(known.rsplit('/').next().unwrap(), &unknown.to_string()), "?").await;
+            }
+            kind => backend.write(&of(&format!("/{kind}/")), "garbage").await,
+        }
+        assert!(directory.snapshot().await.is_err(), "{damage}");
+        let found = directory.salvage().await.unwrap();
+        let plan = || organization::plan(found.objects.clone(), from_yaml(ORGANIZATION));
+        repair(&*directory, plan(), found.revision).await.unwrap_or_else(|error| panic!("{damage}: {error}"));
+        let now = directory.snapshot().await.unwrap();
+        assert!(now.revision() > found.revision, "{damage}");
+        assert_eq!(connectors(&now), connectors(&before), "{damage}");
+        // What could be read keeps its identity.
+        let kept = now.sites()[0].guid == before.sites()[0].guid;
+        assert!(kept || damage == "everything", "{damage}");
+        let again = repair(&*directory, plan(), found.revision).await;
+        assert!(matches!(again, Err(CommitError::Conflict(_))), "{damage}: planned against what is no longer there");
+    }
 }
 
 pub async fn a_revision_that_goes_backwards_is_reported(mut backend: impl Backend) {

@@ -47,6 +47,7 @@ conformance! {
     following::a_restart_of_the_backend_is_survived,
     following::what_is_written_behind_our_back_is_reported_and_not_applied,
     following::what_vanishes_behind_our_back_is_reported_and_repaired,
+    following::whatever_is_damaged_is_repaired_by_the_whole_organization,
     following::a_revision_that_goes_backwards_is_reported,
     history::every_revision_can_be_read_as_it_was,
     history::any_sequence_of_changes_can_be_read_back,

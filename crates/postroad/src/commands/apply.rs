@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use directory::{ApplySecrets, CommitError, Directory, SealError, Sealer};
+use directory::{ApplySecrets, CommitError, Directory, ReadError, Salvage, SealError, Sealer};
 use envelope::Revision;
 use organization::{Document, FileProblems, Object, Plan};
-use topology::{DirectoryRecipient, Organization, OrganizationDraft};
+use topology::{DirectoryRecipient, OrganizationDraft};
 
 use super::organization_file::{self, OrganizationFile};
 use super::output;
@@ -48,26 +48,38 @@ struct Current {
     revision: Revision,
     objects: Vec<Object>,
     recipients: Vec<DirectoryRecipient>,
+    /// Why it is no valid organization.
+    damage: Option<String>,
 }
 
 pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let file = organization_file::read(&arguments.file)?;
     let settings = arguments.place.settings()?;
     let sealer = Sealer::load(&settings.organization_key).map_err(without_key)?;
-    let (directory, organization) = place::open(&settings).await?;
-    let current = read(directory.as_ref(), &organization).await?;
-    let revision = current.revision;
+    let directory = place::connect(&settings)?;
+    let current = read(&*directory).await.map_err(|error| place::explained(&settings, &error))?;
+    let (revision, damage) = (current.revision, current.damage.clone());
     let path = arguments.file.clone();
     let plan = tokio::task::spawn_blocking(move || plan(&path, &file, &sealer, current)).await??;
+    if let Some(damage) = &damage {
+        output::print(&format!(
+            "What is stored is not valid: {damage}.\n\
+             This plan is made against what can be read of it; the configuration is written anew, without the rest.\n\n"
+        ))?;
+    }
     output::print(&painted(&plan.to_string(), output::colours()))?;
-    if plan.is_empty() || arguments.dry_run {
+    if (plan.is_empty() && damage.is_none()) || arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.yes && !agreed()? {
         bail!("nothing was changed");
     }
     let changes = plan.changes.len();
-    directory::apply(directory.as_ref(), plan, revision).await.map_err(advise)?;
+    let applied = match damage {
+        None => directory::apply(directory.as_ref(), plan, revision).await,
+        Some(_) => directory::repair(directory.as_ref(), plan, revision).await,
+    };
+    applied.map_err(advise)?;
     // Changes of recipients alone leave the configuration at its revision, which is what servers report.
     let revision = directory.snapshot().await?.revision();
     let changes = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
@@ -75,10 +87,16 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(directory: &dyn Directory, organization: &Organization) -> anyhow::Result<Current> {
+async fn read(directory: &dyn Directory) -> Result<Current, ReadError> {
+    let damage = match directory.snapshot().await {
+        Ok(_) => None,
+        Err(ReadError::Invalid(damage)) => Some(damage),
+        Err(error) => return Err(error),
+    };
+    let Salvage { revision, mut objects } = directory.salvage().await?;
     let recipients = directory::all_recipients(directory).await?;
-    let objects = organization::objects(organization.draft(), &recipients);
-    Ok(Current { revision: organization.revision(), objects, recipients })
+    objects.extend(recipients.iter().cloned().map(|recipient| Object::Recipient(Box::new(recipient))));
+    Ok(Current { revision, objects, recipients, damage })
 }
 
 /// Makes secrets, and compares. Blocks: verifiers of passwords take their time.

@@ -43,22 +43,35 @@ impl Place {
     }
 }
 
-/// Opens the directory and reads the configuration of now: no last good one, which would hide that the directory is away.
+/// Opens the directory: no last good snapshot, which would hide that it is away.
+pub(crate) fn connect(settings: &Settings) -> anyhow::Result<Arc<dyn Directory>> {
+    runtime::node::open_backend(settings).map_err(|error| anyhow!("{error}; {}", advice(settings)))
+}
+
+/// Opens the directory and reads the configuration of now.
 pub(crate) async fn open(settings: &Settings) -> anyhow::Result<(Arc<dyn Directory>, Arc<Organization>)> {
-    let advice = || match &settings.directory {
+    let directory = connect(settings)?;
+    let organization = directory.snapshot().await.map_err(|error| explained(settings, &error))?;
+    Ok((directory, organization))
+}
+
+/// What went wrong with the directory, and the next step.
+pub(crate) fn explained(settings: &Settings, error: &ReadError) -> anyhow::Error {
+    match error {
+        ReadError::Unavailable(_) => anyhow!("{error}; {}", advice(settings)),
+        ReadError::Invalid(_) => anyhow!("{error}. `postroad apply FILE` with the whole organization repairs it"),
+    }
+}
+
+fn advice(settings: &Settings) -> String {
+    match &settings.directory {
         DirectorySettings::Embedded { path } => {
             format!("check [directory] in the settings, which names the file {}", path.display())
         }
         DirectorySettings::Etcd { endpoints, .. } => {
             format!("check that etcd runs, and [directory] in the settings, which names {}", endpoints.join(", "))
         }
-    };
-    let directory = runtime::node::open_backend(settings).map_err(|error| anyhow!("{error}; {}", advice()))?;
-    let organization = directory.snapshot().await.map_err(|error| match error {
-        ReadError::Unavailable(_) => anyhow!("{error}; {}", advice()),
-        ReadError::Invalid(_) => error.into(),
-    })?;
-    Ok((directory, organization))
+    }
 }
 
 fn of_lab(folder: &Path, advice: &'static str) -> anyhow::Result<Settings> {

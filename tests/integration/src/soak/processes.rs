@@ -27,29 +27,72 @@ const JUMPS: [&str; 4] = ["-20h", "-50m", "+50m", "+20h"];
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /// How long a service lives with a wrong clock.
 const WRONG_TIME: Duration = Duration::from_millis(1500);
+/// Most services that die at the same moment, of eight.
+const AT_ONCE: usize = 5;
+/// How often those that died die again at once.
+const TWICE: f64 = 0.15;
+/// Within this time of their start: before, while and after they take up the queue.
+const RECOVERY: Duration = Duration::from_millis(300);
 /// Shortest pause.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// A line is printed after so many faults.
 const PRINTED_EVERY: usize = 100;
 
-#[derive(Clone, Copy, Debug)]
+/// A service of a server.
+type Victim = (&'static str, Service);
+
+#[derive(Clone, Debug)]
 enum Fault {
-    Kill(Service),
-    End(Service),
-    Pause(Service, Duration),
-    Jump(Service, &'static str),
+    /// All at the same moment. Those of `again` are killed once more while they take up what they find.
+    Kill {
+        victims: Vec<Victim>,
+        again: Option<Duration>,
+    },
+    End(Victim),
+    Pause(Victim, Duration),
+    Jump(Victim, &'static str),
 }
 
 fn schedule(plan: &Plan, random: &mut StdRng) -> Vec<Fault> {
-    let mut faults: Vec<Fault> =
-        SERVICES.iter().flat_map(|service| std::iter::repeat_n(Fault::Kill(*service), plan.kills)).collect();
-    let any = |random: &mut StdRng| *SERVICES.choose(random).unwrap();
+    let mut faults = kills(plan.kills, random);
     for _ in 0..plan.others {
+        let any = |random: &mut StdRng| (*SERVERS.choose(random).unwrap(), *SERVICES.choose(random).unwrap());
         faults.push(Fault::End(any(random)));
         faults.push(Fault::Pause(any(random), random.random_range(PAUSE_MIN..plan.pause_max)));
         faults.push(Fault::Jump(any(random), JUMPS.choose(random).unwrap()));
     }
     faults.shuffle(random);
+    faults
+}
+
+/// Kills of each service so often, up to [`AT_ONCE`] different ones together.
+fn kills(each: usize, random: &mut StdRng) -> Vec<Fault> {
+    let mut left: Vec<Service> = SERVICES.iter().flat_map(|service| std::iter::repeat_n(*service, each)).collect();
+    left.shuffle(random);
+    let mut faults = Vec::new();
+    while !left.is_empty() {
+        let (most, mut victims) = (random.random_range(1..=AT_ONCE), Vec::new());
+        while victims.len() < most {
+            let Some(service) = left.pop() else { break };
+            let victim = (*SERVERS.choose(random).unwrap(), service);
+            if victims.contains(&victim) {
+                left.push(service);
+                break;
+            }
+            victims.push(victim);
+        }
+        // Counts as kills of the same services, when there are enough of them to come.
+        let twice = random.random_bool(TWICE) && victims.iter().all(|(_, service)| left.contains(service));
+        if twice {
+            for (_, service) in &victims {
+                if let Some(at) = left.iter().position(|other| other == service) {
+                    left.swap_remove(at);
+                }
+            }
+        }
+        let again = twice.then(|| random.random_range(Duration::ZERO..RECOVERY));
+        faults.push(Fault::Kill { victims, again });
+    }
     faults
 }
 
@@ -81,7 +124,7 @@ pub(super) async fn run(plan: &Plan) {
         let wanted = load.ledger.count() + random.random_range(WORK);
         let waited = tokio::time::timeout(PATIENCE, load.ledger.wait_for_count(wanted)).await;
         assert!(waited.is_ok(), "nothing was acknowledged for {PATIENCE:?}, before fault {number}: {fault:?}");
-        troubled.make(*fault, SERVERS.choose(&mut random).unwrap()).await;
+        troubled.make(fault).await;
         if number % PRINTED_EVERY == 0 {
             let (count, elapsed) = (load.ledger.count(), started.elapsed().as_secs());
             println!("   {number} of {} faults, {count} copies acknowledged, {elapsed} s", faults.len());
@@ -98,32 +141,42 @@ pub(super) async fn run(plan: &Plan) {
 }
 
 impl Troubled {
-    async fn make(&mut self, fault: Fault, server: &str) {
+    async fn make(&mut self, fault: &Fault) {
         match fault {
-            Fault::Kill(service) => {
-                self.lab.kill(server, service).await;
-                self.lab.start_again(server, service).await;
+            Fault::Kill { victims, again } => {
+                self.kill(victims).await;
+                if let Some(after) = again {
+                    self.lab.spawn_all(victims);
+                    testkit::hold(*after).await;
+                    self.kill(victims).await;
+                }
+                self.lab.start_all_again(victims).await;
             }
-            Fault::End(service) => {
-                self.lab.stop(server, service).await;
-                self.lab.start_again(server, service).await;
+            Fault::End((server, service)) => {
+                self.lab.stop(server, *service).await;
+                self.lab.start_again(server, *service).await;
             }
-            Fault::Pause(service, duration) => {
-                let pid = Pid::from_raw(self.lab.pid(server, service).try_into().unwrap());
+            Fault::Pause((server, service), duration) => {
+                let pid = Pid::from_raw(self.lab.pid(server, *service).try_into().unwrap());
                 kill(pid, Signal::SIGSTOP).unwrap();
-                testkit::hold(duration).await;
+                testkit::hold(*duration).await;
                 kill(pid, Signal::SIGCONT).unwrap();
             }
             // A running service does not look at the clock again; one that starts meanwhile lives in another time.
-            Fault::Jump(service, offset) => {
-                std::fs::write(&self.clock, offset).unwrap();
-                self.lab.kill(server, service).await;
-                self.lab.start_again(server, service).await;
-                testkit::hold(WRONG_TIME).await;
-                std::fs::write(&self.clock, "+0").unwrap();
-                self.lab.kill(server, service).await;
-                self.lab.start_again(server, service).await;
+            Fault::Jump(victim, offset) => {
+                for (offset, held) in [(*offset, WRONG_TIME), ("+0", Duration::ZERO)] {
+                    std::fs::write(&self.clock, offset).unwrap();
+                    self.kill(&[*victim]).await;
+                    self.lab.start_all_again(&[*victim]).await;
+                    testkit::hold(held).await;
+                }
             }
+        }
+    }
+
+    async fn kill(&mut self, victims: &[Victim]) {
+        for (server, service) in victims {
+            self.lab.kill(server, *service).await;
         }
     }
 }
