@@ -284,7 +284,7 @@ proptest! {
                     if let Some(item) = taken {
                         match how {
                             0 => { finished.insert(item.message); queues.done(lane, now); }
-                            1 => queues.defer(lane, item, "later".into(), now),
+                            1 => { queues.defer(lane, item, "later".into(), now); }
                             _ => if queues.put_back(lane, item) == Demand::Connect { to_open.push(lane); },
                         }
                     }
