@@ -309,6 +309,12 @@ impl Queues {
         Some(until)
     }
 
+    /// The item that a lane's next connection would take first.
+    #[must_use]
+    pub fn oldest(&self, id: LaneId) -> Option<&Item> {
+        self.lanes.get(&id)?.waiting.values().next()
+    }
+
     /// When a lane whose next hop could not be reached is tried again.
     #[must_use]
     pub fn retry_at(&self, id: LaneId) -> Option<Timestamp> {

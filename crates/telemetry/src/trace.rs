@@ -117,6 +117,12 @@ impl MessageTracer {
         Self { tracer: Some(tracer) }
     }
 
+    /// Whether anybody collects, at all.
+    #[must_use]
+    pub const fn is_recording(&self) -> bool {
+        self.tracer.is_some()
+    }
+
     /// Starts a hop at `at`, under `parent` or, without one, as the first of a new trace. Only contexts that this
     /// organization made may be parents.
     pub fn start(&self, name: HopName, parent: Option<TraceContext>, at: Timestamp) -> Hop {

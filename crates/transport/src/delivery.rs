@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use envelope::{MessageHead, MessageId, Reply, Revision};
+use envelope::{MessageHead, MessageId, Reply, Revision, Timestamp};
 use futures::FutureExt;
 use queue::{ReadError, RecipientState, StoredMessage};
 use routing::{DeliveryType, Route};
 use scheduler::{Item, LaneId, RecipientIndexes};
 use telemetry::named::{Attempt, SendMetrics};
-use telemetry::{HopName, keys};
+use telemetry::{HopName, Outcome, keys};
 use tokio::sync::Semaphore;
 
 use self::attempted::Attempted;
@@ -146,9 +146,10 @@ pub(crate) async fn run_connection(core: Arc<Core>, lane: LaneId) {
         disconnected(&core, lane);
         return;
     };
+    let began = core.now();
     let hop = match open(&core, &route).await {
         Ok(hop) => hop,
-        Err(failure) => return open_failed(&core, lane, failure).await,
+        Err(failure) => return open_failed(&core, lane, &route, began, failure).await,
     };
     core.queues(|queues| queues.connected(lane));
     let limit = messages_per_connection(&core, &route);
@@ -169,7 +170,7 @@ fn connector_metrics(core: &Core, route: &Route) -> Option<SendMetrics> {
     Some(core.node.metrics.of_send_connector(connector))
 }
 
-async fn open_failed(core: &Arc<Core>, lane: LaneId, failure: OpenFailure) {
+async fn open_failed(core: &Arc<Core>, lane: LaneId, route: &Route, began: Timestamp, failure: OpenFailure) {
     tracing::info!(error = &*failure.error, "the next hop cannot be reached");
     if let Some(reply) = failure.permanent {
         while let Some(item) = core.queues(|queues| queues.take(lane)) {
@@ -184,8 +185,42 @@ async fn open_failed(core: &Arc<Core>, lane: LaneId, failure: OpenFailure) {
         }
     }
     let now = core.now();
-    let demands = core.queues(|queues| queues.connect_failed(lane, failure.error, now));
+    let (demands, until) = core.queues(|queues| {
+        let demands = queues.connect_failed(lane, Arc::clone(&failure.error), now);
+        (demands, queues.retry_at(lane))
+    });
+    if let Some(until) = until {
+        trace_failure(core, lane, route, (began, now), &Wait { until, why: failure.error }).await;
+    }
     core.meet_all(demands);
+}
+
+/// Nothing was sent, but a message waits because of it. The oldest tells it in its trace: a span for each that waits would be
+/// as many as the queue is long, at every attempt.
+async fn trace_failure(core: &Core, lane: LaneId, route: &Route, (began, ended): (Timestamp, Timestamp), wait: &Wait) {
+    if !core.node.tracer.is_recording() {
+        return;
+    }
+    let Some(item) = core.queues(|queues| queues.oldest(lane).cloned()) else { return };
+    // It may have gone this moment.
+    let Ok(stored) = core.spool.head(item.message).await else { return };
+    let mut span = core.node.tracer.start(HopName::Connect, stored.head.trace, began);
+    span.attribute(keys::MESSAGE_ID, &stored.head.id);
+    describe(core, &mut span, route, &item);
+    wait.note(&mut span);
+    span.end(ended, Outcome::Failed { status: attempted::TRANSIENT, cause: &wait.why });
+}
+
+/// Where an item goes, and by what decision.
+fn describe(core: &Core, span: &mut telemetry::Hop, route: &Route, item: &Item) {
+    span.attribute(keys::DELIVERY_TYPE, route.key.delivery_type.as_str());
+    span.attribute(keys::NEXT_HOP, &route.key.domain);
+    span.attribute(keys::REVISION, &item.decided);
+    span.attribute(keys::RULE, crate::view::rule(route).0);
+    let tables = core.node.tables();
+    if let Some(connector) = route.connector.and_then(|guid| tables.organization().send_connector(guid)) {
+        span.attribute(keys::CONNECTOR, &connector.name);
+    }
 }
 
 fn disconnected(core: &Arc<Core>, lane: LaneId) {
@@ -327,16 +362,9 @@ impl Connection {
         let mut hop = self.core.node.tracer.start(name, copy.head.trace, started);
         copy.head.trace = hop.context();
         hop.attribute(keys::MESSAGE_ID, &copy.head.id);
-        hop.attribute(keys::DELIVERY_TYPE, self.route.key.delivery_type.as_str());
-        hop.attribute(keys::NEXT_HOP, &self.route.key.domain);
-        hop.attribute(keys::REVISION, &copy.item.decided);
-        hop.attribute(keys::RULE, crate::view::rule(&self.route).0);
-        hop.attribute(keys::ATTEMPT, &(u64::from(copy.item.deferrals) + 1));
+        describe(&self.core, &mut hop, &self.route, &copy.item);
+        hop.attribute(keys::ATTEMPT, &(attempts_before(&copy) + 1));
         hop.attribute(keys::RECIPIENTS, &(copy.head.envelope.recipients.len() as u64));
-        let tables = self.core.node.tables();
-        if let Some(connector) = self.route.connector.and_then(|guid| tables.organization().send_connector(guid)) {
-            hop.attribute(keys::CONNECTOR, &connector.name);
-        }
         let sent = self.hop.send(&copy, content, &mut hop).await;
         hop.attribute(keys::SERVER_ADDRESS, self.hop.peer().as_str());
         let ended = self.core.now();
@@ -462,6 +490,16 @@ fn is_quiet(copy: &Copy, fate: &Fate) -> bool {
     }
 }
 
+/// What is stored outlives a restart; the item knows what was not stored yet, and of connections that were lost.
+fn attempts_before(copy: &Copy) -> u64 {
+    let stored =
+        copy.item.recipients.as_slice().iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
+            RecipientState::Pending(pending) => Some(u64::from(pending.attempts)),
+            _ => None,
+        });
+    stored.max().unwrap_or_default().max(u64::from(copy.item.deferrals))
+}
+
 fn attempted(copy: &Copy, positions: &[u32], error: &Arc<str>) -> queue::Update {
     let states = positions.iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
         RecipientState::Pending(pending) => {
@@ -477,7 +515,7 @@ fn attempted(copy: &Copy, positions: &[u32], error: &Arc<str>) -> queue::Update 
 }
 
 /// Notes in the span of an attempt what a next hop said about a recipient; the last word stands for all of it.
-fn replied(span: &mut telemetry::Hop, at: envelope::Timestamp, recipient: &envelope::Address, reply: &Reply) {
+fn replied(span: &mut telemetry::Hop, at: Timestamp, recipient: &envelope::Address, reply: &Reply) {
     span.event("reply", at, |attributes| {
         attributes.set(keys::RECIPIENT, recipient);
         attributes.set(keys::REPLY, reply);

@@ -46,6 +46,12 @@ impl Counts {
         probe::series(&self.0, &name).map(|series| series.label(key).to_owned()).collect()
     }
 
+    /// Whether any of it says this.
+    #[must_use]
+    pub fn mentions(&self, text: &str) -> bool {
+        self.0.contains(text)
+    }
+
     fn numbers(&self, name: &str, instrument: &Instrument, values: &[&str]) -> Option<u64> {
         let wanted = |series: &Series<'_>| {
             instrument.labels.iter().zip(values).all(|(label, value)| series.label(label.key) == *value)

@@ -8,7 +8,7 @@ use telemetry::{Hop, Outcome, keys};
 use super::{Answer, Sent};
 
 /// Status of an attempt that decided nothing: RFC 3463 X.4.0, other or undefined network status.
-const TRANSIENT: EnhancedStatus = EnhancedStatus::new(4, 4, 0);
+pub(super) const TRANSIENT: EnhancedStatus = EnhancedStatus::new(4, 4, 0);
 
 /// What a message waits for before it is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
