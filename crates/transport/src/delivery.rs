@@ -4,11 +4,11 @@
 //! server's Transport, or Mailbox Transport Delivery. The order of attempts is routing's; when to try again is the
 //! scheduler's; here is only the doing.
 
-mod attempted;
 mod connector;
 mod mailbox;
 pub(crate) mod outbound;
 mod relay;
+mod spans;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use queue::{ReadError, RecipientState, StoredMessage};
 use routing::{DeliveryType, Route};
 use scheduler::{Item, LaneId, RecipientIndexes};
 use telemetry::named::{Attempt, SendMetrics};
-use telemetry::{HopName, Outcome, keys};
+use telemetry::{HopName, keys};
 use tokio::sync::Semaphore;
 
-use self::attempted::Attempted;
-pub(crate) use self::attempted::Wait;
+pub(crate) use self::spans::Wait;
+use self::spans::{Attempted, attempts_before, describe, replied};
 use crate::core::Core;
 use crate::outgoing::{self, Outgoing};
 use crate::settle::{self, Fate, FateKind};
@@ -189,37 +189,9 @@ async fn open_failed(core: &Arc<Core>, lane: LaneId, route: &Route, began: Times
         let demands = queues.connect_failed(lane, Arc::clone(&failure.error), now);
         (demands, queues.retry_at(lane))
     });
-    if let Some(until) = until {
-        trace_failure(core, lane, route, (began, now), &Wait { until, why: failure.error }).await;
-    }
     core.meet_all(demands);
-}
-
-/// Nothing was sent, but a message waits because of it. The oldest tells it in its trace: a span for each that waits would be
-/// as many as the queue is long, at every attempt.
-async fn trace_failure(core: &Core, lane: LaneId, route: &Route, (began, ended): (Timestamp, Timestamp), wait: &Wait) {
-    if !core.node.tracer.is_recording() {
-        return;
-    }
-    let Some(item) = core.queues(|queues| queues.oldest(lane).cloned()) else { return };
-    // It may have gone this moment.
-    let Ok(stored) = core.spool.head(item.message).await else { return };
-    let mut span = core.node.tracer.start(HopName::Connect, stored.head.trace, began);
-    span.attribute(keys::MESSAGE_ID, &stored.head.id);
-    describe(core, &mut span, route, &item);
-    wait.note(&mut span);
-    span.end(ended, Outcome::Failed { status: attempted::TRANSIENT, cause: &wait.why });
-}
-
-/// Where an item goes, and by what decision.
-fn describe(core: &Core, span: &mut telemetry::Hop, route: &Route, item: &Item) {
-    span.attribute(keys::DELIVERY_TYPE, route.key.delivery_type.as_str());
-    span.attribute(keys::NEXT_HOP, &route.key.domain);
-    span.attribute(keys::REVISION, &item.decided);
-    span.attribute(keys::RULE, crate::view::rule(route).0);
-    let tables = core.node.tables();
-    if let Some(connector) = route.connector.and_then(|guid| tables.organization().send_connector(guid)) {
-        span.attribute(keys::CONNECTOR, &connector.name);
+    if let Some(until) = until {
+        spans::trace_failure(core, lane, route, (began, now), &Wait { until, why: failure.error }).await;
     }
 }
 
@@ -490,16 +462,6 @@ fn is_quiet(copy: &Copy, fate: &Fate) -> bool {
     }
 }
 
-/// What is stored outlives a restart; the item knows what was not stored yet, and of connections that were lost.
-fn attempts_before(copy: &Copy) -> u64 {
-    let stored =
-        copy.item.recipients.as_slice().iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
-            RecipientState::Pending(pending) => Some(u64::from(pending.attempts)),
-            _ => None,
-        });
-    stored.max().unwrap_or_default().max(u64::from(copy.item.deferrals))
-}
-
 fn attempted(copy: &Copy, positions: &[u32], error: &Arc<str>) -> queue::Update {
     let states = positions.iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
         RecipientState::Pending(pending) => {
@@ -512,15 +474,6 @@ fn attempted(copy: &Copy, positions: &[u32], error: &Arc<str>) -> queue::Update 
         _ => None,
     });
     queue::Update::states(states)
-}
-
-/// Notes in the span of an attempt what a next hop said about a recipient; the last word stands for all of it.
-fn replied(span: &mut telemetry::Hop, at: Timestamp, recipient: &envelope::Address, reply: &Reply) {
-    span.event("reply", at, |attributes| {
-        attributes.set(keys::RECIPIENT, recipient);
-        attributes.set(keys::REPLY, reply);
-    });
-    span.attribute(keys::REPLY, reply);
 }
 
 /// What an attempt came to, for the Send connector's metrics.
