@@ -47,7 +47,8 @@ pub use message::{Pending, RecipientState, StoredMessage, Update};
 pub use record::TRANSACTION_OCTETS_MAX;
 pub use recovery::{Recovery, RecoveryReport};
 pub use spool::{
-    RECENT_OCTETS_DEFAULT, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, Spool, SpoolOptions, Stats,
+    OnSync, RECENT_OCTETS_DEFAULT, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, Spool, SpoolOptions,
+    Stats,
 };
 pub use transaction::{Committed, TRANSACTION_OPERATIONS_MAX, Transaction};
 pub use writer::LAZY_DELAY;

@@ -118,6 +118,7 @@ pub(crate) fn open(
         queue: Mutex::new(Queue::default()),
         work: Condvar::new(),
         large_last: AtomicU32::new(large_last),
+        on_sync: options.on_sync,
         syncs: AtomicU64::new(0),
         written: AtomicU64::new(0),
         ended: watch::Sender::new(false),

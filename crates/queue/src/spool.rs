@@ -42,13 +42,43 @@ pub struct SpoolOptions {
     pub segment_octets: u32,
     /// Octets of content kept in memory after a commit.
     pub recent_octets: usize,
+    /// Told of every sync.
+    pub on_sync: OnSync,
+}
+
+/// Told after every sync of the log how many records it made durable. Called by the writer: it must not wait for anything.
+#[derive(Clone, Default)]
+pub struct OnSync(Option<Arc<dyn Fn(u32) + Send + Sync>>);
+
+impl OnSync {
+    /// Tells `observer`.
+    pub fn new(observer: impl Fn(u32) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observer)))
+    }
+
+    pub(crate) fn tell(&self, records: u32) {
+        if let Some(observer) = &self.0 {
+            observer(records);
+        }
+    }
+}
+
+impl fmt::Debug for OnSync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "OnSync(observer)" } else { "OnSync(nobody)" })
+    }
 }
 
 impl SpoolOptions {
     /// Defaults for `server`.
     #[must_use]
     pub fn new(server: ServerName) -> Self {
-        Self { server, segment_octets: SEGMENT_OCTETS_DEFAULT, recent_octets: RECENT_OCTETS_DEFAULT }
+        Self {
+            server,
+            segment_octets: SEGMENT_OCTETS_DEFAULT,
+            recent_octets: RECENT_OCTETS_DEFAULT,
+            on_sync: OnSync::default(),
+        }
     }
 }
 
@@ -92,6 +122,7 @@ pub(crate) struct Shared {
     pub queue: Mutex<Queue>,
     pub work: Condvar,
     pub large_last: AtomicU32,
+    pub on_sync: OnSync,
     pub syncs: AtomicU64,
     pub written: AtomicU64,
     pub ended: watch::Sender<bool>,

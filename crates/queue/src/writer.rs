@@ -196,6 +196,7 @@ impl Writer {
             failed("sync the log", std::io::Error::other(error.to_string()))
         })?;
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
+        self.shared.on_sync.tell(batch.records);
         self.shared.written.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
         Ok(())
     }

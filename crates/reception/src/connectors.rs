@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use smtp::{ConnectionGate, ConnectionLimits, SessionSettings};
 use smtp_session::ServerConfig;
 use smtp_session::server::AuthOffer;
+use telemetry::Metrics;
+use telemetry::named::ReceiveMetrics;
 use topology::receive_connector::defaults;
 use topology::{AuthMechanism, Organization, ReceiveConnector, Server, TransportRole};
 
@@ -21,17 +23,20 @@ pub(crate) struct Entrance {
     pub(crate) hostname: Domain,
     /// For the listener.
     pub(crate) settings: Arc<SessionSettings>,
+    /// What comes through it is counted here.
+    pub(crate) metrics: ReceiveMetrics,
 }
 
 /// The connectors in use, by name.
 pub(crate) struct Entrances {
     tls: TlsServer,
+    metrics: Metrics,
     known: Mutex<HashMap<ObjectName, Arc<Entrance>>>,
 }
 
 impl Entrances {
-    pub(crate) fn new(tls: TlsServer) -> Self {
-        Self { tls, known: Mutex::default() }
+    pub(crate) fn new(tls: TlsServer, metrics: Metrics) -> Self {
+        Self { tls, metrics, known: Mutex::default() }
     }
 
     /// What the listener needs for `connector` of `server`.
@@ -69,6 +74,7 @@ impl Entrances {
             connector: connector.clone(),
             hostname: hostname.clone(),
             settings: Arc::new(settings),
+            metrics: self.metrics.of_receive_connector(connector),
         });
         known.insert(connector.name.clone(), Arc::clone(&entrance));
         entrance
@@ -146,7 +152,7 @@ mod tests {
         let (server, fqdn) = (ServerName::parse("MAIL1").unwrap(), Domain::parse("mail1.contoso.com").unwrap());
         let now = std::time::SystemTime::now().into();
         let certificate = net::certificate::self_signed_for_smtp(&server, &fqdn, now).unwrap();
-        Entrances::new(TlsServer::new(&certificate, ClientCertificates::Ignored).unwrap())
+        Entrances::new(TlsServer::new(&certificate, ClientCertificates::Ignored).unwrap(), Metrics::off())
     }
 
     #[test]

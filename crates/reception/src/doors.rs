@@ -50,7 +50,7 @@ impl Doors {
     ) -> Result<Self, NodeError> {
         let tls = TlsServer::new(certificate, ClientCertificates::Ignored);
         let tls = tls.map_err(|error| certificate::refused(node, error.to_string()))?;
-        let shared = Shared::new(Arc::clone(node), role, destination, Entrances::new(tls));
+        let shared = Shared::new(Arc::clone(node), role, destination, Entrances::new(tls, node.metrics.clone()));
         let mut doors = Self {
             shared: Arc::new(shared),
             bound: Vec::new(),

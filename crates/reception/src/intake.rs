@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use envelope::{
-    ByteSize, Envelope, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply, Revision, Timestamp,
+    ByteSize, EnhancedStatus, Envelope, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply,
+    Revision, Timestamp,
 };
 use message::HeaderCollector;
 use routing::RoutingTables;
@@ -16,6 +17,9 @@ use crate::destination::{Arriving, Taking};
 use crate::header::{self, Arrival};
 use crate::session::Transaction;
 use crate::shared::Shared;
+
+/// Status of the reply to a message that is taken over: message accepted.
+const ACCEPTED: EnhancedStatus = EnhancedStatus::new(2, 6, 0);
 
 /// One message.
 pub(crate) struct Intake {
@@ -77,6 +81,7 @@ impl Intake {
     pub(crate) async fn chunk(&mut self, chunk: Bytes) -> Result<(), Reply> {
         let result = self.take(chunk).await;
         if let Err(reply) = &result {
+            self.entrance.metrics.refused();
             self.fail(reply);
         }
         result
@@ -99,8 +104,12 @@ impl Intake {
     /// The end of the content: somebody has it, or it is refused.
     pub(crate) async fn finish(mut self) -> Result<Accepted, Reply> {
         let result = self.hand_over().await;
-        if let Err(reply) = &result {
-            self.fail(reply);
+        match &result {
+            Ok(_) => self.entrance.metrics.accepted(),
+            Err(reply) => {
+                self.entrance.metrics.refused();
+                self.fail(reply);
+            }
         }
         result
     }
@@ -113,12 +122,17 @@ impl Intake {
         let Stage::Taking(message) = std::mem::replace(&mut self.stage, Stage::Over) else {
             unreachable!("a message that was refused has no end")
         };
-        let Message { taking, text_id, hop, octets } = message;
-        let result = taking.finish().await;
+        let Message { taking, text_id, mut hop, octets } = message;
+        let result = taking.finish().await.map(|receipt| {
+            let text = self.acceptance(&receipt, &text_id);
+            hop.attribute(keys::REPLY, &Reply::new(250, ACCEPTED, text.clone()));
+            Accepted { receipt, text }
+        });
+        if let Err(reply) = &result {
+            hop.attribute(keys::REPLY, reply);
+        }
         self.end(hop, octets, result.as_ref().map_or_else(failed, |_| Outcome::Done));
-        let receipt = result?;
-        let text = self.acceptance(&receipt, &text_id);
-        Ok(Accepted { receipt, text })
+        result
     }
 
     async fn header_complete(&mut self) -> Result<(), Reply> {
@@ -181,7 +195,8 @@ impl Intake {
     }
 
     fn fail(&mut self, reply: &Reply) {
-        if let Stage::Taking(message) = std::mem::replace(&mut self.stage, Stage::Over) {
+        if let Stage::Taking(mut message) = std::mem::replace(&mut self.stage, Stage::Over) {
+            message.hop.attribute(keys::REPLY, reply);
             self.end(message.hop, message.octets, failed(reply));
         }
     }

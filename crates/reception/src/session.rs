@@ -35,6 +35,32 @@ pub(crate) struct Transaction {
     /// The databases of the first recipients, in order (RT-64).
     pub(crate) homes: Vec<Option<ObjectName>>,
     intake: Option<Box<Intake>>,
+    screening: Screening,
+}
+
+/// What was said to the recipients of a message so far. A message of which nobody was accepted counts as refused when its
+/// transaction ends; of any other the intake knows more.
+struct Screening {
+    entrance: Arc<Entrance>,
+    accepted: bool,
+    refused: bool,
+}
+
+impl Screening {
+    fn note(&mut self, answer: &Result<(), Reply>) {
+        match answer {
+            Ok(()) => self.accepted = true,
+            Err(_) => self.refused = true,
+        }
+    }
+}
+
+impl Drop for Screening {
+    fn drop(&mut self) {
+        if self.refused && !self.accepted {
+            self.entrance.metrics.refused();
+        }
+    }
 }
 
 impl Session {
@@ -47,6 +73,30 @@ impl Session {
 
     fn principal(&self) -> Principal<'_> {
         Principal::of(&self.entrance.connector, self.user.as_deref())
+    }
+
+    /// Whether a recipient may be sent to, and where its mailbox is.
+    async fn screen(&mut self, recipient: &Recipient) -> Result<(), Reply> {
+        let Some(transaction) = &self.transaction else { return Err(out_of_order()) };
+        let address = &recipient.address;
+        let lookup = policy::check_recipient(transaction.tables.organization(), self.principal(), address)?;
+        let found = match lookup {
+            Lookup::Pointless => Found::Nothing,
+            Lookup::Required | Lookup::Useful => look_up(&self.shared.node, address).await,
+        };
+        policy::check_found(self.principal(), lookup, &found)?;
+        let home = match found {
+            Found::Recipient(DirectoryRecipient { kind: RecipientKind::Mailbox { database, .. }, .. }) => {
+                Some(database)
+            }
+            Found::Recipient(_) | Found::Nothing | Found::NoAnswer => None,
+        };
+        if let Some(transaction) = &mut self.transaction
+            && transaction.homes.len() < RECIPIENTS_CONSIDERED
+        {
+            transaction.homes.push(home);
+        }
+        Ok(())
     }
 }
 
@@ -73,33 +123,21 @@ impl SessionHandler for Session {
         if session.user.is_none() {
             self.user = None;
         }
-        policy::check_sender(&self.entrance.connector, self.principal(), &mail.reverse_path)?;
+        policy::check_sender(&self.entrance.connector, self.principal(), &mail.reverse_path)
+            .inspect_err(|_| self.entrance.metrics.refused())?;
         let tables = self.shared.node.tables();
-        self.transaction = Some(Transaction { tables, session: session.clone(), homes: Vec::new(), intake: None });
+        let screening = Screening { entrance: Arc::clone(&self.entrance), accepted: false, refused: false };
+        let (session, homes) = (session.clone(), Vec::new());
+        self.transaction = Some(Transaction { tables, session, homes, intake: None, screening });
         Ok(())
     }
 
     async fn rcpt(&mut self, recipient: &Recipient) -> Result<(), Reply> {
-        let Some(transaction) = &self.transaction else { return Err(out_of_order()) };
-        let address = &recipient.address;
-        let lookup = policy::check_recipient(transaction.tables.organization(), self.principal(), address)?;
-        let found = match lookup {
-            Lookup::Pointless => Found::Nothing,
-            Lookup::Required | Lookup::Useful => look_up(&self.shared.node, address).await,
-        };
-        policy::check_found(self.principal(), lookup, &found)?;
-        let home = match found {
-            Found::Recipient(DirectoryRecipient { kind: RecipientKind::Mailbox { database, .. }, .. }) => {
-                Some(database)
-            }
-            Found::Recipient(_) | Found::Nothing | Found::NoAnswer => None,
-        };
-        if let Some(transaction) = &mut self.transaction
-            && transaction.homes.len() < RECIPIENTS_CONSIDERED
-        {
-            transaction.homes.push(home);
+        let answer = self.screen(recipient).await;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.screening.note(&answer);
         }
-        Ok(())
+        answer
     }
 
     async fn begin(&mut self, envelope: Envelope) -> Result<(), Reply> {

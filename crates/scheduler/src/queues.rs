@@ -296,15 +296,29 @@ impl Queues {
         self.demand(id)
     }
 
-    /// A connected peer deferred the item: it alone waits, for `MessageRetryInterval` (QU-38).
-    pub fn defer(&mut self, id: LaneId, item: Item, error: Arc<str>, now: Timestamp) {
-        let place = self.place(now.plus(self.limits.message_retry));
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+    /// A connected peer deferred the item: it alone waits, for `MessageRetryInterval` (QU-38). Gives until when.
+    pub fn defer(&mut self, id: LaneId, item: Item, error: Arc<str>, now: Timestamp) -> Option<Timestamp> {
+        let until = now.plus(self.limits.message_retry);
+        let place = self.place(until);
+        let lane = self.lanes.get_mut(&id)?;
         lane.in_hand = lane.in_hand.saturating_sub(1);
         lane.last_error = Some(error);
         lane.ladder.reset();
         lane.deferred.insert(place, Item { deferrals: item.deferrals.saturating_add(1), ..item });
         self.arm(id);
+        Some(until)
+    }
+
+    /// The item that a lane's next connection would take first.
+    #[must_use]
+    pub fn oldest(&self, id: LaneId) -> Option<&Item> {
+        self.lanes.get(&id)?.waiting.values().next()
+    }
+
+    /// When a lane whose next hop could not be reached is tried again.
+    #[must_use]
+    pub fn retry_at(&self, id: LaneId) -> Option<Timestamp> {
+        self.lanes.get(&id)?.retry_at
     }
 
     /// A connection without work stays open for a while; [`Demand::Wake`] calls it back.

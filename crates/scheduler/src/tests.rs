@@ -87,6 +87,8 @@ fn an_unreachable_next_hop_is_tried_again_by_the_ladder_and_success_ends_it() {
     let view = queues.views(at(0)).next().unwrap();
     assert_eq!((view.status, view.retry_count, view.next_retry), (LaneStatus::Retry, 1, Some(at(1))));
     assert_eq!(view.last_error.as_deref(), Some("connection refused"));
+    let first = queues.oldest(lane).map(|item| item.message);
+    assert_eq!((queues.retry_at(lane), first), (Some(at(1)), Some(MessageId::from_bytes([1; 16]))));
     assert_eq!(queues.enqueue(&route("a.example"), item(2, at(0)), at(0)).1, Demand::Nothing, "waits with the others");
     assert_eq!(queues.poll_timeout(), Some(at(1)));
     assert!(queues.handle_timeout(at(1)).contains(&Event::Demand(lane, Demand::Connect)));
@@ -117,7 +119,8 @@ fn a_deferred_message_waits_alone() {
     let (lane, _) = queues.enqueue(&route("a.example"), item(1, at(0)), at(0));
     queues.connected(lane);
     let taken = queues.take(lane).unwrap();
-    queues.defer(lane, taken, "450 4.2.1 busy".into(), at(0));
+    assert_eq!(queues.defer(lane, taken, "450 4.2.1 busy".into(), at(0)), Some(at(15)), "it says until when");
+    assert_eq!(queues.oldest(lane), None, "nobody waits for the next hop");
     queues.enqueue(&route("a.example"), item(2, at(0)), at(0));
     assert_eq!(queues.take(lane).unwrap().message, MessageId::from_bytes([2; 16]));
     assert_eq!(queues.take(lane), None);
@@ -284,7 +287,7 @@ proptest! {
                     if let Some(item) = taken {
                         match how {
                             0 => { finished.insert(item.message); queues.done(lane, now); }
-                            1 => queues.defer(lane, item, "later".into(), now),
+                            1 => { queues.defer(lane, item, "later".into(), now); }
                             _ => if queues.put_back(lane, item) == Demand::Connect { to_open.push(lane); },
                         }
                     }

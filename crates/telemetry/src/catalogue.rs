@@ -1,9 +1,8 @@
-//! Every metric as data: name, unit, kind, meaning, label. The handles ([`crate::metrics`]) and the documentation page
-//! ([`markdown`]) are made from it, so neither can name one that the other does not.
+//! Every metric as data: name, unit, kind, meaning, labels. The handles ([`crate::metrics`], [`crate::named`]) and the
+//! documentation page ([`markdown`]) are made from it, so neither can name one that the other does not.
 //!
-//! Names leave out `_total` and the unit: the Prometheus text gets both from the exporter. A metric has at most one label,
-//! and labels take only words written in the program, so the number of series is bounded: no domain, address or queue
-//! name is ever a label.
+//! Names leave out `_total` and the unit: the Prometheus text gets both from the exporter. What a label may say is a rule
+//! ([`Values`]), told to operators on the page ([`RULE`]).
 
 use std::fmt::Write as _;
 
@@ -31,18 +30,62 @@ pub struct Instrument {
     pub kind: Kind,
     /// What it means.
     pub description: &'static str,
-    /// Its label and the values that it takes.
-    pub label: Option<(&'static str, &'static str)>,
+    /// Its labels, in the order in which the handles give their values.
+    pub labels: &'static [Label],
 }
 
-const DELIVERY_TYPE: Option<(&str, &str)> = Some(("delivery_type", "the delivery types of the queue reference"));
-const DIRECTION: Option<(&str, &str)> = Some(("direction", "`inbound`, `outbound`"));
-const SOURCE: Option<(&str, &str)> =
-    Some(("source", "`smtp`, `transfer`, `submission`, `notification`, `bifurcation`, `expansion`, `recovery`"));
+/// One label.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Label {
+    /// Its name.
+    pub key: &'static str,
+    /// What it says.
+    pub values: Values,
+}
+
+/// What the values of a label are. Both kinds are bounded, so the number of series is: words by the program, names by the
+/// configuration. The handles take an enum for the former and an object of the configuration for the latter, never a text:
+/// what a stranger can choose (a domain, an address, a host out of DNS) cannot become a series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Values {
+    /// Words written in the program; these.
+    Words(&'static str),
+    /// Names of objects in the organization's configuration; of this kind.
+    Names(&'static str),
+}
+
+/// The rule about labels, for whoever reads the page.
+pub const RULE: &str = "\
+A label says a word of the program, which the table lists, or the name of an object in the organization's configuration: a
+Send connector, a Receive connector, a server. Nothing else: no domain, address, queue or smart host, no host out of DNS,
+nothing that a stranger can choose. So the configuration bounds the number of series. (OpenTelemetry stops at 2,000 label
+sets for a metric of one service; whatever is beyond is counted together, under `otel_metric_overflow`.)
+
+When an object is removed from the configuration, or is renamed, its counters and histograms stay as they are until the
+service restarts; its gauges go to 0.
+";
+
+const CONNECTOR: Label = Label { key: "connector", values: Values::Names("the Send connector") };
+const RECEIVE_CONNECTOR: Label = Label { key: "connector", values: Values::Names("the Receive connector") };
+const PEER: Label = Label { key: "peer", values: Values::Names("the other server") };
+const DELIVERY_TYPE: Label =
+    Label { key: "delivery_type", values: Values::Words("the delivery types of the queue reference") };
+const DIRECTION: Label = Label { key: "direction", values: Values::Words("`inbound`, `outbound`") };
+const SOURCE: Label = Label {
+    key: "source",
+    values: Values::Words("`smtp`, `transfer`, `submission`, `notification`, `bifurcation`, `expansion`, `recovery`"),
+};
+const SENT: Label = Label { key: "outcome", values: Values::Words("`delivered`, `deferred`, `failed`") };
+const RECEIVED: Label = Label { key: "outcome", values: Values::Words("`accepted`, `refused`") };
+const TRANSFERRED: Label =
+    Label { key: "outcome", values: Values::Words("`accepted`, `refused`; outbound also `unanswered`") };
 
 /// Seconds, from a fast local commit to the patience of an SMTP client.
 const SECONDS: &[f64] =
     &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Records in a batch: powers of two, up to what one sync can carry.
+const RECORDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0];
 
 /// Conservation: accepted.
 pub const ACCEPTED: Instrument = Instrument {
@@ -51,7 +94,7 @@ pub const ACCEPTED: Instrument = Instrument {
     kind: Kind::Counter,
     description: "Copies of messages that this server became responsible for. On every server accepted = delivered + \
                   failed + expired + removed + queued; a message that is split counts once more for each further copy",
-    label: SOURCE,
+    labels: &[SOURCE],
 };
 /// Conservation: delivered.
 pub const DELIVERED: Instrument = Instrument {
@@ -59,7 +102,7 @@ pub const DELIVERED: Instrument = Instrument {
     unit: "{message}",
     kind: Kind::Counter,
     description: "Copies that the next hop or the mailbox database took over",
-    label: DELIVERY_TYPE,
+    labels: &[DELIVERY_TYPE],
 };
 /// Conservation: failed.
 pub const FAILED: Instrument = Instrument {
@@ -67,7 +110,7 @@ pub const FAILED: Instrument = Instrument {
     unit: "{message}",
     kind: Kind::Counter,
     description: "Copies that failed for good: answered by a non-delivery report, or dropped where none is due",
-    label: None,
+    labels: &[],
 };
 /// Conservation: expired.
 pub const EXPIRED: Instrument = Instrument {
@@ -75,7 +118,7 @@ pub const EXPIRED: Instrument = Instrument {
     unit: "{message}",
     kind: Kind::Counter,
     description: "Copies given up after the expiration timeout",
-    label: None,
+    labels: &[],
 };
 /// Conservation: removed.
 pub const REMOVED: Instrument = Instrument {
@@ -83,7 +126,7 @@ pub const REMOVED: Instrument = Instrument {
     unit: "{message}",
     kind: Kind::Counter,
     description: "Copies taken out of a queue by an administrator",
-    label: None,
+    labels: &[],
 };
 /// Conservation: queued.
 pub const QUEUED: Instrument = Instrument {
@@ -91,7 +134,7 @@ pub const QUEUED: Instrument = Instrument {
     unit: "{message}",
     kind: Kind::Gauge,
     description: "Copies that this server is responsible for now, in any queue",
-    label: None,
+    labels: &[],
 };
 /// Queue length.
 pub const QUEUE_LENGTH: Instrument = Instrument {
@@ -99,7 +142,7 @@ pub const QUEUE_LENGTH: Instrument = Instrument {
     unit: "{message}",
     kind: Kind::Gauge,
     description: "Copies in all delivery queues of a type",
-    label: DELIVERY_TYPE,
+    labels: &[DELIVERY_TYPE],
 };
 /// Accept latency.
 pub const ACCEPT_DURATION: Instrument = Instrument {
@@ -107,15 +150,16 @@ pub const ACCEPT_DURATION: Instrument = Instrument {
     unit: "s",
     kind: Kind::Histogram(SECONDS),
     description: "From the last octet of a message to its acknowledgement, the durable commit included",
-    label: None,
+    labels: &[],
 };
 /// Group commit: many messages share one sync.
-pub const QUEUE_SYNCS: Instrument = Instrument {
-    name: "postroad.queue.syncs",
-    unit: "{sync}",
-    kind: Kind::Gauge,
-    description: "Syncs of the queue's log since the service started; compare with messages accepted",
-    label: None,
+pub const QUEUE_BATCH_SIZE: Instrument = Instrument {
+    name: "postroad.queue.batch.size",
+    unit: "{record}",
+    kind: Kind::Histogram(RECORDS),
+    description: "Records that one sync of the queue's log made durable, one for each transaction: a message accepted, a \
+                  change, a removal. The count is the number of syncs",
+    labels: &[],
 };
 /// Write amplification.
 pub const QUEUE_WRITTEN: Instrument = Instrument {
@@ -123,7 +167,7 @@ pub const QUEUE_WRITTEN: Instrument = Instrument {
     unit: "By",
     kind: Kind::Gauge,
     description: "Octets written to the queue's log since the service started",
-    label: None,
+    labels: &[],
 };
 /// Space.
 pub const QUEUE_DISK: Instrument = Instrument {
@@ -131,7 +175,7 @@ pub const QUEUE_DISK: Instrument = Instrument {
     unit: "By",
     kind: Kind::Gauge,
     description: "Octets that the queue's log takes on disk",
-    label: None,
+    labels: &[],
 };
 /// Connections now.
 pub const CONNECTIONS: Instrument = Instrument {
@@ -139,7 +183,7 @@ pub const CONNECTIONS: Instrument = Instrument {
     unit: "{connection}",
     kind: Kind::UpDownCounter,
     description: "Open SMTP connections",
-    label: DIRECTION,
+    labels: &[DIRECTION],
 };
 /// Connections ever.
 pub const CONNECTIONS_OPENED: Instrument = Instrument {
@@ -147,7 +191,7 @@ pub const CONNECTIONS_OPENED: Instrument = Instrument {
     unit: "{connection}",
     kind: Kind::Counter,
     description: "SMTP connections opened",
-    label: DIRECTION,
+    labels: &[DIRECTION],
 };
 /// Message tracking.
 pub const TRACKING_LOST: Instrument = Instrument {
@@ -156,15 +200,59 @@ pub const TRACKING_LOST: Instrument = Instrument {
     kind: Kind::Counter,
     description: "Events that are missing in the message tracking log: its writer could not keep up, \
                   or the disk took none. Mail does not wait for the log",
-    label: None,
+    labels: &[],
+};
+/// By Send connector.
+pub const SEND_MESSAGES: Instrument = Instrument {
+    name: "postroad.send.messages",
+    unit: "{message}",
+    kind: Kind::Counter,
+    description: "Attempts to send a copy by a Send connector of this server, over an open session: delivered if the next \
+                  hop took it for any recipient, else deferred if any is to be tried again, else failed",
+    labels: &[CONNECTOR, SENT],
+};
+/// By Send connector: how fast.
+pub const SEND_DURATION: Instrument = Instrument {
+    name: "postroad.send.duration",
+    unit: "s",
+    kind: Kind::Histogram(SECONDS),
+    description: "From `MAIL` to the final reply of the next hop, whatever it was",
+    labels: &[CONNECTOR],
+};
+/// By Receive connector.
+pub const RECEIVE_MESSAGES: Instrument = Instrument {
+    name: "postroad.receive.messages",
+    unit: "{message}",
+    kind: Kind::Counter,
+    description: "Messages that clients offered by SMTP: accepted, or refused because of the sender, every recipient or the \
+                  content. What the client breaks off, and what breaks the protocol, is neither",
+    labels: &[RECEIVE_CONNECTOR, RECEIVED],
+};
+/// By server.
+pub const TRANSFER_MESSAGES: Instrument = Instrument {
+    name: "postroad.transfer.messages",
+    unit: "{message}",
+    kind: Kind::Counter,
+    description: "Messages between the Transport services of two servers. Accepted by the receiver, durably; refused with a \
+                  reply; unanswered when the peer cannot be reached or goes away: another server may be tried then",
+    labels: &[PEER, DIRECTION, TRANSFERRED],
+};
+/// By server: how fast.
+pub const TRANSFER_DURATION: Instrument = Instrument {
+    name: "postroad.transfer.duration",
+    unit: "s",
+    kind: Kind::Histogram(SECONDS),
+    description: "From the first octet of an outbound transfer to its acknowledgement, the peer's durable commit included",
+    labels: &[PEER],
 };
 /// Failure knowledge.
 pub const PEERS_FAILED: Instrument = Instrument {
     name: "postroad.peers.failed",
-    unit: "{peer}",
+    unit: "{service}",
     kind: Kind::Gauge,
-    description: "Services of other servers that failed lately and have not succeeded since: Transport tries them last",
-    label: None,
+    description: "Services of a server that failed lately and have not succeeded since: Transport tries them last. 0 for a \
+                  server of which nothing bad is known",
+    labels: &[PEER],
 };
 /// Revision applied.
 pub const REVISION: Instrument = Instrument {
@@ -172,7 +260,7 @@ pub const REVISION: Instrument = Instrument {
     unit: "{revision}",
     kind: Kind::Gauge,
     description: "Revision of the organization's configuration that this server has applied",
-    label: None,
+    labels: &[],
 };
 
 /// All of them, in the order of the documentation.
@@ -185,13 +273,18 @@ pub const ALL: &[Instrument] = &[
     QUEUED,
     QUEUE_LENGTH,
     ACCEPT_DURATION,
-    QUEUE_SYNCS,
+    QUEUE_BATCH_SIZE,
     QUEUE_WRITTEN,
     QUEUE_DISK,
     CONNECTIONS,
     CONNECTIONS_OPENED,
-    TRACKING_LOST,
+    RECEIVE_MESSAGES,
+    SEND_MESSAGES,
+    SEND_DURATION,
+    TRANSFER_MESSAGES,
+    TRANSFER_DURATION,
     PEERS_FAILED,
+    TRACKING_LOST,
     REVISION,
 ];
 
@@ -209,11 +302,20 @@ impl Instrument {
     }
 }
 
-/// The documentation of the metrics, as a Markdown table.
+impl Label {
+    fn markdown(&self) -> String {
+        match self.values {
+            Values::Words(words) => format!("`{}`: {words}", self.key),
+            Values::Names(of) => format!("`{}`: name of {of}", self.key),
+        }
+    }
+}
+
+/// The documentation of the metrics: the rule about labels, and a Markdown table.
 #[must_use]
 pub fn markdown() -> String {
-    let mut page = String::from(
-        "# Metrics\n\n| metric | in Prometheus | kind | unit | label | meaning |\n|---|---|---|---|---|---|\n",
+    let mut page = format!(
+        "# Metrics\n\n{RULE}\n| metric | in Prometheus | kind | unit | labels | meaning |\n|---|---|---|---|---|---|\n",
     );
     for instrument in ALL {
         let Instrument { name, unit, description, .. } = instrument;
@@ -223,9 +325,10 @@ pub fn markdown() -> String {
             Kind::Gauge => "gauge",
             Kind::Histogram(_) => "histogram",
         };
-        let label = instrument.label.map(|(key, values)| format!("`{key}`: {values}")).unwrap_or_default();
+        let labels: Vec<String> = instrument.labels.iter().map(Label::markdown).collect();
+        let labels = labels.join("; ");
         let prometheus = instrument.prometheus_name();
-        writeln!(page, "| `{name}` | `{prometheus}` | {kind} | {unit} | {label} | {description} |")
+        writeln!(page, "| `{name}` | `{prometheus}` | {kind} | {unit} | {labels} | {description} |")
             .expect("a String takes everything");
     }
     page
@@ -247,6 +350,8 @@ mod tests {
                 own && !instrument.name.contains("total") && !instrument.name.ends_with("seconds"),
                 "{instrument:?}"
             );
+            let keys: BTreeSet<_> = instrument.labels.iter().map(|label| label.key).collect();
+            assert_eq!(keys.len(), instrument.labels.len(), "{instrument:?}");
             if let Kind::Histogram(bounds) = instrument.kind {
                 assert!(bounds.is_sorted_by(|a, b| a < b), "{instrument:?}");
             }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use envelope::{
     Address, ByteSize, Domain, EnhancedStatus, MessageId, ObjectName, Reply, ReversePath, Revision, ServerName,
-    SiteName,
+    SiteName, Timestamp,
 };
 use opentelemetry::Value;
 
@@ -69,6 +69,12 @@ impl ToAttribute for ByteSize {
 impl ToAttribute for Revision {
     fn to_attribute(&self) -> Value {
         self.0.to_attribute()
+    }
+}
+
+impl ToAttribute for Timestamp {
+    fn to_attribute(&self) -> Value {
+        self.to_iso8601().into()
     }
 }
 
@@ -152,4 +158,8 @@ keys! {
     SENDER: ReversePath = "postroad.sender";
     /// How many times it was tried, this one included.
     ATTEMPT: u64 = "postroad.attempt";
+    /// Until when it waits then, at most: a change of the configuration, an administrator or a restart may end it earlier.
+    WAIT_UNTIL: Timestamp = "postroad.wait.until";
+    /// What it waits for.
+    WAIT_REASON: str = "postroad.wait.reason";
 }

@@ -23,6 +23,7 @@
 //! | [`keys`] | the attributes of spans and their types |
 //! | [`catalogue`] | every metric as data; the documentation page is made from it |
 //! | [`metrics`] | [`Metrics`]: the handles |
+//! | [`named`] | the handles that belong to one connector or server |
 //! | [`operations`] | the HTTP endpoint |
 //! | [`probe`] | asking it |
 //! | [`logs`] | the log format |
@@ -32,6 +33,7 @@ pub mod install;
 pub mod keys;
 pub mod logs;
 pub mod metrics;
+pub mod named;
 pub mod operations;
 pub mod probe;
 #[cfg(test)]

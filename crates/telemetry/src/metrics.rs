@@ -1,4 +1,5 @@
-//! The handles of the metrics in [`crate::catalogue`]: what services count with. Cheap to clone, never blocking.
+//! The handles of the metrics in [`crate::catalogue`]: what services count with. Cheap to clone, never blocking. Those whose
+//! labels are names of the configuration are in [`crate::named`].
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics as otel;
 
 use crate::catalogue::{self, Instrument, Kind};
+use crate::named::Named;
 
 /// Where a message came from: label `source` of [`catalogue::ACCEPTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +79,8 @@ pub struct Metrics {
     pub queue_length: LabelledGauge,
     /// [`catalogue::ACCEPT_DURATION`].
     pub accept_duration: Durations,
-    /// [`catalogue::QUEUE_SYNCS`].
-    pub queue_syncs: Gauge,
+    /// [`catalogue::QUEUE_BATCH_SIZE`].
+    pub queue_batch_size: Sizes,
     /// [`catalogue::QUEUE_WRITTEN`].
     pub queue_written: Gauge,
     /// [`catalogue::QUEUE_DISK`].
@@ -89,10 +91,9 @@ pub struct Metrics {
     pub connections_opened: LabelledCounter,
     /// [`catalogue::TRACKING_LOST`].
     pub tracking_lost: Counter,
-    /// [`catalogue::PEERS_FAILED`].
-    pub peers_failed: Gauge,
     /// [`catalogue::REVISION`].
     pub revision: Gauge,
+    pub(crate) named: Named,
 }
 
 impl Metrics {
@@ -106,14 +107,14 @@ impl Metrics {
             queued: Gauge::new(meter, &catalogue::QUEUED),
             queue_length: LabelledGauge::new(meter, &catalogue::QUEUE_LENGTH),
             accept_duration: Durations(histogram(meter, &catalogue::ACCEPT_DURATION)),
-            queue_syncs: Gauge::new(meter, &catalogue::QUEUE_SYNCS),
+            queue_batch_size: Sizes(histogram(meter, &catalogue::QUEUE_BATCH_SIZE)),
             queue_written: Gauge::new(meter, &catalogue::QUEUE_WRITTEN),
             queue_disk: Gauge::new(meter, &catalogue::QUEUE_DISK),
             connections: LabelledUpDownCounter::new(meter, &catalogue::CONNECTIONS),
             connections_opened: LabelledCounter::new(meter, &catalogue::CONNECTIONS_OPENED),
             tracking_lost: Counter::new(meter, &catalogue::TRACKING_LOST),
-            peers_failed: Gauge::new(meter, &catalogue::PEERS_FAILED),
             revision: Gauge::new(meter, &catalogue::REVISION),
+            named: Named::new(meter),
         }
     }
 
@@ -127,10 +128,10 @@ impl Metrics {
 
 /// A count that only grows.
 #[derive(Clone, Debug)]
-pub struct Counter(otel::Counter<u64>);
+pub struct Counter(pub(crate) otel::Counter<u64>);
 
 impl Counter {
-    fn new(meter: &otel::Meter, from: &Instrument) -> Self {
+    pub(crate) fn new(meter: &otel::Meter, from: &Instrument) -> Self {
         debug_assert!(from.kind == Kind::Counter);
         Self(meter.u64_counter(from.name).with_unit(from.unit).with_description(from.description).build())
     }
@@ -187,10 +188,10 @@ impl LabelledUpDownCounter {
 
 /// What is.
 #[derive(Clone, Debug)]
-pub struct Gauge(otel::Gauge<u64>);
+pub struct Gauge(pub(crate) otel::Gauge<u64>);
 
 impl Gauge {
-    fn new(meter: &otel::Meter, from: &Instrument) -> Self {
+    pub(crate) fn new(meter: &otel::Meter, from: &Instrument) -> Self {
         debug_assert!(from.kind == Kind::Gauge);
         Self(meter.u64_gauge(from.name).with_unit(from.unit).with_description(from.description).build())
     }
@@ -230,12 +231,24 @@ impl Durations {
     }
 }
 
-fn histogram(meter: &otel::Meter, from: &Instrument) -> otel::Histogram<f64> {
+/// How many things go together.
+#[derive(Clone, Debug)]
+pub struct Sizes(otel::Histogram<f64>);
+
+impl Sizes {
+    /// So many went together.
+    pub fn record(&self, count: u32) {
+        self.0.record(f64::from(count), &[]);
+    }
+}
+
+pub(crate) fn histogram(meter: &otel::Meter, from: &Instrument) -> otel::Histogram<f64> {
     let Kind::Histogram(bounds) = from.kind else { unreachable!("{} is no histogram in the catalogue", from.name) };
     let builder = meter.f64_histogram(from.name).with_unit(from.unit).with_description(from.description);
     builder.with_boundaries(bounds.to_vec()).build()
 }
 
 fn label_key(from: &Instrument) -> &'static str {
-    from.label.expect("the catalogue gives this instrument a label").0
+    let [label] = from.labels else { unreachable!("{} has not one label in the catalogue", from.name) };
+    label.key
 }

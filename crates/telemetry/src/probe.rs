@@ -56,20 +56,64 @@ pub async fn ask(address: SocketAddr, path: &str) -> io::Result<Answer> {
     in_time.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
 }
 
-/// The series of one metric in a text of Prometheus: the value of the label named, empty where there is none, and the
-/// number.
-pub fn series<'a>(text: &'a str, name: &'a str, label: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+/// One series of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series<'a> {
+    labels: Vec<(&'a str, String)>,
+    /// Its number.
+    pub number: f64,
+}
+
+impl Series<'_> {
+    /// What a label says; empty where there is none, which is the same to Prometheus.
+    #[must_use]
+    pub fn label(&self, key: &str) -> &str {
+        self.labels.iter().find(|(label, _)| *label == key).map_or("", |(_, value)| value)
+    }
+}
+
+/// The series of one metric in a text of Prometheus.
+pub fn series<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Series<'a>> {
     text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
-        if !rest.starts_with([' ', '{']) {
-            return None; // a longer name
-        }
-        let (labels, value) = rest.rsplit_once(' ')?;
-        let labels = labels.trim_start_matches('{').trim_end_matches('}').split(',');
-        let mut values = labels.filter_map(|pair| pair.split_once('=').filter(|(key, _)| *key == label));
-        let labelled = values.next().map_or("", |(_, value)| value.trim_matches('"'));
-        Some((labelled, value.parse().ok()?))
+        let (labels, rest) = match rest.strip_prefix('{') {
+            Some(inside) => labels(inside)?,
+            None => (Vec::new(), rest.strip_prefix(' ')?), // else a longer name
+        };
+        Some(Series { labels, number: rest.trim().parse().ok()? })
     })
+}
+
+/// The labels up to the brace that ends them, and what follows. A value may hold commas, braces and quotes: names of the
+/// configuration do.
+fn labels(mut text: &str) -> Option<(Vec<(&str, String)>, &str)> {
+    let mut labels = Vec::new();
+    loop {
+        if let Some(rest) = text.strip_prefix('}') {
+            return Some((labels, rest));
+        }
+        let (key, rest) = text.split_once("=\"")?;
+        let (value, rest) = quoted(rest)?;
+        labels.push((key, value));
+        text = rest.strip_prefix(',').unwrap_or(rest);
+    }
+}
+
+/// A value up to the quote that ends it, with backslash escapes undone, and what follows.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, &text[at + 1..])),
+            '\\' => value.push(match characters.next()?.1 {
+                'n' => '\n',
+                other => other,
+            }),
+            other => value.push(other),
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -83,11 +127,21 @@ mod tests {
 
     #[test]
     fn a_metric_is_read_with_its_label_and_not_taken_for_one_with_a_longer_name() {
-        let lengths: Vec<_> = series(METRICS, "postroad_queue_length", "delivery_type").collect();
-        assert_eq!(lengths, [("Unreachable", 2.0), ("SmtpRelayToRemote", 3.0)]);
-        assert_eq!(series(METRICS, "postroad_messages_queued", "").collect::<Vec<_>>(), [("", 5.0)]);
-        assert_eq!(series(METRICS, "plain", "").collect::<Vec<_>>(), [("", 1.0)]);
-        assert_eq!(series(METRICS, "postroad_queue", "").count(), 0);
+        let numbers = |name| series(METRICS, name).map(|series| series.number).collect::<Vec<_>>();
+        let lengths: Vec<_> = series(METRICS, "postroad_queue_length").collect();
+        let said: Vec<_> = lengths.iter().map(|series| (series.label("delivery_type"), series.number)).collect();
+        assert_eq!(said, [("Unreachable", 2.0), ("SmtpRelayToRemote", 3.0)]);
+        assert_eq!(lengths[0].label("none"), "");
+        assert_eq!((numbers("postroad_messages_queued"), numbers("plain")), (vec![5.0], vec![1.0]));
+        assert!(numbers("postroad_queue").is_empty());
+    }
+
+    #[test]
+    fn a_label_may_say_anything_that_an_administrator_calls_a_connector() {
+        let text = "sent{connector=\"To \\\"a\\\", b} c\\\\\",outcome=\"failed\"} 4\nsent{torn=\"";
+        let all: Vec<_> = series(text, "sent").collect();
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].label("connector"), all[0].label("outcome")), ("To \"a\", b} c\\", "failed"));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use tonic::transport::{Identity, ServerTlsConfig};
 use super::*;
 use crate::install::{Collector, SPANS_WAITING_MAX};
 use crate::metrics::{Direction, Source};
+use crate::named::{Attempt, Transfer};
 
 type Attributes = BTreeMap<String, String>;
 
@@ -276,6 +277,28 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
+/// An organization whose administrator likes punctuation.
+fn count_by_name(metrics: &Metrics) {
+    let text = "sites: [{name: Berlin}]\nservers: [{name: MAIL1, fqdn: mail1.contoso.com, site: Berlin}]\n\
+         acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}]\n\
+         sendConnectors: [{name: 'To \"Fabrikam\", {Oslo}', addressSpaces: ['*'], sourceTransportServers: [MAIL1]}]";
+    let loaded = organization::load(text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+    let organization = loaded.organization;
+    let send = metrics.of_send_connector(&organization.send_connectors()[0]);
+    let took = std::time::Duration::from_millis(3);
+    for attempt in [Attempt::Deferred, Attempt::Delivered, Attempt::Delivered] {
+        send.attempted(attempt, took);
+    }
+    let server = &organization.servers()[0];
+    let [receive, ..] = topology::receive_connector::defaults::front_end(&server.name);
+    metrics.of_receive_connector(&receive).refused();
+    let peer = metrics.of_peer(server);
+    peer.sent(Transfer::Accepted, took);
+    peer.sent(Transfer::Unanswered, took);
+    peer.accepted();
+    peer.failed(2);
+}
+
 #[tokio::test]
 async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
     let telemetry = Telemetry::install(&settings("MAIL1", None)).unwrap();
@@ -289,7 +312,7 @@ async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
     metrics.queued.set(1);
     metrics.queue_length.set("Unreachable", 1);
     metrics.accept_duration.record(std::time::Duration::from_millis(3));
-    metrics.queue_syncs.set(17);
+    metrics.queue_batch_size.record(17);
     metrics.queue_written.set(4096);
     metrics.queue_disk.set(8192);
     metrics.connections.increment(Direction::Inbound);
@@ -297,8 +320,8 @@ async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
     metrics.connections.decrement(Direction::Inbound);
     metrics.connections_opened.add(Direction::Outbound, 1);
     metrics.tracking_lost.increment();
-    metrics.peers_failed.set(1);
     metrics.revision.set(42);
+    count_by_name(&metrics);
     let good = || Health::Good;
     let server = telemetry.serve((Ipv4Addr::LOCALHOST, 0).into(), HealthChecks::new(good, good)).await.unwrap();
     let (status, text) = get(server.local(), "/metrics").await;
@@ -312,7 +335,16 @@ async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
         r#"postroad_queue_length{delivery_type="Unreachable"} 1"#,
         r#"postroad_connections_active{direction="inbound"} 1"#,
         "postroad_accept_duration_seconds_bucket{le=\"0.005\"} 1",
-        "postroad_queue_syncs 17",
+        "postroad_queue_batch_size_bucket{le=\"16\"} 0",
+        "postroad_queue_batch_size_bucket{le=\"32\"} 1",
+        r#"postroad_send_messages_total{connector="To \"Fabrikam\", {Oslo}",outcome="deferred"} 1"#,
+        r#"postroad_send_messages_total{connector="To \"Fabrikam\", {Oslo}",outcome="delivered"} 2"#,
+        r#"postroad_send_duration_seconds_count{connector="To \"Fabrikam\", {Oslo}"} 3"#,
+        r#"postroad_receive_messages_total{connector="Default Frontend MAIL1",outcome="refused"} 1"#,
+        r#"postroad_transfer_messages_total{direction="outbound",outcome="accepted",peer="MAIL1"} 1"#,
+        r#"postroad_transfer_messages_total{direction="inbound",outcome="accepted",peer="MAIL1"} 1"#,
+        r#"postroad_transfer_duration_seconds_count{peer="MAIL1"} 1"#,
+        r#"postroad_peers_failed{peer="MAIL1"} 2"#,
         "postroad_configuration_revision 42",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -25,6 +25,8 @@ pub enum HopName {
     Receive,
     /// Written durably.
     Commit,
+    /// Found in the queue by a service that started.
+    Recover,
     /// Recipients resolved, routed and bifurcated.
     Categorize,
     /// Handed to another server of the organization.
@@ -56,6 +58,7 @@ impl HopName {
         match self {
             Self::Receive => "receive",
             Self::Commit => "commit",
+            Self::Recover => "recover",
             Self::Categorize => "categorize",
             Self::Transfer => "transfer",
             Self::Proxy => "proxy",
@@ -76,7 +79,9 @@ impl HopName {
             Self::Transfer | Self::Proxy | Self::Dns | Self::Connect | Self::Tls | Self::Send | Self::Shadow => {
                 SpanKind::Client
             }
-            Self::Commit | Self::Categorize | Self::Deliver | Self::Submit | Self::Notify => SpanKind::Internal,
+            Self::Commit | Self::Recover | Self::Categorize | Self::Deliver | Self::Submit | Self::Notify => {
+                SpanKind::Internal
+            }
         }
     }
 }
@@ -110,6 +115,12 @@ impl MessageTracer {
 
     pub(crate) const fn recording(tracer: SdkTracer) -> Self {
         Self { tracer: Some(tracer) }
+    }
+
+    /// Whether anybody collects, at all.
+    #[must_use]
+    pub const fn is_recording(&self) -> bool {
+        self.tracer.is_some()
     }
 
     /// Starts a hop at `at`, under `parent` or, without one, as the first of a new trace. Only contexts that this

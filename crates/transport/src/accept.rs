@@ -48,7 +48,13 @@ impl SubmitHandler for Acceptor {
             hop.attribute(keys::INTERNET_MESSAGE_ID, id);
         }
         head.trace = hop.context();
-        let result = intake.commit(core, head, source(peer)).await;
+        let source = source(peer);
+        let result = intake.commit(core, head, source).await;
+        if source == Source::Transfer
+            && let Some(metrics) = core.peers.of(&core.node, &peer.server)
+        {
+            if result.is_ok() { metrics.accepted() } else { metrics.refused() }
+        }
         match &result {
             Ok(_) => hop.end(core.now(), Outcome::Done),
             Err(reply) => hop.end(core.now(), Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
@@ -160,7 +166,14 @@ pub(crate) async fn commit(
     source: Source,
     seen: &Seen,
 ) -> Result<Receipt, Reply> {
-    let committed = draft.commit(head.clone()).await.map_err(|error| refusal(&error))?;
+    let mut span = core.node.tracer.start(HopName::Commit, head.trace, core.now());
+    span.attribute(keys::MESSAGE_ID, &head.id);
+    let committed = draft.commit(head.clone()).await.map_err(|error| refusal(&error));
+    match &committed {
+        Ok(_) => span.end(core.now(), Outcome::Done),
+        Err(reply) => span.end(core.now(), Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
+    }
+    let committed = committed?;
     if committed.is_new {
         core.node.metrics.accepted.add(source, 1);
         track::received(core, &head, seen);

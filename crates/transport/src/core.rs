@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracking::TrackingLog;
 
+use crate::counted::Peers;
 use crate::delivery;
+use crate::delivery::Wait;
 use crate::delivery::outbound::Outbound;
 use crate::submission::{self, Submitted};
 use crate::whereabouts::{Place, Whereabouts};
@@ -33,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) tracking: TrackingLog,
     /// Items that are in no delivery queue.
     pub(crate) whereabouts: Whereabouts,
+    /// What goes to and comes from the other servers is counted here.
+    pub(crate) peers: Peers,
     waiting: Mutex<Waiting>,
     /// One bell per lane with connections. A ring is a permit: none is lost when two come before anybody listens.
     bells: Mutex<HashMap<LaneId, Arc<Semaphore>>>,
@@ -72,6 +76,7 @@ impl Core {
             work: TaskTracker::new(),
             tracking,
             whereabouts: Whereabouts::default(),
+            peers: Peers::default(),
             waiting: Mutex::new(Waiting { queues, decided_from: Revision::default() }),
             bells: Mutex::default(),
             shares: Mutex::default(),
@@ -181,16 +186,19 @@ impl Core {
     }
 
     /// Lets an item wait for `MessageRetryInterval` (QU-38), or be decided anew as in [`Self::put_back`].
-    pub(crate) fn defer(&self, lane: LaneId, item: Item, error: Arc<str>, taken: Revision) {
+    /// Gives what it waits for.
+    pub(crate) fn defer(&self, lane: LaneId, item: Item, error: Arc<str>, taken: Revision) -> Option<Wait> {
         let now = self.now();
         let mut waiting = self.waiting.lock();
         if taken < waiting.decided_from {
             waiting.queues.left(lane);
-            return self.submit(Submitted::Again(item));
+            self.submit(Submitted::Again(item));
+            return None;
         }
-        waiting.queues.defer(lane, item, error, now);
+        let until = waiting.queues.defer(lane, item, Arc::clone(&error), now);
         drop(waiting);
         self.alarm.notify_one();
+        until.map(|until| Wait { until, why: error })
     }
 
     /// A new configuration: takes everything that waits out of the queues, the Unreachable queue first (QU-11,

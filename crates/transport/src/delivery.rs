@@ -8,20 +8,24 @@ mod connector;
 mod mailbox;
 pub(crate) mod outbound;
 mod relay;
+mod spans;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use envelope::{EnhancedStatus, MessageHead, MessageId, Reply, Revision};
+use envelope::{MessageHead, MessageId, Reply, Revision, Timestamp};
 use futures::FutureExt;
 use queue::{ReadError, RecipientState, StoredMessage};
 use routing::{DeliveryType, Route};
 use scheduler::{Item, LaneId, RecipientIndexes};
-use telemetry::{HopName, Outcome, keys};
+use telemetry::named::{Attempt, SendMetrics};
+use telemetry::{HopName, keys};
 use tokio::sync::Semaphore;
 
+pub(crate) use self::spans::Wait;
+use self::spans::{Attempted, attempts_before, describe, replied};
 use crate::core::Core;
 use crate::outgoing::{self, Outgoing};
 use crate::settle::{self, Fate, FateKind};
@@ -81,8 +85,8 @@ pub(crate) enum Sent {
 /// An open way to a next hop.
 #[async_trait]
 pub(crate) trait Hop: Send {
-    /// Sends one message.
-    async fn send(&mut self, copy: &Copy, content: Outgoing) -> Sent;
+    /// Sends one message. What is answered is told to `span` as well.
+    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent;
     /// Whether another one may follow.
     async fn is_reusable(&mut self) -> bool;
     /// Who is at the other end, for traces.
@@ -142,18 +146,31 @@ pub(crate) async fn run_connection(core: Arc<Core>, lane: LaneId) {
         disconnected(&core, lane);
         return;
     };
+    let began = core.now();
     let hop = match open(&core, &route).await {
         Ok(hop) => hop,
-        Err(failure) => return open_failed(&core, lane, failure).await,
+        Err(failure) => return open_failed(&core, lane, &route, began, failure).await,
     };
     core.queues(|queues| queues.connected(lane));
     let limit = messages_per_connection(&core, &route);
-    let mut connection = Connection { limit, core, lane, route, hop, settled: 0 };
+    let metrics = is_external(&route).then(|| connector_metrics(&core, &route)).flatten();
+    let mut connection = Connection { limit, core, lane, route, hop, metrics, settled: 0 };
     let end = connection.work().await;
     connection.close(end).await;
 }
 
-async fn open_failed(core: &Arc<Core>, lane: LaneId, failure: OpenFailure) {
+/// Whether the next hop is one of a Send connector, and not a server that has the connector.
+fn is_external(route: &Route) -> bool {
+    matches!(route.key.delivery_type, DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery)
+}
+
+fn connector_metrics(core: &Core, route: &Route) -> Option<SendMetrics> {
+    let tables = core.node.tables();
+    let connector = tables.organization().send_connector(route.connector?)?;
+    Some(core.node.metrics.of_send_connector(connector))
+}
+
+async fn open_failed(core: &Arc<Core>, lane: LaneId, route: &Route, began: Timestamp, failure: OpenFailure) {
     tracing::info!(error = &*failure.error, "the next hop cannot be reached");
     if let Some(reply) = failure.permanent {
         while let Some(item) = core.queues(|queues| queues.take(lane)) {
@@ -168,8 +185,14 @@ async fn open_failed(core: &Arc<Core>, lane: LaneId, failure: OpenFailure) {
         }
     }
     let now = core.now();
-    let demands = core.queues(|queues| queues.connect_failed(lane, failure.error, now));
+    let (demands, until) = core.queues(|queues| {
+        let demands = queues.connect_failed(lane, Arc::clone(&failure.error), now);
+        (demands, queues.retry_at(lane))
+    });
     core.meet_all(demands);
+    if let Some(until) = until {
+        spans::trace_failure(core, lane, route, (began, now), &Wait { until, why: failure.error }).await;
+    }
 }
 
 fn disconnected(core: &Arc<Core>, lane: LaneId) {
@@ -192,6 +215,8 @@ struct Connection {
     route: Route,
     hop: Box<dyn Hop>,
     limit: Option<u32>,
+    /// Of the Send connector, where it is one.
+    metrics: Option<SendMetrics>,
     /// Messages that the next hop answered.
     settled: u32,
 }
@@ -266,20 +291,22 @@ impl Connection {
                 return None;
             }
         };
-        let (sent, copy) = self.send(copy, content).await;
+        let (sent, copy, attempted) = self.send(copy, content).await;
         match sent {
             Sent::Answers(answers) => {
-                self.settle(copy, answers, taken).await;
+                let wait = self.settle(copy, answers, taken).await;
+                attempted.end(wait);
                 None
             }
             Sent::Lost(error) => {
-                self.lost(item, &error, taken);
+                attempted.end(self.lost(item, &error, taken));
                 Some(error)
             }
         }
     }
 
-    fn lost(&self, item: Item, error: &Arc<str>, taken: Revision) {
+    /// Gives when the item is tried again.
+    fn lost(&self, item: Item, error: &Arc<str>, taken: Revision) -> Option<Wait> {
         if self.settled == 0 {
             // The lane goes to Retry before the item is back: otherwise it would ask for a connection at once.
             let now = self.core.now();
@@ -288,9 +315,11 @@ impl Connection {
         }
         if item.deferrals == 0 {
             self.core.put_back(self.lane, Item { deferrals: 1, ..item }, taken);
+            let until = self.core.queues(|queues| queues.retry_at(self.lane))?;
+            Some(Wait { until, why: Arc::clone(error) })
         } else {
             // Perhaps it is this message that makes the next hop go away: it must not stand in front of all others again.
-            self.core.defer(self.lane, item, Arc::clone(error), taken);
+            self.core.defer(self.lane, item, Arc::clone(error), taken)
         }
     }
 
@@ -299,32 +328,27 @@ impl Connection {
         outgoing::prepare(reader, connector::header_path(&self.route)).await
     }
 
-    async fn send(&mut self, mut copy: Copy, content: Outgoing) -> (Sent, Copy) {
+    async fn send(&mut self, mut copy: Copy, content: Outgoing) -> (Sent, Copy, Attempted) {
         let started = self.core.now();
-        let name = match self.route.key.delivery_type {
-            DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => HopName::Send,
-            _ => HopName::Transfer,
-        };
+        let name = if is_external(&self.route) { HopName::Send } else { HopName::Transfer };
         let mut hop = self.core.node.tracer.start(name, copy.head.trace, started);
         copy.head.trace = hop.context();
         hop.attribute(keys::MESSAGE_ID, &copy.head.id);
-        hop.attribute(keys::DELIVERY_TYPE, self.route.key.delivery_type.as_str());
-        hop.attribute(keys::NEXT_HOP, &self.route.key.domain);
-        hop.attribute(keys::REVISION, &copy.item.decided);
-        hop.attribute(keys::RULE, crate::view::rule(&self.route).0);
-        hop.attribute(keys::ATTEMPT, &(u64::from(copy.item.deferrals) + 1));
+        describe(&self.core, &mut hop, &self.route, &copy.item);
+        hop.attribute(keys::ATTEMPT, &(attempts_before(&copy) + 1));
         hop.attribute(keys::RECIPIENTS, &(copy.head.envelope.recipients.len() as u64));
-        let tables = self.core.node.tables();
-        if let Some(connector) = self.route.connector.and_then(|guid| tables.organization().send_connector(guid)) {
-            hop.attribute(keys::CONNECTOR, &connector.name);
-        }
-        let sent = self.hop.send(&copy, content).await;
+        let sent = self.hop.send(&copy, content, &mut hop).await;
         hop.attribute(keys::SERVER_ADDRESS, self.hop.peer().as_str());
-        end_hop(hop, &sent, self.core.now());
-        (sent, copy)
+        let ended = self.core.now();
+        if let Some(metrics) = &self.metrics {
+            metrics.attempted(attempt(&sent), ended.since(started));
+        }
+        let attempted = Attempted::new(hop, ended, &sent);
+        (sent, copy, attempted)
     }
 
-    async fn settle(&mut self, copy: Copy, answers: Vec<Answer>, taken: Revision) {
+    /// Gives until when the recipients wait that are to be tried again.
+    async fn settle(&mut self, copy: Copy, answers: Vec<Answer>, taken: Revision) -> Option<Wait> {
         let core = &self.core;
         let (mut fates, mut later, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         let mut error: Option<Arc<str>> = None;
@@ -344,7 +368,9 @@ impl Connection {
                 }
             }
         }
-        self.count(&fates);
+        if later.is_empty() && elsewhere.is_empty() {
+            self.count(&fates);
+        }
         track::sent(core, &copy, &self.route, &self.hop.peer(), &fates, error.as_deref(), &later);
         let everything = copy.item.recipients.as_slice().len() == fates.len();
         let quiet =
@@ -355,11 +381,18 @@ impl Connection {
         if let Some(error) = &error {
             core.spool.update(copy.item.message, &attempted(&copy, &later, error));
         }
-        self.pass_on(&copy, &later, &elsewhere, error, taken);
+        self.pass_on(&copy, &later, &elsewhere, error, taken)
     }
 
     /// Gives the lane its item back, or what is left of it.
-    fn pass_on(&self, copy: &Copy, later: &[u32], elsewhere: &[u32], error: Option<Arc<str>>, taken: Revision) {
+    fn pass_on(
+        &self,
+        copy: &Copy,
+        later: &[u32],
+        elsewhere: &[u32],
+        error: Option<Arc<str>>,
+        taken: Revision,
+    ) -> Option<Wait> {
         let (core, lane) = (&self.core, self.lane);
         let rest =
             |positions: &[u32]| Some(Item { recipients: RecipientIndexes::new(positions)?, ..copy.item.clone() });
@@ -367,8 +400,9 @@ impl Connection {
         if later.is_some() && elsewhere.is_some() {
             core.divide(copy.item.message, 2);
         }
+        let mut wait = None;
         match (later, &elsewhere) {
-            (Some(item), _) => core.defer(lane, item, error.unwrap_or_else(|| "deferred".into()), taken),
+            (Some(item), _) => wait = core.defer(lane, item, error.unwrap_or_else(|| "deferred".into()), taken),
             (None, Some(_)) => core.queues(|queues| queues.left(lane)),
             (None, None) => {
                 core.queues(|queues| queues.done(lane, core.now()));
@@ -376,10 +410,13 @@ impl Connection {
             }
         }
         if let Some(item) = elsewhere {
-            submission::reroute(core, item, copy.head.revision);
+            let rerouted = submission::reroute(core, item, copy.head.revision);
+            wait = wait.or(Some(rerouted));
         }
+        wait
     }
 
+    /// The item has come to its end: with whatever became of the recipients that it had last.
     fn count(&self, fates: &[Fate]) {
         let failed = fates.iter().filter(|fate| matches!(fate.kind, FateKind::Failed { .. })).count();
         if fates.len() > failed {
@@ -439,24 +476,15 @@ fn attempted(copy: &Copy, positions: &[u32], error: &Arc<str>) -> queue::Update 
     queue::Update::states(states)
 }
 
-fn end_hop(mut hop: telemetry::Hop, sent: &Sent, now: envelope::Timestamp) {
-    const TRANSIENT: EnhancedStatus = EnhancedStatus::new(4, 4, 0);
+/// What an attempt came to, for the Send connector's metrics.
+fn attempt(sent: &Sent) -> Attempt {
     match sent {
-        Sent::Lost(error) => hop.end(now, Outcome::Failed { status: TRANSIENT, cause: error }),
-        Sent::Answers(answers) => {
-            let worst = answers.iter().find_map(|answer| match answer {
-                Answer::Never { reply, .. } => Some((reply.status_or_generic(), reply.to_string())),
-                Answer::Later(why) | Answer::Elsewhere(why) => Some((TRANSIENT, why.to_string())),
-                Answer::Taken(_) => None,
-            });
-            match worst {
-                Some((status, cause)) => {
-                    hop.attribute(keys::ERROR_TYPE, &status);
-                    hop.end(now, Outcome::Failed { status, cause: &cause });
-                }
-                None => hop.end(now, Outcome::Done),
-            }
+        Sent::Lost(_) => Attempt::Deferred,
+        Sent::Answers(answers) if answers.iter().any(|answer| matches!(answer, Answer::Taken(_))) => Attempt::Delivered,
+        Sent::Answers(answers) if answers.iter().all(|answer| matches!(answer, Answer::Never { .. })) => {
+            Attempt::Failed
         }
+        Sent::Answers(_) => Attempt::Deferred,
     }
 }
 

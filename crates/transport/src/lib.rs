@@ -29,11 +29,13 @@
 //! | [`timer`] | retries, lateness, expiry, new configurations |
 //! | [`outgoing`] | content on its way out |
 //! | [`track`] | what goes into the message tracking log |
+//! | [`counted`] | the metrics of the other servers |
 //! | [`view`], [`whereabouts`] | what an administrator sees |
 //! | [`routing_log`] | the routing tables, written down when they change |
 
 mod accept;
 mod core;
+mod counted;
 mod delivery;
 mod entrance;
 mod notify;

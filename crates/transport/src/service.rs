@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::{MessageId, TraceContext};
 use net::Service;
-use queue::{Disk, Health as SpoolHealth, OpenError, RealDisk, Recovery, Spool, SpoolOptions};
+use queue::{Disk, Health as SpoolHealth, OnSync, OpenError, RealDisk, Recovery, Spool, SpoolOptions};
 use reception::{Doors, certificate};
 use rpc::Offer;
 use runtime::node::VERSION;
 use runtime::{Node, NodeError};
 use scheduler::{Limits, Queues};
-use telemetry::{Health, HealthChecks};
+use telemetry::{Health, HealthChecks, HopName, Outcome, keys};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -80,7 +81,10 @@ impl Transport {
     ) -> Result<Self, TransportError> {
         let outbound = Outbound::new(&node)?;
         let (path, server) = (node.settings.spool(), node.server().clone());
-        let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, SpoolOptions::new(server)));
+        let batch_size = node.metrics.queue_batch_size.clone();
+        let on_sync = OnSync::new(move |records| batch_size.record(records));
+        let options = SpoolOptions { on_sync, ..SpoolOptions::new(server) };
+        let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, options));
         let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
         let limits = Limits::from(&node.tables().local_server().transport);
         let (sender, submission) = mpsc::unbounded_channel();
@@ -158,10 +162,13 @@ async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
             break;
         }
         for (id, stored) in batch {
-            match stored.map(|stored| submission::recovered(&stored)) {
-                Ok(Some(item)) => core.submit(Submitted::Again(item)),
+            match stored.map(|stored| (submission::recovered(&stored), stored.head.trace)) {
+                Ok((Some(item), trace)) => {
+                    note_recovery(core, id, trace);
+                    core.submit(Submitted::Again(item));
+                }
                 // Every recipient had its end, and was counted then; the removal was lost with the power.
-                Ok(None) => {
+                Ok((None, _)) => {
                     core.spool.remove(id);
                     continue;
                 }
@@ -174,6 +181,14 @@ async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
         core.node.metrics.accepted.add(telemetry::metrics::Source::Recovery, taken);
         tracing::info!(messages = taken, "taken up from the queue");
     }
+}
+
+/// The message's trace tells that the service was away: whatever it waited for before, it is decided anew from here on.
+fn note_recovery(core: &Core, message: MessageId, trace: Option<TraceContext>) {
+    let now = core.now();
+    let mut span = core.node.tracer.start(HopName::Recover, trace, now);
+    span.attribute(keys::MESSAGE_ID, &message);
+    span.end(now, Outcome::Done);
 }
 
 async fn gauges(core: Arc<Core>) {
@@ -194,8 +209,7 @@ async fn gauges(core: Arc<Core>) {
         }
         let stats = core.spool.stats();
         core.node.metrics.queued.set((stats.messages + core.further_items()) as u64);
-        core.node.metrics.peers_failed.set(core.node.health.failed_count() as u64);
-        core.node.metrics.queue_syncs.set(stats.syncs);
+        core.peers.observe(&core.node);
         core.node.metrics.queue_written.set(stats.written.as_u64());
         core.node.metrics.queue_disk.set(stats.log.as_u64());
         tokio::select! {

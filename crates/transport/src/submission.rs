@@ -18,6 +18,7 @@ use telemetry::{HopName, keys};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::core::Core;
+use crate::delivery::Wait;
 use crate::resolver::Resolver;
 use crate::timer;
 use crate::whereabouts::Place;
@@ -113,6 +114,7 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, submitted: Submitted)
         Outcome::Categorized(categorized) => apply::apply(core, work, *categorized, hop).await,
         Outcome::DirectoryUnavailable { retry_after } => {
             let cause = "the directory does not answer";
+            Wait { until: core.now().plus(retry_after.0), why: cause.into() }.note(&mut hop);
             hop.end(
                 core.now(),
                 telemetry::Outcome::Failed { status: envelope::EnhancedStatus::new(4, 4, 3), cause: &cause },
@@ -220,12 +222,12 @@ pub(crate) fn defer(core: &Arc<Core>, item: Option<Item>, span: Span, cause: &st
 
 /// The database of an item's recipients is active elsewhere, by a configuration that this server has or has not heard of:
 /// the message is categorized again by one that is newer than `by`, or else after a while (PL-13).
-pub(crate) fn reroute(core: &Arc<Core>, item: Item, by: Revision) {
+pub(crate) fn reroute(core: &Arc<Core>, item: Item, by: Revision) -> Wait {
     let mut tables = core.node.watch_tables();
     let wait = core.node.tables().local_server().transport.mailbox_delivery_queue_retry_interval;
     let core = Arc::clone(core);
-    let until = Some(core.now().plus(wait.0));
-    core.whereabouts.put(item.clone(), Place::Deferred { until, why: REROUTED.into() });
+    let waits = Wait { until: core.now().plus(wait.0), why: REROUTED.into() };
+    core.whereabouts.put(item.clone(), Place::Deferred { until: Some(waits.until), why: Arc::clone(&waits.why) });
     core.work.clone().spawn(async move {
         tokio::select! {
             () = core.drain.cancelled() => return,
@@ -234,6 +236,7 @@ pub(crate) fn reroute(core: &Arc<Core>, item: Item, by: Revision) {
         }
         core.submit(Submitted::Again(item));
     });
+    waits
 }
 
 /// A message that cannot be read: one that is gone is finished; else it is tried again, until its sender is told that it

@@ -139,7 +139,7 @@ impl Lab {
     pub async fn wait_for_queue(&self, server: &str, delivery_type: &str, length: u64) {
         testkit::until(&format!("{length} messages for {delivery_type} on {server}"), async || {
             let counts = self.counts(server, Service::Transport).await.unwrap();
-            (counts.labelled(&catalogue::QUEUE_LENGTH, delivery_type)? == length).then_some(())
+            (counts.labelled(&catalogue::QUEUE_LENGTH, &[delivery_type])? == length).then_some(())
         })
         .await
     }

@@ -54,6 +54,7 @@ const SHOWN: &[(&str, &str)] = &[
     ("tls", keys::TLS_VERSION.name()),
     ("recipients", keys::RECIPIENTS.name()),
     ("reply", keys::REPLY.name()),
+    ("waits-until", keys::WAIT_UNTIL.name()),
 ];
 
 /// Draws `trace` in `width` columns, which only lines below a span's own may exceed: nothing but long labels is cut.

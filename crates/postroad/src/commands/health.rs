@@ -103,15 +103,13 @@ async fn state(server: String, service: String, address: SocketAddr) -> State {
         Err(error) => Some(format!("no answer at {address}: {error}")),
     };
     let metrics = probe::ask(address, "/metrics").await.map(|answer| answer.body).unwrap_or_default();
-    let all = |instrument: &catalogue::Instrument| {
+    let all = |instrument: &catalogue::Instrument, label: &str| {
         let name = instrument.prometheus_name();
-        let label = instrument.label.map_or("", |(label, _)| label);
-        probe::series(&metrics, &name, label)
-            .map(|(value, number)| (value.to_owned(), whole(number)))
-            .collect::<Vec<(String, u64)>>()
+        let found = probe::series(&metrics, &name).map(|series| (series.label(label).to_owned(), whole(series.number)));
+        found.collect::<Vec<(String, u64)>>()
     };
-    let one = |instrument| all(instrument).first().map(|(_, number)| *number);
-    let mut waiting = all(&catalogue::QUEUE_LENGTH);
+    let one = |instrument| all(instrument, "").first().map(|(_, number)| *number);
+    let mut waiting = all(&catalogue::QUEUE_LENGTH, "delivery_type");
     waiting.retain(|(_, length)| *length > 0);
     waiting.sort();
     State {

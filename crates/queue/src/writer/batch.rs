@@ -20,6 +20,8 @@ pub(super) struct Batch {
     pub start: u32,
     number: u32,
     pub bytes: Vec<u8>,
+    /// How many are in it.
+    pub records: u32,
     /// What the index will say.
     staged: HashMap<MessageId, Option<Entry>>,
     /// Messages to be kept in memory, with their content.
@@ -51,6 +53,7 @@ impl Writer {
             start: newest.end,
             number: self.batch,
             bytes: Vec::new(),
+            records: 0,
             staged: HashMap::new(),
             recent: Vec::new(),
             taken: Vec::new(),
@@ -170,6 +173,7 @@ impl Batch {
     fn finish(&mut self, record: RecordBuilder) {
         if !record.is_empty() {
             record.finish(self.segment.salt, self.number, &mut self.bytes);
+            self.records += 1;
         }
     }
 

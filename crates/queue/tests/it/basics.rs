@@ -1,14 +1,14 @@
 //! What a spool does when nothing goes wrong.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use envelope::{
     BodyType, ByteSize, DsnReturn, MessageHead, Notify, Origin, OriginKind, OriginalRecipient, ReversePath, SiteName,
 };
 use queue::disk::lossy::{Loss, LossyDisk};
 use queue::{
-    CommitError, OpenError, Pending, ReadError, RealDisk, RecipientState, Spool, SpoolOptions, StoredMessage,
+    CommitError, OnSync, OpenError, Pending, ReadError, RealDisk, RecipientState, Spool, SpoolOptions, StoredMessage,
     Transaction, Update,
 };
 
@@ -143,7 +143,10 @@ async fn lazy_changes_become_durable_by_themselves() {
 #[tokio::test]
 async fn commits_share_syncs() {
     let disk = LossyDisk::new();
-    let (spool, _) = open(&disk);
+    let batches = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&batches);
+    let on_sync = OnSync::new(move |records| seen.lock().unwrap().push(records));
+    let (spool, _) = Spool::open(disk.mount(), Path::new(DIR), SpoolOptions { on_sync, ..options() }).unwrap();
     let before = disk.counters().syncs;
     let stores = (0..64).map(|number| {
         let spool = spool.clone();
@@ -155,6 +158,9 @@ async fn commits_share_syncs() {
     let syncs = disk.counters().syncs - before;
     assert!((1..=64).contains(&syncs), "{syncs}");
     assert_eq!(spool.stats().syncs, syncs);
+    // Whoever observes is told of each, and of everything that was in them.
+    let batches = batches.lock().unwrap();
+    assert_eq!((batches.len() as u64, batches.iter().sum::<u32>()), (syncs, 64));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use smtp_session::client::Phase;
 use topology::SendConnector;
 use topology::send_connector::ErrorPolicy;
 
-use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, outbound};
+use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, outbound, replied};
 use crate::core::Core;
 use crate::outgoing::{self, Outgoing};
 
@@ -42,7 +42,8 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
         let session = opened.map_err(|failure| open_failure(connector, &failure))?;
         Opened { peer: session.peer().to_string(), reports: session.capabilities().dsn, session: Box::new(session) }
     };
-    Ok(Box::new(ConnectorHop { opened: session, policies: connector.error_policies.clone() }))
+    let policies = connector.error_policies.clone();
+    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies }))
 }
 
 fn transient(error: String) -> OpenFailure {
@@ -114,13 +115,14 @@ fn open_failure(connector: &SendConnector, failure: &Failure) -> OpenFailure {
 }
 
 struct ConnectorHop {
+    core: Arc<Core>,
     opened: Opened,
     policies: Vec<ErrorPolicy>,
 }
 
 #[async_trait]
 impl Hop for ConnectorHop {
-    async fn send(&mut self, copy: &Copy, content: Outgoing) -> Sent {
+    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let envelope = &copy.head.envelope;
         let outcome = match content {
             Outgoing::Whole(octets) => {
@@ -131,6 +133,12 @@ impl Hop for ConnectorHop {
                 self.opened.session.send(OutboundMessage { envelope, content }).await
             }
         };
+        let now = self.core.now();
+        for (recipient, result) in envelope.recipients.iter().zip(&outcome.recipients) {
+            if let Some(reply) = result.as_ref().map_or_else(|failure| failure.reply.as_ref(), Some) {
+                replied(span, now, &recipient.address, reply);
+            }
+        }
         // The connection ended before anybody was answered, or the host goes away (RFC 5321 §3.8): nothing is known, all of
         // it is tried again.
         let lost = |failure: &Failure| {

@@ -9,7 +9,7 @@ use net::Service;
 use routing::Route;
 use rpc::{PeerAddress, RecipientDelivery};
 
-use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, relay};
+use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, relay, replied};
 use crate::core::Core;
 use crate::outgoing::Outgoing;
 
@@ -40,11 +40,22 @@ struct MailboxHop {
 
 #[async_trait]
 impl Hop for MailboxHop {
-    async fn send(&mut self, copy: &Copy, content: Outgoing) -> Sent {
+    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let mut head = copy.head.clone();
         head.size = content.size();
         match self.core.node.peers.deliver(&self.address, &head, content.into_pieces()).await {
-            Ok(deliveries) => Sent::Answers(deliveries.into_iter().map(|delivery| self.answer(delivery)).collect()),
+            Ok(deliveries) => {
+                let now = self.core.now();
+                for (recipient, delivery) in head.envelope.recipients.iter().zip(&deliveries) {
+                    if let RecipientDelivery::Retry(reply)
+                    | RecipientDelivery::Reroute(reply)
+                    | RecipientDelivery::Failed(reply) = delivery
+                    {
+                        replied(span, now, &recipient.address, reply);
+                    }
+                }
+                Sent::Answers(deliveries.into_iter().map(|delivery| self.answer(delivery)).collect())
+            }
             Err(error) => relay::failed(copy, error),
         }
     }

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::{MessageId, Recipient, ServerName};
+use envelope::{MessageId, Receipt, Recipient, ServerName, Timestamp};
 use net::Service;
 use routing::Route;
 use rpc::TransferError;
+use telemetry::keys;
+use telemetry::named::Transfer;
 use uuid::Uuid;
 
 use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken};
@@ -50,7 +52,7 @@ struct RelayHop {
 
 #[async_trait]
 impl Hop for RelayHop {
-    async fn send(&mut self, copy: &Copy, content: Outgoing) -> Sent {
+    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let core = Arc::clone(&self.core);
         let health = &core.node.health;
         let (mut content, mut refused, mut unreachable) = (Some(content), None, None);
@@ -70,7 +72,10 @@ impl Hop for RelayHop {
             }
             head.size = outgoing.size();
             head.id = relayed_id(copy.head.id, core.node.server(), &head.envelope.recipients);
-            match core.node.peers.submit(&address, &head, outgoing.into_pieces()).await {
+            let started = core.now();
+            let submitted = core.node.peers.submit(&address, &head, outgoing.into_pieces()).await;
+            note(&core, &attempt.server, &submitted, started, span);
+            match submitted {
                 Ok(_receipt) => {
                     health.succeeded(&attempt.server, Service::Transport);
                     self.peer = attempt.server.to_string();
@@ -109,6 +114,33 @@ impl RelayHop {
     fn passed_by(&self, copy: &Copy) -> bool {
         let passed = &copy.head.backed_off;
         self.route.way.attempts.iter().any(|attempt| attempt.is_backoff() && passed.contains(&attempt.site))
+    }
+}
+
+/// Counts a transfer, and tells the span which server did not take the message, and why.
+fn note(
+    core: &Core,
+    server: &ServerName,
+    submitted: &Result<Receipt, TransferError>,
+    started: Timestamp,
+    span: &mut telemetry::Hop,
+) {
+    let now = core.now();
+    let outcome = match submitted {
+        Ok(_) => Transfer::Accepted,
+        // Nothing is known about the peer.
+        Err(TransferError::Content(_)) => return,
+        Err(TransferError::Refused { .. }) => Transfer::Refused,
+        Err(TransferError::Unreachable { .. } | TransferError::Lost { .. }) => Transfer::Unanswered,
+    };
+    if let Some(metrics) = core.peers.of(&core.node, server) {
+        metrics.sent(outcome, now.since(started));
+    }
+    if let Err(error) = submitted {
+        span.event("passed over", now, |attributes| {
+            attributes.set(keys::SERVER_ADDRESS, server.as_str());
+            attributes.set(keys::REPLY, &error.to_reply());
+        });
     }
 }
 

@@ -116,6 +116,14 @@ fn end_hop(core: &Core, mut hop: Hop, decided: &Categorized, recipients: usize) 
             attributes.set(keys::EXPLANATION, unreachable.reason.to_string().as_str());
         });
     }
+    let retry = core.node.tables().local_server().transport.resolver_retry_interval;
+    for deferred in &decided.deferred {
+        hop.event("deferred", now, |attributes| {
+            attributes.set(keys::RECIPIENT, &deferred.recipient.recipient.address);
+            attributes.set(keys::WAIT_REASON, deferred.reason.to_string().as_str());
+            attributes.set(keys::WAIT_UNTIL, &now.plus(retry.0));
+        });
+    }
     hop.attribute(keys::RECIPIENTS, &(recipients as u64));
     let context = hop.context();
     hop.end(now, Outcome::Done);

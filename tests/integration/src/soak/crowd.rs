@@ -122,7 +122,7 @@ pub(super) async fn run(plan: &Plan) {
     drop(streams);
     testkit::until("the connections are gone", async || {
         let counts = lab.counts("BERLIN1", Service::FrontendTransport).await?;
-        (counts.labelled(&catalogue::CONNECTIONS, "inbound").unwrap_or_default() == 0).then_some(())
+        (counts.labelled(&catalogue::CONNECTIONS, &["inbound"]).unwrap_or_default() == 0).then_some(())
     })
     .await;
     send_some(&lab, "alone again").await;

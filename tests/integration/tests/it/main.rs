@@ -10,6 +10,7 @@
 //! | `configuration` | a change reaches every service; an invalid one reaches none |
 //! | `failover` | another server takes over, or mail waits |
 //! | `three_sites` | mail stops at the hub, divides there, backs off, and waits where it could not go on |
+//! | `observed` | traces and metrics tell what happened, and nothing that a stranger can make up becomes a series |
 //! | `outside` | swaks and Postfix are served, and get no relay |
 //! | `authorization` | the implicit connector is for services of the organization |
 //!
@@ -22,6 +23,7 @@ mod away;
 mod configuration;
 mod demo;
 mod failover;
+mod observed;
 mod outside;
 mod restart;
 mod soak;

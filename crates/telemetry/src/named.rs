@@ -1,0 +1,223 @@
+//! Metrics that belong to one object of the configuration: a Send connector, a Receive connector, another server.
+//!
+//! Such handles are made from the object itself, so that no text of a stranger can name a series ([`catalogue::Values`]).
+//! Whoever counts makes them once, where the object comes into use, and keeps them: the label sets are put together there,
+//! and nothing is allocated or formatted for a message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics as otel;
+use topology::{ReceiveConnector, SendConnector, Server};
+
+use crate::catalogue::{self, Instrument};
+use crate::metrics::{Counter, Direction, Gauge, Metrics, histogram};
+
+/// What an attempt to send came to: label `outcome` of [`catalogue::SEND_MESSAGES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Taken, for one recipient at least.
+    Delivered,
+    /// Nobody took it, and it is tried again.
+    Deferred,
+    /// Given up for all.
+    Failed,
+}
+
+/// What a transfer to another server came to: label `outcome` of [`catalogue::TRANSFER_MESSAGES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Acknowledged.
+    Accepted,
+    /// Refused, for now or for good.
+    Refused,
+    /// The peer is not there, or went away.
+    Unanswered,
+}
+
+/// The instruments.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    send_messages: Counter,
+    send_duration: otel::Histogram<f64>,
+    receive_messages: Counter,
+    transfer_messages: Counter,
+    transfer_duration: otel::Histogram<f64>,
+    peers_failed: Gauge,
+}
+
+impl Named {
+    pub(crate) fn new(meter: &otel::Meter) -> Self {
+        Self {
+            send_messages: Counter::new(meter, &catalogue::SEND_MESSAGES),
+            send_duration: histogram(meter, &catalogue::SEND_DURATION),
+            receive_messages: Counter::new(meter, &catalogue::RECEIVE_MESSAGES),
+            transfer_messages: Counter::new(meter, &catalogue::TRANSFER_MESSAGES),
+            transfer_duration: histogram(meter, &catalogue::TRANSFER_DURATION),
+            peers_failed: Gauge::new(meter, &catalogue::PEERS_FAILED),
+        }
+    }
+}
+
+impl Metrics {
+    /// The metrics of a Send connector.
+    #[must_use]
+    pub fn of_send_connector(&self, connector: &SendConnector) -> SendMetrics {
+        let name = Arc::<str>::from(connector.name.as_str());
+        let one = |outcome| One::new(&self.named.send_messages, &catalogue::SEND_MESSAGES, &[&name, &word(outcome)]);
+        SendMetrics {
+            delivered: one("delivered"),
+            deferred: one("deferred"),
+            failed: one("failed"),
+            duration: Timed::new(&self.named.send_duration, &catalogue::SEND_DURATION, &[&name]),
+        }
+    }
+
+    /// The metrics of a Receive connector.
+    #[must_use]
+    pub fn of_receive_connector(&self, connector: &ReceiveConnector) -> ReceiveMetrics {
+        let name = Arc::<str>::from(connector.name.as_str());
+        let one =
+            |outcome| One::new(&self.named.receive_messages, &catalogue::RECEIVE_MESSAGES, &[&name, &word(outcome)]);
+        ReceiveMetrics { accepted: one("accepted"), refused: one("refused") }
+    }
+
+    /// The metrics of another server.
+    #[must_use]
+    pub fn of_peer(&self, server: &Server) -> PeerMetrics {
+        let name = Arc::<str>::from(server.name.as_str());
+        let one = |direction: Direction, outcome| {
+            let values = [&name, &word(direction.into()), &word(outcome)];
+            One::new(&self.named.transfer_messages, &catalogue::TRANSFER_MESSAGES, &values)
+        };
+        PeerMetrics {
+            accepted_there: one(Direction::Outbound, "accepted"),
+            refused_there: one(Direction::Outbound, "refused"),
+            unanswered: one(Direction::Outbound, "unanswered"),
+            accepted_here: one(Direction::Inbound, "accepted"),
+            refused_here: one(Direction::Inbound, "refused"),
+            duration: Timed::new(&self.named.transfer_duration, &catalogue::TRANSFER_DURATION, &[&name]),
+            failed: (self.named.peers_failed.clone(), labels(&catalogue::PEERS_FAILED, &[&name])),
+        }
+    }
+}
+
+/// The metrics of one Send connector.
+#[derive(Clone, Debug)]
+pub struct SendMetrics {
+    delivered: One,
+    deferred: One,
+    failed: One,
+    duration: Timed,
+}
+
+impl SendMetrics {
+    /// One attempt came to this and took so long.
+    pub fn attempted(&self, attempt: Attempt, time: Duration) {
+        match attempt {
+            Attempt::Delivered => self.delivered.increment(),
+            Attempt::Deferred => self.deferred.increment(),
+            Attempt::Failed => self.failed.increment(),
+        }
+        self.duration.record(time);
+    }
+}
+
+/// The metrics of one Receive connector.
+#[derive(Clone, Debug)]
+pub struct ReceiveMetrics {
+    accepted: One,
+    refused: One,
+}
+
+impl ReceiveMetrics {
+    /// A message was acknowledged.
+    pub fn accepted(&self) {
+        self.accepted.increment();
+    }
+
+    /// A message was refused.
+    pub fn refused(&self) {
+        self.refused.increment();
+    }
+}
+
+/// The metrics of one other server.
+#[derive(Clone, Debug)]
+pub struct PeerMetrics {
+    accepted_there: One,
+    refused_there: One,
+    unanswered: One,
+    accepted_here: One,
+    refused_here: One,
+    duration: Timed,
+    failed: (Gauge, Arc<[KeyValue]>),
+}
+
+impl PeerMetrics {
+    /// A transfer to it came to this and took so long. Only what was acknowledged says how fast it is.
+    pub fn sent(&self, transfer: Transfer, time: Duration) {
+        match transfer {
+            Transfer::Accepted => {
+                self.accepted_there.increment();
+                self.duration.record(time);
+            }
+            Transfer::Refused => self.refused_there.increment(),
+            Transfer::Unanswered => self.unanswered.increment(),
+        }
+    }
+
+    /// A message of it was acknowledged here.
+    pub fn accepted(&self) {
+        self.accepted_here.increment();
+    }
+
+    /// A message of it was refused here.
+    pub fn refused(&self) {
+        self.refused_here.increment();
+    }
+
+    /// So many of its services count as failed now.
+    pub fn failed(&self, services: u64) {
+        let (gauge, labels) = &self.failed;
+        gauge.0.record(services, labels);
+    }
+}
+
+/// One series of a counter.
+#[derive(Clone, Debug)]
+struct One(Counter, Arc<[KeyValue]>);
+
+impl One {
+    fn new(counter: &Counter, from: &Instrument, values: &[&Arc<str>]) -> Self {
+        Self(counter.clone(), labels(from, values))
+    }
+
+    fn increment(&self) {
+        self.0.0.add(1, &self.1);
+    }
+}
+
+/// One series of a histogram of times.
+#[derive(Clone, Debug)]
+struct Timed(otel::Histogram<f64>, Arc<[KeyValue]>);
+
+impl Timed {
+    fn new(histogram: &otel::Histogram<f64>, from: &Instrument, values: &[&Arc<str>]) -> Self {
+        Self(histogram.clone(), labels(from, values))
+    }
+
+    fn record(&self, time: Duration) {
+        self.0.record(time.as_secs_f64(), &self.1);
+    }
+}
+
+fn word(word: &'static str) -> Arc<str> {
+    word.into()
+}
+
+fn labels(from: &Instrument, values: &[&Arc<str>]) -> Arc<[KeyValue]> {
+    debug_assert_eq!(from.labels.len(), values.len(), "{}", from.name);
+    from.labels.iter().zip(values).map(|(label, value)| KeyValue::new(label.key, Arc::clone(value))).collect()
+}
