@@ -74,6 +74,7 @@ impl SessionHandler for Session {
             self.user = None;
         }
         policy::check_sender(&self.entrance.connector, self.principal(), &mail.reverse_path)?;
+        self.shared.destination.admit().await?;
         let tables = self.shared.node.tables();
         self.transaction = Some(Transaction { tables, session: session.clone(), homes: Vec::new(), intake: None });
         Ok(())

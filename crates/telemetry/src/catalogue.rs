@@ -39,6 +39,8 @@ const DELIVERY_TYPE: Option<(&str, &str)> = Some(("delivery_type", "the delivery
 const DIRECTION: Option<(&str, &str)> = Some(("direction", "`inbound`, `outbound`"));
 const SOURCE: Option<(&str, &str)> =
     Some(("source", "`smtp`, `transfer`, `submission`, `notification`, `bifurcation`, `expansion`, `recovery`"));
+const RESOURCE: Option<(&str, &str)> =
+    Some(("resource", "`DatabaseUsedSpace`, `PrivateBytes`, `SystemMemory`, `SubmissionQueue`"));
 
 /// Seconds, from a fast local commit to the patience of an SMTP client.
 const SECONDS: &[f64] =
@@ -166,6 +168,22 @@ pub const PEERS_FAILED: Instrument = Instrument {
     description: "Services of other servers that failed lately and have not succeeded since: Transport tries them last",
     label: None,
 };
+/// Back pressure: levels.
+pub const PRESSURE_LEVEL: Instrument = Instrument {
+    name: "postroad.pressure.level",
+    unit: "{level}",
+    kind: Kind::Gauge,
+    description: "How short a resource is: 0 Low, 1 Medium, 2 High. Above 0 Transport refuses or delays mail",
+    label: RESOURCE,
+};
+/// Back pressure: meters.
+pub const PRESSURE_MEASURE: Instrument = Instrument {
+    name: "postroad.pressure.measure",
+    unit: "1",
+    kind: Kind::Gauge,
+    description: "What was measured last of a resource: percent used, or messages for `SubmissionQueue`",
+    label: RESOURCE,
+};
 /// Revision applied.
 pub const REVISION: Instrument = Instrument {
     name: "postroad.configuration.revision",
@@ -192,6 +210,8 @@ pub const ALL: &[Instrument] = &[
     CONNECTIONS_OPENED,
     TRACKING_LOST,
     PEERS_FAILED,
+    PRESSURE_LEVEL,
+    PRESSURE_MEASURE,
     REVISION,
 ];
 

@@ -91,6 +91,10 @@ pub struct Metrics {
     pub tracking_lost: Counter,
     /// [`catalogue::PEERS_FAILED`].
     pub peers_failed: Gauge,
+    /// [`catalogue::PRESSURE_LEVEL`], by resource.
+    pub pressure_level: LabelledGauge,
+    /// [`catalogue::PRESSURE_MEASURE`], by resource.
+    pub pressure_measure: LabelledGauge,
     /// [`catalogue::REVISION`].
     pub revision: Gauge,
 }
@@ -113,6 +117,8 @@ impl Metrics {
             connections_opened: LabelledCounter::new(meter, &catalogue::CONNECTIONS_OPENED),
             tracking_lost: Counter::new(meter, &catalogue::TRACKING_LOST),
             peers_failed: Gauge::new(meter, &catalogue::PEERS_FAILED),
+            pressure_level: LabelledGauge::new(meter, &catalogue::PRESSURE_LEVEL),
+            pressure_measure: LabelledGauge::new(meter, &catalogue::PRESSURE_MEASURE),
             revision: Gauge::new(meter, &catalogue::REVISION),
         }
     }

@@ -18,6 +18,7 @@ use tracking::TrackingLog;
 
 use crate::delivery;
 use crate::delivery::outbound::Outbound;
+use crate::pressure::Pressure;
 use crate::submission::{self, Submitted};
 use crate::whereabouts::{Place, Whereabouts};
 
@@ -31,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) work: TaskTracker,
     /// The message tracking log.
     pub(crate) tracking: TrackingLog,
+    /// Whether mail may come in.
+    pub(crate) pressure: Pressure,
     /// Items that are in no delivery queue.
     pub(crate) whereabouts: Whereabouts,
     waiting: Mutex<Waiting>,
@@ -71,6 +74,7 @@ impl Core {
             drain,
             work: TaskTracker::new(),
             tracking,
+            pressure: Pressure::new(),
             whereabouts: Whereabouts::default(),
             waiting: Mutex::new(Waiting { queues, decided_from: Revision::default() }),
             bells: Mutex::default(),
