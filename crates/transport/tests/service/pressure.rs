@@ -69,7 +69,7 @@ async fn a_nearly_full_disk_takes_no_mail_and_lets_what_it_has_go_out() {
     // BP-11, BP-13, BP-14, BP-16
     let (scene, disk) = (Scene::new(&organization("")).await, LossyDisk::new());
     let of_server = disk.clone();
-    let transport = scene.start_on(move || Arc::new(of_server.mount()) as Arc<dyn Disk>, "MAIL1", |_| {}).await;
+    let transport = scene.start_on(move || of_server.mount() as Arc<dyn Disk>, "MAIL1", |_| {}).await;
     assert_eq!(transport.health.ready(), Health::Good);
     busy(&scene);
     let waiting = scene.head("ann@contoso.com", &[BOB]);
@@ -117,7 +117,8 @@ async fn at_medium_clients_are_refused_and_the_other_servers_are_not() {
         let head = MessageHead { size: ByteSize::bytes(MESSAGE.len() as u64), ..head };
         let content = futures::stream::iter([Ok(MESSAGE.into())]);
         let content: rpc::Content = futures::StreamExt::boxed(content);
-        node.peers.submit(&to, &head, content).await.unwrap_or_else(|error| panic!("{service}: {error}"));
+        let receipt = node.peers.submit(&to, &head, content).await;
+        assert!(receipt.is_ok(), "{service}: {receipt:?}");
     }
     scene.mailboxes.arrived(BOB, 2).await;
     // Other thresholds count from the next look on.
