@@ -9,6 +9,7 @@
 //! | `away` | mail flows while the directory is away |
 //! | `configuration` | a change reaches every service; an invalid one reaches none |
 //! | `failover` | another server takes over, or mail waits |
+//! | `pressure` | a server whose disk is full takes no mail, and another does |
 //! | `three_sites` | mail stops at the hub, divides there, backs off, and waits where it could not go on |
 //! | `outside` | swaks and Postfix are served, and get no relay |
 //! | `authorization` | the implicit connector is for services of the organization |
@@ -23,6 +24,7 @@ mod configuration;
 mod demo;
 mod failover;
 mod outside;
+mod pressure;
 mod restart;
 mod soak;
 mod support;
