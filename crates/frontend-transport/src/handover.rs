@@ -114,6 +114,11 @@ impl Handover {
     async fn connect(&mut self) -> Result<(), Reply> {
         loop {
             let to = self.next_candidate().await?;
+            // What goes after the prefix goes once: a server that takes nothing now is passed over before that (BP-15).
+            if let Err(error) = self.node.peers.admitted(&to).await {
+                self.not_taken(&to.server, &error)?;
+                continue;
+            }
             let (pieces, rest) = mpsc::channel(PIECES_WAITING_MAX);
             let (begun, has_begun) = oneshot::channel();
             let content = content(self.prefix.clone(), begun, rest).boxed();

@@ -221,3 +221,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn thresholds_of_back_pressure_are_given_together_and_fit_each_other() {
+    // BP-02
+    let with = |text: &str| {
+        TWO_SITES.replace(
+            "transport: {internalDNSServers",
+            &format!("transport: {{backPressure: {text}, internalDNSServers"),
+        )
+    };
+    let given = "{databaseUsedSpace: {lowToMedium: 80, mediumToHigh: 90, highToMedium: 85, mediumToLow: 70}}";
+    let contents = load(&with(given), Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+    let settings = contents.organization.servers()[0].transport.back_pressure;
+    assert_eq!(settings.database_used_space.map(|thresholds| thresholds.medium_to_low()), Some(70));
+    assert_eq!(settings.submission_queue_history_depth, 300);
+    for (wrong, expected) in [
+        ("{systemMemory: {lowToMedium: 80}}", "mediumToHigh: it must be given"),
+        ("{submissionQueue: {lowToMedium: 9, mediumToHigh: 5, highToMedium: 4, mediumToLow: 2}}", "lowToMedium ≤"),
+        ("{privateBytes: {lowToMedium: 9, mediumToHigh: 101, highToMedium: 9, mediumToLow: 9}}", "from 0 to 100"),
+        ("{resourceMeteringInterval: 00:00:00}", "a second or more"),
+    ] {
+        let problems = Document::parse(&with(wrong)).unwrap().to_draft(&WithoutSecrets).unwrap_err().to_string();
+        assert!(problems.contains(expected), "{wrong}: {problems}");
+    }
+}

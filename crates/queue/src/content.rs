@@ -156,6 +156,10 @@ impl Recent {
         }
     }
 
+    pub fn clear(&mut self) {
+        *self = Self { added: self.added, ..Self::new(self.limit) };
+    }
+
     pub fn remove(&mut self, id: MessageId) {
         if let Some(message) = self.messages.remove(&id) {
             self.octets -= message.octets();

@@ -24,7 +24,7 @@ pub type LockGuard = Box<dyn Any + Send + Sync>;
 pub struct Space {
     /// What an unprivileged process may still use.
     pub available: ByteSize,
-    /// Size of the file system.
+    /// Size of the file system, without what an unprivileged process can never use.
     pub total: ByteSize,
 }
 

@@ -263,6 +263,11 @@ impl Spool {
         self.shared.disk.space(&self.shared.paths.root)
     }
 
+    /// Drops the contents that are kept in memory although they are on disk: memory is short. Reading them is slower then.
+    pub fn dehydrate(&self) {
+        lock(&self.shared.recent).clear();
+    }
+
     /// Writes what is queued, ends the writer and gives the directory free. Later commits fail with
     /// [`CommitError::Closed`].
     pub async fn close(&self) {

@@ -27,7 +27,17 @@ pub struct Arriving {
 }
 
 /// Takes messages over.
+#[async_trait]
 pub trait Destination: Send + Sync + 'static {
+    /// Before anything of a message has come (`MAIL`): whether one may come now. It may take its time to say so: the client
+    /// waits (BP-08, BP-13).
+    ///
+    /// # Errors
+    /// What the client is told.
+    async fn admit(&self) -> Result<(), Reply> {
+        Ok(())
+    }
+
     /// Begins to take one.
     fn take(&self, arriving: Arriving) -> Box<dyn Taking>;
 }

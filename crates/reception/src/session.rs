@@ -125,6 +125,7 @@ impl SessionHandler for Session {
         }
         policy::check_sender(&self.entrance.connector, self.principal(), &mail.reverse_path)
             .inspect_err(|_| self.entrance.metrics.refused())?;
+        self.shared.destination.admit().await?;
         let tables = self.shared.node.tables();
         let screening = Screening { entrance: Arc::clone(&self.entrance), accepted: false, refused: false };
         let (session, homes) = (session.clone(), Vec::new());

@@ -114,6 +114,15 @@ impl Peers {
         }
     }
 
+    /// Asks a Transport service whether a message may come now, before content is sent to it that cannot be sent to another
+    /// one after that. One that does not know the question takes mail.
+    ///
+    /// # Errors
+    /// [`TransferError`]: it would be refused, or nobody is there.
+    pub async fn admitted(&self, to: &PeerAddress) -> Result<(), TransferError> {
+        self.peer(Served::Transport, to).admitted().await
+    }
+
     /// Hands a message to Mailbox Transport Delivery: one outcome per recipient.
     ///
     /// # Errors

@@ -29,6 +29,9 @@ type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// Turns one message into its outcome; the only difference between the two services.
 type Receive = Arc<dyn Fn(Arc<PeerIdentity>, Incoming) -> OutcomeFuture + Send + Sync>;
 
+/// Who may hand messages to a Transport.
+const SUBMITTERS: [Service; 3] = [Service::FrontendTransport, Service::MailboxSubmission, Service::Transport];
+
 /// `postroad.transfer.v1.Transport` over a handler.
 pub(crate) struct TransportService {
     pub(crate) handler: Arc<dyn SubmitHandler>,
@@ -43,7 +46,7 @@ impl wire::transport_server::Transport for TransportService {
         &self,
         request: Request<Streaming<wire::TransferRequest>>,
     ) -> Result<Response<ReplyStream>, Status> {
-        let peer = authorize(&request, &[Service::FrontendTransport, Service::MailboxSubmission, Service::Transport])?;
+        let peer = authorize(&request, &SUBMITTERS)?;
         let handler = Arc::clone(&self.handler);
         let receive: Receive = Arc::new(move |peer, incoming| {
             let handler = Arc::clone(&handler);
@@ -62,6 +65,12 @@ impl wire::transport_server::Transport for TransportService {
             })
         });
         Ok(serve_stream(request.into_inner(), peer, receive, self.drain.clone()))
+    }
+
+    async fn admit(&self, request: Request<wire::AdmitRequest>) -> Result<Response<wire::AdmitReply>, Status> {
+        let peer = authorize(&request, &SUBMITTERS)?;
+        let refused = self.handler.admits(&peer).err().map(|reply| convert::reply_to_wire(&reply));
+        Ok(Response::new(wire::AdmitReply { refused }))
     }
 }
 

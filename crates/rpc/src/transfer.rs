@@ -45,6 +45,14 @@ pub type Delivery = Vec<RecipientDelivery>;
 /// another message before it reads; to refuse, it drops the content and answers.
 #[async_trait]
 pub trait SubmitHandler: Send + Sync + 'static {
+    /// Whether a message of this peer may come now. Answers at once.
+    ///
+    /// # Errors
+    /// The reply that a message would be refused with.
+    fn admits(&self, _peer: &PeerIdentity) -> Result<(), Reply> {
+        Ok(())
+    }
+
     /// Commits the message; the receipt becomes the acknowledgement.
     ///
     /// # Errors

@@ -17,16 +17,19 @@
 //! | [`follow`] | new snapshots and presences as they come |
 //! | [`peers`] | where the other servers' services are, and which failed lately |
 //! | [`clock`] | time that does not jump |
+//! | [`memory`] | what the process and the machine use of it |
 //! | [`signals`] | SIGTERM and SIGINT become one drain |
 
 pub mod clock;
 pub mod follow;
+pub mod memory;
 pub mod node;
 pub mod peers;
 pub mod settings;
 pub mod signals;
 
 pub use clock::Clock;
+pub use memory::{MemoryUse, memory_use};
 pub use node::{Node, NodeError};
 pub use peers::{PeerBook, PeerHealth};
 pub use settings::{DirectorySettings, ServiceSettings, Settings, SettingsError};

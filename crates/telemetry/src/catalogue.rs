@@ -79,6 +79,10 @@ const SENT: Label = Label { key: "outcome", values: Values::Words("`delivered`, 
 const RECEIVED: Label = Label { key: "outcome", values: Values::Words("`accepted`, `refused`") };
 const TRANSFERRED: Label =
     Label { key: "outcome", values: Values::Words("`accepted`, `refused`; outbound also `unanswered`") };
+const RESOURCE: Label = Label {
+    key: "resource",
+    values: Values::Words("`DatabaseUsedSpace`, `PrivateBytes`, `SystemMemory`, `SubmissionQueue`"),
+};
 
 /// Seconds, from a fast local commit to the patience of an SMTP client.
 const SECONDS: &[f64] =
@@ -254,6 +258,22 @@ pub const PEERS_FAILED: Instrument = Instrument {
                   server of which nothing bad is known",
     labels: &[PEER],
 };
+/// Back pressure: levels.
+pub const PRESSURE_LEVEL: Instrument = Instrument {
+    name: "postroad.pressure.level",
+    unit: "{level}",
+    kind: Kind::Gauge,
+    description: "How short a resource is: 0 Low, 1 Medium, 2 High. Above 0 Transport refuses or delays mail",
+    labels: &[RESOURCE],
+};
+/// Back pressure: meters.
+pub const PRESSURE_MEASURE: Instrument = Instrument {
+    name: "postroad.pressure.measure",
+    unit: "1",
+    kind: Kind::Gauge,
+    description: "What was measured last of a resource: percent used, or messages for `SubmissionQueue`",
+    labels: &[RESOURCE],
+};
 /// Revision applied.
 pub const REVISION: Instrument = Instrument {
     name: "postroad.configuration.revision",
@@ -284,6 +304,8 @@ pub const ALL: &[Instrument] = &[
     TRANSFER_MESSAGES,
     TRANSFER_DURATION,
     PEERS_FAILED,
+    PRESSURE_LEVEL,
+    PRESSURE_MEASURE,
     TRACKING_LOST,
     REVISION,
 ];

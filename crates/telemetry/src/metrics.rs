@@ -91,6 +91,10 @@ pub struct Metrics {
     pub connections_opened: LabelledCounter,
     /// [`catalogue::TRACKING_LOST`].
     pub tracking_lost: Counter,
+    /// [`catalogue::PRESSURE_LEVEL`], by resource.
+    pub pressure_level: LabelledGauge,
+    /// [`catalogue::PRESSURE_MEASURE`], by resource.
+    pub pressure_measure: LabelledGauge,
     /// [`catalogue::REVISION`].
     pub revision: Gauge,
     pub(crate) named: Named,
@@ -113,6 +117,8 @@ impl Metrics {
             connections: LabelledUpDownCounter::new(meter, &catalogue::CONNECTIONS),
             connections_opened: LabelledCounter::new(meter, &catalogue::CONNECTIONS_OPENED),
             tracking_lost: Counter::new(meter, &catalogue::TRACKING_LOST),
+            pressure_level: LabelledGauge::new(meter, &catalogue::PRESSURE_LEVEL),
+            pressure_measure: LabelledGauge::new(meter, &catalogue::PRESSURE_MEASURE),
             revision: Gauge::new(meter, &catalogue::REVISION),
             named: Named::new(meter),
         }

@@ -21,6 +21,7 @@
 //! | [`organization`], [`validation`] | the snapshot, its checks | V-1…V-26 |
 
 pub mod address_space;
+pub mod back_pressure;
 pub mod connector;
 pub mod domain;
 pub mod gateway_connector;
@@ -34,6 +35,7 @@ pub mod site;
 pub mod validation;
 
 pub use address_space::{AddressSpace, ConnectorCost, Space, X400Address};
+pub use back_pressure::{BackPressureSettings, Thresholds};
 pub use connector::Connector;
 pub use domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 pub use gateway_connector::{DeliveryAgentConnector, ForeignConnector};

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use envelope::{Address, ByteSize, Limit, Span};
 
+use crate::back_pressure::BackPressureSettings;
+
 /// Organization-wide settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportConfig {
@@ -71,6 +73,8 @@ pub struct TransportServiceSettings {
     pub external_dns_servers: Vec<SocketAddr>,
     /// Name servers for every other connector; empty: those of the machine (SC-38).
     pub internal_dns_servers: Vec<SocketAddr>,
+    /// When this server takes no more mail for lack of a resource.
+    pub back_pressure: BackPressureSettings,
 }
 
 impl Default for TransportServiceSettings {
@@ -93,6 +97,7 @@ impl Default for TransportServiceSettings {
             intra_org_connector_smtp_max_messages_per_connection: 20,
             external_dns_servers: Vec::new(),
             internal_dns_servers: Vec::new(),
+            back_pressure: BackPressureSettings::default(),
         }
     }
 }

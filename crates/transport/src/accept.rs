@@ -27,11 +27,14 @@ pub(crate) struct Acceptor(pub(crate) Arc<Core>);
 
 #[async_trait]
 impl SubmitHandler for Acceptor {
+    fn admits(&self, peer: &PeerIdentity) -> Result<(), Reply> {
+        self.0.pressure.admits(source(peer), &self.0.drain)
+    }
+
     async fn submit(&self, peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
         let core = &self.0;
-        if core.drain.is_cancelled() {
-            return Err(Reply::new(421, EnhancedStatus::new(4, 3, 2), "Service shutting down"));
-        }
+        // BP-15: before any of the content is looked at. The caller takes it for a failure of this server, and tries the next.
+        core.pressure.admit(source(peer), &core.drain).await?;
         let started = core.now();
         let mut hop = core.node.tracer.start(HopName::Receive, message.head.trace, started);
         let Incoming { mut head, mut content, .. } = message;

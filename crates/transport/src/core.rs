@@ -20,6 +20,7 @@ use crate::counted::Peers;
 use crate::delivery;
 use crate::delivery::Wait;
 use crate::delivery::outbound::Outbound;
+use crate::pressure::Pressure;
 use crate::submission::{self, Submitted};
 use crate::whereabouts::{Place, Whereabouts};
 
@@ -33,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) work: TaskTracker,
     /// The message tracking log.
     pub(crate) tracking: TrackingLog,
+    /// Whether mail may come in.
+    pub(crate) pressure: Pressure,
     /// Items that are in no delivery queue.
     pub(crate) whereabouts: Whereabouts,
     /// What goes to and comes from the other servers is counted here.
@@ -75,6 +78,7 @@ impl Core {
             drain,
             work: TaskTracker::new(),
             tracking,
+            pressure: Pressure::new(),
             whereabouts: Whereabouts::default(),
             peers: Peers::default(),
             waiting: Mutex::new(Waiting { queues, decided_from: Revision::default() }),

@@ -16,7 +16,12 @@ use crate::core::Core;
 /// The spool, as the destination of SMTP sessions.
 pub(crate) struct SpoolDestination(pub(crate) Arc<Core>);
 
+#[async_trait]
 impl Destination for SpoolDestination {
+    async fn admit(&self) -> Result<(), Reply> {
+        self.0.pressure.admit(Source::Smtp, &self.0.drain).await
+    }
+
     fn take(&self, arriving: Arriving) -> Box<dyn Taking> {
         let Arriving { head, client_name, client_address, message_id, subject, .. } = arriving;
         let seen = Seen { client_name, client_address: Some(client_address), message_id: Some(message_id), subject };

@@ -22,6 +22,7 @@
 //! | [`service`] | start, health, drain |
 //! | [`accept`] | taking messages over from the other services |
 //! | [`entrance`] | taking messages from SMTP clients: Transport's own Receive connectors |
+//! | [`pressure`] | whether mail may come in, as disk, memory and Submission queue are |
 //! | [`submission`] | the Submission queue and the categorizer |
 //! | [`resolver`] | its questions to the directory |
 //! | [`delivery`] | connections to next hops |
@@ -40,6 +41,7 @@ mod delivery;
 mod entrance;
 mod notify;
 mod outgoing;
+mod pressure;
 mod resolver;
 mod routing_log;
 mod service;

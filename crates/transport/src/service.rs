@@ -25,6 +25,7 @@ use crate::accept::Acceptor;
 use crate::core::Core;
 use crate::delivery::outbound::Outbound;
 use crate::entrance::SpoolDestination;
+use crate::pressure;
 use crate::routing_log;
 use crate::submission::{self, Submitted};
 use crate::timer;
@@ -105,7 +106,7 @@ impl Transport {
         self.doors.addresses()
     }
 
-    /// Whether it lives and takes mail.
+    /// Whether it lives and takes mail. Back pressure is no reason to end it: mail goes out all the same (BP-16).
     #[must_use]
     pub fn health(&self) -> HealthChecks {
         let (live, ready) = (Arc::clone(&self.core), Arc::clone(&self.core));
@@ -116,7 +117,7 @@ impl Transport {
             },
             move || match (ready.spool.health(), ready.drain.is_cancelled()) {
                 (_, true) => Health::Bad("draining".into()),
-                (SpoolHealth::Ready, false) => Health::Good,
+                (SpoolHealth::Ready, false) => ready.pressure.closed().map_or(Health::Good, Health::Bad),
                 (SpoolHealth::Full, false) => Health::Bad("the disk of the queue is full".into()),
                 (SpoolHealth::Failed(why), false) => Health::Bad(format!("the queue has failed: {why}").into()),
             },
@@ -130,12 +131,14 @@ impl Transport {
     pub async fn run(self) -> Result<(), TransportError> {
         let Self { core, submission, recovery, listener, doors } = self;
         let address = listener.local_addr()?;
+        pressure::look(&core).await;
         let mut offer = Offer::new(core.drain.clone());
         offer.transport(Arc::new(Acceptor(Arc::clone(&core))));
         offer.queues(Arc::new(Viewer(Arc::clone(&core))));
         let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
         core.node.announce(address);
         let doors = tokio::spawn(doors.run(core.drain.clone()));
+        tokio::spawn(pressure::run(Arc::clone(&core)));
         submission::run(&core, submission);
         take_up(&core, recovery).await;
         core.work.spawn(timer::run(Arc::clone(&core)));
@@ -157,6 +160,9 @@ impl Transport {
 async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
     let mut taken = 0u64;
     loop {
+        if !core.pressure.boot_scan_may_go_on(&core.drain).await {
+            break;
+        }
         let batch = recovery.next_batch().await;
         if batch.is_empty() {
             break;

@@ -33,7 +33,37 @@ pub(crate) enum Place {
 
 /// All of them.
 #[derive(Default)]
-pub(crate) struct Whereabouts(Mutex<BTreeMap<Key, (Item, Place)>>);
+pub(crate) struct Whereabouts(Mutex<All>);
+
+#[derive(Default)]
+struct All {
+    items: BTreeMap<Key, (Item, Place)>,
+    /// Items in the Submission queue: asked for every few seconds, and there may be very many.
+    submission_length: usize,
+}
+
+impl All {
+    fn insert(&mut self, key: Key, item: Item, place: Place) {
+        self.submission_length += usize::from(place.is_submission());
+        let before = self.items.insert(key, (item, place));
+        self.left(before);
+    }
+
+    fn remove(&mut self, key: Key) {
+        let before = self.items.remove(&key);
+        self.left(before);
+    }
+
+    fn left(&mut self, before: Option<(Item, Place)>) {
+        self.submission_length -= usize::from(before.is_some_and(|(_, place)| place.is_submission()));
+    }
+}
+
+impl Place {
+    fn is_submission(&self) -> bool {
+        !matches!(self, Self::Connection(..))
+    }
+}
 
 /// What the Submission queue holds.
 #[derive(Default)]
@@ -55,8 +85,8 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         let mut all = self.of.0.lock();
         // It may have been put into another place under the same key meanwhile.
-        if matches!(all.get(&self.key), Some((_, Place::Categorizing | Place::Connection(..)))) {
-            all.remove(&self.key);
+        if matches!(all.items.get(&self.key), Some((_, Place::Categorizing | Place::Connection(..)))) {
+            all.remove(self.key);
         }
     }
 }
@@ -68,14 +98,14 @@ fn key(item: &Item) -> Key {
 impl Whereabouts {
     /// Puts an item into a place where it stays by itself.
     pub(crate) fn put(&self, item: Item, place: Place) {
-        self.0.lock().insert(key(&item), (item, place));
+        self.0.lock().insert(key(&item), item, place);
     }
 
     /// The item is with somebody until what is returned is dropped.
     #[must_use]
     pub(crate) fn hold(&self, item: Item, place: Place) -> Held<'_> {
         let key = key(&item);
-        self.0.lock().insert(key, (item, place));
+        self.0.lock().insert(key, item, place);
         Held { of: self, key }
     }
 
@@ -84,13 +114,18 @@ impl Whereabouts {
         let from = bookmark.map_or(Bound::Unbounded, Bound::Excluded);
         let all = self.0.lock();
         let entry = |(key, (item, place)): (&Key, &(Item, Place))| (*key, item.clone(), place.clone());
-        all.range((from, Bound::Unbounded)).take(limit).map(entry).collect()
+        all.items.range((from, Bound::Unbounded)).take(limit).map(entry).collect()
+    }
+
+    /// How many items the Submission queue has.
+    pub(crate) fn submission_length(&self) -> usize {
+        self.0.lock().submission_length
     }
 
     /// The Submission queue in figures.
     pub(crate) fn submission(&self) -> Submission {
         let mut found = Submission::default();
-        for (_, place) in self.0.lock().values() {
+        for (_, place) in self.0.lock().items.values() {
             match place {
                 Place::Connection(..) => continue,
                 Place::Submitted => {}
@@ -132,9 +167,9 @@ mod tests {
         assert_eq!(all.submission().messages, 1);
         let held = all.hold(item(1, 0), Place::Categorizing);
         let found = all.submission();
-        assert_eq!((found.messages, found.active), (1, 1));
+        assert_eq!((found.messages, found.active, all.submission_length()), (1, 1, 1));
         drop(held);
-        assert_eq!(all.submission().messages, 0);
+        assert_eq!((all.submission().messages, all.submission_length()), (0, 0));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tidy::{root, sources};
 /// Bands from the bottom up; a crate may know crates of lower bands, and those of its own band that are listed.
 const BANDS: [(&str, &[&str]); 6] = [
     ("nouns", &["envelope", "topology"]),
-    ("decisions", &["message", "smtp-session", "routing", "categorizer", "scheduler"]),
+    ("decisions", &["message", "smtp-session", "routing", "categorizer", "scheduler", "pressure"]),
     (
         "edges",
         &[

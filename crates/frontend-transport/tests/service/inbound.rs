@@ -6,8 +6,12 @@ use crate::support::{Conduct, STRANGERS, Scene, organization};
 
 const MESSAGE: &str = "Message-ID: <1@client.example>\r\nSubject: Hi\r\nX-MS-Exchange-Organization-SCL: -1\r\n\r\nBody";
 
+fn insufficient() -> Reply {
+    Reply::new(452, EnhancedStatus::new(4, 3, 1), "Insufficient system resources")
+}
+
 fn overloaded() -> Conduct {
-    Conduct::Refuse(Reply::new(452, EnhancedStatus::new(4, 3, 1), "Insufficient system resources"))
+    Conduct::Refuse(insufficient())
 }
 
 fn large() -> String {
@@ -92,6 +96,38 @@ async fn another_transport_is_tried_while_that_is_safe() {
     let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", overloaded())]).await;
     let mut client = scene.client(STRANGERS).await;
     let reply = client.send("stranger@elsewhere.example", &["bob@contoso.com"], MESSAGE).await;
+    assert!(reply.contains("Hostname=mail1.contoso.com"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_transport_under_pressure_is_left_for_the_next() {
+    // BP-15: at MAIL, before large content, and when its disk is full at the commit. Bob's server is MAIL2.
+    for (conduct, content) in [
+        (overloaded(), MESSAGE.to_owned()),
+        (Conduct::RefuseWhenAsked(insufficient()), MESSAGE.to_owned()),
+        (Conduct::RefuseWhenAsked(insufficient()), large()),
+        (Conduct::RefuseAtEnd(insufficient()), MESSAGE.to_owned()),
+    ] {
+        let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", conduct)]).await;
+        let mut client = scene.client(STRANGERS).await;
+        for _ in 0..2 {
+            let reply = client.send("stranger@elsewhere.example", &["bob@contoso.com"], &content).await;
+            assert!(reply.contains("Hostname=mail1.contoso.com"), "{reply}");
+        }
+        let server = "MAIL2".parse().unwrap();
+        assert!(scene.node.health.has_failed(&server, net::Service::Transport), "it is tried last from now on");
+    }
+}
+
+#[tokio::test]
+async fn large_content_goes_once_and_the_next_message_goes_elsewhere() {
+    // PL-25: what has gone to a server whose disk is full at the commit cannot be sent to another.
+    let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", Conduct::RefuseAtEnd(insufficient()))]).await;
+    let mut client = scene.client(STRANGERS).await;
+    let reply = client.send("stranger@elsewhere.example", &["bob@contoso.com"], &large()).await;
+    assert_eq!(reply, "452 4.3.1 Insufficient system resources");
+    let mut other = scene.client(STRANGERS).await;
+    let reply = other.send("stranger@elsewhere.example", &["bob@contoso.com"], MESSAGE).await;
     assert!(reply.contains("Hostname=mail1.contoso.com"), "{reply}");
 }
 

@@ -50,6 +50,10 @@ pub enum Conduct {
     Take,
     /// Before it reads anything.
     Refuse(Reply),
+    /// When it has everything: its disk is full.
+    RefuseAtEnd(Reply),
+    /// At the question before large content, and everything else.
+    RefuseWhenAsked(Reply),
 }
 
 struct Transport {
@@ -60,8 +64,15 @@ struct Transport {
 
 #[async_trait]
 impl SubmitHandler for Transport {
+    fn admits(&self, _: &PeerIdentity) -> Result<(), Reply> {
+        match &self.conduct {
+            Conduct::RefuseWhenAsked(reply) => Err(reply.clone()),
+            _ => Ok(()),
+        }
+    }
+
     async fn submit(&self, _: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
-        if let Conduct::Refuse(reply) = &self.conduct {
+        if let Conduct::Refuse(reply) | Conduct::RefuseWhenAsked(reply) = &self.conduct {
             return Err(reply.clone());
         }
         let Incoming { head, mut content, .. } = message;
@@ -74,6 +85,9 @@ impl SubmitHandler for Transport {
             }
         }
         let content = ended.map(|()| String::from_utf8(octets).unwrap());
+        if let Conduct::RefuseAtEnd(reply) = &self.conduct {
+            return Err(reply.clone());
+        }
         let (whole, id) = (content.is_ok(), head.id);
         let arrival = Arrival { server: self.server.clone(), head, content };
         self.arrivals.send_modify(|arrivals| arrivals.push(arrival));

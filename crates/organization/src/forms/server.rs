@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envelope::{ObjectName, ServerName};
-use topology::{Dag, Database, DatabaseHome, Guid, Server, ServerRole, TransportServiceSettings};
+use topology::{BackPressureSettings, Dag, Database, DatabaseHome, Guid, Server, ServerRole, TransportServiceSettings};
 
 use super::{name_property, no_domain, no_name, no_server, no_site};
 use crate::kind::Kind;
@@ -113,6 +113,20 @@ impl Form for TransportServiceSettings {
         ),
         name_servers!("externalDNSServers", external_dns_servers),
         name_servers!("internalDNSServers", internal_dns_servers),
+        // Written only where somebody said something: servers of an earlier version, which do not know it, read the rest.
+        Property::<Self>::new(
+            "backPressure",
+            |settings| {
+                let said = settings.back_pressure != BackPressureSettings::default();
+                if said { property::write(&settings.back_pressure, Detail::Changed) } else { Node::null() }
+            },
+            |settings, node, secrets| {
+                let said = !node.is_null();
+                settings.back_pressure =
+                    if said { property::read(node, secrets)? } else { BackPressureSettings::default() };
+                Ok(())
+            },
+        ),
     ];
 
     fn blank() -> Self {

@@ -9,9 +9,10 @@ use topology::receive_connector::{AuthMechanism, PermissionGroup, TransportRole}
 use topology::recipient::PasswordVerifier;
 use topology::send_connector::{ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use topology::{
-    AcceptedDomain, AcceptedDomainType, Dag, Database, DatabaseHome, DeliveryAgentConnector, DirectoryRecipient,
-    ForeignConnector, Guid, LinkCost, OrganizationDraft, ReceiveConnector, RecipientKind, SealedCredential,
-    SendConnector, Server, ServerRole, Site, SiteLink, TransportConfig, TransportServiceSettings,
+    AcceptedDomain, AcceptedDomainType, BackPressureSettings, Dag, Database, DatabaseHome, DeliveryAgentConnector,
+    DirectoryRecipient, ForeignConnector, Guid, LinkCost, OrganizationDraft, ReceiveConnector, RecipientKind,
+    SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig,
+    TransportServiceSettings,
 };
 use uuid::Uuid;
 
@@ -61,8 +62,33 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>(
 }
 
 prop_compose! {
+    fn thresholds(max: u32)(mut at in vec(0..=max, 4)) -> Thresholds {
+        at.sort_unstable();
+        Thresholds::new(at[1], at[3], at[2], at[0]).unwrap()
+    }
+}
+
+prop_compose! {
+    fn back_pressure()(spans in vec(1..10_000_u64, 4), percents in vec(of(thresholds(100)), 3),
+                       submission_queue in of(thresholds(u32::MAX)), depth in any::<u32>()) -> BackPressureSettings {
+        BackPressureSettings {
+            resource_metering_interval: Span::seconds(spans[0]),
+            database_used_space: percents[0],
+            private_bytes: percents[1],
+            system_memory: percents[2],
+            submission_queue,
+            submission_queue_history_depth: depth,
+            smtp_start_throttling_delay_interval: Span::seconds(spans[1]),
+            smtp_step_throttling_delay_interval: Span::seconds(spans[2]),
+            smtp_max_throttling_delay_interval: Span::seconds(spans[3]),
+        }
+    }
+}
+
+prop_compose! {
     fn settings()(counts in any::<[u32; 4]>(), spans in vec(span(), 10), limits in vec(limit(any::<u32>()), 2),
-                  servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3)) -> TransportServiceSettings {
+                  servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3), back_pressure in back_pressure())
+                  -> TransportServiceSettings {
         TransportServiceSettings {
             queue_glitch_retry_count: counts[0],
             queue_glitch_retry_interval: spans[0],
@@ -81,6 +107,7 @@ prop_compose! {
             intra_org_connector_smtp_max_messages_per_connection: counts[2],
             external_dns_servers: servers.clone(),
             internal_dns_servers: servers,
+            back_pressure,
         }
     }
 }

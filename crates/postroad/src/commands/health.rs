@@ -1,5 +1,5 @@
-//! `postroad health`: whether the services of a server are ready, by which configuration they work, and what waits in
-//! their queues. The health check of a container, which has no other program to ask with.
+//! `postroad health`: whether the services of a server are ready, by which configuration they work, what waits in their
+//! queues, and which of their resources are short. The health check of a container, which has no other program to ask with.
 //!
 //! The questions and their table serve `postroad lab status` too.
 
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use net::Service;
+use pressure::Level;
 use runtime::Settings;
 use serde::Serialize;
 use telemetry::{catalogue, probe};
@@ -63,6 +64,19 @@ pub(crate) struct State {
     pub(crate) queued: Option<u64>,
     /// Messages that wait for a next hop, by delivery type; those without any left out.
     pub(crate) waiting: Vec<(String, u64)>,
+    /// How short its resources are, if it watches them (BP-19).
+    pub(crate) pressure: Vec<Meter>,
+}
+
+/// One resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Meter {
+    pub(crate) resource: String,
+    /// `Low`, `Medium` or `High`.
+    pub(crate) level: &'static str,
+    /// Percent used, or messages; what could not be measured has none.
+    pub(crate) measure: Option<u64>,
 }
 
 pub(crate) async fn run(arguments: HealthArguments) -> anyhow::Result<ExitCode> {
@@ -112,6 +126,15 @@ async fn state(server: String, service: String, address: SocketAddr) -> State {
     let mut waiting = all(&catalogue::QUEUE_LENGTH, "delivery_type");
     waiting.retain(|(_, length)| *length > 0);
     waiting.sort();
+    let measures = all(&catalogue::PRESSURE_MEASURE, "resource");
+    let mut pressure: Vec<Meter> = all(&catalogue::PRESSURE_LEVEL, "resource")
+        .into_iter()
+        .filter_map(|(resource, level)| {
+            let measure = measures.iter().find(|(measured, _)| *measured == resource).map(|(_, measure)| *measure);
+            Some(Meter { level: Level::from_number(level)?.as_str(), resource, measure })
+        })
+        .collect();
+    pressure.sort_by(|one, other| one.resource.cmp(&other.resource));
     State {
         server,
         service,
@@ -120,7 +143,18 @@ async fn state(server: String, service: String, address: SocketAddr) -> State {
         revision: one(&catalogue::REVISION),
         queued: one(&catalogue::QUEUED),
         waiting,
+        pressure,
     }
+}
+
+/// The resources that are short.
+fn pressed(state: &State) -> String {
+    let short = state.pressure.iter().filter(|meter| meter.level != Level::Low.as_str());
+    let text = |meter: &Meter| {
+        let measure = meter.measure.map(|measure| format!(" {measure}")).unwrap_or_default();
+        format!("{} {}{measure}", meter.resource, meter.level)
+    };
+    short.map(text).collect::<Vec<_>>().join(SEPARATOR)
 }
 
 /// Counts are whole and far below the point from which on a double is not.
@@ -131,8 +165,9 @@ fn whole(number: f64) -> u64 {
 
 /// One line for each service.
 pub(crate) fn table(states: &[State]) -> String {
-    let mut rows =
-        vec![["SERVER", "SERVICE", "STATE", "REVISION", "QUEUED", "WAITING FOR"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["SERVER", "SERVICE", "STATE", "REVISION", "QUEUED", "PRESSURE", "WAITING FOR"].map(str::to_owned).to_vec(),
+    ];
     for state in states {
         let number = |number: Option<u64>| number.map_or("–".to_owned(), |number| number.to_string());
         let waiting: Vec<String> = state.waiting.iter().map(|(kind, length)| format!("{kind} {length}")).collect();
@@ -142,6 +177,7 @@ pub(crate) fn table(states: &[State]) -> String {
             state.reason.clone().unwrap_or_else(|| "ready".to_owned()),
             number(state.revision),
             number(state.queued),
+            pressed(state),
             waiting.join(SEPARATOR),
         ]);
     }

@@ -9,7 +9,9 @@ use crate::support::Desk;
 /// A service that answers `/ready` so, and has some metrics.
 fn service(ready: &'static str) -> SocketAddr {
     const METRICS: &str = "HTTP/1.0 200 OK\r\n\r\npostroad_configuration_revision{otel_scope_name=\"postroad\"} 7\n\
-        postroad_messages_queued 5\npostroad_queue_length{delivery_type=\"Unreachable\"} 2\n\
+        postroad_messages_queued 5\npostroad_pressure_level{resource=\"DatabaseUsedSpace\"} 2\n\
+        postroad_pressure_level{resource=\"PrivateBytes\"} 0\npostroad_pressure_measure{resource=\"PrivateBytes\"} 3\n\
+        postroad_pressure_measure{resource=\"DatabaseUsedSpace\"} 99\npostroad_queue_length{delivery_type=\"Unreachable\"} 2\n\
         postroad_queue_length{delivery_type=\"SmtpRelayToRemote\"} 0\n";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -45,11 +47,20 @@ fn ready_services_are_told_with_what_waits_in_them() {
     let table = desk.done("health --settings server.toml");
     let line = table.lines().find(|line| line.contains(" transport ")).unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(cells, ["BERLIN1", "transport", "ready", "7", "5", "Unreachable", "2"], "{table}");
+    assert_eq!(
+        cells,
+        ["BERLIN1", "transport", "ready", "7", "5", "DatabaseUsedSpace", "High", "99", "Unreachable", "2"]
+    );
     assert_eq!(table.lines().count(), 3, "{table}");
     let json = desk.done("health transport --settings server.toml --json");
     let state: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
     assert_eq!((&state["ready"], &state["queued"], &state["reason"]), (&true.into(), &5.into(), &().into()), "{json}");
+    // BP-19: those that are not short, too.
+    let meters = serde_json::json!([
+        {"resource": "DatabaseUsedSpace", "level": "High", "measure": 99},
+        {"resource": "PrivateBytes", "level": "Low", "measure": 3},
+    ]);
+    assert_eq!(state["pressure"], meters, "{json}");
 }
 
 #[test]

@@ -68,7 +68,10 @@ impl Disk for RealDisk {
     fn space(&self, dir: &Path) -> io::Result<Space> {
         let found = statvfs(dir)?;
         let bytes = |blocks: u64| ByteSize::bytes(blocks.saturating_mul(found.fragment_size()));
-        Ok(Space { available: bytes(found.blocks_available()), total: bytes(found.blocks()) })
+        // What is kept for the superuser is neither used nor ours: df leaves it out as well.
+        let used = found.blocks().saturating_sub(found.blocks_free());
+        let total = used.saturating_add(found.blocks_available());
+        Ok(Space { available: bytes(found.blocks_available()), total: bytes(total) })
     }
 }
 

@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tonic::Status;
+use tonic::transport::Channel;
 
 use super::in_words;
 use crate::limits::{CHUNK_OCTETS, TRANSFERS_IN_FLIGHT_MAX};
@@ -24,6 +25,7 @@ type Replies = BoxStream<'static, Result<wire::TransferReply, Status>>;
 
 /// A stream to a peer. It ends when nobody holds the link and every outcome has come.
 pub(super) struct Link {
+    channel: Channel,
     requests: mpsc::Sender<wire::TransferRequest>,
     in_flight: Arc<Semaphore>,
     state: Arc<Mutex<State>>,
@@ -47,11 +49,16 @@ pub(super) enum LinkError {
 
 impl Link {
     /// Takes over an open stream.
-    pub(super) fn open(requests: mpsc::Sender<wire::TransferRequest>, replies: Replies) -> Arc<Self> {
+    pub(super) fn open(channel: Channel, requests: mpsc::Sender<wire::TransferRequest>, replies: Replies) -> Arc<Self> {
         let in_flight = Arc::new(Semaphore::new(TRANSFERS_IN_FLIGHT_MAX));
-        let link = Self { requests, in_flight, state: Arc::default() };
+        let link = Self { channel, requests, in_flight, state: Arc::default() };
         tokio::spawn(read_replies(Arc::clone(&link.state), Arc::clone(&link.in_flight), replies));
         Arc::new(link)
+    }
+
+    /// The connection that the stream is on, for questions beside it.
+    pub(super) fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     pub(super) fn is_open(&self) -> bool {

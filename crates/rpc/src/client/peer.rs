@@ -72,6 +72,19 @@ impl Peer {
         self.link().await.map(drop)
     }
 
+    pub(super) async fn admitted(&self) -> Result<(), TransferError> {
+        let link = self.link().await?;
+        let mut client = TransportClient::new(link.channel());
+        let asking = tokio::time::timeout(CONNECT_TIMEOUT, client.admit(wire::AdmitRequest {}));
+        let answer = asking.await.map_err(|_| self.lost("no answer in time"))?;
+        match answer.map(tonic::Response::into_inner) {
+            Ok(wire::AdmitReply { refused: Some(reply) }) => Err(self.refused(&reply)),
+            Ok(wire::AdmitReply { refused: None }) => Ok(()),
+            Err(status) if status.code() == tonic::Code::Unimplemented => Ok(()),
+            Err(status) => Err(self.lost(&in_words(&status))),
+        }
+    }
+
     async fn link(&self) -> Result<Arc<Link>, TransferError> {
         let unreachable =
             |cause: Arc<str>| TransferError::Unreachable { peer: self.address.to_string(), cause: cause.to_string() };
@@ -113,6 +126,7 @@ impl Peer {
 
 async fn open(served: Served, address: PeerAddress, credentials: Arc<Credentials>) -> Result<Arc<Link>, Arc<str>> {
     let channel = connect(&address, &credentials).await?;
+    let same = channel.clone();
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING_MAX);
     let outgoing = ReceiverStream::new(outgoing);
     let opened = async {
@@ -123,5 +137,5 @@ async fn open(served: Served, address: PeerAddress, credentials: Arc<Credentials
     };
     let opened = tokio::time::timeout(CONNECT_TIMEOUT, opened).await.map_err(|_| "no answer in time")?;
     let replies = opened.map_err(|status| in_words(&status))?.into_inner();
-    Ok(Link::open(requests, replies.boxed()))
+    Ok(Link::open(same, requests, replies.boxed()))
 }

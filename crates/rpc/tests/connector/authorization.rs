@@ -17,9 +17,13 @@ use crate::support::{
 };
 
 /// Every RPC, and who may call it.
-const CALLERS: [(&str, &[Service]); 3] = [
+const CALLERS: [(&str, &[Service]); 4] = [
     (
         "/postroad.transfer.v1.Transport/Submit",
+        &[Service::FrontendTransport, Service::MailboxSubmission, Service::Transport],
+    ),
+    (
+        "/postroad.transfer.v1.Transport/Admit",
         &[Service::FrontendTransport, Service::MailboxSubmission, Service::Transport],
     ),
     ("/postroad.transfer.v1.MailboxDelivery/Deliver", &[Service::Transport]),

@@ -13,6 +13,8 @@ mod faults;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod pressure;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod sink;

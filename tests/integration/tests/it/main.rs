@@ -9,6 +9,7 @@
 //! | `away` | mail flows while the directory is away |
 //! | `configuration` | a change reaches every service; an invalid one reaches none |
 //! | `failover` | another server takes over, or mail waits |
+//! | `pressure` | a server whose disk is full takes no mail, and another does |
 //! | `three_sites` | mail stops at the hub, divides there, backs off, and waits where it could not go on |
 //! | `observed` | traces and metrics tell what happened, and nothing that a stranger can make up becomes a series |
 //! | `outside` | swaks and Postfix are served, and get no relay |
@@ -25,6 +26,7 @@ mod demo;
 mod failover;
 mod observed;
 mod outside;
+mod pressure;
 mod restart;
 mod soak;
 mod support;

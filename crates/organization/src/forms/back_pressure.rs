@@ -1,0 +1,98 @@
+//! `backPressure` of a server's Transport (limits file §5 and §8): the documented keys in camelCase, the four thresholds of
+//! a resource together, because one alone would seldom fit the other three.
+
+use envelope::Span;
+use topology::{BackPressureSettings, Thresholds};
+
+use crate::literal::{Fault, Literal};
+use crate::node::Node;
+use crate::property::{self, Detail, Form, Property, property};
+use crate::secrets::WithoutSecrets;
+
+/// Most percent.
+const PERCENT_MAX: u32 = 100;
+
+/// A percentage cannot be above 100; more would switch a protection off without saying so.
+macro_rules! percent {
+    ($name:literal, $field:ident) => {
+        Property::<Self>::new(
+            $name,
+            |form| form.$field.write(),
+            |form, node, _| {
+                form.$field = Option::<Thresholds>::read(node)?;
+                match form.$field {
+                    Some(given) if given.medium_to_high() > PERCENT_MAX => {
+                        Err(vec![Fault::at(node, "thresholds are percentages, from 0 to 100")])
+                    }
+                    _ => Ok(()),
+                }
+            },
+        )
+    };
+}
+
+impl Form for BackPressureSettings {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        Property::<Self>::new(
+            "resourceMeteringInterval",
+            |form| form.resource_metering_interval.write(),
+            |form, node, _| {
+                form.resource_metering_interval = Span::read(node)?;
+                let none = form.resource_metering_interval == Span::seconds(0);
+                if none { Err(vec![Fault::at(node, "write a second or more")]) } else { Ok(()) }
+            },
+        ),
+        percent!("databaseUsedSpace", database_used_space),
+        percent!("privateBytes", private_bytes),
+        percent!("systemMemory", system_memory),
+        property!("submissionQueue", submission_queue),
+        property!("submissionQueueHistoryDepth", submission_queue_history_depth),
+        property!("smtpStartThrottlingDelayInterval", smtp_start_throttling_delay_interval),
+        property!("smtpStepThrottlingDelayInterval", smtp_step_throttling_delay_interval),
+        property!("smtpMaxThrottlingDelayInterval", smtp_max_throttling_delay_interval),
+    ];
+
+    fn blank() -> Self {
+        Self::default()
+    }
+}
+
+/// Thresholds as they are written, before it is known that they fit each other.
+struct Written {
+    low_to_medium: u32,
+    medium_to_high: u32,
+    high_to_medium: u32,
+    medium_to_low: u32,
+}
+
+impl Form for Written {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        property!("lowToMedium", low_to_medium).required(),
+        property!("mediumToHigh", medium_to_high).required(),
+        property!("highToMedium", high_to_medium).required(),
+        property!("mediumToLow", medium_to_low).required(),
+    ];
+
+    fn blank() -> Self {
+        Self { low_to_medium: 0, medium_to_high: 0, high_to_medium: 0, medium_to_low: 0 }
+    }
+}
+
+impl Literal for Thresholds {
+    fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+        let Written { low_to_medium, medium_to_high, high_to_medium, medium_to_low } =
+            property::read(node, &WithoutSecrets)?;
+        Self::new(low_to_medium, medium_to_high, high_to_medium, medium_to_low)
+            .map_err(|error| vec![Fault::at(node, error.to_string())])
+    }
+
+    fn write(&self) -> Node {
+        let written = Written {
+            low_to_medium: self.low_to_medium(),
+            medium_to_high: self.medium_to_high(),
+            high_to_medium: self.high_to_medium(),
+            medium_to_low: self.medium_to_low(),
+        };
+        property::write(&written, Detail::Everything)
+    }
+}

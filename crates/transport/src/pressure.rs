@@ -1,0 +1,214 @@
+//! Back pressure: looks at the resources every two seconds, keeps what `pressure` makes of it, and holds mail back
+//! accordingly (limits file §5 to §8).
+//!
+//! ```text
+//!   every ResourceMeteringInterval: measure ─▶ Monitor ─▶ log, metrics
+//!                                                 └─▶ Actions ─▶ admit: at MAIL, or before the content of a transfer
+//! ```
+//!
+//! Connections are taken and mail goes out whatever the levels are (BP-13, BP-16): the service is alive, and only not ready
+//! while it takes nothing from anybody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use envelope::{EnhancedStatus, Reply};
+use parking_lot::Mutex;
+use pressure::{Action, Actions, Measurements, Monitor, Resource, Share, Transition};
+use queue::Spool;
+use runtime::memory_use;
+use telemetry::Metrics;
+use telemetry::metrics::Source;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use topology::BackPressureSettings;
+
+use crate::core::Core;
+
+/// The levels of this server, and what follows.
+pub(crate) struct Pressure {
+    monitor: Mutex<Monitor>,
+    /// Of the last look.
+    actions: watch::Sender<Arc<Actions>>,
+}
+
+impl Pressure {
+    pub(crate) fn new() -> Self {
+        Self { monitor: Mutex::default(), actions: watch::Sender::default() }
+    }
+
+    /// Whether mail from there would be refused now, without waiting.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub(crate) fn admits(&self, source: Source, drain: &CancellationToken) -> Result<(), Reply> {
+        if drain.is_cancelled() {
+            return Err(going_away());
+        }
+        refused(&self.actions.borrow(), source).map_or(Ok(()), Err)
+    }
+
+    /// The same for a message that comes now: after the delay of the tarpit (BP-08), which ends sooner when mail is refused
+    /// meanwhile or less of it is called for.
+    ///
+    /// # Errors
+    /// The refusal (BP-14), or that the service is going away.
+    pub(crate) async fn admit(&self, source: Source, drain: &CancellationToken) -> Result<(), Reply> {
+        let mut actions = self.actions.subscribe();
+        let begun = tokio::time::Instant::now();
+        loop {
+            let until = {
+                let actions = actions.borrow_and_update();
+                if let Some(refusal) = refused(&actions, source) {
+                    return Err(refusal);
+                }
+                begun + actions.tarpit
+            };
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => return Err(going_away()),
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                changed = actions.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
+    }
+
+    /// Waits while what a restart found is to be left alone; `false` when the service goes away first.
+    pub(crate) async fn boot_scan_may_go_on(&self, drain: &CancellationToken) -> bool {
+        let mut actions = self.actions.subscribe();
+        let allowed = actions.wait_for(|actions| actions.because(Action::PauseBootScan).is_none());
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => false,
+            _ = allowed => true,
+        }
+    }
+
+    /// Why nobody's mail is taken now.
+    pub(crate) fn closed(&self) -> Option<Box<str>> {
+        let actions = Arc::clone(&self.actions.borrow());
+        let everybody = [Action::RefuseClients, Action::RefuseServers, Action::RefuseMailboxes];
+        let because = everybody.into_iter().map(|action| actions.because(action)).collect::<Option<Vec<Resource>>>()?;
+        let monitor = self.monitor.lock();
+        let reading = monitor.readings().iter().find(|reading| because.contains(&reading.resource))?;
+        let measured = reading.measured.map(|(measure, _)| measure.to_string()).unwrap_or_default();
+        Some(format!("back pressure: {} is {}, {measured}", reading.resource, reading.level).into())
+    }
+
+    fn poll(&self, found: &Measurements, settings: &BackPressureSettings, metrics: &Metrics) -> Arc<Actions> {
+        let mut monitor = self.monitor.lock();
+        for transition in monitor.poll(found, settings) {
+            tell(&transition);
+        }
+        for reading in monitor.readings() {
+            let resource = reading.resource.as_str();
+            metrics.pressure_level.set(resource, reading.level.number());
+            if let Some((measure, _)) = reading.measured {
+                metrics.pressure_measure.set(resource, measure.whole());
+            }
+        }
+        let actions = Arc::new(monitor.actions().clone());
+        drop(monitor);
+        self.actions.send_if_modified(|before| {
+            let changed = *before != actions;
+            if changed {
+                tell_actions(before, &actions);
+                *before = Arc::clone(&actions);
+            }
+            changed
+        });
+        actions
+    }
+}
+
+/// BP-13: the refusal where a transaction begins; what is refused is the mail, never the connection.
+fn refused(actions: &Actions, source: Source) -> Option<Reply> {
+    let action = match source {
+        Source::Transfer => Action::RefuseServers,
+        Source::Submission => Action::RefuseMailboxes,
+        // What this server makes itself is never asked about.
+        Source::Smtp | Source::Notification | Source::Bifurcation | Source::Expansion | Source::Recovery => {
+            Action::RefuseClients
+        }
+    };
+    actions.because(action).map(|_| insufficient())
+}
+
+/// BP-14.
+fn insufficient() -> Reply {
+    Reply::new(452, EnhancedStatus::new(4, 3, 1), "Insufficient system resources")
+}
+
+fn going_away() -> Reply {
+    Reply::new(421, EnhancedStatus::new(4, 3, 2), "Service shutting down")
+}
+
+/// BP-18: each change of a level, with measure and threshold (events 15004 and 15005).
+fn tell(transition: &Transition) {
+    let Transition { resource, from, to, measure, threshold } = transition;
+    if transition.is_rise() {
+        tracing::error!(%resource, %from, %to, %measure, threshold, "back pressure has increased: {transition}");
+    } else {
+        tracing::info!(%resource, %from, %to, %measure, threshold, "back pressure has decreased: {transition}");
+    }
+}
+
+/// Events 15006 and 15007: what is refused is told when it begins and when it ends. The delay changes at every look.
+fn tell_actions(before: &Actions, now: &Actions) {
+    for action in now.iter().filter(|action| before.because(*action).is_none()) {
+        let resource = now.because(action).map(tracing::field::display);
+        tracing::warn!(resource, "back pressure: {}", action.as_str());
+    }
+    for action in before.iter().filter(|action| now.because(*action).is_none()) {
+        tracing::info!("back pressure: no longer so: {}", action.as_str());
+    }
+    if before.tarpit != now.tarpit {
+        tracing::debug!(delay = ?now.tarpit, "back pressure: the delay of MAIL FROM has changed");
+    }
+}
+
+/// One look, before anything is accepted, and then again and again.
+pub(crate) async fn run(core: Arc<Core>) {
+    while let Some(()) = core.drain.run_until_cancelled(tokio::time::sleep(interval(&core))).await {
+        look(&core).await;
+    }
+}
+
+fn interval(core: &Core) -> Duration {
+    core.node.tables().local_server().transport.back_pressure.resource_metering_interval.0
+}
+
+/// Measures, and acts.
+pub(crate) async fn look(core: &Core) {
+    let spool = core.spool.clone();
+    let measuring = tokio::task::spawn_blocking(move || measure(&spool)).await;
+    let found = Measurements {
+        submission_queue: core.whereabouts.submission_length() as u64,
+        // A look that panicked has found nothing, and the levels stay.
+        ..measuring.unwrap_or_default()
+    };
+    let settings = core.node.tables().local_server().transport.back_pressure;
+    let actions = core.pressure.poll(&found, &settings, &core.node.metrics);
+    if actions.because(Action::Dehydrate).is_some() {
+        core.spool.dehydrate();
+    }
+}
+
+/// What has to be asked of the system.
+fn measure(spool: &Spool) -> Measurements {
+    let disk = spool.space().inspect_err(|error| tracing::warn!(%error, "the room on the queue's disk is not known"));
+    let disk = disk.ok().map(|space| Share {
+        used: envelope::ByteSize::bytes(space.total.as_u64().saturating_sub(space.available.as_u64())),
+        of: space.total,
+    });
+    let memory = memory_use();
+    Measurements {
+        database_used_space: disk,
+        private_bytes: memory.map(|memory| Share { used: memory.resident, of: memory.total }),
+        system_memory: memory.map(|memory| Share { used: memory.used, of: memory.total }),
+        submission_queue: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;
