@@ -16,6 +16,9 @@ const SUBMISSION_QUEUE: Thresholds = documented(9999, 15000, 10000, 2000);
 
 /// Room that a disk keeps at least: 500 MB below High (BP-05).
 const DISK_ROOM_MIN: ByteSize = ByteSize::mib(500);
+/// Of a disk so small that those would be more than a tenth of it, a tenth: containers and laptops have such disks, and one of
+/// 500 MB would take no mail at all. A departure from BP-05.
+const SMALL_DISK_ROOM_PART: u64 = 10;
 /// Memory that a process may take at most: 1 TB (BP-06).
 const PRIVATE_BYTES_MAX: ByteSize = ByteSize::mib(1024 * 1024);
 
@@ -45,10 +48,10 @@ pub fn thresholds(resource: Resource, settings: &BackPressureSettings, measure: 
     })
 }
 
-/// BP-05: High leaves [`DISK_ROOM_MIN`] free, and the other three go down with it. On a disk that is not larger than that
-/// everything is High: whoever has one says how much of it may be used.
+/// BP-05: High leaves [`DISK_ROOM_MIN`] free, and the other three go down with it.
 fn disk(size: ByteSize) -> Thresholds {
-    let part = size.as_u64().saturating_sub(DISK_ROOM_MIN.as_u64());
+    let room = DISK_ROOM_MIN.as_u64().min(size.as_u64() / SMALL_DISK_ROOM_PART);
+    let part = size.as_u64() - room;
     at_most(DATABASE_USED_SPACE, percent(part, size))
 }
 
