@@ -320,6 +320,8 @@ async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
     metrics.connections.decrement(Direction::Inbound);
     metrics.connections_opened.add(Direction::Outbound, 1);
     metrics.tracking_lost.increment();
+    metrics.pressure_level.set("SubmissionQueue", 1);
+    metrics.pressure_measure.set("SubmissionQueue", 10_000);
     metrics.revision.set(42);
     count_by_name(&metrics);
     let good = || Health::Good;

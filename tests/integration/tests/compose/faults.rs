@@ -147,7 +147,7 @@ pub async fn a_disk_fills(stack: &Stack, load: &Load) {
             reason.contains("DatabaseUsedSpace").then_some(())
         })
         .await;
-        let mut client = load.client(stack, 0);
+        let client = load.client(stack, 0);
         for length in [INLINE, LARGE] {
             let message = client.large(length);
             client.send_once(OSLO2, &message).await.unwrap_or_else(|error| panic!("{length} octets: {error}"));
