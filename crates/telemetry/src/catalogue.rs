@@ -269,7 +269,7 @@ pub const PRESSURE_LEVEL: Instrument = Instrument {
 /// Back pressure: meters.
 pub const PRESSURE_MEASURE: Instrument = Instrument {
     name: "postroad.pressure.measure",
-    unit: "1",
+    unit: "{measure}",
     kind: Kind::Gauge,
     description: "What was measured last of a resource: percent used, or messages for `SubmissionQueue`",
     labels: &[RESOURCE],

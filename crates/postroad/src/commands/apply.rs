@@ -88,13 +88,15 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn read(directory: &dyn Directory) -> Result<Current, ReadError> {
-    let damage = match directory.snapshot().await {
-        Ok(_) => None,
-        Err(ReadError::Invalid(damage)) => Some(damage),
+    let recipients = directory::all_recipients(directory).await?;
+    let (Salvage { revision, mut objects }, damage) = match directory.snapshot().await {
+        Ok(valid) => {
+            let objects = organization::objects(valid.draft(), &[]);
+            (Salvage { revision: valid.revision(), objects }, None)
+        }
+        Err(ReadError::Invalid(damage)) => (directory.salvage().await?, Some(damage)),
         Err(error) => return Err(error),
     };
-    let Salvage { revision, mut objects } = directory.salvage().await?;
-    let recipients = directory::all_recipients(directory).await?;
     objects.extend(recipients.iter().cloned().map(|recipient| Object::Recipient(Box::new(recipient))));
     Ok(Current { revision, objects, recipients, damage })
 }
