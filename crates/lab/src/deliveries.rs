@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// Messages that one lab keeps; beyond it hosts answer 452.
-pub const DELIVERIES_MAX: usize = 100_000;
+pub const DELIVERIES_MAX: usize = 1_000_000;
 /// Pause between two looks at the directory while waiting: nobody notices it, and it costs nothing.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -188,12 +188,14 @@ impl Deliveries {
     pub fn all(&mut self) -> Result<&[Delivery], DeliveriesError> {
         let path = self.directory.join(INDEX);
         self.read_on(&path).map_err(|cause| DeliveriesError::File { path: path.clone(), cause })?;
-        while let Some(end) = memchr::memchr(b'\n', &self.partial) {
-            let parsed = serde_json::from_slice(&self.partial[..end]);
+        let mut begin = 0;
+        while let Some(length) = memchr::memchr(b'\n', &self.partial[begin..]) {
+            let parsed = serde_json::from_slice(&self.partial[begin..begin + length]);
             let line = self.known.len() + 1;
             self.known.push(parsed.map_err(|cause| DeliveriesError::Line { path: path.clone(), line, cause })?);
-            self.partial.drain(..=end);
+            begin += length + 1;
         }
+        self.partial.drain(..begin);
         Ok(&self.known)
     }
 
