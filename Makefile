@@ -15,7 +15,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-parts packages bench-packages test-packages nextest
+.PHONY: help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -95,6 +95,11 @@ deny:
 bench: bench-packages  ## Measures Postroad beside Postfix, Exim and OpenSMTPD (25 minutes; QUICK=1: three).
 	cargo build --release -p postroad -p bench
 	python3 tests/bench/bench.py $(if $(QUICK),--quick,--chart docs/bench.svg) $(BENCH)
+
+bench-memory: bench-packages  ## Transport's memory over ten minutes of full load, and with a million messages waiting.
+	cargo build --release -p postroad -p bench
+	python3 tests/bench/endure.py load
+	python3 tests/bench/endure.py queue
 
 bench-parts: test-packages  ## Measures routing, the queue and the implicit connector alone.
 	cargo run --release -p routing --example tables_bench

@@ -217,8 +217,7 @@ begin retry
 class OpenSmtpd(Unpacked):
     """Its file queue, everything relayed to the sink, limits out of the way.
 
-    By default it opens a connection of a route every five seconds at most and sends a hundred messages over each: twenty
-    messages a second, whatever the machine is.
+    By default it opens a connection of a route every five seconds at most, and sends a hundred messages over each.
     """
 
     name = "OpenSMTPD"
