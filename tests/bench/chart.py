@@ -32,14 +32,16 @@ def draw(report, path):
         for row in panel:
             width = max(1, (WIDTH - LABEL - 190) * row["deliveredPerSecond"] / most)
             told = f"{row['deliveredPerSecond']:,.0f}/s"
-            if row.get("timesPostfix") and row["server"] not in ("Postfix", "source to sink"):
+            if not row.get("durable", True):
+                told += " · not durable at its 250"
+            elif row.get("timesPostfix") and row["server"] not in ("Postfix", "source to sink"):
                 told += f" · {row['timesPostfix']:.1f} × Postfix"
             parts.append(
                 f'<text x="{LABEL - 8}" y="{y + BAR - 5}" class="name">{html.escape(row["server"])}</text>'
                 f'<rect x="{LABEL}" y="{y}" width="{width:.0f}" height="{BAR}" fill="{colour(row["server"])}" rx="2"/>'
                 f'<text x="{LABEL + width + 6:.0f}" y="{y + BAR - 5}" class="told">{told}</text>')
             y += BAR + GAP
-    foot = f"{report['machine'].split(',')[0]}, every message durable before its 250; {report['date'][:10]}"
+    foot = f"{report['machine'].split(',')[0]}, every message durable before its 250, unless it says so; {report['date'][:10]}"
     y += 26
     parts.append(f'<text x="10" y="{y}" class="foot">{html.escape(foot)}</text>')
     style = ("text{font:13px system-ui,sans-serif;fill:#111827}.head{font-weight:600}.name{text-anchor:end}"

@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import smtplib
+import socket
 import subprocess
 import sys
 import time
@@ -130,6 +131,10 @@ class Sink:
     """Postfix's smtp-sink, with its counter."""
 
     def __init__(self, address):
+        # smtp-sink shares its port with others of its kind: the messages of two runs would be counted together.
+        with socket.socket() as other:
+            if other.connect_ex(address) == 0:
+                raise Failed("another measurement runs: somebody listens at %s:%d already" % address)
         as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
         command = ["smtp-sink", *as_user, "-c", "-m", "2000", "inet:%s:%d" % address, "1024"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -156,7 +161,6 @@ class Sink:
 
 def wait_for_port(address, seconds=30):
     """Waits until somebody says `220` there."""
-    import socket
     end = time.monotonic() + seconds
     while True:
         try:

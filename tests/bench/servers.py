@@ -217,7 +217,8 @@ begin retry
 class OpenSmtpd(Unpacked):
     """Its file queue, everything relayed to the sink, limits out of the way.
 
-    By default it opens a connection of a route every five seconds at most, and sends a hundred messages over each.
+    By default it opens a connection of a route every five seconds at most, sends a hundred messages over each, and holds
+    back whatever is more than fifty messages for a destination.
     """
 
     name = "OpenSMTPD"
@@ -239,7 +240,8 @@ smtp limit max-rcpt 1000000
 mta max-deferred 1000000
 mta limit max-conn-per-host 64 max-conn-per-route 64 max-conn-per-source 64 max-conn-per-connector 64 max-conn-per-relay 64 \
   max-conn-per-domain 64 session-mail-max 1000000 reconn-delay-route 0 conn-delay-host 0 conn-delay-route 0 conn-delay-source 0 \
-  conn-delay-connector 0 conn-delay-relay 0 conn-delay-domain 0 session-transaction-delay 0
+  conn-delay-connector 0 conn-delay-relay 0 conn-delay-domain 0 session-transaction-delay 0 \
+  task-hiwat 100000 task-lowat 50000 task-release 10000
 listen on {self.address[0]} port {PORT} hostname opensmtpd.bench.example
 action "sink" relay host smtp://{SINK[0]}:{SINK[1]}
 match from any for any action "sink"

@@ -11,7 +11,7 @@ use routing::Route;
 use runtime::Node;
 use scheduler::{Demand, Item, LaneId, Limits, Queues};
 use telemetry::metrics::Source;
-use tokio::sync::{Notify, RwLock, Semaphore, mpsc};
+use tokio::sync::{Notify, RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracking::TrackingLog;
@@ -45,7 +45,7 @@ pub(crate) struct Core {
     bells: Mutex<HashMap<LaneId, Arc<Semaphore>>>,
     /// Messages with more than one item in the queues, with their number.
     shares: Mutex<HashMap<MessageId, usize>>,
-    submission: mpsc::UnboundedSender<Submitted>,
+    submission: submission::Entrance,
     turn: AtomicU64,
     /// The timer is to look again: something is due earlier than it knew.
     pub(crate) alarm: Notify,
@@ -68,7 +68,7 @@ impl Core {
         queues: Queues,
         outbound: Outbound,
         tracking: TrackingLog,
-        submission: mpsc::UnboundedSender<Submitted>,
+        submission: submission::Entrance,
         drain: CancellationToken,
     ) -> Self {
         Self {
@@ -111,7 +111,13 @@ impl Core {
             self.whereabouts.put(item, Place::Submitted);
         }
         // The receiver lives as long as the service: without it the message waits in the spool for the next start.
-        let _ = self.submission.send(submitted);
+        let _ = self.submission.submitted.send(submitted);
+    }
+
+    /// Sends what was decided before through the Submission queue once more, in a lane of its own.
+    pub(crate) fn resubmit(&self, item: Item) {
+        self.whereabouts.put(item.clone(), Place::Resubmitted);
+        let _ = self.submission.resubmitted.send(item); // as above
     }
 
     /// Does what the delivery queues asked for.

@@ -15,7 +15,6 @@ use runtime::{Node, NodeError};
 use scheduler::{Limits, Queues};
 use telemetry::{Health, HealthChecks, HopName, Outcome, keys};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
@@ -27,7 +26,7 @@ use crate::delivery::outbound::Outbound;
 use crate::entrance::SpoolDestination;
 use crate::pressure;
 use crate::routing_log;
-use crate::submission::{self, Submitted};
+use crate::submission;
 use crate::timer;
 use crate::view::Viewer;
 
@@ -56,7 +55,7 @@ pub enum TransportError {
 /// Transport, ready to run.
 pub struct Transport {
     core: Arc<Core>,
-    submission: mpsc::UnboundedReceiver<Submitted>,
+    submission: submission::Exit,
     recovery: Recovery,
     listener: TcpListener,
     doors: Doors,
@@ -88,12 +87,12 @@ impl Transport {
         let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, options));
         let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
         let limits = Limits::from(&node.tables().local_server().transport);
-        let (sender, submission) = mpsc::unbounded_channel();
+        let (entrance, submission) = submission::queue();
         let listener = node.listen().await?;
         let settings = TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: VERSION };
         let lost = node.metrics.tracking_lost.clone();
         let tracking = TrackingLog::start(&settings, move || lost.increment())?;
-        let core = Core::new(Arc::clone(&node), spool, Queues::new(limits), outbound, tracking, sender, drain);
+        let core = Core::new(Arc::clone(&node), spool, Queues::new(limits), outbound, tracking, entrance, drain);
         let core = Arc::new(core);
         let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;
@@ -171,7 +170,7 @@ async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
             match stored.map(|stored| (submission::recovered(&stored), stored.head.trace)) {
                 Ok((Some(item), trace)) => {
                     note_recovery(core, id, trace);
-                    core.submit(Submitted::Again(item));
+                    core.resubmit(item);
                 }
                 // Every recipient had its end, and was counted then; the removal was lost with the power.
                 Ok((None, _)) => {

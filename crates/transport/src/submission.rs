@@ -35,19 +35,58 @@ const REROUTED: &str = "Rerouted By Store Driver";
 pub(crate) enum Submitted {
     /// Just accepted: nothing has to be read back.
     New(Box<StoredMessage>),
-    /// Again, or after a restart: with these recipients.
+    /// Again: with these recipients.
     Again(Item),
 }
 
+/// Where messages enter the Submission queue: two lanes, so that however many are decided anew, after a restart or for a
+/// new configuration, none that comes in waits behind all of them.
+pub(crate) struct Entrance {
+    pub(crate) submitted: mpsc::UnboundedSender<Submitted>,
+    pub(crate) resubmitted: mpsc::UnboundedSender<Item>,
+}
+
+/// Where the categorizer takes them out.
+pub(crate) struct Exit {
+    submitted: mpsc::UnboundedReceiver<Submitted>,
+    resubmitted: mpsc::UnboundedReceiver<Item>,
+    resubmitted_first: bool,
+}
+
+/// The Submission queue.
+pub(crate) fn queue() -> (Entrance, Exit) {
+    let (submitted, from_submitted) = mpsc::unbounded_channel();
+    let (resubmitted, from_resubmitted) = mpsc::unbounded_channel();
+    let exit = Exit { submitted: from_submitted, resubmitted: from_resubmitted, resubmitted_first: false };
+    (Entrance { submitted, resubmitted }, exit)
+}
+
+impl Exit {
+    /// The lanes in turns, as long as both have something.
+    async fn next(&mut self) -> Option<Submitted> {
+        self.resubmitted_first = !self.resubmitted_first;
+        if self.resubmitted_first
+            && let Ok(item) = self.resubmitted.try_recv()
+        {
+            return Some(Submitted::Again(item));
+        }
+        tokio::select! {
+            biased;
+            submitted = self.submitted.recv() => submitted,
+            Some(item) = self.resubmitted.recv() => Some(Submitted::Again(item)),
+        }
+    }
+}
+
 /// Starts the categorizer.
-pub(crate) fn run(core: &Arc<Core>, mut queue: mpsc::UnboundedReceiver<Submitted>) {
+pub(crate) fn run(core: &Arc<Core>, mut queue: Exit) {
     let core = Arc::clone(core);
     let resolver = Resolver::new(Arc::clone(&core.node.directory));
     let places = Arc::new(Semaphore::new(CATEGORIZATIONS_MAX));
     core.work.clone().spawn(async move {
         let mut next = async || {
             let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-            Some((place, queue.recv().await?))
+            Some((place, queue.next().await?))
         };
         while let Some(Some((place, submitted))) = core.drain.run_until_cancelled(next()).await {
             let (core, resolver) = (Arc::clone(&core), resolver.clone());
@@ -254,4 +293,38 @@ pub(crate) fn unreadable(core: &Arc<Core>, item: &Item, error: &ReadError) {
 /// What a message needs to be put into a queue again after a restart.
 pub(crate) fn recovered(stored: &StoredMessage) -> Option<Item> {
     item_for(stored, &open_positions(stored), delay_reported(stored))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(number: u8) -> Item {
+        Item {
+            message: envelope::MessageId::from_bytes([number; 16]),
+            recipients: RecipientIndexes::One(0),
+            arrived: envelope::Timestamp::from_millis(0),
+            delay_reported: false,
+            deferrals: 0,
+            decided: Revision::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_does_not_wait_for_all_that_is_decided_anew() {
+        let (entrance, mut exit) = queue();
+        for number in 0..5 {
+            entrance.resubmitted.send(item(number)).unwrap();
+        }
+        for number in [10, 11] {
+            entrance.submitted.send(Submitted::Again(item(number))).map_err(drop).unwrap();
+        }
+        let mut order = Vec::new();
+        for _ in 0..7 {
+            let Some(Submitted::Again(item)) = exit.next().await else { panic!("there is more") };
+            order.push(item.message.as_bytes()[0]);
+        }
+        assert_eq!(order, [0, 10, 1, 11, 2, 3, 4]);
+        assert!(exit.next().now_or_never().is_none());
+    }
 }

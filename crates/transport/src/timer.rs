@@ -9,7 +9,6 @@ use scheduler::{Event, Item, Limits};
 use crate::core::Core;
 use crate::notify::{self, Notice};
 use crate::settle;
-use crate::submission::Submitted;
 use crate::track;
 
 /// Runs until the service drains.
@@ -41,7 +40,7 @@ fn due(core: &Arc<Core>) {
     for event in core.queues(|queues| queues.handle_timeout(now)) {
         match event {
             Event::Demand(lane, demand) => core.meet(lane, demand),
-            Event::Resubmit(items) => resubmit(core, items),
+            Event::Resubmit(items) => items.into_iter().for_each(|item| core.resubmit(item)),
             Event::Expired { .. } | Event::Delayed { .. } => aged.push(event),
         }
     }
@@ -64,12 +63,6 @@ async fn report(core: Arc<Core>, aged: Vec<Event>) {
     }
 }
 
-fn resubmit(core: &Core, items: Vec<Item>) {
-    for item in items {
-        core.submit(Submitted::Again(item));
-    }
-}
-
 /// A new snapshot: everything that waits is decided anew by it.
 fn reconfigure(core: &Core) {
     let tables = core.node.tables();
@@ -77,7 +70,7 @@ fn reconfigure(core: &Core) {
     if !items.is_empty() {
         tracing::info!(items = items.len(), "the configuration changed: what waits is decided anew");
     }
-    resubmit(core, items);
+    items.into_iter().for_each(|item| core.resubmit(item));
 }
 
 /// QU-42, DS-44.

@@ -199,7 +199,7 @@ fn found(core: Arc<Core>) -> BoxStream<'static, Vec<Found>> {
 
 fn in_hands(item: Item, place: Place) -> Found {
     let (queue, status, why, next_retry) = match place {
-        Place::Submitted => (Queue::Submission, LaneStatus::Ready, None, None),
+        Place::Submitted | Place::Resubmitted => (Queue::Submission, LaneStatus::Ready, None, None),
         Place::Categorizing => (Queue::Submission, LaneStatus::Active, None, None),
         Place::Deferred { until, why } => (Queue::Submission, LaneStatus::Retry, Some(why), until),
         Place::Connection(lane, route) => (Queue::Delivery(lane, route), LaneStatus::Active, None, None),

@@ -18,6 +18,8 @@ type Key = (MessageId, u32);
 pub(crate) enum Place {
     /// In the Submission queue.
     Submitted,
+    /// The same, but it was decided before: a restart found it, or the configuration changed.
+    Resubmitted,
     /// With a categorizer.
     Categorizing,
     /// Comes back to the Submission queue then.
@@ -38,13 +40,13 @@ pub(crate) struct Whereabouts(Mutex<All>);
 #[derive(Default)]
 struct All {
     items: BTreeMap<Key, (Item, Place)>,
-    /// Items in the Submission queue: asked for every few seconds, and there may be very many.
+    /// Items in the Submission queue that count against it: asked for every few seconds, and there may be very many.
     submission_length: usize,
 }
 
 impl All {
     fn insert(&mut self, key: Key, item: Item, place: Place) {
-        self.submission_length += usize::from(place.is_submission());
+        self.submission_length += usize::from(place.counts());
         let before = self.items.insert(key, (item, place));
         self.left(before);
     }
@@ -55,13 +57,14 @@ impl All {
     }
 
     fn left(&mut self, before: Option<(Item, Place)>) {
-        self.submission_length -= usize::from(before.is_some_and(|(_, place)| place.is_submission()));
+        self.submission_length -= usize::from(before.is_some_and(|(_, place)| place.counts()));
     }
 }
 
 impl Place {
-    fn is_submission(&self) -> bool {
-        !matches!(self, Self::Connection(..))
+    /// Whether back pressure counts it in the Submission queue. Refusing mail makes what was accepted long ago no less.
+    fn counts(&self) -> bool {
+        !matches!(self, Self::Connection(..) | Self::Resubmitted)
     }
 }
 
@@ -117,7 +120,7 @@ impl Whereabouts {
         all.items.range((from, Bound::Unbounded)).take(limit).map(entry).collect()
     }
 
-    /// How many items the Submission queue has.
+    /// How many items the Submission queue has, as back pressure counts them.
     pub(crate) fn submission_length(&self) -> usize {
         self.0.lock().submission_length
     }
@@ -128,7 +131,7 @@ impl Whereabouts {
         for (_, place) in self.0.lock().items.values() {
             match place {
                 Place::Connection(..) => continue,
-                Place::Submitted => {}
+                Place::Submitted | Place::Resubmitted => {}
                 Place::Categorizing => found.active += 1,
                 Place::Deferred { until, why } => {
                     found.deferred += 1;
@@ -168,6 +171,17 @@ mod tests {
         let held = all.hold(item(1, 0), Place::Categorizing);
         let found = all.submission();
         assert_eq!((found.messages, found.active, all.submission_length()), (1, 1, 1));
+        drop(held);
+        assert_eq!((all.submission().messages, all.submission_length()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_decided_anew_is_seen_and_does_not_count() {
+        let all = Whereabouts::default();
+        all.put(item(1, 0), Place::Resubmitted);
+        assert_eq!((all.submission().messages, all.submission_length()), (1, 0));
+        let held = all.hold(item(1, 0), Place::Categorizing);
+        assert_eq!((all.submission().messages, all.submission_length()), (1, 1));
         drop(held);
         assert_eq!((all.submission().messages, all.submission_length()), (0, 0));
     }
