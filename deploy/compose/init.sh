@@ -72,7 +72,7 @@ END
 servers=""
 # volume, server, site's network, first address
 while read -r volume name network first; do
-    fqdn="$(echo "$name" | tr A-Z a-z).contoso.example"
+    fqdn="$(echo "$name" | tr '[:upper:]' '[:lower:]').contoso.example"
     folder=/volumes/$volume
     postroad cert issue --ca "$authority" --server "$name" --fqdn "$fqdn" --path "$folder/identity"
     cp /volumes/5/authority/ca/cert.pem "$folder/internet.pem"
@@ -101,6 +101,6 @@ cat >/lab/lab.json <<END
 END
 
 # Prometheus is another user, and its configuration is no secret.
-sed "s/@NETWORK@/$NETWORK/g" "$deploy/compose/prometheus.yml" >/volumes/7/prometheus.yml
+sed "s/@NETWORK@/$NETWORK/g" "$deploy/compose/prometheus/prometheus.yml" >/volumes/7/prometheus.yml
 chmod 755 /volumes/7
 chmod 644 /volumes/7/prometheus.yml
