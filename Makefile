@@ -13,7 +13,7 @@ NEXTEST := cargo nextest
 
 # What `make image` takes: debug, which `make build` builds, or release.
 PROFILE ?= debug
-export BASE POSTROAD_NETWORK POSTROAD_DELAY
+export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
 .PHONY: help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
