@@ -88,7 +88,7 @@ impl Stack {
         let up = stack.compose(&["up"]).await;
         if !up.status.success() {
             let said = said(&up);
-            stack.compose(&["down", "all"]).await;
+            stack.give_up();
             panic!("{said}\nPOSTROAD_COMPOSE=off leaves this test out");
         }
         stack
