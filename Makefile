@@ -69,7 +69,7 @@ test-compose: test-packages  ## The test of the containers alone, with what it m
 	cargo build -p postroad
 	cargo test -p integration --test compose -- --nocapture
 
-soak-compose: test-packages  ## The same with every fault as long as in production: about half an hour.
+soak-compose: test-packages  ## The same with every fault as long as in production: about a quarter of an hour.
 	cargo build -p postroad
 	POSTROAD_COMPOSE=long cargo test -p integration --test compose -- --nocapture
 

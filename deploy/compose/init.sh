@@ -5,6 +5,7 @@
 #   /volumes/1-4  settings of BERLIN1, BERLIN2, OSLO1, OSLO2    /volumes/6  the organization's authority, for this alone
 #   /volumes/5    the internet's files                          /volumes/7  configuration of Prometheus
 #   /lab          for tools: like the folder of a lab           /volumes/8  certificates of etcd
+#   /volumes/9    what tools looks with: an administrator's certificate, which no server has
 set -eu
 umask 077
 
@@ -88,6 +89,11 @@ done <<END
 3 OSLO1 $NETWORK.102 10
 4 OSLO2 $NETWORK.102 20
 END
+
+# `postroad queue` and the like. The directory is asked by BERLIN1's settings, with a certificate of their own.
+postroad cert issue --ca "$authority" --server TOOLS --fqdn tools.contoso.example --service transport --path /volumes/9/identity
+postroad cert issue --ca "$authority" --administrator operator --path /volumes/9/identity
+cp /volumes/1/server.toml /volumes/1/internet.pem /volumes/9/
 
 # The folder in which the commands look for a lab unless told otherwise.
 mkdir -p /lab/.postroad

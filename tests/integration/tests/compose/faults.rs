@@ -35,6 +35,7 @@ pub async fn every_way_works(stack: &Stack) {
     let text = String::from_utf8_lossy(&status.stdout);
     let ready = text.lines().filter(|line| line.split_whitespace().nth(2) == Some("ready")).count();
     assert!(status.status.success() && ready == SERVERS.len() * SERVICES.len(), "{text}");
+    stack.docker(&["exec", "@tools", "postroad", "queue"]).await; // every Transport answers an administrator
     let id = stack.tools("grep -h -o '\"messageId\":\"[^\"]*' internet/deliveries/deliveries.jsonl | head -n 1").await;
     let id = id.trim().rsplit('"').next().expect("a Message-ID").to_owned();
     let trace = stack.docker(&["exec", "@tools", "postroad", "trace", &id]).await;
