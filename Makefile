@@ -13,7 +13,7 @@ NEXTEST := cargo nextest
 
 # What `make image` takes: debug, which `make build` builds, or release.
 PROFILE ?= debug
-export BASE POSTROAD_NETWORK POSTROAD_DELAY
+export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
 .PHONY: help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
@@ -69,7 +69,7 @@ test-compose: test-packages  ## The test of the containers alone, with what it m
 	cargo build -p postroad
 	cargo test -p integration --test compose -- --nocapture
 
-soak-compose: test-packages  ## The same with every fault as long as in production: about half an hour.
+soak-compose: test-packages  ## The same with every fault as long as in production: about a quarter of an hour.
 	cargo build -p postroad
 	POSTROAD_COMPOSE=long cargo test -p integration --test compose -- --nocapture
 

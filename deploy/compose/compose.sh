@@ -8,6 +8,8 @@
 #   compose.sh down       ends the containers; mail and configuration stay in their volumes
 #   compose.sh down all   the volumes too
 #   compose.sh …          anything else goes to docker-compose as it stands
+#
+# COMPOSE is the tool: "docker compose" or docker-compose, whichever is there, unless it names one.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,7 +26,10 @@ reason=$(docker version --format '{{.Server.Version}}' 2>&1 >/dev/null) || case 
     *) fail "the Docker daemon does not answer: start it (systemctl start docker). It said: $reason" ;;
 esac
 
-if docker compose version >/dev/null 2>&1; then compose="docker compose"
+if [ -n "${COMPOSE:-}" ]; then
+    compose=$COMPOSE
+    $compose version >/dev/null 2>&1 || fail "COMPOSE is \"$COMPOSE\", which does not run"
+elif docker compose version >/dev/null 2>&1; then compose="docker compose"
 elif command -v docker-compose >/dev/null; then compose="docker-compose"
 else fail "docker-compose is not installed: apt-get install docker-compose"; fi
 # shellcheck disable=SC2086  # two words for Compose v2
@@ -45,7 +50,9 @@ advise() {
 
 # Names of services, their state and health, one a line.
 states() {
-    ids=$(run ps -q 2>/dev/null)
+    # Compose v2 leaves out what has ended unless it is asked for all.
+    ids=$(run ps --all --quiet 2>/dev/null)
+    # shellcheck disable=SC2086  # a list of containers
     [ -z "$ids" ] || docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' $ids
 }
 
@@ -59,6 +66,7 @@ wait_until_healthy() {
         [ -t 2 ] && printf '\r%s of %s services are healthy ' "$(echo "$all" | grep -c ' healthy')" "$(echo "$all" | grep -Ec ' running .+')" >&2
         if [ "$waited" -ge "$PATIENCE" ]; then
             echo >&2
+            # shellcheck disable=SC2086  # lists
             echo "error: not healthy after $PATIENCE s:" $missing $gone >&2
             for service in $(echo "$missing" | head -n 2); do run logs --tail 5 "$service" >&2; done
             exit 1
@@ -100,9 +108,16 @@ END
         ;;
     down)
         if [ "${2:-}" = all ]; then volumes=--volumes; else volumes=""; fi
+        # What belongs to a profile is only seen with it.
+        export COMPOSE_PROFILES=monitoring,grafana,jaeger
         # A busy engine still counts a container that it has just removed among those of a network.
         # shellcheck disable=SC2086  # an option or nothing
         run down $volumes --remove-orphans || { sleep 3; run down $volumes --remove-orphans; }
+        ;;
+    exec)
+        shift
+        # Without a terminal version 1 wants to be told so.
+        if [ "$1" = -T ] || { [ -t 0 ] && [ -t 1 ]; }; then run exec "$@"; else run exec -T "$@"; fi
         ;;
     *) run "$@" ;;
 esac

@@ -5,6 +5,7 @@
 #   /volumes/1-4  settings of BERLIN1, BERLIN2, OSLO1, OSLO2    /volumes/6  the organization's authority, for this alone
 #   /volumes/5    the internet's files                          /volumes/7  configuration of Prometheus
 #   /lab          for tools: like the folder of a lab           /volumes/8  certificates of etcd
+#   /volumes/9    what tools looks with: an administrator's certificate, which no server has
 set -eu
 umask 077
 
@@ -72,7 +73,7 @@ END
 servers=""
 # volume, server, site's network, first address
 while read -r volume name network first; do
-    fqdn="$(echo "$name" | tr A-Z a-z).contoso.example"
+    fqdn="$(echo "$name" | tr '[:upper:]' '[:lower:]').contoso.example"
     folder=/volumes/$volume
     postroad cert issue --ca "$authority" --server "$name" --fqdn "$fqdn" --path "$folder/identity"
     cp /volumes/5/authority/ca/cert.pem "$folder/internet.pem"
@@ -89,6 +90,11 @@ done <<END
 4 OSLO2 $NETWORK.102 20
 END
 
+# `postroad queue` and the like. The directory is asked by BERLIN1's settings, with a certificate of their own.
+postroad cert issue --ca "$authority" --server TOOLS --fqdn tools.contoso.example --service transport --path /volumes/9/identity
+postroad cert issue --ca "$authority" --administrator operator --path /volumes/9/identity
+cp /volumes/1/server.toml /volumes/1/internet.pem /volumes/9/
+
 # The folder in which the commands look for a lab unless told otherwise.
 mkdir -p /lab/.postroad
 ln -sfn /lab /lab/.postroad/lab
@@ -101,6 +107,6 @@ cat >/lab/lab.json <<END
 END
 
 # Prometheus is another user, and its configuration is no secret.
-sed "s/@NETWORK@/$NETWORK/g" "$deploy/compose/prometheus.yml" >/volumes/7/prometheus.yml
+sed "s/@NETWORK@/$NETWORK/g" "$deploy/compose/prometheus/prometheus.yml" >/volumes/7/prometheus.yml
 chmod 755 /volumes/7
 chmod 644 /volumes/7/prometheus.yml

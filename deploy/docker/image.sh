@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the images postroad, postroad-etcd and postroad-router from a program that is built already.
+# Builds the images postroad, postroad-etcd, postroad-router and postroad-prometheus from a program that is built already.
 # Usage: image.sh PROGRAM [TAG]; BASE names the base image, `local` makes one from Debian's packages.
 set -eu
 
@@ -21,7 +21,7 @@ chmod 755 "$context"/*
 # A file is the same to the cache of layers if its time is.
 touch -d 2026-01-01 "$context"/*
 
-for target in etcd router postroad; do
+for target in etcd router prometheus postroad; do
     name=postroad-$target
     [ "$target" = postroad ] && name=postroad
     if ! docker build --quiet --build-arg "BASE=$base" --target "$target" --tag "$name:$tag" \

@@ -1,5 +1,6 @@
-//! The page of metrics is made from the catalogue: it cannot say something else.
+//! The page of metrics is made from the catalogue: it cannot say something else. Neither can the dashboard and the alerts.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Set to write the page instead of comparing it.
@@ -14,4 +15,27 @@ fn the_page_of_metrics_is_that_of_the_catalogue() {
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(written, wanted, "run the test with {REWRITE}=1 to write docs/metrics.md anew");
+}
+
+/// The words of a text that are names of metrics, not beginnings of patterns; those of a histogram's series count as the
+/// histogram's.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|character: char| !(character.is_ascii_alphanumeric() || "_:".contains(character)));
+    let names = words.filter(|word| word.starts_with("postroad_") && !word.ends_with('_'));
+    names
+        .map(|name| {
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_and_nothing_else_and_alerts_ask_for_no_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/compose");
+    let read = |name: &str| metrics_in(&std::fs::read_to_string(folder.join(name)).unwrap());
+    let catalogue: BTreeSet<String> =
+        telemetry::catalogue::ALL.iter().map(telemetry::catalogue::Instrument::prometheus_name).collect();
+    assert_eq!(read("grafana/dashboards/postroad.json"), catalogue);
+    let alerts = read("prometheus/alerts.yml");
+    assert!(!alerts.is_empty() && alerts.is_subset(&catalogue), "{alerts:?}");
 }

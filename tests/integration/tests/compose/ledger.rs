@@ -32,6 +32,8 @@ pub struct Balance {
     pub duplicates_of_clients: usize,
     /// Longest way from the acknowledgement to the first arrival, among those acknowledged after `since`.
     pub slowest: Duration,
+    /// The message that it was.
+    pub slowest_id: String,
 }
 
 impl Ledger {
@@ -58,13 +60,16 @@ impl Ledger {
             those.filter_map(|id| Some(arrived.get(id)?.len() - 1)).sum()
         };
         let recent = acknowledged.iter().filter(|(_, at)| **at >= since);
-        let delays = recent.filter_map(|(id, at)| arrived.get(id)?.iter().min()?.duration_since(*at).ok());
+        let delays =
+            recent.filter_map(|(id, at)| Some((arrived.get(id)?.iter().min()?.duration_since(*at).ok()?, id.clone())));
+        let (slowest, slowest_id) = delays.max().unwrap_or_default();
         Balance {
             acknowledged: acknowledged.len(),
             missing,
             duplicates: further(false),
             duplicates_of_clients: further(true),
-            slowest: delays.max().unwrap_or_default(),
+            slowest,
+            slowest_id,
         }
     }
 

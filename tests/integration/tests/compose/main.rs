@@ -1,5 +1,6 @@
 //! Postroad as people deploy it: the containers of `deploy/compose`, with real networks between them that are cut, servers
-//! that are killed, stopped and paused, an etcd that goes away and a disk that fills, while mail flows all the time.
+//! that are killed, stopped and paused, an etcd that goes away and a disk that fills, while mail flows all the time and a
+//! Prometheus looks on.
 //!
 //! After each fault everything that was acknowledged has to arrive, and the counts of every Transport have to balance. One
 //! test, because the containers take most of the time: `POSTROAD_COMPOSE=off` leaves it out where there is no Docker,
@@ -10,31 +11,34 @@
 mod faults;
 mod ledger;
 mod load;
+mod monitoring;
 mod stack;
 
 use std::time::Duration;
 
+use faults::End;
 use load::Load;
 use stack::Stack;
 
-/// How long faults last.
+/// How long faults last. A server is always paused for [`PAUSE`].
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// A cut, a missing etcd.
     pub cut: Duration,
-    /// A paused server.
-    pub pause: Duration,
-    /// Times that every service is killed.
-    pub kills: usize,
+    /// Times that every service is killed, and ended.
+    pub turns: usize,
 }
+
+/// Longer than every lease and every timeout of the services.
+pub const PAUSE: Duration = Duration::from_secs(60);
 
 /// What the environment says; `None` to leave the test out.
 fn pace() -> Option<Pace> {
     match std::env::var("POSTROAD_COMPOSE").as_deref() {
         Ok("off") => None,
-        Ok("long") => Some(Pace { cut: Duration::from_secs(120), pause: Duration::from_secs(60), kills: 4 }),
+        Ok("long") => Some(Pace { cut: Duration::from_secs(120), turns: 4 }),
         Ok(other) => panic!("POSTROAD_COMPOSE={other}: it is `off`, `long` or not there"),
-        Err(_) => Some(Pace { cut: Duration::from_secs(6), pause: Duration::from_secs(6), kills: 1 }),
+        Err(_) => Some(Pace { cut: Duration::from_secs(6), turns: 1 }),
     }
 }
 
@@ -51,11 +55,16 @@ async fn mail_survives_what_happens_to_containers() {
     stack.retry_quickly().await;
     let mut load = Load::start(&stack);
     faults::nothing_happens(&stack, &load).await;
-    faults::services_are_killed(&stack, &load, pace).await;
+    monitoring::the_files_are_valid(&stack).await;
+    monitoring::every_target_is_up(&stack).await;
+    monitoring::every_panel_has_data(&stack).await;
+    faults::services_end(&stack, &load, pace, End::Kill).await;
+    faults::services_end(&stack, &load, pace, End::Stop).await;
     faults::a_site_is_cut_off(&stack, &load, pace).await;
     faults::one_direction_is_cut(&stack, &load, pace).await;
-    faults::etcd_goes_away(&stack, &load, pace).await;
-    faults::a_server_is_paused(&stack, &load, pace).await;
+    faults::etcd_dies(&stack, &load, pace).await;
+    faults::etcd_is_cut_off(&stack, &load, pace).await;
+    faults::a_server_is_paused(&stack, &load).await;
     faults::a_disk_fills(&stack, &load).await;
     load.stop().await;
     faults::the_counts_balance(&stack).await;
@@ -63,6 +72,7 @@ async fn mail_survives_what_happens_to_containers() {
     faults::every_container_is_restarted(&stack, &load).await;
     load.stop().await;
     faults::the_counts_balance(&stack).await;
+    monitoring::nothing_is_wrong(&stack).await;
     drop(cleanup);
     stack.down().await;
 }

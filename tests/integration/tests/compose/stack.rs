@@ -56,7 +56,7 @@ pub struct Stack {
     started: Instant,
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
@@ -88,7 +88,7 @@ impl Stack {
         let up = stack.compose(&["up"]).await;
         if !up.status.success() {
             let said = said(&up);
-            stack.compose(&["down", "all"]).await;
+            stack.give_up();
             panic!("{said}\nPOSTROAD_COMPOSE=off leaves this test out");
         }
         stack
@@ -130,12 +130,15 @@ impl Stack {
         command
             .args(arguments)
             .env("COMPOSE_PROJECT_NAME", self.project())
-            .env("POSTROAD_COMPOSE_FILE", &self.override_file);
+            .env("POSTROAD_COMPOSE_FILE", &self.override_file)
+            .env("COMPOSE_PROFILES", "monitoring")
+            .env("PROMETHEUS_PORT", "0");
         command.env("POSTROAD_NETWORK", format!("10.{}", self.network));
         for (variable, image) in [
             ("POSTROAD_IMAGE", "postroad"),
             ("POSTROAD_ETCD_IMAGE", "postroad-etcd"),
             ("POSTROAD_ROUTER_IMAGE", "postroad-router"),
+            ("POSTROAD_PROMETHEUS_IMAGE", "postroad-prometheus"),
         ] {
             command.env(variable, format!("{image}:{TAG}"));
         }
@@ -213,6 +216,11 @@ impl Stack {
         let at = SERVICES.iter().position(|name| *name == service).expect("a service");
         let last = server.first + 1 + u8::try_from(at).expect("one of four");
         SocketAddr::from(([10, self.network, server.site, last], port))
+    }
+
+    /// Where Prometheus answers.
+    pub fn prometheus(&self) -> SocketAddr {
+        SocketAddr::from(([10, self.network, 103, 13], 9090))
     }
 
     /// Whether a service says that it is ready; its reason if not.
