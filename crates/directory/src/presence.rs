@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use envelope::{Revision, ServerName, Service};
+use envelope::{Revision, ServerName, Service, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -15,6 +15,8 @@ pub struct Presence {
     pub service: Service,
     /// Where the implicit connector reaches it.
     pub addresses: Vec<SocketAddr>,
+    /// When it began to listen: another time after every start.
+    pub started: Timestamp,
     /// Version of the program.
     pub version: String,
     /// The configuration by which it works.
@@ -43,14 +45,17 @@ impl Announcement {
     }
 }
 
-/// The stored form.
+/// The stored form. Services of the next version may say more of themselves.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct Stored {
     v: u64,
     server: String,
     service: String,
     addresses: Vec<SocketAddr>,
+    /// Milliseconds since 1970.
+    #[serde(default)]
+    started: u64,
     version: String,
     applied_revision: u64,
 }
@@ -63,6 +68,7 @@ pub(crate) fn encode(presence: &Presence) -> Vec<u8> {
         server: presence.server.to_string(),
         service: presence.service.to_string(),
         addresses: presence.addresses.clone(),
+        started: presence.started.as_millis(),
         version: presence.version.clone(),
         applied_revision: presence.applied_revision.0,
     };
@@ -77,7 +83,24 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Presence> {
         server: ServerName::parse(&stored.server).ok()?,
         service: stored.service.parse().ok()?,
         addresses: stored.addresses,
+        started: Timestamp::from_millis(stored.started),
         version: stored.version,
         applied_revision: Revision(stored.applied_revision),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_versions_say_is_understood() {
+        let before = r#"{"v":1,"server":"MAIL1","service":"transport","addresses":["127.0.0.1:7525"],"version":"0.0.9",
+            "appliedRevision":7}"#;
+        let presence = decode(before.as_bytes()).unwrap();
+        assert_eq!((presence.started, presence.applied_revision), (Timestamp::from_millis(0), Revision(7)));
+        let after = before.replace(r#""v":1"#, r#""v":1,"load":0.5"#);
+        assert_eq!(decode(after.as_bytes()), Some(presence.clone()));
+        assert_eq!(decode(&encode(&presence)), Some(presence));
+    }
 }

@@ -13,7 +13,7 @@ use routing::RoutingTables;
 use telemetry::Metrics;
 use tokio::sync::watch;
 
-use crate::peers::PeerBook;
+use crate::peers::{PeerBook, PeerHealth};
 
 /// Turns new snapshots into tables for as long as anybody reads them.
 pub(crate) struct Follower {
@@ -69,8 +69,12 @@ impl Follower {
     }
 }
 
-/// Keeps the book of addresses for as long as anybody reads it.
-pub(crate) async fn follow_presences(directory: Arc<dyn Directory>, book: watch::Sender<Arc<PeerBook>>) {
+/// Keeps the book of addresses for as long as anybody reads it. What failed before its last start has not failed.
+pub(crate) async fn follow_presences(
+    directory: Arc<dyn Directory>,
+    book: watch::Sender<Arc<PeerBook>>,
+    health: PeerHealth,
+) {
     let mut changes = directory.watch_presences();
     loop {
         let presences = tokio::select! {
@@ -78,7 +82,11 @@ pub(crate) async fn follow_presences(directory: Arc<dyn Directory>, book: watch:
             presences = changes.next() => presences,
         };
         let Some(presences) = presences else { return };
-        let updated = book.borrow().updated(&presences);
+        let before = Arc::clone(&book.borrow());
+        let updated = before.updated(&presences);
+        for (server, service) in updated.started_since(&before) {
+            health.started(&server, service);
+        }
         book.send_replace(Arc::new(updated));
     }
 }

@@ -119,7 +119,7 @@ impl Node {
             announcements: Arc::clone(&announcements),
         };
         tokio::spawn(follower.run());
-        tokio::spawn(follow_presences(Arc::clone(&directory), book_sender));
+        tokio::spawn(follow_presences(Arc::clone(&directory), book_sender, health.clone()));
         Ok(Self {
             settings,
             service,
@@ -165,6 +165,12 @@ impl Node {
         book.find(tables.organization(), server, service).await
     }
 
+    /// Where the services of all servers are, as it changes.
+    #[must_use]
+    pub fn watch_peers(&self) -> watch::Receiver<Arc<PeerBook>> {
+        self.book.clone()
+    }
+
     /// Whether a service of that kind has been heard of, on any server.
     #[must_use]
     pub fn knows(&self, service: Service) -> bool {
@@ -184,6 +190,7 @@ impl Node {
             server: self.settings.server.clone(),
             service: self.service,
             addresses: listening.into().map(address).into_iter().collect(),
+            started: self.clock.now(),
             version: VERSION.to_owned(),
             applied_revision: self.tables().revision(),
         };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use directory::Presence;
-use envelope::ServerName;
+use envelope::{ServerName, Timestamp};
 use net::Service;
 use rpc::PeerAddress;
 use topology::Organization;
@@ -19,7 +19,14 @@ use crate::settings::default_organization_port;
 /// never heard of by its name and the documented port.
 #[derive(Clone, Debug, Default)]
 pub struct PeerBook {
-    announced: HashMap<(ServerName, Service), SocketAddr>,
+    announced: HashMap<(ServerName, Service), Announced>,
+}
+
+/// What a service says of itself.
+#[derive(Clone, Copy, Debug)]
+struct Announced {
+    address: SocketAddr,
+    started: Timestamp,
 }
 
 impl PeerBook {
@@ -28,10 +35,20 @@ impl PeerBook {
     pub fn updated(&self, presences: &[Presence]) -> Self {
         let mut announced = self.announced.clone();
         for presence in presences {
-            let address = presence.addresses.first().copied();
-            announced.extend(address.map(|address| ((presence.server.clone(), presence.service), address)));
+            let Some(address) = presence.addresses.first().copied() else { continue };
+            let service = (presence.server.clone(), presence.service);
+            announced.insert(service, Announced { address, started: presence.started });
         }
         Self { announced }
+    }
+
+    /// Services that have started since `earlier`, or that it does not know.
+    #[must_use]
+    pub fn started_since(&self, earlier: &Self) -> Vec<(ServerName, Service)> {
+        let is_new = |(service, now): &(&(ServerName, Service), &Announced)| {
+            earlier.announced.get(*service).is_none_or(|before| before.started != now.started)
+        };
+        self.announced.iter().filter(is_new).map(|(service, _)| service.clone()).collect()
     }
 
     /// Whether a service of that kind was ever announced, by any server.
@@ -50,12 +67,49 @@ impl PeerBook {
     ) -> Option<PeerAddress> {
         let fqdn = organization.server(server)?.fqdn.clone();
         let address = match self.announced.get(&(server.clone(), service)) {
-            Some(address) => *address,
+            Some(announced) => announced.address,
             None => {
                 let port = default_organization_port(service);
                 tokio::net::lookup_host((fqdn.as_str(), port)).await.ok()?.next()?
             }
         };
         Some(PeerAddress { server: server.clone(), fqdn, address })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use envelope::Revision;
+
+    use super::*;
+
+    fn presence(server: &str, started: u64) -> Presence {
+        Presence {
+            server: ServerName::parse(server).unwrap(),
+            service: Service::MailboxDelivery,
+            addresses: vec!["127.0.0.1:5475".parse().unwrap()],
+            started: Timestamp::from_millis(started),
+            version: "1".to_owned(),
+            applied_revision: Revision(1),
+        }
+    }
+
+    #[test]
+    fn a_service_has_started_when_it_is_heard_of_first_and_after_every_restart() {
+        let started = |book: &PeerBook, earlier: &PeerBook| {
+            let mut names: Vec<String> =
+                book.started_since(earlier).into_iter().map(|(server, _)| server.to_string()).collect();
+            names.sort();
+            names
+        };
+        let none = PeerBook::default();
+        let two = none.updated(&[presence("OSLO1", 1), presence("OSLO2", 1)]);
+        assert_eq!(started(&two, &none), ["OSLO1", "OSLO2"]);
+        let silent = two.updated(&[presence("OSLO2", 1)]);
+        assert!(started(&silent, &two).is_empty(), "a lease has lapsed");
+        let back = silent.updated(&[presence("OSLO1", 1), presence("OSLO2", 1)]);
+        assert!(started(&back, &silent).is_empty(), "and the service was well all the time");
+        let again = back.updated(&[presence("OSLO1", 2), presence("OSLO2", 1)]);
+        assert_eq!(started(&again, &back), ["OSLO1"]);
     }
 }

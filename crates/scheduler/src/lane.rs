@@ -118,4 +118,17 @@ impl Lane {
         // Deferred items stand by due time; their age is looked at when they are due.
         self.waiting.first_key_value().map(|(_, item)| item.arrived)
     }
+
+    /// Lets deferred items wait like all others: those that are due by then, or all.
+    pub(crate) fn end_deferrals(&mut self, due_by: Option<Timestamp>) {
+        while let Some(entry) = self.deferred.first_entry() {
+            let (due, order) = *entry.key();
+            if due_by.is_some_and(|by| due > by) {
+                break;
+            }
+            let item = entry.remove();
+            self.unchecked_from = self.unchecked_from.min(item.arrived);
+            self.waiting.insert((item.arrived, order), item);
+        }
+    }
 }

@@ -368,12 +368,27 @@ impl Queues {
         demands
     }
 
-    /// Ends the wait of a lane in Retry now (QU-39).
-    pub fn retry_now(&mut self, id: LaneId) -> Demand {
-        if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.retry_at = None;
+    /// Ends the waits of the lanes whose next hop it is: of those in Retry, as an administrator does it (QU-39), and of the
+    /// items that were deferred, for the cause may be gone with what was there before.
+    pub fn retry_now(&mut self, is_it: impl Fn(&Route) -> bool) -> Vec<(LaneId, Demand)> {
+        let waits = |lane: &Lane| lane.retry_at.is_some() || !lane.deferred.is_empty();
+        let ids: Vec<LaneId> =
+            self.lanes.iter().filter(|(_, lane)| waits(lane) && is_it(&lane.route)).map(|(id, _)| *id).collect();
+        let mut demands = Vec::new();
+        for id in ids {
+            if let Some(lane) = self.lanes.get_mut(&id) {
+                lane.retry_at = None;
+                lane.end_deferrals(None);
+            }
+            demands.extend(self.demands(id).map(|demand| (id, demand)));
+            self.arm(id);
         }
-        self.demand(id)
+        demands
+    }
+
+    /// Everything that has to be done for `id`.
+    fn demands(&mut self, id: LaneId) -> impl Iterator<Item = Demand> {
+        std::iter::from_fn(move || Some(self.demand(id)).filter(|demand| *demand != Demand::Nothing))
     }
 
     /// When [`Queues::handle_timeout`] is next to be called.
@@ -448,12 +463,7 @@ impl Queues {
             lane.empty_since = lane.is_empty().then_some(now);
             events.push(Event::Resubmit(items)); // QU-40
         }
-        while lane.deferred.first_key_value().is_some_and(|((due, _), _)| *due <= now) {
-            if let Some(((_, order), item)) = lane.deferred.pop_first() {
-                lane.unchecked_from = lane.unchecked_from.min(item.arrived);
-                lane.waiting.insert((item.arrived, order), item);
-            }
-        }
+        lane.end_deferrals(Some(now));
         age_lane(lane, &limits, now, events);
         if lane.retry_at.is_some_and(|at| at <= now) {
             lane.retry_at = None;
@@ -461,12 +471,7 @@ impl Queues {
         if lane.is_empty() && lane.empty_since.is_none() {
             lane.empty_since = Some(now);
         }
-        loop {
-            match self.demand(id) {
-                Demand::Nothing => break,
-                demand => events.push(Event::Demand(id, demand)),
-            }
-        }
+        events.extend(self.demands(id).map(|demand| Event::Demand(id, demand)));
         self.arm(id);
     }
 

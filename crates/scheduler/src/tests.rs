@@ -191,6 +191,30 @@ fn a_lane_that_delivers_nothing_for_long_is_decided_anew() {
     assert_eq!(resubmitted, Some((at(30), 1)));
 }
 
+#[test]
+fn a_next_hop_that_is_back_is_tried_at_once() {
+    // QU-39
+    let mut queues = queues(|_| {});
+    let (away, _) = queues.enqueue(&route("away.example"), item(1, at(0)), at(0));
+    queues.connect_failed(away, "refused".into(), at(0));
+    let (busy, _) = queues.enqueue(&route("busy.example"), item(2, at(0)), at(0));
+    queues.connected(busy);
+    let taken = queues.take(busy).unwrap();
+    queues.defer(busy, taken, "going away".into(), at(0));
+    queues.disconnected(busy, at(0));
+    let (other, _) = queues.enqueue(&route("other.example"), item(3, at(0)), at(0));
+    queues.connect_failed(other, "refused".into(), at(0));
+
+    let demands = queues.retry_now(|route| &*route.key.domain != "other.example");
+    assert_eq!(demands, [(away, Demand::Connect), (busy, Demand::Connect)]);
+    assert_eq!(queues.take(busy).map(|item| item.message), Some(MessageId::from_bytes([2; 16])));
+    assert!(queues.retry_at(away).is_none() && queues.retry_at(other).is_some());
+    assert!(queues.retry_now(|route| &*route.key.domain != "other.example").is_empty(), "nothing waits for it");
+    // It fails again: the ladder goes on where it was.
+    queues.connect_failed(away, "refused".into(), at(1));
+    assert!(queues.retry_at(away).is_some());
+}
+
 /// One step of a random life.
 #[derive(Clone, Debug)]
 enum Step {
@@ -199,6 +223,7 @@ enum Step {
     Finish(u8),
     Pass(u64),
     Resubmit,
+    Back(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -208,6 +233,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0u8..4).prop_map(Step::Finish),
         (0u64..40).prop_map(Step::Pass),
         Just(Step::Resubmit),
+        (0u8..4).prop_map(Step::Back),
     ]
 }
 
@@ -307,6 +333,12 @@ proptest! {
                                 if demand == Demand::Connect { to_open.push(lane); }
                             },
                         }
+                    }
+                }
+                Step::Back(domain) => {
+                    let name = format!("d{domain}.example");
+                    for (lane, demand) in queues.retry_now(|route| *route.key.domain == *name) {
+                        if demand == Demand::Connect { to_open.push(lane); }
                     }
                 }
                 Step::Resubmit => for item in queues.resubmit_waiting() {

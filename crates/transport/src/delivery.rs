@@ -4,6 +4,7 @@
 //! server's Transport, or Mailbox Transport Delivery. The order of attempts is routing's; when to try again is the
 //! scheduler's; here is only the doing.
 
+pub(crate) mod back;
 mod connector;
 mod mailbox;
 pub(crate) mod outbound;

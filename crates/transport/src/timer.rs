@@ -1,4 +1,4 @@
-//! Time and configuration: retries fall due, mail grows late or old, a new snapshot moves what waits.
+//! Time and configuration: retries fall due, mail grows late or old, a new snapshot moves what waits, a service is back.
 
 use std::sync::Arc;
 
@@ -7,13 +7,15 @@ use queue::{CommitError, ReadError, Transaction};
 use scheduler::{Event, Item, Limits};
 
 use crate::core::Core;
+use crate::delivery::back;
 use crate::notify::{self, Notice};
 use crate::settle;
 use crate::track;
 
 /// Runs until the service drains.
 pub(crate) async fn run(core: Arc<Core>) {
-    let mut tables = core.node.watch_tables();
+    let (mut tables, mut peers) = (core.node.watch_tables(), core.node.watch_peers());
+    let (mut known, mut following) = (Arc::clone(&peers.borrow_and_update()), true);
     loop {
         let next = core.queues(|queues| queues.poll_timeout());
         let sleep = async {
@@ -30,6 +32,12 @@ pub(crate) async fn run(core: Arc<Core>) {
                 Ok(()) => reconfigure(&core),
                 Err(_) => return,
             },
+            changed = peers.changed(), if following => {
+                following = changed.is_ok();
+                let now = Arc::clone(&peers.borrow_and_update());
+                back::try_again(&core, &now.started_since(&known));
+                known = now;
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ fn presence(server: &str, service: Service) -> Presence {
         server: ServerName::parse(server).unwrap(),
         service,
         addresses: vec!["127.0.0.1:2525".parse().unwrap()],
+        started: envelope::Timestamp::from_millis(1),
         version: "1.2.3".into(),
         applied_revision: Revision(7),
     }

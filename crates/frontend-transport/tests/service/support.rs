@@ -124,6 +124,7 @@ impl Scene {
                 server,
                 service: Service::Transport,
                 addresses: vec![address],
+                started: envelope::Timestamp::from_millis(1),
                 version: "0".to_owned(),
                 applied_revision: Revision(1),
             }));

@@ -97,6 +97,7 @@ async fn servers_lists_who_is_there_and_who_is_not() {
         server: ServerName::parse("OSLO1").unwrap(),
         service: Service::Transport,
         addresses: vec!["192.0.2.7:7525".parse().unwrap()],
+        started: envelope::Timestamp::from_millis(1),
         version: "9.9.9".to_owned(),
         applied_revision,
     };

@@ -6,7 +6,7 @@
 //!   unknown ───────▶ failed ◀──────────────────────────────┐
 //!      │               │ │ └───────────────────────────────┘
 //!      │ succeeded     │ └─ FAILURE_MEMORY without another try: among its equals again, the count stays
-//!      └────▶ well ◀───┘ succeeded
+//!      └────▶ well ◀───┘ succeeded, or it has started anew
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
@@ -70,6 +70,13 @@ impl Records {
         record.last_success = Some(now);
     }
 
+    /// What is known of a service from before its last start says nothing about it now.
+    fn started(&mut self, server: &ServerName, service: Service) {
+        if let Some(record) = self.0.get_mut(server).and_then(|services| services.get_mut(&service)) {
+            *record = Record { last_success: record.last_success, ..Record::default() };
+        }
+    }
+
     fn record(&mut self, server: &ServerName, service: Service, now: Timestamp) -> &mut Record {
         if !self.0.get(server).is_some_and(|services| services.contains_key(&service)) {
             self.forget_old(now);
@@ -126,6 +133,11 @@ impl PeerHealth {
     /// It worked.
     pub fn succeeded(&self, server: &ServerName, service: Service) {
         self.records.lock().succeeded(server, service, self.clock.now());
+    }
+
+    /// It has started anew: it stands among its equals again.
+    pub fn started(&self, server: &ServerName, service: Service) {
+        self.records.lock().started(server, service);
     }
 
     /// Whether it failed lately and has not succeeded since.
@@ -190,6 +202,18 @@ mod tests {
         let [entry] = records.entries(at(8)).try_into().unwrap();
         assert_eq!((entry.failed, entry.failures, entry.failing_since, entry.last_error), (false, 0, None, None));
         assert_eq!(entry.last_success, Some(at(7)));
+    }
+
+    #[test]
+    fn a_service_that_has_started_anew_has_not_failed() {
+        let (mut records, server) = (Records::default(), name("OSLO1"));
+        records.started(&server, Service::Transport);
+        assert!(records.entries(at(0)).is_empty(), "nothing is known of it");
+        records.failed(&server, Service::Transport, "refused", at(1));
+        records.started(&server, Service::MailboxDelivery);
+        assert!(records.has_failed(&server, Service::Transport, at(2)), "another service did");
+        records.started(&server, Service::Transport);
+        assert!(!records.has_failed(&server, Service::Transport, at(2)));
     }
 
     #[test]
