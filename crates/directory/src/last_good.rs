@@ -35,9 +35,9 @@ use notebook::{Notebook, write_whole};
 /// First line of the file.
 const HEADER: &str = "postroad last good snapshot v1, revision ";
 
-/// After the directory did not answer, what is remembered is given at once for as long; then one question finds out whether
-/// it is back. A host that is gone does not refuse a connection, it is silent for seconds: without this every message would
-/// wait for that, several times.
+/// After the directory did not answer, what is remembered is given at once, and so often a question finds out whether it is
+/// back: one whose answer is remembered is asked beside that. A host that is gone does not refuse a connection, it is silent
+/// for seconds: without this every message would wait for that, several times.
 const AWAY_FOR: Duration = Duration::from_secs(5);
 
 /// A directory that remembers.
@@ -48,9 +48,12 @@ pub struct LastGood {
     recipients_file: Arc<Notebook>,
     services: Arc<Mutex<Services>>,
     services_file: Arc<Notebook>,
-    /// When the directory was away last.
-    away: Mutex<Option<Instant>>,
+    away: Arc<Away>,
 }
+
+/// When the directory was found to be away last, if it has not answered since.
+#[derive(Default)]
+struct Away(Mutex<Option<Instant>>);
 
 /// Services by server, as announced last.
 type Services = BTreeMap<(ServerName, Service), Presence>;
@@ -89,7 +92,7 @@ impl LastGood {
             recipients_file,
             services: Arc::new(Mutex::new(services)),
             services_file,
-            away: Mutex::default(),
+            away: Arc::default(),
         }
     }
 
@@ -104,23 +107,12 @@ impl LastGood {
         addresses.iter().map(known).collect()
     }
 
-    /// Whether it was away a moment ago. Whoever comes after that finds out; the others need not wait with him.
-    fn is_away(&self) -> bool {
-        let mut away = self.away.lock();
-        match *away {
-            Some(since) if since.elapsed() < AWAY_FOR => true,
-            Some(_) => {
-                *away = Some(Instant::now());
-                false
-            }
-            None => false,
+    /// Finds out whether the directory is back, if it is time to, without keeping anybody waiting.
+    fn ask_beside<T: Send + 'static>(&self, question: impl Future<Output = Result<T, ReadError>> + Send + 'static) {
+        if self.away.is_worth_asking() {
+            let away = Arc::clone(&self.away);
+            tokio::spawn(async move { away.note(&question.await) });
         }
-    }
-
-    /// Notes that it is away, or answers again.
-    fn note<T>(&self, answer: &Result<T, ReadError>) {
-        let away = matches!(answer, Err(ReadError::Unavailable(_)));
-        *self.away.lock() = away.then(Instant::now);
     }
 
     /// Keeps what the directory has answered, in memory and, a moment later, on disk.
@@ -143,6 +135,28 @@ impl LastGood {
     #[must_use]
     pub fn last_good(&self) -> Option<Arc<Organization>> {
         self.memory.snapshot.load_full()
+    }
+}
+
+impl Away {
+    fn is(&self) -> bool {
+        self.0.lock().is_some()
+    }
+
+    /// Whether it is time to find out; nobody else is told so for a while.
+    fn is_worth_asking(&self) -> bool {
+        let mut away = self.0.lock();
+        let due = away.is_some_and(|since| since.elapsed() >= AWAY_FOR);
+        if due {
+            *away = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Notes that it is away, or answers again.
+    fn note<T>(&self, answer: &Result<T, ReadError>) {
+        let away = matches!(answer, Err(ReadError::Unavailable(_)));
+        *self.0.lock() = away.then(Instant::now);
     }
 }
 
@@ -202,13 +216,15 @@ impl Directory for LastGood {
     }
 
     async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError> {
-        if self.is_away()
+        if self.away.is()
             && let Some(known) = self.remembered(addresses)
         {
+            let (inner, addresses) = (Arc::clone(&self.inner), addresses.to_vec());
+            self.ask_beside(async move { inner.recipients(&addresses).await });
             return Ok(known);
         }
         let answer = self.inner.recipients(addresses).await;
-        self.note(&answer);
+        self.away.note(&answer);
         match answer {
             Ok(found) => {
                 self.remember(addresses.iter().zip(found.iter().cloned()));
@@ -220,13 +236,14 @@ impl Directory for LastGood {
     }
 
     async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
-        if self.is_away()
-            && let Some(known) = self.answers.lock().named(name)
-        {
+        let known = if self.away.is() { self.answers.lock().named(name) } else { None };
+        if let Some(known) = known {
+            let (inner, name) = (Arc::clone(&self.inner), name.clone());
+            self.ask_beside(async move { inner.recipient_by_name(&name).await });
             return Ok(Some(known));
         }
         let answer = self.inner.recipient_by_name(name).await;
-        self.note(&answer);
+        self.away.note(&answer);
         match answer {
             Ok(Some(recipient)) => {
                 self.remember([(&recipient.primary_address, Some(recipient.clone()))]);

@@ -1,4 +1,5 @@
-//! A service dies: another server does its work, or mail waits where it is and goes on when it is back.
+//! A service dies: another server does its work, or mail waits where it is and goes on when it is back. At once, and not after the
+//! retry intervals of production, which hold here.
 
 use net::Service;
 
@@ -10,10 +11,10 @@ acceptedDomains: [{name: contoso, domain: contoso.example, type: Authoritative, 
 sites: [{name: Berlin}, {name: Oslo}]
 siteLinks: [{name: Berlin-Oslo, sites: [Berlin, Oslo], cost: 10}]
 servers:
-  - {name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: QUICK}
-  - {name: BERLIN2, fqdn: berlin2.contoso.example, site: Berlin, transport: QUICK}
-  - {name: OSLO1, fqdn: oslo1.contoso.example, site: Oslo, transport: QUICK}
-  - {name: OSLO2, fqdn: oslo2.contoso.example, site: Oslo, transport: QUICK}
+  - {name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin}
+  - {name: BERLIN2, fqdn: berlin2.contoso.example, site: Berlin}
+  - {name: OSLO1, fqdn: oslo1.contoso.example, site: Oslo}
+  - {name: OSLO2, fqdn: oslo2.contoso.example, site: Oslo}
 databases: [{name: DB-Oslo1, server: OSLO1}]
 sendConnectors:
   - {name: Internet, addressSpaces: ['*'], sourceTransportServers: [BERLIN1], frontendProxyEnabled: true, port: 2500}
