@@ -315,3 +315,72 @@ impl DiskFile for FaultyFile {
         self.file.length()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with one octet, on a disk that is told how to be.
+    fn file_on(state: DiskState) -> (tempfile::TempDir, FaultyDisk, Arc<dyn DiskFile>) {
+        let folder = tempfile::tempdir().unwrap();
+        let control = DiskControl::beside(&folder.path().join("server.toml"));
+        let disk = FaultyDisk::new(control.clone());
+        let file = disk.create(&folder.path().join("file")).unwrap();
+        file.write_at(b"a", 0).unwrap();
+        file.sync_data().unwrap();
+        control.set(1, state);
+        (folder, disk, file)
+    }
+
+    fn read(file: &dyn DiskFile) -> Vec<u8> {
+        let mut octets = vec![0; 8];
+        let count = file.read_at(&mut octets, 0).unwrap();
+        octets.truncate(count);
+        octets
+    }
+
+    #[test]
+    fn every_state_is_read_as_it_was_written() {
+        for state in [
+            DiskState::Fine,
+            DiskState::Full { left: 7, everywhere: true, told: false },
+            DiskState::FailingWrite { after: 3 },
+            DiskState::FailingSync { after: 0, lost: true },
+            DiskState::Slow(Duration::from_millis(20)),
+        ] {
+            assert_eq!(state.to_string().parse::<DiskState>().unwrap(), state);
+        }
+        assert!("odd".parse::<DiskState>().is_err());
+    }
+
+    #[test]
+    fn a_sync_fails_once_and_what_was_written_before_is_gone() {
+        let (_folder, _disk, file) = file_on(DiskState::FailingSync { after: 1, lost: true });
+        file.write_at(b"b", 0).unwrap();
+        file.sync_data().unwrap();
+        file.write_at(b"c", 0).unwrap();
+        assert_eq!(file.sync_data().unwrap_err().raw_os_error(), Some(Errno::EIO as i32));
+        assert_eq!(read(file.as_ref()), b"b");
+        file.sync_data().unwrap();
+    }
+
+    #[test]
+    fn a_write_fails_once_and_half_of_it_is_done() {
+        let (_folder, _disk, file) = file_on(DiskState::FailingWrite { after: 0 });
+        assert_eq!(file.write_at(b"wxyz", 0).unwrap_err().raw_os_error(), Some(Errno::EIO as i32));
+        assert_eq!(read(file.as_ref()), b"wx");
+        file.write_at(b"wxyz", 0).unwrap();
+    }
+
+    #[test]
+    fn what_was_promised_on_a_full_disk_is_there_and_no_more() {
+        let (folder, disk, file) = file_on(DiskState::Full { left: 3, everywhere: false, told: false });
+        file.allocate(4).unwrap();
+        file.write_at(b"abcd", 0).unwrap();
+        assert_eq!(file.allocate(5).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(file.write_at(b"e", 4).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let other = disk.create(&folder.path().join("other")).unwrap();
+        disk.remove(&folder.path().join("file")).unwrap();
+        other.write_at(b"abcd", 0).unwrap();
+    }
+}

@@ -3,7 +3,8 @@
 use clap::{Parser, ValueEnum};
 use integration::soak::{Plan, Scenario};
 
-/// Kills, pauses and confuses real Postroad processes while mail flows, and checks that nothing acknowledged is lost.
+/// Kills, pauses, confuses and attacks real Postroad processes and spoils their disks while mail flows, and checks that nothing
+/// acknowledged is lost.
 ///
 /// Each scenario prints its seed; the same seed makes the same choices again. Exits with 0 when everything held; else it says
 /// what did not, and leaves the logs of the lab.

@@ -130,7 +130,7 @@ pub(super) async fn run(plan: &Plan) {
 async fn attack(count: usize, lab: &Lab, book: &Arc<Book>, random: &mut StdRng, memory: &mut Memory) {
     let (open, closed) = entrances(lab);
     let wires = SERVERS.map(|server| Wire::connector(lab, server));
-    let (mut attackers, mut over) = (JoinSet::new(), 0);
+    let (mut attackers, mut over) = (JoinSet::new(), 0_usize);
     for number in 0..count {
         let (at, clear_logons) =
             *(if random.random_bool(OPEN_ENTRANCE) { &open } else { &closed }).choose(random).unwrap();
@@ -148,10 +148,10 @@ async fn attack(count: usize, lab: &Lab, book: &Arc<Book>, random: &mut StdRng, 
         while attackers.len() >= AT_ONCE || (number + 1 == count && !attackers.is_empty()) {
             attackers.join_next().await.unwrap().unwrap();
             over += 1;
-            if over % LOOKED_AT_EVERY == 0 {
+            if over.is_multiple_of(LOOKED_AT_EVERY) {
                 memory.look(lab);
             }
-            if over % PRINTED_EVERY == 0 {
+            if over.is_multiple_of(PRINTED_EVERY) {
                 println!("   {over} of {count} attacks are over");
             }
         }

@@ -118,7 +118,7 @@ pub(super) async fn run(plan: &Plan) {
     for fault in &faults {
         troubled.wait_for_work(random.random_range(WORK)).await;
         troubled.make(fault).await;
-        if troubled.number % PRINTED_EVERY == 0 {
+        if troubled.number.is_multiple_of(PRINTED_EVERY) {
             let (count, elapsed) = (load.ledger.count(), started.elapsed().as_secs());
             println!("   {} of {} faults, {count} copies acknowledged, {elapsed} s", troubled.number, faults.len());
         }
@@ -204,7 +204,6 @@ impl Troubled {
                 let mut message = test_message("visitor@tailspin.example", "anna@contoso.example");
                 message.body_size = size;
                 let Err(error) = submit_from_outside(&self.lab, server, &message).await else {
-                    // What was delivered meanwhile has left room for it.
                     self.ledger.acknowledge(&message);
                     return None;
                 };
@@ -225,7 +224,10 @@ impl Troubled {
             assert!(self.answers(server, "/live").await, "{server} is to be started again because it is full");
             self.count("refused for space");
         }
-        self.nobody_takes(fault, size).await;
+        // Else what is delivered meanwhile leaves room for the next.
+        if everywhere {
+            self.nobody_takes(fault, size).await;
+        }
     }
 
     /// An orchestrator that finds it dead starts it again.

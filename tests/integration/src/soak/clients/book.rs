@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use parking_lot::Mutex;
 
 use crate::ledger::Copy;
+use crate::test_message;
 
 /// Every attacker's `Message-ID` ends so.
 pub(super) const MARK: &str = "@evil.example>";
@@ -61,11 +62,13 @@ impl Book {
         fates.iter().filter(missing).map(|(copy, _)| copy.clone()).collect()
     }
 
-    /// Attackers' messages that are there although they may not be, or more than once.
+    /// Messages that are there although they may not be, or more than once. Those of the others are not looked at.
     pub fn intruders(&self, arrived: &HashMap<Copy, usize>) -> Vec<(Copy, usize)> {
         let fates = self.fates.lock();
-        let of_attackers = arrived.iter().filter(|((id, _), _)| id.ends_with(MARK));
-        let wrong = of_attackers.filter(|(copy, times)| !fates.contains_key(*copy) || **times > 1);
+        let honest = test_message("honest@tailspin.example", "anna@contoso.example").message_id();
+        let (_, honest) = honest.split_once('@').unwrap();
+        let others = arrived.iter().filter(|((id, _), _)| !id.ends_with(honest));
+        let wrong = others.filter(|(copy, times)| !fates.contains_key(*copy) || **times > 1);
         wrong.map(|(copy, times)| (copy.clone(), *times)).collect()
     }
 }
