@@ -32,11 +32,12 @@ const SOURCES: usize = 250;
 const ENTERED: [Service; 2] = [Service::FrontendTransport, Service::Transport];
 /// How often an attacker comes in where everybody may send; the others are for users and servers.
 const OPEN_ENTRANCE: f64 = 0.7;
-/// Most octets of memory that a service may use for a session, of attackers or of those who only send: its session, a message
-/// of the largest size that is held here, and its stream to a Transport.
-const SESSION_OCTETS_MAX: u64 = 512 * 1024;
-/// Memory that a service may use for whatever else it begins to do meanwhile.
-const SLACK: u64 = 32 * 1024 * 1024;
+/// Most octets of memory that a service may use for a session: what is held of its message, in a buffer that grows by doubling,
+/// its input, and what is on its way to a Transport.
+const SESSION_OCTETS_MAX: u64 = 1024 * 1024;
+/// Memory that a service may use for whatever else it begins to do meanwhile, checks of passwords above all; and that it may
+/// keep when all is over, however many there were.
+const SLACK: u64 = 64 * 1024 * 1024;
 /// What Transport keeps of the messages stored last.
 const RECENT_OCTETS: u64 = queue::RECENT_OCTETS_DEFAULT as u64;
 /// Memory is looked at whenever so many attacks are over.
@@ -82,17 +83,17 @@ impl Memory {
         }
     }
 
-    fn check(&self) {
+    /// The most must be what so many sessions need, and what is left no more than before.
+    fn check(&self, lab: &Lab) {
         for ((server, service, before), most) in self.before.iter().zip(&self.most) {
-            let grown = most.saturating_sub(*before);
-            println!(
-                "   {service} of {server}: {} MiB resident at most, {} MiB more than before",
-                most >> 20,
-                grown >> 20
-            );
-            let kept = if *service == Service::Transport { RECENT_OCTETS } else { 0 };
-            let allowed = AT_ONCE as u64 * SESSION_OCTETS_MAX + SLACK + kept;
-            assert!(grown <= allowed, "{service} of {server} has grown by {grown} octets, {allowed} are allowed");
+            let left = lab.resident(server, *service);
+            let mebi = [*before, *most, left].map(|octets| octets >> 20);
+            println!("   {service} of {server}: {mebi:?} MiB resident before, at most, and after");
+            let kept = SLACK + if *service == Service::Transport { RECENT_OCTETS } else { 0 };
+            for (octets, allowed) in [(*most, kept + AT_ONCE as u64 * SESSION_OCTETS_MAX), (left, kept)] {
+                let grown = octets.saturating_sub(*before);
+                assert!(grown <= allowed, "{service} of {server} has grown by {grown} octets, {allowed} are allowed");
+            }
         }
     }
 }
@@ -122,7 +123,7 @@ pub(super) async fn run(plan: &Plan) {
     let intruders = book.intruders(&arrived);
     assert!(intruders.is_empty(), "nobody was told of these, or they came twice: {intruders:#?}");
     println!("   attackers: {acknowledged} acknowledged and arrived, {unknown} that may have, no other");
-    memory.check();
+    memory.check(&lab);
     everybody_lives(&lab);
     lab.finish().await;
 }
