@@ -43,6 +43,10 @@ const KILL_DELAY: Duration = Duration::from_millis(400);
 const LARGE: ByteSize = ByteSize::kib(400);
 /// One that is not.
 const SMALL: ByteSize = ByteSize::bytes(0);
+/// A destination that takes its time: there is always mail in the queues that is nowhere else.
+const LATE: &str = "{name: mx.fabrikam.example, behavior: {faults: [{at: endOfData, delayMillis: 300}]}}";
+/// As it is written elsewhere.
+const PROMPT: &str = "{name: mx.fabrikam.example}";
 /// A line is printed after so many faults.
 const PRINTED_EVERY: usize = 50;
 
@@ -106,7 +110,7 @@ struct Troubled {
 pub(super) async fn run(plan: &Plan) {
     let mut random = StdRng::seed_from_u64(plan.seed);
     let faults = schedule(plan.disk_faults, &mut random);
-    let lab = Lab::start_with(TWO_SERVERS, |options| {
+    let lab = Lab::start_with(&TWO_SERVERS.replace(PROMPT, LATE), |options| {
         options.environment.insert(PROGRAM_VARIABLE.into(), program().into());
         options.program = faulty_transport();
     })
