@@ -73,7 +73,8 @@ soak-compose: test-packages  ## The same with every fault as long as in producti
 	cargo build -p postroad
 	POSTROAD_COMPOSE=long cargo test -p integration --test compose -- --nocapture
 
-soak: test-packages  ## Kills, pauses and confuses real processes for an hour, with a ledger (make soak SOAK="--help").
+soak: test-packages  ## Kills and confuses real processes, fills their disks, attacks them for an hour, with a ledger (make soak SOAK="--help").
+	cargo build --release -p integration --bins
 	cargo run --release -p integration --bin soak -- $(SOAK)
 
 check: packages  ## Type-checks everything.

@@ -14,7 +14,6 @@ pub(crate) mod queue;
 mod queued;
 pub(crate) mod revisions;
 pub(crate) mod servers;
-pub(crate) mod service;
 pub(crate) mod source;
 pub(crate) mod test;
 pub(crate) mod topology;

@@ -9,6 +9,7 @@ mod inquiry;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use postroad::service::{ServiceArguments, ServiceChoice, run as serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,15 +29,15 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Run all four services of a server in one process.
-    Up(commands::service::ServiceArguments),
+    Up(ServiceArguments),
     /// Run Front End Transport: SMTP from outside in, and out for connectors with FrontendProxyEnabled.
-    FrontendTransport(commands::service::ServiceArguments),
+    FrontendTransport(ServiceArguments),
     /// Run Transport: the queue, the categorizer, routing and the Send connectors.
-    Transport(commands::service::ServiceArguments),
+    Transport(ServiceArguments),
     /// Run Mailbox Transport Submission: takes messages out of the outboxes of this server's databases.
-    MailboxSubmission(commands::service::ServiceArguments),
+    MailboxSubmission(ServiceArguments),
     /// Run Mailbox Transport Delivery: writes into this server's mailbox databases.
-    MailboxDelivery(commands::service::ServiceArguments),
+    MailboxDelivery(ServiceArguments),
     /// Run an organization on this machine, with a simulated internet around it.
     Lab(commands::lab::LabArguments),
     /// Say where mail for a recipient would go, and why: every candidate and what eliminated it.
@@ -82,7 +83,6 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    use commands::service::{ServiceChoice, run as serve};
     match command {
         Command::Up(arguments) => serve(ServiceChoice::All, arguments).await,
         Command::FrontendTransport(arguments) => serve(ServiceChoice::FrontendTransport, arguments).await,

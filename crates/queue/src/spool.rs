@@ -305,7 +305,7 @@ impl Shared {
         receiver.await.unwrap_or_else(|_| Err(self.failure()))
     }
 
-    fn push_lazy(&self, step: Step) {
+    pub fn push_lazy(&self, step: Step) {
         // Nobody waits: a spool that is closed or failed forgets the change, as a crash would.
         let _ = self.push(Job { steps: vec![step], repeated: Vec::new(), reply: None });
     }

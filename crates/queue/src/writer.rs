@@ -52,6 +52,10 @@ pub(crate) struct Writer {
     spares: Vec<segments::Spare>,
     /// When a full spool last looked for space.
     probed: Instant,
+    /// Segment and offset at which a batch met a full disk: any part of it may be there until another one is written over it.
+    torn: Option<(u32, u32)>,
+    /// Large files that are to go when nothing can name them any more.
+    discarded: Vec<u32>,
 }
 
 /// What the thread does next.
@@ -63,7 +67,17 @@ enum Work {
 
 impl Writer {
     pub fn new(shared: Arc<Shared>, sequence: u64, remembered: Remembered) -> Self {
-        Self { shared, batch: 0, sequence, remembered, moving: None, spares: Vec::new(), probed: Instant::now() }
+        Self {
+            shared,
+            batch: 0,
+            sequence,
+            remembered,
+            moving: None,
+            spares: Vec::new(),
+            probed: Instant::now(),
+            torn: None,
+            discarded: Vec::new(),
+        }
     }
 
     /// Works until the spool is closed; then gives the directory free.
@@ -169,7 +183,8 @@ impl Writer {
     }
 
     /// Not even the reserve is left. Removals that nobody waits for count all the same, in memory: a crash makes them
-    /// duplicates, but their space comes back. Changes are forgotten, as a crash would.
+    /// duplicates, but their space comes back. Changes are forgotten, as a crash would. A large message is tried again: a crash
+    /// would bring it back without its content, were its file gone before the log says so.
     fn settle_unlogged(&mut self, job: Job) {
         if job.reply.is_some() {
             return job.answer(Err(CommitError::Full));
@@ -177,8 +192,12 @@ impl Writer {
         for step in &job.steps {
             if let Step::Remove { id } = step {
                 let old = self.shared.index().get(*id);
+                if old.is_some_and(|entry| entry.large != 0) {
+                    self.shared.push_lazy(Step::Remove { id: *id });
+                    continue;
+                }
                 self.shared.index().set(*id, None);
-                self.forget(*id, old.map_or(0, |entry| entry.large));
+                self.forget(*id, 0);
             }
         }
     }
@@ -190,7 +209,10 @@ impl Writer {
         }
         let file = Arc::clone(&batch.segment.file);
         let failed = |action, error| self.shared.failed(action, &error);
-        file.write_at(&batch.bytes, u64::from(batch.start)).map_err(|error| failed("write the log", error))?;
+        file.write_at(&batch.bytes, u64::from(batch.start)).map_err(|error| {
+            self.torn = Some((batch.segment.number, batch.start));
+            failed("write the log", error)
+        })?;
         file.sync_data().map_err(|error| {
             // Even "no space" from a sync: pages are lost, and which ones is unknown.
             failed("sync the log", std::io::Error::other(error.to_string()))
@@ -199,6 +221,11 @@ impl Writer {
         self.shared.on_sync.tell(batch.records);
         self.shared.written.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Where the next batch goes.
+    fn end(&self) -> Option<(u32, u32)> {
+        self.shared.index().newest().map(|newest| (newest.segment.number, newest.end))
     }
 
     /// After a removal is durable: memory and file go, the id is remembered.
@@ -211,9 +238,15 @@ impl Writer {
     }
 
     /// Removes large files that no message names. What cannot be removed now is at the next start; after a failure that is
-    /// all of them, since a record that could not be synced may be there all the same and name its file.
-    fn discard_large(&self) {
-        let discarded = std::mem::take(&mut lock(&self.shared.queue).discarded);
+    /// all of them, since a record that could not be synced may be there all the same and name its file. After a write that
+    /// met a full disk they wait until the log has something else in that place.
+    fn discard_large(&mut self) {
+        self.discarded.append(&mut lock(&self.shared.queue).discarded);
+        if self.torn.is_some() && self.torn == self.end() {
+            return;
+        }
+        self.torn = None;
+        let discarded = std::mem::take(&mut self.discarded);
         if self.shared.has_failed() {
             return;
         }

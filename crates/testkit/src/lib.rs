@@ -10,4 +10,4 @@ pub mod wait;
 pub use away::AwayDirectory;
 pub use node::World;
 pub use smtp::Client;
-pub use wait::{hold, until};
+pub use wait::{hold, stall, until};

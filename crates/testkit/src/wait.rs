@@ -27,3 +27,8 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 pub async fn hold(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
+
+/// The same for a thread of its own, such as that of a slow disk.
+pub fn stall(duration: Duration) {
+    std::thread::sleep(duration);
+}

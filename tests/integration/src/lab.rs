@@ -163,6 +163,12 @@ impl Lab {
         server.processes.iter().find(|process| process.service == service.as_str()).unwrap().pid
     }
 
+    /// Whether a service that was started is no more: it has ended by itself, and nobody has started it again.
+    pub fn has_ended(&self, server: &str, service: Service) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid(server, service)));
+        !status.is_ok_and(|status| !status.contains("State:\tZ"))
+    }
+
     /// Waits until a message's trace has so many spans of this name, and gives them.
     pub async fn wait_for_spans(&self, message_id: &str, name: &str, count: usize) -> Vec<Span> {
         let query = TraceQuery::InternetMessageId(message_id.to_owned());

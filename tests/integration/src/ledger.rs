@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::{Inbox, Lab};
 
 /// A `Message-ID` and one of its recipients, by what stands before the `@`.
-type Copy = (String, String);
+pub type Copy = (String, String);
 
 /// Everything that was acknowledged: each message once for each recipient.
 pub struct Ledger {
@@ -56,17 +56,7 @@ impl Ledger {
 
     /// Compares with what the hosts of the internet and the mailboxes have.
     pub fn balance(&self, deliveries: &mut ::lab::Deliveries, inboxes: &mut [Inbox]) -> Balance {
-        let mut arrived: HashMap<Copy, usize> = HashMap::new();
-        for delivery in deliveries.all().unwrap() {
-            for to in &delivery.recipients {
-                let copy = (delivery.message_id.clone().unwrap(), local_part(&to.address));
-                *arrived.entry(copy).or_default() += 1;
-            }
-        }
-        for inbox in inboxes {
-            let mailbox = inbox.mailbox().to_owned();
-            inbox.message_ids().for_each(|id| *arrived.entry((id.to_owned(), mailbox.clone())).or_default() += 1);
-        }
+        let arrived = arrived(deliveries, inboxes);
         let acknowledged = self.acknowledged.lock();
         let missing = acknowledged.iter().filter(|copy| !arrived.contains_key(copy)).cloned().collect();
         let duplicates = arrived.values().map(|times| times - 1).sum();
@@ -98,6 +88,22 @@ impl Default for Ledger {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What the hosts of the internet and the mailboxes have, and how often.
+pub fn arrived(deliveries: &mut ::lab::Deliveries, inboxes: &mut [Inbox]) -> HashMap<Copy, usize> {
+    let mut arrived: HashMap<Copy, usize> = HashMap::new();
+    for delivery in deliveries.all().unwrap() {
+        for to in &delivery.recipients {
+            let copy = (delivery.message_id.clone().unwrap(), local_part(&to.address));
+            *arrived.entry(copy).or_default() += 1;
+        }
+    }
+    for inbox in inboxes {
+        let mailbox = inbox.mailbox().to_owned();
+        inbox.message_ids().for_each(|id| *arrived.entry((id.to_owned(), mailbox.clone())).or_default() += 1);
+    }
+    arrived
 }
 
 fn local_part(address: &str) -> String {

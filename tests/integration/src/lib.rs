@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "all of it is for tests, which fail where they cannot go on")]
 
 mod counts;
+pub mod faulty_disk;
 mod lab;
 mod ledger;
 mod program;
@@ -15,7 +16,8 @@ pub mod soak;
 pub use self::counts::Counts;
 pub use self::lab::{Inbox, Lab, ONE_SERVER, organization_text};
 pub use ledger::{Balance, Ledger};
-pub use program::{program, run, run_postroad};
+pub use program::{faulty_transport, program, run, run_postroad};
 pub use sending::{
-    Wire, deliver_by_connector, peer_address, peers, stranger, submit_by_connector, submit_from_outside, test_message,
+    Wire, deliver_by_connector, peer_address, peers, stranger, submit_by_connector, submit_content_by_connector,
+    submit_from_outside, test_message,
 };

@@ -5,12 +5,21 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// Names another program to test than the one of this workspace: a release build, one out of a package.
-const PROGRAM_VARIABLE: &str = "POSTROAD_PROGRAM";
+pub(crate) const PROGRAM_VARIABLE: &str = "POSTROAD_PROGRAM";
 
 /// The program under test. Cargo builds it, once, when it is not up to date, and says where it is.
 pub fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(find).clone()
+}
+
+/// The program that stands in for it where disks are to fail: `src/bin/faulty_transport.rs`, which cargo builds beside the
+/// one that runs here (a test of this package lies one folder deeper).
+pub fn faulty_transport() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("faulty_transport"));
+    let found = beside.into_iter().find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("not beside {}: cargo build -p integration --bins", own.display()))
 }
 
 fn find() -> PathBuf {

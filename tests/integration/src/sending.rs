@@ -110,7 +110,16 @@ fn head(message: &TestMessage, size: usize) -> MessageHead {
 
 /// Hands a message to a Transport.
 pub async fn submit_by_connector(peers: &Peers, to: &PeerAddress, message: &TestMessage) -> Result<(), TransferError> {
-    let content = message.content();
+    submit_content_by_connector(peers, to, message, message.content()).await
+}
+
+/// Hands other content in under the envelope of a message.
+pub async fn submit_content_by_connector(
+    peers: &Peers,
+    to: &PeerAddress,
+    message: &TestMessage,
+    content: Vec<u8>,
+) -> Result<(), TransferError> {
     let head = head(message, content.len());
     peers.submit(to, &head, futures::stream::iter([Ok(Bytes::from(content))]).boxed()).await.map(drop)
 }

@@ -5,13 +5,17 @@
 //! | `processes` | every service is killed (SIGKILL), ended (SIGTERM) and paused (SIGSTOP) again and again; clocks jump |
 //! | `crowd` | thousands of idle and of very slow connections while others send |
 //! | `peers` | destinations that greylist, refuse, hang up at every step, or answer late |
+//! | `clients` | clients that smuggle, inject, lie and hang up at every step, while others send |
+//! | `disk` | the disk under a queue is full, fails or is slow, and its Transport is killed meanwhile |
 //! | `directory` | etcd goes, comes back, comes back older than it was, and holds an object that is none |
 //!
 //! Every scenario takes a [`Plan`] and prints what it does; what must hold is asserted. The same seed makes the same choices;
 //! how processes interleave is the machine's affair.
 
+mod clients;
 mod crowd;
 mod directory;
+mod disk;
 mod load;
 mod peers;
 mod processes;
@@ -38,6 +42,10 @@ pub struct Plan {
     pub connections: usize,
     /// Messages for misbehaving destinations.
     pub messages: usize,
+    /// Sessions of misbehaving clients.
+    pub attacks: usize,
+    /// How often a disk is full, fails or is slow.
+    pub disk_faults: usize,
 }
 
 impl Plan {
@@ -45,14 +53,23 @@ impl Plan {
     #[must_use]
     pub fn short(seed: u64) -> Self {
         let pause_max = Duration::from_millis(1500);
-        Self { seed, kills: 4, others: 2, pause_max, connections: 600, messages: 150 }
+        Self { seed, kills: 4, others: 2, pause_max, connections: 600, messages: 150, attacks: 400, disk_faults: 7 }
     }
 
     /// `make soak`: about an hour.
     #[must_use]
     pub fn long(seed: u64) -> Self {
         let pause_max = Duration::from_secs(60);
-        Self { seed, kills: 1000, others: 20, pause_max, connections: 10_000, messages: 5000 }
+        Self {
+            seed,
+            kills: 1000,
+            others: 20,
+            pause_max,
+            connections: 10_000,
+            messages: 5000,
+            attacks: 40_000,
+            disk_faults: 210,
+        }
     }
 }
 
@@ -65,13 +82,17 @@ pub enum Scenario {
     Crowd,
     /// Destinations that misbehave.
     Peers,
+    /// Clients that misbehave.
+    Clients,
+    /// A disk that is full, fails or is slow.
+    Disk,
     /// A directory that fails.
     Directory,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Processes, Self::Crowd, Self::Peers, Self::Directory];
+    pub const ALL: [Self; 6] = [Self::Processes, Self::Crowd, Self::Peers, Self::Clients, Self::Disk, Self::Directory];
 
     /// Runs it, and returns when everything is as it must be.
     ///
@@ -83,6 +104,8 @@ impl Scenario {
             Self::Processes => processes::run(plan).await,
             Self::Crowd => crowd::run(plan).await,
             Self::Peers => peers::run(plan).await,
+            Self::Clients => clients::run(plan).await,
+            Self::Disk => disk::run(plan).await,
             Self::Directory => directory::run(plan).await,
         }
     }
@@ -94,6 +117,8 @@ impl fmt::Display for Scenario {
             Self::Processes => "processes",
             Self::Crowd => "crowd",
             Self::Peers => "peers",
+            Self::Clients => "clients",
+            Self::Disk => "disk",
             Self::Directory => "directory",
         })
     }

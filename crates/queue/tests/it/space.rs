@@ -1,7 +1,9 @@
 //! Space: it comes back, it runs out, and it comes back again (peers E2 27).
 
+use std::time::Duration;
+
 use envelope::{ByteSize, EnhancedStatus};
-use queue::disk::lossy::{Fault, LossyDisk};
+use queue::disk::lossy::{Fault, Loss, LossyDisk};
 use queue::{CommitError, Health, Pending, RecipientState, SEGMENT_OCTETS_MIN, Spool, Transaction, Update};
 
 use crate::common::*;
@@ -109,6 +111,57 @@ async fn a_full_disk_refuses_mail_lets_mail_go_and_recovers() {
     let (_spool, recovery) = open(&disk);
     let there: Vec<_> = all(recovery).await.into_iter().map(|head| head.head.id).collect();
     assert_eq!(there, [id(stored - 1), id(6000)]);
+}
+
+#[tokio::test]
+async fn a_large_message_whose_removal_cannot_be_written_keeps_its_content() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    store(&spool, 1, 300_000).await.unwrap();
+    // The removal, and once more with what is kept for it; then perhaps the file.
+    let next = disk.counters().changes;
+    disk.fail_at(next, Fault::NoSpace);
+    disk.fail_at(next + 1, Fault::NoSpace);
+    spool.remove(id(1));
+    while disk.counters().changes < next + 3 {
+        tokio::task::yield_now().await;
+    }
+    disk.crash(Loss::Nothing);
+    let (spool, recovery) = open(&disk);
+    for message in all(recovery).await {
+        assert_eq!(message.head.id, id(1));
+        assert_eq!(read(&spool, 1).await, content(1, 300_000), "a duplicate at worst");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_message_that_was_refused_halfway_is_whole_or_gone() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    // While the writer syncs one message, a large one and then a long one queue up: the next batch.
+    disk.set_sync_delay(Duration::from_millis(200));
+    let stored = |number, length| {
+        let spool = spool.clone();
+        tokio::spawn(async move { store(&spool, number, length).await })
+    };
+    let large = stored(1, 300_000);
+    testkit::hold(Duration::from_millis(100)).await;
+    let before = stored(2, 10);
+    testkit::hold(Duration::from_millis(150)).await;
+    let long = stored(3, 30_000);
+    testkit::hold(Duration::from_millis(20)).await;
+    // After the sync under way, half of the batch is written: all of the large message's record.
+    disk.fail_at(disk.counters().changes + 1, Fault::NoSpace);
+    before.await.unwrap().unwrap();
+    assert!(matches!(large.await.unwrap(), Err(CommitError::Full)));
+    assert!(matches!(long.await.unwrap(), Err(CommitError::Full)));
+    testkit::hold(Duration::from_millis(20)).await;
+    disk.crash(Loss::Nothing);
+    disk.set_sync_delay(Duration::ZERO);
+    let (spool, recovery) = open(&disk);
+    for message in all(recovery).await.into_iter().filter(|message| message.head.id == id(1)) {
+        assert_eq!(read(&spool, 1).await, content(1, 300_000), "{message:?}");
+    }
 }
 
 #[tokio::test]

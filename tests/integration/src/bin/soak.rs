@@ -3,7 +3,8 @@
 use clap::{Parser, ValueEnum};
 use integration::soak::{Plan, Scenario};
 
-/// Kills, pauses and confuses real Postroad processes while mail flows, and checks that nothing acknowledged is lost.
+/// Kills, pauses, confuses and attacks real Postroad processes and spoils their disks while mail flows, and checks that nothing
+/// acknowledged is lost.
 ///
 /// Each scenario prints its seed; the same seed makes the same choices again. Exits with 0 when everything held; else it says
 /// what did not, and leaves the logs of the lab.
@@ -24,6 +25,12 @@ struct Arguments {
     /// How many connections are held [default: 10000].
     #[arg(long)]
     connections: Option<usize>,
+    /// How many misbehaving clients come [default: 40000].
+    #[arg(long)]
+    attacks: Option<usize>,
+    /// How often a disk is full, fails or is slow [default: 210].
+    #[arg(long)]
+    disk_faults: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,6 +41,10 @@ enum Name {
     Crowd,
     /// Destinations that misbehave.
     Peers,
+    /// Clients that smuggle, inject, lie and hang up.
+    Clients,
+    /// The disk under a queue is full, fails or is slow.
+    Disk,
     /// The directory goes, comes back, older or broken.
     Directory,
 }
@@ -44,6 +55,8 @@ impl From<Name> for Scenario {
             Name::Processes => Self::Processes,
             Name::Crowd => Self::Crowd,
             Name::Peers => Self::Peers,
+            Name::Clients => Self::Clients,
+            Name::Disk => Self::Disk,
             Name::Directory => Self::Directory,
         }
     }
@@ -56,6 +69,8 @@ async fn main() {
     let mut plan = if arguments.short { Plan::short(seed) } else { Plan::long(seed) };
     plan.kills = arguments.kills.unwrap_or(plan.kills);
     plan.connections = arguments.connections.unwrap_or(plan.connections);
+    plan.attacks = arguments.attacks.unwrap_or(plan.attacks);
+    plan.disk_faults = arguments.disk_faults.unwrap_or(plan.disk_faults);
     let chosen: Vec<Scenario> = match arguments.scenarios.as_slice() {
         [] => Scenario::ALL.to_vec(),
         named => named.iter().map(|name| Scenario::from(*name)).collect(),

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::ByteSize;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,10 @@ use crate::{Inbox, Lab, Ledger, Wire, test_message};
 
 /// Time between two messages of one client, at least: the load is steady, and faults happen at any moment of it.
 const PACE: Duration = Duration::from_millis(15);
+/// The same for one with large messages.
+const LARGE_PACE: Duration = Duration::from_millis(250);
+/// Sizes of large messages: below what goes into the log of a queue, and above, where a message is a file of its own.
+const LARGE_SIZES: [ByteSize; 2] = [ByteSize::kib(200), ByteSize::kib(400)];
 /// Clients of the front end of each server.
 const VISITORS: u8 = 3;
 
@@ -48,6 +53,14 @@ impl Load {
         load
     }
 
+    /// Adds clients with large messages, one for each server.
+    pub fn add_large(&mut self, lab: &Lab) {
+        for server in SERVERS {
+            let wire = Wire::connector(lab, server);
+            self.clients.spawn(haul(wire, Arc::clone(&self.ledger), self.stop.clone()));
+        }
+    }
+
     /// Ends them. What was sent is on its way.
     pub async fn stop(self) -> Arc<Ledger> {
         self.stop.cancel();
@@ -57,7 +70,11 @@ impl Load {
 }
 
 fn pace() -> Interval {
-    let mut pace = interval(PACE);
+    every(PACE)
+}
+
+fn every(period: Duration) -> Interval {
+    let mut pace = interval(period);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pace
 }
@@ -93,10 +110,23 @@ async fn hand_over(wire: Wire, to: &'static str, ledger: Arc<Ledger>, stop: Canc
     }
 }
 
+/// A service with large messages: one that is not taken is given up.
+async fn haul(wire: Wire, ledger: Arc<Ledger>, stop: CancellationToken) {
+    let mut pace = every(LARGE_PACE);
+    for size in LARGE_SIZES.into_iter().cycle() {
+        pace.tick().await;
+        let mut message = test_message("anna@contoso.example", "sales@fabrikam.example");
+        message.body_size = size;
+        let Some(taken) = stop.run_until_cancelled(wire.send(&message)).await else { return };
+        if taken {
+            ledger.acknowledge(&message);
+        }
+    }
+}
+
 /// A user with a mail reader: what is in the outbox counts as sent.
 async fn write(mailbox: Inbox, from: &'static str, to: &'static str, ledger: Arc<Ledger>, stop: CancellationToken) {
-    let mut pace = interval(PACE * 4);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pace = every(PACE * 4);
     while stop.run_until_cancelled(pace.tick()).await.is_some() {
         let message = test_message(from, to);
         mailbox.send(&message.unique.to_string(), &message.content());

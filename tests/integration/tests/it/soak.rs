@@ -29,3 +29,13 @@ async fn misbehaving_destinations_get_their_mail() {
 async fn a_directory_that_goes_or_comes_back_wrong_stops_no_mail() {
     Scenario::Directory.run(&plan()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn misbehaving_clients_get_nothing_past_their_reply() {
+    Scenario::Clients.run(&plan()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_full_fails_or_is_slow_loses_nothing() {
+    Scenario::Disk.run(&plan()).await;
+}

@@ -1,7 +1,9 @@
 //! Running services: one per process in production, all of a server in one process with `postroad up`.
+//!
+//! Not here: what a service does. Tests run Transport this way on a disk that fails.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use frontend_transport::FrontendTransport;
 use mailbox_delivery::MailboxDelivery;
 use mailbox_submission::MailboxSubmission;
 use net::Service;
+use queue::{Disk, RealDisk};
 use runtime::{Node, PeerHealth, Settings, drain_on_signals};
 use telemetry::{
     Collector, HealthChecks, LogFormat, LogSettings, OperationsServer, SampleRatio, Telemetry, TelemetrySettings,
@@ -19,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use transport::Transport;
 
 /// What every service is told.
-#[derive(clap::Args)]
-pub(crate) struct ServiceArguments {
+#[derive(Debug, clap::Args)]
+pub struct ServiceArguments {
     /// Settings of this server (TOML): its name, directory, certificates, addresses.
     #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS")]
     settings: PathBuf,
@@ -32,13 +35,26 @@ pub(crate) struct ServiceArguments {
     log_format: LogFormat,
 }
 
+impl ServiceArguments {
+    /// The file of the settings.
+    #[must_use]
+    pub fn settings(&self) -> &Path {
+        &self.settings
+    }
+}
+
 /// Which services this process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ServiceChoice {
+pub enum ServiceChoice {
+    /// All of a server.
     All,
+    /// Front End Transport.
     FrontendTransport,
+    /// Transport.
     Transport,
+    /// Mailbox Transport Submission.
     MailboxSubmission,
+    /// Mailbox Transport Delivery.
     MailboxDelivery,
 }
 
@@ -71,7 +87,23 @@ impl ServiceChoice {
     }
 }
 
-pub(crate) async fn run(choice: ServiceChoice, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
+/// Runs them until a signal or the end of one of them.
+///
+/// # Errors
+/// The settings, or whatever a service needs, are not as they must be.
+pub async fn run(choice: ServiceChoice, arguments: ServiceArguments) -> anyhow::Result<ExitCode> {
+    run_on(Arc::new(RealDisk), choice, arguments).await
+}
+
+/// The same with the spool on another disk: one that fails, in tests.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_on(
+    disk: Arc<dyn Disk>,
+    choice: ServiceChoice,
+    arguments: ServiceArguments,
+) -> anyhow::Result<ExitCode> {
     let settings = Arc::new(Settings::load(&arguments.settings)?);
     let telemetry = Telemetry::install(&TelemetrySettings {
         service: choice.name(),
@@ -83,21 +115,30 @@ pub(crate) async fn run(choice: ServiceChoice, arguments: ServiceArguments) -> a
     })?;
     let drain = drain_on_signals().context("cannot listen for signals")?;
     let (mut running, health) = (JoinSet::new(), PeerHealth::default());
+    let surroundings = Surroundings { disk, drain, telemetry };
     let mut operations = Vec::new();
     for service in choice.services() {
-        let node = Arc::new(Node::start(Arc::clone(&settings), service, &telemetry, health.clone()).await?);
-        operations.push(start(service, &node, &drain, &mut running, &telemetry).await?);
+        let node =
+            Arc::new(Node::start(Arc::clone(&settings), service, &surroundings.telemetry, health.clone()).await?);
+        operations.push(start(service, &node, &surroundings, &mut running).await?);
     }
     // One service that ends takes the others along: a server with half its services would look alive and not be.
     let mut result = Ok(ExitCode::SUCCESS);
     while let Some(ended) = running.join_next().await {
-        drain.cancel();
+        surroundings.drain.cancel();
         if let Err(error) = ended.context("a service panicked").and_then(|ended| ended) {
             result = Err(error);
         }
     }
-    telemetry.shutdown().await;
+    surroundings.telemetry.shutdown().await;
     result
+}
+
+/// What the services of a process share.
+struct Surroundings {
+    disk: Arc<dyn Disk>,
+    drain: CancellationToken,
+    telemetry: Telemetry,
 }
 
 fn collector(endpoint: String) -> Collector {
@@ -107,11 +148,10 @@ fn collector(endpoint: String) -> Collector {
 async fn start(
     service: Service,
     node: &Arc<Node>,
-    drain: &CancellationToken,
+    surroundings: &Surroundings,
     running: &mut JoinSet<anyhow::Result<()>>,
-    telemetry: &Telemetry,
 ) -> anyhow::Result<Option<OperationsServer>> {
-    let (node_, drain) = (Arc::clone(node), drain.clone());
+    let (node_, drain) = (Arc::clone(node), surroundings.drain.clone());
     let health = match service {
         Service::FrontendTransport => {
             let built = FrontendTransport::build(node_, drain).await?;
@@ -120,7 +160,7 @@ async fn start(
             health
         }
         Service::Transport => {
-            let built = Transport::build(node_, drain).await?;
+            let built = Transport::build_on(Arc::clone(&surroundings.disk), node_, drain).await?;
             let health = built.health();
             running.spawn(async { Ok(built.run().await?) });
             health
@@ -139,7 +179,7 @@ async fn start(
         }
         Service::Admin => anyhow::bail!("the admin service is not part of this version"),
     };
-    serve_operations(node, health, telemetry).await
+    serve_operations(node, health, &surroundings.telemetry).await
 }
 
 async fn serve_operations(
