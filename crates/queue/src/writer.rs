@@ -19,6 +19,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use envelope::MessageId;
+
 use crate::disk::LockGuard;
 use crate::error::CommitError;
 use crate::index::Remembered;
@@ -56,6 +58,8 @@ pub(crate) struct Writer {
     torn: Option<(u32, u32)>,
     /// Large files that are to go when nothing can name them any more.
     discarded: Vec<u32>,
+    /// Large messages whose removal found no space; it is tried again when there is some.
+    unlogged: Vec<MessageId>,
 }
 
 /// What the thread does next.
@@ -77,6 +81,7 @@ impl Writer {
             probed: Instant::now(),
             torn: None,
             discarded: Vec::new(),
+            unlogged: Vec::new(),
         }
     }
 
@@ -93,6 +98,9 @@ impl Writer {
             if self.shared.is_full() && self.probed.elapsed() >= SPACE_PROBE_INTERVAL {
                 self.probed = Instant::now();
                 self.probe_space();
+            }
+            if !self.shared.is_full() {
+                self.unlogged.drain(..).for_each(|id| self.shared.push_lazy(Step::Remove { id }));
             }
             more = self.maintain();
         }
@@ -193,7 +201,7 @@ impl Writer {
             if let Step::Remove { id } = step {
                 let old = self.shared.index().get(*id);
                 if old.is_some_and(|entry| entry.large != 0) {
-                    self.shared.push_lazy(Step::Remove { id: *id });
+                    self.unlogged.push(*id);
                     continue;
                 }
                 self.shared.index().set(*id, None);
@@ -229,7 +237,7 @@ impl Writer {
     }
 
     /// After a removal is durable: memory and file go, the id is remembered.
-    fn forget(&mut self, id: envelope::MessageId, large: u32) {
+    fn forget(&mut self, id: MessageId, large: u32) {
         self.remembered.add(id);
         lock(&self.shared.recent).remove(id);
         if large != 0 {

@@ -134,8 +134,9 @@ async fn a_large_message_whose_removal_cannot_be_written_keeps_its_content() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_message_that_was_refused_halfway_is_whole_or_gone() {
+/// Lets a batch of two records meet a full disk halfway, if the writer's moments are as they are meant to be; says whether they
+/// were. Whatever was there then, the large message is whole or gone.
+async fn refuse_halfway() -> bool {
     let disk = LossyDisk::new();
     let (spool, _) = open(&disk);
     // While the writer syncs one message, a large one and then a long one queue up: the next batch.
@@ -152,9 +153,7 @@ async fn a_large_message_that_was_refused_halfway_is_whole_or_gone() {
     testkit::hold(Duration::from_millis(20)).await;
     // After the sync under way, half of the batch is written: all of the large message's record.
     disk.fail_at(disk.counters().changes + 1, Fault::NoSpace);
-    before.await.unwrap().unwrap();
-    assert!(matches!(large.await.unwrap(), Err(CommitError::Full)));
-    assert!(matches!(long.await.unwrap(), Err(CommitError::Full)));
+    let outcomes = [before.await.unwrap(), large.await.unwrap(), long.await.unwrap()];
     testkit::hold(Duration::from_millis(20)).await;
     disk.crash(Loss::Nothing);
     disk.set_sync_delay(Duration::ZERO);
@@ -162,6 +161,18 @@ async fn a_large_message_that_was_refused_halfway_is_whole_or_gone() {
     for message in all(recovery).await.into_iter().filter(|message| message.head.id == id(1)) {
         assert_eq!(read(&spool, 1).await, content(1, 300_000), "{message:?}");
     }
+    matches!(outcomes, [Ok(_), Err(CommitError::Full), Err(CommitError::Full)])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_message_that_was_refused_halfway_is_whole_or_gone() {
+    const TRIES: usize = 50;
+    for _ in 0..TRIES {
+        if refuse_halfway().await {
+            return;
+        }
+    }
+    panic!("in {TRIES} tries no batch met the full disk halfway");
 }
 
 #[tokio::test]
