@@ -45,7 +45,7 @@ pub(crate) struct Core {
     bells: Mutex<HashMap<LaneId, Arc<Semaphore>>>,
     /// Messages with more than one item in the queues, with their number.
     shares: Mutex<HashMap<MessageId, usize>>,
-    submission: submission::Entrance,
+    submission: submission::Inlet,
     turn: AtomicU64,
     /// The timer is to look again: something is due earlier than it knew.
     pub(crate) alarm: Notify,
@@ -68,7 +68,7 @@ impl Core {
         queues: Queues,
         outbound: Outbound,
         tracking: TrackingLog,
-        submission: submission::Entrance,
+        submission: submission::Inlet,
         drain: CancellationToken,
     ) -> Self {
         Self {

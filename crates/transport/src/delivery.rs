@@ -4,12 +4,12 @@
 //! server's Transport, or Mailbox Transport Delivery. The order of attempts is routing's; when to try again is the
 //! scheduler's; here is only the doing.
 
-pub(crate) mod back;
 mod connector;
 mod mailbox;
 pub(crate) mod outbound;
 mod relay;
 mod spans;
+pub(crate) mod started;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -55,7 +55,7 @@ pub enum TransportError {
 /// Transport, ready to run.
 pub struct Transport {
     core: Arc<Core>,
-    submission: submission::Exit,
+    submission: submission::Outlet,
     recovery: Recovery,
     listener: TcpListener,
     doors: Doors,
@@ -87,12 +87,12 @@ impl Transport {
         let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, options));
         let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
         let limits = Limits::from(&node.tables().local_server().transport);
-        let (entrance, submission) = submission::queue();
+        let (inlet, submission) = submission::queue();
         let listener = node.listen().await?;
         let settings = TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: VERSION };
         let lost = node.metrics.tracking_lost.clone();
         let tracking = TrackingLog::start(&settings, move || lost.increment())?;
-        let core = Core::new(Arc::clone(&node), spool, Queues::new(limits), outbound, tracking, entrance, drain);
+        let core = Core::new(Arc::clone(&node), spool, Queues::new(limits), outbound, tracking, inlet, drain);
         let core = Arc::new(core);
         let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;

@@ -41,27 +41,27 @@ pub(crate) enum Submitted {
 
 /// Where messages enter the Submission queue: two lanes, so that however many are decided anew, after a restart or for a
 /// new configuration, none that comes in waits behind all of them.
-pub(crate) struct Entrance {
+pub(crate) struct Inlet {
     pub(crate) submitted: mpsc::UnboundedSender<Submitted>,
     pub(crate) resubmitted: mpsc::UnboundedSender<Item>,
 }
 
 /// Where the categorizer takes them out.
-pub(crate) struct Exit {
+pub(crate) struct Outlet {
     submitted: mpsc::UnboundedReceiver<Submitted>,
     resubmitted: mpsc::UnboundedReceiver<Item>,
     resubmitted_first: bool,
 }
 
 /// The Submission queue.
-pub(crate) fn queue() -> (Entrance, Exit) {
+pub(crate) fn queue() -> (Inlet, Outlet) {
     let (submitted, from_submitted) = mpsc::unbounded_channel();
     let (resubmitted, from_resubmitted) = mpsc::unbounded_channel();
-    let exit = Exit { submitted: from_submitted, resubmitted: from_resubmitted, resubmitted_first: false };
-    (Entrance { submitted, resubmitted }, exit)
+    let outlet = Outlet { submitted: from_submitted, resubmitted: from_resubmitted, resubmitted_first: false };
+    (Inlet { submitted, resubmitted }, outlet)
 }
 
-impl Exit {
+impl Outlet {
     /// The lanes in turns, as long as both have something.
     async fn next(&mut self) -> Option<Submitted> {
         self.resubmitted_first = !self.resubmitted_first;
@@ -79,7 +79,7 @@ impl Exit {
 }
 
 /// Starts the categorizer.
-pub(crate) fn run(core: &Arc<Core>, mut queue: Exit) {
+pub(crate) fn run(core: &Arc<Core>, mut queue: Outlet) {
     let core = Arc::clone(core);
     let resolver = Resolver::new(Arc::clone(&core.node.directory));
     let places = Arc::new(Semaphore::new(CATEGORIZATIONS_MAX));
@@ -312,19 +312,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_in_does_not_wait_for_all_that_is_decided_anew() {
-        let (entrance, mut exit) = queue();
+        let (inlet, mut outlet) = queue();
         for number in 0..5 {
-            entrance.resubmitted.send(item(number)).unwrap();
+            inlet.resubmitted.send(item(number)).unwrap();
         }
         for number in [10, 11] {
-            entrance.submitted.send(Submitted::Again(item(number))).map_err(drop).unwrap();
+            inlet.submitted.send(Submitted::Again(item(number))).map_err(drop).unwrap();
         }
         let mut order = Vec::new();
         for _ in 0..7 {
-            let Some(Submitted::Again(item)) = exit.next().await else { panic!("there is more") };
+            let Some(Submitted::Again(item)) = outlet.next().await else { panic!("there is more") };
             order.push(item.message.as_bytes()[0]);
         }
         assert_eq!(order, [0, 10, 1, 11, 2, 3, 4]);
-        assert!(exit.next().now_or_never().is_none());
+        assert!(outlet.next().now_or_never().is_none());
     }
 }

@@ -7,7 +7,7 @@ use queue::{CommitError, ReadError, Transaction};
 use scheduler::{Event, Item, Limits};
 
 use crate::core::Core;
-use crate::delivery::back;
+use crate::delivery::started;
 use crate::notify::{self, Notice};
 use crate::settle;
 use crate::track;
@@ -35,7 +35,7 @@ pub(crate) async fn run(core: Arc<Core>) {
             changed = peers.changed(), if following => {
                 following = changed.is_ok();
                 let now = Arc::clone(&peers.borrow_and_update());
-                back::try_again(&core, &now.started_since(&known));
+                started::try_again(&core, &now.started_since(&known));
                 known = now;
             }
         }
