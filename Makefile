@@ -95,7 +95,7 @@ deny:
 
 bench: bench-packages  ## Measures Postroad beside Postfix, Exim and OpenSMTPD (25 minutes; QUICK=1: three).
 	cargo build --release -p postroad -p bench
-	python3 tests/bench/bench.py $(if $(QUICK),--quick,--chart docs/bench.svg) $(BENCH)
+	python3 tests/bench/bench.py $(if $(QUICK),--quick,--results docs/bench.json --chart docs/bench.svg) $(BENCH)
 
 bench-memory: bench-packages  ## Transport's memory over ten minutes of full load, and with a million messages waiting.
 	cargo build --release -p postroad -p bench
