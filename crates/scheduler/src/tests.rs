@@ -237,6 +237,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Lanes that want a connection.
+fn connections(demands: Vec<(LaneId, Demand)>) -> impl Iterator<Item = LaneId> {
+    demands.into_iter().filter(|(_, demand)| *demand == Demand::Connect).map(|(lane, _)| lane)
+}
+
 #[test]
 fn everything_that_waits_is_listed_once_in_pieces_of_any_size() {
     let mut queues = queues(|_| {});
@@ -304,9 +309,7 @@ proptest! {
                         let taken = queues.take(lane);
                         open.push((lane, taken));
                     } else {
-                        for (lane, demand) in queues.connect_failed(lane, "no".into(), now) {
-                            if demand == Demand::Connect { to_open.push(lane); }
-                        }
+                        to_open.extend(connections(queues.connect_failed(lane, "no".into(), now)));
                     }
                 },
                 Step::Finish(how) => if let Some((lane, taken)) = open.pop() {
@@ -317,9 +320,7 @@ proptest! {
                             _ => if queues.put_back(lane, item) == Demand::Connect { to_open.push(lane); },
                         }
                     }
-                    for (lane, demand) in queues.disconnected(lane, now) {
-                        if demand == Demand::Connect { to_open.push(lane); }
-                    }
+                    to_open.extend(connections(queues.disconnected(lane, now)));
                 },
                 Step::Pass(minutes) => {
                     now = now.plus(std::time::Duration::from_secs(minutes * 60));
@@ -337,9 +338,7 @@ proptest! {
                 }
                 Step::Back(domain) => {
                     let name = format!("d{domain}.example");
-                    for (lane, demand) in queues.retry_now(|route| *route.key.domain == *name) {
-                        if demand == Demand::Connect { to_open.push(lane); }
-                    }
+                    to_open.extend(connections(queues.retry_now(|route| *route.key.domain == *name)));
                 }
                 Step::Resubmit => for item in queues.resubmit_waiting() {
                     let (lane, demand) = queues.enqueue(&route("new.example"), item, now);
