@@ -17,8 +17,7 @@ const INLINE: ByteSize = ByteSize::kib(250);
 const MEANWHILE: usize = 10;
 /// A service drains within this time (docs/containers.md).
 const DRAIN_MAX: Duration = Duration::from_secs(25);
-/// Beyond the time that a service is away for its restart, a message waits no longer than a few retry intervals; those are a
-/// second here.
+/// A message waits no longer than a service is away for its restart, and seconds beyond that.
 const RESTART_DELAY_MAX: Duration = Duration::from_secs(5);
 
 const OSLO1: Server = SERVERS[2];
