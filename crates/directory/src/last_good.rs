@@ -108,9 +108,13 @@ impl LastGood {
     }
 
     /// Finds out whether the directory is back, if it is time to, without keeping anybody waiting.
-    fn ask_beside<T: Send + 'static>(&self, question: impl Future<Output = Result<T, ReadError>> + Send + 'static) {
+    fn ask_beside<T, Q>(&self, question: impl FnOnce(Arc<dyn Directory>) -> Q)
+    where
+        T: Send + 'static,
+        Q: Future<Output = Result<T, ReadError>> + Send + 'static,
+    {
         if self.away.is_worth_asking() {
-            let away = Arc::clone(&self.away);
+            let (question, away) = (question(Arc::clone(&self.inner)), Arc::clone(&self.away));
             tokio::spawn(async move { away.note(&question.await) });
         }
     }
@@ -219,8 +223,10 @@ impl Directory for LastGood {
         if self.away.is()
             && let Some(known) = self.remembered(addresses)
         {
-            let (inner, addresses) = (Arc::clone(&self.inner), addresses.to_vec());
-            self.ask_beside(async move { inner.recipients(&addresses).await });
+            self.ask_beside(|inner| {
+                let addresses = addresses.to_vec();
+                async move { inner.recipients(&addresses).await }
+            });
             return Ok(known);
         }
         let answer = self.inner.recipients(addresses).await;
@@ -238,8 +244,10 @@ impl Directory for LastGood {
     async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
         let known = if self.away.is() { self.answers.lock().named(name) } else { None };
         if let Some(known) = known {
-            let (inner, name) = (Arc::clone(&self.inner), name.clone());
-            self.ask_beside(async move { inner.recipient_by_name(&name).await });
+            self.ask_beside(|inner| {
+                let name = name.clone();
+                async move { inner.recipient_by_name(&name).await }
+            });
             return Ok(Some(known));
         }
         let answer = self.inner.recipient_by_name(name).await;

@@ -8,6 +8,7 @@ use envelope::ObjectName;
 use net::Service;
 use routing::Route;
 use rpc::{PeerAddress, RecipientDelivery};
+use topology::{Database, Organization};
 
 use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, relay, replied};
 use crate::core::Core;
@@ -16,9 +17,7 @@ use crate::outgoing::Outgoing;
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     let failure = |error: String| OpenFailure { permanent: None, error: error.into() };
     let tables = core.node.tables();
-    let database = ObjectName::parse(&route.key.domain).ok();
-    let database = database.and_then(|name| tables.organization().database(&name));
-    let Some(database) = database else {
+    let Some(database) = database(tables.organization(), route) else {
         return Err(failure(format!("the mailbox database {} is not in the configuration any more", route.key.domain)));
     };
     let server = database.active_server();
@@ -31,6 +30,11 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
     })?;
     core.node.health.succeeded(server, Service::MailboxDelivery);
     Ok(Box::new(MailboxHop { core: Arc::clone(core), address }))
+}
+
+/// The database that a route leads to.
+pub(super) fn database<'a>(organization: &'a Organization, route: &Route) -> Option<&'a Database> {
+    organization.database(&ObjectName::parse(&route.key.domain).ok()?)
 }
 
 struct MailboxHop {

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use envelope::{ObjectName, ServerName};
+use envelope::ServerName;
 use net::Service;
 use routing::{DeliveryType, Route, RoutingTables};
 
+use super::mailbox;
 use crate::core::Core;
 
 /// Tries everything again that waits for one of these services.
@@ -25,8 +26,8 @@ fn needs(tables: &RoutingTables, route: &Route, server: &ServerName, service: Se
     let organization = tables.organization();
     match route.key.delivery_type {
         DeliveryType::SmtpDeliveryToMailbox => {
-            let database = ObjectName::parse(&route.key.domain).ok().and_then(|name| organization.database(&name));
-            service == Service::MailboxDelivery && database.is_some_and(|database| database.active_server() == server)
+            let database = || mailbox::database(organization, route);
+            service == Service::MailboxDelivery && database().is_some_and(|it| it.active_server() == server)
         }
         DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => {
             let connector = route.connector.and_then(|guid| organization.send_connector(guid));
