@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracking::TrackingLog;
 
-use crate::counted::Peers;
-use crate::delivery;
-use crate::delivery::Wait;
-use crate::delivery::outbound::Outbound;
-use crate::pressure::Pressure;
-use crate::submission::{self, Submitted};
+use crate::administration::counted::Peers;
+use crate::categorize::{self, Submitted};
+use crate::deliver;
+use crate::deliver::Wait;
+use crate::deliver::outbound::Outbound;
+use crate::receive::pressure::Pressure;
 use crate::whereabouts::{Place, Whereabouts};
 
 /// The Transport service of one server.
@@ -45,7 +45,7 @@ pub(crate) struct Core {
     bells: Mutex<HashMap<LaneId, Arc<Semaphore>>>,
     /// Messages with more than one item in the queues, with their number.
     shares: Mutex<HashMap<MessageId, usize>>,
-    submission: submission::Inlet,
+    submission: categorize::Inlet,
     turn: AtomicU64,
     /// The timer is to look again: something is due earlier than it knew.
     pub(crate) alarm: Notify,
@@ -68,7 +68,7 @@ impl Core {
         queues: Queues,
         outbound: Outbound,
         tracking: TrackingLog,
-        submission: submission::Inlet,
+        submission: categorize::Inlet,
         drain: CancellationToken,
     ) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Core {
 
     /// Hands a message to the Submission queue.
     pub(crate) fn submit(&self, submitted: Submitted) {
-        if let Some(item) = submission::item(&submitted) {
+        if let Some(item) = categorize::item(&submitted) {
             self.whereabouts.put(item, Place::Submitted);
         }
         // The receiver lives as long as the service: without it the message waits in the spool for the next start.
@@ -128,7 +128,7 @@ impl Core {
             // No new connections: they would end at once, and demand the next.
             Demand::Connect if self.drain.is_cancelled() => {}
             Demand::Connect => {
-                self.work.spawn(delivery::run_connection(Arc::clone(self), lane));
+                self.work.spawn(deliver::run_connection(Arc::clone(self), lane));
             }
         }
     }

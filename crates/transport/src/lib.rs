@@ -10,9 +10,9 @@
 //!
 //! | state of a message | where it is | survives a crash as |
 //! |---|---|---|
-//! | accepted, not categorized | spool, [`submission`] | the same |
+//! | accepted, not categorized | spool, [`categorize`] | the same |
 //! | waiting for a next hop | spool, `scheduler` | accepted, not categorized |
-//! | in a connection | spool, [`delivery`] | accepted, not categorized: a duplicate at worst |
+//! | in a connection | spool, [`deliver`] | accepted, not categorized: a duplicate at worst |
 //! | without a route | spool, `scheduler`'s Unreachable queue | accepted, not categorized |
 //! | done for some recipients | spool, with their outcome | for the others: accepted, not categorized |
 //! | done | nowhere | nowhere, or done for all: removed at start |
@@ -20,36 +20,22 @@
 //! | module | what |
 //! |---|---|
 //! | [`service`] | start, health, drain |
-//! | [`accept`] | taking messages over from the other services |
-//! | [`entrance`] | taking messages from SMTP clients: Transport's own Receive connectors |
-//! | [`pressure`] | whether mail may come in, as disk, memory and Submission queue are |
-//! | [`submission`] | the Submission queue and the categorizer |
-//! | [`resolver`] | its questions to the directory |
-//! | [`delivery`] | connections to next hops |
-//! | [`settle`], [`notify`] | outcomes, notifications, removal |
+//! | [`receive`] | taking messages over, from the other services and from SMTP clients, as back pressure allows |
+//! | [`categorize`] | the Submission queue and the categorizer with its questions to the directory |
+//! | [`deliver`] | connections to next hops, and content on its way out |
+//! | [`settle`] | outcomes, notifications, removal, what goes into the message tracking log |
 //! | [`timer`] | retries, lateness, expiry, new configurations |
-//! | [`outgoing`] | content on its way out |
-//! | [`track`] | what goes into the message tracking log |
-//! | [`counted`] | the metrics of the other servers |
-//! | [`view`], [`whereabouts`] | what an administrator sees |
-//! | [`routing_log`] | the routing tables, written down when they change |
+//! | [`administration`] | what an administrator sees: queues, metrics of the other servers, the routing table log |
+//! | [`whereabouts`] | where items are that stand in none of the scheduler's queues |
 
-mod accept;
+mod administration;
+mod categorize;
 mod core;
-mod counted;
-mod delivery;
-mod entrance;
-mod notify;
-mod outgoing;
-mod pressure;
-mod resolver;
-mod routing_log;
+mod deliver;
+mod receive;
 mod service;
 mod settle;
-mod submission;
 mod timer;
-mod track;
-mod view;
 mod whereabouts;
 
 pub use service::{Transport, TransportError};

@@ -20,15 +20,15 @@ use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
 use tracking::{TrackingLog, TrackingSettings};
 
-use crate::accept::Acceptor;
+use crate::administration::routing_log;
+use crate::administration::view::Viewer;
+use crate::categorize;
 use crate::core::Core;
-use crate::delivery::outbound::Outbound;
-use crate::entrance::SpoolDestination;
-use crate::pressure;
-use crate::routing_log;
-use crate::submission;
+use crate::deliver::outbound::Outbound;
+use crate::receive::accept::Acceptor;
+use crate::receive::entrance::SpoolDestination;
+use crate::receive::pressure;
 use crate::timer;
-use crate::view::Viewer;
 
 /// Deliveries under way at a drain are waited for as long; what is not done by then stays durable in the spool.
 const SETTLE_BOUND: Duration = Duration::from_secs(20);
@@ -55,7 +55,7 @@ pub enum TransportError {
 /// Transport, ready to run.
 pub struct Transport {
     core: Arc<Core>,
-    submission: submission::Outlet,
+    submission: categorize::Outlet,
     recovery: Recovery,
     listener: TcpListener,
     doors: Doors,
@@ -87,7 +87,7 @@ impl Transport {
         let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, options));
         let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
         let limits = Limits::from(&node.tables().local_server().transport);
-        let (inlet, submission) = submission::queue();
+        let (inlet, submission) = categorize::queue();
         let listener = node.listen().await?;
         let settings = TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: VERSION };
         let lost = node.metrics.tracking_lost.clone();
@@ -138,7 +138,7 @@ impl Transport {
         core.node.announce(address);
         let doors = tokio::spawn(doors.run(core.drain.clone()));
         tokio::spawn(pressure::run(Arc::clone(&core)));
-        submission::run(&core, submission);
+        categorize::run(&core, submission);
         take_up(&core, recovery).await;
         core.work.spawn(timer::run(Arc::clone(&core)));
         tokio::spawn(gauges(Arc::clone(&core)));
@@ -167,7 +167,7 @@ async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
             break;
         }
         for (id, stored) in batch {
-            match stored.map(|stored| (submission::recovered(&stored), stored.head.trace)) {
+            match stored.map(|stored| (categorize::recovered(&stored), stored.head.trace)) {
                 Ok((Some(item), trace)) => {
                     note_recovery(core, id, trace);
                     core.resubmit(item);

@@ -2,6 +2,9 @@
 //! with the outcome in one transaction; then the outcome alone, lazily; at last the removal. A crash in between makes a
 //! duplicate at worst.
 
+pub(crate) mod notify;
+pub(crate) mod track;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +13,9 @@ use message::Action;
 use queue::{CommitError, RecipientState, StoredMessage, Transaction, Update};
 use scheduler::Item;
 
+use self::notify::Notice;
+use crate::categorize::Submitted;
 use crate::core::Core;
-use crate::notify::{self, Notice};
-use crate::submission::Submitted;
-use crate::track;
 
 /// Time between two attempts to record an outcome while the spool is full. The spool looks for space more often.
 const RECORD_RETRY_INTERVAL: Duration = Duration::from_secs(5);

@@ -7,10 +7,10 @@ use queue::{CommitError, ReadError, Transaction};
 use scheduler::{Event, Item, Limits};
 
 use crate::core::Core;
-use crate::delivery::started;
-use crate::notify::{self, Notice};
+use crate::deliver::started;
 use crate::settle;
-use crate::track;
+use crate::settle::notify::{self, Notice};
+use crate::settle::track;
 
 /// Runs until the service drains.
 pub(crate) async fn run(core: Arc<Core>) {

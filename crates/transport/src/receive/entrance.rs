@@ -10,8 +10,8 @@ use queue::Draft;
 use reception::{Arriving, Destination, Taking};
 use telemetry::metrics::Source;
 
-use crate::accept::{self, Seen};
 use crate::core::Core;
+use crate::receive::accept::{self, Seen};
 
 /// The spool, as the destination of SMTP sessions.
 pub(crate) struct SpoolDestination(pub(crate) Arc<Core>);

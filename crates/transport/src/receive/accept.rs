@@ -15,9 +15,9 @@ use rpc::{Incoming, SubmitHandler};
 use telemetry::metrics::Source;
 use telemetry::{HopName, Outcome, keys};
 
+use crate::categorize::Submitted;
 use crate::core::Core;
-use crate::submission::Submitted;
-use crate::track;
+use crate::settle::track;
 
 /// Messages refused because they have been here too often name this.
 const LOOP: &str = "Hop count exceeded - possible mail loop";

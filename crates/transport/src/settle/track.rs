@@ -9,11 +9,11 @@ use scheduler::Item;
 use tracking::event::internal_id;
 use tracking::{Event, EventId, Source};
 
-use crate::accept::Seen;
+use crate::administration::view;
 use crate::core::Core;
-use crate::delivery::Copy;
+use crate::deliver::Copy;
+use crate::receive::accept::Seen;
 use crate::settle::{Fate, FateKind};
-use crate::view;
 
 /// `connector-id` of what is handed to services of the organization (send-connector.md: the implicit connector).
 const IMPLICIT: &str = "Intra-Organization SMTP Send Connector";

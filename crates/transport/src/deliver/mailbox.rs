@@ -12,7 +12,7 @@ use topology::{Database, Organization};
 
 use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, relay, replied};
 use crate::core::Core;
-use crate::outgoing::Outgoing;
+use crate::deliver::outgoing::Outgoing;
 
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     let failure = |error: String| OpenFailure { permanent: None, error: error.into() };

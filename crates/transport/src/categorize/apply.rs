@@ -13,8 +13,8 @@ use telemetry::{Hop, Outcome, keys};
 
 use super::{Work, defer, item_of};
 use crate::core::Core;
+use crate::settle::track;
 use crate::settle::{self, Fate, FateKind};
-use crate::track;
 
 /// One next hop of a message and the positions of its recipients.
 struct Share {

@@ -90,7 +90,7 @@ pub(super) fn describe(core: &Core, span: &mut Hop, route: &Route, item: &Item) 
     span.attribute(keys::DELIVERY_TYPE, route.key.delivery_type.as_str());
     span.attribute(keys::NEXT_HOP, &route.key.domain);
     span.attribute(keys::REVISION, &item.decided);
-    span.attribute(keys::RULE, crate::view::rule(route).0);
+    span.attribute(keys::RULE, crate::administration::view::rule(route).0);
     let tables = core.node.tables();
     if let Some(connector) = route.connector.and_then(|guid| tables.organization().send_connector(guid)) {
         span.attribute(keys::CONNECTOR, &connector.name);

@@ -15,7 +15,7 @@ use topology::send_connector::ErrorPolicy;
 
 use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, outbound, replied};
 use crate::core::Core;
-use crate::outgoing::{self, Outgoing};
+use crate::deliver::outgoing::{self, Outgoing};
 
 /// Header fields that may leave by a route: none of the organization's by a Send connector (PL-73, PL-74).
 pub(super) fn header_path(route: &Route) -> Option<Path> {

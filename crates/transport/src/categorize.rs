@@ -3,6 +3,7 @@
 //! comes here again with the recipients that are left.
 
 mod apply;
+mod resolver;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,9 +18,9 @@ use scheduler::{Item, RecipientIndexes};
 use telemetry::{HopName, keys};
 use tokio::sync::{Semaphore, mpsc};
 
+use self::resolver::Resolver;
 use crate::core::Core;
-use crate::delivery::Wait;
-use crate::resolver::Resolver;
+use crate::deliver::Wait;
 use crate::timer;
 use crate::whereabouts::Place;
 

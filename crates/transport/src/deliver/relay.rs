@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken};
 use crate::core::Core;
-use crate::outgoing::{self, Outgoing};
+use crate::deliver::outgoing::{self, Outgoing};
 
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     if route.way.attempts.is_empty() {

@@ -7,6 +7,7 @@
 mod connector;
 mod mailbox;
 pub(crate) mod outbound;
+pub(crate) mod outgoing;
 mod relay;
 mod spans;
 pub(crate) mod started;
@@ -25,13 +26,13 @@ use telemetry::named::{Attempt, SendMetrics};
 use telemetry::{HopName, keys};
 use tokio::sync::Semaphore;
 
+use self::outgoing::Outgoing;
 pub(crate) use self::spans::Wait;
 use self::spans::{Attempted, attempts_before, describe, replied};
+use crate::categorize;
 use crate::core::Core;
-use crate::outgoing::{self, Outgoing};
+use crate::settle::track;
 use crate::settle::{self, Fate, FateKind};
-use crate::submission;
-use crate::track;
 use crate::whereabouts::Place;
 
 /// A connection without work waits this long for more before it closes. Source: Postfix keeps idle connections 2 s; a
@@ -180,7 +181,7 @@ async fn open_failed(core: &Arc<Core>, lane: LaneId, route: &Route, began: Times
                     core.node.metrics.failed.increment();
                     settle::give_up(core, &stored, &item, &reply, None).await;
                 }
-                Err(error) => submission::unreadable(core, &item, &error),
+                Err(error) => categorize::unreadable(core, &item, &error),
             }
             core.queues(|queues| queues.left(lane));
         }
@@ -411,7 +412,7 @@ impl Connection {
             }
         }
         if let Some(item) = elsewhere {
-            let rerouted = submission::reroute(core, item, copy.head.revision);
+            let rerouted = categorize::reroute(core, item, copy.head.revision);
             wait = wait.or(Some(rerouted));
         }
         wait
@@ -428,7 +429,7 @@ impl Connection {
     }
 
     fn unreadable(&self, item: &Item, error: &ReadError) {
-        submission::unreadable(&self.core, item, error);
+        categorize::unreadable(&self.core, item, error);
         self.core.queues(|queues| queues.left(self.lane));
     }
 

@@ -1,0 +1,5 @@
+//! What is there for administrators: the queues and their messages, the metrics of the other servers, the routing table log.
+
+pub(crate) mod counted;
+pub(crate) mod routing_log;
+pub(crate) mod view;
