@@ -54,6 +54,8 @@ status:  ## Says what of it is healthy, which configuration each service works b
 down:  ## Ends what `make up` started; VOLUMES=1 removes mail and configuration too.
 	@deploy/compose/compose.sh down $(if $(VOLUMES),all)
 
+# The program is built of the same crates as its tests (tests/tidy holds it), so that nothing is compiled twice; and before
+# they start: the tests of the whole road run it and never build it.
 # Properties ask the same questions in every run of the suite, so that it fails by what was changed only.
 test: test-packages nextest  ## Runs every test.
 	cargo build --workspace --all-targets
@@ -66,16 +68,16 @@ explore: test-packages  ## Asks the properties new questions, CASES of each (20,
 		-p routing -p scheduler -p smtp-session
 
 test-compose: test-packages  ## The test of the containers alone, with what it measures.
-	cargo build -p postroad
+	cargo build --workspace --bins
 	cargo test -p integration --test compose -- --nocapture
 
 soak-compose: test-packages  ## The same with every fault as long as in production: about a quarter of an hour.
-	cargo build -p postroad
+	cargo build --workspace --bins
 	POSTROAD_COMPOSE=long cargo test -p integration --test compose -- --nocapture
 
 soak: test-packages  ## Kills and confuses real processes, fills their disks, attacks them for an hour, with a ledger (make soak SOAK="--help").
-	cargo build --release -p integration --bins
-	cargo run --release -p integration --bin soak -- $(SOAK)
+	cargo build --release --workspace --bins
+	target/release/soak $(SOAK)
 
 check: packages  ## Type-checks everything.
 	cargo check --workspace --all-targets
@@ -94,11 +96,11 @@ deny:
 	else echo "cargo-deny is not installed; skipped (cargo install --locked cargo-deny)"; fi
 
 bench: bench-packages  ## Measures Postroad beside Postfix, Exim and OpenSMTPD (25 minutes; QUICK=1: three).
-	cargo build --release -p postroad -p bench
+	cargo build --release --workspace --bins
 	python3 tests/bench/bench.py $(if $(QUICK),--quick,--results docs/bench.json --chart docs/bench.svg) $(BENCH)
 
 bench-memory: bench-packages  ## Transport's memory over ten minutes of full load, and with a million messages waiting.
-	cargo build --release -p postroad -p bench
+	cargo build --release --workspace --bins
 	python3 tests/bench/endure.py load
 	python3 tests/bench/endure.py queue
 

@@ -2,7 +2,7 @@
 
 `endure.py load` sends as much as it takes for ten minutes, and prints its memory as time goes by: it must not grow.
 `endure.py queue` fills its queue while nobody takes the mail, ends it with SIGKILL, starts it again, and prints how long the
-first delivery took. Both need `cargo build --release -p postroad -p bench`, and root as the benchmark does.
+first delivery took. Both need `cargo build --release --workspace --bins`, and root as the benchmark does.
 """
 
 import argparse

@@ -1,43 +1,50 @@
-//! The program under test, built if need be, and programs of others.
+//! The program under test, which is built before, and programs of others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 /// Names another program to test than the one of this workspace: a release build, one out of a package.
 pub(crate) const PROGRAM_VARIABLE: &str = "POSTROAD_PROGRAM";
 
-/// The program under test. Cargo builds it, once, when it is not up to date, and says where it is.
+/// The program under test: the one that the environment names, else what lies beside the tests. Tests never build it: two
+/// builds at once wait for each other, and a build inside of a test counts as the test's time.
+///
+/// # Panics
+/// When it is not there, or older than one of its sources: a test of yesterday's program says nothing.
 pub fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(find).clone()
+    let named = || std::env::var_os(PROGRAM_VARIABLE).map(PathBuf::from);
+    PROGRAM.get_or_init(|| named().unwrap_or_else(|| built("postroad"))).clone()
 }
 
-/// The program that stands in for it where disks are to fail: `src/bin/faulty_transport.rs`, which cargo builds beside the
-/// one that runs here (a test of this package lies one folder deeper).
+/// The program that stands in for it where disks are to fail: `src/bin/faulty_transport.rs`.
 pub fn faulty_transport() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("faulty_transport"));
-    let found = beside.into_iter().find(|path| path.exists());
-    found.unwrap_or_else(|| panic!("not beside {}: cargo build -p integration --bins", own.display()))
+    built("faulty_transport")
 }
 
-fn find() -> PathBuf {
-    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE) {
-        return PathBuf::from(named);
+/// A program that cargo has put beside the one that runs here (a test lies one folder deeper).
+fn built(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
+    let release = if cfg!(debug_assertions) { "" } else { " --release" };
+    let advice = format!("cargo build --workspace --bins{release}");
+    let program = beside.unwrap_or_else(|| panic!("no {name} beside {}: {advice}", own.display()));
+    if let Some(source) = newer_source(&program) {
+        panic!("{} is older than {}: {advice}", program.display(), source.display());
     }
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "postroad", "--bin", "postroad", "--message-format", "json-render-diagnostics"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release"); // as this test was built
-    }
-    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(built.status.success(), "the program under test does not build");
-    let messages = String::from_utf8(built.stdout).unwrap();
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let named = |message: &serde_json::Value| message["target"]["name"] == "postroad";
-    let program = messages.filter(named).find_map(|message| message["executable"].as_str().map(PathBuf::from));
-    program.expect("cargo says where it put the program")
+    program
+}
+
+/// A source that was written after the program was linked. Cargo lists them beside it.
+fn newer_source(program: &Path) -> Option<PathBuf> {
+    let written =
+        |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let linked = written(program);
+    let list = std::fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let (_, sources) = list.split_once(": ")?;
+    sources.split_whitespace().map(PathBuf::from).find(|source| written(source) > linked)
 }
 
 /// Runs the program with these arguments in the folder of the workspace. Whether it succeeded is for the caller to see.

@@ -1,7 +1,9 @@
 //! Reads the workspace as text and as a dependency graph, for the rules in `tests/`. It judges nothing itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One Rust source file of the workspace.
 pub struct Source {
@@ -69,6 +71,64 @@ fn walk(directory: &Path, visit: &mut impl FnMut(&Path)) {
             visit(&path);
         }
     }
+}
+
+/// What a manifest of this workspace asks for.
+pub struct Manifest {
+    /// The package's name.
+    pub name: String,
+    /// Its folder, from the workspace's root.
+    pub folder: PathBuf,
+    /// What its program or library is made of.
+    pub dependencies: Vec<String>,
+    /// What its tests need besides.
+    pub test_dependencies: Vec<String>,
+}
+
+/// Every manifest of the workspace.
+///
+/// # Panics
+/// When `cargo metadata` does not answer.
+#[must_use]
+pub fn manifests() -> Vec<Manifest> {
+    let answer = cargo(&["metadata", "--no-deps", "--offline", "--format-version", "1"]);
+    let metadata: serde_json::Value = serde_json::from_str(&answer).expect("cargo metadata answers in JSON");
+    let text = |value: &serde_json::Value| value.as_str().expect("a string").to_owned();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let manifest = |package: &serde_json::Value| {
+        let of_kind = |kind: Option<&str>| {
+            let all = package["dependencies"].as_array().expect("dependencies").iter();
+            all.filter(|one| one["kind"].as_str() == kind).map(|one| text(&one["name"])).collect()
+        };
+        let path = PathBuf::from(text(&package["manifest_path"]));
+        let folder = path.parent().expect("a folder").strip_prefix(root()).expect("under the root").to_owned();
+        Manifest {
+            name: text(&package["name"]),
+            folder,
+            dependencies: of_kind(None),
+            test_dependencies: of_kind(Some("dev")),
+        }
+    };
+    packages.iter().map(manifest).collect()
+}
+
+/// Third-party crates with the features that a build takes, by name and version: what `cargo build` with this selection of
+/// packages compiles for the machine that runs it.
+///
+/// # Panics
+/// When `cargo tree` does not answer.
+#[must_use]
+pub fn features(selection: &[&str]) -> BTreeMap<String, String> {
+    let arguments = ["tree", "--offline", "--prefix", "none", "--format", "{p}\t{f}"];
+    let tree = cargo(&[&arguments[..], selection].concat());
+    let lines = tree.lines().filter(|line| !line.contains(" (/")); // ours have a path
+    lines.filter_map(|line| line.trim_end_matches(" (*)").split_once('\t')).map(|(p, f)| (p.into(), f.into())).collect()
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo writes text")
 }
 
 /// Functions of a text with their first line and length, by matching indentation: rustfmt makes that exact.

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
-use tidy::{root, sources};
+use tidy::{features, manifests, sources};
 
 /// Bands from the bottom up; a crate may know crates of lower bands, and those of its own band that are listed.
 const BANDS: [(&str, &[&str]); 6] = [
@@ -80,13 +79,7 @@ fn band(krate: &str) -> Option<usize> {
 
 /// Dependencies of each workspace crate, those of tests left out.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata =
-        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata runs");
-    let normal = |package: &cargo_metadata::Package| {
-        let dependencies = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
-        dependencies.map(|dependency| dependency.name.clone()).collect()
-    };
-    metadata.packages.iter().map(|package| (package.name.to_string(), normal(package))).collect()
+    manifests().into_iter().map(|manifest| (manifest.name, manifest.dependencies.into_iter().collect())).collect()
 }
 
 #[test]
@@ -149,4 +142,19 @@ fn nouns_and_decisions_do_no_io() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn program_and_tests_are_built_of_the_same_crates() {
+    // A feature that only tests ask for makes another crate of tokio, and of everything that stands on it: the first
+    // `make test` after `make demo` would compile them all again.
+    let all = features(&["--workspace", "--edges", "normal,dev"]);
+    let mut wrong = Vec::new();
+    for (krate, features) in features(&["--package", "postroad", "--edges", "normal"]) {
+        if all.get(&krate) != Some(&features) {
+            wrong.push(format!("{krate}: {features}; the workspace takes {:?}", all.get(&krate)));
+        }
+    }
+    let advice = "add the features in Cargo.toml, and name the crate in crates/postroad/Cargo.toml if nobody does";
+    assert!(wrong.is_empty(), "{advice}: {wrong:#?}");
 }

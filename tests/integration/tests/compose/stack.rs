@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use integration::Counts;
+use integration::{Counts, program};
 use telemetry::probe;
 
 /// With the network's number: neither the containers of `make up` nor those of another run.
@@ -255,15 +255,6 @@ impl Stack {
         let counts = Counts::ask(self.metrics_address(server, "transport")).await;
         counts.unwrap_or_else(|error| panic!("{}: {error}", server.name))
     }
-}
-
-/// The program under test, and where it is: what `make build` built, unless the environment names another.
-fn program() -> PathBuf {
-    let named = std::env::var_os("POSTROAD_PROGRAM").map(PathBuf::from);
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    let program = named.unwrap_or_else(|| root().join("target").join(profile).join("postroad"));
-    assert!(program.exists(), "{}: build it first: cargo build -p postroad", program.display());
-    program
 }
 
 /// The first network 10.n that no interface of this machine is in.
