@@ -20,6 +20,7 @@ use crate::node::{Key, Node, Position, Value};
 use crate::object::{self, Object};
 use crate::property::{Detail, unknown_text};
 use crate::recipients;
+use crate::schema;
 use crate::secrets::{Secrets, WithoutSecrets};
 use crate::yaml;
 
@@ -74,21 +75,34 @@ impl Document {
     /// Parses YAML.
     ///
     /// # Errors
-    /// What is not YAML, no mapping, or an unknown section.
+    /// What is not YAML, no mapping, or an unknown section; and with it everything that is wrong with the rest.
     pub fn parse(text: &str) -> Result<Self, FileProblems> {
-        let wrong = |at, text| FileProblems(vec![file_problem(at, String::new(), text)]);
-        let root = yaml::read(text).map_err(|(at, text)| wrong(at, text))?;
+        let (root, wrong) = yaml::read_sections(text);
+        let whole = wrong.is_empty();
+        let mut problems: Vec<FileProblem> =
+            wrong.into_iter().map(|(at, text)| file_problem(at, String::new(), text)).collect();
         let root = if root.is_null() { Node::map(Vec::new()) } else { root };
         let Some(entries) = root.entries() else {
-            return Err(wrong(root.at, "an organization file is a mapping of sections, such as sites: […]".into()));
+            let text = "an organization file is a mapping of sections, such as sites: […]";
+            problems.push(file_problem(root.at, String::new(), text.into()));
+            return Err(FileProblems(problems));
         };
         let sections = Kind::ALL.into_iter().map(Kind::section);
-        let unknown = |key: &&Key| !sections.clone().any(|section| section == key.text);
+        let unknown = |key: &&Key| Kind::of_section(&key.text).is_none();
         let unknown = entries.iter().map(|(key, _)| key).filter(unknown);
-        let problems: Vec<FileProblem> = unknown
-            .map(|key| file_problem(key.at, key.text.clone(), unknown_text("section", &key.text, sections.clone())))
-            .collect();
-        if problems.is_empty() { Ok(Self { root }) } else { Err(FileProblems(problems)) }
+        problems.extend(
+            unknown.map(|key| {
+                file_problem(key.at, key.text.clone(), unknown_text("section", &key.text, sections.clone()))
+            }),
+        );
+        let document = Self { root };
+        if problems.is_empty() {
+            return Ok(document);
+        }
+        // A section that could not be read may hold what the others refer to.
+        let read = document.read(&WithoutSecrets);
+        problems.extend(if whole { document.everything_wrong(read) } else { read.problems });
+        Err(in_order(problems))
     }
 
     /// The document that says what `draft` and `recipients` say, leaving out what is the default.
@@ -131,26 +145,74 @@ impl Document {
     /// The organization and its recipients, unchecked as a whole, every value checked by itself.
     ///
     /// # Errors
-    /// Every unknown property, missing property and wrong value.
+    /// Every unknown property, missing property and wrong value; and with it what a check of the whole finds in the rest.
     pub fn to_draft(
         &self,
         secrets: &dyn Secrets,
     ) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
-        let (mut objects, mut problems) = (Vec::new(), Vec::new());
+        let read = self.read(secrets);
+        if read.problems.is_empty() {
+            return Ok(object::assemble(read.objects.into_iter().map(|(object, _)| object)));
+        }
+        Err(in_order(self.everything_wrong(read)))
+    }
+
+    /// Reads every object as far as it can be read.
+    fn read(&self, secrets: &dyn Secrets) -> Read {
+        let mut read = Read::default();
         for (key, section) in self.root.entries().unwrap_or_default() {
-            let kind = Kind::ALL.into_iter().find(|kind| kind.section() == key.text);
-            let kind = kind.expect("a document has known sections only");
-            for (label, node) in labelled(kind, section, &mut problems) {
-                match Object::read(kind, node, secrets) {
-                    Ok(object) => objects.push(object),
-                    Err(faults) => problems.extend(faults.into_iter().map(|fault| {
-                        let Fault { path, at, text } = fault;
-                        file_problem(at, format!("{}{label}{path}", kind.section()), text)
-                    })),
+            let Some(kind) = Kind::of_section(&key.text) else { continue };
+            for (label, node) in labelled(kind, section, &mut read.problems) {
+                let (object, mut faults) = Object::read_partly(kind, node, secrets);
+                if let Some(object) = &object {
+                    let in_range = |fault: &Fault| faults.iter().all(|known| known.path != fault.path);
+                    let outside: Vec<Fault> = object.out_of_range(node).into_iter().filter(in_range).collect();
+                    faults.extend(outside);
                 }
+                match object {
+                    Some(object) => {
+                        let paths = faults.iter().map(|fault| fault.path.clone()).collect();
+                        read.objects.push((object, paths));
+                    }
+                    None => read.unread.extend(node.get("name").and_then(|name| name.scalar().map(String::from))),
+                }
+                read.problems.extend(faults.into_iter().map(|fault| {
+                    let Fault { path, at, text } = fault;
+                    file_problem(at, format!("{}{label}{path}", kind.section()), text)
+                }));
             }
         }
-        if problems.is_empty() { Ok(object::assemble(objects)) } else { Err(FileProblems(problems)) }
+        read
+    }
+
+    /// What is wrong with objects, and with what they say together: of one that has a fault only what it refers to.
+    fn everything_wrong(&self, read: Read) -> Vec<FileProblem> {
+        let Read { objects, unread, mut problems } = read;
+        let faulty: Vec<(String, Vec<String>)> = objects
+            .iter()
+            .filter(|(_, faults)| !faults.is_empty())
+            .map(|(object, faults)| (object.place(), faults.clone()))
+            .collect();
+        // What has no name can be referred to by nobody, and must not be taken for another one.
+        let named = objects.into_iter().filter(|(_, faults)| !faults.iter().any(|fault| fault == ".name"));
+        let (draft, recipients) = object::assemble(named.map(|(object, _)| object));
+        let mut found = topology::validation::lint(&draft);
+        found.0.extend(recipients::lint(&draft, &recipients).0);
+        found.0.retain(|problem| {
+            let known_elsewhere = unread.iter().any(|name| problem.text.ends_with(name.as_str()));
+            let of_faulty =
+                faulty.iter().find_map(|(place, faults)| Some((problem.place.strip_prefix(place)?, faults)));
+            let worth_telling = match of_faulty {
+                None => true,
+                Some((property, faults)) => {
+                    let refers = REFERENCES.contains(&property);
+                    refers && !faults.iter().any(|fault| fault.starts_with(property))
+                }
+            };
+            problem.weight == Weight::Error && worth_telling && !known_elsewhere
+        });
+        problems.extend(self.locate(&found).0);
+        problems
     }
 
     /// Adds positions to what a linter found.
@@ -165,7 +227,7 @@ impl Document {
         let end = place.find(['[', '.']).unwrap_or(place.len());
         let (section, mut rest) = place.split_at(end);
         let (key, node) = self.root.entries()?.iter().find(|(key, _)| key.text == section)?;
-        let kind = Kind::ALL.into_iter().find(|kind| kind.section() == section)?;
+        let kind = Kind::of_section(section)?;
         let (mut at, mut node) = (key.at, node);
         let mut items = node.items().unwrap_or_default().iter().enumerate();
         let found = items.find_map(|(at, item)| Some((item, rest.strip_prefix(&label(kind, at, item))?)));
@@ -192,6 +254,7 @@ pub fn load(text: &str, revision: Revision) -> Result<Contents, FileProblems> {
     let (draft, recipients) = document.to_draft(&WithoutSecrets)?;
     let mut problems = topology::validation::lint(&draft);
     problems.0.extend(recipients::lint(&draft, &recipients).0);
+    problems.0.extend(schema::without_effect(&draft));
     if problems.has_errors() {
         return Err(document.locate(&problems));
     }
@@ -199,6 +262,52 @@ pub fn load(text: &str, revision: Revision) -> Result<Contents, FileProblems> {
         Ok(organization) => Ok(Contents { organization, recipients, warnings: document.locate(&problems) }),
         Err(problems) => Err(document.locate(&problems)),
     }
+}
+
+/// What could be read of a document.
+#[derive(Default)]
+struct Read {
+    /// Objects, each with the paths of its faults.
+    objects: Vec<(Object, Vec<String>)>,
+    /// Names of objects of which nothing can be made.
+    unread: Vec<String>,
+    problems: Vec<FileProblem>,
+}
+
+/// Properties that refer to another object: whether that is there does not depend on the rest of the object.
+const REFERENCES: [&str; 9] = [
+    ".site",
+    ".sites",
+    ".dag",
+    ".server",
+    ".activeOn",
+    ".database",
+    ".expansionServer",
+    ".sourceTransportServers",
+    ".addressSpaces",
+];
+
+/// Problems in the order of the file.
+fn in_order(mut problems: Vec<FileProblem>) -> FileProblems {
+    problems.sort_by_key(|problem| problem.at);
+    FileProblems(problems)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// The first octet that is not UTF-8.
+pub fn text_of(octets: Vec<u8>) -> Result<String, FileProblems> {
+    String::from_utf8(octets).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let octet = error.as_bytes()[good.len()];
+        let before = String::from_utf8_lossy(good);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let at = Position { line: count(before.matches('\n').count() + 1), column: count(line.chars().count() + 1) };
+        let text = format!("the octet 0x{octet:02X} here is not UTF-8; save the file in that encoding");
+        FileProblems(vec![file_problem(Some(at), String::new(), text)])
+    })
 }
 
 fn labelled<'a>(kind: Kind, section: &'a Node, problems: &mut Vec<FileProblem>) -> Vec<(String, &'a Node)> {

@@ -26,6 +26,8 @@ macro_rules! name_property {
                 Ok(())
             },
         )
+        .takes(|form| $crate::literal::kind_of(&form.name))
+        .is("Unique among objects of its kind, without regard to case.", "V-26")
         .required()
     };
 }

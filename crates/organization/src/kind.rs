@@ -76,6 +76,12 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
+    /// The kind whose objects are in the section of that key.
+    #[must_use]
+    pub fn of_section(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.section() == key)
+    }
+
     /// The key of the organization file that holds objects of this kind.
     #[must_use]
     pub fn section(self) -> &'static str {

@@ -9,6 +9,7 @@
 //! | `postroad explain --organization FILE` | [`load`] |
 //! | `postroad apply` | [`Document::parse`], [`Document::to_draft`], [`objects`], [`plan`](plan()) |
 //! | `postroad export` | [`Document::from_draft`], [`Document::to_yaml`] |
+//! | documents, parameters, forms | [`schema`] |
 //! | `directory` | [`encode`], [`decode`], [`assemble`], [`recipients::lint`] |
 //!
 //! An object without a `guid` gets one that is derived from its kind and name; see [`Kind::derived_guid`].
@@ -22,13 +23,14 @@ mod object;
 pub mod plan;
 mod property;
 pub mod recipients;
+pub mod schema;
 mod secrets;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
-pub use document::{Contents, Document, FileProblem, FileProblems, load};
+pub use document::{Contents, Document, FileProblem, FileProblems, load, text_of};
 pub use kind::Kind;
 pub use node::Position;
 pub use object::{Object, assemble, objects};

@@ -35,8 +35,52 @@ impl Fault {
     }
 }
 
+/// What a number counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Things.
+    #[default]
+    Count,
+    /// Seconds of a time span.
+    Seconds,
+    /// Octets.
+    Octets,
+}
+
+/// A value as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measure {
+    /// How many.
+    pub count: u64,
+    /// Of what.
+    pub unit: Unit,
+}
+
+impl Unit {
+    /// `0 to 15`, `00:00:01 to 1.00:00:00`, `64KB to 2147483647B`.
+    pub fn range(self, least: u64, most: u64) -> String {
+        let write = |count: u64| match self {
+            Self::Count => count.to_string(),
+            Self::Seconds => Span::seconds(count).to_string(),
+            Self::Octets => short_size(ByteSize::bytes(count)),
+        };
+        format!("{} to {}", write(least), write(most))
+    }
+}
+
+/// What may be written for a value of this kind.
+pub(crate) fn kind_of<T: Literal>(_: &T) -> String {
+    T::kind()
+}
+
 /// A value with a written form.
 pub(crate) trait Literal: Sized {
+    /// What may be written: `an address such as user@contoso.com`.
+    fn kind() -> String;
+    /// The value as a number, for what has a range.
+    fn measure(&self) -> Option<Measure> {
+        None
+    }
     /// Reads it.
     fn read(node: &Node) -> Result<Self, Vec<Fault>>;
     /// Writes it so that [`read`](Self::read) gives it back.
@@ -51,6 +95,9 @@ fn scalar<'a>(node: &'a Node, expected: &str) -> Result<std::borrow::Cow<'a, str
 macro_rules! text_literals {
     ($($type:ty = $expected:literal),+ $(,)?) => {$(
         impl Literal for $type {
+            fn kind() -> String {
+                $expected.to_owned()
+            }
             fn read(node: &Node) -> Result<Self, Vec<Fault>> {
                 let text = scalar(node, $expected)?;
                 text.parse().map_err(|error| vec![Fault::at(node, explain(&text, &error, $expected))])
@@ -71,30 +118,60 @@ fn explain(text: &str, error: &impl ToString, expected: &str) -> String {
 text_literals! {
     Address = "an address such as user@contoso.com",
     AddressSpace = "an address space such as \"SMTP:*;1\"",
-    AuthMechanism = "an authentication mechanism",
-    ConnectorType = "a connector type",
     Domain = "a domain name",
     DomainPattern = "a domain, *.domain or *",
-    ErrorPolicy = "an error policy",
     Guid = "a GUID",
     IpAddr = "an IP address",
     ObjectName = "a name",
-    PermissionGroup = "a permission group",
-    ProtocolLoggingLevel = "None or Verbose",
     RemoteRange = "an address range",
     ServerName = "the name of a server",
     SiteName = "the name of a site",
     SmartHost = "an IP address or a host name",
-    SmartHostAuthMechanism = "an authentication mechanism",
     SocketAddr = "an endpoint such as 0.0.0.0:25",
-    Span = "a time span such as 00:10:00",
     String = "a text",
-    TlsAuthLevel = "a TLS level",
-    TransportRole = "FrontendTransport or HubTransport",
-    Usage = "a usage",
+}
+
+macro_rules! named_literals {
+    ($($type:ty),+ $(,)?) => {$(
+        impl Literal for $type {
+            fn kind() -> String {
+                Self::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(", ")
+            }
+            fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+                let text = scalar(node, &format!("one of {}", Self::kind()))?;
+                text.parse().map_err(|error: String| vec![Fault::at(node, error)])
+            }
+            fn write(&self) -> Node {
+                Node::text(self)
+            }
+        }
+    )+};
+}
+
+named_literals! {
+    AuthMechanism, ConnectorType, ErrorPolicy, PermissionGroup, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, TransportRole, Usage
+}
+
+impl Literal for Span {
+    fn kind() -> String {
+        "a time span such as 00:10:00".to_owned()
+    }
+    fn measure(&self) -> Option<Measure> {
+        Some(Measure { count: self.0.as_secs(), unit: Unit::Seconds })
+    }
+    fn read(node: &Node) -> Result<Self, Vec<Fault>> {
+        let text = scalar(node, &Self::kind())?;
+        text.parse().map_err(|error| vec![Fault::at(node, explain(&text, &error, &Self::kind()))])
+    }
+    fn write(&self) -> Node {
+        Node::text(self)
+    }
 }
 
 impl Literal for bool {
+    fn kind() -> String {
+        "true or false".to_owned()
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let text = scalar(node, "true or false")?;
         let value = text.to_ascii_lowercase().parse();
@@ -108,6 +185,12 @@ impl Literal for bool {
 macro_rules! number_literals {
     ($($type:ty),+) => {$(
         impl Literal for $type {
+            fn kind() -> String {
+                "a whole number".to_owned()
+            }
+            fn measure(&self) -> Option<Measure> {
+                Some(Measure { count: u64::from(*self), unit: Unit::Count })
+            }
             fn read(node: &Node) -> Result<Self, Vec<Fault>> {
                 let text = scalar(node, "a whole number")?;
                 let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -125,6 +208,12 @@ macro_rules! number_literals {
 number_literals!(u16, u32);
 
 impl Literal for LinkCost {
+    fn kind() -> String {
+        "a cost".to_owned()
+    }
+    fn measure(&self) -> Option<Measure> {
+        Some(Measure { count: self.get().into(), unit: Unit::Count })
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let cost = u32::read(node)?;
         Self::new(cost).ok_or_else(|| vec![Fault::at(node, format!("{cost} is not a cost from 1 to 99999"))])
@@ -135,23 +224,43 @@ impl Literal for LinkCost {
 }
 
 impl Literal for ByteSize {
+    fn kind() -> String {
+        "a size such as 35MB".to_owned()
+    }
+    fn measure(&self) -> Option<Measure> {
+        Some(Measure { count: self.as_u64(), unit: Unit::Octets })
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let text = scalar(node, "a size such as 35MB")?;
         text.parse().map_err(|error| vec![Fault::at(node, explain(&text, &error, "a size"))])
     }
     /// In the largest unit that divides it: `35MB`.
     fn write(&self) -> Node {
-        let bytes = self.as_u64();
-        let units = [("TB", 40), ("GB", 30), ("MB", 20), ("KB", 10)];
-        let unit = units.into_iter().find(|(_, shift)| bytes > 0 && bytes.is_multiple_of(1 << shift));
-        match unit {
-            Some((unit, shift)) => Node::text(format_args!("{}{unit}", bytes >> shift)),
-            None => Node::text(format_args!("{bytes}B")),
-        }
+        Node::text(short_size(*self))
+    }
+}
+
+/// In the largest unit that divides it: `35MB`.
+pub(crate) fn short_size(size: ByteSize) -> String {
+    let bytes = size.as_u64();
+    let units = [("TB", 40), ("GB", 30), ("MB", 20), ("KB", 10)];
+    let unit = units.into_iter().find(|(_, shift)| bytes > 0 && bytes.is_multiple_of(1 << shift));
+    match unit {
+        Some((unit, shift)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}B"),
     }
 }
 
 impl<T: Literal> Literal for Limit<T> {
+    fn kind() -> String {
+        format!("{}, or unlimited", T::kind())
+    }
+    fn measure(&self) -> Option<Measure> {
+        match self {
+            Self::At(limit) => limit.measure(),
+            Self::Unlimited => None,
+        }
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         match node.scalar() {
             Some(text) if text.eq_ignore_ascii_case("unlimited") => Ok(Self::Unlimited),
@@ -167,6 +276,12 @@ impl<T: Literal> Literal for Limit<T> {
 }
 
 impl<T: Literal> Literal for Option<T> {
+    fn kind() -> String {
+        T::kind()
+    }
+    fn measure(&self) -> Option<Measure> {
+        self.as_ref().and_then(Literal::measure)
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         if node.is_null() { Ok(None) } else { T::read(node).map(Some) }
     }
@@ -176,6 +291,9 @@ impl<T: Literal> Literal for Option<T> {
 }
 
 impl<T: Literal> Literal for Vec<T> {
+    fn kind() -> String {
+        format!("list: {}", T::kind())
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let items = node.items().ok_or_else(|| vec![Fault::at(node, "write a list, such as [a, b]")])?;
         let (mut values, mut faults) = (Self::new(), Vec::new());

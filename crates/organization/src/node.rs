@@ -110,6 +110,16 @@ impl Node {
         }
     }
 
+    /// As a default is shown: a plain scalar without quotes, nothing for nothing.
+    pub fn brief(&self) -> String {
+        match &self.value {
+            Value::Null => String::new(),
+            Value::Text(text) => text.clone(),
+            Value::List(items) => items.iter().map(Self::brief).collect::<Vec<_>>().join(", "),
+            _ => self.to_string(),
+        }
+    }
+
     /// The entries of a mapping.
     pub fn entries(&self) -> Option<&[(Key, Self)]> {
         match &self.value {

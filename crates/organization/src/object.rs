@@ -138,20 +138,94 @@ impl Object {
     }
 
     pub(crate) fn read(kind: Kind, node: &Node, secrets: &dyn Secrets) -> Result<Self, Vec<Fault>> {
-        Ok(match kind {
-            Kind::TransportConfig => Self::TransportConfig(property::read(node, secrets)?),
-            Kind::Site => Self::Site(property::read(node, secrets)?),
-            Kind::SiteLink => Self::SiteLink(property::read(node, secrets)?),
-            Kind::Dag => Self::Dag(property::read(node, secrets)?),
-            Kind::Server => Self::Server(Box::new(property::read(node, secrets)?)),
-            Kind::Database => Self::Database(property::read::<DatabaseForm>(node, secrets)?.finish(node)?),
-            Kind::AcceptedDomain => Self::AcceptedDomain(property::read(node, secrets)?),
-            Kind::SendConnector => Self::SendConnector(Box::new(property::read(node, secrets)?)),
-            Kind::DeliveryAgentConnector => Self::DeliveryAgentConnector(Box::new(property::read(node, secrets)?)),
-            Kind::ForeignConnector => Self::ForeignConnector(Box::new(property::read(node, secrets)?)),
-            Kind::ReceiveConnector => Self::ReceiveConnector(Box::new(property::read(node, secrets)?)),
-            Kind::Recipient => Self::Recipient(Box::new(property::read::<RecipientForm>(node, secrets)?.finish(node)?)),
-        })
+        match Self::read_partly(kind, node, secrets) {
+            (Some(object), faults) if faults.is_empty() => Ok(object),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    /// Reads what can be read of an object, with defaults for the rest, and what is wrong with it. Nothing when it cannot
+    /// be said what it is.
+    pub(crate) fn read_partly(kind: Kind, node: &Node, secrets: &dyn Secrets) -> (Option<Self>, Vec<Fault>) {
+        fn of<F: Form>(node: &Node, secrets: &dyn Secrets, object: fn(F) -> Object) -> (Option<Object>, Vec<Fault>) {
+            let (form, faults) = property::read_partly(node, secrets);
+            (Some(object(form)), faults)
+        }
+        fn finished<F, T>(
+            (form, mut faults): (F, Vec<Fault>),
+            node: &Node,
+            finish: fn(F, &Node) -> Result<T, Vec<Fault>>,
+            object: fn(T) -> Object,
+        ) -> (Option<Object>, Vec<Fault>) {
+            match finish(form, node) {
+                Ok(finished) => (Some(object(finished)), faults),
+                // It may be the consequence of what could not be read.
+                Err(_) if !faults.is_empty() => (None, faults),
+                Err(more) => {
+                    faults.extend(more);
+                    (None, faults)
+                }
+            }
+        }
+        match kind {
+            Kind::TransportConfig => of(node, secrets, Self::TransportConfig),
+            Kind::Site => of(node, secrets, Self::Site),
+            Kind::SiteLink => of(node, secrets, Self::SiteLink),
+            Kind::Dag => of(node, secrets, Self::Dag),
+            Kind::Server => of(node, secrets, |server| Self::Server(Box::new(server))),
+            Kind::Database => {
+                finished(property::read_partly(node, secrets), node, DatabaseForm::finish, Self::Database)
+            }
+            Kind::AcceptedDomain => of(node, secrets, Self::AcceptedDomain),
+            Kind::SendConnector => of(node, secrets, |connector| Self::SendConnector(Box::new(connector))),
+            Kind::DeliveryAgentConnector => {
+                of(node, secrets, |connector| Self::DeliveryAgentConnector(Box::new(connector)))
+            }
+            Kind::ForeignConnector => of(node, secrets, |connector| Self::ForeignConnector(Box::new(connector))),
+            Kind::ReceiveConnector => of(node, secrets, |connector| Self::ReceiveConnector(Box::new(connector))),
+            Kind::Recipient => {
+                let form = property::read_partly(node, secrets);
+                finished(form, node, RecipientForm::finish, |recipient| Self::Recipient(Box::new(recipient)))
+            }
+        }
+    }
+
+    /// What its written form `node` says outside of the documented ranges.
+    pub(crate) fn out_of_range(&self, node: &Node) -> Vec<Fault> {
+        match self {
+            Self::TransportConfig(object) => property::out_of_range(object, node),
+            Self::Site(object) => property::out_of_range(object, node),
+            Self::SiteLink(object) => property::out_of_range(object, node),
+            Self::Server(object) => {
+                let (blank, step) = (Node::null(), ".transport");
+                let transport = node.get("transport").unwrap_or(&blank);
+                let inner = property::out_of_range(&object.transport, transport).into_iter();
+                inner.map(|fault| fault.under(step)).chain(property::out_of_range(&**object, node)).collect()
+            }
+            Self::SendConnector(object) => property::out_of_range(&**object, node),
+            Self::DeliveryAgentConnector(object) => property::out_of_range(&**object, node),
+            Self::ForeignConnector(object) => property::out_of_range(&**object, node),
+            Self::ReceiveConnector(object) => property::out_of_range(&**object, node),
+            Self::Dag(_) | Self::Database(_) | Self::AcceptedDomain(_) | Self::Recipient(_) => Vec::new(),
+        }
+    }
+
+    /// What it says and nothing follows: property, and why.
+    pub(crate) fn idle(&self) -> Vec<(String, String)> {
+        match self {
+            Self::TransportConfig(object) => property::idle(object),
+            Self::Site(object) => property::idle(object),
+            Self::SiteLink(object) => property::idle(object),
+            Self::Server(object) => {
+                let inner = property::idle(&object.transport).into_iter();
+                inner.map(|(name, text)| (format!("transport.{name}"), text)).chain(property::idle(&**object)).collect()
+            }
+            Self::SendConnector(object) => property::idle(&**object),
+            Self::DeliveryAgentConnector(object) => property::idle(&**object),
+            Self::ForeignConnector(object) => property::idle(&**object),
+            Self::ReceiveConnector(object) => property::idle(&**object),
+            Self::Dag(_) | Self::Database(_) | Self::AcceptedDomain(_) | Self::Recipient(_) => Vec::new(),
+        }
     }
 
     pub(crate) fn write(&self, detail: Detail) -> Node {
@@ -169,18 +243,6 @@ impl Object {
             Self::ReceiveConnector(object) => property::write(&**object, detail),
             Self::Recipient(object) => property::write(&RecipientForm::from(&**object), detail),
         }
-    }
-}
-
-/// Properties of `kind` whose values are shown to nobody.
-pub(crate) fn is_secret(kind: Kind, property: &str) -> bool {
-    fn of<F: Form>(name: &str) -> bool {
-        F::PROPERTIES.iter().any(|property| property.secret && property.name == name)
-    }
-    match kind {
-        Kind::SendConnector => of::<SendConnector>(property),
-        Kind::Recipient => of::<RecipientForm>(property),
-        _ => false,
     }
 }
 

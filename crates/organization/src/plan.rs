@@ -10,8 +10,9 @@ use topology::Guid;
 
 use crate::kind::Kind;
 use crate::node::Node;
-use crate::object::{Object, is_secret};
+use crate::object::Object;
 use crate::property::Detail;
+use crate::schema::is_secret;
 
 /// The changes that lead from one organization to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

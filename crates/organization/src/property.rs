@@ -4,8 +4,9 @@
 //! (`usage` that of `maxMessageSize`, SC-23). Writing replays the same table on a blank object and leaves out what that
 //! would give anyway: what is left out always reads back the same.
 
-use crate::literal::Fault;
+use crate::literal::{Fault, Measure};
 use crate::node::{Key, Node, Value};
+use crate::schema::Row;
 use crate::secrets::Secrets;
 
 /// A kind of object that is read and written by a table.
@@ -20,6 +21,15 @@ pub(crate) trait Form: Sized + 'static {
 /// Sets a property from its written form.
 type Set<F> = fn(&mut F, &Node, &dyn Secrets) -> Result<(), Vec<Fault>>;
 
+/// What a property does here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// What its help says.
+    Works,
+    /// It is checked, stored and shown, and nothing else. Why, as a part of a sentence.
+    StoredOnly(&'static str),
+}
+
 /// One property.
 pub(crate) struct Property<F> {
     /// The documented name in camelCase.
@@ -30,6 +40,26 @@ pub(crate) struct Property<F> {
     pub required: bool,
     /// Whether its value is shown to nobody.
     pub secret: bool,
+    /// One line about what it does.
+    pub help: &'static str,
+    /// The rules of the specification that it follows.
+    pub rule: &'static str,
+    /// What it does here.
+    pub effect: Effect,
+    /// Values that do nothing, each with why; the others do what the help says.
+    pub idle_values: &'static [(&'static str, &'static str)],
+    /// What may be written, as a part of a sentence.
+    pub kind_of_value: fn(&F) -> String,
+    /// Least and most, in what [`measure`](Self::measure) counts.
+    pub range: Option<(u64, u64)>,
+    /// The value as a number of its unit; nothing for what is not limited, or no number.
+    pub measure: fn(&F) -> Option<Measure>,
+    /// The default, where no blank object tells it.
+    pub default: Option<&'static str>,
+    /// The default on an Edge server, where it is another one.
+    pub edge_default: Option<&'static str>,
+    /// The table of the object that is its value.
+    pub nested: Option<fn() -> Vec<Row>>,
     /// The written form.
     pub get: fn(&F) -> Node,
     set: Set<F>,
@@ -38,7 +68,79 @@ pub(crate) struct Property<F> {
 impl<F> Property<F> {
     /// An optional property.
     pub const fn new(name: &'static str, get: fn(&F) -> Node, set: Set<F>) -> Self {
-        Self { name, aliases: &[], required: false, secret: false, get, set }
+        Self {
+            name,
+            aliases: &[],
+            required: false,
+            secret: false,
+            help: "",
+            rule: "",
+            effect: Effect::Works,
+            idle_values: &[],
+            kind_of_value: |_| String::new(),
+            range: None,
+            measure: |_| None,
+            default: None,
+            edge_default: None,
+            nested: None,
+            get,
+            set,
+        }
+    }
+
+    /// What it does, in a line, and the rules that say so.
+    pub const fn is(mut self, help: &'static str, rule: &'static str) -> Self {
+        self.help = help;
+        self.rule = rule;
+        self
+    }
+
+    /// It has no effect.
+    pub const fn stored_only(mut self, why: &'static str) -> Self {
+        self.effect = Effect::StoredOnly(why);
+        self
+    }
+
+    /// Some of its values have no effect.
+    pub const fn except(mut self, values: &'static [(&'static str, &'static str)]) -> Self {
+        self.idle_values = values;
+        self
+    }
+
+    /// What may be written.
+    pub const fn takes(mut self, kind: fn(&F) -> String) -> Self {
+        self.kind_of_value = kind;
+        self
+    }
+
+    /// How its value is counted.
+    pub const fn measured(mut self, measure: fn(&F) -> Option<Measure>) -> Self {
+        self.measure = measure;
+        self
+    }
+
+    /// The least and the most that may be written: a count, seconds or octets.
+    pub const fn within(mut self, least: u64, most: u64) -> Self {
+        self.range = Some((least, most));
+        self
+    }
+
+    /// The default in words, where the blank object does not tell it.
+    pub const fn defaults_to(mut self, text: &'static str) -> Self {
+        self.default = Some(text);
+        self
+    }
+
+    /// The default on an Edge server.
+    pub const fn on_edge(mut self, text: &'static str) -> Self {
+        self.edge_default = Some(text);
+        self
+    }
+
+    /// Its value is an object with a table of its own.
+    pub const fn holds(mut self, rows: fn() -> Vec<Row>) -> Self {
+        self.nested = Some(rows);
+        self
     }
 
     /// It must be given.
@@ -75,6 +177,8 @@ macro_rules! property {
                 Ok(())
             },
         )
+        .takes(|form| $crate::literal::kind_of(&form.$($field).+))
+        .measured(|form| $crate::literal::Literal::measure(&form.$($field).+))
     };
 }
 pub(crate) use property;
@@ -90,11 +194,26 @@ pub(crate) enum Detail {
 
 /// Reads an object, reporting everything that is wrong with it.
 pub(crate) fn read<F: Form>(node: &Node, secrets: &dyn Secrets) -> Result<F, Vec<Fault>> {
+    read_onto(F::blank(), node, secrets)
+}
+
+/// Reads an object whose defaults are those of `base`.
+pub(crate) fn read_onto<F: Form>(base: F, node: &Node, secrets: &dyn Secrets) -> Result<F, Vec<Fault>> {
+    let (form, faults) = read_partly_onto(base, node, secrets);
+    if faults.is_empty() { Ok(form) } else { Err(faults) }
+}
+
+/// Reads what can be read of an object, with defaults for the rest, and everything that is wrong with it.
+pub(crate) fn read_partly<F: Form>(node: &Node, secrets: &dyn Secrets) -> (F, Vec<Fault>) {
+    read_partly_onto(F::blank(), node, secrets)
+}
+
+fn read_partly_onto<F: Form>(base: F, node: &Node, secrets: &dyn Secrets) -> (F, Vec<Fault>) {
+    let mut form = base;
     let Some(entries) = node.entries() else {
-        return Err(vec![Fault::at(node, "write a mapping of properties, such as {name: …}")]);
+        return (form, vec![Fault::at(node, "write a mapping of properties, such as {name: …}")]);
     };
     let mut faults: Vec<Fault> = entries.iter().filter_map(|(key, _)| unknown::<F>(key)).collect();
-    let mut form = F::blank();
     for property in F::PROPERTIES {
         let mut given = entries.iter().filter(|(key, _)| property.is_called(&key.text));
         let step = format!(".{}", property.name);
@@ -109,7 +228,77 @@ pub(crate) fn read<F: Form>(node: &Node, secrets: &dyn Secrets) -> Result<F, Vec
         let again = given.map(|(key, _)| Fault { path: step.clone(), at: key.at, text: "it is given twice".into() });
         faults.extend(again);
     }
-    if faults.is_empty() { Ok(form) } else { Err(faults) }
+    (form, faults)
+}
+
+/// What is outside of the documented ranges. Apart from reading: what an earlier version stored is still read.
+pub(crate) fn out_of_range<F: Form>(form: &F, node: &Node) -> Vec<Fault> {
+    let wrong = |property: &Property<F>| {
+        let (least, most) = property.range?;
+        let measure = (property.measure)(form)?;
+        if (least..=most).contains(&measure.count) {
+            return None;
+        }
+        let entries = node.entries().unwrap_or_default();
+        let written = entries.iter().find(|(key, _)| property.is_called(&key.text)).map_or(node, |(_, value)| value);
+        Some(
+            Fault::at(written, format!("it is {}", measure.unit.range(least, most)))
+                .under(&format!(".{}", property.name)),
+        )
+    };
+    F::PROPERTIES.iter().filter_map(wrong).collect()
+}
+
+/// The rows of the schema that a table makes.
+pub(crate) fn rows<F: Form>() -> Vec<Row> {
+    let blank = F::blank();
+    let row = |property: &Property<F>| {
+        let unit = (property.measure)(&blank).map(|measure| measure.unit);
+        let default = match (property.default, property.required) {
+            (Some(text), _) => text.to_owned(),
+            (None, true) => String::new(),
+            (None, false) => (property.get)(&blank).brief(),
+        };
+        Row {
+            name: property.name,
+            aliases: property.aliases,
+            takes: (property.kind_of_value)(&blank),
+            range: property.range.map(|(least, most)| unit.unwrap_or_default().range(least, most)),
+            default,
+            edge_default: property.edge_default,
+            required: property.required,
+            secret: property.secret,
+            rule: property.rule,
+            help: property.help,
+            effect: property.effect,
+            idle_values: property.idle_values,
+            holds: property.nested.map(|rows| rows()).unwrap_or_default(),
+        }
+    };
+    F::PROPERTIES.iter().map(row).collect()
+}
+
+/// What is said and does nothing: property, and why.
+pub(crate) fn idle<F: Form>(form: &F) -> Vec<(String, String)> {
+    let blank = F::blank();
+    let mut found = Vec::new();
+    for property in F::PROPERTIES {
+        let (value, default) = ((property.get)(form), (property.get)(&blank));
+        if value == default {
+            continue;
+        }
+        if let Effect::StoredOnly(why) = property.effect {
+            found.push((property.name.to_owned(), format!("it is stored and has no effect: {why}")));
+        }
+        let given = |name: &str| match value.items() {
+            Some(items) => items.iter().any(|item| item.scalar().is_some_and(|text| text == name)),
+            None => value.scalar().is_some_and(|text| text == name),
+        };
+        for (name, why) in property.idle_values.iter().filter(|(name, _)| given(name)) {
+            found.push((property.name.to_owned(), format!("{name} is stored and {why}")));
+        }
+    }
+    found
 }
 
 /// Writes an object.

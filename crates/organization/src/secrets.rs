@@ -56,6 +56,10 @@ impl Secrets for WithoutSecrets {
     }
 }
 
+/// What may be written for a credential.
+pub(crate) const CREDENTIAL: &str =
+    "{user: …, password: …}, {user: …, passwordFile: …}, {user: …, passwordEnvironment: …}";
+
 const CREDENTIAL_FORM: &str = "write {user: …, password: …}, {user: …, passwordFile: …}, {user: …, passwordEnvironment: \
                                …} or the {sealed: …} of an export";
 

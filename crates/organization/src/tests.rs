@@ -51,7 +51,15 @@ fn a_whole_file_becomes_an_organization() {
     let contents = load(TWO_SITES, Revision(7)).unwrap_or_else(|problems| panic!("{problems}"));
     let organization = &contents.organization;
     assert_eq!(organization.revision(), Revision(7));
-    assert_eq!(contents.warnings.0, []);
+    let warnings: Vec<String> = contents.warnings.0.iter().map(ToString::to_string).collect();
+    let expected = [
+        "3:20: warning: sites[\"Berlin\"].subnets: it is stored and has no effect: the site of a server is the one that it names",
+        "26:5: warning: deliveryAgentConnectors[\"X400\"]: nothing is delivered by it: there are no delivery agents yet; its \
+         mail waits in its queue",
+        "28:5: warning: foreignConnectors[\"Fax\"]: nothing is delivered by it: files are not written yet; its mail waits in \
+         its queue",
+    ];
+    assert_eq!(warnings, expected);
     let [internet, partner] = organization.send_connectors() else { panic!("two connectors") };
     assert_eq!((internet.usage, internet.dns_routing_enabled), (Usage::Internet, true));
     assert!(!partner.dns_routing_enabled && partner.authentication_credential.is_some()); // V-2, V-9
@@ -83,16 +91,69 @@ fn every_mistake_is_reported_at_once_with_its_position() {
         "3:14: error: sites[1].subnets[0]: \"10.0.0.0/99\" is no address range: write an address, first-last, or \
          address/prefix",
         "3:27: error: sites[1].subnets[1]: \"x\" is no address range: write an address, first-last, or address/prefix",
-        "7:3: error: sendConnectors[\"Internet\"].smartHost: there is no such property; did you mean smartHosts?",
+        "5:3: error: sendConnectors[\"Internet\"].sourceTransportServers: a connector needs at least one source server",
         "6:19: error: sendConnectors[\"Internet\"].addressSpaces[0]: \"contoso..com\": an SMTP address space is *, \
          *.domain, domain or --",
         "6:33: error: sendConnectors[\"Internet\"].addressSpaces[1]: \"x;0\" is not an address space such as \
          \"SMTP:*;1\": \"0\": a cost is a whole number from 1 to 100",
+        "7:3: error: sendConnectors[\"Internet\"].smartHost: there is no such property; did you mean smartHosts?",
         "8:9: error: sendConnectors[\"Internet\"].port: \"99999\" is not a whole number from 0 to 65535",
         "10:3: error: recipients[\"alice\"]: a recipient has either a database (mailbox), an externalAddress (contact) \
          or members (group)",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn one_run_finds_everything_that_is_wrong() {
+    // Syntax, sections, forms and references.
+    let text = "sites: [{name: Berlin}]\n\
+                sitelinks: []\n\
+                servers:\n\
+                - {name: mail1, fqdn: mail1.contoso.com, site: Bern}\n\
+                - {name: mail2, fqdn: mail2..contoso.com, site: Paris, transport: {transientFailureRetryCount: 16}}\n\
+                databases:\n\
+                - {name: DB1, server: mail1, dag: D}\n\
+                - {name: DB2, server: mail3}\n\
+                recipients:\n\
+                - {name: alice, address: alice@contoso.com, database: DB1}\n\
+                - {name: bob, address: bob@contoso.com, database: DB2}\n\
+                - {name: carol, address: carol@contoso.com, database: DB3}\n";
+    let lines = |text: &str| {
+        let problems = load(text, Revision(1)).unwrap_err();
+        problems.0.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let expected = [
+        "2:1: error: sitelinks: there is no such section; did you mean siteLinks?",
+        "4:42: error: servers[\"mail1\"].site: there is no site Bern",
+        "5:23: error: servers[\"mail2\"].fqdn: \"mail2..contoso.com\" is not a domain name: a domain name has an empty \
+         label (check for a leading, trailing or double dot)",
+        "5:43: error: servers[\"mail2\"].site: there is no site Paris",
+        "5:96: error: servers[\"mail2\"].transport.transientFailureRetryCount: it is 0 to 15",
+        "7:3: error: databases[\"DB1\"]: a database is either on a server (server) or in a DAG (dag and activeOn)",
+        "8:3: error: databases[\"DB2\"]: there is no server mail3",
+        "12:45: error: recipients[\"carol\"].database: there is no database DB3",
+    ];
+    assert_eq!(lines(text), expected);
+    // A section that is no YAML may hold what the others refer to: those are checked by themselves only.
+    let broken = text.replace("sites: [{name: Berlin}]", "sites: [{name: Berlin]");
+    let broken = lines(&broken);
+    assert!(broken[0].starts_with("1:9: error: mismatched bracket"), "{broken:?}");
+    assert_eq!(broken[1..], [expected[0], expected[2], expected[4], expected[5]]);
+}
+
+#[test]
+fn a_file_in_another_encoding_says_where() {
+    let latin = b"sites:\n- {name: M\xfcnchen}\n".to_vec();
+    let problems = crate::text_of(latin).unwrap_err().to_string();
+    assert_eq!(problems, "2:11: error: the octet 0xFC here is not UTF-8; save the file in that encoding");
+}
+
+#[test]
+fn what_is_stored_out_of_range_is_still_read() {
+    let stored =
+        r#"{"v":1,"kind":"receiveConnector","object":{"name":"a","server":"s","bindings":[],"maxHopCount":900}}"#;
+    assert!(decode(stored.as_bytes()).is_ok());
 }
 
 #[test]

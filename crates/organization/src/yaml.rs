@@ -17,11 +17,14 @@ pub const FILE_NODES_MAX: usize = 4_000_000;
 /// Deepest nesting; the organization needs five levels.
 pub const FILE_DEPTH_MAX: usize = 16;
 
+/// What is wrong with a text, and where.
+pub(crate) type Wrong = (Option<Position>, String);
+
 /// Reads `text`.
 ///
 /// # Errors
 /// Where the text is no YAML, and why.
-pub(crate) fn read(text: &str) -> Result<Node, (Option<Position>, String)> {
+pub(crate) fn read(text: &str) -> Result<Node, Wrong> {
     if text.len() > FILE_OCTETS_MAX {
         return Err((None, format!("the file has more than {FILE_OCTETS_MAX} octets")));
     }
@@ -38,8 +41,67 @@ pub(crate) fn read(text: &str) -> Result<Node, (Option<Position>, String)> {
         Ok(raw) => Ok(settle(raw, text)),
         Err(error) => {
             let at = error.location().and_then(position);
-            Err((at, error.without_snippet().to_string()))
+            Err((at, in_words(&error.without_snippet().to_string(), at, text)))
         }
+    }
+}
+
+/// Reads what can be read of a text that is no YAML: each section by itself, so that a mistake in one hides none in the
+/// others.
+pub(crate) fn read_sections(text: &str) -> (Node, Vec<Wrong>) {
+    let whole = match read(text) {
+        Ok(node) => return (node, Vec::new()),
+        Err(wrong) => wrong,
+    };
+    let (mut entries, mut wrongs) = (Vec::new(), Vec::new());
+    for section in sections(text) {
+        match read(&section).map(|node| node.value) {
+            Ok(Value::Map(found)) => entries.extend(found),
+            Ok(_) => {}
+            Err(wrong) => wrongs.push(wrong),
+        }
+    }
+    if wrongs.is_empty() {
+        wrongs.push(whole);
+    }
+    (Value::Map(entries).into(), wrongs)
+}
+
+/// The sections of a text, from one key in the first column to the next, each at its own lines.
+fn sections(text: &str) -> Vec<String> {
+    let mut sections: Vec<String> = Vec::new();
+    for (at, line) in text.split_inclusive('\n').enumerate() {
+        let starts = line.starts_with(|first: char| first.is_alphanumeric() || first == '"' || first == '\'')
+            && line.contains(':');
+        match sections.last_mut() {
+            Some(section) if !starts => section.push_str(line),
+            _ => sections.push("\n".repeat(at) + line),
+        }
+    }
+    sections
+}
+
+/// What the parser says, without its own words and without the position, which is told apart.
+fn in_words(error: &str, at: Option<Position>, text: &str) -> String {
+    let line = at.and_then(|at| text.lines().nth(usize::try_from(at.line).ok()?.checked_sub(1)?)).unwrap_or_default();
+    let indent = &line[..line.len() - line.trim_start().len()];
+    let said = error.rsplit_once(" at line ").map_or(error, |(said, _)| said);
+    if indent.contains('\t') {
+        return "indent with spaces; YAML allows no tabs there".to_owned();
+    }
+    if let Some(rest) = said.strip_prefix("duplicate mapping key: ") {
+        let key = rest.split(',').next().unwrap_or(rest);
+        return format!("{key} is there twice");
+    }
+    let Some(breach) = said.strip_prefix("budget breached: ") else { return said.to_owned() };
+    match breach.split([' ', '{']).next().unwrap_or_default() {
+        "Documents" => "a file holds one document; a line of --- begins another".to_owned(),
+        "Depth" => format!("values are nested deeper than {FILE_DEPTH_MAX} levels"),
+        "Nodes" | "Events" => format!("the file holds more than {FILE_NODES_MAX} values"),
+        "RecordedAnchorEvents" | "Aliases" | "Anchors" | "AliasAnchorRatio" => {
+            "anchors and aliases (&name, *name) stand for too much; write it out".to_owned()
+        }
+        other => format!("the file is too large or too deep for an organization file ({other})"),
     }
 }
 
@@ -172,5 +234,23 @@ mod tests {
         let (at, text) = read("a: 1\na: 2\n").unwrap_err();
         assert_eq!(at.map(|at| at.line), Some(2), "{text}");
         assert!(read(&"[".repeat(100)).is_err());
+        for (text, line, expected) in [
+            ("sites:\n\t- name: a\n", 2, "indent with spaces; YAML allows no tabs there"),
+            ("sites: []\n---\nservers: []\n", 2, "a file holds one document; a line of --- begins another"),
+            ("a: 1\na: 2\n", 2, "a is there twice"),
+            (&format!("a: {}{}", "[".repeat(40), "]".repeat(40)), 1, "values are nested deeper than 16 levels"),
+            ("a: *nobody\n", 1, "alias references unknown anchor"),
+        ] {
+            assert_eq!(read(text).map_err(|(at, said)| (at.unwrap().line, said)), Err((line, expected.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_one_section_hides_none_in_the_others() {
+        let (node, wrong) =
+            read_sections("sites: [\nservers: [{name: a}]\n\nsiteLinks:\n- {name: b\n# end\ndags: []\n");
+        assert_eq!(node.to_string(), "{servers: [{name: \"a\"}], dags: []}");
+        assert_eq!(node.entries().unwrap()[0].0.at, Some(Position { line: 2, column: 1 }));
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
     }
 }

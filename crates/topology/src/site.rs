@@ -1,7 +1,5 @@
 //! Sites and IP site links (routing.md §1, RT-01…RT-04).
 
-use std::net::IpAddr;
-
 use envelope::{ByteSize, Limit, ObjectName, SiteName};
 
 use crate::organization::Guid;
@@ -43,14 +41,6 @@ pub struct Site {
     pub inbound_mail_enabled: bool,
     /// Addresses by which a server finds its site.
     pub subnets: Vec<RemoteRange>,
-}
-
-impl Site {
-    /// Whether one of the site's subnets holds `address`.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.subnets.iter().any(|range| range.contains(address))
-    }
 }
 
 /// A set of sites of which every pair communicates directly at the link's cost (RT-03).

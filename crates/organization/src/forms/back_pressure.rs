@@ -4,7 +4,7 @@
 use envelope::Span;
 use topology::{BackPressureSettings, Thresholds};
 
-use crate::literal::{Fault, Literal};
+use crate::literal::{Fault, Literal, kind_of};
 use crate::node::Node;
 use crate::property::{self, Detail, Form, Property, property};
 use crate::secrets::WithoutSecrets;
@@ -28,6 +28,7 @@ macro_rules! percent {
                 }
             },
         )
+        .takes(|form| kind_of(&form.$field))
     };
 }
 
@@ -41,15 +42,28 @@ impl Form for BackPressureSettings {
                 let none = form.resource_metering_interval == Span::seconds(0);
                 if none { Err(vec![Fault::at(node, "write a second or more")]) } else { Ok(()) }
             },
-        ),
-        percent!("databaseUsedSpace", database_used_space),
-        percent!("privateBytes", private_bytes),
-        percent!("systemMemory", system_memory),
-        property!("submissionQueue", submission_queue),
-        property!("submissionQueueHistoryDepth", submission_queue_history_depth),
-        property!("smtpStartThrottlingDelayInterval", smtp_start_throttling_delay_interval),
-        property!("smtpStepThrottlingDelayInterval", smtp_step_throttling_delay_interval),
-        property!("smtpMaxThrottlingDelayInterval", smtp_max_throttling_delay_interval),
+        )
+        .takes(|form| kind_of(&form.resource_metering_interval))
+        .is("Time between two looks; a second or more.", "BP-01"),
+        percent!("databaseUsedSpace", database_used_space)
+            .is("The disk of the queue, percent used.", "BP-04, BP-05")
+            .defaults_to("96, 99, 97, 94; less on a small disk"),
+        percent!("privateBytes", private_bytes)
+            .is("Memory of the process, percent of the machine's.", "BP-06")
+            .defaults_to("72, 75, 73, 71"),
+        percent!("systemMemory", system_memory)
+            .is("Memory of the machine, percent used.", "BP-06")
+            .defaults_to("88, 94, 89, 84"),
+        property!("submissionQueue", submission_queue)
+            .is("Messages in the Submission queue.", "BP-02")
+            .defaults_to("9999, 15000, 10000, 2000"),
+        property!("submissionQueueHistoryDepth", submission_queue_history_depth)
+            .is("Looks that find the Submission queue above Low until delaying becomes refusing.", "BP-10"),
+        property!("smtpStartThrottlingDelayInterval", smtp_start_throttling_delay_interval)
+            .is("First delay of MAIL.", "BP-08"),
+        property!("smtpStepThrottlingDelayInterval", smtp_step_throttling_delay_interval)
+            .is("What is added at each look under pressure, and taken off at each without.", "BP-08, BP-09"),
+        property!("smtpMaxThrottlingDelayInterval", smtp_max_throttling_delay_interval).is("Longest delay.", "BP-08"),
     ];
 
     fn blank() -> Self {
@@ -67,10 +81,10 @@ struct Written {
 
 impl Form for Written {
     const PROPERTIES: &'static [Property<Self>] = &[
-        property!("lowToMedium", low_to_medium).required(),
-        property!("mediumToHigh", medium_to_high).required(),
-        property!("highToMedium", high_to_medium).required(),
-        property!("mediumToLow", medium_to_low).required(),
+        property!("lowToMedium", low_to_medium).is("Above it Low becomes Medium.", "BP-02").required(),
+        property!("mediumToHigh", medium_to_high).is("Above it Medium becomes High.", "BP-02").required(),
+        property!("highToMedium", high_to_medium).is("Below it High becomes Medium.", "BP-02").required(),
+        property!("mediumToLow", medium_to_low).is("Below it Medium becomes Low.", "BP-02").required(),
     ];
 
     fn blank() -> Self {
@@ -79,6 +93,9 @@ impl Form for Written {
 }
 
 impl Literal for Thresholds {
+    fn kind() -> String {
+        "{lowToMedium: …, mediumToHigh: …, highToMedium: …, mediumToLow: …}".to_owned()
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let Written { low_to_medium, medium_to_high, high_to_medium, medium_to_low } =
             property::read(node, &WithoutSecrets)?;

@@ -8,16 +8,34 @@ use crate::property::{Form, Property, property};
 impl Form for DeliveryAgentConnector {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(DeliveryAgentConnector),
-        property!("guid", guid),
-        property!("addressSpaces", address_spaces).required(),
-        property!("deliveryProtocol", delivery_protocol).required(),
-        property!("sourceTransportServers", source_transport_servers),
-        property!("enabled", enabled),
-        property!("isScopedConnector", is_scoped_connector),
-        property!("maxMessageSize", max_message_size),
-        property!("maxConcurrentConnections", max_concurrent_connections),
-        property!("maxMessagesPerConnection", max_messages_per_connection),
-        property!("comment", comment),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "EN-57")
+            .defaults_to("derived"),
+        property!("addressSpaces", address_spaces)
+            .is("Addresses that the connector takes, with costs.", "EN-58, SC-55…SC-65")
+            .required(),
+        property!("deliveryProtocol", delivery_protocol)
+            .is("Names the agents that take the connector's mail.", "EN-55…EN-57")
+            .stored_only("there are no delivery agents yet: mail of the connector waits")
+            .required(),
+        property!("sourceTransportServers", source_transport_servers)
+            .is("Mailbox servers with the agent.", "EN-56")
+            .defaults_to(""),
+        property!("enabled", enabled).is("A connector that is not enabled does not exist for routing.", "SC-70"),
+        property!("isScopedConnector", is_scoped_connector)
+            .is("Only servers in the sites of its source servers see the connector.", "SC-80"),
+        property!("maxMessageSize", max_message_size)
+            .is("Larger messages do not go by the connector.", "EN-57")
+            .within(65536, 2147483647),
+        property!("maxConcurrentConnections", max_concurrent_connections)
+            .is("Connections of the agent at one time.", "EN-57")
+            .within(1, 2147483647)
+            .stored_only("there are no delivery agents yet: mail of the connector waits"),
+        property!("maxMessagesPerConnection", max_messages_per_connection)
+            .is("Messages in one connection of the agent.", "EN-57")
+            .within(1, 2147483647)
+            .stored_only("there are no delivery agents yet: mail of the connector waits"),
+        property!("comment", comment).is("Free text.", "EN-57"),
     ];
 
     fn blank() -> Self {
@@ -28,16 +46,32 @@ impl Form for DeliveryAgentConnector {
 impl Form for ForeignConnector {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(ForeignConnector),
-        property!("guid", guid),
-        property!("addressSpaces", address_spaces).required(),
-        property!("sourceTransportServers", source_transport_servers),
-        property!("enabled", enabled),
-        property!("isScopedConnector", is_scoped_connector),
-        property!("maxMessageSize", max_message_size),
-        property!("dropDirectory", drop_directory),
-        property!("dropDirectoryQuota", drop_directory_quota),
-        property!("relayDsnRequired", relay_dsn_required),
-        property!("comment", comment),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "EN-63")
+            .defaults_to("derived"),
+        property!("addressSpaces", address_spaces)
+            .is("Addresses that the connector takes, with costs.", "EN-62, SC-55…SC-65")
+            .required(),
+        property!("sourceTransportServers", source_transport_servers)
+            .is("Mailbox servers that write the files.", "EN-63")
+            .defaults_to(""),
+        property!("enabled", enabled).is("A connector that is not enabled does not exist for routing.", "SC-70"),
+        property!("isScopedConnector", is_scoped_connector)
+            .is("Only servers in the sites of its source servers see the connector.", "SC-80"),
+        property!("maxMessageSize", max_message_size)
+            .is("Larger messages do not go by the connector; 0 lets none pass.", "EN-66"),
+        property!("dropDirectory", drop_directory)
+            .is("Where files go.", "EN-64")
+            .stored_only("files are not written yet: mail of the connector waits")
+            .defaults_to("the connector's name"),
+        property!("dropDirectoryQuota", drop_directory_quota)
+            .is("No new file while the directory holds more.", "EN-66")
+            .within(1, 2147483647)
+            .stored_only("files are not written yet: mail of the connector waits"),
+        property!("relayDsnRequired", relay_dsn_required)
+            .is("A written file is reported to the sender as relayed.", "EN-67")
+            .stored_only("files are not written yet: mail of the connector waits"),
+        property!("comment", comment).is("Free text.", "EN-63"),
     ];
 
     fn blank() -> Self {

@@ -4,12 +4,12 @@ use topology::{Guid, ReceiveConnector, TransportRole};
 
 use super::server::receive_connector_guid;
 use super::{no_name, no_server};
-use crate::literal::Literal;
+use crate::literal::{Literal, kind_of};
 use crate::property::{Form, Property, property};
 
 impl Form for ReceiveConnector {
     const PROPERTIES: &'static [Property<Self>] = &[
-        property!("name", name).required(),
+        property!("name", name).is("Unique on its server.", "RC-25").required(),
         Property::<Self>::new(
             "server",
             |connector| connector.server.write(),
@@ -19,33 +19,72 @@ impl Form for ReceiveConnector {
                 Ok(())
             },
         )
+        .takes(|connector| kind_of(&connector.server))
+        .is("The server that listens.", "RC-1")
         .required(),
-        property!("guid", guid),
-        property!("transportRole", transport_role),
-        property!("enabled", enabled),
-        property!("bindings", bindings).required(),
-        property!("remoteIPRanges", remote_ip_ranges),
-        property!("authMechanism", auth_mechanism),
-        property!("permissionGroups", permission_groups),
-        property!("fqdn", fqdn),
-        property!("banner", banner),
-        property!("requireTLS", require_tls),
-        property!("maxMessageSize", max_message_size),
-        property!("maxHeaderSize", max_header_size),
-        property!("maxRecipientsPerMessage", max_recipients_per_message),
-        property!("maxHopCount", max_hop_count),
-        property!("maxLocalHopCount", max_local_hop_count),
-        property!("maxInboundConnection", max_inbound_connection),
-        property!("maxInboundConnectionPerSource", max_inbound_connection_per_source),
-        property!("maxInboundConnectionPercentagePerSource", max_inbound_connection_percentage_per_source),
-        property!("maxProtocolErrors", max_protocol_errors),
-        property!("maxLogonFailures", max_logon_failures),
-        property!("connectionInactivityTimeOut", connection_inactivity_timeout),
-        property!("connectionTimeout", connection_timeout),
-        property!("authTarpitInterval", auth_tarpit_interval),
-        property!("messageRateLimit", message_rate_limit),
-        property!("protocolLoggingLevel", protocol_logging_level),
-        property!("comment", comment),
+        property!("guid", guid)
+            .is("Stable identity; derived from server and name when it is not given.", "RC-7")
+            .defaults_to("derived"),
+        property!("transportRole", transport_role).is("The service that listens.", "RC-5"),
+        property!("enabled", enabled).is("A connector that is not enabled does not listen.", "RC §7"),
+        property!("bindings", bindings).is("Local addresses and ports.", "RC-26, RC-27").defaults_to("").required(),
+        property!("remoteIPRanges", remote_ip_ranges)
+            .is("Clients that are served; the most specific range of an endpoint wins.", "RC-28…RC-31"),
+        property!("authMechanism", auth_mechanism).is("Mechanisms that are offered.", "RC-45, RC-46").except(&[
+            ("Integrated", "is not offered: NTLM and Kerberos are not there yet"),
+            ("ExchangeServer", "is not offered: servers of the organization come by the implicit connector"),
+        ]),
+        property!("permissionGroups", permission_groups).is("Who may submit.", "RC-40, PL-41").except(&[
+            ("ExchangeLegacyServers", "means nobody: there are no legacy servers"),
+            ("Partners", "means nobody: Domain Security is not there yet"),
+        ]),
+        property!("fqdn", fqdn).is("Name in banner, EHLO reply and Received.", "RC §7").defaults_to("the server's"),
+        property!("banner", banner).is("The greeting; it begins with 220.", "RC-63").defaults_to("the documented one"),
+        property!("requireTLS", require_tls).is("MAIL only after STARTTLS.", "RC-45"),
+        property!("maxMessageSize", max_message_size)
+            .is("Larger messages are refused.", "LM §2")
+            .within(65536, 2147483647),
+        property!("maxHeaderSize", max_header_size).is("Larger headers are refused.", "LM §2").within(1, 2147483647),
+        property!("maxRecipientsPerMessage", max_recipients_per_message)
+            .is("Further recipients are put off to a next message.", "RC-50, LM-11")
+            .within(1, 512000),
+        property!("maxHopCount", max_hop_count).is("Received lines that a message may have.", "RT-74").within(1, 500),
+        property!("maxLocalHopCount", max_local_hop_count)
+            .is("Received lines of this organization that a message may have; 0 is no limit.", "RT-74")
+            .within(0, 50),
+        property!("maxInboundConnection", max_inbound_connection)
+            .is("Connections at one time.", "LM §3")
+            .within(1, 2147483647),
+        property!("maxInboundConnectionPerSource", max_inbound_connection_per_source)
+            .is("Connections at one time from one source.", "LM §3, RC-54")
+            .within(1, 10000),
+        property!("maxInboundConnectionPercentagePerSource", max_inbound_connection_percentage_per_source)
+            .is("Percentage of the connections still free that one source may take.", "LM-19")
+            .within(1, 100),
+        property!("maxProtocolErrors", max_protocol_errors)
+            .is("Errors after which a session is ended.", "LM §3")
+            .within(0, 2147483647),
+        property!("maxLogonFailures", max_logon_failures)
+            .is("Failed logons after which a session is ended; 0 never.", "LM §3")
+            .within(0, 10),
+        property!("connectionInactivityTimeOut", connection_inactivity_timeout)
+            .is("A session without traffic is ended after this time; less than connectionTimeout.", "RC §7")
+            .within(1, 86_400)
+            .on_edge("00:01:00"),
+        property!("connectionTimeout", connection_timeout)
+            .is("A session is ended after this time, even while it transfers.", "RC §7")
+            .within(1, 86_400)
+            .on_edge("00:05:00"),
+        property!("authTarpitInterval", auth_tarpit_interval)
+            .is("Delay after a failed logon; 0 is none.", "RC §7, LM-25"),
+        property!("messageRateLimit", message_rate_limit)
+            .is("Messages in a minute from one source.", "LM-21, LM-22")
+            .within(1, 2147483647)
+            .stored_only("rates are not limited yet"),
+        property!("protocolLoggingLevel", protocol_logging_level)
+            .is("Whether sessions are written to the protocol log.", "SC-119…SC-123")
+            .stored_only("there is no protocol log yet"),
+        property!("comment", comment).is("Free text.", "RC §7"),
     ];
 
     fn blank() -> Self {

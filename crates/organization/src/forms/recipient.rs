@@ -41,16 +41,24 @@ macro_rules! password_source {
                 Ok(())
             },
         )
+        .takes(|_| String::kind())
     };
 }
 
 impl Form for RecipientForm {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(Recipient),
-        property!("guid", guid),
-        property!("address", address).or(&["primaryAddress", "primarySmtpAddress"]).required(),
-        property!("proxyAddresses", proxy_addresses).or(&["emailAddresses"]),
-        property!("database", database),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "PL-44")
+            .defaults_to("derived"),
+        property!("address", address)
+            .is("The address that replaces every other one.", "PL-44")
+            .or(&["primaryAddress", "primarySmtpAddress"])
+            .required(),
+        property!("proxyAddresses", proxy_addresses)
+            .is("Other addresses under which the recipient is found.", "PL-44")
+            .or(&["emailAddresses"]),
+        property!("database", database).is("Makes it a mailbox: the database that holds it.", "PL-13"),
         Property::<Self>::new(
             "password",
             |form| secrets::write_password(form.password.as_ref()),
@@ -59,14 +67,24 @@ impl Form for RecipientForm {
                 Ok(())
             },
         )
+        .takes(|_| "a text, or {verifier: …} of an export".to_owned())
+        .is("A mailbox's password for client submission; kept as a verifier.", "PL-41")
         .secret(),
-        password_source!("passwordFile", File),
-        password_source!("passwordEnvironment", Environment),
-        property!("externalAddress", external_address).or(&["externalEmailAddress"]),
-        property!("members", members),
-        property!("expansionServer", expansion_server),
-        property!("maxReceiveSize", max_receive_size),
-        property!("maxSendSize", max_send_size),
+        password_source!("passwordFile", File).is("A file with the password, beside the organization file.", "PL-41"),
+        password_source!("passwordEnvironment", Environment).is("An environment variable with the password.", "PL-41"),
+        property!("externalAddress", external_address)
+            .is("Makes it a contact: where its mail goes.", "PL-46")
+            .or(&["externalEmailAddress"]),
+        property!("members", members).is("Makes it a group: addresses of its members.", "PL-47"),
+        property!("expansionServer", expansion_server)
+            .is("The Mailbox server that expands the group.", "RT-72")
+            .defaults_to("any"),
+        property!("maxReceiveSize", max_receive_size)
+            .is("Largest message to the recipient.", "LM-10")
+            .defaults_to("the organization's"),
+        property!("maxSendSize", max_send_size)
+            .is("Largest message from the recipient.", "LM-10")
+            .defaults_to("the organization's"),
     ];
 
     fn blank() -> Self {

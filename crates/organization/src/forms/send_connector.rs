@@ -4,14 +4,16 @@ use topology::send_connector::Usage;
 use topology::{Guid, SendConnector};
 
 use super::{name_property, no_name};
-use crate::literal::Literal;
+use crate::literal::{Literal, kind_of};
 use crate::property::{Form, Property, property};
-use crate::secrets;
+use crate::secrets::{self, CREDENTIAL};
 
 impl Form for SendConnector {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(SendConnector),
-        property!("guid", guid),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "SC-130")
+            .defaults_to("derived"),
         Property::<Self>::new(
             "usage",
             |connector| connector.usage.write(),
@@ -22,11 +24,18 @@ impl Form for SendConnector {
                 connector.max_message_size = named(connector.usage).max_message_size;
                 Ok(())
             },
-        ),
-        property!("addressSpaces", address_spaces).required(),
-        property!("sourceTransportServers", source_transport_servers),
-        property!("enabled", enabled),
-        property!("isScopedConnector", is_scoped_connector),
+        )
+        .takes(|connector| kind_of(&connector.usage))
+        .is("A label, given once when the connector is made; it decides the default of maxMessageSize.", "SC-20…SC-23"),
+        property!("addressSpaces", address_spaces)
+            .is("Addresses that the connector takes, with costs.", "SC-55…SC-65, V-5…V-8")
+            .required(),
+        property!("sourceTransportServers", source_transport_servers)
+            .is("Servers that open the connections: names, or names in DNS.", "SC-83…SC-88, V-19")
+            .defaults_to(""),
+        property!("enabled", enabled).is("A connector that is not enabled does not exist for routing.", "SC-70"),
+        property!("isScopedConnector", is_scoped_connector)
+            .is("Only servers in the sites of its source servers see the connector.", "SC-80…SC-82"),
         Property::<Self>::new(
             "smartHosts",
             |connector| connector.smart_hosts.write(),
@@ -36,20 +45,43 @@ impl Form for SendConnector {
                 connector.dns_routing_enabled = connector.smart_hosts.is_empty();
                 Ok(())
             },
-        ),
-        property!("dnsRoutingEnabled", dns_routing_enabled),
-        property!("port", port),
-        property!("maxMessageSize", max_message_size),
-        property!("frontendProxyEnabled", frontend_proxy_enabled),
-        property!("fqdn", fqdn),
-        property!("forceHELO", force_helo),
-        property!("ignoreSTARTTLS", ignore_starttls),
-        property!("requireTLS", require_tls),
-        property!("tlsAuthLevel", tls_auth_level),
-        property!("tlsDomain", tls_domain),
-        property!("tlsCertificateName", tls_certificate_name),
-        property!("domainSecureEnabled", domain_secure_enabled),
-        property!("smartHostAuthMechanism", smart_host_auth_mechanism),
+        )
+        .takes(|connector| kind_of(&connector.smart_hosts))
+        .is("Hosts that take the connector's mail instead of the MX hosts of the domain.", "SC-40…SC-47"),
+        property!("dnsRoutingEnabled", dns_routing_enabled)
+            .is(
+                "Deliver to the MX hosts of the domain. What smartHosts says already need not be said again.",
+                "SC-35, V-2…V-4",
+            )
+            .defaults_to("true, false with smartHosts"),
+        property!("port", port).is("TCP port at the next hop.", "SC §2").within(0, 65535),
+        property!("maxMessageSize", max_message_size)
+            .is("Larger messages do not go by the connector.", "SC-23, SC-70, V-24")
+            .within(0, 2147483647)
+            .defaults_to("35MB, unlimited with usage Internal"),
+        property!("frontendProxyEnabled", frontend_proxy_enabled)
+            .is("Send through a front end of the local site.", "SC-50…SC-54, V-25"),
+        property!("fqdn", fqdn).is("The name given in EHLO.", "SC §2, TA-7").defaults_to("the source server's"),
+        property!("forceHELO", force_helo).is("Send HELO instead of EHLO: no extensions, no TLS.", "SC §2, TA-4"),
+        property!("ignoreSTARTTLS", ignore_starttls)
+            .is("Do not use STARTTLS, although it is offered.", "SC-93, V-11, TA-2"),
+        property!("requireTLS", require_tls).is("No message goes without TLS.", "SC-93, TA-3"),
+        property!("tlsAuthLevel", tls_auth_level)
+            .is("What the next hop's certificate must prove.", "SC-94, V-12, TA-8"),
+        property!("tlsDomain", tls_domain)
+            .is("The name that the certificate must have with DomainValidation.", "SC-95, V-13, V-14, TA-10"),
+        property!("tlsCertificateName", tls_certificate_name)
+            .is("The client certificate that is shown: <I>issuer<S>subject.", "TA-32, V-22")
+            .stored_only("no client certificate is shown to next hops yet"),
+        property!("domainSecureEnabled", domain_secure_enabled)
+            .is("Mutual TLS with the domains of the secure lists.", "SC-97, V-15, TA-40")
+            .stored_only("Domain Security is not there yet; requireTLS with tlsAuthLevel proves the other side"),
+        property!("smartHostAuthMechanism", smart_host_auth_mechanism)
+            .is("How the connector logs on to smartHosts.", "SC §4.2, V-9, V-10")
+            .except(&[(
+                "ExchangeServer",
+                "mail of the connector waits: logging on by Kerberos (GSSAPI) is not there yet",
+            )]),
         Property::<Self>::new(
             "authenticationCredential",
             |connector| secrets::write_credential(connector.authentication_credential.as_ref()),
@@ -58,17 +90,37 @@ impl Form for SendConnector {
                 Ok(())
             },
         )
+        .takes(|_| CREDENTIAL.to_owned())
+        .is("User and password for smartHosts; kept sealed under the organization's key.", "SC-96, V-9")
         .secret(),
-        property!("connectionInactivityTimeOut", connection_inactivity_timeout),
-        property!("smtpMaxMessagesPerConnection", smtp_max_messages_per_connection),
-        property!("errorPolicies", error_policies),
-        property!("protocolLoggingLevel", protocol_logging_level),
-        property!("sourceIPAddress", source_ip_address),
-        property!("useExternalDNSServersEnabled", use_external_dns_servers_enabled),
-        property!("cloudServicesMailEnabled", cloud_services_mail_enabled),
-        property!("connectorType", connector_type),
-        property!("requireOorg", require_oorg),
-        property!("comment", comment),
+        property!("connectionInactivityTimeOut", connection_inactivity_timeout)
+            .is("A connection without traffic is closed after this time.", "SC-89, V-21")
+            .within(1, 86_400),
+        property!("smtpMaxMessagesPerConnection", smtp_max_messages_per_connection)
+            .is("Messages in one connection; 0 is no limit.", "SC-90")
+            .within(0, 2147483647),
+        property!("errorPolicies", error_policies)
+            .is("Which failures count as permanent, which as transient.", "SC-112…SC-116")
+            .except(&[(
+                "UpgradeCustomFailures",
+                "has no effect: its list of replies cannot be configured and is empty",
+            )]),
+        property!("protocolLoggingLevel", protocol_logging_level)
+            .is("Whether sessions are written to the protocol log.", "SC-119…SC-123")
+            .stored_only("there is no protocol log yet"),
+        property!("sourceIPAddress", source_ip_address)
+            .is("Local address of outbound connections; Edge servers only.", "SC §2, V-17")
+            .defaults_to("any"),
+        property!("useExternalDNSServersEnabled", use_external_dns_servers_enabled)
+            .is("Resolve by the server's externalDNSServers.", "SC-37"),
+        property!("cloudServicesMailEnabled", cloud_services_mail_enabled)
+            .is("Keep header fields of the organization between the two halves of a hybrid one.", "SC-117, PF-40…PF-45")
+            .stored_only("there is no other half yet; header fields of the organization are always removed"),
+        property!("connectorType", connector_type)
+            .is("Whether the connector sends to Microsoft 365.", "SC §2")
+            .stored_only("it is a label"),
+        property!("requireOorg", require_oorg).is("Reserved.", "SC §2").stored_only("it is reserved"),
+        property!("comment", comment).is("Free text.", "SC §2"),
     ];
 
     fn blank() -> Self {

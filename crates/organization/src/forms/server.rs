@@ -7,26 +7,43 @@ use topology::{BackPressureSettings, Dag, Database, DatabaseHome, Guid, Server, 
 
 use super::{name_property, no_domain, no_name, no_server, no_site};
 use crate::kind::Kind;
-use crate::literal::{Fault, Literal};
+use crate::literal::{Fault, Literal, kind_of};
 use crate::node::{Node, Value};
 use crate::property::{self, Detail, Form, Property, property};
 
 impl Form for Server {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(Server),
-        property!("guid", guid),
-        property!("fqdn", fqdn).required(),
-        property!("site", site).required(),
-        property!("role", role),
-        property!("dag", dag),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "RT-01")
+            .defaults_to("derived"),
+        property!("fqdn", fqdn).is("Its name in DNS and in certificates.", "RT-01").required(),
+        property!("site", site).is("The site of which it is a member.", "RT-01").required(),
+        Property::<Self>::new(
+            "role",
+            |server| server.role.write(),
+            |server, node, _| {
+                server.role = Literal::read(node)?;
+                server.transport = TransportServiceSettings::of(server.role);
+                Ok(())
+            },
+        )
+        .takes(|server| kind_of(&server.role))
+        .is("What the server is.", "SC-2"),
+        property!("dag", dag).is("The DAG of which it is a member.", "RT-30"),
         Property::<Self>::new(
             "transport",
             |server| property::write(&server.transport, Detail::Everything),
             |server, node, secrets| {
-                server.transport = property::read(node, secrets)?;
+                let defaults = TransportServiceSettings::of(server.role);
+                server.transport = property::read_onto(defaults, node, secrets)?;
                 Ok(())
             },
-        ),
+        )
+        .takes(|_| "settings of the Transport service".to_owned())
+        .defaults_to("")
+        .holds(property::rows::<TransportServiceSettings>)
+        .is("Settings of the Transport service.", "QU §6, LM §3"),
     ];
 
     fn blank() -> Self {
@@ -43,6 +60,9 @@ impl Form for Server {
 }
 
 impl Literal for ServerRole {
+    fn kind() -> String {
+        "Mailbox, Edge".to_owned()
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         match node.scalar().unwrap_or_default().to_ascii_lowercase().as_str() {
             "mailbox" => Ok(Self::Mailbox),
@@ -65,6 +85,9 @@ struct NameServer(SocketAddr);
 const DNS_PORT: u16 = 53;
 
 impl Literal for NameServer {
+    fn kind() -> String {
+        "an IP address, with a port if it is not 53".to_owned()
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let address = node.scalar().and_then(|text| text.parse::<IpAddr>().ok());
         match address {
@@ -88,31 +111,65 @@ macro_rules! name_servers {
                 Ok(())
             },
         )
+        .takes(|_| Vec::<NameServer>::kind())
     };
 }
 
 impl Form for TransportServiceSettings {
     const PROPERTIES: &'static [Property<Self>] = &[
-        property!("queueGlitchRetryCount", queue_glitch_retry_count),
-        property!("queueGlitchRetryInterval", queue_glitch_retry_interval),
-        property!("transientFailureRetryCount", transient_failure_retry_count),
-        property!("transientFailureRetryInterval", transient_failure_retry_interval),
-        property!("outboundConnectionFailureRetryInterval", outbound_connection_failure_retry_interval),
-        property!("messageRetryInterval", message_retry_interval),
-        property!("mailboxDeliveryQueueRetryInterval", mailbox_delivery_queue_retry_interval),
-        property!("delayNotificationTimeout", delay_notification_timeout),
-        property!("messageExpirationTimeout", message_expiration_timeout),
-        property!("maxIdleTimeBeforeResubmit", max_idle_time_before_resubmit),
-        property!("queueMaxIdleTime", queue_max_idle_time),
-        property!("resolverRetryInterval", resolver_retry_interval),
-        property!("maxOutboundConnections", max_outbound_connections),
-        property!("maxPerDomainOutboundConnections", max_per_domain_outbound_connections),
+        property!("queueGlitchRetryCount", queue_glitch_retry_count)
+            .is("First stage of retries: attempts.", "QU-33")
+            .within(0, 15),
+        property!("queueGlitchRetryInterval", queue_glitch_retry_interval).is("First stage: interval.", "QU-33"),
+        property!("transientFailureRetryCount", transient_failure_retry_count)
+            .is("Second stage: attempts.", "QU-35")
+            .within(0, 15),
+        property!("transientFailureRetryInterval", transient_failure_retry_interval)
+            .is("Second stage: interval.", "QU-33")
+            .within(1, 43200)
+            .on_edge("00:10:00"),
+        property!("outboundConnectionFailureRetryInterval", outbound_connection_failure_retry_interval)
+            .is("Last stage: interval.", "QU-33")
+            .within(1, 1728000)
+            .on_edge("00:30:00"),
+        property!("messageRetryInterval", message_retry_interval)
+            .is("A single message that a connected host deferred is tried again after this time.", "QU-38")
+            .within(1, 86_400),
+        property!("mailboxDeliveryQueueRetryInterval", mailbox_delivery_queue_retry_interval)
+            .is("Deliveries to databases are tried again after this time.", "QU-37")
+            .within(1, 86_400),
+        property!("delayNotificationTimeout", delay_notification_timeout)
+            .is("Late mail is reported after this time.", "QU-45")
+            .within(1, 2592000),
+        property!("messageExpirationTimeout", message_expiration_timeout)
+            .is("Mail is given up after this time.", "QU-42")
+            .within(5, 7776000),
+        property!("maxIdleTimeBeforeResubmit", max_idle_time_before_resubmit)
+            .is("A queue in Retry that delivered nothing for this time is decided anew.", "QU-40"),
+        property!("queueMaxIdleTime", queue_max_idle_time)
+            .is("An empty queue is forgotten after this time.", "QU-02")
+            .within(5, 3600),
+        property!("resolverRetryInterval", resolver_retry_interval)
+            .is("What the directory could not be asked for is asked again after this time.", "PL-43"),
+        property!("maxOutboundConnections", max_outbound_connections)
+            .is("Outbound connections of the server.", "SC-91")
+            .within(1, 2147483647),
+        property!("maxPerDomainOutboundConnections", max_per_domain_outbound_connections)
+            .is("Outbound connections for one queue.", "SC-91, LM-17, LM-18")
+            .within(1, 2147483647),
         property!(
             "intraOrgConnectorSmtpMaxMessagesPerConnection",
             intra_org_connector_smtp_max_messages_per_connection
-        ),
-        name_servers!("externalDNSServers", external_dns_servers),
-        name_servers!("internalDNSServers", internal_dns_servers),
+        )
+        .is("Messages in one connection of the implicit connector.", "SC-6, LM-23")
+        .within(0, 2147483647)
+        .stored_only("a stream of the implicit connector carries any number of messages"),
+        name_servers!("externalDNSServers", external_dns_servers)
+            .is("Name servers for connectors with useExternalDNSServersEnabled.", "SC-37")
+            .defaults_to("those of the machine"),
+        name_servers!("internalDNSServers", internal_dns_servers)
+            .is("Name servers for every other connector.", "SC-38")
+            .defaults_to("those of the machine"),
         // Written only where somebody said something: servers of an earlier version, which do not know it, read the rest.
         Property::<Self>::new(
             "backPressure",
@@ -126,7 +183,11 @@ impl Form for TransportServiceSettings {
                     if said { property::read(node, secrets)? } else { BackPressureSettings::default() };
                 Ok(())
             },
-        ),
+        )
+        .takes(|_| "settings of back pressure".to_owned())
+        .defaults_to("")
+        .holds(property::rows::<BackPressureSettings>)
+        .is("When this server takes no more mail for lack of a resource.", "BP §5"),
     ];
 
     fn blank() -> Self {
@@ -135,7 +196,12 @@ impl Form for TransportServiceSettings {
 }
 
 impl Form for Dag {
-    const PROPERTIES: &'static [Property<Self>] = &[name_property!(Dag), property!("guid", guid)];
+    const PROPERTIES: &'static [Property<Self>] = &[
+        name_property!(Dag),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "RT-01")
+            .defaults_to("derived"),
+    ];
 
     fn blank() -> Self {
         Self { guid: Guid::ZERO, name: no_name() }
@@ -154,10 +220,12 @@ pub(crate) struct DatabaseForm {
 impl Form for DatabaseForm {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(Database),
-        property!("guid", guid),
-        property!("server", server),
-        property!("dag", dag),
-        property!("activeOn", active_on),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "RT-01")
+            .defaults_to("derived"),
+        property!("server", server).is("The server that holds the database alone.", "PL-13"),
+        property!("dag", dag).is("The DAG that holds copies of the database.", "RT-30"),
+        property!("activeOn", active_on).is("The member of the DAG with the active copy.", "PL-13"),
     ];
 
     fn blank() -> Self {

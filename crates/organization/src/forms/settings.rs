@@ -9,12 +9,22 @@ use crate::property::{Form, Property, property};
 
 impl Form for TransportConfig {
     const PROPERTIES: &'static [Property<Self>] = &[
-        property!("maxSendSize", max_send_size),
-        property!("maxReceiveSize", max_receive_size),
-        property!("maxRecipientEnvelopeLimit", max_recipient_envelope_limit),
-        property!("externalPostmasterAddress", external_postmaster_address),
-        property!("externalDsnMaxMessageAttachSize", dsn_max_message_attach_size),
-        property!("externalDelayDsnEnabled", delay_dsn_enabled),
+        property!("maxSendSize", max_send_size)
+            .is("Largest message that a sender may send.", "LM-05, LM-10")
+            .within(0, 2147482624),
+        property!("maxReceiveSize", max_receive_size)
+            .is("Largest message that a recipient may receive.", "LM-05, LM-10")
+            .within(0, 2147482624),
+        property!("maxRecipientEnvelopeLimit", max_recipient_envelope_limit)
+            .is("Recipients of one message, before groups are expanded.", "LM-12")
+            .within(0, 2147483647),
+        property!("externalPostmasterAddress", external_postmaster_address)
+            .is("Sender of notifications.", "DS-21")
+            .defaults_to("postmaster of the default domain"),
+        property!("externalDsnMaxMessageAttachSize", dsn_max_message_attach_size)
+            .is("Larger messages are not returned whole in a notification.", "DS-13")
+            .within(0, 2147483647),
+        property!("externalDelayDsnEnabled", delay_dsn_enabled).is("Late mail is reported to its sender.", "QU-45"),
     ];
 
     fn blank() -> Self {
@@ -25,10 +35,23 @@ impl Form for TransportConfig {
 impl Form for AcceptedDomain {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(AcceptedDomain),
-        property!("guid", guid),
-        property!("domainName", domain).or(&["domain"]).required(),
-        property!("domainType", domain_type).or(&["type"]),
-        property!("default", is_default),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "RT-44")
+            .defaults_to("derived"),
+        property!("domainName", domain)
+            .is("The domain; *.domain covers it and everything below.", "RT-44")
+            .or(&["domain"])
+            .required(),
+        property!("domainType", domain_type)
+            .is(
+                "Whose recipients are all known here, which are partly elsewhere, which are all elsewhere.",
+                "RT-44, PL-45",
+            )
+            .or(&["type"]),
+        property!("default", is_default).is(
+            "The domain of what has none; exactly one is it. A single accepted domain is, unless it says no.",
+            "RT-44",
+        ),
     ];
 
     fn blank() -> Self {
@@ -43,6 +66,9 @@ impl Form for AcceptedDomain {
 }
 
 impl Literal for AcceptedDomainType {
+    fn kind() -> String {
+        "Authoritative, InternalRelay, ExternalRelay".to_owned()
+    }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         match node.scalar().unwrap_or_default().to_ascii_lowercase().as_str() {
             "authoritative" => Ok(Self::Authoritative),

@@ -9,10 +9,16 @@ use crate::property::{Form, Property, property};
 impl Form for Site {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(Site),
-        property!("guid", guid),
-        property!("hubSiteEnabled", hub_site_enabled),
-        property!("inboundMailEnabled", inbound_mail_enabled),
-        property!("subnets", subnets),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "RT-01")
+            .defaults_to("derived"),
+        property!("hubSiteEnabled", hub_site_enabled)
+            .is("Mail whose least-cost path passes the site stops here.", "RT-25…RT-29"),
+        property!("inboundMailEnabled", inbound_mail_enabled)
+            .is("The site's servers take mail from other sites.", "RT-43"),
+        property!("subnets", subnets)
+            .is("Addresses of the site.", "RT-01")
+            .stored_only("the site of a server is the one that it names"),
     ];
 
     fn blank() -> Self {
@@ -29,11 +35,13 @@ impl Form for Site {
 impl Form for SiteLink {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(SiteLink),
-        property!("guid", guid),
-        property!("sites", sites).required(),
-        property!("cost", cost),
-        property!("exchangeCost", exchange_cost),
-        property!("maxMessageSize", max_message_size),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "RT-02")
+            .defaults_to("derived"),
+        property!("sites", sites).is("Two or more sites that reach each other directly.", "RT-03").required(),
+        property!("cost", cost).is("Active Directory's cost.", "RT-02").within(1, 99999),
+        property!("exchangeCost", exchange_cost).is("Replaces cost for mail.", "RT-02").within(1, 99999),
+        property!("maxMessageSize", max_message_size).is("Larger messages do not pass.", "RT-13"),
     ];
 
     fn blank() -> Self {

@@ -1,6 +1,7 @@
-//! Organizations drawn at random: every property of every kind takes values that are not its default.
+//! Organizations drawn at random: every property of every kind takes values that are not its default, within its range.
 
 use envelope::{Address, ByteSize, Domain, Limit, ObjectName, ServerName, SiteName, Span};
+use proptest::array::{uniform2, uniform4, uniform5};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -44,13 +45,17 @@ fn address() -> impl Strategy<Value = Address> {
     ("[A-Za-z0-9+_'-]{1,8}", domain()).prop_map(|(local, domain)| Address::new(&local, &domain).unwrap())
 }
 fn size() -> impl Strategy<Value = ByteSize> {
-    prop_oneof![any::<u32>().prop_map(|n| ByteSize::bytes(n.into())), (0_u64..4096).prop_map(ByteSize::mib)]
+    prop_oneof![(65_536_u64..2_147_482_624).prop_map(ByteSize::bytes), (1_u64..2048).prop_map(ByteSize::mib)]
 }
 fn limit<T: std::fmt::Debug>(inner: impl Strategy<Value = T>) -> impl Strategy<Value = Limit<T>> {
     of(inner).prop_map(|limit| limit.map_or(Limit::Unlimited, Limit::At))
 }
+/// A count within the range of every property that counts.
+fn count() -> impl Strategy<Value = u32> {
+    1_u32..=10
+}
 fn span() -> impl Strategy<Value = Span> {
-    any::<u32>().prop_map(|seconds| Span::seconds(seconds.into()))
+    (5_u64..=3600).prop_map(Span::seconds)
 }
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[ -~äß€]{0,30}", "[ -~\n]{0,30}"]
@@ -86,7 +91,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn settings()(counts in any::<[u32; 4]>(), spans in vec(span(), 10), limits in vec(limit(any::<u32>()), 2),
+    fn settings()(counts in uniform4(count()), spans in vec(span(), 10), limits in vec(limit(count()), 2),
                   servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3), back_pressure in back_pressure())
                   -> TransportServiceSettings {
         TransportServiceSettings {
@@ -119,7 +124,7 @@ prop_compose! {
         (sealed, comment, timeout, certificate) in (of(text()), text(), span(), of(text())),
         (policies, fqdn, size, port) in (vec(select(ErrorPolicy::ALL), 0..3), of(domain()), limit(size()), any::<u16>()),
         (logging, mechanism) in (select(ProtocolLoggingLevel::ALL), select(SmartHostAuthMechanism::ALL)),
-        (count, source, level) in (any::<u32>(), of(parsed(&["10.0.0.9", "::1"])), of(select(TlsAuthLevel::ALL))),
+        (count, source, level) in (count(), of(parsed(&["10.0.0.9", "::1"])), of(select(TlsAuthLevel::ALL))),
         tls_domain in of(parsed(&["*", "*.contoso.com", "contoso.com"]))) -> SendConnector {
         SendConnector {
             authentication_credential: sealed.map(|text| SealedCredential(text.into())),
@@ -138,7 +143,7 @@ prop_compose! {
 prop_compose! {
     fn gateways()(guids in vec(guid(), 2), names in vec(object(), 2), flags in any::<[bool; 5]>(), texts in vec(text(), 3),
         spaces in vec(parsed(&["SMTP:fax.example;1", "FAX:*;5", "X400:c=US;a=x;7"]), 0..3), drop in of(text()),
-        sources in vec(server(), 0..3), sizes in vec(limit(size()), 3), counts in any::<[u32; 2]>())
+        sources in vec(server(), 0..3), sizes in vec(limit(size()), 3), counts in uniform2(count()))
         -> (DeliveryAgentConnector, ForeignConnector) {
         let agent = DeliveryAgentConnector {
             delivery_protocol: texts[0].clone(), comment: texts[1].clone(), enabled: flags[0],
@@ -157,7 +162,7 @@ prop_compose! {
 
 prop_compose! {
     fn receive_connector()(guid in guid(), name in object(), server in server(), flags in any::<[bool; 2]>(),
-        role in select(TransportRole::ALL), counts in any::<[u32; 5]>(), limits in vec(limit(any::<u32>()), 4),
+        role in select(TransportRole::ALL), counts in uniform5(count()), limits in vec(limit(count()), 4),
         bindings in vec(parsed(&["0.0.0.0:25", "[::]:587"]), 0..3), banner in of(text()), fqdn in of(domain()),
         ranges in vec(parsed(&["10.0.0.0/8", "::1", "10.0.0.1-10.0.0.9"]), 0..3), sizes in vec(size(), 2),
         groups in vec(select(PermissionGroup::ALL), 0..3), mechanisms in vec(select(AuthMechanism::ALL), 0..3),
@@ -219,7 +224,7 @@ prop_compose! {
         dags in vec((guid(), object()).prop_map(|(guid, name)| Dag { guid, name }), 0..2),
         databases in vec(database(), 0..3), send_connectors in vec(send_connector(), 0..3),
         (agent, foreign) in gateways(), receive_connectors in vec(receive_connector(), 0..3), accepted_domains in vec(accepted_domain(), 0..3),
-        sizes in vec(limit(size()), 2), recipients in limit(any::<u32>()), postmaster in of(address()),
+        sizes in vec(limit(size()), 2), recipients in limit(count()), postmaster in of(address()),
         attach in size(), delay in any::<bool>()) -> OrganizationDraft {
         OrganizationDraft {
             sites, site_links, servers, dags, databases, send_connectors, receive_connectors, accepted_domains,

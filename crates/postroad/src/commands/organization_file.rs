@@ -20,7 +20,11 @@ pub(crate) struct OrganizationFile {
 
 /// Reads and checks `path`. Warnings go to standard error.
 pub(crate) fn read(path: &Path) -> anyhow::Result<OrganizationFile> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let octets = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = match organization::text_of(octets) {
+        Ok(text) => text,
+        Err(problems) => return fail(path, &problems),
+    };
     match LabFile::parse(&text) {
         Ok(LabFile { organization_text: text, organization: contents, .. }) => {
             tell(path, &contents.warnings);

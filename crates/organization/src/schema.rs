@@ -1,0 +1,102 @@
+//! The schema: everything that may be said about every kind of object, made from the tables by which objects are read and
+//! written. What is not here cannot be configured; what is here and has no effect says so.
+//!
+//! [`properties`] is for whoever makes parameters, columns, form fields or documents of them; [`without_effect`] finds what
+//! somebody said and nothing follows. The page `docs/properties.md` is [`page::properties`], that of the organization file
+//! [`page::organization_file`].
+
+pub mod page;
+
+use topology::{
+    AcceptedDomain, Dag, DeliveryAgentConnector, ForeignConnector, OrganizationDraft, Problem, ReceiveConnector,
+    SendConnector, Server, Site, SiteLink, TransportConfig, Weight,
+};
+
+use crate::forms::recipient::RecipientForm;
+use crate::forms::server::DatabaseForm;
+use crate::kind::Kind;
+use crate::object::{self, Object};
+pub use crate::property::Effect;
+use crate::property::rows;
+
+/// One property of a kind of object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The documented name in camelCase.
+    pub name: &'static str,
+    /// Other documented spellings.
+    pub aliases: &'static [&'static str],
+    /// What may be written.
+    pub takes: String,
+    /// Least and most, where it is a number.
+    pub range: Option<String>,
+    /// The default as it is written; empty for none.
+    pub default: String,
+    /// The default on an Edge server, where it is another one.
+    pub edge_default: Option<&'static str>,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Whether its value is shown to nobody.
+    pub secret: bool,
+    /// The rules of the specification that it follows.
+    pub rule: &'static str,
+    /// What it does, in a line.
+    pub help: &'static str,
+    /// Whether it does that here.
+    pub effect: Effect,
+    /// Values that do nothing, each with why.
+    pub idle_values: &'static [(&'static str, &'static str)],
+    /// The properties of the object that is its value.
+    pub holds: Vec<Row>,
+}
+
+/// The properties of `kind`, in the order in which they are applied.
+#[must_use]
+pub fn properties(kind: Kind) -> Vec<Row> {
+    match kind {
+        Kind::TransportConfig => rows::<TransportConfig>(),
+        Kind::Site => rows::<Site>(),
+        Kind::SiteLink => rows::<SiteLink>(),
+        Kind::Dag => rows::<Dag>(),
+        Kind::Server => rows::<Server>(),
+        Kind::Database => rows::<DatabaseForm>(),
+        Kind::AcceptedDomain => rows::<AcceptedDomain>(),
+        Kind::SendConnector => rows::<SendConnector>(),
+        Kind::DeliveryAgentConnector => rows::<DeliveryAgentConnector>(),
+        Kind::ForeignConnector => rows::<ForeignConnector>(),
+        Kind::ReceiveConnector => rows::<ReceiveConnector>(),
+        Kind::Recipient => rows::<RecipientForm>(),
+    }
+}
+
+/// Whether `name` is a property of `kind` whose value is shown to nobody.
+pub(crate) fn is_secret(kind: Kind, name: &str) -> bool {
+    properties(kind).iter().any(|row| row.secret && row.name == name)
+}
+
+/// A warning for everything that the configuration says and nothing follows.
+#[must_use]
+pub fn without_effect(draft: &OrganizationDraft) -> Vec<Problem> {
+    object::objects(draft, &[]).iter().flat_map(of_object).collect()
+}
+
+/// What nothing follows from, of every object of a kind.
+#[must_use]
+pub fn effect(kind: Kind) -> Effect {
+    match kind {
+        Kind::DeliveryAgentConnector => {
+            Effect::StoredOnly("there are no delivery agents yet; its mail waits in its queue")
+        }
+        Kind::ForeignConnector => Effect::StoredOnly("files are not written yet; its mail waits in its queue"),
+        _ => Effect::Works,
+    }
+}
+
+fn of_object(object: &Object) -> Vec<Problem> {
+    let warning = |place, text| Problem { weight: Weight::Warning, place, text };
+    if let Effect::StoredOnly(why) = effect(object.kind()) {
+        return vec![warning(object.place(), format!("nothing is delivered by it: {why}"))];
+    }
+    let place = object.place();
+    object.idle().into_iter().map(|(property, text)| warning(format!("{place}.{property}"), text)).collect()
+}

@@ -1,0 +1,146 @@
+//! The pages that are made from the schema: `docs/properties.md` and `docs/organization-file.md`.
+
+use std::fmt::Write as _;
+
+use super::{Effect, Row};
+use crate::kind::Kind;
+
+const NOTE: &str = "<!-- Made from the schema by a test of crate organization; POSTROAD_REWRITE=1 writes it anew. -->";
+
+/// `docs/properties.md`: every property with its rules and its effect.
+#[must_use]
+pub fn properties() -> String {
+    let mut page = format!(
+        "# Properties\n\n{NOTE}\n\nEvery property of every kind of object, as the directory keeps it: what it takes, its default, the rules \
+         that it follows, and whether\nanything follows from it. What has no effect is accepted, stored and shown, and `postroad apply` warns \
+         of it.\n`docs/organization-file.md` says how they are written.\n"
+    );
+    for kind in Kind::ALL {
+        write!(page, "\n## {}\n\n", title(kind)).expect(TEXT);
+        page.push_str("| property | rules | effect |\n|---|---|---|\n");
+        for (name, row) in flat(&super::properties(kind), "") {
+            line(&mut page, &[&format!("`{name}`"), row.rule, &effect(&row)]);
+        }
+    }
+    page
+}
+
+/// `docs/organization-file.md`: how an organization is written.
+#[must_use]
+pub fn organization_file() -> String {
+    let mut page = format!("# The organization file\n\n{NOTE}\n\n{INTRODUCTION}\n");
+    for kind in Kind::ALL {
+        write!(page, "\n## `{}`\n\n{}\n\n", kind.section(), about(kind)).expect(TEXT);
+        page.push_str("| property | takes | default | meaning |\n|---|---|---|---|\n");
+        for (name, row) in flat(&super::properties(kind), "") {
+            let aliases: Vec<String> = row.aliases.iter().map(|alias| format!("`{alias}`")).collect();
+            let name = match aliases.is_empty() {
+                true => format!("`{name}`"),
+                false => format!("`{name}` (also {})", aliases.join(", ")),
+            };
+            line(&mut page, &[&name, &takes(&row), &default(&row), row.help]);
+        }
+    }
+    page.push_str(DEFAULT_CONNECTORS);
+    page
+}
+
+const TEXT: &str = "a text can be written to";
+
+/// Each row under its full name, those of an object that is a value after it.
+fn flat(rows: &[Row], prefix: &str) -> Vec<(String, Row)> {
+    let mut all = Vec::new();
+    for row in rows {
+        let name = format!("{prefix}{}", row.name);
+        all.push((name.clone(), row.clone()));
+        all.extend(flat(&row.holds, &format!("{name}.")));
+    }
+    all
+}
+
+fn line(page: &mut String, cells: &[&str]) {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('<', "&lt;")).collect();
+    writeln!(page, "| {} |", cells.join(" | ")).expect(TEXT);
+}
+
+fn takes(row: &Row) -> String {
+    match &row.range {
+        Some(range) => format!("{}; {range}", row.takes),
+        None => row.takes.clone(),
+    }
+}
+
+fn default(row: &Row) -> String {
+    let usual = match (row.required, row.default.as_str()) {
+        (true, _) => "required".to_owned(),
+        (false, "") => "none".to_owned(),
+        (false, text) => text.to_owned(),
+    };
+    match row.edge_default {
+        Some(edge) => format!("{usual}; on Edge {edge}"),
+        None => usual,
+    }
+}
+
+fn effect(row: &Row) -> String {
+    let idle = row.idle_values.iter().map(|(value, why)| format!("; `{value}` {why}"));
+    match row.effect {
+        Effect::Works => format!("works{}", idle.collect::<String>()),
+        Effect::StoredOnly(why) => format!("**none**: {why}"),
+    }
+}
+
+fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::TransportConfig => "Organization-wide settings (`transportConfig`)",
+        Kind::Site => "Sites",
+        Kind::SiteLink => "IP site links",
+        Kind::Dag => "Database availability groups",
+        Kind::Server => "Servers and their Transport service",
+        Kind::Database => "Mailbox databases",
+        Kind::AcceptedDomain => "Accepted domains",
+        Kind::SendConnector => "Send connectors",
+        Kind::DeliveryAgentConnector => "Delivery Agent connectors",
+        Kind::ForeignConnector => "Foreign connectors",
+        Kind::ReceiveConnector => "Receive connectors",
+        Kind::Recipient => "Recipients",
+    }
+}
+
+fn about(kind: Kind) -> &'static str {
+    match kind {
+        Kind::TransportConfig => "Settings of the whole organization: a mapping, not a list.",
+        Kind::Site => "Places with good connectivity inside.",
+        Kind::SiteLink => "Which sites reach each other, and at what cost.",
+        Kind::Dag => "Groups of servers with copies of databases; their members are the servers that name them.",
+        Kind::Server => "Machines with transport services.",
+        Kind::Database => "Either on a server (`server`) or in a DAG (`dag` and `activeOn`).",
+        Kind::AcceptedDomain => "Domains for which the organization takes mail.",
+        Kind::SendConnector => "Ways out by SMTP.",
+        Kind::DeliveryAgentConnector => "Ways out by an agent that speaks another system's protocol.",
+        Kind::ForeignConnector => "Ways out by files in a directory.",
+        Kind::ReceiveConnector => {
+            "How a server listens. Each server has default connectors, which need not be written: see below."
+        }
+        Kind::Recipient => {
+            "What has a `database` is a mailbox, what has an `externalAddress` a contact, what has `members` a group. A file \
+             without this section leaves recipients alone."
+        }
+    }
+}
+
+const INTRODUCTION: &str = "\
+One YAML file describes the whole organization: `postroad apply FILE` makes the directory say the same, `postroad export`
+writes it. Every section is a list of objects, each with a `name`; what is left out has its default. What the file does not
+name is deleted, but for recipients, which a file without a `recipients` section leaves alone.
+
+* Names are compared without regard to case, keys too. Domains are compared in one canonical form: `müller.example` and
+  `xn--mller-kva.example` are one domain, and each is shown as it was written.
+* Sizes: `35MB`, `1.5GB`, `512B`; a number alone counts octets. Time spans: `[days.]hours:minutes:seconds`; a number alone
+  counts days. `unlimited` stands where a limit may be absent.
+* A credential is written as `{user: …, passwordFile: …}` and kept sealed; an export holds `{sealed: …}`, which only this
+  organization can open.
+* `postroad apply --dry-run` reports everything that is wrong at once, with line and column, warns of what has no effect, and
+  shows what would change.";
+
+const DEFAULT_CONNECTORS: &str = "";
