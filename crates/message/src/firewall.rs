@@ -111,7 +111,9 @@ pub fn without<'a>(header: HeaderBlock<'a>, name: &str) -> Cow<'a, [u8]> {
     retain(header, |field| !field.is(name))
 }
 
-fn retain<'a>(header: HeaderBlock<'a>, keep: impl Fn(&Field<'a>) -> bool) -> Cow<'a, [u8]> {
+/// The header block with the fields that `keep` lets pass.
+#[must_use]
+pub fn retain<'a>(header: HeaderBlock<'a>, keep: impl Fn(&Field<'a>) -> bool) -> Cow<'a, [u8]> {
     if header.fields().all(|field| keep(&field)) {
         return Cow::Borrowed(header.as_bytes());
     }

@@ -1,24 +1,28 @@
 //! A view of a header block: its fields one after the other, without copying (RFC 5322 §2.2).
 //!
 //! Reading never fails. Whatever stands between two line ends is a [`Field`]; one without a colon has no name. The
-//! fields joined again are the block, octet for octet. Every octet is visited a fixed number of times, and what goes to
-//! mail-parser for decoding is cut at [`VALUE_OCTETS_MAX`] first, so hostile headers cost no more than their length.
+//! fields joined again are the block, octet for octet. Every octet is visited a fixed number of times, and values are cut
+//! before they are decoded, so hostile headers cost no more than their length.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use envelope::{Address, ByteSize, Timestamp, TraceContext};
+use mail_parser::DateTime;
 use mail_parser::parsers::MessageStream;
-use mail_parser::{Addr, DateTime, HeaderValue};
 
-use crate::received;
+use crate::{decode, received};
 
 /// Most `Received` fields a message may carry, default of a Receive connector: 30, range 1 to 500 (RT-74).
 pub const HOP_COUNT_MAX: usize = 30;
 /// Most `Received` fields with local addresses: 8, range 0 to 50, 0 turns the check off (RT-74).
 pub const LOCAL_HOP_COUNT_MAX: usize = 8;
-/// Octets of one value that are decoded; the rest is ignored. 64 KB: above 500 recipients in one `To`.
+/// Octets of a list of addresses that are read; the rest is ignored. 64 KB: above 500 recipients in one `To`.
 pub const VALUE_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of a `Subject` or `Message-ID` that are decoded; the rest is ignored. They are for a line of a log: 2 KB.
+pub const TEXT_OCTETS_MAX: usize = 2 * 1024;
+/// Octets of a `Date` that are read.
+const DATE_OCTETS_MAX: usize = 128;
 
 /// Size of the message on entry to the organization, in octets (LM-02).
 pub const ORIGINAL_SIZE: &str = "X-MS-Exchange-Organization-OriginalSize";
@@ -65,28 +69,28 @@ impl<'a> Field<'a> {
         Cow::Owned(String::from_utf8_lossy(&unfolded).into_owned())
     }
 
+    /// Whether the line is a field: a name of printable ASCII before a colon (RFC 5322 §2.2, with the white space of §4.5).
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        let name = self.name();
+        !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
+    }
+
     /// Whether the field has this name; case does not matter (RFC 5322 §1.2.2).
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name().eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// A stream over a bounded part of the value, ended by a line end as mail-parser expects.
-    fn decode<T>(&self, decode: impl FnOnce(&mut MessageStream<'_>) -> Option<T>) -> Option<T> {
+    /// The beginning of the value, at most so many octets.
+    fn beginning(&self, octets_max: usize) -> &'a [u8] {
         let value = self.value();
-        let mut bounded = Vec::with_capacity(value.len().min(VALUE_OCTETS_MAX) + 2);
-        bounded.extend_from_slice(&value[..value.len().min(VALUE_OCTETS_MAX)]);
-        bounded.extend_from_slice(b"\r\n");
-        decode(&mut MessageStream::new(&bounded))
+        &value[..value.len().min(octets_max)]
     }
 
     /// The entries of the list in the value, in order: an address, or the text that is none.
     fn address_entries(&self) -> Vec<Result<Address, String>> {
-        let entries = self.decode(|stream| match stream.parse_address() {
-            HeaderValue::Address(list) => Some(list.iter().map(address_of).collect()),
-            _ => None,
-        });
-        entries.unwrap_or_default()
+        decode::address_entries(self.beginning(VALUE_OCTETS_MAX))
     }
 
     /// The addresses in the value that are valid mailbox addresses, in order.
@@ -124,22 +128,38 @@ impl<'a> HeaderBlock<'a> {
         self.fields().find(|field| field.is(name))
     }
 
+    /// Octets up to the first line that is neither a field nor the empty line: what a sender that knows no header began with
+    /// its text. `None` when all are fields.
+    #[must_use]
+    pub fn text_begins(&self) -> Option<usize> {
+        let mut octets = 0;
+        for field in self.fields() {
+            if !field.is_well_formed() {
+                return Some(octets);
+            }
+            octets += field.raw().len();
+        }
+        None
+    }
+
     /// `Message-ID` without its angle brackets.
     #[must_use]
     pub fn message_id(&self) -> Option<String> {
-        self.field("Message-ID")?.decode(|stream| first_text(stream.parse_id()))
+        decode::message_id(self.field("Message-ID")?.beginning(TEXT_OCTETS_MAX))
     }
 
     /// `Subject` with encoded words decoded.
     #[must_use]
     pub fn subject(&self) -> Option<String> {
-        self.field("Subject")?.decode(|stream| first_text(stream.parse_unstructured()))
+        let subject = decode::unstructured(self.field("Subject")?.beginning(TEXT_OCTETS_MAX));
+        (!subject.is_empty()).then_some(subject)
     }
 
     /// `Date`, when it is a valid date after 1970.
     #[must_use]
     pub fn date(&self) -> Option<Timestamp> {
-        let date: DateTime = self.field("Date")?.decode(|stream| stream.parse_date().into_datetime())?;
+        let text = [self.field("Date")?.beginning(DATE_OCTETS_MAX), b"\r\n"].concat();
+        let date: DateTime = MessageStream::new(&text).parse_date().into_datetime()?;
         let seconds = date.is_valid().then(|| date.to_timestamp())?;
         u64::try_from(seconds).ok()?.checked_mul(1000).map(Timestamp::from_millis)
     }
@@ -182,6 +202,12 @@ impl<'a> HeaderBlock<'a> {
             received::written_by(field.value()).is_some_and(|by| by.eq_ignore_ascii_case(host.as_bytes()))
         };
         self.received().filter(wrote).count()
+    }
+
+    /// Whether a field says what `host` found out about the sender (`Authentication-Results`, RFC 8601 §2.2).
+    #[must_use]
+    pub fn is_result_of(field: &Field<'_>, host: impl Fn(&str) -> bool) -> bool {
+        field.is("Authentication-Results") && host(&received::first_word(field.value()))
     }
 
     /// The recorded size on entry (LM-02). The effective size is the smaller of this and the present one.
@@ -234,18 +260,8 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-fn address_of(entry: &Addr<'_>) -> Result<Address, String> {
-    let text = entry.address().or(entry.name()).unwrap_or_default();
-    Address::parse(text).map_err(|_| text.to_owned())
-}
-
 fn line_end(bytes: &[u8], from: usize) -> usize {
     memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |index| from + index + 1)
-}
-
-/// The text of a decoded value; of several the first.
-fn first_text(value: HeaderValue<'_>) -> Option<String> {
-    value.into_text_list()?.into_iter().next().map(Cow::into_owned)
 }
 
 #[cfg(test)]

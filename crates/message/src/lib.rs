@@ -16,10 +16,12 @@
 //! | [`dsn`] | writes delivery status notifications | RFC 3461, 3464, 6522; dsn.md |
 //! | [`date`] | prints RFC 5322 dates | RFC 5322 §3.3 |
 //!
-//! Structure inside a field (addresses, encoded words, dates) is mail-parser's work; finding the fields is done here,
-//! because the firewall must see every line that any later reader could take for a header.
+//! Fields and what is in them are found here: the firewall must see every line that any later reader could take for a
+//! header, and nothing that a stranger writes may cost more than its length (`decode`). Charsets and dates are
+//! mail-parser's work.
 
 pub mod date;
+mod decode;
 pub mod dsn;
 mod encode;
 pub mod firewall;

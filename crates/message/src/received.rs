@@ -20,16 +20,17 @@ const ADDRESS_LITERAL_OCTETS_MAX: usize = 64;
 /// How a message arrived: the `with` clause (RFC 3848, RFC 6531 §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
-    /// After `HELO`.
+    /// After `HELO`, and no extension.
     Smtp,
-    /// After `EHLO`.
-    Esmtp,
-    /// After `STARTTLS`.
-    Esmtps,
-    /// After `AUTH`.
-    Esmtpa,
-    /// After `STARTTLS` and `AUTH`.
-    Esmtpsa,
+    /// After `EHLO`, or with extensions.
+    Extended {
+        /// After `STARTTLS`.
+        tls: bool,
+        /// After `AUTH`.
+        authenticated: bool,
+        /// `MAIL` had `SMTPUTF8`.
+        smtputf8: bool,
+    },
     /// Between services of the organization. A single atom, since the grammar of `with` allows no more.
     Rpc,
 }
@@ -38,10 +39,18 @@ impl Protocol {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Smtp => "SMTP",
-            Self::Esmtp => "ESMTP",
-            Self::Esmtps => "ESMTPS",
-            Self::Esmtpa => "ESMTPA",
-            Self::Esmtpsa => "ESMTPSA",
+            Self::Extended { tls, authenticated, smtputf8: false } => match (tls, authenticated) {
+                (false, false) => "ESMTP",
+                (true, false) => "ESMTPS",
+                (false, true) => "ESMTPA",
+                (true, true) => "ESMTPSA",
+            },
+            Self::Extended { tls, authenticated, smtputf8: true } => match (tls, authenticated) {
+                (false, false) => "UTF8SMTP",
+                (true, false) => "UTF8SMTPS",
+                (false, true) => "UTF8SMTPA",
+                (true, true) => "UTF8SMTPSA",
+            },
             Self::Rpc => "Postroad-RPC",
         }
     }
@@ -124,6 +133,25 @@ pub(crate) fn addresses(value: &[u8]) -> impl Iterator<Item = IpAddr> {
         })
 }
 
+/// The first word outside of comments, without quotes, up to white space or a semicolon: the `authserv-id` of RFC 8601 §2.2.
+pub(crate) fn first_word(value: &[u8]) -> String {
+    let (mut depth, mut escaped, mut word) = (0_usize, false, Vec::new());
+    for byte in value {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if depth > 0 => escaped = true,
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ if depth > 0 => {}
+            b'"' => {}
+            byte if byte.is_ascii_whitespace() && word.is_empty() => {}
+            byte if byte.is_ascii_whitespace() || matches!(byte, b';' | b'/') => break,
+            byte => word.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&word).into_owned()
+}
+
 /// The word after `by`, outside comments: who wrote the field.
 pub(crate) fn written_by(value: &[u8]) -> Option<&[u8]> {
     let mut depth = 0_usize;
@@ -158,7 +186,7 @@ mod tests {
             helo,
             peer: Some("192.0.2.7".parse().unwrap()),
             by: &Domain::parse("mbx1.contoso.com").unwrap(),
-            protocol: Protocol::Esmtps,
+            protocol: Protocol::Extended { tls: true, authenticated: false, smtputf8: false },
             tls,
             id: MessageId::from_bytes([7; 16]),
             recipients: &recipients,
@@ -201,10 +229,22 @@ mod tests {
         assert_eq!(written_by(b"(qmail 1 invoked by uid 0); date"), None);
     }
 
+    #[test]
+    fn the_word_that_names_a_host_is_found_where_it_may_stand() {
+        for (value, word) in [
+            ("mail1.contoso.com; spf=pass", "mail1.contoso.com"),
+            ("(a \\) b) \"mail1.contoso.com\" 1; spf=pass", "mail1.contoso.com"),
+            ("\r\n mail1.contoso.com/1; x", "mail1.contoso.com"),
+            ("", ""),
+        ] {
+            assert_eq!(first_word(value.as_bytes()), word, "{value:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn reading_never_panics(value in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = written_by(&value);
+            let _ = (written_by(&value), first_word(&value));
             let _ = addresses(&value).count();
         }
     }

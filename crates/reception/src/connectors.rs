@@ -64,12 +64,8 @@ impl Entrances {
             Some(before) => Arc::clone(&before.settings.gate),
             None => ConnectionGate::new(limits),
         };
-        let settings = SessionSettings {
-            inactivity_timeout: connector.connection_inactivity_timeout.0,
-            session_timeout: connector.connection_timeout.0,
-            auth_tarpit: connector.auth_tarpit_interval.0,
-            ..SessionSettings::new(protocol_of(connector, hostname, postmaster_domain), Some(self.tls.clone()), gate)
-        };
+        let protocol = protocol_of(connector, hostname, postmaster_domain);
+        let settings = SessionSettings::new(protocol, Some(self.tls.clone()), gate);
         let entrance = Arc::new(Entrance {
             connector: connector.clone(),
             hostname: hostname.clone(),
@@ -125,6 +121,9 @@ fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domai
         recipients_max: connector.max_recipients_per_message,
         protocol_errors_max: connector.max_protocol_errors,
         logon_failures_max: connector.max_logon_failures,
+        inactivity_timeout: connector.connection_inactivity_timeout.0,
+        session_timeout: connector.connection_timeout.0,
+        auth_tarpit_interval: connector.auth_tarpit_interval.0,
         starttls,
         require_tls: connector.require_tls,
         auth,

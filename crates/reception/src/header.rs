@@ -1,23 +1,34 @@
 //! What a front end does to the header of a message on its way in: counts hops, removes what strangers may not bring,
-//! adds its own trace line. The rest of the content is never looked at (PL-02). Pure.
+//! adds its own trace line and what it knows of the sender. The rest of the content is never looked at (PL-02). Pure.
+//!
+//! What a sender that knows no header begins with is text: an empty line goes before it, so that nobody after us takes it for
+//! anything else.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use envelope::{Domain, EnhancedStatus, MessageId, OriginKind, Recipient, Reply, Timestamp, TraceContext};
 use message::firewall::{self, HeaderRights, Path};
 use message::{HeaderBlock, Protocol, Received, date};
 use smtp::SessionFacts;
-use topology::ReceiveConnector;
+use topology::{DirectoryRecipient, Organization, ReceiveConnector};
+
+use crate::policy;
 
 /// Longest `Message-ID` that is repeated in the reply to the client.
 const MESSAGE_ID_OCTETS_MAX: usize = 250;
 
 /// What is known when a message begins.
 pub(crate) struct Arrival<'a> {
+    pub(crate) organization: &'a Organization,
     pub(crate) connector: &'a ReceiveConnector,
     pub(crate) hostname: &'a Domain,
     pub(crate) session: &'a SessionFacts,
     pub(crate) origin: OriginKind,
+    /// Whose session it is, when somebody logged on.
+    pub(crate) user: Option<&'a DirectoryRecipient>,
+    /// `MAIL` had `SMTPUTF8`.
+    pub(crate) smtputf8: bool,
     pub(crate) id: MessageId,
     pub(crate) recipients: &'a [Recipient],
     pub(crate) at: Timestamp,
@@ -26,7 +37,7 @@ pub(crate) struct Arrival<'a> {
 /// A header as it goes on, and what was read in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// With our lines, ended as it was.
+    /// With our lines, ended by an empty line; text that stood in its place follows.
     pub(crate) octets: Vec<u8>,
     /// With angle brackets; ours when there was none that can be printed.
     pub(crate) message_id: Box<str>,
@@ -38,9 +49,10 @@ pub(crate) struct Header {
 
 /// Makes the header that goes on.
 pub(crate) fn receive(block: &[u8], arrival: &Arrival<'_>) -> Result<Header, Reply> {
-    let header = HeaderBlock::new(block);
+    let (fields, text) = split_text(block);
+    let header = HeaderBlock::new(&fields);
     check_hops(header, arrival)?;
-    if block.starts_with(b" ") || block.starts_with(b"\t") {
+    if fields.starts_with(b" ") || fields.starts_with(b"\t") {
         // It would become part of our own line.
         return Err(Reply::new(
             554,
@@ -48,8 +60,12 @@ pub(crate) fn receive(block: &[u8], arrival: &Arrival<'_>) -> Result<Header, Rep
             "The message begins in the middle of a header field",
         ));
     }
+    if let Some(user) = arrival.user {
+        policy::check_author(header, user)?;
+    }
     let own_id = format!("<{}@{}>", arrival.id, arrival.hostname);
     let mut octets = received(arrival).into_bytes();
+    octets.extend_from_slice(evaluation(arrival).as_bytes());
     // RFC 6409 §8: a submission server may complete what a mail client left out.
     if arrival.origin == OriginKind::Authenticated {
         if header.field("Message-ID").is_none() {
@@ -59,12 +75,68 @@ pub(crate) fn receive(block: &[u8], arrival: &Arrival<'_>) -> Result<Header, Rep
             octets.extend_from_slice(format!("Date: {}\r\n", date::rfc5322(arrival.at)).as_bytes());
         }
     }
-    // No principal of an SMTP session may bring organization or forest headers (PL-41).
-    let path = Path::ReceiveConnector(HeaderRights::ROUTING);
-    octets.extend_from_slice(&firewall::apply(header, path));
+    octets.extend_from_slice(&passed(header, arrival));
+    octets.extend_from_slice(text);
     let message_id = header.message_id().map(|id| format!("<{id}>")).filter(|id| is_printable(id)).unwrap_or(own_id);
     let (message_id, subject) = (message_id.into(), header.subject().map(Into::into));
     Ok(Header { octets, message_id, subject, outside_trace: header.trace_context() })
+}
+
+/// The fields with an empty line after them, and the text that stood where fields should.
+fn split_text(block: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    // The line by which mailbox files separate messages is part of none.
+    let separator = [&b"From "[..], b">From "].iter().any(|line| block.starts_with(line));
+    let block = match memchr::memchr(b'\n', block) {
+        Some(end) if separator => &block[end + 1..],
+        _ => block,
+    };
+    let begins = HeaderBlock::new(block).text_begins();
+    let is_fold = block.starts_with(b" ") || block.starts_with(b"\t");
+    if is_fold || (begins.is_none() && ends_in_empty_line(block)) {
+        return (block.into(), &[]);
+    }
+    let (fields, text) = block.split_at(begins.unwrap_or(block.len()));
+    let line_end: &[u8] = if fields.is_empty() || fields.ends_with(b"\n") { b"\r\n" } else { b"\r\n\r\n" };
+    ([fields, line_end].concat().into(), text)
+}
+
+fn ends_in_empty_line(block: &[u8]) -> bool {
+    let ends = [&b"\n\r\n"[..], b"\n\n"].iter().any(|end| block.ends_with(end));
+    ends || block == b"\r\n" || block == b"\n"
+}
+
+/// The fields that may pass. No principal of an SMTP session may bring organization or forest headers (PL-41); nobody may
+/// say in our name what we found out (RFC 8601 §5); and blind copies are for the envelope (RFC 6409 §8, as PL-63).
+fn passed<'a>(header: HeaderBlock<'a>, arrival: &Arrival<'_>) -> Vec<u8> {
+    let own = |name: &str| {
+        let servers = arrival.organization.servers().iter().map(|server| &server.fqdn);
+        let mut names = servers.chain([arrival.hostname]);
+        let accepted = || Domain::parse(name).is_ok_and(|name| arrival.organization.accepted_domain(&name).is_some());
+        names.any(|own| own.as_str().eq_ignore_ascii_case(name)) || accepted()
+    };
+    let path = Path::ReceiveConnector(HeaderRights::ROUTING);
+    let passed = firewall::apply(header, path);
+    let strips_copies = arrival.origin == OriginKind::Authenticated;
+    let kept = firewall::retain(HeaderBlock::new(&passed), |field| {
+        !(HeaderBlock::is_result_of(field, own) || (strips_copies && field.is("Bcc")))
+    });
+    kept.into_owned()
+}
+
+/// What was found out about the sender (PF §3.2). The documentation gives `AuthMechanism` two hexadecimal digits and no
+/// meaning: 01 is a password, 10 a host that is trusted for its address.
+fn evaluation(arrival: &Arrival<'_>) -> String {
+    let (auth_as, mechanism) = match arrival.origin {
+        OriginKind::Authenticated => ("Internal", Some("01")),
+        OriginKind::ExternallySecured => ("Internal", Some("10")),
+        OriginKind::Anonymous | OriginKind::Mailbox | OriginKind::Notification => ("Anonymous", None),
+    };
+    let prefix = firewall::ORGANIZATION_PREFIX;
+    let mut lines = format!("{prefix}AuthSource: {}\r\n{prefix}AuthAs: {auth_as}\r\n", arrival.hostname);
+    if let Some(mechanism) = mechanism {
+        lines.push_str(&format!("{prefix}AuthMechanism: {mechanism}\r\n"));
+    }
+    lines
 }
 
 /// RT-74.
@@ -84,11 +156,10 @@ fn check_hops(header: HeaderBlock<'_>, arrival: &Arrival<'_>) -> Result<(), Repl
 fn received(arrival: &Arrival<'_>) -> String {
     let session = arrival.session;
     let tls = session.tls.as_ref().map(|tls| format!("version={}, cipher={}", tls.version, tls.cipher));
-    let protocol = match (&session.tls, &session.user) {
-        (None, None) => Protocol::Esmtp,
-        (Some(_), None) => Protocol::Esmtps,
-        (None, Some(_)) => Protocol::Esmtpa,
-        (Some(_), Some(_)) => Protocol::Esmtpsa,
+    let (secured, authenticated) = (session.tls.is_some(), session.user.is_some());
+    let protocol = match session.extended {
+        false => Protocol::Smtp,
+        true => Protocol::Extended { tls: secured, authenticated, smtputf8: arrival.smtputf8 },
     };
     let received = Received {
         helo: &session.hello_name,
@@ -108,79 +179,4 @@ fn is_printable(id: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use envelope::{Address, ServerName};
-    use smtp::Connection;
-    use topology::receive_connector::defaults;
-
-    fn check(origin: OriginKind, block: &str) -> Result<(String, String), u16> {
-        let [connector, _] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
-        let connection =
-            Connection { peer: "192.0.2.7:4711".parse().unwrap(), local: "198.51.100.1:25".parse().unwrap() };
-        let user = (origin == OriginKind::Authenticated).then(|| "ann".into());
-        let session = SessionFacts { connection, hello_name: "client.example".into(), tls: None, user };
-        let arrival = Arrival {
-            connector: &connector,
-            hostname: &Domain::parse("mail1.contoso.com").unwrap(),
-            session: &session,
-            origin,
-            id: MessageId::from_bytes([7; 16]),
-            recipients: &[Recipient::new(Address::parse("ann@contoso.com").unwrap())],
-            at: Timestamp::from_millis(1_795_251_600_000),
-        };
-        let header = receive(block.as_bytes(), &arrival).map_err(|reply| reply.code)?;
-        let text = String::from_utf8(header.octets).unwrap().replace("\r\n ", " ");
-        Ok((text, header.message_id.into()))
-    }
-
-    const OWN_ID: &str = "<07070707-0707-0707-0707-070707070707@mail1.contoso.com>";
-
-    #[test]
-    fn a_strangers_header_gets_a_trace_line_and_loses_what_is_ours() {
-        let block = "Received: from x by y; z\r\nX-MS-Exchange-Organization-SCL: -1\r\nSubject: Hi\r\n\
-                     x-ms-exchange-forest-A: b\r\n\tfolded\r\nMessage-ID: <1@client.example>\r\n\r\n";
-        let (text, id) = check(OriginKind::Anonymous, block).unwrap();
-        assert_eq!(id, "<1@client.example>");
-        assert_eq!(
-            text,
-            "Received: from client.example ([192.0.2.7]) by mail1.contoso.com with ESMTP id \
-             07070707-0707-0707-0707-070707070707 for <ann@contoso.com>; Sat, 21 Nov 2026 09:00:00 +0000\r\n\
-             Received: from x by y; z\r\nSubject: Hi\r\nMessage-ID: <1@client.example>\r\n\r\n"
-        );
-    }
-
-    #[test]
-    fn a_users_message_is_completed_and_a_strangers_is_not() {
-        let (text, id) = check(OriginKind::Authenticated, "Subject: Hi\r\n\r\n").unwrap();
-        assert_eq!(id, OWN_ID);
-        let lines: Vec<_> = text.split("\r\n").skip(1).collect();
-        assert!(text.contains(" with ESMTPA "));
-        assert_eq!(lines[0], format!("Message-ID: {OWN_ID}"));
-        assert_eq!(lines[1..], ["Date: Sat, 21 Nov 2026 09:00:00 +0000", "Subject: Hi", "", ""]);
-        let (text, id) = check(OriginKind::Anonymous, "Subject: Hi\r\n\r\n").unwrap();
-        assert_eq!(id, OWN_ID);
-        assert!(!text.contains("Message-ID") && !text.contains("Date:"));
-    }
-
-    #[test]
-    fn an_id_that_cannot_be_printed_is_not_repeated() {
-        for id in ["<a b@c>".to_owned(), format!("<{}@c>", "x".repeat(300)), "<ü@c>".to_owned()] {
-            let (_, repeated) = check(OriginKind::Anonymous, &format!("Message-ID: {id}\r\n\r\n")).unwrap();
-            assert!(repeated == OWN_ID || is_printable(&repeated), "{id} {repeated}");
-        }
-    }
-
-    #[test]
-    fn loops_and_headers_that_would_join_ours_are_refused() {
-        // RT-74
-        let hops = |count: usize, line: &str| format!("{}\r\n", line.repeat(count));
-        let elsewhere = "Received: from a ([192.0.2.9]) by b; c\r\n";
-        let here = "Received: from a ([198.51.100.1]) by b; c\r\n";
-        assert!(check(OriginKind::Anonymous, &hops(30, elsewhere)).is_ok());
-        assert_eq!(check(OriginKind::Anonymous, &hops(31, elsewhere)), Err(554));
-        assert!(check(OriginKind::Anonymous, &hops(8, here)).is_ok());
-        assert_eq!(check(OriginKind::Anonymous, &hops(9, here)), Err(554));
-        assert_eq!(check(OriginKind::Anonymous, " by trusted; today\r\nSubject: x\r\n\r\n"), Err(554));
-    }
-}
+mod tests;

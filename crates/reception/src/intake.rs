@@ -11,6 +11,7 @@ use message::HeaderCollector;
 use routing::RoutingTables;
 use smtp::{Accepted, SessionFacts};
 use telemetry::{Hop, HopName, Outcome, keys};
+use topology::DirectoryRecipient;
 
 use crate::connectors::Entrance;
 use crate::destination::{Arriving, Taking};
@@ -41,9 +42,17 @@ enum Stage {
     Over,
 }
 
+/// Who a message is from, as the session knows it.
+pub(crate) struct Sender {
+    pub(crate) origin: OriginKind,
+    /// Whose session it is, when somebody logged on.
+    pub(crate) user: Option<Arc<DirectoryRecipient>>,
+}
+
 /// What waits for the end of the header.
 struct Beginning {
     origin: OriginKind,
+    user: Option<Arc<DirectoryRecipient>>,
     envelope: Envelope,
     homes: Vec<Option<ObjectName>>,
     header: HeaderCollector,
@@ -62,11 +71,12 @@ impl Intake {
         shared: &Arc<Shared>,
         entrance: &Arc<Entrance>,
         transaction: &Transaction,
-        origin: OriginKind,
+        sender: Sender,
         envelope: Envelope,
     ) -> Self {
         let header = HeaderCollector::new(entrance.connector.max_header_size);
-        let beginning = Beginning { origin, envelope, homes: transaction.homes.clone(), header };
+        let Sender { origin, user } = sender;
+        let beginning = Beginning { origin, user, envelope, homes: transaction.homes.clone(), header };
         Self {
             shared: Arc::clone(shared),
             entrance: Arc::clone(entrance),
@@ -137,12 +147,15 @@ impl Intake {
 
     async fn header_complete(&mut self) -> Result<(), Reply> {
         let Stage::Header(beginning) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(()) };
-        let Beginning { origin, envelope, homes, header } = *beginning;
+        let Beginning { origin, user, envelope, homes, header } = *beginning;
         let arrival = Arrival {
+            organization: self.tables.organization(),
             connector: &self.entrance.connector,
             hostname: &self.entrance.hostname,
             session: &self.session,
             origin,
+            user: user.as_deref(),
+            smtputf8: envelope.smtputf8,
             id: self.id,
             recipients: &envelope.recipients,
             at: self.begun,

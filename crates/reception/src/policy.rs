@@ -9,6 +9,7 @@
 //! A recipient in an authoritative domain must exist, whoever asks.
 
 use envelope::{Address, EnhancedStatus, OriginKind, Reply, ReversePath};
+use message::HeaderBlock;
 use topology::{
     AcceptedDomainType, AuthMechanism, DirectoryRecipient, Organization, PermissionGroup, ReceiveConnector,
 };
@@ -75,7 +76,20 @@ pub(crate) fn check_sender(
     if user.addresses().any(|own| own.key() == key) {
         return Ok(());
     }
-    Err(Reply::new(550, EnhancedStatus::new(5, 7, 60), "Client does not have permissions to send as this sender"))
+    Err(not_allowed_as())
+}
+
+/// The header of a user's message: as in an outbox, every author and the sender must be the user, and there must be one
+/// (RFC 6409 §6.1). A null reverse-path, which reports of mail programs have, changes nothing of that.
+pub(crate) fn check_author(header: HeaderBlock<'_>, user: &DirectoryRecipient) -> Result<(), Reply> {
+    let is_own = |address: &Address| user.addresses().any(|own| own.key() == address.key());
+    let all_own = |name: &str| header.address_entries(name).iter().all(|entry| entry.as_ref().is_ok_and(is_own));
+    let has_author = !header.addresses("From").is_empty();
+    if has_author && all_own("From") && all_own("Sender") { Ok(()) } else { Err(not_allowed_as()) }
+}
+
+fn not_allowed_as() -> Reply {
+    Reply::new(550, EnhancedStatus::new(5, 7, 60), "Client does not have permissions to send as this sender")
 }
 
 /// What an accepted recipient still needs.

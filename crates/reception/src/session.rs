@@ -15,7 +15,7 @@ use topology::{DirectoryRecipient, RecipientKind};
 
 use crate::authentication;
 use crate::connectors::Entrance;
-use crate::intake::Intake;
+use crate::intake::{Intake, Sender};
 use crate::policy::{self, Found, Lookup, Principal};
 use crate::shared::Shared;
 
@@ -23,7 +23,7 @@ use crate::shared::Shared;
 pub(crate) struct Session {
     shared: Arc<Shared>,
     entrance: Arc<Entrance>,
-    user: Option<Box<DirectoryRecipient>>,
+    user: Option<Arc<DirectoryRecipient>>,
     transaction: Option<Transaction>,
 }
 
@@ -108,13 +108,13 @@ impl Drop for Session {
 
 #[async_trait]
 impl SessionHandler for Session {
-    async fn authenticate(&mut self, credentials: Credentials) -> Result<(), Reply> {
+    async fn authenticate(&mut self, credentials: Credentials, _session: &SessionFacts) -> Result<(), Reply> {
         let user = authentication::authenticate(&self.shared, &credentials).await?;
         if !Principal::of(&self.entrance.connector, Some(&user)).may_submit(&self.entrance.connector) {
             // RC-41
             return Err(authentication::unsuccessful());
         }
-        self.user = Some(Box::new(user));
+        self.user = Some(Arc::new(user));
         Ok(())
     }
 
@@ -143,8 +143,10 @@ impl SessionHandler for Session {
 
     async fn begin(&mut self, envelope: Envelope) -> Result<(), Reply> {
         let Some(transaction) = &self.transaction else { return Err(out_of_order()) };
-        let origin = self.principal().origin();
-        let intake = Intake::new(&self.shared, &self.entrance, transaction, origin, envelope);
+        let principal = self.principal();
+        let user = matches!(principal, Principal::User(_)).then(|| self.user.clone()).flatten();
+        let sender = Sender { origin: principal.origin(), user };
+        let intake = Intake::new(&self.shared, &self.entrance, transaction, sender, envelope);
         if let Some(transaction) = &mut self.transaction {
             transaction.intake = Some(Box::new(intake));
         }

@@ -2,7 +2,7 @@
 //!
 //! A line comes without its CRLF, already known to be UTF-8 without control characters ([`text`]). Tolerated beyond the
 //! grammar, because devices in the field do it and no meaning depends on it: spaces after `FROM:` and `TO:` and at the end
-//! of a line. Whether a command may come now is not decided here; the paths and their parameters are in [`parameters`].
+//! of a line, and paths without their brackets. Whether a command may come now is not decided here; the paths and their parameters are in [`parameters`].
 
 pub mod parameters;
 
@@ -78,6 +78,11 @@ pub fn text(line: &[u8]) -> Result<&str, CommandError> {
         return Err(CommandError::Characters);
     }
     Ok(text)
+}
+
+/// Whether a line starts with `EHLO` or `HELO`.
+pub(crate) fn is_hello(line: &[u8]) -> bool {
+    line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"EHLO") || verb.eq_ignore_ascii_case(b"HELO"))
 }
 
 impl<'a> Command<'a> {

@@ -41,6 +41,10 @@ pub const SINGLE_WRITE_OCTETS_MAX: usize = 64 * 1024;
 /// A server waits this long for a command or a block of content, unless its connector says otherwise
 /// (`ConnectionInactivityTimeout` default; RFC 5321 §4.5.3.2.7 asks for at least 5 minutes).
 pub const SERVER_INACTIVITY_TIMEOUT: Duration = Duration::from_mins(5);
+/// `ConnectionTimeout` default of a Mailbox server: the whole session, even while it transfers.
+pub const SERVER_SESSION_TIMEOUT: Duration = Duration::from_mins(10);
+/// `TarpitInterval` and `AuthTarpitInterval` default (LM-25).
+pub const TARPIT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 /// Client waits this long for the banner (RFC 5321 §4.5.3.2.1).
 pub const BANNER_TIMEOUT: Duration = Duration::from_mins(5);
 /// Client waits this long for a reply to `EHLO`, `STARTTLS`, `AUTH`, `RSET` (as for `MAIL`; RFC 5321 names no other).

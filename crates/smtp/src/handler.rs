@@ -9,15 +9,9 @@ use bytes::Bytes;
 use envelope::{Envelope, Receipt, Recipient, Reply};
 use net::{PeerTls, TlsServer};
 use smtp_session::command::MailCommand;
-use smtp_session::limits::SERVER_INACTIVITY_TIMEOUT;
 use smtp_session::{Credentials, ServerConfig};
 
 use crate::gate::ConnectionGate;
-
-/// `ConnectionTimeout` default of a Mailbox server: the whole session, even while it transfers.
-pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_mins(10);
-/// `AuthTarpitInterval` default: how long a failed AUTH waits for its reply.
-pub const AUTH_TARPIT_DEFAULT: Duration = Duration::from_secs(5);
 
 /// Both ends of an inbound connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,26 +31,13 @@ pub struct SessionSettings {
     pub tls: Option<TlsServer>,
     /// How many connections the connector takes.
     pub gate: Arc<ConnectionGate>,
-    /// `ConnectionInactivityTimeout`.
-    pub inactivity_timeout: Duration,
-    /// `ConnectionTimeout`.
-    pub session_timeout: Duration,
-    /// `AuthTarpitInterval`; zero is off.
-    pub auth_tarpit: Duration,
 }
 
 impl SessionSettings {
-    /// The documented defaults for `protocol`.
+    /// Sessions by `protocol`.
     #[must_use]
     pub fn new(protocol: ServerConfig, tls: Option<TlsServer>, gate: Arc<ConnectionGate>) -> Self {
-        Self {
-            protocol: Arc::new(protocol),
-            tls,
-            gate,
-            inactivity_timeout: SERVER_INACTIVITY_TIMEOUT,
-            session_timeout: SESSION_TIMEOUT_DEFAULT,
-            auth_tarpit: AUTH_TARPIT_DEFAULT,
-        }
+        Self { protocol: Arc::new(protocol), tls, gate }
     }
 }
 
@@ -84,6 +65,8 @@ pub struct SessionFacts {
     pub connection: Connection,
     /// The name given with EHLO or HELO.
     pub hello_name: Box<str>,
+    /// It was given with EHLO.
+    pub extended: bool,
     /// The encryption, if there is any.
     pub tls: Option<PeerTls>,
     /// Who authenticated.
@@ -104,7 +87,12 @@ pub struct Accepted {
 #[async_trait]
 pub trait SessionHandler: Send {
     /// `AUTH`: who is it? The secret is wiped when `credentials` are dropped.
-    async fn authenticate(&mut self, credentials: Credentials) -> Result<(), Reply>;
+    async fn authenticate(&mut self, credentials: Credentials, session: &SessionFacts) -> Result<(), Reply>;
+
+    /// How long the reply to what was just refused is held back at least, by what is known of the client from elsewhere.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// `MAIL`: starts a transaction.
     async fn mail(&mut self, mail: &MailCommand, session: &SessionFacts) -> Result<(), Reply>;

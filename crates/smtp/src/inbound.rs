@@ -10,7 +10,7 @@ use smtp_session::{Event, ServerSession, reply};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Admission, Connection, SessionFacts, SessionHandler, SessionSettings};
@@ -37,16 +37,14 @@ struct Inbound {
     handler: Box<dyn SessionHandler>,
     settings: Arc<SessionSettings>,
     facts: SessionFacts,
-    deadline: Instant,
 }
 
 /// Serves one client to the end of its session.
 pub(crate) async fn run(stream: Stream, connection: Connection, admission: Admission, drain: CancellationToken) {
     let Admission { settings, handler } = admission;
-    let session = ServerSession::new(Arc::clone(&settings.protocol), connection.peer.ip());
-    let facts = SessionFacts { connection, hello_name: "".into(), tls: None, user: None };
-    let deadline = Instant::now() + settings.session_timeout;
-    let inbound = Inbound { stream, session, handler, settings, facts, deadline };
+    let session = ServerSession::new(Arc::clone(&settings.protocol), connection.peer.ip()).at(connection.local.ip());
+    let facts = SessionFacts { connection, hello_name: "".into(), extended: false, tls: None, user: None };
+    let inbound = Inbound { stream, session, handler, settings, facts };
     if let Err(ended) = inbound.serve(&drain).await {
         tracing::debug!(peer = %connection.peer, %ended, "inbound session ended");
     }
@@ -69,14 +67,19 @@ pub(crate) async fn turn_away(mut stream: Stream, reply: Reply) {
 enum Input {
     Octets,
     Draining,
-    Expired,
+    /// The machine wanted to be called at this time.
+    Due,
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 impl Inbound {
     async fn serve(mut self, drain: &CancellationToken) -> Result<(), Ended> {
         let date = OffsetDateTime::now_utc().format(&Rfc2822).expect("the present has a date of four digits");
         self.early_talk().await?;
-        self.session.greet(&date);
+        self.session.greet(&date, now());
         loop {
             while let Some(event) = self.session.poll_event() {
                 match event {
@@ -87,8 +90,8 @@ impl Inbound {
             }
             self.transmit().await?;
             match self.input(drain).await? {
-                Input::Octets => {}
-                Input::Expired => self.session.handle_timeout(),
+                Input::Octets => self.session.handle_read(now()),
+                Input::Due => self.session.handle_timeout(now()),
                 Input::Draining => {
                     let status = EnhancedStatus::new(4, 3, 2);
                     self.session.shut_down(&Reply::new(421, status, "Service shutting down"));
@@ -109,19 +112,18 @@ impl Inbound {
 
     async fn input(&mut self, drain: &CancellationToken) -> Result<Input, Ended> {
         let may_leave = self.session.is_idle();
-        let until = (Instant::now() + self.settings.inactivity_timeout).min(self.deadline);
-        let Some(space) = self.session.input_space() else { return Ok(Input::Octets) };
-        let read = timeout_at(until, self.stream.read_buf(space));
-        let read = tokio::select! {
-            biased;
-            () = drain.cancelled(), if may_leave => return Ok(Input::Draining),
-            read = read => read,
+        let due = self.session.poll_timeout(now()).map(Instant::from_std);
+        let due = async { if let Some(due) = due { sleep_until(due).await } else { std::future::pending().await } };
+        let Some(space) = self.session.input_space() else {
+            // A reply is held back: the client is not heard before it has it.
+            due.await;
+            return Ok(Input::Due);
         };
-        match read {
-            Err(_) => Ok(Input::Expired),
-            Ok(Ok(0)) => Err(Ended::HungUp),
-            Ok(Ok(_)) => Ok(Input::Octets),
-            Ok(Err(error)) => Err(error.into()),
+        tokio::select! {
+            biased;
+            () = drain.cancelled(), if may_leave => Ok(Input::Draining),
+            read = self.stream.read_buf(space) => if read? == 0 { Err(Ended::HungUp) } else { Ok(Input::Octets) },
+            () = due => Ok(Input::Due),
         }
     }
 
@@ -131,13 +133,18 @@ impl Inbound {
             self.stream.write_all(&octets).await?;
             self.stream.flush().await
         };
-        match timeout(self.settings.inactivity_timeout, written).await {
+        match timeout(self.settings.protocol.inactivity_timeout, written).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(Ended::NotReading),
         }
     }
 
     async fn close(mut self) -> Result<(), Ended> {
+        // Last words may be held back, too.
+        if let Some(due) = self.session.poll_timeout(now()) {
+            sleep_until(Instant::from_std(due)).await;
+            self.session.handle_timeout(now().max(due));
+        }
         let last_words = async {
             self.transmit().await?;
             Ok(self.stream.shutdown().await?)
@@ -157,11 +164,8 @@ impl Inbound {
     async fn answer(&mut self, event: Event) {
         let verdict = match event {
             Event::Authenticate(credentials) => {
-                let verdict = self.handler.authenticate(credentials).await;
-                if verdict.is_err() {
-                    tokio::time::sleep(self.settings.auth_tarpit).await;
-                }
-                verdict
+                self.refresh_facts();
+                self.handler.authenticate(credentials, &self.facts).await
             }
             Event::Mail(mail) => {
                 self.refresh_facts();
@@ -186,7 +190,10 @@ impl Inbound {
         };
         match verdict {
             Ok(()) => self.session.accept(),
-            Err(reply) => self.session.reject(reply),
+            Err(reply) => {
+                self.session.hold_reply(self.handler.delay());
+                self.session.reject(reply);
+            }
         }
     }
 
@@ -196,6 +203,7 @@ impl Inbound {
         if *self.facts.hello_name != *name {
             self.facts.hello_name = name.into();
         }
+        self.facts.extended = self.session.is_extended();
         if self.facts.user.as_deref() != self.session.user() {
             self.facts.user = self.session.user().map(Into::into);
         }

@@ -200,10 +200,15 @@ async fn draining_sends_idle_clients_away_and_lets_others_finish() {
 async fn silent_and_endless_clients_meet_a_limit() {
     let expired = "421 4.4.2 Connection timed out";
     let short = Duration::from_millis(30);
-    let server = Server::start(SessionSettings { inactivity_timeout: short, ..settings() });
+    let server = Server::start(settings_by(ServerConfig { inactivity_timeout: short, ..protocol() }));
     assert_eq!(line(&mut raw(&server).await).await, expired);
-    let server = Server::start(SessionSettings { session_timeout: short, ..settings() });
+    let server = Server::start(settings_by(ServerConfig { session_timeout: short, ..protocol() }));
     assert_eq!(line(&mut raw(&server).await).await, expired);
+    // Whoever never stops talking meets its end too.
+    let mut client = raw(&server).await;
+    while line(&mut client).await != expired {
+        client.get_mut().write_all(b"NOOP\r\n").await.unwrap();
+    }
 }
 
 /// Runs a client of others; `false` where it is not installed.

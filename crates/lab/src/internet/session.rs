@@ -15,7 +15,7 @@ use bytes::{Buf, BytesMut};
 use envelope::{Domain, EnhancedStatus, Reply};
 use memchr::memchr;
 use net::{PeerTls, Stream, TlsServer};
-use smtp_session::command::parameters::parse_recipient;
+use smtp_session::command::parameters::{OwnNames, parse_recipient};
 use smtp_session::command::{self, Command, MailCommand};
 use smtp_session::reply::{self, StatusCodes};
 use smtp_session::server::Extensions;
@@ -249,7 +249,8 @@ impl Session {
         let Some(transaction) = self.transaction.as_ref().filter(|transaction| !transaction.chunked) else {
             return Ok(status(503, "5.5.1 Not now"));
         };
-        let parsed = parse_recipient(argument, &self.extensions(), transaction.smtputf8, &self.site.name);
+        let own = OwnNames { postmaster_domain: &self.site.name, address: None };
+        let parsed = parse_recipient(argument, &self.extensions(), transaction.smtputf8, own);
         let recipient = match parsed {
             Ok(recipient) => recipient.address,
             Err(error) => return Ok(error.rcpt_reply()),

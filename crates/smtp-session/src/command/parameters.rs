@@ -1,5 +1,7 @@
 //! Paths and parameters of `MAIL` and `RCPT` (RFC 5321 §4.1.2, RFC 1870, RFC 6152, RFC 6531, RFC 3461, RFC 4954 §5).
 
+use std::net::IpAddr;
+
 use envelope::{
     Address, AddressError, BodyType, Domain, DsnReturn, Notify, OriginalRecipient, Recipient, Reply, ReversePath,
 };
@@ -32,8 +34,8 @@ pub struct MailCommand {
 /// Why a path or a parameter is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParameterError {
-    /// No `<path>`.
-    #[error("a path stands in angle brackets")]
+    /// No path, or its brackets do not match.
+    #[error("a path is an address in angle brackets")]
     Path,
     /// What stands in the brackets is no address.
     #[error(transparent)]
@@ -73,7 +75,7 @@ impl ParameterError {
     fn syntax_reply(&self) -> Reply {
         crate::reply::parse_static(match self {
             Self::Unsupported => "555 5.5.4 Unsupported parameter",
-            Self::Path => "501 5.5.2 Syntax error, the path needs angle brackets",
+            Self::Path => "501 5.5.2 Syntax error in the path",
             _ => "501 5.5.4 Invalid arguments",
         })
     }
@@ -115,8 +117,10 @@ impl MailCommand {
         let is = |keyword: &str| name.eq_ignore_ascii_case(keyword);
         if is("SIZE") && offered.size {
             seen.once(0)?;
-            let digits = value.filter(|text| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit()));
-            self.size = Some(digits.and_then(|text| text.parse().ok()).ok_or(ParameterError::Value)?);
+            let digits =
+                value.filter(|text| (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()));
+            // RFC 1870 §6: up to twenty digits, which no message has octets for.
+            self.size = Some(digits.ok_or(ParameterError::Value)?.parse().unwrap_or(u64::MAX));
         } else if is("BODY") && offered.eight_bit_mime {
             seen.once(1)?;
             self.body = match value {
@@ -149,8 +153,17 @@ impl MailCommand {
     }
 }
 
-/// Parses what follows `RCPT TO:`. `<Postmaster>` without a domain becomes the postmaster of `postmaster_domain`
-/// (RFC 5321 §4.5.1).
+/// What recipients may be called here besides by their domains.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnNames<'a> {
+    /// Domain of `<Postmaster>` (RFC 5321 §4.5.1), and of every address at our own address literal.
+    pub postmaster_domain: &'a Domain,
+    /// The address at which the client came in.
+    pub address: Option<IpAddr>,
+}
+
+/// Parses what follows `RCPT TO:`. `<Postmaster>` without a domain becomes the postmaster of that domain (RFC 5321 §4.5.1),
+/// and so does whoever is addressed at our own address literal (§4.1.3).
 ///
 /// # Errors
 /// [`ParameterError`]; see [`ParameterError::rcpt_reply`].
@@ -158,13 +171,15 @@ pub fn parse_recipient(
     text: &str,
     offered: &Extensions,
     smtputf8: bool,
-    postmaster_domain: &Domain,
+    own: OwnNames<'_>,
 ) -> Result<Recipient, ParameterError> {
     let (path, parameters) = split_path(text)?;
-    let address = if path.eq_ignore_ascii_case("postmaster") {
-        Address::new(path, postmaster_domain)?
-    } else {
-        Address::parse(path)?
+    let address = match path.rsplit_once('@') {
+        None if path.eq_ignore_ascii_case("postmaster") => Address::new(path, own.postmaster_domain)?,
+        Some((local, domain)) if own.address.is_some() && literal(domain) == own.address => {
+            Address::new(local, own.postmaster_domain)?
+        }
+        _ => Address::parse(path)?,
     };
     let mut recipient = Recipient::new(address);
     for parameter in parameters.split_ascii_whitespace() {
@@ -176,7 +191,7 @@ pub fn parse_recipient(
                 }
             }
             (name, Some(value)) if name.eq_ignore_ascii_case("ORCPT") && offered.dsn => {
-                let original = parse_original(value)?;
+                let original = parse_original(value, smtputf8)?;
                 if recipient.original.replace(original).is_some() {
                     return Err(ParameterError::Value);
                 }
@@ -185,6 +200,15 @@ pub fn parse_recipient(
         }
     }
     if smtputf8 || recipient.address.is_ascii() { Ok(recipient) } else { Err(ParameterError::NeedsSmtpUtf8) }
+}
+
+/// `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 §4.1.3).
+fn literal(domain: &str) -> Option<IpAddr> {
+    let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
+    match inner.get(..5).filter(|tag| tag.eq_ignore_ascii_case("IPv6:")) {
+        Some(tag) => inner[tag.len()..].parse().map(IpAddr::V6).ok(),
+        None => inner.parse().map(IpAddr::V4).ok(),
+    }
 }
 
 fn parse_notify(value: &str) -> Result<Notify, ParameterError> {
@@ -201,13 +225,19 @@ fn parse_notify(value: &str) -> Result<Notify, ParameterError> {
     Ok(Notify::On { success, failure, delay })
 }
 
-fn parse_original(value: &str) -> Result<OriginalRecipient, ParameterError> {
+fn parse_original(value: &str, smtputf8: bool) -> Result<OriginalRecipient, ParameterError> {
     let (kind, address) = value.split_once(';').ok_or(ParameterError::Value)?;
     let kind_is_atom = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !kind_is_atom || value.len() > ORIGINAL_RECIPIENT_OCTETS_MAX {
         return Err(ParameterError::Value);
     }
-    let address = xtext::decode(address).filter(|text| !text.is_empty()).ok_or(ParameterError::Value)?;
+    let decoded = match kind.eq_ignore_ascii_case("utf-8") {
+        // RFC 6533 §3: in characters of its own only where the transaction has them.
+        true if smtputf8 || address.is_ascii() => xtext::utf8_address(address),
+        true => None,
+        false => xtext::decode(address),
+    };
+    let address = decoded.filter(|text| !text.is_empty()).ok_or(ParameterError::Value)?;
     Ok(OriginalRecipient { kind: kind.into(), address: address.into() })
 }
 
@@ -230,24 +260,27 @@ fn split_parameter(parameter: &str) -> (&str, Option<&str>) {
     parameter.split_once('=').map_or((parameter, None), |(name, value)| (name, Some(value)))
 }
 
-/// `<path>` and the rest; a `>` within a quoted string does not close it.
+/// The path and the rest; what would end it does not within a quoted string. Devices and people at a terminal leave the
+/// brackets out, so a path may stand without them, as long as it is not empty: then a space ends it.
 fn split_path(text: &str) -> Result<(&str, &str), ParameterError> {
-    let inner = text.strip_prefix('<').ok_or(ParameterError::Path)?;
+    let (inner, bracketed) = text.strip_prefix('<').map_or((text, false), |inner| (inner, true));
     let (mut quoted, mut escaped) = (false, false);
     for (index, byte) in inner.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b'>' if !quoted => {
+            b'>' if bracketed && !quoted => {
                 let rest = &inner[index + 1..];
                 let separated = rest.is_empty() || rest.starts_with(' ');
                 return if separated { Ok((&inner[..index], rest)) } else { Err(ParameterError::Path) };
             }
+            b'<' | b'>' if !bracketed && !quoted => return Err(ParameterError::Path),
+            b' ' if !bracketed && !quoted => return Ok(inner.split_at(index)),
             _ => {}
         }
     }
-    Err(ParameterError::Path)
+    if bracketed || quoted || inner.is_empty() { Err(ParameterError::Path) } else { Ok((inner, "")) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `AUTH PLAIN` (RFC 4616) and `AUTH LOGIN` (of the field) step by step; who the user is, the shell finds out.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use crate::credentials::{Credentials, Secret};
@@ -23,6 +23,12 @@ pub(super) enum Step {
     /// Answer with this line; the exchange is over.
     Fail(&'static str),
 }
+
+/// Clients in the field leave the padding out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 const CANCELLED: &str = "501 5.7.0 Authentication cancelled";
 const MALFORMED: &str = "501 5.5.2 Cannot decode authentication response";
@@ -55,7 +61,7 @@ impl Exchange {
         if line == b"*" {
             return Step::Fail(CANCELLED);
         }
-        let Ok(decoded) = STANDARD.decode(line).map(Zeroizing::new) else { return Step::Fail(MALFORMED) };
+        let Ok(decoded) = BASE64.decode(line).map(Zeroizing::new) else { return Step::Fail(MALFORMED) };
         match self {
             Self::Plain => plain(&decoded),
             Self::LoginUser => match user_name(&decoded) {
@@ -74,7 +80,12 @@ fn plain(decoded: &[u8]) -> Step {
     else {
         return Step::Fail(MALFORMED);
     };
-    if !identity.is_empty() && identity != user {
+    // Names of users are compared without regard to case, so this is the same one.
+    let same = |identity: &[u8]| match (std::str::from_utf8(identity), std::str::from_utf8(user)) {
+        (Ok(identity), Ok(user)) => identity.to_lowercase() == user.to_lowercase(),
+        _ => false,
+    };
+    if !identity.is_empty() && !same(identity) {
         return Step::Fail(OTHER_IDENTITY);
     }
     match user_name(user) {

@@ -10,7 +10,8 @@ use super::authentication;
 use super::config::{AuthOffer, UnauthorizedPipelining};
 use super::hello::{self, Standing};
 use super::session::{Awaiting, Event, Framing, LineFault, Phase, ServerSession, Transaction};
-use crate::command::{self, Command, CommandError, MailCommand, parameters::parse_recipient};
+use crate::command::parameters::{OwnNames, parse_recipient};
+use crate::command::{self, Command, CommandError, MailCommand};
 use crate::reply::parse_static;
 
 const HELLO_FIRST: &str = "503 5.5.2 Send hello first";
@@ -33,6 +34,9 @@ impl ServerSession {
     }
 
     fn command_line(&mut self, line: &BytesMut) {
+        // Old devices have names in Latin-1.
+        let lossy = command::is_hello(line).then(|| String::from_utf8_lossy(line));
+        let line = lossy.as_ref().map_or(&line[..], |text| text.as_bytes());
         match command::text(line).and_then(Command::parse) {
             Ok(command) => self.command(command),
             Err(CommandError::Characters) => self.protocol_error("501 5.5.2 Invalid characters in command"),
@@ -80,11 +84,12 @@ impl ServerSession {
         if self.sent_too_early() {
             return;
         }
-        if !hello::is_valid_name(name) {
+        let Some(name) = hello::kept_name(name) else {
             return self.protocol_error("501 5.5.4 Invalid domain name");
-        }
+        };
         self.abort_transaction();
-        self.hello = Some(name.into());
+        self.hello = Some(name);
+        self.extended = extended;
         let peer: IpAddr = self.peer.to_canonical();
         if extended {
             let standing = Standing { under_tls: self.under_tls, authenticated: self.user.is_some() };
@@ -127,7 +132,8 @@ impl ServerSession {
         if recipients.len() >= self.config.recipients_max as usize {
             return self.write_static("452 4.5.3 Too many recipients");
         }
-        let parsed = parse_recipient(text, &self.config.extensions, mail.smtputf8, &self.config.postmaster_domain);
+        let own = OwnNames { postmaster_domain: &self.config.postmaster_domain, address: self.local };
+        let parsed = parse_recipient(text, &self.config.extensions, mail.smtputf8, own);
         match parsed {
             Ok(recipient) => {
                 self.awaiting = Some(Awaiting::Rcpt(recipient.clone()));

@@ -1,5 +1,7 @@
 //! What a Receive connector decides about its sessions (`receive-connectors` parameters), as far as the protocol is
-//! concerned. Timeouts, connection limits and rates belong to the shell, permissions to its handler.
+//! concerned. Connection limits and rates belong to the shell, permissions to its handler.
+
+use std::time::Duration;
 
 use envelope::{ByteSize, Domain, Limit};
 
@@ -25,6 +27,15 @@ pub struct ServerConfig {
     pub protocol_errors_max: Limit<u32>,
     /// `MaxLogonFailures`: this many close the connection; 0 means never.
     pub logon_failures_max: u32,
+    /// `ConnectionInactivityTimeout`: the client may be silent so long.
+    pub inactivity_timeout: Duration,
+    /// `ConnectionTimeout`: the whole session, even while it transfers.
+    pub session_timeout: Duration,
+    /// `TarpitInterval`: how long refusals wait for their reply when a client without authentication looks as if it was
+    /// guessing; zero is off.
+    pub tarpit_interval: Duration,
+    /// `AuthTarpitInterval`: how long a failed `AUTH` waits for its reply; zero is off.
+    pub auth_tarpit_interval: Duration,
     /// What happens to content with bare CR or LF.
     pub bare_line_endings: BareLineEndings,
     /// What happens to clients that do not wait for replies they have to wait for.
@@ -52,6 +63,10 @@ impl ServerConfig {
             recipients_max: limits::RECIPIENTS_DEFAULT,
             protocol_errors_max: Limit::At(limits::PROTOCOL_ERRORS_DEFAULT),
             logon_failures_max: limits::LOGON_FAILURES_DEFAULT,
+            inactivity_timeout: limits::SERVER_INACTIVITY_TIMEOUT,
+            session_timeout: limits::SERVER_SESSION_TIMEOUT,
+            tarpit_interval: limits::TARPIT_INTERVAL_DEFAULT,
+            auth_tarpit_interval: limits::TARPIT_INTERVAL_DEFAULT,
             bare_line_endings: BareLineEndings::Reject,
             unauthorized_pipelining: UnauthorizedPipelining::Refuse,
             starttls: false,

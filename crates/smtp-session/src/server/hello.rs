@@ -2,25 +2,18 @@
 
 use std::net::IpAddr;
 
-use bytes::{BufMut, BytesMut};
-use envelope::Domain;
-
 use super::config::{AuthOffer, ServerConfig};
+use bytes::{BufMut, BytesMut};
 
 /// Longest name after `EHLO` in octets (RFC 5321 §4.5.3.1.2).
 const HELLO_NAME_OCTETS_MAX: usize = 255;
 
-/// Whether `name` may stand after `EHLO` or `HELO`. None at all is taken too (`RequireEHLODomain` is `$false`).
-pub(super) fn is_valid_name(name: &str) -> bool {
-    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match literal {
-        _ if name.is_empty() => true,
-        _ if name.len() > HELLO_NAME_OCTETS_MAX => false,
-        Some(inner) => {
-            !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-".contains(&byte))
-        }
-        None => Domain::parse(name.strip_suffix('.').unwrap_or(name)).is_ok(),
-    }
+/// The name after `EHLO` or `HELO` as it is kept: nothing depends on it (RFC 5321 §4.1.4), and devices send `my printer`,
+/// `PC#1`, `(null)` or Latin-1, so any is taken, also none at all (`RequireEHLODomain` is `$false`). Whoever shows it shows
+/// letters, digits and printable ASCII; the rest is `?`. `None` when it is longer than a name may be.
+pub(super) fn kept_name(name: &str) -> Option<Box<str>> {
+    let shown = |c: char| if c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric() { c } else { '?' };
+    (name.len() <= HELLO_NAME_OCTETS_MAX).then(|| name.chars().map(shown).collect::<String>().into())
 }
 
 /// Whether the session is encrypted and who it belongs to, as far as EHLO shows it.

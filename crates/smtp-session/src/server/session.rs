@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use envelope::{Envelope, Receipt, Recipient, Reply, Severity};
@@ -18,6 +19,11 @@ use crate::credentials::Credentials;
 use crate::dot::Unstuffer;
 use crate::limits::{AUTH_LINE_OCTETS_MAX, INPUT_OCTETS_MAX};
 use crate::reply::{self, StatusCodes, parse_static};
+
+/// So many refused senders and recipients of a session without authentication are answered at once; people mistype.
+const REFUSALS_FREE: u32 = 2;
+/// So many end it. Lists with more stale addresses come in several sessions.
+const REFUSALS_MAX: u32 = 100;
 
 /// Octets read at once while commands are expected: a whole small message with its commands fits.
 const COMMAND_INPUT_OCTETS: usize = 8 * 1024;
@@ -87,16 +93,64 @@ pub(super) struct Transaction {
     pub recipients: Vec<Recipient>,
 }
 
+/// What the session knows of time. It reads no clock.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    started: Option<Instant>,
+    /// When the client was last heard.
+    heard: Option<Instant>,
+    held: Option<Held>,
+}
+
+/// A reply that is held back.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    For(Duration),
+    Until(Instant),
+}
+
+impl Held {
+    fn until(&mut self, now: Instant) -> Instant {
+        match *self {
+            Self::Until(until) => until,
+            Self::For(delay) => {
+                *self = Self::Until(now + delay);
+                now + delay
+            }
+        }
+    }
+}
+
+impl Clock {
+    fn session_end(&self, config: &ServerConfig) -> Option<Instant> {
+        self.started.map(|started| started + config.session_timeout)
+    }
+
+    fn hold(&mut self, delay: Duration) {
+        let longest = match self.held {
+            Some(Held::For(before)) => before.max(delay),
+            Some(Held::Until(_)) | None => delay,
+        };
+        if !longest.is_zero() {
+            self.held = Some(Held::For(longest));
+        }
+    }
+}
+
 /// One inbound connection.
 pub struct ServerSession {
     pub(super) config: Arc<ServerConfig>,
     pub(super) peer: IpAddr,
+    /// The address at which the client came in.
+    pub(super) local: Option<IpAddr>,
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
     pub(super) events: VecDeque<Event>,
     pub(super) phase: Phase,
     pub(super) awaiting: Option<Awaiting>,
     pub(super) hello: Option<Box<str>>,
+    /// The name was given with `EHLO`.
+    pub(super) extended: bool,
     pub(super) under_tls: bool,
     pub(super) user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
@@ -104,6 +158,11 @@ pub struct ServerSession {
     pub(super) content: Option<Content>,
     pub(super) errors: u32,
     pub(super) logon_failures: u32,
+    /// Answers of the shell that refused a sender or a recipient.
+    pub(super) refusals: u32,
+    pub(super) clock: Clock,
+    /// Octets at the start of the input that hold no line end.
+    searched: usize,
     /// The rest of an overlong line is being dropped.
     skipping_line: bool,
 }
@@ -128,25 +187,38 @@ impl ServerSession {
         Self {
             config,
             peer,
+            local: None,
             input: BytesMut::new(),
             output: BytesMut::new(),
             events: VecDeque::new(),
             phase: Phase::Connected,
             awaiting: None,
             hello: None,
+            extended: false,
             under_tls: false,
             user: None,
             transaction: None,
             content: None,
             errors: 0,
             logon_failures: 0,
+            refusals: 0,
+            clock: Clock::default(),
+            searched: 0,
             skipping_line: false,
         }
     }
 
+    /// The address at which the client came in: that literal is a domain of ours (RFC 5321 §4.1.3).
+    #[must_use]
+    pub fn at(self, local: IpAddr) -> Self {
+        Self { local: Some(local.to_canonical()), ..self }
+    }
+
     /// Sends the banner; `date` stands in the default one, in the form of RFC 5322. A client that has already talked is
     /// sent away (unless tolerated).
-    pub fn greet(&mut self, date: &str) {
+    pub fn greet(&mut self, date: &str, now: Instant) {
+        self.clock.started = Some(now);
+        self.clock.heard = Some(now);
         let tolerated = self.config.unauthorized_pipelining == UnauthorizedPipelining::Tolerate;
         if !self.input.is_empty() && !tolerated {
             return self.close_with("554 5.5.0 Client talked before the greeting");
@@ -175,6 +247,14 @@ impl ServerSession {
         Some(&mut self.input)
     }
 
+    /// Something was read, at `now`. The session ends in its time even while octets flow (`ConnectionTimeout`).
+    pub fn handle_read(&mut self, now: Instant) {
+        self.clock.heard = Some(now);
+        if self.clock.session_end(&self.config).is_some_and(|end| now >= end) {
+            self.time_out();
+        }
+    }
+
     /// Takes octets from a buffer of the caller; gives how many, at most [`INPUT_OCTETS_MAX`] being held.
     pub fn handle_input(&mut self, octets: &[u8]) -> usize {
         if !self.wants_input() {
@@ -186,7 +266,10 @@ impl ServerSession {
     }
 
     fn wants_input(&self) -> bool {
-        self.awaiting.is_none() && self.events.is_empty() && !matches!(self.phase, Phase::Handshake | Phase::Closed)
+        self.awaiting.is_none()
+            && self.events.is_empty()
+            && self.clock.held.is_none()
+            && !matches!(self.phase, Phase::Handshake | Phase::Closed)
     }
 
     /// The next thing to do. `None` means: transmit, then read or wait for the outstanding answer.
@@ -195,7 +278,7 @@ impl ServerSession {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            if self.awaiting.is_some() {
+            if self.awaiting.is_some() || self.clock.held.is_some() {
                 return None;
             }
             let progress = match &mut self.phase {
@@ -215,13 +298,42 @@ impl ServerSession {
         }
     }
 
-    /// Octets to send, all there are.
+    /// Octets to send, all there are. Nothing while a reply is held back.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        if self.clock.held.is_some() {
+            return None;
+        }
         (!self.output.is_empty()).then(|| self.output.split().freeze())
     }
 
-    /// The client kept silent too long, or the session as a whole has lasted too long.
-    pub fn handle_timeout(&mut self) {
+    /// When [`Self::handle_timeout`] is next to be called, as long as nothing else happens. `None` while an answer is
+    /// outstanding. The wait of a reply that is held back begins with the first call.
+    pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(held) = &mut self.clock.held {
+            return Some(held.until(now));
+        }
+        if self.awaiting.is_some() || !self.events.is_empty() || matches!(self.phase, Phase::Handshake | Phase::Closed)
+        {
+            return None;
+        }
+        let silence = self.clock.heard.map(|heard| heard + self.config.inactivity_timeout);
+        silence.into_iter().chain(self.clock.session_end(&self.config)).min()
+    }
+
+    /// Lets a reply go that was held back, or ends a session whose client kept silent too long or that as a whole has lasted
+    /// too long. Nothing before the time of [`Self::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.poll_timeout(now).is_none_or(|due| now < due) {
+            return;
+        }
+        // Whoever waited for a reply has not been silent.
+        match self.clock.held.take() {
+            Some(_) => self.clock.heard = Some(now),
+            None => self.time_out(),
+        }
+    }
+
+    fn time_out(&mut self) {
         self.close_with("421 4.4.2 Connection timed out");
     }
 
@@ -235,6 +347,12 @@ impl ServerSession {
     pub fn shut_down(&mut self, reply: &Reply) {
         self.write(reply);
         self.close();
+    }
+
+    /// Whether the client said `EHLO`.
+    #[must_use]
+    pub fn is_extended(&self) -> bool {
+        self.extended
     }
 
     /// The name given with EHLO or HELO in this (encrypted) session.
@@ -308,6 +426,7 @@ impl ServerSession {
     pub fn reject(&mut self, reply: Reply) {
         let reply = refusal(reply);
         let close = reply.code == 421;
+        self.tarpit();
         match self.awaiting.take().expect("an answer is outstanding") {
             Awaiting::Authentication { .. } => self.logon_failed(&reply),
             Awaiting::Begin(Framing::Chunk { size, last }) if !close => {
@@ -318,11 +437,35 @@ impl ServerSession {
                 self.transaction = None;
                 self.write(&reply);
             }
-            Awaiting::Mail(_) | Awaiting::Rcpt(_) => self.write(&reply),
+            Awaiting::Mail(_) | Awaiting::Rcpt(_) => {
+                self.refusals += 1;
+                self.write(&reply);
+                if !close && self.user.is_none() && self.refusals > REFUSALS_MAX {
+                    self.close_with("421 4.7.0 Too many refusals on this connection, closing transmission channel");
+                }
+            }
         }
         if close {
             self.close();
         }
+    }
+
+    /// Holds the replies back that a client without authentication gets to what is refused, once it looks as if it was
+    /// guessing (`TarpitInterval`, LM-25); after a failed logon always (`AuthTarpitInterval`).
+    fn tarpit(&mut self) {
+        let delay = match self.awaiting {
+            Some(Awaiting::Authentication { .. }) => self.config.auth_tarpit_interval,
+            Some(Awaiting::Mail(_) | Awaiting::Rcpt(_)) if self.user.is_none() && self.refusals >= REFUSALS_FREE => {
+                self.config.tarpit_interval
+            }
+            _ => return,
+        };
+        self.clock.hold(delay);
+    }
+
+    /// Holds the next reply back for at least `delay`: the shell knows something of the client from elsewhere.
+    pub fn hold_reply(&mut self, delay: Duration) {
+        self.clock.hold(delay);
     }
 
     /// Takes no more content: what still comes of this message is dropped and `reply` is the answer to its end.
@@ -373,6 +516,7 @@ impl ServerSession {
     pub(super) fn close(&mut self) {
         self.phase = Phase::Closed;
         self.awaiting = None;
+        self.searched = 0;
         self.input.clear();
         self.events.clear();
         self.events.push_back(Event::Close);
@@ -381,11 +525,14 @@ impl ServerSession {
     /// One line out of the input, without its CRLF. A bare LF ends a line too, so that nobody waits for the rest of it,
     /// but such a line is never looked at.
     pub(super) fn next_line(&mut self, octets_max: impl Fn(&[u8]) -> usize) -> Option<Result<BytesMut, LineFault>> {
-        let Some(end) = memchr(b'\n', &self.input) else {
+        // Each octet is looked at once, however small the segments are that a line comes in.
+        let searched = std::mem::take(&mut self.searched).min(self.input.len());
+        let Some(end) = memchr(b'\n', &self.input[searched..]).map(|at| searched + at) else {
             if self.input.len() > AUTH_LINE_OCTETS_MAX {
                 self.skipping_line = true;
                 self.input.clear();
             }
+            self.searched = self.input.len();
             return None;
         };
         let mut line = self.input.split_to(end + 1);

@@ -3,9 +3,11 @@
 mod content;
 mod dialogue;
 mod fuzz;
+mod time;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use envelope::{Domain, EnhancedStatus, MessageId, Receipt, Reply, ServerName};
 
@@ -15,6 +17,8 @@ pub(super) fn config() -> ServerConfig {
     ServerConfig {
         starttls: true,
         auth: AuthOffer::UnderTls,
+        tarpit_interval: Duration::ZERO,
+        auth_tarpit_interval: Duration::ZERO,
         ..ServerConfig::new(Domain::parse("mail.contoso.com").unwrap())
     }
 }
@@ -29,13 +33,15 @@ pub(super) struct Desk {
     pub heard: String,
     pub content: Vec<u8>,
     pub said: Vec<u8>,
+    pub started: Instant,
 }
 
 impl Desk {
     pub fn new(config: ServerConfig) -> Self {
         let mut session = ServerSession::new(Arc::new(config), [192, 0, 2, 1].into());
-        session.greet("today");
-        let mut desk = Self { session, heard: String::new(), content: Vec::new(), said: Vec::new() };
+        let started = Instant::now();
+        session.greet("today", started);
+        let mut desk = Self { session, heard: String::new(), content: Vec::new(), said: Vec::new(), started };
         assert!(desk.hear("").starts_with("220 mail.contoso.com "));
         desk
     }

@@ -77,7 +77,7 @@ fn no(code: u16, subject: u16, detail: u16, text: &str) -> Reply {
 
 #[async_trait]
 impl SessionHandler for Clerk {
-    async fn authenticate(&mut self, credentials: Credentials) -> Result<(), Reply> {
+    async fn authenticate(&mut self, credentials: Credentials, _session: &SessionFacts) -> Result<(), Reply> {
         let right = &*credentials.user == "user" && credentials.secret.expose() == b"secret";
         if right { Ok(()) } else { Err(no(535, 7, 3, "Authentication unsuccessful")) }
     }
@@ -150,9 +150,22 @@ pub fn settings() -> SessionSettings {
 }
 
 pub fn settings_with(limits: ConnectionLimits) -> SessionSettings {
-    let protocol = ServerConfig { auth: AuthOffer::Always, ..ServerConfig::new(domain("mx.contoso.com")) };
-    let settings = SessionSettings::new(protocol, None, ConnectionGate::new(limits));
-    SessionSettings { auth_tarpit: Duration::ZERO, ..settings }
+    SessionSettings::new(protocol(), None, ConnectionGate::new(limits))
+}
+
+/// What takes passwords always and lets nobody wait.
+pub fn protocol() -> ServerConfig {
+    ServerConfig {
+        auth: AuthOffer::Always,
+        tarpit_interval: Duration::ZERO,
+        auth_tarpit_interval: Duration::ZERO,
+        ..ServerConfig::new(domain("mx.contoso.com"))
+    }
+}
+
+/// Settings for a server by `protocol`, without TLS.
+pub fn settings_by(protocol: ServerConfig) -> SessionSettings {
+    SessionSettings { protocol: Arc::new(protocol), ..settings() }
 }
 
 /// An authority, and settings for a server named `name` with a certificate of it that takes passwords only under TLS.
@@ -161,7 +174,7 @@ pub fn tls_settings(name: &str) -> (SessionSettings, TrustedRoots) {
     let authority = CertificateAuthority::create(&domain("contoso.com"), now).unwrap();
     let certificate = authority.issue_for_smtp(&ServerName::parse("mx").unwrap(), &domain(name), now).unwrap();
     let tls = TlsServer::new(&certificate, ClientCertificates::Ignored).unwrap();
-    let protocol = ServerConfig { auth: AuthOffer::UnderTls, starttls: true, ..ServerConfig::new(domain(name)) };
+    let protocol = ServerConfig { auth: AuthOffer::UnderTls, starttls: true, hostname: domain(name), ..protocol() };
     let settings = SessionSettings { protocol: Arc::new(protocol), tls: Some(tls), ..settings() };
     (settings, TrustedRoots::none().and_pem(authority.certificate_pem()).unwrap())
 }

@@ -26,7 +26,7 @@ impl Server {
     fn new(extensions: Extensions) -> Self {
         let config = ServerConfig { extensions, ..ServerConfig::new(Domain::parse("mx.example").unwrap()) };
         let mut session = ServerSession::new(Arc::new(config), [192, 0, 2, 1].into());
-        session.greet("today");
+        session.greet("today", std::time::Instant::now());
         Self { session, received: Vec::new() }
     }
 
