@@ -13,10 +13,12 @@ use mail_parser::parsers::MessageStream;
 
 use crate::{decode, received};
 
-/// Most `Received` fields a message may carry, default of a Receive connector: 30, range 1 to 500 (RT-74).
-pub const HOP_COUNT_MAX: usize = 30;
-/// Most `Received` fields with local addresses: 8, range 0 to 50, 0 turns the check off (RT-74).
-pub const LOCAL_HOP_COUNT_MAX: usize = 8;
+/// Most `Received` fields that a message may carry between servers of the organization: the most that a Receive connector may
+/// let in (RT-74: default 30, range 1 to 500), and as many again for the way inside. Circles inside are found long before.
+pub const INSIDE_HOP_COUNT_MAX: usize = 1000;
+/// Most `Received` fields by which one server has taken a message over from another: a circle inside (RT-74: default of
+/// `MaxLocalHopCount`).
+pub const OWN_HOP_COUNT_MAX: usize = 8;
 /// Octets of a list of addresses that are read; the rest is ignored. 64 KB: above 500 recipients in one `To`.
 pub const VALUE_OCTETS_MAX: usize = 64 * 1024;
 /// Octets of a `Subject` or `Message-ID` that are decoded; the rest is ignored. They are for a line of a log: 2 KB.
@@ -183,13 +185,13 @@ impl<'a> HeaderBlock<'a> {
         self.fields().filter(|field| field.is(name)).flat_map(|field| field.address_entries()).collect()
     }
 
-    /// Number of `Received` fields, for [`HOP_COUNT_MAX`].
+    /// Number of `Received` fields, for the hop limits (RT-74).
     #[must_use]
     pub fn hop_count(&self) -> usize {
         self.received().count()
     }
 
-    /// Number of `Received` fields naming an address of this server, for [`LOCAL_HOP_COUNT_MAX`].
+    /// Number of `Received` fields naming an address of this server (RT-74, `MaxLocalHopCount`).
     #[must_use]
     pub fn local_hop_count(&self, is_local: impl Fn(IpAddr) -> bool) -> usize {
         self.received().filter(|field| received::addresses(field.value()).any(&is_local)).count()

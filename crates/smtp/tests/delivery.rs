@@ -13,8 +13,9 @@ use net::tls::TrustedRoots;
 use net::{Host, Verification};
 use smtp::{
     Authentication, ConnectionLimits, Content, CredentialRequirement, MessageOutcome, NextHop, OutboundMessage,
-    OutboundSession, SessionPlan, SessionSettings, SmtpSession, TlsOutcome, TlsPolicy,
+    OutboundSession, SessionPlan, SmtpSession, TlsOutcome, TlsPolicy,
 };
+use smtp_session::ServerConfig;
 use support::dns::Record;
 use support::scripted::{Step, play_always, say};
 use support::*;

@@ -162,13 +162,13 @@ proptest! {
         let mut one = RecipientReport::new(&envelope.recipients[0], EnhancedStatus::new(5, 0, 0));
         (one.reply, one.remote_mta, one.last_error) = (Some(&reply), Some(remote.as_str()), Some(error.as_str()));
         let header = format!("Subject: {subject}\r\nMessage-ID: <{remote}>\r\n\r\n");
-        let (header, _) = crate::split_header(header.as_bytes()).unwrap();
+        let (header, _) = crate::split_header(header.as_bytes());
         let header = String::from_utf8(header.to_vec()).unwrap();
         let dsn = build(Action::Failed, &envelope, &header, &[one], ByteSize::bytes(0));
         let bytes = whole(&dsn);
         let message = MessageParser::default().parse(&bytes).unwrap();
         prop_assert_eq!(message.parts.len(), 4);
-        let (top, _) = crate::split_header(&bytes).unwrap();
+        let (top, _) = crate::split_header(&bytes);
         let names: Vec<_> = HeaderBlock::new(top).fields().map(|f| String::from_utf8_lossy(f.name()).into_owned()).collect();
         let expected = ["From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
             "MIME-Version", "Content-Transfer-Encoding", "Content-Type"];

@@ -82,10 +82,9 @@ pub(crate) async fn prepare(mut reader: ContentReader, path: Option<Path>) -> Re
         return Ok(Outgoing::Streamed { size: size.as_u64(), beginning: Bytes::new(), rest: reader });
     };
     let mut beginning = BytesMut::new();
-    let mut collector = HeaderCollector::new(message::split::HEADER_SIZE_MAX);
+    let mut collector = HeaderCollector::new(message::split::ACCEPTED_HEADER_SIZE_MAX);
     while let Some(chunk) = reader.chunk().await? {
         beginning.extend_from_slice(&chunk);
-        // A header over the limit was refused on its way in; should one be here, it leaves as it is.
         if !matches!(collector.push(&chunk), Ok(None)) {
             break;
         }
@@ -98,7 +97,7 @@ pub(crate) async fn prepare(mut reader: ContentReader, path: Option<Path>) -> Re
 
 /// The content with its header filtered; without a copy when nothing has to go.
 fn filtered(content: Bytes, path: Path) -> Bytes {
-    let Ok((header, body)) = message::split_header(&content) else { return content };
+    let (header, body) = message::split_header(&content);
     match firewall::apply(HeaderBlock::new(header), path) {
         Cow::Borrowed(_) => content,
         Cow::Owned(kept) => {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use envelope::{ByteSize, EnhancedStatus, MessageHead, Receipt, Reply};
+use envelope::{ByteSize, Domain, EnhancedStatus, MessageHead, Receipt, Reply};
 use futures::StreamExt;
+use message::header::{INSIDE_HOP_COUNT_MAX, OWN_HOP_COUNT_MAX};
 use message::{HeaderBlock, HeaderCollector, Protocol, Received};
 use net::{PeerIdentity, Service};
 use queue::{CommitError, Draft, StoredMessage};
@@ -19,6 +20,8 @@ use crate::categorize::Submitted;
 use crate::core::Core;
 use crate::settle::track;
 
+/// Octets of lines that servers of the organization add to a header on its way.
+const WAY_OCTETS_MAX: u64 = 64 * 1024;
 /// Messages refused because they have been here too often name this.
 const LOOP: &str = "Hop count exceeded - possible mail loop";
 
@@ -83,6 +86,8 @@ pub(crate) struct Intake {
     /// Until the header is complete.
     header: Option<HeaderCollector>,
     added: u64,
+    /// By which our own lines are known.
+    own_name: Domain,
     /// Complete when the header is.
     seen: Seen,
 }
@@ -116,9 +121,13 @@ impl Intake {
         let mut draft = core.spool.begin();
         let added = line.len() as u64;
         draft.write(line).await.map_err(|error| refusal(&error))?;
-        let header = Some(HeaderCollector::new(message::split::HEADER_SIZE_MAX));
+        // What a connector let in has grown by the lines of the way.
+        let entrances =
+            tables.organization().draft().receive_connectors.iter().map(|connector| connector.max_header_size);
+        let limit = entrances.max().unwrap_or_default().max(message::split::HEADER_SIZE_MAX);
+        let header = Some(HeaderCollector::new(ByteSize::bytes(limit.as_u64() + WAY_OCTETS_MAX)));
         let seen = Seen { client_name: from.into(), ..Seen::default() };
-        Ok(Self { draft, header, added, seen })
+        Ok(Self { draft, header, added, own_name: tables.local_server().fqdn.clone(), seen })
     }
 
     pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
@@ -138,7 +147,10 @@ impl Intake {
         let block = collector.into_block();
         self.seen.subject = HeaderBlock::new(&block).subject().map(Into::into);
         self.seen.message_id = HeaderBlock::new(&block).message_id().map(|id| format!("<{id}>").into());
-        if HeaderBlock::new(&block).hop_count() > message::header::HOP_COUNT_MAX {
+        // How often a message may have been elsewhere, its entrance has judged.
+        let block = HeaderBlock::new(&block);
+        let circles = block.hops_by(self.own_name.as_str()) > OWN_HOP_COUNT_MAX;
+        if circles || block.hop_count() > INSIDE_HOP_COUNT_MAX {
             return Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP));
         }
         Ok(())

@@ -197,7 +197,7 @@ struct Body {
 async fn original(core: &Core, stored: &StoredMessage) -> (Vec<u8>, Body) {
     let nothing = Body { beginning: Bytes::new(), rest: None };
     let Ok(mut reader) = core.spool.content(stored.head.id).await else { return (Vec::new(), nothing) };
-    let mut collector = HeaderCollector::new(message::split::HEADER_SIZE_MAX);
+    let mut collector = HeaderCollector::new(message::split::ACCEPTED_HEADER_SIZE_MAX);
     while let Ok(Some(chunk)) = reader.chunk().await {
         match collector.push(&chunk) {
             Ok(None) => {}

@@ -33,10 +33,10 @@ async fn a_message_that_loops_is_refused_and_its_sender_told() {
     let (first, second) = (scene.start("MAIL1").await, scene.start("MAIL2").await);
     let hops = |count: usize| format!("{}{MESSAGE}", "Received: from a by b\r\n".repeat(count));
     let head = scene.head("ann@contoso.com", &["joe@contoso.com"]);
-    let refused = scene.submit_as(&head, &hops(message::header::HOP_COUNT_MAX + 1)).await.unwrap_err();
+    let refused = scene.submit_as(&head, &hops(message::header::INSIDE_HOP_COUNT_MAX + 1)).await.unwrap_err();
     assert!(refused.to_string().contains("554 5.4.6 Hop count exceeded"), "{refused}");
     // One hop less is taken here, but not by the next server.
-    let _receipt = scene.submit_as(&head, &hops(message::header::HOP_COUNT_MAX)).await.unwrap();
+    let _receipt = scene.submit_as(&head, &hops(message::header::INSIDE_HOP_COUNT_MAX)).await.unwrap();
     let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
     assert!(report.contains("Status: 5.4.6\r\n"), "{report}");
     first.drain().await;
