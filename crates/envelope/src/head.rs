@@ -20,14 +20,6 @@ pub enum OriginKind {
     ExternallySecured,
 }
 
-impl OriginKind {
-    /// Whether limits and restrictions treat the sender as one of the organization (LM-10).
-    #[must_use]
-    pub const fn is_internal(self) -> bool {
-        !matches!(self, Self::Anonymous)
-    }
-}
-
 /// Where a message entered the organization.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
@@ -58,12 +50,4 @@ pub struct MessageHead {
     pub origin: Origin,
     /// Sites that backed it off; it is never sent back into one of them (RT-42).
     pub backed_off: Vec<SiteName>,
-}
-
-impl MessageHead {
-    /// The size that limits look at: the smaller of now and then (LM-02).
-    #[must_use]
-    pub fn effective_size(&self) -> ByteSize {
-        self.original_size.map_or(self.size, |original| original.min(self.size))
-    }
 }

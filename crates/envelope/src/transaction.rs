@@ -133,10 +133,4 @@ impl Envelope {
             envelope_id: None,
         }
     }
-
-    /// The same parameters for another set of recipients.
-    #[must_use]
-    pub fn with_recipients(&self, recipients: Vec<Recipient>) -> Self {
-        Self { recipients, ..self.clone() }
-    }
 }

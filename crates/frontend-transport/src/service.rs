@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use net::{Service, TlsClient};
+use net::{OrganizationListener, Service, TlsClient};
 use reception::{DRAIN_GRACE, Doors, certificate};
 use rpc::Offer;
 use runtime::{Node, NodeError};
 use telemetry::{Health, HealthChecks};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
 
@@ -30,7 +29,7 @@ pub enum FrontendError {
 pub struct FrontendTransport {
     node: Arc<Node>,
     proxy: Arc<OutboundProxy>,
-    organization: TcpListener,
+    organization: OrganizationListener,
     doors: Doors,
     drain: CancellationToken,
 }
@@ -62,7 +61,7 @@ impl FrontendTransport {
     /// # Errors
     /// As the system says.
     pub fn organization_address(&self) -> std::io::Result<SocketAddr> {
-        self.organization.local_addr()
+        self.organization.local()
     }
 
     /// Whether it lives and takes mail.
@@ -85,7 +84,7 @@ impl FrontendTransport {
     /// [`FrontendError::Connector`] when the port for the organization fails.
     pub async fn run(self) -> Result<(), FrontendError> {
         let Self { node, proxy, organization, doors, drain } = self;
-        let address = organization.local_addr()?;
+        let address = organization.local()?;
         let mut offer = Offer::new(drain.clone());
         offer.outbound_proxy(proxy);
         let serving = tokio::spawn(offer.serve(organization, &node.credentials)?);

@@ -13,7 +13,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use envelope::{Address, Domain, Timestamp};
+use envelope::{Address, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -70,12 +70,6 @@ impl Delivery {
     #[must_use]
     pub fn is_to(&self, address: &Address) -> bool {
         self.recipients.iter().any(|recipient| recipient.address.eq_ignore_ascii_case(address.as_str()))
-    }
-
-    /// Whether `host` took it.
-    #[must_use]
-    pub fn is_at(&self, host: &Domain) -> bool {
-        self.host == host.as_str()
     }
 
     /// When it was accepted.

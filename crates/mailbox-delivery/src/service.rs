@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use net::OrganizationListener;
 use rpc::Offer;
 use runtime::{Node, NodeError};
 use telemetry::{Health, HealthChecks};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
@@ -28,7 +28,7 @@ pub enum MailboxDeliveryError {
 /// Mailbox Transport Delivery, ready to run.
 pub struct MailboxDelivery {
     node: Arc<Node>,
-    listener: TcpListener,
+    listener: OrganizationListener,
     drain: CancellationToken,
 }
 
@@ -58,7 +58,7 @@ impl MailboxDelivery {
     /// [`MailboxDeliveryError::Connector`] when the port fails.
     pub async fn run(self) -> Result<(), MailboxDeliveryError> {
         let Self { node, listener, drain } = self;
-        let address = listener.local_addr()?;
+        let address = listener.local()?;
         let mut offer = Offer::new(drain.clone());
         offer.mailbox_delivery(Arc::new(Handler::new(Arc::clone(&node))?));
         let mut serving = tokio::spawn(offer.serve(listener, &node.credentials)?);

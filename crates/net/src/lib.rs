@@ -36,7 +36,7 @@ pub use certificate::{
 pub use dns::{DnsError, MailExchanger, MxAnswer, Resolver};
 pub use envelope::{Service, ServiceError};
 pub use host::Host;
-pub use listener::{Listener, listen};
+pub use listener::{Listener, OrganizationListener, listen, outward_address};
 pub use stream::{ConnectError, Stream, connect};
 pub use target::{ForbiddenTarget, TargetPolicy, forbidden_target};
 pub use tls::{PeerCertificate, PeerTls, TlsClient, TlsError, TlsServer, Verification};

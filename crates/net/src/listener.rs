@@ -3,7 +3,7 @@
 //! Does not limit connections: who accepts holds a permit first, and that is the receive connector's business.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -42,6 +42,51 @@ pub fn listen(address: SocketAddr) -> io::Result<Listener> {
     let socket = TcpListener::from_std(socket.into())?;
     let local = socket.local_addr()?;
     Ok(Listener { socket, local })
+}
+
+/// The port on which a service serves the organization. Whoever serves on it (`rpc`) takes the socket as it is.
+#[derive(Debug)]
+pub struct OrganizationListener(TcpListener);
+
+impl OrganizationListener {
+    /// Listens on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// As the system says (address in use, not an address of this machine).
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        TcpListener::bind(address).await.map(Self)
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// The socket, for a server that accepts by itself.
+    #[must_use]
+    pub fn into_socket(self) -> TcpListener {
+        self.0
+    }
+}
+
+impl From<TcpListener> for OrganizationListener {
+    fn from(socket: TcpListener) -> Self {
+        Self(socket)
+    }
+}
+
+/// The address by which this machine reaches the world, found without sending anything. Loopback where there is no route.
+#[must_use]
+pub fn outward_address() -> IpAddr {
+    // An address of documentation (RFC 5737): a datagram socket that is connected asks the routing table, no more.
+    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect(("192.0.2.1", 9))?;
+        socket.local_addr()
+    });
+    probe.map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip())
 }
 
 /// What a failed accept means.

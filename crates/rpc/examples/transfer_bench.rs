@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let to = PeerAddress { server: server.clone(), fqdn, address: listener.local_addr()? };
     let mut offer = Offer::new(CancellationToken::new());
     offer.transport(Arc::new(Sink(server)));
-    tokio::spawn(offer.serve(listener, &credentials)?);
+    tokio::spawn(offer.serve(listener.into(), &credentials)?);
 
     let peers = Peers::new(credentials);
     let head = MessageHead {

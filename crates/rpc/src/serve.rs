@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use net::OrganizationListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 use tonic::transport::server::TcpIncoming;
@@ -62,14 +62,14 @@ impl Offer {
     /// When the credentials cannot be used.
     pub fn serve(
         self,
-        listener: TcpListener,
+        listener: OrganizationListener,
         credentials: &Credentials,
     ) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
         let mut server = server_builder().tls_config(credentials.server()).map_err(io::Error::other)?;
         let (routes, drain) = (self.routes.routes(), self.drain);
         // The builder's own setting is not for listeners that are given to it. Without this an acknowledgement may wait 40 ms
         // for the peer's delayed ACK.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = TcpIncoming::from(listener.into_socket()).with_nodelay(Some(true));
         Ok(async move {
             let router = server.add_routes(routes);
             router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await.map_err(io::Error::other)

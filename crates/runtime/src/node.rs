@@ -207,23 +207,15 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::Listen`].
-    pub async fn listen(&self) -> Result<tokio::net::TcpListener, NodeError> {
+    pub async fn listen(&self) -> Result<net::OrganizationListener, NodeError> {
         let address = self.settings.organization_address(self.service);
-        tokio::net::TcpListener::bind(address).await.map_err(|cause| NodeError::Listen { address, cause })
+        net::OrganizationListener::bind(address).await.map_err(|cause| NodeError::Listen { address, cause })
     }
 }
 
-/// The address that others can use when this one listens on all: the one by which it reaches the world, found without
-/// sending anything.
+/// The address that others can use when this one listens on all: the one by which it reaches the world.
 fn reachable(listening: SocketAddr) -> std::net::IpAddr {
-    if !listening.ip().is_unspecified() {
-        return listening.ip();
-    }
-    let probe = std::net::UdpSocket::bind(("0.0.0.0", 0)).and_then(|socket| {
-        socket.connect(("192.0.2.1", 9))?;
-        socket.local_addr()
-    });
-    probe.map_or(std::net::Ipv4Addr::LOCALHOST.into(), |address| address.ip())
+    if listening.ip().is_unspecified() { net::outward_address() } else { listening.ip() }
 }
 
 fn file_error(path: &Path, cause: &dyn std::fmt::Display, advice: &'static str) -> NodeError {

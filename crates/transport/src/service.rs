@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{MessageId, TraceContext};
-use net::Service;
+use net::{OrganizationListener, Service};
 use queue::{Disk, Health as SpoolHealth, OnSync, OpenError, RealDisk, Recovery, Spool, SpoolOptions};
 use reception::{Doors, certificate};
 use rpc::Offer;
@@ -14,7 +14,6 @@ use runtime::node::VERSION;
 use runtime::{Node, NodeError};
 use scheduler::{Limits, Queues};
 use telemetry::{Health, HealthChecks, HopName, Outcome, keys};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
@@ -57,7 +56,7 @@ pub struct Transport {
     core: Arc<Core>,
     submission: categorize::Outlet,
     recovery: Recovery,
-    listener: TcpListener,
+    listener: OrganizationListener,
     doors: Doors,
 }
 
@@ -129,7 +128,7 @@ impl Transport {
     /// [`TransportError::Connector`] when the port fails.
     pub async fn run(self) -> Result<(), TransportError> {
         let Self { core, submission, recovery, listener, doors } = self;
-        let address = listener.local_addr()?;
+        let address = listener.local()?;
         pressure::look(&core).await;
         let mut offer = Offer::new(core.drain.clone());
         offer.transport(Arc::new(Acceptor(Arc::clone(&core))));

@@ -1,5 +1,7 @@
 //! Reads the workspace as text and as a dependency graph, for the rules in `tests/`. It judges nothing itself.
 
+pub mod modules;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,13 @@ impl Source {
     #[must_use]
     pub fn product_text(&self) -> &str {
         self.text.split_once("#[cfg(test)]\nmod tests {").map_or(&self.text, |(product, _)| product)
+    }
+
+    /// The product code without comments.
+    #[must_use]
+    pub fn code(&self) -> String {
+        let lines = self.product_text().lines();
+        lines.filter(|line| !line.trim_start().starts_with("//")).fold(String::new(), |code, line| code + line + "\n")
     }
 }
 
@@ -139,19 +148,12 @@ pub fn functions(text: &str) -> Vec<(usize, String, usize)> {
     for (at, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start();
         let indent = line.len() - trimmed.len();
-        let starts = [
-            "fn ",
-            "pub fn ",
-            "async fn ",
-            "pub async fn ",
-            "pub(crate) fn ",
-            "pub(super) fn ",
-            "pub(crate) async fn ",
-            "const fn ",
-            "pub const fn ",
-        ];
-        if !starts.iter().any(|start| trimmed.starts_with(start)) {
+        if !begins_function(trimmed) {
             continue;
+        }
+        let opened = lines[at..].iter().find(|line| line.ends_with(['{', ';', '}']));
+        if opened.is_none_or(|line| !line.ends_with('{')) {
+            continue; // declared without a body, or with one on its line
         }
         let end = lines[at..].iter().position(|line| *line == format!("{}}}", " ".repeat(indent)));
         if let Some(length) = end {
@@ -159,4 +161,54 @@ pub fn functions(text: &str) -> Vec<(usize, String, usize)> {
         }
     }
     found
+}
+
+/// Whether a line begins a function of whatever form, or a macro, whose body is one too.
+fn begins_function(line: &str) -> bool {
+    let mut rest = line;
+    loop {
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        match word {
+            "fn" | "macro_rules!" => return rest.len() > word.len(),
+            "pub" | "default" | "const" | "async" | "unsafe" | "extern" => {}
+            _ if word.starts_with("pub(") || (word.starts_with('"') && word.ends_with('"')) => {}
+            _ => return false,
+        }
+        // `pub(in some::path)` is two words.
+        let end = if word.starts_with("pub(") { rest.find(')').map_or(rest.len(), |at| at + 1) } else { word.len() };
+        rest = rest[end..].trim_start();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_every_form_are_found() {
+        let forms = [
+            "fn a() {",
+            "pub fn a() {",
+            "pub(crate) const fn a() {",
+            "pub(in crate::x) async fn a() {",
+            "pub(super) const unsafe extern \"C\" fn a() {",
+            "default async fn a() {",
+            "unsafe fn a() {",
+            "macro_rules! a {",
+        ];
+        for form in forms {
+            assert_eq!(functions(&format!("    {form}\n        body\n    }}\n}}\n")).len(), 1, "{form}");
+        }
+        assert!(functions("    fn a(\n        b: C,\n    ) -> D;\n    fn e() {}\n    }\n").is_empty(), "no body");
+        for other in ["const A: fn() = b;", "let fn_ = {", "pub struct Fn {", "impl Fn for A {", "use fn_::{"] {
+            assert!(functions(&format!("{other}\n}}\n")).is_empty(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_function_in_a_function_is_one_of_its_own() {
+        let text = "impl A {\n    fn outer(\n        b: C,\n    ) {\n        async fn inner() {\n        }\n    }\n}\n";
+        let found: Vec<(usize, usize)> = functions(text).into_iter().map(|(line, _, length)| (line, length)).collect();
+        assert_eq!(found, [(2, 6), (5, 2)]);
+    }
 }

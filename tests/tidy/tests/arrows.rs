@@ -45,18 +45,76 @@ const WITHIN: [(&str, &[&str]); 10] = [
 ];
 
 /// Outside things and the only crates that may name them.
-const OWNERS: [(&str, &[&str]); 11] = [
+const OWNERS: [(&str, &[&str]); 28] = [
     ("etcd-client", &["directory"]),
     ("rusqlite", &["directory"]),
+    ("argon2", &["directory"]),
     ("hickory-resolver", &["net"]),
+    ("hickory-proto", &["net", "lab"]),
+    ("hickory-server", &["lab"]), // the simulated internet's name server
+    ("rustls", &["net"]),
+    ("rustls-native-certs", &["net"]),
+    ("rustls-pki-types", &["net"]),
     ("tokio-rustls", &["net"]),
-    ("rcgen", &["net"]),
-    ("tonic", &["rpc", "lab"]),
-    ("prost", &["rpc"]),
+    ("aws-lc-rs", &["net", "directory"]), // handshakes, and the seal of credentials
+    ("rcgen", &["net", "authority"]),
+    ("x509-parser", &["net", "authority"]),
+    ("socket2", &["net"]),
+    ("tonic", &["rpc", "admin-api", "lab"]), // the lab receives traces by it
+    ("tonic-prost", &["rpc", "admin-api"]),
+    ("prost", &["rpc", "admin-api"]),
+    ("axum", &["telemetry", "admin-centre"]),
     ("mail-parser", &["message"]),
+    ("mail-send", &["lab"]), // a client that knows nothing of our sender
     ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("opentelemetry-proto", &["lab"]),
+    ("tracing-subscriber", &["telemetry"]),
+    ("prometheus", &["telemetry"]),
     ("notify", &["mailbox-store"]),
     ("crc32c", &["queue"]),
+    ("clap", &["postroad"]),
+];
+
+/// What must never be known, directly or through others. Names that are no crates yet are doors kept shut before they are
+/// built.
+const NEVER: [(&[&str], &[&str]); 12] = [
+    (FACES, &["queue", "frontend-transport", "transport", "mailbox-submission", "mailbox-delivery"]),
+    (&["cmdlets", "admin-centre"], &["directory", "etcd-client", "rusqlite"]),
+    (&["cmdlets"], &["admin-centre"]),
+    (&["admin-centre"], &["cmdlets", "shell"]),
+    (&["inquiry", "map"], &["directory", "lab", "terminal_size", "clap", "net", "rpc"]),
+    (&["shell"], &["envelope", "topology", "organization"]),
+    (&["smtp", "smtp-session"], &["logs", "tracking"]),
+    (&["scheduler"], &["redundancy"]),
+    (&["redundancy"], &["scheduler", "queue", "rpc"]),
+    (&["edge-sync"], &["etcd-client"]),
+    (SERVICES, &["inquiry", "map", "shell", "cmdlets", "admin-centre", "lab", "postroad", "clap"]),
+    (&["queue", "mailbox-store"], &["routing", "scheduler", "categorizer", "rpc", "smtp"]),
+];
+
+/// What administrators see; it asks, and holds nothing.
+const FACES: &[&str] = &["cmdlets", "admin-centre"];
+const SERVICES: &[&str] = BANDS[3].1;
+
+/// Files that name sockets outside of `net`, and why. The list only shrinks.
+const SOCKETS: [(&str, &str); 7] = [
+    ("crates/telemetry/src/operations.rs", "axum serves /metrics on a socket of its own; telemetry stands beside net"),
+    ("crates/telemetry/src/probe.rs", "asks such an endpoint, in three lines of HTTP"),
+    ("crates/lab/src/internet.rs", "the simulated internet: other hosts, which know nothing of net"),
+    ("crates/lab/src/traces/receiver.rs", "the lab's collector of traces"),
+    ("crates/lab/src/world/network.rs", "free ports for the processes of the lab"),
+    ("crates/lab/src/world/links.rs", "cables between the lab's servers, which can be cut"),
+    ("crates/lab/src/world/backend.rs", "whether the lab's etcd listens"),
+];
+
+/// Dependencies that no source names, and why they stand there.
+const UNNAMED: [(&str, &str); 5] = [
+    ("directory", "nix"),   // in testkit's etcd.rs, which its tests include
+    ("rpc", "prost"),       // in what is generated from proto
+    ("rpc", "tonic-prost"), // the same
+    ("postroad", "regex-syntax"),
+    ("postroad", "rustix"), // both for their features: see the test of features
 ];
 
 /// What decisions and nouns may not name: the world outside.
@@ -125,6 +183,77 @@ fn each_outside_thing_has_one_owner() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_must_never_be_known_is_not() {
+    let direct = dependencies();
+    let mut wrong = Vec::new();
+    for (who, never) in NEVER {
+        for krate in who {
+            let known = known_by(krate, &direct);
+            wrong
+                .extend(never.iter().filter(|thing| known.contains(**thing)).map(|thing| format!("{krate} → {thing}")));
+        }
+    }
+    assert!(wrong.is_empty(), "these must not know of each other: {wrong:#?}");
+}
+
+/// Everything that a crate depends on, through others too.
+fn known_by<'a>(krate: &'a str, direct: &'a BTreeMap<String, BTreeSet<String>>) -> BTreeSet<&'a str> {
+    let mut known = BTreeSet::new();
+    let mut todo = vec![krate];
+    while let Some(next) = todo.pop() {
+        let new = direct.get(next).into_iter().flatten().map(String::as_str).filter(|one| known.insert(*one));
+        todo.extend(new.collect::<Vec<_>>());
+    }
+    known
+}
+
+#[test]
+fn sockets_belong_to_net() {
+    let names = ["TcpStream", "TcpListener", "TcpSocket", "UdpSocket", "UnixStream", "UnixListener", "UnixDatagram"];
+    let product = sources().into_iter().filter(|source| !source.is_test() && source.path.starts_with("crates"));
+    let mut wrong = Vec::new();
+    for source in product.filter(|source| source.krate != "net") {
+        let names_one = source.code().lines().any(|line| names.iter().any(|name| line.contains(name)));
+        let known = SOCKETS.iter().any(|(path, _)| source.path.ends_with(path));
+        if names_one && !known {
+            wrong.push(source.path.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "sockets are net's: {wrong:#?}");
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let sources = sources();
+    let mut idle = Vec::new();
+    for manifest in manifests() {
+        let own = |tests: bool| {
+            let folder = if tests { manifest.folder.clone() } else { manifest.folder.join("src") };
+            sources.iter().filter(move |source| source.path.starts_with(&folder))
+        };
+        let named = |dependency: &str, tests: bool| {
+            let name = dependency.replace('-', "_");
+            let text = |source: &tidy::Source| if tests { source.text.clone() } else { source.code() };
+            own(tests).any(|source| names(&text(source), &name))
+        };
+        let known = |dependency: &str| UNNAMED.contains(&(manifest.name.as_str(), dependency));
+        let product = manifest.dependencies.iter().filter(|one| !named(one, false) && !known(one));
+        idle.extend(product.map(|one| format!("{}: {one}", manifest.name)));
+        let tests = manifest.test_dependencies.iter().filter(|one| !named(one, true) && !known(one));
+        idle.extend(tests.map(|one| format!("{}, in tests: {one}", manifest.name)));
+    }
+    assert!(idle.is_empty(), "nobody names these: {idle:#?}");
+}
+
+/// Whether a text says `name` as a word.
+fn names(text: &str, name: &str) -> bool {
+    let part = |one: char| one.is_alphanumeric() || one == '_';
+    text.match_indices(name).any(|(at, _)| {
+        !text[..at].chars().next_back().is_some_and(part) && !text[at + name.len()..].chars().next().is_some_and(part)
+    })
 }
 
 #[test]

@@ -180,7 +180,7 @@ async fn transport(
         let credentials = Credentials::new(own, authority.certificate_pem().to_owned());
         let mut offer = Offer::new(CancellationToken::new());
         offer.transport(Arc::new(Transport { server: server.clone(), conduct, arrivals: Arc::clone(arrivals) }));
-        tokio::spawn(offer.serve(listener, &credentials).unwrap());
+        tokio::spawn(offer.serve(listener.into(), &credentials).unwrap());
     }
     address
 }

@@ -202,14 +202,6 @@ pub enum Outcome {
     Disconnect,
 }
 
-impl Behavior {
-    /// A behavior with these faults and nothing else out of order.
-    #[must_use]
-    pub fn with_faults(faults: Vec<Fault>) -> Self {
-        Self { faults, ..Self::default() }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct MailDomainForm {

@@ -63,7 +63,7 @@ impl Transport {
         let node = world.node(server, Service::Transport).await;
         let (refusals, listener) = (Mutex::new(refusals.iter().cloned().collect()), node.listen().await.unwrap());
         let transport = Arc::new(Self { node: Arc::clone(&node), refusals, taken: Mutex::default() });
-        let address = listener.local_addr().unwrap();
+        let address = listener.local().unwrap();
         let mut offer = Offer::new(CancellationToken::new());
         offer.transport(Arc::clone(&transport) as Arc<dyn SubmitHandler>);
         tokio::spawn(offer.serve(listener, &node.credentials).unwrap());

@@ -52,19 +52,6 @@ pub enum OpenError {
     Session(Box<Failure>),
 }
 
-impl OpenError {
-    /// The failure for the queue's `LastError`.
-    #[must_use]
-    pub fn into_failure(self) -> Box<Failure> {
-        match self {
-            Self::FrontEnd { .. } => {
-                Box::new(Failure::new(EnhancedStatus::new(4, 4, 1), FailurePhase::Connect, None, self.to_string()))
-            }
-            Self::Session(failure) => failure,
-        }
-    }
-}
-
 impl FrontEnds {
     /// No connections yet; they will be made with these credentials.
     #[must_use]

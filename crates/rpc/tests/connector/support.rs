@@ -192,7 +192,7 @@ impl Running {
         add(&mut offer);
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = offer.serve(listener, &credentials(authority, SERVER, &[service])).unwrap();
+        let serving = offer.serve(listener.into(), &credentials(authority, SERVER, &[service])).unwrap();
         let address = PeerAddress { server: name(SERVER), fqdn: Domain::parse(FQDN).unwrap(), address };
         Self { address, drain, ended: tokio::spawn(serving) }
     }

@@ -361,12 +361,6 @@ impl ServerSession {
         self.hello.as_deref()
     }
 
-    /// Whether the handshake has been made.
-    #[must_use]
-    pub fn is_under_tls(&self) -> bool {
-        self.under_tls
-    }
-
     /// The user that authenticated.
     #[must_use]
     pub fn user(&self) -> Option<&str> {

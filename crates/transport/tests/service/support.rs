@@ -316,7 +316,7 @@ async fn serve(world: &World, server: &str) -> Arc<Mailboxes> {
     let mut offer = Offer::new(CancellationToken::new());
     offer.mailbox_delivery(Arc::new(Handler(Arc::clone(&mailboxes))));
     node.announce(listener.local_addr().unwrap());
-    let serving = offer.serve(listener, &node.credentials).unwrap();
+    let serving = offer.serve(listener.into(), &node.credentials).unwrap();
     tokio::spawn(async move {
         let _node = node; // its announcement
         serving.await
