@@ -3,8 +3,12 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 3] =
-    ["postroad/transfer/v1/transfer.proto", "postroad/proxy/v1/proxy.proto", "postroad/admin/v1/queues.proto"];
+const FILES: [&str; 4] = [
+    "postroad/transfer/v1/transfer.proto",
+    "postroad/proxy/v1/proxy.proto",
+    "postroad/admin/v1/queues.proto",
+    "postroad/admin/v1/tracking.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

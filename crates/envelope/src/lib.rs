@@ -5,9 +5,8 @@
 //!
 //! | module | words | source |
 //! |---|---|---|
-//! | [`domain`] | [`Domain`] | RFC 5321 §4.1.2, RFC 6531, RFC 5890 |
+//! | [`domain`] | [`Domain`] | RFC 5321 §4.1.2, RFC 6531 |
 //! | [`address`] | [`Address`], [`ReversePath`] | RFC 5321 §4.1.2 |
-//! | [`text`] | how texts are compared, what they may not hold | Unicode |
 //! | [`status`] | [`EnhancedStatus`], [`Reply`], [`Severity`] | RFC 3463, RFC 5321 §4.2 |
 //! | [`size`] | [`ByteSize`], [`Limit`] | SC-141, SC-142 |
 //! | [`time`] | [`Timestamp`], [`Span`] | SC-140 |
@@ -25,7 +24,6 @@ pub mod receipt;
 pub mod service;
 pub mod size;
 pub mod status;
-pub mod text;
 pub mod time;
 pub mod transaction;
 

@@ -67,13 +67,16 @@ impl FrontendTransport {
     /// Whether it lives and takes mail.
     #[must_use]
     pub fn health(&self) -> HealthChecks {
-        let (drain, node) = (self.drain.clone(), Arc::clone(&self.node));
+        let (drain, node, ports) = (self.drain.clone(), Arc::clone(&self.node), self.doors.ports());
         HealthChecks::new(
             || Health::Good,
             move || match (drain.is_cancelled(), node.knows(Service::Transport)) {
                 (true, _) => Health::Bad("draining".into()),
                 (false, false) => Health::Bad("no Transport service has been heard of yet".into()),
-                (false, true) => Health::Good,
+                (false, true) => {
+                    let why = node.twin.there().or_else(|| ports.closed());
+                    why.map_or(Health::Good, |why| Health::Bad(why.into()))
+                }
             },
         )
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use envelope::{Address, EnhancedStatus, MessageHead, Recipient, Reply, Severity};
+use logs::tracking::{self, Event, EventId, Source};
+use logs::{Log, LogSettings};
 use mailbox_store::{Content, Delivery as Linked, DeliveryId, StoreError};
 use net::PeerIdentity;
 use rpc::{DeliverHandler, Delivery, Incoming, RecipientDelivery};
 use runtime::Node;
 use telemetry::{Hop, HopName, Outcome, keys};
 use tokio::sync::Semaphore;
-use tracking::{Event, EventId, Source, TrackingLog, TrackingSettings};
 
 use crate::content::{ContentError, Copies, Copy};
 use crate::databases::Databases;
@@ -26,7 +27,7 @@ const CONCURRENT_DELIVERIES_MAX: usize = 20;
 const MESSAGES_IN_HAND_MAX: usize = 512;
 
 /// Files of the message tracking log (LG-16).
-const TRACKING_PREFIX: &str = "MSGTRKMD";
+pub(crate) const TRACKING_PREFIX: &str = "MSGTRKMD";
 /// `recipient-status` of a recipient whose mailbox has the message.
 const DELIVERED: &str = "250 2.1.5 Recipient OK";
 
@@ -36,17 +37,20 @@ pub(crate) struct Handler {
     databases: Databases,
     in_hand: Semaphore,
     deliveries: Semaphore,
-    tracking: TrackingLog,
+    tracking: Log<Event>,
 }
 
 impl Handler {
     /// # Errors
     /// When the message tracking log cannot be started.
     pub(crate) fn new(node: Arc<Node>) -> std::io::Result<Self> {
-        let settings =
-            TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: runtime::node::VERSION };
+        let settings = LogSettings {
+            folder: tracking::folder(&node.settings.state),
+            prefix: TRACKING_PREFIX,
+            version: runtime::node::VERSION,
+        };
         let lost = node.metrics.tracking_lost.clone();
-        let tracking = TrackingLog::start(&settings, move || lost.increment())?;
+        let tracking = Log::start(settings, move || lost.increment())?;
         Ok(Self {
             node,
             databases: Databases::default(),

@@ -9,7 +9,7 @@ use runtime::{Node, NodeError};
 use telemetry::{Health, HealthChecks};
 use tokio_util::sync::CancellationToken;
 
-use crate::handler::Handler;
+use crate::handler::{Handler, TRACKING_PREFIX};
 
 /// Deliveries under way at a drain are waited for as long; Transport brings the others again.
 const SETTLE_BOUND: Duration = Duration::from_secs(20);
@@ -61,6 +61,7 @@ impl MailboxDelivery {
         let address = listener.local()?;
         let mut offer = Offer::new(drain.clone());
         offer.mailbox_delivery(Arc::new(Handler::new(Arc::clone(&node))?));
+        offer.tracking(logs::tracking::folder(&node.settings.state), &[TRACKING_PREFIX]);
         let mut serving = tokio::spawn(offer.serve(listener, &node.credentials)?);
         node.announce(address);
         tracing::info!(%address, service = %node.service, "ready");

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use envelope::{
     Address, EnhancedStatus, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply, Revision, Severity,
 };
+use logs::tracking::{self, Event, EventId, Source};
+use logs::{Log, LogSettings};
 use mailbox_store::{OutboxItem, StoreError};
 use net::Service;
 use routing::{RECIPIENTS_CONSIDERED, RecipientHome, RoutingTables};
@@ -23,7 +25,6 @@ use telemetry::{Hop, HopName, Outcome, keys};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use topology::{DirectoryRecipient, RecipientKind};
-use tracking::{Event, EventId, Source, TrackingLog, TrackingSettings};
 
 use crate::backoff::Backoff;
 use crate::compose::{Composed, Context, Unsendable, compose};
@@ -46,7 +47,7 @@ pub(crate) struct Core {
     submissions: Semaphore,
     /// Counts up, so that equals among the targets take turns.
     rotation: AtomicU64,
-    tracking: TrackingLog,
+    tracking: Log<Event>,
 }
 
 /// Whether a message is done with.
@@ -71,10 +72,13 @@ impl Core {
     /// # Errors
     /// When the message tracking log cannot be started.
     pub(crate) fn new(node: Arc<Node>) -> std::io::Result<Self> {
-        let settings =
-            TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: runtime::node::VERSION };
+        let settings = LogSettings {
+            folder: tracking::folder(&node.settings.state),
+            prefix: TRACKING_PREFIX,
+            version: runtime::node::VERSION,
+        };
         let lost = node.metrics.tracking_lost.clone();
-        let tracking = TrackingLog::start(&settings, move || lost.increment())?;
+        let tracking = Log::start(settings, move || lost.increment())?;
         Ok(Self {
             tracking,
             node,

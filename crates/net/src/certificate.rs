@@ -32,7 +32,7 @@ pub use authority::{
 };
 pub use files::ADMINISTRATOR_FOLDER;
 pub use identity::{
-    AdministratorIdentity, IdentityError, NodeIdentity, PeerIdentity, parse_administrator, parse_identity,
+    AdministratorIdentity, IdentityError, NodeIdentity, PeerIdentity, parse_administrator, parse_identity, validity,
 };
 
 use crate::provider::provider;

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use envelope::text::folded;
 use topology::Guid;
 
 use crate::kind::Kind;
@@ -55,7 +54,7 @@ pub fn plan(current: Vec<Object>, desired: Vec<Object>) -> Plan {
     let mut by_guid: BTreeMap<(Kind, Guid), Object> = BTreeMap::new();
     let mut by_name: BTreeMap<(Kind, String), Guid> = BTreeMap::new();
     for object in current {
-        by_name.insert((object.kind(), folded(&object.name()).into_owned()), object.guid());
+        by_name.insert((object.kind(), object.name().to_lowercase()), object.guid());
         by_guid.insert((object.kind(), object.guid()), object);
     }
     // An identity that the wanted objects name themselves is not given to another one by its name.
@@ -63,7 +62,7 @@ pub fn plan(current: Vec<Object>, desired: Vec<Object>) -> Plan {
     let mut changes = Vec::new();
     for object in desired {
         let kind = object.kind();
-        let named = by_name.get(&(kind, folded(&object.name()).into_owned())).copied();
+        let named = by_name.get(&(kind, object.name().to_lowercase())).copied();
         let adopted = named.filter(|guid| !claimed.contains(&(kind, *guid)));
         let existing = by_guid.remove(&(kind, object.guid())).or_else(|| by_guid.remove(&(kind, adopted?)));
         match existing {

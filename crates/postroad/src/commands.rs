@@ -3,6 +3,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod cert;
+pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod health;
@@ -16,5 +17,8 @@ pub(crate) mod revisions;
 pub(crate) mod servers;
 pub(crate) mod source;
 pub(crate) mod test;
+mod times;
 pub(crate) mod topology;
 pub(crate) mod trace;
+pub(crate) mod track;
+mod tracked;

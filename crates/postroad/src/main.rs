@@ -3,8 +3,8 @@
 //! Each subcommand is a module of [`commands`]; nothing is decided here. Errors name the next step and end the program
 //! with status 1; wrong usage ends it with 2, and so do commands for CI when they have no answer.
 
+mod answers;
 mod commands;
-mod inquiry;
 
 use std::process::ExitCode;
 
@@ -52,12 +52,16 @@ enum Command {
     Export(commands::export::ExportArguments),
     /// List the last changes of the configuration, to be asked about by `--revision`.
     Revisions(commands::revisions::RevisionsArguments),
+    /// Look at what a server needs before it starts: settings, certificates, directory, ports, DNS, disk, clock.
+    Check(commands::check::CheckArguments),
     /// Say whether the services of a server are ready, and what waits in their queues.
     Health(commands::health::HealthArguments),
     /// List the services that are there, and the configuration that each works by.
     Servers(commands::servers::ServersArguments),
     /// List the queues of running servers: what waits, for where, why, and by which decision.
     Queue(commands::queue::QueueArguments),
+    /// Search the message tracking logs of all servers: what became of a message, of a sender's mail, of this morning's.
+    Track(commands::track::TrackArguments),
     /// Show one message's way over all servers, with the time that each step took.
     Trace(commands::trace::TraceArguments),
     /// Make the organization's own authority, and the certificates of its servers.
@@ -96,15 +100,17 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Apply(arguments) => commands::apply::run(arguments).await,
         Command::Export(arguments) => commands::export::run(arguments).await,
         Command::Revisions(arguments) => commands::revisions::run(arguments).await,
+        Command::Check(arguments) => commands::check::run(arguments).await,
         Command::Health(arguments) => commands::health::run(arguments).await,
         Command::Servers(arguments) => commands::servers::run(arguments).await,
         Command::Queue(arguments) => commands::queue::run(arguments).await,
-        Command::Trace(arguments) => commands::trace::run(&arguments),
+        Command::Track(arguments) => commands::track::run(arguments).await,
+        Command::Trace(arguments) => commands::trace::run(arguments).await,
         Command::Cert(arguments) => commands::cert::run(&arguments),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "postroad", &mut script);
-            commands::output::print(&String::from_utf8_lossy(&script))?;
+            commands::output::print_raw(&String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -21,11 +21,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use transport::Transport;
 
+/// The settings of the server that this machine is.
+pub const SETTINGS_DEFAULT: &str = "/etc/postroad/server.toml";
+
 /// What every service is told.
 #[derive(Debug, clap::Args)]
 pub struct ServiceArguments {
     /// Settings of this server (TOML): its name, directory, certificates, addresses.
-    #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS")]
+    #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS", default_value = SETTINGS_DEFAULT)]
     settings: PathBuf,
     /// Levels of the log, such as `info` or `warn,transport=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]

@@ -1,6 +1,6 @@
 //! The listening addresses of a service, as the configuration wants them: opened, closed and opened anew as it changes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRON
 use crate::certificate;
 use crate::connectors::{Entrances, connectors_of};
 use crate::destination::Destination;
+use crate::ports::{Ports, complaint};
 use crate::selection::Place;
 use crate::shared::{Door, Shared};
 
@@ -34,7 +35,8 @@ pub struct Doors {
     open: HashMap<Place, CancellationToken>,
     running: JoinSet<(Place, std::io::Result<()>)>,
     /// Not bound at the last attempt: that is told once.
-    failing: HashSet<Place>,
+    failing: BTreeMap<SocketAddr, String>,
+    ports: Ports,
 }
 
 impl Doors {
@@ -56,7 +58,8 @@ impl Doors {
             bound: Vec::new(),
             open: HashMap::new(),
             running: JoinSet::new(),
-            failing: HashSet::new(),
+            failing: BTreeMap::new(),
+            ports: Ports::default(),
         };
         doors.bind_missing();
         Ok(doors)
@@ -66,6 +69,12 @@ impl Doors {
     #[must_use]
     pub fn addresses(&self) -> Vec<(SocketAddr, SocketAddr)> {
         self.bound.iter().map(|(place, listener)| (place.address(), listener.local())).collect()
+    }
+
+    /// Which ports are open, now and later.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        self.ports.clone()
     }
 
     /// Serves, follows the configuration, and ends with the last session after the drain.
@@ -102,26 +111,26 @@ impl Doors {
             }
             stays
         });
-        let mut missing = false;
+        let mut failing = BTreeMap::new();
         for place in wanted {
             if self.open.contains_key(&place) || self.bound.iter().any(|(bound, _)| *bound == place) {
                 continue;
             }
             let door = Arc::new(Door { shared: Arc::clone(&self.shared), place });
             match SmtpListener::bind(place.address(), door) {
-                Ok(listener) => {
-                    self.failing.remove(&place);
-                    self.bound.push((place, listener));
-                }
+                Ok(listener) => self.bound.push((place, listener)),
                 Err(error) => {
-                    missing = true;
-                    if self.failing.insert(place) {
-                        tracing::warn!(address = %place.address(), %error, "cannot listen; trying again and again");
+                    let why = complaint(place.address(), &error);
+                    if self.failing.get(&place.address()) != Some(&why) {
+                        tracing::warn!("{why}; trying again and again");
                     }
+                    failing.insert(place.address(), why);
                 }
             }
         }
-        missing
+        self.ports.set(self.open.len() + self.bound.len(), failing.clone());
+        self.failing = failing;
+        !self.failing.is_empty()
     }
 
     fn wanted(&self) -> Vec<Place> {

@@ -13,6 +13,7 @@
 //! |---|---|---|
 //! | `destination` | [`Destination`], [`Taking`]: where messages go | PL-04 |
 //! | `doors` | [`Doors`]: the listening addresses, as the configuration wants them | RC-2, RC-27 |
+//! | `ports` | [`Ports`]: which of them are open, and why the others are not | RC-27 |
 //! | `certificate` | certificates of the server in SMTP, and of others | TA-35 |
 //! | `selection` | which Receive connector | RC-30, RC-31 |
 //! | `connectors` | Receive connectors as the listener needs them | RC-11 … RC-15 |
@@ -30,9 +31,11 @@ mod doors;
 mod header;
 mod intake;
 mod policy;
+mod ports;
 mod selection;
 mod session;
 mod shared;
 
 pub use destination::{Arriving, Destination, Taking};
 pub use doors::{DRAIN_GRACE, Doors};
+pub use ports::Ports;

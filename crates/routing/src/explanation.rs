@@ -184,7 +184,9 @@ impl Explanation {
 }
 
 impl CandidateSummary {
-    fn of(candidate: &Candidate) -> Self {
+    /// A candidate in plain texts.
+    #[must_use]
+    pub fn of(candidate: &Candidate) -> Self {
         let (eliminated, why, advice) = match &candidate.verdict {
             Verdict::Selected { precision, cost, distance } => {
                 (None, format!("{precision}, aggregate cost {cost}, nearest source server {distance}"), None)

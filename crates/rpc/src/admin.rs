@@ -9,6 +9,7 @@
 
 mod client;
 mod server;
+mod tracking;
 
 use envelope::{Address, ByteSize, MessageId, ReversePath, Revision, ServerName, Timestamp};
 use futures::stream::BoxStream;
@@ -16,6 +17,8 @@ use net::AdministratorIdentity;
 
 pub use client::{AdminError, Administrator};
 pub(crate) use server::QueuesService;
+pub use tracking::NAMED_MAX;
+pub(crate) use tracking::TrackingService;
 
 /// Messages that are listed unless more are asked for (QU-57).
 pub const MESSAGES_DEFAULT: u32 = 1_000;
@@ -105,6 +108,12 @@ pub struct MessageEntry {
     pub next_retry: Option<Timestamp>,
     /// What routing decided; none as long as it has not.
     pub decision: Option<DecisionEntry>,
+    /// Of its trace, which is the same on every server.
+    pub trace: Option<Box<str>>,
+    /// `Subject`, where it was asked for.
+    pub subject: Option<Box<str>>,
+    /// `Message-ID` with angle brackets, where it was asked for.
+    pub internet_message_id: Option<Box<str>>,
 }
 
 /// What routing decided for a message, and by which configuration.
@@ -143,18 +152,55 @@ pub struct PeerEntry {
     pub last_error: Option<Box<str>>,
 }
 
-/// Which messages are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which messages are listed: those for which everything that is named holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessagesRequest {
-    /// Only those of this queue.
+    /// Those of this queue.
     pub queue: Option<u64>,
+    /// Those of the queue of this name, in any case.
+    pub queue_name: Option<Box<str>>,
+    /// Those of this sender: an address, `@domain`, `name@`, or `<>`.
+    pub sender: Option<Box<str>>,
+    /// Those that still wait for such a recipient.
+    pub recipient: Option<Box<str>>,
+    /// Those that the server took over before this time.
+    pub arrived_before: Option<Timestamp>,
+    /// Their subject and `Message-ID` are told too: their content is opened for it.
+    pub header: bool,
     /// Not more than these; at most [`MESSAGES_MAX`].
     pub limit: u32,
 }
 
 impl Default for MessagesRequest {
     fn default() -> Self {
-        Self { queue: None, limit: MESSAGES_DEFAULT }
+        Self {
+            queue: None,
+            queue_name: None,
+            sender: None,
+            recipient: None,
+            arrived_before: None,
+            header: false,
+            limit: MESSAGES_DEFAULT,
+        }
+    }
+}
+
+impl MessagesRequest {
+    /// Whether a message is one of those that are listed.
+    #[must_use]
+    pub fn wants(&self, message: &MessageEntry) -> bool {
+        let same = |wanted: &str, name: &str| wanted.eq_ignore_ascii_case(name);
+        let sender = message.sender.to_string();
+        let sender = if sender.is_empty() { "<>" } else { &sender };
+        let recipients = || message.recipients.iter().map(Address::as_str);
+        self.queue.is_none_or(|number| number == message.queue)
+            && self.queue_name.as_ref().is_none_or(|name| same(name, &message.queue_name))
+            && self.sender.as_ref().is_none_or(|wanted| logs::search::is_address(wanted, sender))
+            && self.arrived_before.is_none_or(|time| message.arrived < time)
+            && self
+                .recipient
+                .as_ref()
+                .is_none_or(|wanted| recipients().any(|address| logs::search::is_address(wanted, address)))
     }
 }
 

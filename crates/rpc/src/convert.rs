@@ -178,7 +178,7 @@ pub(crate) fn reply_from_wire(reply: &wire::Reply) -> Result<Reply, WireError> {
 }
 
 /// Text for people. Lines stay, other control characters become spaces.
-fn without_controls(text: &str) -> Box<str> {
+pub(crate) fn without_controls(text: &str) -> Box<str> {
     text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 

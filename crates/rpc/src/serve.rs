@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use net::OrganizationListener;
@@ -9,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 use tonic::transport::server::TcpIncoming;
 
-use crate::admin::{QueueHandler, QueuesService};
+use crate::admin::{QueueHandler, QueuesService, TrackingService};
 use crate::limits::{REQUEST_OCTETS_MAX, server_builder};
 use crate::proxy::{OpenSession, ProxyService};
 use crate::security::Credentials;
 use crate::server::{DeliveryService, TransportService};
 use crate::transfer::{DeliverHandler, SubmitHandler};
 use crate::wire::admin::v1::queues_server::QueuesServer;
+use crate::wire::admin::v1::tracking_server::TrackingServer;
 use crate::wire::proxy::v1::outbound_proxy_server::OutboundProxyServer;
 use crate::wire::transfer::v1::mailbox_delivery_server::MailboxDeliveryServer;
 use crate::wire::transfer::v1::transport_server::TransportServer;
@@ -54,6 +56,11 @@ impl Offer {
     /// Offers the view of the queues to administrators.
     pub fn queues(&mut self, handler: Arc<dyn QueueHandler>) {
         self.routes.add_service(QueuesServer::new(QueuesService(handler)));
+    }
+
+    /// Offers the message tracking logs in `folder`, of these prefixes, to administrators.
+    pub fn tracking(&mut self, folder: PathBuf, prefixes: &'static [&'static str]) {
+        self.routes.add_service(TrackingServer::new(TrackingService::new(folder, prefixes)));
     }
 
     /// Serves until drained and every message under way has its acknowledgement. The caller bounds the wait.

@@ -18,6 +18,7 @@
 //! | [`peers`] | where the other servers' services are, and which failed lately |
 //! | [`clock`] | time that does not jump |
 //! | [`memory`] | what the process and the machine use of it |
+//! | [`twin`] | another process that says that it is this one |
 //! | [`signals`] | SIGTERM and SIGINT become one drain |
 
 pub mod clock;
@@ -27,6 +28,7 @@ pub mod node;
 pub mod peers;
 pub mod settings;
 pub mod signals;
+pub mod twin;
 
 pub use clock::Clock;
 pub use memory::{MemoryUse, memory_use};
@@ -34,3 +36,4 @@ pub use node::{Node, NodeError};
 pub use peers::{PeerBook, PeerHealth};
 pub use settings::{DirectorySettings, ServiceSettings, Settings, SettingsError};
 pub use signals::drain_on_signals;
+pub use twin::Twin;

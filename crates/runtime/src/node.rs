@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::follow::{Follower, follow_presences};
 use crate::peers::{PeerBook, PeerHealth};
 use crate::settings::{DirectorySettings, Settings};
+use crate::twin::Twin;
 
 /// Time between two questions to a directory that does not answer yet, at start.
 const DIRECTORY_RETRY: Duration = Duration::from_secs(1);
@@ -79,6 +80,8 @@ pub struct Node {
     tables: watch::Receiver<Arc<RoutingTables>>,
     book: watch::Receiver<Arc<PeerBook>>,
     announcements: Arc<Mutex<Vec<Announcement>>>,
+    /// Whether another process says that it is this one.
+    pub twin: Twin,
 }
 
 impl Node {
@@ -134,6 +137,7 @@ impl Node {
             tables,
             book,
             announcements,
+            twin: Twin::default(),
         })
     }
 
@@ -194,7 +198,9 @@ impl Node {
             version: VERSION.to_owned(),
             applied_revision: self.tables().revision(),
         };
+        let (server, started) = (presence.server.clone(), presence.started);
         announcements.push(self.directory.announce(presence));
+        tokio::spawn(self.twin.clone().watch(self.book.clone(), server, self.service, started));
     }
 
     /// The revision applied last.

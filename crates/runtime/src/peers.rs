@@ -51,6 +51,11 @@ impl PeerBook {
         self.announced.iter().filter(is_new).map(|(service, _)| service.clone()).collect()
     }
 
+    /// Where a service was announced last, and when it began to listen there.
+    pub(crate) fn announced(&self, server: &ServerName, service: Service) -> Option<(SocketAddr, Timestamp)> {
+        self.announced.get(&(server.clone(), service)).map(|announced| (announced.address, announced.started))
+    }
+
     /// Whether a service of that kind was ever announced, by any server.
     #[must_use]
     pub fn knows(&self, service: Service) -> bool {
@@ -70,7 +75,7 @@ impl PeerBook {
             Some(announced) => announced.address,
             None => {
                 let port = default_organization_port(service);
-                tokio::net::lookup_host((fqdn.ascii(), port)).await.ok()?.next()?
+                tokio::net::lookup_host((fqdn.as_str(), port)).await.ok()?.next()?
             }
         };
         Some(PeerAddress { server: server.clone(), fqdn, address })

@@ -4,7 +4,7 @@
 
 use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
 
-use crate::guid::Guid;
+use crate::organization::Guid;
 
 /// One recipient object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use envelope::{Domain, ObjectName, ServerName, SiteName};
 
-use crate::guid::Guid;
+use crate::organization::Guid;
 use crate::settings::TransportServiceSettings;
 
 /// What a server is.

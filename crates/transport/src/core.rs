@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use envelope::{MessageId, Revision, Timestamp};
+use logs::Log;
+use logs::tracking::Event;
 use parking_lot::Mutex;
 use queue::Spool;
 use routing::Route;
@@ -14,7 +16,6 @@ use telemetry::metrics::Source;
 use tokio::sync::{Notify, RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracking::TrackingLog;
 
 use crate::administration::counted::Peers;
 use crate::categorize::{self, Submitted};
@@ -33,7 +34,7 @@ pub(crate) struct Core {
     /// Deliveries and categorizations under way.
     pub(crate) work: TaskTracker,
     /// The message tracking log.
-    pub(crate) tracking: TrackingLog,
+    pub(crate) tracking: Log<Event>,
     /// Whether mail may come in.
     pub(crate) pressure: Pressure,
     /// Items that are in no delivery queue.
@@ -67,7 +68,7 @@ impl Core {
         spool: Spool,
         queues: Queues,
         outbound: Outbound,
-        tracking: TrackingLog,
+        tracking: Log<Event>,
         submission: categorize::Inlet,
         drain: CancellationToken,
     ) -> Self {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{MessageId, TraceContext};
+use logs::tracking;
+use logs::{Log, LogSettings};
 use net::{OrganizationListener, Service};
 use queue::{Disk, Health as SpoolHealth, OnSync, OpenError, RealDisk, Recovery, Spool, SpoolOptions};
 use reception::{Doors, certificate};
@@ -17,7 +19,6 @@ use telemetry::{Health, HealthChecks, HopName, Outcome, keys};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
-use tracking::{TrackingLog, TrackingSettings};
 
 use crate::administration::routing_log;
 use crate::administration::view::Viewer;
@@ -36,6 +37,8 @@ const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Files of Transport's message tracking log (LG-16).
 const TRACKING_PREFIX: &str = "MSGTRK";
+/// Logs that this service searches for administrators: its own, and that of Submission, which has no port, in the same folder.
+const TRACKING_SEARCHED: [&str; 2] = [TRACKING_PREFIX, "MSGTRKMS"];
 
 /// Why Transport cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +91,10 @@ impl Transport {
         let limits = Limits::from(&node.tables().local_server().transport);
         let (inlet, submission) = categorize::queue();
         let listener = node.listen().await?;
-        let settings = TrackingSettings { state: &node.settings.state, prefix: TRACKING_PREFIX, version: VERSION };
+        let settings =
+            LogSettings { folder: tracking::folder(&node.settings.state), prefix: TRACKING_PREFIX, version: VERSION };
         let lost = node.metrics.tracking_lost.clone();
-        let tracking = TrackingLog::start(&settings, move || lost.increment())?;
+        let tracking = Log::start(settings, move || lost.increment())?;
         let core = Core::new(Arc::clone(&node), spool, Queues::new(limits), outbound, tracking, inlet, drain);
         let core = Arc::new(core);
         let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
@@ -115,7 +119,10 @@ impl Transport {
             },
             move || match (ready.spool.health(), ready.drain.is_cancelled()) {
                 (_, true) => Health::Bad("draining".into()),
-                (SpoolHealth::Ready, false) => ready.pressure.closed().map_or(Health::Good, Health::Bad),
+                (SpoolHealth::Ready, false) => match ready.node.twin.there() {
+                    Some(twin) => Health::Bad(twin.into()),
+                    None => ready.pressure.closed().map_or(Health::Good, Health::Bad),
+                },
                 (SpoolHealth::Full, false) => Health::Bad("the disk of the queue is full".into()),
                 (SpoolHealth::Failed(why), false) => Health::Bad(format!("the queue has failed: {why}").into()),
             },
@@ -133,6 +140,7 @@ impl Transport {
         let mut offer = Offer::new(core.drain.clone());
         offer.transport(Arc::new(Acceptor(Arc::clone(&core))));
         offer.queues(Arc::new(Viewer(Arc::clone(&core))));
+        offer.tracking(tracking::folder(&core.node.settings.state), &TRACKING_SEARCHED);
         let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
         core.node.announce(address);
         let doors = tokio::spawn(doors.run(core.drain.clone()));

@@ -8,7 +8,7 @@ use tidy::{features, manifests, sources};
 /// Bands from the bottom up; a crate may know crates of lower bands, and those of its own band that are listed.
 const BANDS: [(&str, &[&str]); 6] = [
     ("nouns", &["envelope", "topology"]),
-    ("decisions", &["message", "smtp-session", "routing", "categorizer", "scheduler", "pressure"]),
+    ("decisions", &["message", "smtp-session", "routing", "categorizer", "scheduler", "pressure", "inquiry", "map"]),
     (
         "edges",
         &[
@@ -20,7 +20,7 @@ const BANDS: [(&str, &[&str]); 6] = [
             "mailbox-store",
             "rpc",
             "telemetry",
-            "tracking",
+            "logs",
             "runtime",
             "reception",
         ],
@@ -31,12 +31,14 @@ const BANDS: [(&str, &[&str]); 6] = [
 ];
 
 /// Arrows within a band.
-const WITHIN: [(&str, &[&str]); 10] = [
+const WITHIN: [(&str, &[&str]); 12] = [
     ("topology", &["envelope"]),
     ("categorizer", &["message", "routing"]),
     ("scheduler", &["routing"]),
+    ("inquiry", &["categorizer", "routing"]),
+    ("map", &["categorizer", "inquiry", "routing"]),
     ("smtp", &["net"]),
-    ("rpc", &["net", "smtp"]),
+    ("rpc", &["logs", "net", "smtp"]),
     ("directory", &["organization"]),
     ("runtime", &["directory", "net", "rpc", "telemetry"]),
     ("reception", &["directory", "net", "runtime", "smtp", "telemetry"]),

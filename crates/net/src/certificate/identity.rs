@@ -183,6 +183,15 @@ pub(super) fn authority_subject(forest: &Domain) -> DistinguishedName {
     name
 }
 
+/// From when until when a certificate is valid; `None` when it cannot be read.
+#[must_use]
+pub fn validity(certificate_der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    let (_, certificate) = X509Certificate::from_der(certificate_der).ok()?;
+    let validity = certificate.validity();
+    let moment = |seconds: i64| Some(Timestamp::from_millis(u64::try_from(seconds).ok()?.saturating_mul(1000)));
+    Some((moment(validity.not_before.timestamp())?, moment(validity.not_after.timestamp())?))
+}
+
 /// Forest and end of validity, out of an authority's certificate.
 pub(super) fn forest_of(authority_der: &[u8]) -> Option<(Domain, Timestamp)> {
     let (_, certificate) = X509Certificate::from_der(authority_der).ok()?;

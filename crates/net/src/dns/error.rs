@@ -84,7 +84,8 @@ impl DnsError {
     }
 
     /// Whether trying again can help.
-    pub(super) const fn is_transient(&self) -> bool {
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Transient { .. })
     }
 }

@@ -46,7 +46,9 @@ pub enum CertificateProblem {
     #[error("the certificate is not valid yet")]
     NotYetValid,
     /// Self-signed, or signed by someone who is not trusted, or an intermediate is missing.
-    #[error("no trusted authority has issued the certificate")]
+    #[error(
+        "no trusted authority has issued the certificate: `trusted-roots` in the settings adds one to those of the system"
+    )]
     UnknownIssuer,
     /// On a revocation list.
     #[error("the certificate has been revoked")]

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use envelope::{Address, ByteSize, ServerName};
+use inquiry::{Sender, Subject};
 
 use super::output;
 use super::source::{Opened, Source};
-use crate::inquiry::{self, Palette, Sender, Subject};
+use crate::answers::{self, Candidates, Palette};
 
 /// Size of the message when none is given: a short text.
 pub(crate) const SIZE_DEFAULT: &str = "10KB";
@@ -68,6 +69,9 @@ pub(crate) struct ExplainArguments {
     /// Tell what would change if the organization became what this file says.
     #[arg(long, value_name = "FILE")]
     diff: Option<PathBuf>,
+    /// Tell of every connector, however many there are; --json always does.
+    #[arg(long, conflicts_with_all = ["json", "diff"])]
+    all: bool,
     /// JSON Lines: one object for each recipient.
     #[arg(long)]
     json: bool,
@@ -90,13 +94,14 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let subjects = subjects(arguments, &opened).await?;
     let mut inquiry = opened.inquiry(&subjects).await?;
     let palette = Palette::of_output();
+    let candidates = if arguments.all { Candidates::All } else { Candidates::Near };
     let mut separator = "";
     for subject in &subjects {
         let answer = inquiry.ask(subject)?;
         if arguments.json {
-            output::print(&format!("{}\n", serde_json::to_string(&inquiry::line(&answer))?))?;
+            output::print_json(&format!("{}\n", serde_json::to_string(&answers::line(&answer))?))?;
         } else {
-            output::print(&format!("{separator}{}", inquiry::text(&answer, palette)))?;
+            output::print(&format!("{separator}{}", answers::text(&answer, candidates, palette)))?;
             separator = "\n";
         }
     }

@@ -34,6 +34,6 @@ pub(crate) struct ExportArguments {
 pub(crate) async fn run(arguments: ExportArguments) -> anyhow::Result<ExitCode> {
     let (directory, organization) = source::open_at(&arguments.place.settings()?, arguments.revision).await?;
     let recipients = directory::all_recipients(directory.as_ref()).await?;
-    output::print(&Document::from_draft(organization.draft(), &recipients).to_yaml())?;
+    output::print_raw(&Document::from_draft(organization.draft(), &recipients).to_yaml())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -38,7 +38,8 @@ pub(crate) struct HealthArguments {
     #[arg(value_name = "SERVICE", value_parser = service_parser())]
     service: Option<Service>,
     /// Settings of the server (TOML).
-    #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS")]
+    #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS",
+          default_value = postroad::service::SETTINGS_DEFAULT)]
     settings: std::path::PathBuf,
     /// JSON Lines: one object for each service.
     #[arg(long)]
@@ -92,7 +93,7 @@ pub(crate) async fn run(arguments: HealthArguments) -> anyhow::Result<ExitCode> 
     let states = ask(asked).await;
     if arguments.json {
         let line = |state: &State| serde_json::to_string(state).map(|line| line + "\n");
-        output::print(&states.iter().map(line).collect::<Result<String, _>>()?)?;
+        output::print_json(&states.iter().map(line).collect::<Result<String, _>>()?)?;
     } else {
         output::print(&table(&states))?;
     }

@@ -54,5 +54,5 @@ fn tell(path: &Path, problems: &FileProblems) {
 fn complain(path: &Path, problem: &impl Display) {
     let text = problem.to_string();
     let space = if text.starts_with(|first: char| first.is_ascii_digit()) { "" } else { " " };
-    eprintln!("{}:{space}{text}", path.display());
+    eprintln!("{}:{space}{}", path.display(), super::output::harmless(&text));
 }

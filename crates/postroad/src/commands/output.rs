@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::Context;
+use logs::record::is_unprintable;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -20,7 +21,7 @@ pub(crate) const NO_ANSWER: u8 = 2;
 /// Tells why a command failed, and gives its exit status.
 pub(crate) fn failed(error: &anyhow::Error, status: u8) -> ExitCode {
     let (red, plain) = if std::io::stderr().is_terminal() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    eprintln!("{red}error:{plain} {error:#}");
+    eprintln!("{red}error:{plain} {}", harmless(&format!("{error:#}")));
     ExitCode::from(status)
 }
 
@@ -30,8 +31,67 @@ pub(crate) fn time(time: SystemTime) -> String {
     seconds.format(&Rfc3339).expect("years of four digits can be written")
 }
 
-/// Writes `text` to standard output. A reader that has enough, such as `head`, is no failure.
+/// Writes a text for people to standard output: what others wrote into it cannot act on a terminal.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    print_raw(&harmless(text))
+}
+
+/// Writes JSON to standard output: the same value, with escapes for what would act on a terminal.
+pub(crate) fn print_json(text: &str) -> anyhow::Result<()> {
+    print_raw(&json(text))
+}
+
+/// Control and format characters become `\u{fffd}`. Colours stay, in the forms that [`crate::answers::Palette`] gives them.
+pub(crate) fn harmless(text: &str) -> String {
+    const ESCAPE: char = '\x1b';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|character| is_unprintable(character) && character != '\n') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let colour = rest.strip_prefix("\x1b[").and_then(|codes| {
+            let end = codes.find(|character: char| !(character.is_ascii_digit() || character == ';'))?;
+            codes[end..].starts_with('m').then_some(end + 3)
+        });
+        match colour {
+            Some(length) if colours() || colours_of_errors() => {
+                out.push_str(&rest[..length]);
+                rest = &rest[length..];
+            }
+            _ => {
+                let character = rest.chars().next().unwrap_or(ESCAPE);
+                out.push(if character == '\t' { ' ' } else { '\u{fffd}' });
+                rest = &rest[character.len_utf8()..];
+            }
+        }
+    }
+    out + rest
+}
+
+fn colours_of_errors() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// RFC 8259 §7: any character of a string may be written as `\u` and four digits. Between values there are only line feeds.
+fn json(text: &str) -> String {
+    if !text.chars().any(|character| is_unprintable(character) && character != '\n') {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_unprintable(character) && character != '\n' {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// Writes `text` to standard output as it is. A reader that has enough, such as `head`, is no failure.
+pub(crate) fn print_raw(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -59,4 +119,29 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{harmless, json};
+
+    #[test]
+    fn what_others_wrote_cannot_act_on_a_terminal() {
+        for (text, shown) in [
+            ("Grüße\nnext line", "Grüße\nnext line"),
+            ("\x1b]0;title\x07\x1b[2Jgone", "\u{fffd}]0;title\u{fffd}\u{fffd}[2Jgone"),
+            ("safe \u{202e}gpj.exe", "safe \u{fffd}gpj.exe"),
+            ("a\rb\tc", "a\u{fffd}b c"),
+        ] {
+            assert_eq!(harmless(text), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_stays_what_it_says() {
+        let value = serde_json::json!({"subject": "a\u{202e}b\u{e0001}\u{7f}"});
+        let text = json(&value.to_string());
+        assert!(text.is_ascii(), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use directory::{Directory, ReadError};
 use lab::LabStatus;
+use postroad::service::SETTINGS_DEFAULT;
 use runtime::{DirectorySettings, Settings};
 use topology::Organization;
 
@@ -18,7 +19,8 @@ const SETTINGS_VARIABLE: &str = "POSTROAD_SETTINGS";
 #[derive(clap::Args)]
 #[command(next_help_heading = "Which organization")]
 pub(crate) struct Place {
-    /// Settings of one of its servers (TOML) [env: POSTROAD_SETTINGS].
+    /// Settings of one of its servers (TOML) [env: POSTROAD_SETTINGS] [default: /etc/postroad/server.toml, if there is one and no
+    /// lab runs here].
     #[arg(long, short, value_name = "FILE", conflicts_with = "lab")]
     settings: Option<PathBuf>,
     /// Folder of a lab that runs on this machine [default: .postroad/lab, if one runs there].
@@ -32,14 +34,29 @@ impl Place {
         if let Some(folder) = &self.lab {
             return of_lab(folder, "start it with `postroad lab up`, or name its folder with --lab");
         }
-        let named = self.settings.clone().or_else(|| std::env::var_os(SETTINGS_VARIABLE).map(PathBuf::from));
-        match named {
-            Some(path) => Ok(Settings::load(&path)?),
-            None => of_lab(
-                Path::new(LAB_DEFAULT),
-                "name the settings of a server with --settings FILE, or start a lab with `postroad lab up`",
-            ),
+        if let Some(path) = self.settings_named() {
+            return Ok(Settings::load(&path)?);
         }
+        let lab = Path::new(LAB_DEFAULT);
+        let usual = Path::new(SETTINGS_DEFAULT);
+        if LabStatus::read(lab).is_err() && usual.exists() {
+            return Ok(Settings::load(usual)?);
+        }
+        of_lab(
+            lab,
+            "name the settings of a server with --settings FILE, put them at /etc/postroad/server.toml, or start a lab with \
+             `postroad lab up`",
+        )
+    }
+
+    /// The settings that were named, by an argument or by the environment.
+    pub(crate) fn settings_named(&self) -> Option<PathBuf> {
+        self.settings.clone().or_else(|| std::env::var_os(SETTINGS_VARIABLE).map(PathBuf::from))
+    }
+
+    /// The folder of a lab that was named.
+    pub(crate) fn lab_folder(&self) -> Option<&Path> {
+        self.lab.as_deref()
     }
 }
 

@@ -6,20 +6,27 @@ mod report;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use envelope::{ServerName, Timestamp};
 use rpc::admin::{MESSAGES_DEFAULT, MESSAGES_MAX, MessagesRequest};
 
 use super::output;
 use super::place::Place;
 use super::queued::{Told, Transports};
+use super::times;
 
 const EXAMPLES: &str = "\
 Examples:
-  # Every queue of the lab that runs on this machine.
+  # What waits, everywhere; then each message of it, as mailq shows them.
   postroad queue
-  # One server, with its messages, each with sender, recipients, the decision and why it waits.
-  postroad queue --server OSLO1 --messages
+  postroad queue --messages
+  # Mail for a domain, of a sender, that has waited for two hours, in one queue.
+  postroad queue --recipient @partner.example
+  postroad queue --sender anna@contoso.example --older-than 2h
+  postroad queue --queue 'partner.example'
+  # Every queue with its servers in the order of attempts, and every decision.
+  postroad queue --all
+  postroad queue --messages --all
   # What waits for a retry, for a script.
   postroad queue --json | jq 'select(.kind == \"queue\" and .status == \"Retry\")'
 
@@ -37,10 +44,25 @@ pub(crate) struct QueueArguments {
     /// Also the messages in the queues.
     #[arg(long, short)]
     messages: bool,
+    /// Only messages of this sender: an address, @DOMAIN, NAME@ or <>.
+    #[arg(long, value_name = "ADDRESS")]
+    sender: Option<String>,
+    /// Only messages that still wait for such a recipient: an address, @DOMAIN or NAME@.
+    #[arg(long, value_name = "ADDRESS")]
+    recipient: Option<String>,
+    /// Only messages that have waited so long: 30m, 2h, 1d.
+    #[arg(long, value_name = "AGE", value_parser = times::age)]
+    older_than: Option<std::time::Duration>,
+    /// Only this queue: its name, such as partner.example, or its identity, such as OSLO1\\7.
+    #[arg(long, value_name = "QUEUE")]
+    queue: Option<String>,
     /// Most messages listed for each server.
     #[arg(long, value_name = "COUNT", default_value_t = MESSAGES_DEFAULT, requires = "messages",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_MAX)))]
     limit: u32,
+    /// Empty queues too, the order of attempts of each, and the decision about each message.
+    #[arg(long, short)]
+    all: bool,
     /// JSON Lines: one object for each queue, message and peer; `kind` says which.
     #[arg(long)]
     json: bool,
@@ -48,27 +70,57 @@ pub(crate) struct QueueArguments {
     place: Place,
 }
 
+/// Which queue is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct WantedQueue {
+    /// None: of every server.
+    server: Option<ServerName>,
+    number: Option<u64>,
+    name: Option<Box<str>>,
+}
+
+impl WantedQueue {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let Some((server, number)) = text.split_once('\\') else {
+            return Ok(Self { server: None, number: None, name: Some(text.into()) });
+        };
+        let server = ServerName::parse(server).map_err(|_| anyhow!("{server} is no name of a server"))?;
+        match number.parse() {
+            Ok(number) => Ok(Self { server: Some(server), number: Some(number), name: None }),
+            Err(_) => Ok(Self { server: Some(server), number: None, name: Some(number.into()) }),
+        }
+    }
+}
+
 pub(crate) async fn run(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
     let transports = Transports::open(&arguments.place.settings()?).await?;
-    let servers = if arguments.servers.is_empty() { transports.servers() } else { arguments.servers };
-    if servers.is_empty() {
-        return Err(anyhow!("the organization has no servers: describe them in a file and run `postroad apply FILE`"));
+    let wanted = arguments.queue.as_deref().map(WantedQueue::parse).transpose()?;
+    let mut servers = if arguments.servers.is_empty() { transports.servers() } else { arguments.servers.clone() };
+    if let Some(only) = wanted.as_ref().and_then(|wanted| wanted.server.as_ref()) {
+        servers = vec![only.clone()];
     }
-    let request = arguments.messages.then_some(MessagesRequest { queue: None, limit: arguments.limit });
+    if servers.is_empty() {
+        bail!("the organization has no servers: describe them in a file and run `postroad apply FILE`");
+    }
+    let now = Timestamp::from(SystemTime::now());
+    let request = request(&arguments, wanted.as_ref(), now);
     let asked = servers.into_iter().map(|server| async {
-        let told = transports.ask(&server, request).await;
+        let told = transports.ask(&server, request.clone()).await;
         (server, told)
     });
     let (mut told, mut failed): (Vec<(ServerName, Told)>, Vec<String>) = (Vec::new(), Vec::new());
     for (server, answer) in futures::future::join_all(asked).await {
         match answer {
-            Ok(answer) => told.push((server, answer)),
+            Ok(answer) => told.push((server, only(answer, wanted.as_ref()))),
             Err(error) => failed.push(format!("{server}: {error:#}")),
         }
     }
-    let now = Timestamp::from(SystemTime::now());
-    let text = if arguments.json { json::lines(&told)? } else { report::text(transports.organization(), &told, now) };
-    output::print(&text)?;
+    if arguments.json {
+        output::print_json(&json::lines(&told)?)?;
+    } else {
+        let view = report::View { all: arguments.all, messages: request.is_some(), filtered: is_filtered(&arguments) };
+        output::print(&report::text(transports.organization(), &told, view, now))?;
+    }
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -77,4 +129,36 @@ pub(crate) async fn run(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
     } else {
         "not all servers could be asked"
     }))
+}
+
+fn is_filtered(arguments: &QueueArguments) -> bool {
+    arguments.sender.is_some() || arguments.recipient.is_some() || arguments.older_than.is_some()
+}
+
+/// Messages are asked for where they are shown, or looked for.
+fn request(arguments: &QueueArguments, wanted: Option<&WantedQueue>, now: Timestamp) -> Option<MessagesRequest> {
+    let shown = arguments.messages || is_filtered(arguments) || arguments.queue.is_some();
+    let text = |text: &Option<String>| text.as_deref().map(Box::from);
+    shown.then(|| MessagesRequest {
+        queue: wanted.and_then(|wanted| wanted.number),
+        queue_name: wanted.and_then(|wanted| wanted.name.clone()),
+        sender: text(&arguments.sender),
+        recipient: text(&arguments.recipient),
+        arrived_before: arguments.older_than.map(|age| times::before(now, age)),
+        header: true,
+        limit: arguments.limit,
+    })
+}
+
+/// Of the queues, only the one that is meant.
+fn only(mut told: Told, wanted: Option<&WantedQueue>) -> Told {
+    if let Some(wanted) = wanted {
+        told.queues.retain(|queue| match (&wanted.number, &wanted.name) {
+            (Some(number), _) => queue.number == *number,
+            (None, Some(name)) => queue.name.eq_ignore_ascii_case(name),
+            (None, None) => true,
+        });
+        told.peers.clear();
+    }
+    told
 }

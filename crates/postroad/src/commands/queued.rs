@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use envelope::ServerName;
 use futures::StreamExt;
+use logs::search::{Line, Query};
 use net::certificate::ADMINISTRATOR_FOLDER;
 use net::{KeyedCertificate, Service};
 use rpc::admin::{AdminError, MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
@@ -50,10 +51,10 @@ impl Transports {
         self.organization.servers().iter().map(|server| server.name.clone()).collect()
     }
 
-    async fn find(&self, server: &ServerName) -> anyhow::Result<PeerAddress> {
-        let found = self.book.find(&self.organization, server, Service::Transport).await;
+    async fn find(&self, server: &ServerName, service: Service) -> anyhow::Result<PeerAddress> {
+        let found = self.book.find(&self.organization, server, service).await;
         found.ok_or_else(|| match self.organization.server(server) {
-            Some(_) => anyhow!("Transport of {server} has never been there; `postroad servers` lists what is"),
+            Some(_) => anyhow!("{service} of {server} has never been there; `postroad servers` lists what is"),
             None => anyhow!("the organization has no server {server}; `postroad servers` lists them"),
         })
     }
@@ -65,12 +66,24 @@ impl Transports {
         server: &ServerName,
         request: MessagesRequest,
     ) -> anyhow::Result<impl futures::Stream<Item = Result<MessageEntry, AdminError>> + use<>> {
-        Ok(self.administrator.messages(&self.find(server).await?, request).await?)
+        Ok(self.administrator.messages(&self.find(server, Service::Transport).await?, request).await?)
+    }
+
+    /// The newest `limit` lines that `query` looks for in the message tracking logs of a server's services, by time. A server
+    /// without Mailbox Transport Delivery, such as an Edge server, has none of it.
+    pub(crate) async fn track(&self, server: &ServerName, query: &Query, limit: usize) -> anyhow::Result<Vec<Line>> {
+        let at = self.find(server, Service::Transport).await?;
+        let mut lines = self.administrator.track(&at, query, limit).await?;
+        if let Ok(at) = self.find(server, Service::MailboxDelivery).await {
+            lines.extend(self.administrator.track(&at, query, limit).await?);
+        }
+        lines.sort_by(|one, other| one.get("date-time").cmp(other.get("date-time")));
+        Ok(lines)
     }
 
     /// Queues, peers, and messages if `messages` says which.
     pub(crate) async fn ask(&self, server: &ServerName, messages: Option<MessagesRequest>) -> anyhow::Result<Told> {
-        let at = self.find(server).await?;
+        let at = self.find(server, Service::Transport).await?;
         let queues = self.administrator.queues(&at).await?;
         let peers = self.administrator.peers(&at).await?;
         let mut listed = Vec::new();

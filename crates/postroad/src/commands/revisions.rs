@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: RevisionsArguments) -> anyhow::Result<ExitCod
     let entries: Vec<Entry> = records.into_iter().map(entry).collect();
     if arguments.json {
         let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");
-        output::print(&entries.iter().map(line).collect::<Result<String, _>>()?)?;
+        output::print_json(&entries.iter().map(line).collect::<Result<String, _>>()?)?;
     } else if entries.is_empty() {
         output::print("The directory keeps no change of the configuration.\n")?;
     } else {

@@ -52,7 +52,7 @@ pub(crate) async fn run(arguments: ServersArguments) -> anyhow::Result<ExitCode>
     let entries = entries(&organization, presences);
     if arguments.json {
         let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");
-        output::print(&entries.iter().map(line).collect::<Result<String, _>>()?)?;
+        output::print_json(&entries.iter().map(line).collect::<Result<String, _>>()?)?;
     } else {
         output::print(&human(&entries, organization.revision()))?;
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use directory::{Directory, HistoryError};
 use envelope::{Revision, ServerName};
+use inquiry::{Inquiry, KnownRecipients, Subject, Wanted};
 use runtime::Settings;
 use topology::{DirectoryRecipient, Organization, ServerRole};
 
 use super::organization_file;
 use super::place::{self, Place};
-use crate::inquiry::{Inquiry, KnownRecipients, Subject};
 
 /// Which organization is asked.
 #[derive(clap::Args)]
@@ -104,9 +104,18 @@ impl Opened {
     pub async fn known(&self, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
         Ok(match &self.recipients {
             Recipients::File(recipients) => KnownRecipients::all(recipients.clone()),
-            Recipients::Directory(directory) => KnownRecipients::gather(directory.as_ref(), subjects).await?,
+            Recipients::Directory(directory) => gather(directory.as_ref(), subjects).await?,
         })
     }
+}
+
+async fn gather(directory: &dyn Directory, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
+    let mut wanted = Wanted::of(subjects)?;
+    while !wanted.addresses().is_empty() {
+        let found = directory.recipients(wanted.addresses()).await?;
+        wanted = wanted.supply(found)?;
+    }
+    Ok(wanted.into_known())
 }
 
 fn first_server(organization: &Organization) -> Option<ServerName> {

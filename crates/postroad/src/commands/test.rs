@@ -2,17 +2,19 @@
 
 mod check;
 mod file;
+mod names;
 mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, bail};
 use envelope::ServerName;
+use inquiry::{Answer, Inquiry, Sender, Subject};
 
 use super::source::{Opened, Source};
 use super::{explain, output};
-use crate::inquiry::{self, Answer, Inquiry, Palette, Sender, Subject};
+use crate::answers::{self, Palette};
 use check::{Failure, check};
 use file::{Test, TestFile};
 
@@ -53,6 +55,9 @@ pub(crate) struct TestArguments {
     source: Source,
 }
 
+/// Between errors, so that each begins under the first.
+const NEXT_ERROR: &str = "\n       ";
+
 /// One test that was run.
 struct Case {
     /// Its file, as named by the user.
@@ -72,41 +77,68 @@ pub(crate) async fn run(arguments: TestArguments) -> ExitCode {
 }
 
 async fn run_all(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
-    let mut files = Vec::new();
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
     for path in &arguments.files {
-        files.push((path.as_path(), file::read(path)?));
+        match file::read(path) {
+            Ok(file) => files.push((path.as_path(), file)),
+            Err(found) => problems.extend(found),
+        }
     }
-    let opened = arguments.source.open().await?;
+    let opened = match arguments.source.open().await {
+        Ok(opened) => opened,
+        Err(error) if problems.is_empty() => return Err(error),
+        Err(_) => bail!(problems.join(NEXT_ERROR)),
+    };
     let mut cases = Vec::new();
     for (path, file) in &files {
-        cases.extend(run_file(path, file, &opened).await?);
+        let tests = file.tests.iter();
+        let unknown = tests.flat_map(|test| {
+            let found = names::unknown(&test.expect, &opened.organization);
+            found.into_iter().map(|problem| format!("{}:{}: {problem}", path.display(), test.line))
+        });
+        problems.extend(unknown);
+        let (run, failed) = run_file(path, file, &opened).await?;
+        cases.extend(run);
+        problems.extend(failed);
+    }
+    if !problems.is_empty() {
+        bail!(problems.join(NEXT_ERROR));
     }
     let failed = cases.iter().filter(|case| !case.failures.is_empty()).count();
     if let Some(path) = &arguments.junit {
         std::fs::write(path, report::junit(&cases)).with_context(|| format!("cannot write {}", path.display()))?;
     }
     if arguments.json {
-        output::print(&report::json(&cases)?)?;
+        output::print_json(&report::json(&cases)?)?;
     } else {
         output::print(&report::text(&cases, Palette::of_output()))?;
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(output::CHANGED) })
 }
 
-async fn run_file(path: &Path, file: &TestFile, opened: &Opened) -> anyhow::Result<Vec<Case>> {
+/// What every test of a file came to, and why those that could not be run could not.
+async fn run_file(path: &Path, file: &TestFile, opened: &Opened) -> anyhow::Result<(Vec<Case>, Vec<String>)> {
     let mut asked = Vec::new();
     for test in &file.tests {
         asked.extend(subjects(test, file, opened)?.into_iter().map(|subject| (test, subject)));
     }
     let subjects: Vec<Subject> = asked.iter().map(|(_, subject)| subject.clone()).collect();
     let mut inquiry = opened.inquiry(&subjects).await?;
-    asked.iter().map(|(test, subject)| run_one(path, test, subject, &mut inquiry)).collect()
+    let (mut cases, mut problems) = (Vec::new(), Vec::new());
+    for (test, subject) in &asked {
+        match run_one(path, test, subject, &mut inquiry) {
+            Ok(case) => cases.push(case),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.dedup();
+    Ok((cases, problems))
 }
 
-fn run_one(path: &Path, test: &Test, subject: &Subject, inquiry: &mut Inquiry) -> anyhow::Result<Case> {
+fn run_one(path: &Path, test: &Test, subject: &Subject, inquiry: &mut Inquiry) -> Result<Case, String> {
     let file = path.display().to_string();
-    let answer = inquiry.ask(subject).map_err(|error| anyhow!("{file}:{}: {error}", test.line))?;
-    let failures = check(&test.expect, &inquiry::line(&answer));
+    let answer = inquiry.ask(subject).map_err(|error| format!("{file}:{}: {error}", test.line))?;
+    let failures = check(&test.expect, &answers::line(&answer));
     let what = format!("{} from {}", subject.recipient, subject.from);
     let name = match &test.name {
         Some(name) => format!("{name} ({what})"),

@@ -1,11 +1,6 @@
 //! `postroad topology`: the organization as routing sees it, as text, as a drawing, or for programs, with the way of one
 //! message if wanted.
 
-mod journey;
-mod layout;
-mod shapes;
-mod survey;
-mod svg;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -13,16 +8,14 @@ mod text;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use envelope::{Address, ByteSize, ServerName};
+use inquiry::{Sender, Subject};
+use map::{Journey, JourneyError, Survey, draw};
 use topology::{Organization, ServerRole};
 
 use super::output;
 use super::source::Source;
-use journey::Journey;
-use survey::Survey;
-
-use crate::inquiry::{Sender, Subject};
 
 /// Stands for standard output.
 const STANDARD_OUTPUT: &str = "-";
@@ -70,7 +63,13 @@ pub(crate) async fn run(arguments: TopologyArguments) -> anyhow::Result<ExitCode
             let from = start(&opened.organization, arguments.from.as_ref())?;
             let subject = Subject { recipient: recipient.clone(), sender: Sender::Unnamed, size: arguments.size, from };
             let mut inquiry = opened.inquiry(std::slice::from_ref(&subject)).await?;
-            Some(journey::follow(&mut inquiry, &survey, &subject)?)
+            let journey = Journey::follow(&mut inquiry, &survey, &subject);
+            Some(journey.map_err(|error| match error {
+                JourneyError::NotRouted { ref recipient, .. } => {
+                    anyhow!("{error}; `postroad explain {recipient}` says more")
+                }
+                error => error.into(),
+            })?)
         }
         None => None,
     };
@@ -80,14 +79,14 @@ pub(crate) async fn run(arguments: TopologyArguments) -> anyhow::Result<ExitCode
 
 fn show(arguments: &TopologyArguments, survey: &Survey, journey: Option<&Journey>) -> anyhow::Result<()> {
     match &arguments.svg {
-        Some(path) if path.as_path() == Path::new(STANDARD_OUTPUT) => output::print(&svg::draw(survey, journey)),
+        Some(path) if path.as_path() == Path::new(STANDARD_OUTPUT) => output::print_raw(&draw(survey, journey)),
         Some(path) => {
-            let drawing = svg::draw(survey, journey);
+            let drawing = draw(survey, journey);
             std::fs::write(path, drawing).with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("written to {}", path.display());
             Ok(())
         }
-        None if arguments.json => output::print(&format!("{}\n", text::json(survey, journey))),
+        None if arguments.json => output::print_json(&format!("{}\n", text::json(survey, journey))),
         None => output::print(&text::text(survey, journey)),
     }
 }

@@ -97,6 +97,24 @@ fn tests_that_cannot_be_run_are_no_failures() {
 }
 
 #[test]
+fn a_name_that_nothing_has_is_an_error_and_all_errors_are_told_at_once() {
+    let desk = Desk::new();
+    let names = TESTS.replace("notConnector: Partner", "notConnector: [Interent, Partner], targets: OLSO1");
+    desk.write("names.yaml", &names.replace("path: [Berlin, Oslo]", "path: [Berlin, Nowhere]"));
+    desk.write("empty.yaml", "tests: []\n");
+    let run = desk.run("test names.yaml empty.yaml --organization contoso.yaml");
+    assert_eq!((run.status, run.out.as_str()), (2, ""), "{}", run.err);
+    for expected in [
+        "names.yaml:3: path: there is no site Nowhere; there are Berlin, Oslo\n",
+        "names.yaml:6: notConnector: there is no connector Interent; is it Internet?\n",
+        "names.yaml:6: targets: there is no server OLSO1; is it OSLO1?\n",
+        "empty.yaml: there is no test in it",
+    ] {
+        assert!(run.err.contains(expected), "{expected}\n{}", run.err);
+    }
+}
+
+#[test]
 fn the_live_organization_is_tested_like_a_file() {
     let desk = Desk::with_directory();
     desk.done("apply contoso.yaml --settings server.toml --yes");

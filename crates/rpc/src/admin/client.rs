@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use logs::search::{Line, Query};
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
+use super::tracking::{line_from_wire, query_to_wire};
 use super::{MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
 use crate::client::{PeerAddress, connect, in_words};
 use crate::convert::{WireError, admin as words};
@@ -14,6 +16,7 @@ use crate::limits::REQUEST_OCTETS_MAX;
 use crate::security::Credentials;
 use crate::wire::admin::v1 as wire;
 use wire::queues_client::QueuesClient;
+use wire::tracking_client::TrackingClient;
 
 /// Why a server's queues cannot be seen.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +78,7 @@ impl Administrator {
         at: &PeerAddress,
         request: MessagesRequest,
     ) -> Result<BoxStream<'static, Result<MessageEntry, AdminError>>, AdminError> {
-        let request = wire::ListMessagesRequest { queue: request.queue, limit: request.limit };
+        let request = words::messages_request_to_wire(request);
         let asked = self.client(at).await?.list_messages(request).await;
         let answer = asked.map_err(|status| failure(at, &status))?.into_inner();
         Ok(entries(at, answer, words::message_from_wire))
@@ -91,10 +94,24 @@ impl Administrator {
         entries(at, answer, words::peer_from_wire).try_collect().await
     }
 
+    /// The newest `limit` lines of a service's message tracking logs that `query` looks for, the oldest of them first.
+    ///
+    /// # Errors
+    /// [`AdminError`]
+    pub async fn track(&self, at: &PeerAddress, query: &Query, limit: usize) -> Result<Vec<Line>, AdminError> {
+        let mut client = TrackingClient::new(self.channel(at).await?).max_decoding_message_size(REQUEST_OCTETS_MAX);
+        let asked = client.search(query_to_wire(query, limit)).await;
+        let answer = asked.map_err(|status| failure(at, &status))?.into_inner();
+        entries(at, answer, line_from_wire).try_collect().await
+    }
+
     async fn client(&self, at: &PeerAddress) -> Result<QueuesClient<Channel>, AdminError> {
+        Ok(QueuesClient::new(self.channel(at).await?).max_decoding_message_size(REQUEST_OCTETS_MAX))
+    }
+
+    async fn channel(&self, at: &PeerAddress) -> Result<Channel, AdminError> {
         let channel = connect(at, &self.credentials).await;
-        let channel = channel.map_err(|cause| AdminError::Unreachable { peer: at.to_string(), cause })?;
-        Ok(QueuesClient::new(channel).max_decoding_message_size(REQUEST_OCTETS_MAX))
+        channel.map_err(|cause| AdminError::Unreachable { peer: at.to_string(), cause })
     }
 }
 

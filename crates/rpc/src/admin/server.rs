@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 use net::AdministratorIdentity;
 use tonic::{Request, Response, Status};
 
-use super::{MESSAGES_DEFAULT, MESSAGES_MAX, MessagesRequest, QueueHandler};
+use super::QueueHandler;
 use crate::convert::admin as words;
 use crate::security::authorize_administrator;
 use crate::wire::admin::v1 as wire;
@@ -37,9 +37,9 @@ impl wire::queues_server::Queues for QueuesService {
         request: Request<wire::ListMessagesRequest>,
     ) -> Result<Response<Self::ListMessagesStream>, Status> {
         let administrator = authorized(&request)?;
-        let wire::ListMessagesRequest { queue, limit } = request.into_inner();
-        let limit = if limit == 0 { MESSAGES_DEFAULT } else { limit.min(MESSAGES_MAX) };
-        let messages = self.0.messages(&administrator, MessagesRequest { queue, limit });
+        let request = words::messages_request_from_wire(request.into_inner());
+        let limit = request.limit;
+        let messages = self.0.messages(&administrator, request);
         let messages = messages.take(limit as usize).map(|message| Ok(words::message_to_wire(message)));
         Ok(Response::new(messages.boxed()))
     }

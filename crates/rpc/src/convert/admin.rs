@@ -4,7 +4,9 @@ use bytes::Bytes;
 use envelope::{Address, ByteSize, MessageId, ReversePath, Revision, ServerName, Timestamp};
 
 use super::{RECIPIENTS_MAX, WireError, without_controls};
-use crate::admin::{DecisionEntry, MessageEntry, PeerEntry, QueueEntry, TargetEntry};
+use crate::admin::{
+    DecisionEntry, MESSAGES_DEFAULT, MESSAGES_MAX, MessageEntry, MessagesRequest, PeerEntry, QueueEntry, TargetEntry,
+};
 use crate::wire::admin::v1 as wire;
 
 /// An absent text is an empty one on the wire.
@@ -98,6 +100,33 @@ pub(crate) fn message_to_wire(message: MessageEntry) -> wire::Message {
         last_error: text(message.last_error),
         next_retry_millis: message.next_retry.map(Timestamp::as_millis),
         decision: message.decision.map(decision),
+        trace: text(message.trace),
+        subject: text(message.subject),
+        internet_message_id: text(message.internet_message_id),
+    }
+}
+
+pub(crate) fn messages_request_to_wire(request: MessagesRequest) -> wire::ListMessagesRequest {
+    wire::ListMessagesRequest {
+        queue: request.queue,
+        limit: request.limit,
+        queue_name: text(request.queue_name),
+        sender: text(request.sender),
+        recipient: text(request.recipient),
+        arrived_before_millis: request.arrived_before.map(Timestamp::as_millis),
+        header: request.header,
+    }
+}
+
+pub(crate) fn messages_request_from_wire(request: wire::ListMessagesRequest) -> MessagesRequest {
+    MessagesRequest {
+        queue: request.queue,
+        queue_name: optional(&request.queue_name),
+        sender: optional(&request.sender),
+        recipient: optional(&request.recipient),
+        arrived_before: request.arrived_before_millis.map(Timestamp::from_millis),
+        header: request.header,
+        limit: if request.limit == 0 { MESSAGES_DEFAULT } else { request.limit.min(MESSAGES_MAX) },
     }
 }
 
@@ -126,6 +155,9 @@ pub(crate) fn message_from_wire(message: wire::Message) -> Result<MessageEntry, 
         last_error: optional(&message.last_error),
         next_retry: message.next_retry_millis.map(Timestamp::from_millis),
         decision: message.decision.map(decision),
+        trace: optional(&message.trace),
+        subject: optional(&message.subject),
+        internet_message_id: optional(&message.internet_message_id),
     })
 }
 

@@ -14,6 +14,7 @@ use rpc::admin::{DecisionEntry, MessageEntry, MessagesRequest, PeerEntry, QueueE
 use scheduler::{Bookmark, Item, LaneId, LaneStatus, QueueView};
 use topology::Guid;
 
+use super::header;
 use crate::core::Core;
 use crate::whereabouts::Place;
 
@@ -47,11 +48,18 @@ impl QueueHandler for Viewer {
 
     fn messages(&self, _: &AdministratorIdentity, request: MessagesRequest) -> BoxStream<'static, MessageEntry> {
         let core = Arc::clone(&self.0);
-        let wanted = move |found: &Found| request.queue.is_none_or(|number| number == found.queue.number());
+        let (number, header) = (request.queue, request.header);
+        let in_queue = move |found: &Found| number.is_none_or(|number| number == found.queue.number());
+        let opened = Arc::clone(&core);
         found(Arc::clone(&core))
             .flat_map(stream::iter)
-            .filter(move |found| std::future::ready(wanted(found)))
+            .filter(move |found| std::future::ready(in_queue(found)))
             .filter_map(move |found| entry(Arc::clone(&core), found))
+            .filter(move |entry| std::future::ready(request.wants(entry)))
+            .then(move |entry| {
+                let core = Arc::clone(&opened);
+                async move { if header { header::added(&core, entry).await } else { entry } }
+            })
             .boxed()
     }
 
@@ -107,12 +115,17 @@ fn delivery_queue(core: &Core, view: &QueueView) -> QueueEntry {
     };
     QueueEntry {
         connector: connector(core, view.connector),
-        status: view.status.as_str().into(),
+        // What is empty is not tried again: nothing of it is in Retry.
+        status: if view.message_count == 0 && view.status == LaneStatus::Retry {
+            LaneStatus::Ready.as_str().into()
+        } else {
+            view.status.as_str().into()
+        },
         message_count: view.message_count as u64,
         deferred_message_count: view.deferred_message_count as u64,
         connections: view.connections,
         retry_count: view.retry_count,
-        next_retry: view.next_retry,
+        next_retry: view.next_retry.filter(|_| view.message_count > 0),
         last_error: view.last_error.as_deref().map(Box::from),
         incoming_rate: view.incoming_rate,
         outgoing_rate: view.outgoing_rate,
@@ -242,6 +255,9 @@ async fn entry(core: Arc<Core>, found: Found) -> Option<MessageEntry> {
         last_error: own_error.or_else(|| found.why.as_deref().map(Box::from)),
         next_retry: found.next_retry,
         decision,
+        trace: stored.head.trace.map(|trace| trace.id_text().into()),
+        subject: None,
+        internet_message_id: None,
     })
 }
 

@@ -3,11 +3,10 @@
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
 use envelope::{Address, MessageHead, OriginKind, Reply};
+use logs::tracking::{Event, EventId, Source, internal_id};
 use queue::StoredMessage;
 use routing::{DeliveryType, Route};
 use scheduler::Item;
-use tracking::event::internal_id;
-use tracking::{Event, EventId, Source};
 
 use crate::administration::view;
 use crate::core::Core;

@@ -87,7 +87,8 @@ async fn a_list_ends_at_its_limit_and_names_each_message_once() {
     })
     .await;
     for (limit, expected) in [(7, 7), (0, 300), (299, 299)] {
-        let messages = administrator.messages(&at, MessagesRequest { queue: None, limit }).await.unwrap();
+        let messages =
+            administrator.messages(&at, MessagesRequest { limit, ..MessagesRequest::default() }).await.unwrap();
         let ids: std::collections::BTreeSet<_> = messages.map(|message| message.unwrap().id).collect().await;
         assert_eq!(ids.len(), expected, "limit {limit}");
     }

@@ -212,7 +212,7 @@ async fn mail_backs_off_hop_by_hop_and_waits_at_the_point_of_failure(lab: &Lab) 
 /// `postroad queue`, for people and for scripts.
 async fn the_command_shows_it(lab: &Lab, at_hub: &str) {
     let folder = lab.folder().to_str().unwrap();
-    let shown = run_postroad(&["queue", "--lab", folder, "--messages"]).await;
+    let shown = run_postroad(&["queue", "--lab", folder, "--messages", "--all"]).await;
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.status.success(), "{text}{}", String::from_utf8_lossy(&shown.stderr));
     for expected in [

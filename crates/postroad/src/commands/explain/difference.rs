@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use envelope::ServerName;
+use inquiry::{Change, Difference, Inquiry, KnownRecipients, Subject, Tally, differences};
 use organization::Document;
 use serde::Serialize;
 
 use super::super::source::Opened;
 use super::super::{organization_file, output};
-use crate::inquiry::{
-    Change, Difference, Inquiry, KnownRecipients, Line, Palette, Subject, Summary, differences, short, wrapped,
-};
+use crate::answers::{Line, Palette, line, reason, short, wrapped};
 
 /// Where the text beside a label begins.
 const INDENT: usize = 10;
@@ -26,16 +26,16 @@ pub(super) async fn run(opened: &Opened, subjects: &[Subject], path: &Path, json
     let mut before = Inquiry::new(opened.organization.clone(), known);
     let mut after = Inquiry::new(Arc::new(file.contents.organization), wanted);
     let differences = differences(subjects, &mut before, &mut after)?;
-    let summary = Summary::of(subjects.len(), &differences);
+    let summary = Tally::of(subjects.len(), &differences);
     if json {
-        output::print(&lines(&differences, summary)?)?;
+        output::print_json(&lines(&differences, summary)?)?;
     } else {
         output::print(&text(&differences, summary, Palette::of_output()))?;
     }
     Ok(if summary.changed() == 0 { ExitCode::SUCCESS } else { ExitCode::from(output::CHANGED) })
 }
 
-fn text(differences: &[Difference], summary: Summary, palette: Palette) -> String {
+fn text(differences: &[Difference], summary: Tally, palette: Palette) -> String {
     let mut out = String::new();
     for (first, others) in alike(differences) {
         out.push_str(&one(first, others, palette));
@@ -48,10 +48,10 @@ fn text(differences: &[Difference], summary: Summary, palette: Palette) -> Strin
 /// The first of those that change alike, with how many more there are.
 fn alike(differences: &[Difference]) -> Vec<(&Difference, usize)> {
     let mut groups: Vec<(&Difference, usize)> = Vec::new();
-    let mut known: HashMap<(String, String, &[String], String), usize> = HashMap::new();
+    let mut known: HashMap<(String, String, Vec<String>, &ServerName), usize> = HashMap::new();
     for difference in differences {
-        let Difference { subject, before, after, why, .. } = difference;
-        let key = (short(before), short(after), why.as_slice(), subject.from.to_string());
+        let Difference { before, after, .. } = difference;
+        let key = (short(before), short(after), reasons(difference), &before.subject.from);
         match known.get(&key) {
             Some(&at) => groups[at].1 += 1,
             None => {
@@ -63,8 +63,13 @@ fn alike(differences: &[Difference]) -> Vec<(&Difference, usize)> {
     groups
 }
 
+fn reasons(difference: &Difference) -> Vec<String> {
+    difference.why.iter().map(reason).collect()
+}
+
 fn one(difference: &Difference, others: usize, palette: Palette) -> String {
-    let Difference { subject, before, after, change, why } = difference;
+    let Difference { before, after, change, .. } = difference;
+    let subject = &before.subject;
     let title = match others {
         0 => palette.bold(subject.recipient.as_str()),
         others => format!("{} (and {others} more alike)", palette.bold(subject.recipient.as_str())),
@@ -82,13 +87,13 @@ fn one(difference: &Difference, others: usize, palette: Palette) -> String {
     };
     row("before", &short(before));
     row("after", &short(after));
-    for (at, reason) in why.iter().enumerate() {
+    for (at, reason) in reasons(difference).iter().enumerate() {
         row(if at == 0 { "why" } else { "" }, reason);
     }
     out
 }
 
-fn conclusion(summary: Summary) -> String {
+fn conclusion(summary: Tally) -> String {
     let asked = if summary.asked == 1 { "1 question".to_owned() } else { format!("{} questions", summary.asked) };
     if summary.changed() == 0 {
         return format!("Nothing changes for {asked}.");
@@ -112,9 +117,9 @@ struct Changed<'a> {
     from: String,
     size: u64,
     change: &'static str,
-    before: &'a Line,
-    after: &'a Line,
-    why: &'a [String],
+    before: Line,
+    after: Line,
+    why: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -132,23 +137,25 @@ struct Counts {
     detail: usize,
 }
 
-fn lines(differences: &[Difference], summary: Summary) -> anyhow::Result<String> {
+fn lines(differences: &[Difference], summary: Tally) -> anyhow::Result<String> {
     let mut out = String::new();
-    for Difference { subject, before, after, change, why } in differences {
+    for difference in differences {
+        let Difference { before, after, change, .. } = difference;
+        let subject = &before.subject;
         let changed = Changed {
             recipient: subject.recipient.as_str(),
             sender: subject.sender.text(),
             from: subject.from.to_string(),
             size: subject.size.as_u64(),
             change: change.as_str(),
-            before,
-            after,
-            why,
+            before: line(before),
+            after: line(after),
+            why: reasons(difference),
         };
         out.push_str(&serde_json::to_string(&changed)?);
         out.push('\n');
     }
-    let Summary { asked, lost, rerouted, gained, detail } = summary;
+    let Tally { asked, lost, rerouted, gained, detail } = summary;
     let counts = Counts { asked, changed: summary.changed(), lost, rerouted, gained, detail };
     out.push_str(&serde_json::to_string(&Counted { summary: counts })?);
     out.push('\n');

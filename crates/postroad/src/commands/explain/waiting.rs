@@ -3,11 +3,11 @@
 use anyhow::{Context, bail};
 use envelope::{ReversePath, ServerName};
 use futures::{StreamExt, pin_mut};
+use inquiry::{Sender, Subject};
 use rpc::admin::{MESSAGES_MAX, MessageEntry, MessagesRequest};
 use runtime::Settings;
 
 use super::super::queued::Transports;
-use crate::inquiry::{Sender, Subject};
 
 /// Everything that waits on `servers`, or on all when none is named. A server that cannot be asked ends it: an answer about a
 /// part would pass for one about the whole.
@@ -16,7 +16,7 @@ pub(super) async fn subjects(settings: &Settings, servers: &[ServerName]) -> any
     let servers = if servers.is_empty() { transports.servers() } else { servers.to_vec() };
     let mut subjects = Vec::new();
     for server in servers {
-        let request = MessagesRequest { queue: None, limit: MESSAGES_MAX };
+        let request = MessagesRequest { limit: MESSAGES_MAX, ..MessagesRequest::default() };
         let left_out = || format!("the queues of {server} cannot be read; name the servers to ask with --from");
         let messages = transports.messages(&server, request).await.with_context(left_out)?;
         pin_mut!(messages);

@@ -45,6 +45,9 @@ enum Line<'a> {
         next_retry_time: Option<String>,
         last_error: Option<&'a str>,
         decision: Option<Decision<'a>>,
+        trace_id: Option<&'a str>,
+        subject: Option<&'a str>,
+        internet_message_id: Option<&'a str>,
     },
     Peer {
         server: &'a str,
@@ -140,6 +143,9 @@ fn message<'a>(server: &'a ServerName, entry: &'a MessageEntry) -> Line<'a> {
         next_retry_time: time(entry.next_retry),
         last_error: entry.last_error.as_deref(),
         decision: entry.decision.as_ref().map(decision),
+        trace_id: entry.trace.as_deref(),
+        subject: entry.subject.as_deref(),
+        internet_message_id: entry.internet_message_id.as_deref(),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Queues for people: one table over all servers, under each queue what it waits for, its messages, and what failed.
+//! Queues for people: what waits, one line for each queue, and its messages as mailq shows them.
 
-use std::time::Duration;
+use std::fmt::Write as _;
 
 use envelope::{ServerName, Timestamp};
 use rpc::admin::{MessageEntry, PeerEntry, QueueEntry};
@@ -8,67 +8,119 @@ use topology::Organization;
 
 use super::super::output;
 use super::super::queued::Told;
+use super::super::times::{shown, span};
 
 /// Servers of a queue's way that are named; the rest is counted.
 const TARGETS_SHOWN: usize = 6;
 /// Recipients of a message that are named; the rest is counted.
 const RECIPIENTS_SHOWN: usize = 3;
+/// Before what stands below a queue.
+const INDENT: &str = "    ";
 
-pub(super) fn text(organization: &Organization, told: &[(ServerName, Told)], now: Timestamp) -> String {
-    let heading = ["SERVER", "SITE", "ID", "QUEUE", "DELIVERY TYPE", "STATUS", "MESSAGES", "VELOCITY", "NEXT TRY"];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    let mut below = vec![Vec::new()];
+/// How much is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// Empty queues, orders of attempts, decisions.
+    pub all: bool,
+    /// Messages were asked for.
+    pub messages: bool,
+    /// Only some messages: a queue without any of them is left out.
+    pub filtered: bool,
+}
+
+pub(super) fn text(organization: &Organization, told: &[(ServerName, Told)], view: View, now: Timestamp) -> String {
+    let mut rows = vec![heading(view)];
+    let mut below: Vec<Vec<String>> = vec![Vec::new()];
+    let (mut hidden, mut waiting, mut listed) = (0, 0, 0);
     for (server, told) in told {
         let site = organization.server(server).map(|server| server.site.to_string()).unwrap_or_default();
         for queue in &told.queues {
-            rows.push(row(server, &site, queue, now));
-            let messages = told.messages.iter().filter(|message| message.queue == queue.number);
-            let mut lines = details(queue);
-            lines.extend(messages.flat_map(|message| of_message(message, queue, now)));
+            let messages: Vec<_> = told.messages.iter().filter(|message| message.queue == queue.number).collect();
+            waiting += queue.message_count;
+            listed += messages.len();
+            if (queue.message_count == 0 && !view.all) || (view.filtered && messages.is_empty()) {
+                hidden += 1;
+                continue;
+            }
+            rows.push(row(server, &site, queue, view, now));
+            let mut lines = details(queue, view);
+            lines.extend(messages.into_iter().flat_map(|message| of_message(message, queue, view, now)));
             below.push(lines);
         }
         if let Some(lines) = below.last_mut() {
             lines.extend(told.peers.iter().filter(|peer| peer.failed).map(|peer| of_peer(server, peer, now)));
         }
     }
-    let table = output::table(&rows);
     let mut text = String::new();
-    for (line, below) in table.lines().zip(below) {
-        text += line;
-        text.push('\n');
-        below.iter().for_each(|line| text += &format!("    {line}\n"));
+    let table = output::table(&rows);
+    // The heading of an empty table would promise something.
+    let (lines, below) = if rows.len() == 1 { ("", &below[..]) } else { (table.as_str(), &below[..]) };
+    for (at, below) in below.iter().enumerate() {
+        if let Some(line) = lines.lines().nth(at) {
+            text += line;
+            text.push('\n');
+        }
+        below.iter().for_each(|line| text += &format!("{INDENT}{line}\n"));
     }
-    text
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text + &conclusion(told.len(), waiting, view.messages.then_some(listed), hidden)
 }
 
-fn row(server: &ServerName, site: &str, queue: &QueueEntry, now: Timestamp) -> Vec<String> {
+/// What there is altogether: `12 messages wait on 3 servers; 4 queues without any are not shown (--all shows them).`
+fn conclusion(servers: usize, waiting: u64, listed: Option<usize>, hidden: usize) -> String {
+    let count = |number: u64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
+    let on = count(servers as u64, "server");
+    let mut text = match (waiting, listed) {
+        (0, _) => format!("Nothing waits on {on}"),
+        (1, None) => format!("1 message waits on {on}"),
+        (_, None) => format!("{} wait on {on}", count(waiting, "message")),
+        (_, Some(listed)) => format!("{listed} of {} on {on} shown", count(waiting, "message")),
+    };
+    if hidden > 0 {
+        let (queues, are) =
+            if hidden == 1 { ("1 queue".to_owned(), "is") } else { (format!("{hidden} queues"), "are") };
+        let _ = write!(text, "; {queues} without any {are} not shown (--all)");
+    }
+    text + ".\n"
+}
+
+fn heading(view: View) -> Vec<String> {
+    let names: &[&str] = if view.all {
+        &["SERVER", "SITE", "ID", "QUEUE", "DELIVERY TYPE", "STATUS", "MESSAGES", "VELOCITY", "NEXT TRY"]
+    } else {
+        &["SERVER", "QUEUE", "STATUS", "MESSAGES", "NEXT TRY"]
+    };
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn row(server: &ServerName, site: &str, queue: &QueueEntry, view: View, now: Timestamp) -> Vec<String> {
     let count = match queue.deferred_message_count {
         0 => queue.message_count.to_string(),
         deferred => format!("{} ({deferred} deferred)", queue.message_count),
     };
-    vec![
-        server.to_string(),
-        site.to_owned(),
-        queue.number.to_string(),
-        queue.name.to_string(),
-        queue.delivery_type.to_string(),
-        queue.status.to_string(),
-        count,
-        format!("{:+.2}/s", queue.velocity()),
-        queue.next_retry.map(|at| format!("in {}", span(at.since(now)))).unwrap_or_default(),
-    ]
+    let (server, name, status) = (server.to_string(), queue.name.to_string(), queue.status.to_string());
+    let next_try = queue.next_retry.map(|at| format!("in {}", span(at.since(now)))).unwrap_or_default();
+    if view.all {
+        let velocity = format!("{:+.2}/s", queue.velocity());
+        let (id, kind) = (queue.number.to_string(), queue.delivery_type.to_string());
+        vec![server, site.to_owned(), id, name, kind, status, count, velocity, next_try]
+    } else {
+        vec![server, name, status, count, next_try]
+    }
 }
 
 /// Only where something waits: a queue that works needs no words.
-fn details(queue: &QueueEntry) -> Vec<String> {
+fn details(queue: &QueueEntry, view: View) -> Vec<String> {
     let mut lines = Vec::new();
     if queue.message_count == 0 {
         return lines;
     }
-    if let Some(connector) = &queue.connector {
+    if let Some(connector) = queue.connector.as_ref().filter(|name| view.all || **name != queue.name) {
         lines.push(format!("connector  {connector}"));
     }
-    if !queue.targets.is_empty() {
+    if view.all && !queue.targets.is_empty() {
         let shown = queue.targets.iter().take(TARGETS_SHOWN);
         let mut names: Vec<String> =
             shown.map(|target| format!("{} ({}, {})", target.server, target.site, target.rule)).collect();
@@ -76,33 +128,45 @@ fn details(queue: &QueueEntry) -> Vec<String> {
         lines.push(format!("tries      {}", names.join(" ▸ ")));
     }
     if let Some(error) = &queue.last_error {
-        let failures = if queue.retry_count > 0 { format!("{} times: ", queue.retry_count) } else { String::new() };
+        let failures = match queue.retry_count {
+            0 => String::new(),
+            1 => "once: ".to_owned(),
+            count => format!("{count} times: "),
+        };
         lines.push(format!("failed     {failures}{error}"));
     }
     lines
 }
 
-fn of_message(message: &MessageEntry, queue: &QueueEntry, now: Timestamp) -> Vec<String> {
+/// Arrival, size, sender and recipients; what it says of itself; why it waits and until when.
+fn of_message(message: &MessageEntry, queue: &QueueEntry, view: View, now: Timestamp) -> Vec<String> {
     let sender = message.sender.to_string();
     let sender = if sender.is_empty() { "<>" } else { &sender };
-    let shown = message.recipients.iter().take(RECIPIENTS_SHOWN).map(ToString::to_string);
-    let mut recipients: Vec<String> = shown.collect();
+    let named = message.recipients.iter().take(RECIPIENTS_SHOWN).map(ToString::to_string);
+    let mut recipients: Vec<String> = named.collect();
     recipients.extend(further(message.recipients.len(), RECIPIENTS_SHOWN));
     let age = span(now.since(message.arrived));
-    let mut lines = vec![
-        format!("message    {} {}, for {age}", message.id, message.status),
-        format!("             {sender} ▸ {}, {}", recipients.join(", "), message.size),
-    ];
-    if let Some(decision) = &message.decision {
+    let (at, size) = (shown(message.arrived), map::plain(message.size));
+    let mut lines = vec![format!("{at}  {size:>9}  {sender} ▸ {}", recipients.join(", "))];
+    let mut below = |text: String| lines.push(format!("  {text}"));
+    let until = message.next_retry.map(|at| format!(", next try in {}", span(at.since(now)))).unwrap_or_default();
+    below(format!("{} for {age}{until}", message.status));
+    if let Some(subject) = &message.subject {
+        below(format!("subject {subject}"));
+    }
+    let id = message.internet_message_id.as_ref().map(|id| format!("  Message-ID {id}")).unwrap_or_default();
+    let trace = message.trace.as_ref().map(|trace| format!("  trace {trace}")).unwrap_or_default();
+    below(format!("id {}{id}{trace}", message.id));
+    if let Some(decision) = message.decision.as_ref().filter(|_| view.all) {
         let connector = decision.connector.as_ref().map(|name| format!(", connector {name}")).unwrap_or_default();
-        lines.push(format!(
-            "             decided by revision {}, {}: {} {}{connector}",
+        below(format!(
+            "decided by revision {}, {}: {} {}{connector}",
             decision.revision, decision.rule, decision.delivery_type, decision.next_hop_domain
         ));
     }
     // What the whole queue waits for is told once.
     if let Some(error) = message.last_error.as_ref().filter(|error| queue.last_error.as_ref() != Some(error)) {
-        lines.push(format!("             {error}"));
+        below(error.to_string());
     }
     lines
 }
@@ -116,14 +180,4 @@ fn of_peer(server: &ServerName, peer: &PeerEntry, now: Timestamp) -> String {
 
 fn further(all: usize, shown: usize) -> Option<String> {
     (all > shown).then(|| format!("{} more", all - shown))
-}
-
-/// `45 s`, `12 min`, `3 h`, `2 d`.
-fn span(span: Duration) -> String {
-    match span.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
 }

@@ -1,6 +1,6 @@
 //! Compares an answer, as `postroad explain --json` gives it, with what a test expects.
 
-use crate::inquiry::Line;
+use crate::answers::Line;
 
 use super::file::Expectations;
 

@@ -6,13 +6,11 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, anyhow, bail};
 use envelope::{Address, ByteSize, ServerName};
+use inquiry::{Ending, Sender};
 use routing::DeliveryType;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_saphyr::Spanned;
-
-use crate::inquiry::Sender;
 
 /// Largest test file in octets: some ten thousand tests. Ours.
 const OCTETS_MAX: u64 = 16 * 1024 * 1024;
@@ -51,7 +49,8 @@ pub(super) struct Defaults {
 #[derive(Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(super) struct Expectations {
-    pub outcome: Option<Outcome>,
+    #[serde(deserialize_with = "ending")]
+    pub outcome: Option<Ending>,
     pub connector: Option<String>,
     /// Connectors that must not be selected, for any member of a group.
     #[serde(deserialize_with = "some_of")]
@@ -78,29 +77,6 @@ pub(super) struct Expectations {
     pub eliminated: Option<BTreeMap<String, String>>,
 }
 
-/// The outcome of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
-    Route,
-    Unreachable,
-    Ndr,
-    Deferred,
-    Expand,
-}
-
-impl Outcome {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Route => "route",
-            Self::Unreachable => "unreachable",
-            Self::Ndr => "ndr",
-            Self::Deferred => "deferred",
-            Self::Expand => "expand",
-        }
-    }
-}
-
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
@@ -113,8 +89,8 @@ struct Form {
 #[serde(deny_unknown_fields)]
 struct TestForm {
     name: Option<String>,
-    #[serde(deserialize_with = "some_of")]
-    recipient: Option<Vec<Address>>,
+    #[serde(default, deserialize_with = "some_of")]
+    recipient: Option<Vec<String>>,
     #[serde(default, deserialize_with = "some_of")]
     from: Option<Vec<ServerName>>,
     #[serde(default, deserialize_with = "parsed")]
@@ -124,44 +100,54 @@ struct TestForm {
     expect: Expectations,
 }
 
-/// Reads `path`.
-pub(super) fn read(path: &Path) -> anyhow::Result<TestFile> {
+/// Reads `path`; else everything that is wrong, each with its position.
+pub(super) fn read(path: &Path) -> Result<TestFile, Vec<String>> {
     let name = path.display();
     let mut text = String::new();
     let octets = std::fs::File::open(path)
         .and_then(|file| file.take(OCTETS_MAX + 1).read_to_string(&mut text))
-        .with_context(|| format!("cannot read {name}"))?;
+        .map_err(|error| vec![format!("cannot read {name}: {error}")])?;
     if u64::try_from(octets).unwrap_or(u64::MAX) > OCTETS_MAX {
-        bail!("{name} has more than {OCTETS_MAX} octets; split it");
+        return Err(vec![format!("{name} has more than {OCTETS_MAX} octets; split it")]);
     }
-    parse(&text).map_err(|error| anyhow!("{name}:{error}"))
+    parse(&text).map_err(|errors| errors.iter().map(|error| format!("{name}:{error}")).collect())
 }
 
-/// Parses a test file; an error begins with its position.
-fn parse(text: &str) -> Result<TestFile, String> {
+/// Parses a test file; an error begins with its position. What is no YAML, or has a key that nobody knows, is told alone.
+fn parse(text: &str) -> Result<TestFile, Vec<String>> {
     let form: Form = serde_saphyr::from_str(text).map_err(|error| {
         let text = error.without_snippet().to_string();
-        let Some(at) = error.location().filter(|location| location.line() > 0) else { return format!(" {text}") };
+        let Some(at) = error.location().filter(|location| location.line() > 0) else { return vec![format!(" {text}")] };
         let (line, column) = (at.line(), at.column());
         let twice = format!(" at line {line}, column {column}");
-        format!("{line}:{column}: {}", text.strip_suffix(&twice).unwrap_or(&text))
+        vec![format!("{line}:{column}: {}", text.strip_suffix(&twice).unwrap_or(&text))]
     })?;
     if form.tests.is_empty() {
-        return Err(" there is no test in it: add one under `tests:`".to_owned());
+        return Err(vec![" there is no test in it: add one under `tests:`".to_owned()]);
     }
-    let tests = form.tests.into_iter().map(test).collect::<Result<_, _>>()?;
-    Ok(TestFile { defaults: form.defaults, tests })
+    let mut problems = Vec::new();
+    let tests = form.tests.into_iter().filter_map(|form| test(form, &mut problems)).collect();
+    if problems.is_empty() { Ok(TestFile { defaults: form.defaults, tests }) } else { Err(problems) }
 }
 
-fn test(form: Spanned<TestForm>) -> Result<Test, String> {
+fn test(form: Spanned<TestForm>, problems: &mut Vec<String>) -> Option<Test> {
     let (line, column) = (form.referenced.line(), form.referenced.column());
     let TestForm { name, recipient, from, sender, size, expect } = form.value;
+    let before = problems.len();
     if expect == Expectations::default() {
-        return Err(format!("{line}:{column}: the test expects nothing: name something under `expect:`"));
+        problems.push(format!("{line}:{column}: the test expects nothing: name something under `expect:`"));
     }
-    let recipients = recipient.filter(|recipients| !recipients.is_empty());
-    let recipients = recipients.ok_or_else(|| format!("{line}:{column}: the test has no recipient"))?;
-    Ok(Test { line, name, recipients, from, sender, size, expect })
+    let mut recipients = Vec::new();
+    for text in recipient.iter().flatten() {
+        match Address::parse(text) {
+            Ok(address) => recipients.push(address),
+            Err(error) => problems.push(format!("{line}:{column}: recipient {text:?}: {error}")),
+        }
+    }
+    if recipients.is_empty() && problems.len() == before {
+        problems.push(format!("{line}:{column}: the test has no recipient"));
+    }
+    (problems.len() == before).then_some(Test { line, name, recipients, from, sender, size, expect })
 }
 
 /// A scalar that is parsed from its text.
@@ -184,6 +170,15 @@ fn delivery_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<De
     text.parse()
         .map(Some)
         .map_err(|()| de::Error::custom(format!("{text} is no delivery type: it is one of {}", known())))
+}
+
+fn ending<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ending>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let ending = Ending::ALL.into_iter().find(|known| known.as_str() == text);
+    ending.map(Some).ok_or_else(|| {
+        let known = Ending::ALL.map(Ending::as_str).join(", ");
+        de::Error::custom(format!("{text} is no outcome: it is one of {known}"))
+    })
 }
 
 /// One scalar, or a list of them.
@@ -233,7 +228,7 @@ mod tests {
                 "3:5: unknown field `expects`, expected one of name, recipient, from, sender, size, expect",
             ),
             ("tests:\n  - recipient: a@x.example\n    expect: {connecter: X}\n", "3:14: "),
-            ("tests:\n  - recipient: a\n    expect: {connector: X}\n", "2:16: "),
+            ("tests:\n  - recipient: a\n    expect: {connector: X}\n", "2:5: recipient \"a\": "),
             ("tests:\n  - recipient: a@x.example\n    expect: {outcome: lost}\n", "3:23: "),
             ("tests:\n  - recipient: a@x.example\n    expect: {deliveryType: Pigeon}\n", "3:28: "),
             ("tests:\n  - recipient: a@x.example\n    expect: {}\n", "2:5: the test expects nothing"),
@@ -242,7 +237,13 @@ mod tests {
             ("tests: [\n", "1:8: "),
         ] {
             let error = parse(text).err().unwrap();
-            assert!(error.starts_with(expected), "{text}{expected}\n{error}");
+            assert!(error[0].starts_with(expected), "{text}{expected}\n{error:?}");
         }
+    }
+    #[test]
+    fn everything_that_is_wrong_with_the_tests_is_told_at_once() {
+        let text = "tests:\n  - {recipient: a, expect: {}}\n  - {expect: {cost: 1}}\n  - {recipient: [x@y.z, b], expect: {cost: 1}}\n";
+        let errors = parse(text).err().unwrap();
+        assert_eq!(errors.len(), 4, "{errors:?}");
     }
 }

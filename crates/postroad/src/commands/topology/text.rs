@@ -1,10 +1,9 @@
 //! The organization as text, and as one JSON object.
 
+use envelope::{ByteSize, Limit};
+use map::{ConnectorView, Journey, LinkView, SiteView, Survey, headline, link_cost, plain, server_text, space};
 use serde_json::{Value, json};
 
-use super::journey::Journey;
-use super::shapes;
-use super::survey::Survey;
 use crate::commands::output;
 
 /// Sections of columns.
@@ -17,9 +16,9 @@ pub(super) fn text(survey: &Survey, journey: Option<&Journey>) -> String {
         sections.push(section("Connectors", &connectors(survey)));
     }
     if let Some(journey) = journey {
-        let mut lines = format!("{}\n", journey.headline());
+        let mut lines = format!("{}\n", headline(journey));
         for (at, step) in journey.steps.iter().enumerate() {
-            lines += &format!("  {}  {}\n", at + 1, step.text());
+            lines += &format!("  {}  {}\n", at + 1, step);
         }
         sections.push(format!("{lines}  {}\n", journey.end));
     }
@@ -33,34 +32,50 @@ fn section(title: &str, rows: &[Vec<String>]) -> String {
 }
 
 fn sites(survey: &Survey) -> Vec<Vec<String>> {
-    let site = |site: &super::survey::SiteView| {
+    let site = |site: &SiteView| {
         let flags = [(site.hub, "hub"), (!site.inbound, "no inbound mail")];
         let flags: Vec<&str> = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| *flag).collect();
-        let servers: Vec<String> = site.servers.iter().map(shapes::server_text).collect();
+        let servers: Vec<String> = site.servers.iter().map(server_text).collect();
         let servers = if servers.is_empty() { "no server".to_owned() } else { servers.join(", ") };
-        vec![site.name.clone(), flags.join(", "), servers]
+        vec![site.name.to_string(), flags.join(", "), servers]
     };
     survey.sites.iter().map(site).collect()
 }
 
 fn links(survey: &Survey) -> Vec<Vec<String>> {
-    let link = |link: &super::survey::LinkView| {
+    let link = |link: &LinkView| {
         let sites: Vec<&str> = link.sites.iter().map(|at| survey.sites[*at].name.as_str()).collect();
-        vec![link.name.clone(), sites.join(" – "), format!("cost {}", shapes::cost(link))]
+        vec![link.name.to_string(), sites.join(" – "), format!("cost {}", link_cost(link))]
     };
     survey.links.iter().map(link).collect()
 }
 
 fn connectors(survey: &Survey) -> Vec<Vec<String>> {
-    let connector = |connector: &super::survey::ConnectorView| {
+    let connector = |connector: &ConnectorView| {
         let mut notes = vec![connector.kind.clone()];
-        notes.extend(connector.limit.as_ref().map(|limit| format!("up to {limit}")));
+        notes.extend(limit(connector.limit).map(|limit| format!("up to {limit}")));
         notes.extend(connector.scoped.then(|| "scoped".to_owned()));
         notes.extend((!connector.enabled).then(|| "disabled".to_owned()));
-        let sources = format!("on {}", connector.sources.join(", "));
-        vec![connector.name.clone(), connector.spaces.join(", "), sources, notes.join(", ")]
+        let sources = format!("on {}", joined(&connector.sources));
+        let spaces: Vec<String> = connector.spaces.iter().map(space).collect();
+        vec![connector.name.to_string(), spaces.join(", "), sources, notes.join(", ")]
     };
     survey.connectors.iter().map(connector).collect()
+}
+
+fn joined(names: &[impl ToString]) -> String {
+    texts(names).join(", ")
+}
+
+fn texts(names: &[impl ToString]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn limit(limit: Limit<ByteSize>) -> Option<String> {
+    match limit {
+        Limit::At(size) => Some(plain(size)),
+        Limit::Unlimited => None,
+    }
 }
 
 /// One object; fields are only ever added.
@@ -68,29 +83,35 @@ pub(super) fn json(survey: &Survey, journey: Option<&Journey>) -> Value {
     let name = |at: &usize| survey.sites[*at].name.as_str();
     let sites = survey.sites.iter().map(|site| {
         let servers = site.servers.iter().map(|server| {
-            json!({"name": server.name, "role": if server.edge { "Edge" } else { "Mailbox" }, "dag": server.dag})
+            json!({"name": server.name.as_str(), "role": if server.edge { "Edge" } else { "Mailbox" },
+                   "dag": server.dag.as_ref().map(ToString::to_string)})
         });
-        json!({"name": site.name, "hubSiteEnabled": site.hub, "inboundMailEnabled": site.inbound,
+        json!({"name": site.name.as_str(), "hubSiteEnabled": site.hub, "inboundMailEnabled": site.inbound,
                "servers": servers.collect::<Vec<_>>()})
     });
     let links = survey.links.iter().map(|link| {
-        json!({"name": link.name, "sites": link.sites.iter().map(name).collect::<Vec<_>>(), "cost": link.cost,
-               "replacedCost": link.replaced, "maxMessageSize": link.limit})
+        json!({"name": link.name.as_str(), "sites": link.sites.iter().map(name).collect::<Vec<_>>(), "cost": link.cost,
+               "replacedCost": link.replaced, "maxMessageSize": limit(link.limit)})
     });
     let connectors = survey.connectors.iter().map(|connector| {
-        json!({"name": connector.name, "kind": connector.kind, "enabled": connector.enabled,
-               "scoped": connector.scoped, "addressSpaces": connector.spaces, "sources": connector.sources,
-               "sites": connector.sites.iter().map(name).collect::<Vec<_>>(), "maxMessageSize": connector.limit})
+        json!({"name": connector.name.as_str(), "kind": connector.kind, "enabled": connector.enabled,
+               "scoped": connector.scoped, "addressSpaces": connector.spaces.iter().map(space).collect::<Vec<_>>(),
+               "sources": texts(&connector.sources),
+               "sites": connector.sites.iter().map(name).collect::<Vec<_>>(), "maxMessageSize": limit(connector.limit)})
     });
     let journey = journey.map(|journey| {
-        let legs = journey.legs.iter().map(|leg| json!({"from": name(&leg.from), "to": name(&leg.to), "link": leg.link}));
+        let legs = journey
+            .legs
+            .iter()
+            .map(|leg| json!({"from": name(&leg.from), "to": name(&leg.to), "link": leg.link.as_str()}));
         let steps = journey.steps.iter().map(|step| {
-            json!({"from": step.from, "to": step.to, "deliveryType": step.delivery_type, "nextHopDomain": step.next_hop})
+            json!({"from": step.from.as_str(), "to": step.to.as_str(),
+                   "deliveryType": step.key.delivery_type.as_str(), "nextHopDomain": step.key.domain})
         });
-        json!({"from": journey.from, "cost": journey.cost, "hops": journey.legs.len(),
-               "connector": journey.connector, "path": legs.collect::<Vec<_>>(),
-               "steps": steps.collect::<Vec<_>>(), "end": journey.end})
+        json!({"from": journey.from.as_str(), "cost": journey.cost, "hops": journey.legs.len(),
+               "connector": journey.connector.as_ref().map(ToString::to_string), "path": legs.collect::<Vec<_>>(),
+               "steps": steps.collect::<Vec<_>>(), "end": journey.end.to_string()})
     });
-    json!({"revision": survey.revision, "sites": sites.collect::<Vec<_>>(), "siteLinks": links.collect::<Vec<_>>(),
+    json!({"revision": survey.revision.0, "sites": sites.collect::<Vec<_>>(), "siteLinks": links.collect::<Vec<_>>(),
            "connectors": connectors.collect::<Vec<_>>(), "journey": journey})
 }

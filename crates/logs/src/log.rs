@@ -1,0 +1,210 @@
+//! The log as services have it: recording never waits, writing is one thread's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::files::Files;
+use crate::record::{Record, Row};
+
+/// Records that wait to be written: a second or two of a busy server, about 10 MB.
+pub const RECORDS_WAITING_MAX: usize = 16_384;
+/// After what was there has been written, more may gather for so long: a busy server wakes the writer a hundred times a
+/// second, not once for each event.
+const GATHER_INTERVAL: Duration = Duration::from_millis(10);
+/// What has been written goes to the operating system after this time without another event.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Where and as what a log is written.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// The folder of its files, made with the first of them.
+    pub folder: PathBuf,
+    /// What their names begin with: `MSGTRK` for the message tracking log of Transport.
+    pub prefix: &'static str,
+    /// Of the software, for the header.
+    pub version: &'static str,
+}
+
+/// What became of records: written, or lost because the writer could not keep up or the disk took none.
+struct Counters {
+    written: AtomicU64,
+    lost: AtomicU64,
+    on_loss: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Counters {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        (self.on_loss)();
+    }
+}
+
+/// A log of records of one kind.
+pub struct Log<R: Record> {
+    records: Option<SyncSender<R>>,
+    counters: Arc<Counters>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl<R: Record> Log<R> {
+    /// Starts the writer. The first file is made with the first record. `on_loss` is called for each record that is lost.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(settings: LogSettings, on_loss: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
+        let files = Files::new(settings.folder, settings.prefix, settings.version, R::FORM);
+        Self::start_with(files, RECORDS_WAITING_MAX, Box::new(on_loss))
+    }
+
+    fn start_with(files: Files, waiting: usize, on_loss: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
+        let (records, coming) = sync_channel(waiting);
+        let counters = Arc::new(Counters { written: AtomicU64::new(0), lost: AtomicU64::new(0), on_loss });
+        let writer = Writer { files, coming, counters: Arc::clone(&counters), number: 0, lost_before: 0 };
+        let writer = std::thread::Builder::new().name("log-writer".to_owned()).spawn(|| writer.run())?;
+        Ok(Self { records: Some(records), counters, writer: Some(writer) })
+    }
+
+    /// Has the record written. Never waits: with too many before it, it is lost and counted.
+    pub fn record(&self, record: R) {
+        let Some(records) = &self.records else { return };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = records.try_send(record) {
+            self.counters.lose();
+        }
+    }
+}
+
+/// What was recorded before is written before it is gone. Blocks for as long.
+impl<R: Record> Drop for Log<R> {
+    fn drop(&mut self) {
+        self.records = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so.
+            let _ended = writer.join();
+        }
+    }
+}
+
+struct Writer<R> {
+    files: Files,
+    coming: Receiver<R>,
+    counters: Arc<Counters>,
+    /// `log-id` of the last line.
+    number: u64,
+    /// Losses that have been told.
+    lost_before: u64,
+}
+
+impl<R: Record> Writer<R> {
+    fn run(mut self) {
+        loop {
+            match self.coming.recv_timeout(FLUSH_INTERVAL) {
+                Ok(record) => {
+                    self.write(&record);
+                    while let Ok(record) = self.coming.try_recv() {
+                        self.write(&record);
+                    }
+                    std::thread::sleep(GATHER_INTERVAL);
+                }
+                Err(RecvTimeoutError::Timeout) => self.flush(),
+                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+            }
+        }
+    }
+
+    fn write(&mut self, record: &R) {
+        self.number += 1;
+        let mut row = Row::default();
+        record.write(self.number, &mut row);
+        match self.files.write(&row.finish(), record.at()) {
+            Ok(()) => {
+                self.counters.written.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                tracing::warn!(%error, log = R::FORM.log_type, "a log cannot be written");
+                self.counters.lose();
+            }
+        }
+        self.tell_losses();
+    }
+
+    fn tell_losses(&mut self) {
+        let lost = self.counters.lost.load(Ordering::Relaxed);
+        if lost > self.lost_before {
+            tracing::error!(records = lost - self.lost_before, log = R::FORM.log_type, "lines are missing in a log");
+            self.lost_before = lost;
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Err(error) = self.files.flush() {
+            tracing::warn!(%error, log = R::FORM.log_type, "a log cannot be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use envelope::{MessageId, ReversePath, Timestamp};
+
+    use super::*;
+    use crate::record::{LogForm, LogLimits};
+    use crate::tracking::{Event, EventId, Source, folder as folder_in};
+
+    fn event(number: u8) -> Event {
+        let at = Timestamp::from_millis(1_795_335_330_250);
+        Event::new(at, EventId::Receive, Source::Smtp, MessageId::from_bytes([number; 16]), ReversePath::Null)
+    }
+
+    fn form(file_octets: u64, folder_octets: u64) -> LogForm {
+        LogForm { limits: LogLimits { file_octets, folder_octets, ..LogLimits::WIDE }, ..Event::FORM }
+    }
+
+    fn lines(folder: &Path) -> usize {
+        let text = std::fs::read_to_string(folder.join("MSGTRK20261122-1.log")).unwrap_or_default();
+        text.lines().filter(|line| !line.starts_with('#')).count()
+    }
+
+    #[test]
+    fn what_was_recorded_is_written_before_the_log_is_gone() {
+        let state = tempfile::tempdir().unwrap();
+        let settings = LogSettings { folder: folder_in(state.path()), prefix: "MSGTRK", version: "0.1.0" };
+        let log = Log::start(settings, || ()).unwrap();
+        (0..100).for_each(|number| log.record(event(number)));
+        drop(log);
+        assert_eq!(lines(&folder_in(state.path())), 100);
+    }
+
+    #[test]
+    fn every_event_is_written_or_counted_as_lost_whatever_the_disk_does() {
+        let state = tempfile::tempdir().unwrap();
+        // The folder cannot be made: a file has its name.
+        std::fs::write(state.path().join("logs"), "").unwrap();
+        let form = form(100_000, 1_000_000);
+        let log =
+            Log::start_with(Files::new(folder_in(state.path()), "MSGTRK", "0", form), 4, Box::new(|| ())).unwrap();
+        (0..200).for_each(|number| log.record(event(number)));
+        let counters = Arc::clone(&log.counters);
+        drop(log);
+        assert_eq!((counters.written.load(Ordering::Relaxed), counters.lost.load(Ordering::Relaxed)), (0, 200));
+    }
+
+    #[test]
+    fn a_writer_that_cannot_keep_up_loses_events_and_counts_them() {
+        let state = tempfile::tempdir().unwrap();
+        let form = form(1_000_000, 9_000_000);
+        let log =
+            Log::start_with(Files::new(state.path().to_owned(), "MSGTRK", "0", form), 1, Box::new(|| ())).unwrap();
+        (0..250).cycle().take(5_000).for_each(|number| log.record(event(number)));
+        let counters = Arc::clone(&log.counters);
+        drop(log);
+        let (written, lost) = (counters.written.load(Ordering::Relaxed), counters.lost.load(Ordering::Relaxed));
+        assert_eq!(written + lost, 5_000);
+        assert_eq!(lines(state.path()) as u64, written);
+    }
+}

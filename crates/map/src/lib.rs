@@ -1,0 +1,23 @@
+//! The organization as a picture: sites as boxes, site links as lines with their costs, and the way of one message.
+//!
+//! ```text
+//!   Organization ──Survey::of──▶ Survey ─┬─▶ draw ──▶ SVG
+//!   Inquiry, Subject ──follow──▶ Journey ┘      layout: where boxes go; shapes: how large they are; labels: costs
+//! ```
+//!
+//! Pure: the same organization is always drawn the same way, by whoever shows it. Tables and JSON are the business of
+//! those who print; here are values, and the drawing with what is written on it.
+
+mod journey;
+mod labels;
+mod layout;
+mod shapes;
+mod survey;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+pub use journey::{Arrival, ArrivalFate, Journey, JourneyError, LegView, STEPS_MAX, StepView};
+pub use shapes::{headline, link_cost, plain, server_text, space};
+pub use survey::{ConnectorView, LinkView, ServerView, SiteView, Survey};
+pub use svg::draw;

@@ -1,0 +1,188 @@
+//! Decisions in words: what happens to the mail, whom connections are tried to, what would change it.
+//!
+//! Every phrase is chosen by a value of the decision; nothing is decided here.
+
+use categorizer::Failure;
+use inquiry::{Answer, End};
+use routing::{Attempt, DeferReason, DeliveryType, Explanation, NdrReason, Outcome, Route, UnreachableReason};
+use topology::{Connector, Organization};
+
+/// What happens to the mail, in one sentence.
+pub(super) fn outcome(explanation: &Explanation, organization: &Organization) -> String {
+    match &explanation.decision.outcome {
+        Outcome::Route(route) => way(route, explanation, organization),
+        Outcome::Unreachable(reason) => format!(
+            "Has no way: it waits in the Unreachable queue of {} until the configuration changes. {reason} ({}).",
+            explanation.from,
+            reason.rule()
+        ),
+        Outcome::Ndr(reason) => format!(
+            "Is given up, the sender gets a non-delivery notification with status {}: {reason} ({}).",
+            reason.status(),
+            reason.rule()
+        ),
+        Outcome::Deferred(reason) => {
+            format!("Waits on {} and is tried again: {reason} (RT-43).", explanation.from)
+        }
+        Outcome::ExpandHere => format!("Is a group that {} expands (RT-72).", explanation.from),
+    }
+}
+
+fn way(route: &Route, explanation: &Explanation, organization: &Organization) -> String {
+    let Explanation { from, destination, .. } = explanation;
+    let site = route.way.primary_site();
+    let connector = explanation.selected().map(|selected| selected.connector.to_string()).unwrap_or_default();
+    let domain = &route.key.domain;
+    match route.key.delivery_type {
+        DeliveryType::DnsConnectorDelivery => {
+            let door = door(route, organization);
+            format!("Leaves the organization by Send connector {connector}, from {from}{door}, to the MX of {domain}.")
+        }
+        DeliveryType::SmartHostConnectorDelivery => {
+            let door = door(route, organization);
+            format!("Leaves the organization by Send connector {connector}, from {from}{door}, to smart host {domain}.")
+        }
+        DeliveryType::SmtpDeliveryToMailbox => format!("Is delivered into {destination}."),
+        DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => {
+            let kind = kind(explanation, organization);
+            format!("Waits on {from} for {kind} {connector}: nothing is sent through connectors of this kind yet.")
+        }
+        DeliveryType::SmtpRelayToConnectorSourceServers if is_gateway(explanation, organization) => {
+            let kind = kind(explanation, organization);
+            format!(
+                "Goes to a source server of {kind} {connector} in site {site}, where it waits: nothing is sent through \
+                 connectors of this kind yet."
+            )
+        }
+        DeliveryType::SmtpRelayToConnectorSourceServers => {
+            format!(
+                "Goes to a source server of Send connector {connector} in site {site}, where it leaves the organization."
+            )
+        }
+        DeliveryType::SmtpRelayWithinAdSiteToEdge => {
+            format!("Goes to an Edge server of this site, where it leaves by Send connector {connector}.")
+        }
+        DeliveryType::SmtpRelayToRemoteActiveDirectorySite => {
+            format!("Goes to site {domain} first, and from there on its way to {}.", goal(explanation))
+        }
+        DeliveryType::SmtpRelayToServers => format!("Goes to {domain}, which expands the group."),
+        _ => format!("Goes to a server of site {site}, which delivers it into {destination}."),
+    }
+}
+
+/// What the mail is for, from the view of a hub.
+fn goal(explanation: &Explanation) -> String {
+    match explanation.selected() {
+        Some(selected) => format!("Send connector {}", selected.connector),
+        None => explanation.destination.clone(),
+    }
+}
+
+/// The connector that was selected.
+fn selected<'a>(explanation: &Explanation, organization: &'a Organization) -> Option<Connector<'a>> {
+    let guid = explanation.selected()?.guid;
+    organization.connectors().find(|connector| connector.guid() == guid)
+}
+
+/// `Foreign connector`.
+fn kind(explanation: &Explanation, organization: &Organization) -> String {
+    selected(explanation, organization).map_or_else(|| "connector".to_owned(), |connector| connector.to_string())
+}
+
+fn is_gateway(explanation: &Explanation, organization: &Organization) -> bool {
+    matches!(selected(explanation, organization), Some(Connector::DeliveryAgent(_) | Connector::Foreign(_)))
+}
+
+/// Who connects to the next hop, where this server is the last of the way.
+pub(super) fn connects(route: &Route, explanation: &Explanation, organization: &Organization) -> String {
+    let Explanation { from, site, .. } = explanation;
+    match route.key.delivery_type {
+        DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => "none: it waits".to_owned(),
+        _ if is_proxied(route, organization) => {
+            format!("a front end of site {site} connects to the next hop for {from} (PL-27)")
+        }
+        _ => format!("{from} connects to the next hop itself (RT-16)"),
+    }
+}
+
+fn is_proxied(route: &Route, organization: &Organization) -> bool {
+    let connector = route.connector.and_then(|guid| organization.send_connector(guid));
+    connector.is_some_and(|connector| connector.frontend_proxy_enabled)
+}
+
+fn door(route: &Route, organization: &Organization) -> &'static str {
+    if is_proxied(route, organization) { " through a front end of its site" } else { "" }
+}
+
+/// What a server is that stands in the order of attempts.
+pub(super) fn attempt(attempt: &Attempt, kind: DeliveryType) -> &'static str {
+    match (attempt.reason.0, kind) {
+        ("RT-16", _) => "where the database is active",
+        ("RT-27", _) => "at the first hub site on the path",
+        ("RT-28", _) => "at the hub site, and in the delivery group itself",
+        ("RT-35", _) => "in the same delivery group, farther away",
+        ("RT-37", _) => "in that site as well, passes it on",
+        ("RT-38", _) => "back off: on the path, keeps it nearer to its destination",
+        (_, DeliveryType::SmtpRelayToDag) => "in the DAG, at its nearest site",
+        (_, DeliveryType::SmtpRelayToMailboxDeliveryGroup) => "in the site of the database",
+        (_, DeliveryType::SmtpRelayToConnectorSourceServers) => "a source server of the connector",
+        (_, DeliveryType::SmtpRelayToServers) => "expands the group",
+        (_, DeliveryType::SmtpRelayWithinAdSiteToEdge) => "an Edge server subscribed to this site",
+        (_, DeliveryType::SmtpRelayToRemoteActiveDirectorySite) => "in the site of the Edge subscription",
+        _ => "a target",
+    }
+}
+
+/// What would change a decision that is no route.
+pub(super) fn advice(explanation: &Explanation, organization: &Organization) -> Option<String> {
+    let what = match &explanation.decision.outcome {
+        Outcome::Route(_) | Outcome::ExpandHere => return None,
+        Outcome::Unreachable(UnreachableReason::NoConnector) => {
+            "add a Send connector that covers the recipient, or change one below".to_owned()
+        }
+        Outcome::Unreachable(UnreachableReason::NoPath) => "join the sites by site links".to_owned(),
+        Outcome::Unreachable(UnreachableReason::UnknownDatabase(name)) => {
+            format!("add the database {name}, or move the mailbox to another one")
+        }
+        Outcome::Unreachable(UnreachableReason::UnknownServer(name)) if organization.server(name).is_some() => {
+            format!("give the group another expansion server: {name} is an Edge server, which knows no recipients")
+        }
+        Outcome::Unreachable(UnreachableReason::UnknownServer(name)) => {
+            format!("add the server {name}, or give the group another expansion server")
+        }
+        Outcome::Unreachable(UnreachableReason::NotOnEdge) => "ask as a Mailbox server, with --from".to_owned(),
+        Outcome::Ndr(NdrReason::SiteLinkTooSmall { link, .. }) => {
+            format!("raise MaxMessageSize of site link {link} to {} or more", explanation.size)
+        }
+        Outcome::Ndr(NdrReason::ConnectorsTooSmall) => "raise the MaxMessageSize of a connector below".to_owned(),
+        Outcome::Ndr(NdrReason::NoConnectorForType) => {
+            "add a Send connector with an address space of this type".to_owned()
+        }
+        Outcome::Deferred(DeferReason::TargetSiteInboundMailDisabled) => {
+            "set InboundMailEnabled of the destination's site to true".to_owned()
+        }
+    };
+    Some(what)
+}
+
+/// What would change it that the directory or a limit gave a recipient up.
+pub(super) fn advice_for(failure: &Failure, end: &End, answer: &Answer) -> Option<String> {
+    let domain = end.address.domain_str();
+    // Only who is in the directory has a limit of their own.
+    let own = |has: bool, whose: &str| if has { format!(", or the {whose}'s own") } else { String::new() };
+    match failure {
+        Failure::UnknownRecipient => {
+            Some(format!("add the recipient, or make {domain} an accepted domain of type InternalRelay"))
+        }
+        Failure::SenderSizeLimit => Some("raise the sender's maxSendSize".to_owned()),
+        Failure::OrganizationSendLimit => {
+            Some(format!("raise maxSendSize of transportConfig{}", own(answer.sender_in_directory, "sender")))
+        }
+        Failure::RecipientSizeLimit => Some("raise the recipient's maxReceiveSize".to_owned()),
+        Failure::OrganizationReceiveLimit => {
+            Some(format!("raise maxReceiveSize of transportConfig{}", own(end.in_directory, "recipient")))
+        }
+        Failure::ForwardingLoop => Some("let one of the contacts in the chain lead elsewhere".to_owned()),
+        Failure::TooManyRecipients | Failure::ExpansionTooLarge | Failure::Routing(_) => None,
+    }
+}
