@@ -1,17 +1,20 @@
 //! Opening a spool: reading the log from its beginning, heads only, and finding out what is stored.
 //!
 //! ```text
-//! lock ▶ list segments ▶ walk each: Store, Update, Remove, First ▶ index ▶ large/ without owners goes ▶ new segment
+//! lock ▶ list segments ▶ walk each: Store, Update, Remove, First ▶ index ▶ the last batch written again and synced
+//!      ▶ settled segments and large/ without owners go ▶ new segment
 //! ```
 //!
 //! - A torn tail is normal and passed over silently; records after a place that is known to have been durable which are
 //!   invalid are damage: copied to `quarantine/`, counted, told as an error, and the rest recovered.
 //! - Every start begins a new segment: nothing is ever appended to what a crash may have torn.
 //! - Records of the last batch of the last segment were perhaps never acknowledged, and perhaps are there in part; their
-//!   contents are checked, and the log ends at the first that is torn.
+//!   contents are checked, and the log ends at the first that is torn. Perhaps they were never synced either: they are
+//!   made durable before anything is built on them ([`tail`]).
 
 mod load;
 mod replay;
+mod tail;
 
 use std::collections::HashSet;
 use std::io;
@@ -28,7 +31,7 @@ use crate::disk::Disk;
 use crate::error::{CommitError, Health, OpenError, ReadError};
 use crate::message::StoredMessage;
 use crate::reading;
-use crate::record::{RECORDS_START, SegmentHeader};
+use crate::record::SegmentHeader;
 use crate::spool::{Paths, Queue, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, Shared, Spool, SpoolOptions};
 use crate::writer::Writer;
 use replay::Replay;
@@ -202,9 +205,3 @@ struct Loaded {
     length: u32,
 }
 
-impl Loaded {
-    /// Whether there can be records in it.
-    fn is_empty(&self) -> bool {
-        self.length <= RECORDS_START
-    }
-}

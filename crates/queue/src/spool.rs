@@ -365,10 +365,10 @@ impl Shared {
     /// Turns an error of the disk into what a caller gets. Unless space ran out, the spool has failed from here on: after
     /// a failed sync the kernel may have dropped what was to be written, so nothing can be tried again.
     pub fn failed(&self, action: &str, error: &io::Error) -> CommitError {
-        if disk::is_full(error) {
+        let mut health = lock(&self.health);
+        if disk::is_full(error) && !matches!(*health, Health::Failed(_)) {
             return CommitError::Full;
         }
-        let mut health = lock(&self.health);
         if !matches!(*health, Health::Failed(_)) {
             tracing::error!(action, %error, "the spool has failed: no mail can be accepted until it is opened again");
             *health = Health::Failed(format!("cannot {action}: {error}").into());

@@ -14,6 +14,7 @@ mod batch;
 mod maintenance;
 mod segments;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -85,8 +86,21 @@ impl Writer {
         }
     }
 
-    /// Works until the spool is closed; then gives the directory free.
+    /// The thread: works until the spool is closed; then gives the directory free. After a panic, a fault of ours, nothing
+    /// is known about what is written: the spool has failed, whoever waits is told so, and the directory stays ours until the
+    /// spool is closed, because others still read from it.
     pub fn run(mut self, guard: LockGuard) {
+        let shared = Arc::clone(&self.shared);
+        if std::panic::catch_unwind(AssertUnwindSafe(move || self.work())).is_err() {
+            shared.failed("go on", &std::io::Error::other("its writer has panicked"));
+            refuse_until_closed(&shared);
+        }
+        drop(guard);
+        shared.ended.send_replace(true);
+    }
+
+    /// Works until the spool is closed.
+    fn work(&mut self) {
         let mut more = true;
         loop {
             match self.next_work(more) {
@@ -104,8 +118,6 @@ impl Writer {
             }
             more = self.maintain();
         }
-        drop(guard);
-        self.shared.ended.send_replace(true);
     }
 
     /// Waits for work. `more` says that there is maintenance to go on with.
@@ -263,6 +275,22 @@ impl Writer {
                 tracing::warn!(number, %error, "cannot remove a large file; the next start tries again");
             }
         }
+    }
+}
+
+/// Answers what was queued before the failure was known; nothing is queued after it.
+fn refuse_until_closed(shared: &Shared) {
+    let mut queue = lock(&shared.queue);
+    loop {
+        queue.urgent = 0;
+        for job in std::mem::take(&mut queue.jobs) {
+            job.answer(Err(shared.failure()));
+        }
+        if queue.closing {
+            return;
+        }
+        queue.asleep = true;
+        queue = shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
     }
 }
 

@@ -1,8 +1,10 @@
 //! [`LossyDisk`]: a disk in memory that forgets, on a crash, whatever was not synced. For tests, of this crate and others.
 //!
 //! What it models: bytes written but not synced may survive, vanish or be torn, each write for itself and in any order
-//! between files; names created, renamed or removed may be undone, last first, until their directory is synced. What it
-//! does not model: directories themselves (they are durable at once) and bad sectors that come and go.
+//! between files; names created, renamed or removed may be undone, last first, until their directory is synced. When only
+//! the process dies everything can still be read, and is lost at the next loss of power unless it is synced until then;
+//! what a failed sync had to make durable can be read too, but no later sync makes it durable: it has to be written again.
+//! What it does not model: directories themselves (they are durable at once) and bad sectors that come and go.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -24,6 +26,8 @@ pub enum Fault {
     /// This operation reports an input/output error (`EIO`). Half of a write is done; a failed sync drops what it had
     /// to make durable, as Linux does.
     InputOutput,
+    /// The calling thread panics, as if there were a fault in the program.
+    Panic,
 }
 
 /// What a crash does to everything that was not synced.
@@ -31,7 +35,8 @@ pub enum Fault {
 pub enum Loss {
     /// All of it is gone.
     Everything,
-    /// None of it is gone: the process died, the machine did not.
+    /// None of it is gone yet: the process died, the machine did not. All of it can be read, none of it is durable, and the
+    /// next crash may take it.
     Nothing,
     /// Each write is kept, dropped or torn, and the last few names are undone, as this seed decides.
     Some(u64),
@@ -162,6 +167,9 @@ impl LossyDisk {
         state.off = false;
         state.faults.clear();
         state.locks.clear();
+        if loss == Loss::Nothing {
+            return;
+        }
         let mut random = Random(match loss {
             Loss::Some(seed) => seed,
             _ => 0,
@@ -255,9 +263,8 @@ impl State {
     fn lose_names(&mut self, loss: Loss, random: &mut Random) {
         let changes = std::mem::take(&mut self.name_changes);
         let kept = match loss {
-            Loss::Everything => 0,
-            Loss::Nothing => changes.len(),
             Loss::Some(_) => random.below(changes.len() + 1),
+            Loss::Everything | Loss::Nothing => 0,
         };
         for change in changes.into_iter().take(kept) {
             change.apply(&mut self.durable_names);
@@ -286,8 +293,8 @@ impl Inode {
     fn lose(&mut self, loss: Loss, random: &mut Random) {
         for change in std::mem::take(&mut self.pending) {
             match (loss, random.below(3)) {
-                (Loss::Everything, _) | (Loss::Some(_), 0) => {}
-                (Loss::Nothing, _) | (Loss::Some(_), 1) => change.apply(&mut self.durable),
+                (Loss::Everything | Loss::Nothing, _) | (Loss::Some(_), 0) => {}
+                (Loss::Some(_), 1) => change.apply(&mut self.durable),
                 (Loss::Some(_), _) => change.tear(random).apply(&mut self.durable),
             }
         }
@@ -498,6 +505,7 @@ fn fail(fault: Option<Fault>) -> io::Result<()> {
         Some(Fault::PowerLoss) => Err(io::Error::other("the machine is off")),
         Some(Fault::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
         Some(Fault::InputOutput) => Err(io::Error::other("injected input/output error")),
+        Some(Fault::Panic) => panic!("injected panic"),
     }
 }
 

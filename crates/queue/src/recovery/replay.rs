@@ -9,6 +9,7 @@ use crate::record::{Content, Operation, Place, RECORDS_START, Record, Segment};
 use crate::scan::{Damage, Found, Scanner};
 use crate::spool::Paths;
 
+use super::tail::Tail;
 use super::{Loaded, RecoveryReport, io_error};
 
 /// Octets copied at once into quarantine.
@@ -27,6 +28,8 @@ pub(super) struct Replay {
     pub last_number: u32,
     /// End of the valid records of the last segment.
     pub last_end: u32,
+    /// What was read and is perhaps not durable.
+    tail: Option<Tail>,
 }
 
 impl Replay {
@@ -44,6 +47,9 @@ impl Replay {
         for (position, (loaded, end)) in segments.into_iter().zip(ends).enumerate() {
             self.first = self.first.max(loaded.header.first);
             self.segment(disk, paths, &loaded, end, position + 1 == count);
+        }
+        if let Some(tail) = &self.tail {
+            tail.make_durable(disk, paths).map_err(io_error("make the end of the log durable"))?;
         }
         self.count_missing(&numbers);
         self.drop_settled(disk, paths)
@@ -76,12 +82,14 @@ impl Replay {
                 Found::End(end) => break end,
             }
         };
-        if last && !loaded.is_empty() {
+        if last {
             let torn = batch.iter().position(|record| !contents_are_whole(&segment, record));
             if let Some(position) = torn {
                 end = batch[position].offset;
                 batch.truncate(position);
             }
+            let from = batch.first().map_or(end, |record| record.offset);
+            self.tail = Some(Tail::of(loaded, from, end));
         }
         self.apply_all(disk, paths, &segment, &batch);
         let unreadable = scanner.unreadable;

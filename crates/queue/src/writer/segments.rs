@@ -1,6 +1,6 @@
 //! Segments on disk: making room, and keeping some back for the time when there is none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -137,7 +137,10 @@ impl Shared {
             .and_then(|()| file.sync_data())
             .and_then(|()| self.disk.rename(&path, &self.paths.segment(number)))
             .and_then(|()| self.disk.sync_dir(&self.paths.segments));
-        done.map_err(|error| self.failed("reuse a segment", &error))?;
+        if let Err(error) = done {
+            self.withdraw(&[&path, &self.paths.segment(number)]);
+            return Err(self.failed("reuse a segment", &error));
+        }
         let segment = Segment { number, salt: header.salt, file };
         Ok(SegmentState::new(segment, RECORDS_START, self.segment_octets))
     }
@@ -180,12 +183,24 @@ impl Shared {
         match created.and_then(write) {
             Ok(file) => Ok(SegmentState::new(Segment { number, salt, file }, RECORDS_START, octets)),
             Err(error) => {
-                let failure = self.failed("create a segment", &error);
-                if let Err(error) = self.disk.remove(&path) {
-                    tracing::warn!(number, %error, "cannot remove a segment that was not finished");
-                }
-                Err(failure)
+                self.withdraw(&[&path]);
+                Err(self.failed("create a segment", &error))
             }
+        }
+    }
+
+    /// Takes the files of a segment away that could not be begun, durably. Its header says where the segment before ends,
+    /// and that one is written on: if the header came back after a crash, it would cut off what was acknowledged since. So
+    /// without a durable removal nothing may be written any more.
+    fn withdraw(&self, paths: &[&Path]) {
+        let removed = paths.iter().try_for_each(|path| match self.disk.remove(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        if let Err(error) = removed.and_then(|()| self.disk.sync_dir(&self.paths.segments)) {
+            // Whatever the reason, "no space" included: what is on the disk is not known.
+            let error = std::io::Error::other(error.to_string());
+            self.failed("remove a segment that was not finished", &error);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use envelope::{ByteSize, EnhancedStatus};
 use queue::disk::lossy::{Fault, Loss, LossyDisk};
-use queue::{CommitError, Health, Pending, RecipientState, SEGMENT_OCTETS_MIN, Spool, Transaction, Update};
+use queue::{CommitError, Health, OpenError, Pending, RecipientState, SEGMENT_OCTETS_MIN, Spool, Transaction, Update};
 
 use crate::common::*;
 
@@ -194,6 +194,37 @@ async fn a_spool_opens_on_a_full_disk_and_mail_can_go() {
     store(&spool, 100, 3000).await.unwrap();
 }
 
+/// A segment that could not be begun for want of space is taken away, and the one before is written on. If it came back after
+/// a crash, its header would cut off what was acknowledged since.
+#[tokio::test]
+async fn a_segment_that_could_not_be_begun_cuts_nothing_off() {
+    for step in 0..5 {
+        for seed in 0..24 {
+            let disk = LossyDisk::new();
+            let (spool, _) = open(&disk);
+            let mut stored = 0;
+            while disk.contents(&segment(2)).is_err() {
+                store(&spool, stored, 9_000).await.unwrap();
+                stored += 1;
+            }
+            // The message that needs the third segment: create, allocate, header, its sync, the directory's sync.
+            for _ in 0..4 {
+                store(&spool, stored, 9_000).await.unwrap();
+                stored += 1;
+            }
+            disk.fail_at(disk.counters().changes + step, Fault::NoSpace);
+            let refused = store(&spool, stored, 9_000).await;
+            assert!(matches!(refused, Err(CommitError::Full)), "step {step}: {refused:?}");
+            let removed = Transaction::new().remove(id(0)).commit(&spool).await;
+            disk.crash(Loss::Some(seed));
+            let (_spool, recovery) = open(&disk);
+            let there: Vec<_> = all(recovery).await.into_iter().map(|head| head.head.id).collect();
+            let wanted: Vec<_> = (u64::from(removed.is_ok())..stored).map(id).collect();
+            assert_eq!(there[..wanted.len().min(there.len())], wanted, "step {step}, seed {seed}: {removed:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_accepted_any_more() {
     let disk = LossyDisk::new();
@@ -211,6 +242,34 @@ async fn after_a_failed_sync_nothing_is_accepted_any_more() {
     assert!(matches!(spool.health(), Health::Failed(reason) if reason.contains("sync")));
     assert_eq!(disk.counters().syncs, syncs, "a failed sync is never tried again");
     assert_eq!(read(&spool, 1).await, content(1, 100), "what is stored can still be read");
+}
+
+/// Refused by a failed disk is told; so is a fault of ours. Nobody waits for ever, nobody is told that all is well, and nobody
+/// else gets the directory while it is still read from.
+#[tokio::test]
+async fn after_a_panic_of_the_writer_the_spool_has_failed_and_says_so() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    store(&spool, 1, 100).await.unwrap();
+    disk.fail_at(disk.counters().changes + 1, Fault::Panic);
+    let waiting: Vec<_> = (2..6)
+        .map(|number| {
+            let spool = spool.clone();
+            tokio::spawn(async move { store(&spool, number, 100).await })
+        })
+        .collect();
+    for refused in waiting {
+        assert!(refused.await.unwrap().is_err());
+    }
+    while !matches!(spool.health(), Health::Failed(_)) {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(store(&spool, 6, 100).await, Err(CommitError::Failed(reason)) if reason.contains("panicked")));
+    assert_eq!(read(&spool, 1).await, content(1, 100), "what is stored can still be read");
+    assert!(matches!(try_open(&disk), Err(OpenError::InUse(_))));
+    spool.close().await;
+    let (_spool, recovery) = open(&disk);
+    assert!(all(recovery).await.iter().any(|stored| stored.head.id == id(1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
