@@ -1,6 +1,7 @@
 //! A message on its way to disk: read once, through the header firewall, into one staged file per database.
 //!
-//! A database that fails drops out; the others go on. What was staged leaves nothing behind unless it is delivered.
+//! A database that fails, or whose disk does not answer in time, drops out; the others go on. What was staged leaves nothing
+//! behind unless it is delivered.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use futures::StreamExt;
 use mailbox_store::{Content, ContentWriter, StoreError};
 use message::{HeaderBlock, HeaderCollector, firewall};
 
-use crate::databases::Databases;
+use crate::databases::{Databases, Visit};
 
 /// Longest header that is delivered: 1 MiB. Above what any Receive connector lets in by default (256 KB), because every
 /// server on the way has added its lines.
@@ -39,7 +40,7 @@ impl ContentError {
 /// One database's copy.
 pub(crate) struct Copy<T> {
     pub(crate) database: PathBuf,
-    pub(crate) state: Result<T, StoreError>,
+    pub(crate) state: Result<(Visit, T), StoreError>,
 }
 
 /// The copies being written.
@@ -55,7 +56,12 @@ impl Copies {
         let mut copies = Vec::with_capacity(wanted.len());
         for (database, recipients) in wanted {
             let trace = trace_lines(&head.envelope.reverse_path, &recipients);
-            let state = async { databases.open(database.clone()).await?.begin(trace.as_bytes()).await }.await;
+            let state = async {
+                let visit = databases.enter(&database)?;
+                let begun = visit.work(move |database| async move { database.begin(trace.as_bytes()).await }).await;
+                begun.map(|writer| (visit, writer))
+            };
+            let state = state.await;
             copies.push(Copy { database, state });
         }
         Self(copies)
@@ -83,11 +89,23 @@ impl Copies {
         Ok(())
     }
 
+    /// Waits until it is this message's turn in each database, so that those in which it never is hold up nobody else.
+    pub(crate) async fn turns(&mut self) {
+        let turns = self.0.iter_mut().map(async |copy| {
+            if let Ok((visit, _)) = &copy.state
+                && let Err(error) = visit.turn().await
+            {
+                copy.state = Err(error);
+            }
+        });
+        futures::future::join_all(turns).await;
+    }
+
     /// Makes the copies durable.
     pub(crate) async fn finish(self) -> Vec<Copy<Content>> {
         let finish = async |copy: Copy<ContentWriter>| Copy {
             state: match copy.state {
-                Ok(writer) => writer.finish().await,
+                Ok((visit, writer)) => visit.work(|_| writer.finish()).await.map(|content| (visit, content)),
                 Err(error) => Err(error),
             },
             database: copy.database,
@@ -97,8 +115,8 @@ impl Copies {
 
     async fn append(&mut self, octets: &[u8]) {
         for copy in &mut self.0 {
-            if let Ok(writer) = &mut copy.state
-                && let Err(error) = writer.write(octets).await
+            if let Ok((visit, writer)) = &mut copy.state
+                && let Err(error) = visit.bounded(writer.write(octets)).await.and_then(|written| written)
             {
                 copy.state = Err(error);
             }

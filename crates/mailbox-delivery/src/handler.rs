@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use envelope::{Address, EnhancedStatus, MessageHead, Recipient, Reply, Severity};
 use logs::tracking::{self, Event, EventId, Source};
 use logs::{Log, LogSettings};
-use mailbox_store::{Content, Delivery as Linked, DeliveryId, StoreError};
+use mailbox_store::{Content, Delivery as Linked, DeliveryId, MailboxDatabase, StoreError};
 use net::PeerIdentity;
 use rpc::{DeliverHandler, Delivery, Incoming, RecipientDelivery};
 use runtime::Node;
@@ -16,7 +16,7 @@ use telemetry::{Hop, HopName, Outcome, keys};
 use tokio::sync::Semaphore;
 
 use crate::content::{ContentError, Copies, Copy};
-use crate::databases::Databases;
+use crate::databases::{Databases, Visit};
 use crate::placement::{Place, place, retry};
 
 /// `MaxConcurrentMailboxDeliveries`: messages being written into mailboxes at once, 20 by default, range 1 to 256
@@ -119,39 +119,17 @@ impl Handler {
         }
         let mut copies = Copies::begin(&self.databases, wanted, head).await;
         copies.write(content).await?;
+        copies.turns().await;
         let _turn = self.deliveries.acquire().await.expect("the semaphore is never closed");
-        let copies = copies.finish().await;
+        let mut copies = copies.finish().await;
         let mut outcomes = Vec::with_capacity(placed.len());
         for (place, recipient) in placed.into_iter().zip(recipients) {
             outcomes.push(match place {
-                Ok(place) => self.deliver_one(&copies, &place, DeliveryId::new(head.id, &recipient.address)).await,
+                Ok(place) => deliver_one(&mut copies, &place, DeliveryId::new(head.id, &recipient.address)).await,
                 Err(outcome) => outcome,
             });
         }
         Ok(outcomes)
-    }
-
-    async fn deliver_one(&self, copies: &[Copy<Content>], place: &Place, id: DeliveryId) -> RecipientDelivery {
-        let copy = copies.iter().find(|copy| copy.database == place.database).expect("one for each database wanted");
-        let content = match &copy.state {
-            Ok(content) => content,
-            Err(error) => return failure(error),
-        };
-        match self.link(content, place, id).await {
-            Ok(_) => RecipientDelivery::Delivered,
-            Err(error) => failure(&error),
-        }
-    }
-
-    /// A mailbox of the directory has no folder before its first mail.
-    async fn link(&self, content: &Content, place: &Place, id: DeliveryId) -> Result<Linked, StoreError> {
-        match content.deliver(&place.mailbox, id).await {
-            Err(StoreError::MailboxMissing { .. }) => {
-                self.databases.open(place.database.clone()).await?.create_mailbox(&place.mailbox).await?;
-                content.deliver(&place.mailbox, id).await
-            }
-            other => other,
-        }
     }
 
     /// DELIVER for the recipients that have it; what became of the others Transport writes.
@@ -192,6 +170,37 @@ impl Handler {
             Some(reply) => hop.end(now, Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
         }
     }
+}
+
+async fn deliver_one(copies: &mut [Copy<Content>], place: &Place, id: DeliveryId) -> RecipientDelivery {
+    let copy = copies.iter_mut().find(|copy| copy.database == place.database).expect("one for each database wanted");
+    let (visit, content) = match &copy.state {
+        Ok(state) => state,
+        Err(error) => return failure(error),
+    };
+    match link(visit, content, place, id).await {
+        Ok(_) => RecipientDelivery::Delivered,
+        Err(error) => {
+            let outcome = failure(&error);
+            if matches!(error, StoreError::Hung { .. }) {
+                copy.state = Err(error); // for the others of this database as well, without waiting once more for each
+            }
+            outcome
+        }
+    }
+}
+
+/// A mailbox of the directory has no folder before its first mail.
+async fn link(visit: &Visit, content: &Content, place: &Place, id: DeliveryId) -> Result<Linked, StoreError> {
+    let (content, mailbox) = (content.clone(), place.mailbox.clone());
+    let work = async move |database: MailboxDatabase| match content.deliver(&mailbox, id).await {
+        Err(StoreError::MailboxMissing { .. }) => {
+            database.create_mailbox(&mailbox).await?;
+            content.deliver(&mailbox, id).await
+        }
+        other => other,
+    };
+    visit.work(|database| async move { work(database).await }).await
 }
 
 fn reply_of(outcome: &RecipientDelivery) -> Option<&Reply> {

@@ -10,7 +10,7 @@
 //! NAME derives from the delivery's id, so a repeat after a crash at any point finds the name taken or the ledger
 //! telling, and makes no second copy. Nothing is written in `tmp`: a link appears in `new` whole, like a rename.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::disk;
 use crate::error::StoreError;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Source};
 use crate::line_ends::ToDisk;
 use crate::mailbox::{Folder, MailboxName, split_flags};
 
@@ -86,6 +86,9 @@ pub struct MailboxDatabase(Arc<Inner>);
 struct Inner {
     root: PathBuf,
     ledgers: Mutex<HashMap<MailboxName, Arc<Mutex<Option<Ledger>>>>>,
+    /// Mailboxes whose ledger files say everything since the start: their folders need not be read again, however often
+    /// their ledgers are closed and opened. Names only, one for each mailbox that had mail.
+    complete: Mutex<HashSet<MailboxName>>,
 }
 
 impl MailboxDatabase {
@@ -98,7 +101,7 @@ impl MailboxDatabase {
         let root = root.into();
         // inotify reports absolute paths.
         let root = std::path::absolute(&root).map_err(StoreError::io("find", &root))?;
-        let database = Self(Arc::new(Inner { root, ledgers: Mutex::default() }));
+        let database = Self(Arc::new(Inner { root, ledgers: Mutex::default(), complete: Mutex::default() }));
         let opened = database.clone();
         blocking(move || opened.prepare()).await?;
         Ok(database)
@@ -194,11 +197,12 @@ impl MailboxDatabase {
         let inbox = Folder::Inbox.within(&path).join("new");
         if !inbox.is_dir() {
             *slot = None;
+            self.0.complete.lock().remove(to);
             return Err(StoreError::MailboxMissing { mailbox: to.clone() });
         }
         let ledger = match &mut *slot {
             Some(ledger) => ledger,
-            empty => empty.insert(Ledger::open(&path)?),
+            empty => empty.insert(self.open_ledger(to, &path)?),
         };
         if ledger.contains(id.key) {
             return Ok(Delivery::AlreadyDelivered);
@@ -208,12 +212,25 @@ impl MailboxDatabase {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Delivery::AlreadyDelivered,
             other => other.map(|()| Delivery::Delivered).map_err(StoreError::io("deliver", &target))?,
         };
-        disk::sync_directory(&inbox)?;
+        if let Err(error) = disk::sync_directory(&inbox) {
+            // A sync that failed is not made up for by one that succeeds later: the next attempt makes the name anew.
+            let _ = fs::remove_file(&target);
+            return Err(error);
+        }
         if let Err(error) = ledger.record(id.key) {
             // The message is safe; refusing now would only bring it a second time.
             tracing::warn!(mailbox = %to, %error, "a delivery was made but not written into the ledger");
+            self.0.complete.lock().remove(to);
         }
         Ok(delivery)
+    }
+
+    /// Reads the folders of a mailbox once after a start: what its ledger may lack is there.
+    fn open_ledger(&self, mailbox: &MailboxName, path: &Path) -> Result<Ledger, StoreError> {
+        let is_complete = self.0.complete.lock().contains(mailbox);
+        let ledger = Ledger::open(path, if is_complete { Source::File } else { Source::FileAndFolders })?;
+        self.0.complete.lock().insert(mailbox.clone());
+        Ok(ledger)
     }
 
     fn ledger(&self, mailbox: &MailboxName) -> Arc<Mutex<Option<Ledger>>> {
@@ -263,8 +280,8 @@ impl ContentWriter {
     }
 }
 
-/// A message on disk that can be delivered to any number of mailboxes of its database.
-#[derive(Debug)]
+/// A message on disk that can be delivered to any number of mailboxes of its database. Clones are the same message.
+#[derive(Clone, Debug)]
 pub struct Content {
     database: MailboxDatabase,
     staged: Arc<Staged>,
@@ -287,12 +304,21 @@ struct Staged(PathBuf);
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        match fs::remove_file(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %self.0.display(), %error, "a staged file stays behind");
-            }
-            _ => {}
+        let path = std::mem::take(&mut self.0);
+        // The disk may not answer: then it is a thread for such things that waits, and not one that others need.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || remove_staged(&path))),
+            Err(_) => remove_staged(&path),
         }
+    }
+}
+
+fn remove_staged(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "a staged file stays behind");
+        }
+        _ => {}
     }
 }
 

@@ -13,6 +13,8 @@ use crate::mailbox::Folder;
 
 /// Flushes a directory, so that names created in it, moved or removed survive power loss.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    #[cfg(test)]
+    synced::note(path);
     File::open(path).and_then(|directory| directory.sync_all()).map_err(StoreError::io("sync", path))
 }
 
@@ -76,4 +78,23 @@ pub(crate) fn names(path: &Path) -> Result<impl Iterator<Item = Result<OsString,
     let path = path.to_owned();
     let entries = fs::read_dir(&path).map_err(StoreError::io("list", &path))?;
     Ok(entries.map(move |entry| entry.map(|entry| entry.file_name()).map_err(StoreError::io("list", &path))))
+}
+
+/// Which directories were synced, for tests: of all that durability is made of, what was forgotten shows nowhere else.
+#[cfg(test)]
+pub(crate) mod synced {
+    use std::path::{Path, PathBuf};
+
+    use parking_lot::Mutex;
+
+    static SYNCED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+    pub(crate) fn note(path: &Path) {
+        SYNCED.lock().push(path.to_owned());
+    }
+
+    /// Those below `root` since the last call, itself included.
+    pub(crate) fn take(root: &Path) -> Vec<PathBuf> {
+        SYNCED.lock().extract_if(.., |path| path.starts_with(root)).collect()
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use envelope::EnhancedStatus;
 
@@ -30,6 +31,14 @@ pub enum StoreError {
     DiskFull {
         /// What was being written.
         path: PathBuf,
+    },
+    /// The disk has not answered in time. What was begun may yet be done.
+    #[error("the disk of {} has not answered for {} s", path.display(), waited.as_secs())]
+    Hung {
+        /// The database.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// Any other failure of the file system.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -59,7 +68,7 @@ impl StoreError {
             Self::MailboxMissing { .. } => EnhancedStatus::new(5, 1, 1),
             Self::QuotaExceeded { .. } => EnhancedStatus::new(4, 2, 2),
             Self::DiskFull { .. } => EnhancedStatus::new(4, 3, 1),
-            Self::Io { .. } | Self::Watch { .. } => EnhancedStatus::new(4, 3, 0),
+            Self::Hung { .. } | Self::Io { .. } | Self::Watch { .. } => EnhancedStatus::new(4, 3, 0),
         }
     }
 

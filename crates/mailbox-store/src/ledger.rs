@@ -3,8 +3,11 @@
 //!
 //! A text file, one id a line, appended and synced after the message itself is durable. What the file lacks because of
 //! a crash in between is made up for by the names of the messages present, which are derived from the same ids: they
-//! are read once, when the ledger is opened. So only a message that its owner deleted between the crash and the restart
-//! can come twice, and none can be lost.
+//! are read once, when the ledger is opened for the first time after a start. So only a message that its owner deleted
+//! between the crash and the restart can come twice, and none can be lost.
+//!
+//! What is read then was perhaps never synced: the process may have died between link and sync. Whoever is told *delivered
+//! already* relies on it as on *delivered*, so the folders are synced before their names are believed.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
@@ -36,9 +39,18 @@ pub(crate) struct Ledger {
     known: HashSet<Uuid>,
 }
 
+/// What a ledger is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Its file and the names of the messages that are there: nothing is known about how the mailbox was left.
+    FileAndFolders,
+    /// Its file: everything delivered since the start stands in it.
+    File,
+}
+
 impl Ledger {
     /// Opens the ledger of the mailbox in the directory `mailbox`, which must exist.
-    pub(crate) fn open(mailbox: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(mailbox: &Path, source: Source) -> Result<Self, StoreError> {
         let path = mailbox.join(FILE_NAME);
         let octets = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -50,7 +62,10 @@ impl Ledger {
         let torn = !text.is_empty() && (!text.ends_with('\n') || entries.len() != text.lines().count());
         let file = open_for_append(&path)?;
         let mut ledger = Self { path, file, lines: entries.len(), order: VecDeque::new(), known: HashSet::new() };
-        present(mailbox)?.into_iter().for_each(|id| ledger.remember(id));
+        if source == Source::FileAndFolders {
+            sync_folders(mailbox)?;
+            present(mailbox)?.into_iter().for_each(|id| ledger.remember(id));
+        }
         entries.into_iter().for_each(|id| ledger.remember(id));
         if torn {
             ledger.rewrite()?;
@@ -106,6 +121,15 @@ fn open_for_append(path: &Path) -> Result<File, StoreError> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(StoreError::io("open", path))
 }
 
+/// Makes durable what a process that died may have left: the messages, and the mailbox itself.
+fn sync_folders(mailbox: &Path) -> Result<(), StoreError> {
+    let inbox = Folder::Inbox.within(mailbox);
+    for directory in [&inbox.join("new"), &inbox.join("cur"), &inbox, mailbox] {
+        disk::sync_directory(directory)?;
+    }
+    mailbox.parent().map_or(Ok(()), disk::sync_directory)
+}
+
 /// Ids of the newest deliveries whose messages are still in the inbox, oldest first.
 fn present(mailbox: &Path) -> Result<Vec<Uuid>, StoreError> {
     let inbox = Folder::Inbox.within(mailbox);
@@ -140,10 +164,10 @@ mod tests {
     #[test]
     fn remembers_over_restarts_and_forgets_the_oldest() {
         let directory = mailbox();
-        let mut ledger = Ledger::open(directory.path()).unwrap();
+        let mut ledger = Ledger::open(directory.path(), Source::FileAndFolders).unwrap();
         ledger.record(Uuid::from_u128(1)).unwrap();
         drop(ledger);
-        let mut ledger = Ledger::open(directory.path()).unwrap();
+        let mut ledger = Ledger::open(directory.path(), Source::FileAndFolders).unwrap();
         assert!(ledger.contains(Uuid::from_u128(1)));
         (2..=ENTRIES_MAX as u128 + 1).for_each(|id| ledger.remember(Uuid::from_u128(id)));
         assert!(!ledger.contains(Uuid::from_u128(1)) && ledger.contains(Uuid::from_u128(2)));
@@ -155,9 +179,9 @@ mod tests {
         let path = directory.path().join(FILE_NAME);
         let lines: String = (0..LINES_MAX as u128).map(|id| format!("{}\n", Uuid::from_u128(id))).collect();
         fs::write(&path, lines).unwrap();
-        Ledger::open(directory.path()).unwrap().record(Uuid::from_u128(1 << 100)).unwrap();
+        Ledger::open(directory.path(), Source::FileAndFolders).unwrap().record(Uuid::from_u128(1 << 100)).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), ENTRIES_MAX);
-        assert!(Ledger::open(directory.path()).unwrap().contains(Uuid::from_u128(1 << 100)));
+        assert!(Ledger::open(directory.path(), Source::FileAndFolders).unwrap().contains(Uuid::from_u128(1 << 100)));
     }
 
     #[test]
@@ -166,9 +190,9 @@ mod tests {
             let directory = mailbox();
             let path = directory.path().join(FILE_NAME);
             fs::write(&path, [format!("{}\n", Uuid::from_u128(7)).as_bytes(), tear].concat()).unwrap();
-            let mut ledger = Ledger::open(directory.path()).unwrap();
+            let mut ledger = Ledger::open(directory.path(), Source::FileAndFolders).unwrap();
             ledger.record(Uuid::from_u128(8)).unwrap();
-            let ledger = Ledger::open(directory.path()).unwrap();
+            let ledger = Ledger::open(directory.path(), Source::FileAndFolders).unwrap();
             assert!(ledger.contains(Uuid::from_u128(8)));
             assert!(ledger.contains(Uuid::from_u128(7)), "{tear:?}");
         }

@@ -6,9 +6,10 @@
 //!        └────────────────────────┴ dropped: stays, offered again after a rescan or restart
 //! ```
 //!
-//! The message id derives from mailbox and NAME, which survive a crash and any change of flags. So a message that was
-//! submitted, but not moved before a crash, is submitted again under the same id and Transport knows it already. The
-//! names in `Sent` and `Failed` are new: a message moved back to the outbox from there is a new message.
+//! The message id derives from the mailbox, NAME, and the file behind it (inode, size, time of its last change), which survive
+//! a crash and any change of flags. So a message that was submitted, but not moved before a crash, is submitted again under
+//! the same id and Transport knows it already; and a script that uses a name twice has sent two messages. The names in
+//! `Sent` and `Failed` are new: a message moved back to the outbox from there is a new message.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -62,10 +63,10 @@ impl OutboxItem {
         &self.database
     }
 
-    /// The id to submit it under: always the same for the same message.
+    /// The id to submit it under: always the same for the same message, another one for another file of the same name.
     #[must_use]
     pub fn message_id(&self) -> MessageId {
-        let name = format!("{}/{}", self.mailbox(), self.name());
+        let name = format!("{}/{}/{}", self.mailbox(), self.name(), self.claim.file());
         MessageId::from_uuid(Uuid::new_v5(&OUTBOX_NAMESPACE, name.as_bytes()))
     }
 

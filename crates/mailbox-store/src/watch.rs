@@ -13,7 +13,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,6 +72,8 @@ impl Signal {
 pub(crate) struct Claim {
     in_hand: Arc<InHand>,
     entry: (Key, String),
+    /// Tells this file from another one of the same name.
+    file: String,
 }
 
 impl Claim {
@@ -81,6 +85,17 @@ impl Claim {
     pub(crate) fn file_name(&self) -> &str {
         &self.entry.1
     }
+
+    /// Which file it was when it was claimed.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+}
+
+/// What stays the same while a file is renamed, and differs from that of every other file that had its name: the inode of a
+/// message that was sent is still in use, in `Sent`.
+fn identity(metadata: &Metadata) -> String {
+    format!("{}.{}.{}.{}", metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 impl Drop for Claim {
@@ -286,12 +301,10 @@ impl Looker {
         let (name, flags) = split_flags(file_name.to_str()?);
         let path = directory.join(file_name);
         let ready = !name.starts_with('.') && !flags.contains(['D', 'T']);
-        if !ready || !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return None;
-        }
+        let metadata = path.symlink_metadata().ok().filter(|metadata| ready && metadata.is_file())?;
         let entry = (key.clone(), name.to_owned());
         let claimed = self.in_hand.lock().insert(entry.clone());
-        claimed.then(|| Claim { in_hand: Arc::clone(&self.in_hand), entry })
+        claimed.then(|| Claim { in_hand: Arc::clone(&self.in_hand), entry, file: identity(&metadata) })
     }
 
     /// Watches first, so that what appears while the outbox is being read makes an event.

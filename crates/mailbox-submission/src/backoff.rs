@@ -29,6 +29,11 @@ impl Backoff {
         pause.mul_f64(0.5 + random / 2.0)
     }
 
+    /// Whether the next pause is as long as that of a rescan: nothing is gained by keeping what waits in hand.
+    pub(crate) fn is_longest(&self) -> bool {
+        self.next >= RETRY_MAX
+    }
+
     /// Waits. `false`: told to stop meanwhile.
     pub(crate) async fn wait(&mut self, stop: &CancellationToken) -> bool {
         let pause = self.step(rand::random());

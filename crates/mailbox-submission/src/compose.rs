@@ -2,8 +2,10 @@
 //!
 //! - The sender is the owner of the mailbox, by the primary address (PL-44); `From` and `Sender` may be any of the owner's
 //!   addresses and nobody else's.
-//! - Recipients are those of `To`, `Cc` and `Bcc`; one that cannot be read is told to the owner, never passed over.
-//! - `Bcc` goes, and what the header firewall keeps in the organization (PF-30a); `Date` and `Message-ID` are added where
+//! - Recipients are those of `To`, `Cc` and `Bcc`; of a message that is sent again (RFC 5322 §3.6.6) those of the topmost
+//!   `Resent-To`, `Resent-Cc` and `Resent-Bcc` instead, and nobody else gets it once more. One that cannot be read is told
+//!   to the owner, never passed over.
+//! - `Bcc` and the `Resent-` fields go, and what the header firewall keeps in the organization (PF-30a); `Date` and `Message-ID` are added where
 //!   they are missing (PL-61).
 //!
 //! Pure: who the owner is and what time it is are arguments.
@@ -19,8 +21,14 @@ use topology::DirectoryRecipient;
 
 use crate::scan::Scan;
 
+/// Fields that name senders; every one that is there is checked.
+const SENDER_FIELDS: [&str; 4] = ["From", "Sender", "Resent-From", "Resent-Sender"];
 /// Fields that name recipients.
 const RECIPIENT_FIELDS: [&str; 3] = ["To", "Cc", "Bcc"];
+/// Those of a message that is sent again.
+const RESENT_RECIPIENT_FIELDS: [&str; 3] = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
+/// How the names of a block of fields begin that somebody put on top of a message to send it again.
+const RESENT: &[u8] = b"Resent-";
 /// Fields that do not leave the mailbox: hidden recipients, and what a message bears that was received or failed before.
 const PRIVATE_FIELDS: [&str; 3] = ["Bcc", "Return-Path", FAILURE_HEADER];
 
@@ -93,7 +101,7 @@ pub(crate) fn compose(scan: &Scan, context: &Context<'_>) -> Result<Composed, Un
 fn check_sender(header: HeaderBlock<'_>, owner: &DirectoryRecipient) -> Result<(), Unsendable> {
     let owned: HashSet<String> = owner.addresses().map(Address::key).collect();
     let mut has_from = false;
-    for name in ["From", "Sender"] {
+    for name in SENDER_FIELDS {
         for entry in header.address_entries(name) {
             match entry {
                 Ok(address) if owned.contains(&address.key()) => has_from |= name == "From",
@@ -106,8 +114,33 @@ fn check_sender(header: HeaderBlock<'_>, owner: &DirectoryRecipient) -> Result<(
 }
 
 fn recipients(header: HeaderBlock<'_>) -> Result<Vec<Recipient>, Unsendable> {
+    let resent = topmost_resent(header);
+    let resent = HeaderBlock::new(&resent);
+    if RESENT_RECIPIENT_FIELDS.iter().any(|name| resent.field(name).is_some()) {
+        recipients_of(resent, &RESENT_RECIPIENT_FIELDS)
+    } else {
+        recipients_of(header, &RECIPIENT_FIELDS)
+    }
+}
+
+/// The `Resent-` fields put there last: those of earlier times begin where a name comes again.
+fn topmost_resent(header: HeaderBlock<'_>) -> Vec<u8> {
+    let (mut names, mut block) = (HashSet::new(), Vec::new());
+    for field in header.fields() {
+        let name = field.name();
+        if name.get(..RESENT.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESENT)) {
+            if !names.insert(name.to_ascii_lowercase()) {
+                break;
+            }
+            block.extend_from_slice(field.raw());
+        }
+    }
+    block
+}
+
+fn recipients_of(header: HeaderBlock<'_>, names: &[&str]) -> Result<Vec<Recipient>, Unsendable> {
     let (mut recipients, mut seen) = (Vec::new(), HashSet::new());
-    for name in RECIPIENT_FIELDS {
+    for name in names {
         if header.fields().any(|field| field.is(name) && field.value().len() > VALUE_OCTETS_MAX) {
             return Err(Unsendable::TooManyRecipients);
         }

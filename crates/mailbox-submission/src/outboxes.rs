@@ -1,16 +1,27 @@
 //! The outboxes of one database: each message that appears is taken, submitted and settled, while others go on.
+//!
+//! Whatever is the matter with one database, its messages take no place from those of the others: it has its own number of
+//! messages in hand, and of turns. A message that cannot be submitted for a minute goes back to its outbox meanwhile, so that
+//! those behind it have their turn, however many of them are stuck.
 
 use std::sync::Arc;
 
 use envelope::ObjectName;
 use mailbox_store::{MailboxDatabase, OutboxItem, OutboxWatch, StoreError};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, RETRY_MAX};
 use crate::submission::{Core, Settled};
+
+/// Messages of one database in hand, those included that are tried again soon: 1,000. The rest waits in the outboxes, so that
+/// memory does not grow while Transport is away.
+const ITEMS_IN_HAND_MAX: usize = 1_000;
+/// Messages of one database being submitted at once: half of what the server may submit, so that a database whose disk does
+/// not answer leaves the others their turns.
+const DATABASE_SUBMISSIONS_MAX: usize = crate::submission::CONCURRENT_SUBMISSIONS_MAX / 2;
 
 /// Watches until told to stop; then what is under way is finished.
 pub(crate) async fn run(core: Arc<Core>, database: ObjectName, stop: CancellationToken) {
@@ -25,7 +36,9 @@ pub(crate) async fn run(core: Arc<Core>, database: ObjectName, stop: Cancellatio
         }
     };
     tracing::info!(%database, "outboxes are watched");
-    Outboxes { core, database, watch, tasks: JoinSet::new(), rescan_at: None }.run(stop).await;
+    let (in_hand, turns) = (Semaphore::new(ITEMS_IN_HAND_MAX), Semaphore::new(DATABASE_SUBMISSIONS_MAX));
+    let (in_hand, turns) = (Arc::new(in_hand), Arc::new(turns));
+    Outboxes { core, database, watch, in_hand, turns, tasks: JoinSet::new(), rescan_at: None }.run(stop).await;
 }
 
 async fn open(core: &Core, database: &ObjectName) -> Result<OutboxWatch, StoreError> {
@@ -37,6 +50,8 @@ struct Outboxes {
     core: Arc<Core>,
     database: ObjectName,
     watch: OutboxWatch,
+    in_hand: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     tasks: JoinSet<Settled>,
     /// When to look into all outboxes again, because one could not be read or a message not be moved.
     rescan_at: Option<Instant>,
@@ -65,10 +80,10 @@ impl Outboxes {
                     self.rescan_later();
                 }
                 Event::Found(permit, Ok(item)) => {
-                    let (core, stop) = (Arc::clone(&self.core), stop.clone());
+                    let (core, turns, stop) = (Arc::clone(&self.core), Arc::clone(&self.turns), stop.clone());
                     self.tasks.spawn(async move {
                         let _in_hand = permit;
-                        core.handle(item, &stop).await
+                        core.handle(item, &turns, &stop).await
                     });
                 }
             }
@@ -77,7 +92,7 @@ impl Outboxes {
     }
 
     async fn next(&mut self, stop: &CancellationToken) -> Event {
-        let in_hand = Arc::clone(&self.core.in_hand);
+        let in_hand = Arc::clone(&self.in_hand);
         let watch = &mut self.watch;
         // Nothing is taken out of an outbox without room for it.
         let found = async {

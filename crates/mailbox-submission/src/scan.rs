@@ -1,6 +1,9 @@
 //! The content of a message in an outbox: read once to collect its header and to measure it, and once more to send it.
 //!
 //! Two readings instead of a copy in memory: a message may have any size, and its file does not change.
+//!
+//! The header ends at the empty line, or before the first line that is no field: whoever forgets the empty line gets one, so
+//! that the text is text and no reader looks for fields in it. Nothing after that line names a recipient.
 
 use bytes::Bytes;
 use envelope::{BodyType, ByteSize};
@@ -66,23 +69,53 @@ impl Scanner {
                 self.collector = Some(collector);
                 return Ok(());
             };
-            self.scan.header = collector.into_block();
+            self.header(collector);
             body = &chunk[end..];
         }
-        self.scan.body += body.len() as u64;
-        if !body.is_ascii() {
+        self.body(body);
+        Ok(())
+    }
+
+    fn header(&mut self, collector: HeaderCollector) {
+        let mut header = collector.into_block();
+        let text = header.split_off(fields_end(&header));
+        self.body(&text);
+        self.scan.header = header;
+    }
+
+    fn body(&mut self, octets: &[u8]) {
+        self.scan.body += octets.len() as u64;
+        if !octets.is_ascii() {
             self.scan.body_type = BodyType::EightBitMime;
         }
-        Ok(())
     }
 
     fn finish(mut self) -> Scan {
         self.scan.has_lone_cr |= self.after_cr;
-        if let Some(collector) = self.collector {
-            self.scan.header = collector.into_block();
+        if let Some(collector) = self.collector.take() {
+            self.header(collector);
         }
         self.scan
     }
+}
+
+/// Octets before the first line that is neither a field, nor goes on with one, nor is empty (RFC 5322 §2.2).
+fn fields_end(header: &[u8]) -> usize {
+    let mut end = 0;
+    for line in header.split_inclusive(|octet| *octet == b'\n') {
+        let goes_on = end > 0 && matches!(line[0], b' ' | b'\t');
+        let is_empty = matches!(line, b"\n" | b"\r\n");
+        if !goes_on && !is_empty && !is_field(line) {
+            return end;
+        }
+        end += line.len();
+    }
+    end
+}
+
+fn is_field(line: &[u8]) -> bool {
+    let name = line.iter().position(|octet| *octet == b':').map_or(&[][..], |colon| line[..colon].trim_ascii_end());
+    !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
 }
 
 /// What is sent: the outgoing header, then the body as it is in the outbox.
@@ -144,6 +177,30 @@ mod tests {
         }
         let only_header = scan_of(&[b"From: a@b.example\r\n"]);
         assert_eq!((only_header.header.len(), only_header.body), (19, 0));
+    }
+
+    /// Whoever forgets the empty line has written text all the same; it is counted as text, wherever chunks end.
+    #[test]
+    fn the_first_line_that_is_no_field_begins_the_text() {
+        for (message, header) in [
+            ("From: a@b.example\r\nHello Bob,\r\nBcc: c@d.example\r\n", 19),
+            ("From: a@b.example\r\nHello Bob,\r\n\r\nmore\r\n", 19),
+            ("From: a@b.example\r\n goes on\r\n\tand on\r\nSubject : x\r\n\r\nbody", 53),
+            ("Hello Bob: how are you\r\n", 0),
+            (" Hello\r\n", 0),
+            ("\r\nHello", 2),
+            ("Gr\u{fc}\u{df}e: 1\r\n\r\n", 0),
+        ] {
+            let octets = message.as_bytes();
+            for cut in 0..octets.len() {
+                let scan = scan_of(&[&octets[..cut], &octets[cut..]]);
+                assert_eq!(
+                    (scan.header.len(), scan.body),
+                    (header, (octets.len() - header) as u64),
+                    "{message:?}, {cut}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@
 //!                                                     └─ taken back by its owner: nothing to do
 //! ```
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use envelope::{
     Address, EnhancedStatus, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply, Revision, Severity,
@@ -18,6 +18,7 @@ use logs::tracking::{self, Event, EventId, Source};
 use logs::{Log, LogSettings};
 use mailbox_store::{OutboxItem, StoreError};
 use net::Service;
+use parking_lot::Mutex;
 use routing::{RECIPIENTS_CONSIDERED, RecipientHome, RoutingTables};
 use rpc::TransferError;
 use runtime::Node;
@@ -31,10 +32,9 @@ use crate::compose::{Composed, Context, Unsendable, compose};
 use crate::scan::{Outgoing, ScanError, scan};
 
 /// `MaxConcurrentMailboxSubmissions`: messages being submitted at once, 20 by default, range 1 to 256 (limits §3).
-const CONCURRENT_SUBMISSIONS_MAX: usize = 20;
-/// Messages in hand, those included that are tried again later: 1,000. The rest waits in the outboxes, so that memory does
-/// not grow while Transport is away.
-const ITEMS_IN_HAND_MAX: usize = 1_000;
+pub(crate) const CONCURRENT_SUBMISSIONS_MAX: usize = 20;
+/// Messages remembered that are done with and cannot be moved: 100,000, some 10 MB.
+const UNMOVED_MAX: usize = 100_000;
 /// Files of the message tracking log (LG-16).
 const TRACKING_PREFIX: &str = "MSGTRKMS";
 /// Name of the source in logs and queue tools.
@@ -43,11 +43,20 @@ const SOURCE: &str = "Outbox";
 /// What the tasks of all databases share.
 pub(crate) struct Core {
     pub(crate) node: Arc<Node>,
-    pub(crate) in_hand: Arc<Semaphore>,
     submissions: Semaphore,
-    /// Counts up, so that equals among the targets take turns.
-    rotation: AtomicU64,
+    /// Messages that are done with and could not be moved out of their outboxes, as on a full disk: only that is tried again.
+    /// Submitted once more, they would go to another Transport, which does not know them.
+    unmoved: Mutex<HashMap<MessageId, Done>>,
     tracking: Log<Event>,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug)]
+enum Done {
+    /// Transport has it.
+    Sent,
+    /// It cannot be sent, for this reason.
+    Rejected(String),
 }
 
 /// Whether a message is done with.
@@ -79,24 +88,22 @@ impl Core {
         };
         let lost = node.metrics.tracking_lost.clone();
         let tracking = Log::start(settings, move || lost.increment())?;
-        Ok(Self {
-            tracking,
-            node,
-            in_hand: Arc::new(Semaphore::new(ITEMS_IN_HAND_MAX)),
-            submissions: Semaphore::new(CONCURRENT_SUBMISSIONS_MAX),
-            // Services that start together do not all begin with the same server.
-            rotation: AtomicU64::new(u64::from(rand::random::<u32>())),
-        })
+        Ok(Self { tracking, node, submissions: Semaphore::new(CONCURRENT_SUBMISSIONS_MAX), unmoved: Mutex::default() })
     }
 
-    /// Submits a message, again and again if need be, until it is settled or `stop`.
-    pub(crate) async fn handle(&self, item: OutboxItem, stop: &CancellationToken) -> Settled {
+    /// Submits a message, again and again if need be, until it is settled, or `stop`, or it is to wait in its outbox. `turns`
+    /// are those of its database.
+    pub(crate) async fn handle(&self, item: OutboxItem, turns: &Semaphore, stop: &CancellationToken) -> Settled {
         let id = item.message_id();
+        let done = self.unmoved.lock().get(&id).cloned();
+        if let Some(done) = done {
+            return self.move_away(item, done).await;
+        }
         let mut hop = self.node.tracer.start(HopName::Submit, None, self.node.clock.now());
         hop.attribute(keys::MESSAGE_ID, &id);
         let mut backoff = Backoff::default();
         loop {
-            match self.attempt(&item, &mut hop).await {
+            match self.attempt(&item, turns, &mut hop).await {
                 Ok(receipt) => return self.sent(item, hop, &receipt).await,
                 Err(Failure::Permanent { status, reason }) => return self.rejected(item, hop, status, &reason).await,
                 Err(Failure::TakenBack) => return Settled::Yes,
@@ -106,7 +113,7 @@ impl Core {
                     hop.event("not submitted yet", self.node.clock.now(), |event| event.set(keys::REPLY, &reply));
                 }
             }
-            if !backoff.wait(stop).await {
+            if backoff.is_longest() || !backoff.wait(stop).await {
                 return Settled::No;
             }
         }
@@ -115,7 +122,7 @@ impl Core {
     async fn sent(&self, item: OutboxItem, hop: Hop, receipt: &Receipt) -> Settled {
         hop.end(self.node.clock.now(), Outcome::Done);
         tracing::info!(message = %receipt.message(), mailbox = %item.mailbox(), holder = %receipt.holder(), "submitted");
-        moved(receipt.message(), item.sent().await)
+        self.move_away(item, Done::Sent).await
     }
 
     /// The owner finds the message in another folder, with the reason.
@@ -123,13 +130,33 @@ impl Core {
         let id = item.message_id();
         hop.end(self.node.clock.now(), Outcome::Failed { status, cause: &reason });
         tracing::info!(message = %id, mailbox = %item.mailbox(), %status, reason, "cannot be sent");
-        moved(id, item.rejected(&format!("{status} {reason}")).await)
+        self.move_away(item, Done::Rejected(format!("{status} {reason}"))).await
     }
 
-    async fn attempt(&self, item: &OutboxItem, hop: &mut Hop) -> Result<Receipt, Failure> {
-        let _turn = self.submissions.acquire().await.expect("the semaphore is never closed");
+    async fn move_away(&self, item: OutboxItem, done: Done) -> Settled {
+        let id = item.message_id();
+        let moved = match &done {
+            Done::Sent => item.sent().await,
+            Done::Rejected(reason) => item.rejected(reason).await,
+        };
+        let mut unmoved = self.unmoved.lock();
+        let Err(error) = moved else {
+            unmoved.remove(&id);
+            return Settled::Yes;
+        };
+        tracing::error!(message = %id, %error, "a message stays in its outbox although it is done with");
+        if unmoved.len() < UNMOVED_MAX {
+            unmoved.insert(id, done);
+        }
+        Settled::No
+    }
+
+    async fn attempt(&self, item: &OutboxItem, turns: &Semaphore, hop: &mut Hop) -> Result<Receipt, Failure> {
+        let _turn_of_database = turns.acquire().await.expect("the semaphore is never closed");
         let owner = self.owner(item).await?;
+        // Read before it is the message's turn on this server: a disk that does not answer must not hold that.
         let scan = scan(item).await?.ok_or(Failure::TakenBack)?;
+        let _turn = self.submissions.acquire().await.expect("the semaphore is never closed");
         let (tables, now) = (self.node.tables(), self.node.clock.now());
         let organization = tables.organization();
         let fallback = owner.primary_address.domain();
@@ -187,7 +214,8 @@ impl Core {
     }
 
     /// Tries the Transport services in the order of routing (RT-67 ff.). One that is away or busy is passed over; one that
-    /// says never speaks for all.
+    /// says never speaks for all. Equals among them take turns by the message: one that is submitted again, after a restart in
+    /// the middle of it, goes where it was before and is known there.
     async fn submit(
         &self,
         item: &OutboxItem,
@@ -197,7 +225,7 @@ impl Core {
     ) -> Result<Receipt, Failure> {
         let homes = self.homes(head).await?;
         let homes = homes.iter().map(|home| home.as_ref().map_or(RecipientHome::Other, RecipientHome::Mailbox));
-        let rotation = self.rotation.fetch_add(1, Ordering::Relaxed);
+        let rotation = turn_of(head.id);
         let health = &self.node.health;
         let targets = tables.submission_target(homes, rotation, |server| health.has_failed(server, Service::Transport));
         let mut last = None;
@@ -232,10 +260,10 @@ impl Core {
     }
 }
 
-fn moved(id: MessageId, result: Result<(), StoreError>) -> Settled {
-    let Err(error) = result else { return Settled::Yes };
-    tracing::error!(message = %id, %error, "a message stays in its outbox although it is done with");
-    Settled::No
+/// A number as good as random, always the same for a message.
+fn turn_of(id: MessageId) -> u64 {
+    let octets: [u8; 8] = id.as_bytes()[8..].try_into().expect("an id has 16 octets");
+    u64::from_be_bytes(octets)
 }
 
 fn no_transport() -> Failure {

@@ -40,6 +40,13 @@ impl Fixture {
         writer.finish().await.unwrap()
     }
 
+    /// What is staged is removed behind the caller's back.
+    async fn nothing_is_staged(&self) {
+        while !self.files(".staging").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn files(&self, below: &str) -> Vec<PathBuf> {
         let mut found: Vec<_> =
             fs::read_dir(self.directory.path().join(below)).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -57,7 +64,7 @@ async fn several_recipients_share_one_file_with_lf_line_ends() {
         assert_eq!(content.deliver(&name(who), id).await.unwrap(), Delivery::Delivered);
     }
     drop(content);
-    assert!(fixture.files(".staging").is_empty());
+    fixture.nothing_is_staged().await;
     let (ann, bob) = (fixture.files("ann/Maildir/new"), fixture.files("bob/Maildir/new"));
     assert_eq!((ann.len(), bob.len()), (1, 1));
     assert_eq!(fs::read(&ann[0]).unwrap(), b"Return-Path: <a@b.example>\nSubject: x\n\nline\n");
@@ -159,7 +166,7 @@ async fn a_missing_mailbox_is_permanent_until_it_is_created() {
     assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), Delivery::Delivered);
     assert!(fixture.directory.path().join("ann/Maildir/.Outbox/maildirfolder").is_file());
     drop(content);
-    assert!(fixture.files(".staging").is_empty());
+    fixture.nothing_is_staged().await;
 }
 
 #[tokio::test]
@@ -169,7 +176,7 @@ async fn an_unfinished_message_leaves_nothing_behind() {
     writer.write(b"half").await.unwrap();
     assert_eq!(fixture.files(".staging").len(), 1);
     drop(writer);
-    assert!(fixture.files(".staging").is_empty());
+    fixture.nothing_is_staged().await;
 }
 
 #[tokio::test]
@@ -206,4 +213,44 @@ fn file_names_tell_time_and_key() {
     for other in ["", "1.2.postroad", "1700000000.M1P2.host:2,S", "a.b.c.d"] {
         assert_eq!(DeliveryId::from_file_name(other), None);
     }
+}
+
+/// The process died between link and sync. Whoever repeats the delivery is told that it was made, and forgets the message:
+/// it must be on the disk by then, and so must the mailbox, which a process that died may have made.
+#[tokio::test]
+async fn delivered_already_is_as_durable_as_delivered() {
+    let mut fixture = Fixture::new(&["ann"]).await;
+    let (content, id) = (fixture.content().await, delivery(1, "ann@contoso.com"));
+    let new = fixture.directory.path().join("ann/Maildir/new");
+    fs::hard_link(&content.staged.0, new.join(id.file_name())).unwrap();
+    fixture.restart().await;
+    disk::synced::take(fixture.directory.path());
+    let content = fixture.content().await;
+    assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), Delivery::AlreadyDelivered);
+    let synced = disk::synced::take(fixture.directory.path());
+    for directory in ["ann/Maildir/new", "ann/Maildir/cur", "ann/Maildir", "ann", ""] {
+        assert!(synced.contains(&fixture.directory.path().join(directory)), "{directory:?} is not in {synced:?}");
+    }
+}
+
+/// With more mailboxes at work than ledgers are kept open, a delivery costs no reading of a whole folder.
+#[tokio::test]
+async fn folders_are_read_once_however_many_mailboxes_are_at_work() {
+    let names: Vec<String> = (0..OPEN_LEDGERS_MAX + 8).map(|number| format!("m{number}")).collect();
+    let fixture = Fixture::new(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let content = fixture.content().await;
+    for round in 1..=2 {
+        disk::synced::take(fixture.directory.path());
+        for mailbox in &names {
+            let id = delivery(round, &format!("{mailbox}@contoso.com"));
+            assert_eq!(content.deliver(&name(mailbox), id).await.unwrap(), Delivery::Delivered);
+        }
+        // Reading the folders begins with syncing them.
+        let synced = disk::synced::take(fixture.directory.path());
+        let read = synced.iter().filter(|path| path.ends_with("cur")).count();
+        assert_eq!(read, if round == 1 { names.len() } else { 0 });
+    }
+    // What was delivered first is known still.
+    let first = delivery(1, "m0@contoso.com");
+    assert_eq!(content.deliver(&name("m0"), first).await.unwrap(), Delivery::AlreadyDelivered);
 }

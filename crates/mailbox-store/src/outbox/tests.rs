@@ -124,3 +124,17 @@ async fn what_is_no_regular_file_is_not_read() {
     nix::unistd::mkfifo(&fixture.folder(".Outbox/new/1.u.host"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert!(item.open().await.is_err());
 }
+
+/// A script that uses a name twice has sent two messages, even when it copies the same file twice; Transport knows messages by
+/// their ids and would swallow the second.
+#[tokio::test]
+async fn a_name_used_again_is_another_message() {
+    let mut fixture = Fixture::new().await;
+    let first = fixture.item("To: b@c.example\n\nping\n").await;
+    let id = first.message_id();
+    first.sent().await.unwrap();
+    let second = fixture.item("To: b@c.example\n\nping\n").await;
+    assert_ne!(second.message_id(), id);
+    second.sent().await.unwrap();
+    assert_eq!(fixture.files(".Sent/cur").len(), 2);
+}

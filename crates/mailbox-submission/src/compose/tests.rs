@@ -49,7 +49,7 @@ fn the_envelope_is_made_of_the_owner_and_of_all_recipients_once() {
 fn what_is_private_goes_and_what_is_missing_is_added() {
     let kept = "From: ann@contoso.com\r\nTo: bob@contoso.com\r\nSubject: x\r\n\r\n";
     let private = "Bcc: a@b.example,\r\n c@d.example\r\nX-Postroad-Failure: 5.1.3\r\nReturn-Path: <>\r\n\
-                   Received: from x\r\nResent-To: y@z.example\r\nX-MS-Exchange-Organization-SCL: -1\r\n\
+                   Received: from x\r\nX-MS-Exchange-Organization-SCL: -1\r\n\
                    x-ms-exchange-forest-a: b\r\n";
     let whole = composed(&format!("{private}{COMPLETE}{kept}")).unwrap();
     assert_eq!(header_of(&whole), format!("{COMPLETE}{kept}")); // PF-30a
@@ -58,6 +58,32 @@ fn what_is_private_goes_and_what_is_missing_is_added() {
     assert_eq!(header_of(&composed(kept).unwrap()), format!("{added}{kept}")); // PL-61
     let unreadable = composed(&format!("Date: soon\r\nMessage-ID: \r\n{kept}")).unwrap();
     assert_eq!(header_of(&unreadable), format!("{added}{kept}"));
+}
+
+/// RFC 5322 §3.6.6: who gets it once more stands in the topmost block; the others have it already.
+#[test]
+fn a_message_sent_again_goes_to_those_of_the_topmost_resent_fields_only() {
+    let original = "From: ann@contoso.com\r\nTo: bob@contoso.com\r\nCc: team@contoso.com\r\nBcc: b@c.example\r\n\r\n";
+    let recipients = |header: String| {
+        let composed = composed(&header)?;
+        for name in ["Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"] {
+            assert!(HeaderBlock::new(&composed.header).field(name).is_none(), "{name}");
+        }
+        let envelope = composed.envelope;
+        Ok::<_, Unsendable>(envelope.recipients.iter().map(|one| one.address.to_string()).collect::<Vec<_>>())
+    };
+    let again =
+        "Resent-From: ann@contoso.com\r\nResent-To: eve@d.example,\r\n fay@d.example\r\nresent-bcc: gil@d.example\r\n";
+    let earlier = "Resent-From: ann@contoso.com\r\nResent-To: old@d.example\r\n";
+    let wanted = Ok(["eve@d.example", "fay@d.example", "gil@d.example"].map(str::to_owned).to_vec());
+    assert_eq!(recipients(format!("{again}{original}")), wanted);
+    assert_eq!(recipients(format!("{again}{earlier}{original}")), wanted);
+    // Nobody sends as somebody else this way.
+    for sender in ["Resent-From: boss@contoso.com\r\n", "Resent-Sender: boss@contoso.com\r\n"] {
+        assert!(matches!(recipients(format!("{sender}{again}{original}")), Err(Unsendable::NotOwner(_))), "{sender}");
+    }
+    let unreadable = recipients(format!("Resent-To: nobody\r\n{original}"));
+    assert_eq!(unreadable, Err(Unsendable::RecipientUnreadable("nobody".to_owned())));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::{BodyType, EnhancedStatus, MessageHead, OriginKind, Receipt, Reply, Revision};
+use envelope::{BodyType, EnhancedStatus, MessageHead, MessageId, OriginKind, Receipt, Reply, Revision};
 use futures::StreamExt;
 use mailbox_store::{MailboxDatabase, MailboxName};
 use mailbox_submission::{MailboxSubmission, MailboxSubmissionError};
@@ -38,6 +38,8 @@ const MESSAGE: &str = "From: Ann <ann@contoso.com>\nTo: bob@contoso.com\nBcc: x@
 struct Transport {
     node: Arc<Node>,
     refusals: Mutex<VecDeque<Reply>>,
+    /// Every message that it was offered.
+    offered: Mutex<Vec<MessageId>>,
     taken: Mutex<Vec<(MessageHead, Vec<u8>)>>,
 }
 
@@ -45,6 +47,7 @@ struct Transport {
 impl SubmitHandler for Transport {
     async fn submit(&self, _peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
         let Incoming { head, mut content, .. } = message;
+        self.offered.lock().push(head.id);
         if let Some(reply) = self.refusals.lock().pop_front() {
             return Err(reply);
         }
@@ -62,7 +65,8 @@ impl Transport {
     async fn start(world: &World, server: &str, refusals: &[Reply]) -> Arc<Self> {
         let node = world.node(server, Service::Transport).await;
         let (refusals, listener) = (Mutex::new(refusals.iter().cloned().collect()), node.listen().await.unwrap());
-        let transport = Arc::new(Self { node: Arc::clone(&node), refusals, taken: Mutex::default() });
+        let transport =
+            Arc::new(Self { node: Arc::clone(&node), refusals, offered: Mutex::default(), taken: Mutex::default() });
         let address = listener.local().unwrap();
         let mut offer = Offer::new(CancellationToken::new());
         offer.transport(Arc::clone(&transport) as Arc<dyn SubmitHandler>);
@@ -168,15 +172,48 @@ async fn a_busy_transport_is_passed_over_and_asked_again_later() {
     let busy = Reply::new(452, EnhancedStatus::new(4, 3, 1), "Insufficient system resources");
     let transport = scene.transport(std::slice::from_ref(&busy)).await;
     scene.write("DB1", "ann", "1.a", MESSAGE).await;
-    let (head, _) = transport.takes().await;
+    let (first, _) = transport.takes().await;
     scene.appears(scene.folder("DB1", "ann", ".Sent/cur")).await;
-    // The same message has the same id wherever and whenever it is submitted.
+    // The same message has the same id wherever and whenever it is submitted; another of the same name has not.
+    assert_eq!(*transport.offered.lock(), [first.id, first.id]);
     let other = Transport::start(&scene.world, "BERLIN2", &[]).await;
     scene.world.found(&scene.node, "BERLIN2", Service::Transport).await;
+    transport.offered.lock().clear();
     transport.refusals.lock().extend([busy.clone(), busy]);
     scene.write("DB1", "ann", "1.a", MESSAGE).await;
-    let (again, _) = other.takes().await;
-    assert_eq!(again.id, head.id);
+    let (second, _) = other.takes().await;
+    assert_ne!(second.id, first.id);
+    assert!(transport.offered.lock().iter().all(|id| *id == second.id));
+}
+
+/// Transport has it, and the disk of the mailbox does not let it go: that alone is tried again.
+#[tokio::test]
+async fn a_message_that_cannot_be_moved_is_not_submitted_again() {
+    let scene = Scene::begin().await;
+    let transport = scene.transport(&[]).await;
+    scene.write("DB1", "ann", "0.a", MESSAGE).await;
+    let sent = scene.folder("DB1", "ann", ".Sent");
+    scene.appears(sent.join("cur")).await;
+    transport.takes().await;
+    std::fs::remove_dir_all(&sent).unwrap();
+    std::fs::write(&sent, "in the way").unwrap();
+    let outbox = scene.folder("DB1", "ann", ".Outbox");
+    for number in 1..=4 {
+        // Each lets the outbox be looked into, and offers those before it again.
+        let name = format!("{number}.a");
+        std::fs::write(outbox.join("tmp").join(&name), MESSAGE).unwrap();
+        std::fs::rename(outbox.join("tmp").join(&name), outbox.join("new").join(&name)).unwrap();
+        transport.takes().await;
+    }
+    let mut offered = transport.offered.lock().clone();
+    offered.sort_unstable();
+    offered.dedup();
+    assert_eq!(offered.len(), transport.offered.lock().len(), "each once");
+    std::fs::remove_file(&sent).unwrap();
+    scene.write("DB1", "ann", "5.a", MESSAGE).await;
+    until("all messages in Sent", async || (std::fs::read_dir(sent.join("cur")).ok()?.count() == 5).then_some(()))
+        .await;
+    assert_eq!(transport.offered.lock().len(), 6);
 }
 
 #[tokio::test]
