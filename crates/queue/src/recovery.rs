@@ -204,4 +204,3 @@ struct Loaded {
     file: Arc<dyn crate::disk::DiskFile>,
     length: u32,
 }
-
