@@ -6,43 +6,54 @@ use envelope::{Address, Revision};
 use organization::{Change as Planned, Kind, Object, Plan};
 use topology::DirectoryRecipient;
 
-use crate::directory::{Change, CommitError, Directory, Precondition, ReadError};
+use crate::directory::{Administration, Author, Change, CommitError, Precondition, ReadError, Recipients};
 
 /// Operations that a batch of recipients may need; etcd takes 128.
 const BATCH_OPERATIONS: usize = 100;
 /// Recipients read at once.
 const PAGE: usize = 500;
 
-/// Commits `plan`, which was made against the configuration at `planned_at`.
+/// Commits `plan` of `author`, which was made against the configuration at `planned_at`.
 ///
 /// # Errors
 /// [`CommitError`]; what was committed before stays.
-pub async fn apply(directory: &dyn Directory, plan: Plan, planned_at: Revision) -> Result<Revision, CommitError> {
-    commit(directory, plan, planned_at, false).await
+pub async fn apply(
+    directory: &dyn Administration,
+    plan: Plan,
+    planned_at: Revision,
+    author: &Author,
+) -> Result<Revision, CommitError> {
+    commit(directory, plan, planned_at, author, false).await
 }
 
-/// Commits `plan`, which was made against what could be [salvaged](Directory::salvage) of the configuration, and drops the
+/// Commits `plan`, which was made against what could be [salvaged](Administration::salvage) of the configuration, and drops the
 /// rest of it.
 ///
 /// # Errors
 /// [`CommitError`]; what was committed before stays.
-pub async fn repair(directory: &dyn Directory, plan: Plan, planned_at: Revision) -> Result<Revision, CommitError> {
-    commit(directory, plan, planned_at, true).await
+pub async fn repair(
+    directory: &dyn Administration,
+    plan: Plan,
+    planned_at: Revision,
+    author: &Author,
+) -> Result<Revision, CommitError> {
+    commit(directory, plan, planned_at, author, true).await
 }
 
 async fn commit(
-    directory: &dyn Directory,
+    directory: &dyn Administration,
     plan: Plan,
     planned_at: Revision,
+    author: &Author,
     repairs: bool,
 ) -> Result<Revision, CommitError> {
     let (configuration, recipients) = plan.split();
-    let mut change = Change { repairs, ..change_of(&configuration) };
+    let mut change = Change { repairs, ..change_of(&configuration, author) };
     // Databases that recipients leave are deleted in the same change; their recipients follow.
     change.preconditions.push(Precondition::Revision(planned_at));
     let mut revision = directory.commit(change).await?;
     for batch in batches(recipients) {
-        let mut change = change_of(&batch);
+        let mut change = change_of(&batch, author);
         change.preconditions = batch.iter().filter_map(precondition).collect();
         revision = revision.max(directory.commit(change).await?);
     }
@@ -53,7 +64,7 @@ async fn commit(
 ///
 /// # Errors
 /// [`ReadError`]
-pub async fn all_recipients(directory: &dyn Directory) -> Result<Vec<DirectoryRecipient>, ReadError> {
+pub async fn all_recipients(directory: &dyn Recipients) -> Result<Vec<DirectoryRecipient>, ReadError> {
     let mut all: Vec<DirectoryRecipient> = Vec::new();
     loop {
         let page = directory.list_recipients(all.last().map(|recipient| &recipient.name), PAGE).await?;
@@ -65,8 +76,8 @@ pub async fn all_recipients(directory: &dyn Directory) -> Result<Vec<DirectoryRe
     }
 }
 
-fn change_of(planned: &[Planned]) -> Change {
-    let mut change = Change::default();
+fn change_of(planned: &[Planned], author: &Author) -> Change {
+    let mut change = Change::by(author.clone());
     for planned in planned {
         match planned {
             Planned::Create(object) | Planned::Update { to: object, .. } => change.puts.push(object.clone()),

@@ -1,4 +1,10 @@
-//! The trait: what every service and the administration ask of a directory, and how it answers.
+//! The traits: what services and administrators ask of a directory, and how it answers.
+//!
+//! | trait | what is asked |
+//! |---|---|
+//! | [`Configuration`], [`Recipients`], [`Presences`] | three questions that have nothing to do with each other |
+//! | [`Directory`] | all three, and the announcement of a service: what a service is given |
+//! | [`Administration`] | all three, changes and the past: what a command is given, over a backend or over the API alike |
 //!
 //! Reading never waits for long and never invents: either an answer or an error that is transient for mail. Writing is a
 //! whole change or nothing.
@@ -8,52 +14,49 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use envelope::{Address, EnhancedStatus, ObjectName, Revision, Timestamp};
 use futures::stream::BoxStream;
-use organization::{Kind, Object, objects};
+use organization::{Kind, Object};
 use topology::{DirectoryRecipient, Guid, Organization, Problems};
 
 use crate::presence::{Announcement, Presence};
 
-/// A directory of one forest.
+/// What is known about one address: its recipient, that it is nobody's, or why that is not known.
+pub type Answer = Result<Option<DirectoryRecipient>, ReadError>;
+
+/// The configuration of one forest, as it is read.
 #[async_trait]
-pub trait Directory: Send + Sync {
+pub trait Configuration: Send + Sync {
     /// The configuration as it is now.
     ///
     /// # Errors
     /// [`ReadError`]; what is stored but invalid is an error as well, never a half-read snapshot.
     async fn snapshot(&self) -> Result<Arc<Organization>, ReadError>;
 
-    /// What can be understood of a configuration that is not valid, for a change that [repairs](Change::repairs) it.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    async fn salvage(&self) -> Result<Salvage, ReadError> {
-        let valid = self.snapshot().await?;
-        Ok(Salvage { revision: valid.revision(), objects: objects(valid.draft(), &[]) })
-    }
-
     /// Every newer configuration than `after`, and everything that stands in the way of one. The stream does not end by
     /// itself: it outlives disconnections, restarts and compactions of the backend.
     fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent>;
+}
 
-    /// Looks recipients up by any of their addresses, without regard to case; the answers are in the order asked.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError>;
+/// The recipients of one forest, looked up and never read as a whole.
+#[async_trait]
+pub trait Recipients: Send + Sync {
+    /// Looks recipients up by any of their addresses, without regard to case; there is one answer for each address, in the
+    /// order asked. A recipient that cannot be read is in nobody else's way.
+    async fn recipients(&self, addresses: &[Address]) -> Vec<Answer>;
 
     /// Looks one recipient up by any of its addresses.
     ///
     /// # Errors
     /// [`ReadError`]
-    async fn recipient(&self, address: &Address) -> Result<Option<DirectoryRecipient>, ReadError> {
-        Ok(self.recipients(std::slice::from_ref(address)).await?.pop().flatten())
+    async fn recipient(&self, address: &Address) -> Answer {
+        let answer = self.recipients(std::slice::from_ref(address)).await.pop();
+        answer.unwrap_or_else(|| Err(ReadError::Unavailable("the directory gave no answer".to_owned())))
     }
 
     /// Looks a recipient up by its name.
     ///
     /// # Errors
     /// [`ReadError`]
-    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError>;
+    async fn recipient_by_name(&self, name: &ObjectName) -> Answer;
 
     /// At most `limit` recipients in the order of their lower-case names, those after `after`.
     ///
@@ -64,6 +67,37 @@ pub trait Directory: Send + Sync {
         after: Option<&ObjectName>,
         limit: usize,
     ) -> Result<Vec<DirectoryRecipient>, ReadError>;
+}
+
+/// The services of one forest that are there.
+#[async_trait]
+pub trait Presences: Send + Sync {
+    /// The services that are there now.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn presences(&self) -> Result<Vec<Presence>, ReadError>;
+
+    /// The services that are there, now and after each change. Does not end by itself; while the directory is away it is
+    /// silent.
+    fn watch_presences(&self) -> BoxStream<'static, Vec<Presence>>;
+}
+
+/// What a service stands on: it reads, and says that it is there. It changes nothing else.
+pub trait Directory: Configuration + Recipients + Presences {
+    /// Tells the others that a service is there, until the handle is dropped or the process dies. Works while the
+    /// directory is away: the announcement is made when it is back.
+    fn announce(&self, presence: Presence) -> Announcement;
+}
+
+/// What an administrator does: reads, changes, and looks back.
+#[async_trait]
+pub trait Administration: Configuration + Recipients + Presences {
+    /// What can be understood of a configuration that is not valid, for a change that [repairs](Change::repairs) it.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn salvage(&self) -> Result<Salvage, ReadError>;
 
     /// Makes a whole change or nothing, after checking the organization that would result.
     ///
@@ -71,36 +105,23 @@ pub trait Directory: Send + Sync {
     /// [`CommitError`]
     async fn commit(&self, change: Change) -> Result<Revision, CommitError>;
 
-    /// Tells the others that a service is there, until the handle is dropped or the process dies. Works while the
-    /// directory is away: the announcement is made when it is back.
-    fn announce(&self, presence: Presence) -> Announcement;
-
-    /// The services that are there now.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    async fn presences(&self) -> Result<Vec<Presence>, ReadError>;
-
     /// The directory as it was at `revision`, for reading: every change is refused. Who was there is not kept.
     ///
     /// # Errors
-    /// [`HistoryError`]; a directory without a history keeps none.
-    async fn at(&self, revision: Revision) -> Result<Arc<dyn Directory>, HistoryError> {
-        Err(HistoryError::NotKept { revision })
-    }
+    /// [`HistoryError`]
+    async fn at(&self, revision: Revision) -> Result<Arc<dyn Administration>, HistoryError>;
 
-    /// The last changes of the configuration, the newest first: at most `limit`, and those only that are still kept.
+    /// The last changes, the newest first: at most `limit`, and those only that are still kept.
     ///
     /// # Errors
     /// [`ReadError`]
-    async fn revisions(&self, _limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
-        Ok(Vec::new())
-    }
-
-    /// The services that are there, now and after each change. Does not end by itself; while the directory is away it is
-    /// silent.
-    fn watch_presences(&self) -> BoxStream<'static, Vec<Presence>>;
+    async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError>;
 }
+
+/// A backend that was opened serves services and administrators.
+pub trait Backend: Directory + Administration {}
+
+impl<T: Directory + Administration> Backend for T {}
 
 /// Why a question was not answered. For mail it is always transient.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +172,24 @@ pub enum HistoryError {
     Unavailable(String),
 }
 
-/// What a change of the configuration did, as it was recorded with the change.
+/// Who makes a change, and through what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// A person or a program: `anna`, `root@mail1`.
+    pub who: String,
+    /// The way that the change takes: `postroad apply`, `admin API`.
+    pub through: String,
+}
+
+impl Author {
+    /// `who`, by means of `through`.
+    #[must_use]
+    pub fn new(who: impl Into<String>, through: impl Into<String>) -> Self {
+        Self { who: who.into(), through: through.into() }
+    }
+}
+
+/// What a change did, as it was recorded with the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevisionRecord {
     /// The revision that it made.
@@ -160,6 +198,8 @@ pub struct RevisionRecord {
     pub at: Timestamp,
     /// In one line.
     pub summary: String,
+    /// Who made it; `None` for what was recorded before authors were.
+    pub author: Option<Author>,
 }
 
 /// What a watcher is told.
@@ -181,8 +221,10 @@ pub enum WatchEvent {
 /// A change, made as a whole or not at all.
 ///
 /// Configuration and recipients are apart: a change has objects of one sort only. [`crate::apply()`] commits both in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Change {
+    /// Who makes it: recorded with it.
+    pub author: Author,
     /// Objects to create or replace, by identity.
     pub puts: Vec<Object>,
     /// Objects to delete.
@@ -191,6 +233,14 @@ pub struct Change {
     pub preconditions: Vec<Precondition>,
     /// Whether the configuration is written anew, without what cannot be understood of it. Else that stands in the way.
     pub repairs: bool,
+}
+
+impl Change {
+    /// A change by `author` that does nothing yet.
+    #[must_use]
+    pub fn by(author: Author) -> Self {
+        Self { author, puts: Vec::new(), deletes: Vec::new(), preconditions: Vec::new(), repairs: false }
+    }
 }
 
 /// What can be understood of a configuration, valid or not.

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::directory::{Directory, ReadError};
+use crate::directory::{Backend, ReadError};
 use crate::forest::{Forest, LEASE_TTL_DEFAULT};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
 
@@ -80,7 +80,7 @@ impl EmbeddedSettings {
 ///
 /// # Errors
 /// [`ReadError::Unavailable`] when the file cannot be opened, [`ReadError::Invalid`] when it is of another version.
-pub fn open(settings: &EmbeddedSettings, forest: &str) -> Result<Arc<dyn Directory>, ReadError> {
+pub fn open(settings: &EmbeddedSettings, forest: &str) -> Result<Arc<dyn Backend>, ReadError> {
     Ok(Arc::new(Forest::new(Embedded::open(settings)?, forest, settings.lease_ttl)))
 }
 

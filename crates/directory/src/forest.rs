@@ -1,4 +1,4 @@
-//! The rules of the directory, once for every backend: [`Forest`] is a [`Directory`] over any [`Store`].
+//! The rules of the directory, once for every backend: [`Forest`] is a [`Backend`](crate::Backend) over any [`Store`].
 
 mod configuration;
 mod history;
@@ -17,7 +17,10 @@ use futures::stream::BoxStream;
 use organization::Kind;
 use topology::{DirectoryRecipient, Organization};
 
-use crate::directory::{Change, CommitError, Directory, HistoryError, ReadError, RevisionRecord, Salvage, WatchEvent};
+use crate::directory::{
+    Administration, Answer, Change, CommitError, Configuration, Directory, HistoryError, Presences, ReadError,
+    Recipients, RevisionRecord, Salvage, WatchEvent,
+};
 use crate::keys::Keys;
 use crate::presence::{Announcement, Presence};
 use crate::store::{Store, Unavailable};
@@ -54,25 +57,23 @@ impl<S: Store> Forest<S> {
 }
 
 #[async_trait]
-impl<S: Store> Directory for Forest<S> {
+impl<S: Store> Configuration for Forest<S> {
     async fn snapshot(&self) -> Result<Arc<Organization>, ReadError> {
         self.view().await?.organization().map(Arc::new).map_err(ReadError::Invalid)
-    }
-
-    async fn salvage(&self) -> Result<Salvage, ReadError> {
-        let view = self.view().await?;
-        Ok(Salvage { revision: view.revision, objects: view.readable() })
     }
 
     fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent> {
         self.watch_configuration(after)
     }
+}
 
-    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError> {
+#[async_trait]
+impl<S: Store> Recipients for Forest<S> {
+    async fn recipients(&self, addresses: &[Address]) -> Vec<Answer> {
         self.look_up(addresses).await
     }
 
-    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
+    async fn recipient_by_name(&self, name: &ObjectName) -> Answer {
         self.look_up_name(name).await
     }
 
@@ -82,6 +83,31 @@ impl<S: Store> Directory for Forest<S> {
         limit: usize,
     ) -> Result<Vec<DirectoryRecipient>, ReadError> {
         self.page_of_recipients(after, limit).await
+    }
+}
+
+#[async_trait]
+impl<S: Store> Presences for Forest<S> {
+    async fn presences(&self) -> Result<Vec<Presence>, ReadError> {
+        Ok(self.list_presences().await?.1)
+    }
+
+    fn watch_presences(&self) -> BoxStream<'static, Vec<Presence>> {
+        self.watch_all_presences()
+    }
+}
+
+impl<S: Store> Directory for Forest<S> {
+    fn announce(&self, presence: Presence) -> Announcement {
+        self.announce_presence(presence)
+    }
+}
+
+#[async_trait]
+impl<S: Store> Administration for Forest<S> {
+    async fn salvage(&self) -> Result<Salvage, ReadError> {
+        let view = self.view().await?;
+        Ok(Salvage { revision: view.revision, objects: view.readable() })
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
@@ -97,24 +123,12 @@ impl<S: Store> Directory for Forest<S> {
         }
     }
 
-    async fn at(&self, revision: Revision) -> Result<Arc<dyn Directory>, HistoryError> {
+    async fn at(&self, revision: Revision) -> Result<Arc<dyn Administration>, HistoryError> {
         Ok(Arc::new(self.then(revision).await?))
     }
 
     async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
         self.records(limit).await
-    }
-
-    fn announce(&self, presence: Presence) -> Announcement {
-        self.announce_presence(presence)
-    }
-
-    async fn presences(&self) -> Result<Vec<Presence>, ReadError> {
-        Ok(self.list_presences().await?.1)
-    }
-
-    fn watch_presences(&self) -> BoxStream<'static, Vec<Presence>> {
-        self.watch_all_presences()
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!   /postroad/<forest>/v1/config/current                        marker: generation, number of objects
 //!   /postroad/<forest>/v1/config/<generation>/<kind>/<guid>     a configuration object
-//!   /postroad/<forest>/v1/change/config                         what the last change of the configuration did, and when
+//!   /postroad/<forest>/v1/change/config                         what the last change did, when, and who made it
 //!   /postroad/<forest>/v1/recipient/<guid>                      a recipient
 //!   /postroad/<forest>/v1/index/recipient/<lower-case name>     its guid
 //!   /postroad/<forest>/v1/index/address/<lower-case address>    its guid, for each of its addresses

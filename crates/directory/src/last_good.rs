@@ -27,7 +27,7 @@ use organization::{Object, assemble, decode, encode, objects};
 use parking_lot::Mutex;
 use topology::{DirectoryRecipient, Organization};
 
-use crate::directory::{Change, CommitError, Directory, HistoryError, ReadError, RevisionRecord, WatchEvent};
+use crate::directory::{Answer, Configuration, Directory, Presences, ReadError, Recipients, WatchEvent};
 use crate::presence::{self, Announcement, Presence};
 use answers::Answers;
 use notebook::{Notebook, write_whole};
@@ -96,22 +96,23 @@ impl LastGood {
         }
     }
 
-    /// What is known about these addresses without the directory: all or nothing.
-    fn remembered(&self, addresses: &[Address]) -> Option<Vec<Option<DirectoryRecipient>>> {
-        let known = |address: &Address| {
-            self.answers.lock().get(address).or_else(|| {
-                let known = self.last_good()?;
-                known.accepted_domain(&address.domain()).is_none().then_some(None)
-            })
-        };
-        addresses.iter().map(known).collect()
+    /// What is known about an address without the directory.
+    fn remembered(&self, address: &Address) -> Option<Option<DirectoryRecipient>> {
+        self.answers.lock().get(address).or_else(|| {
+            let known = self.last_good()?;
+            known.accepted_domain(&address.domain()).is_none().then_some(None)
+        })
+    }
+
+    /// The same about several: all or nothing.
+    fn all_remembered(&self, addresses: &[Address]) -> Option<Vec<Option<DirectoryRecipient>>> {
+        addresses.iter().map(|address| self.remembered(address)).collect()
     }
 
     /// Finds out whether the directory is back, if it is time to, without keeping anybody waiting.
-    fn ask_beside<T, Q>(&self, question: impl FnOnce(Arc<dyn Directory>) -> Q)
+    fn ask_beside<Q>(&self, question: impl FnOnce(Arc<dyn Directory>) -> Q)
     where
-        T: Send + 'static,
-        Q: Future<Output = Result<T, ReadError>> + Send + 'static,
+        Q: Future<Output = Vec<Answer>> + Send + 'static,
     {
         if self.away.is_worth_asking() {
             let (question, away) = (question(Arc::clone(&self.inner)), Arc::clone(&self.away));
@@ -120,13 +121,13 @@ impl LastGood {
     }
 
     /// Keeps what the directory has answered, in memory and, a moment later, on disk.
-    fn remember<'a>(&self, answered: impl IntoIterator<Item = (&'a Address, Option<DirectoryRecipient>)>) {
+    fn remember<'a>(&self, answered: impl IntoIterator<Item = (&'a Address, &'a Answer)>) {
         let mut news = false;
         {
             let mut answers = self.answers.lock();
             for (address, answer) in answered {
-                let found = answer.is_some();
-                news |= answers.keep(address, answer) && found;
+                let Ok(answer) = answer else { continue };
+                news |= answers.keep(address, answer.clone()) && answer.is_some();
             }
         }
         if news {
@@ -158,8 +159,8 @@ impl Away {
     }
 
     /// Notes that it is away, or answers again.
-    fn note<T>(&self, answer: &Result<T, ReadError>) {
-        let away = matches!(answer, Err(ReadError::Unavailable(_)));
+    fn note(&self, answers: &[Answer]) {
+        let away = answers.iter().any(|answer| matches!(answer, Err(ReadError::Unavailable(_))));
         *self.0.lock() = away.then(Instant::now);
     }
 }
@@ -185,7 +186,7 @@ impl Memory {
 }
 
 #[async_trait]
-impl Directory for LastGood {
+impl Configuration for LastGood {
     async fn snapshot(&self) -> Result<Arc<Organization>, ReadError> {
         let known = self.last_good();
         match (self.inner.snapshot().await, known) {
@@ -218,44 +219,48 @@ impl Directory for LastGood {
         });
         stream::iter(known.map(WatchEvent::Snapshot)).chain(newer).boxed()
     }
+}
 
-    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError> {
+#[async_trait]
+impl Recipients for LastGood {
+    async fn recipients(&self, addresses: &[Address]) -> Vec<Answer> {
         if self.away.is()
-            && let Some(known) = self.remembered(addresses)
+            && let Some(known) = self.all_remembered(addresses)
         {
             self.ask_beside(|inner| {
                 let addresses = addresses.to_vec();
                 async move { inner.recipients(&addresses).await }
             });
-            return Ok(known);
+            return known.into_iter().map(Ok).collect();
         }
-        let answer = self.inner.recipients(addresses).await;
-        self.away.note(&answer);
-        match answer {
-            Ok(found) => {
-                self.remember(addresses.iter().zip(found.iter().cloned()));
-                Ok(found)
-            }
-            Err(ReadError::Unavailable(text)) => self.remembered(addresses).ok_or(ReadError::Unavailable(text)),
-            Err(error) => Err(error),
-        }
+        let answers = self.inner.recipients(addresses).await;
+        self.away.note(&answers);
+        self.remember(addresses.iter().zip(&answers));
+        // What is known of one address is not lost with the answer about another.
+        let known = |(address, answer): (&Address, Answer)| match answer {
+            Err(ReadError::Unavailable(text)) => self.remembered(address).ok_or(ReadError::Unavailable(text)),
+            other => other,
+        };
+        addresses.iter().zip(answers).map(known).collect()
     }
 
-    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
+    async fn recipient_by_name(&self, name: &ObjectName) -> Answer {
         let known = if self.away.is() { self.answers.lock().named(name) } else { None };
         if let Some(known) = known {
             self.ask_beside(|inner| {
                 let name = name.clone();
-                async move { inner.recipient_by_name(&name).await }
+                async move { vec![inner.recipient_by_name(&name).await] }
             });
             return Ok(Some(known));
         }
         let answer = self.inner.recipient_by_name(name).await;
-        self.away.note(&answer);
+        self.away.note(std::slice::from_ref(&answer));
         match answer {
             Ok(Some(recipient)) => {
-                self.remember([(&recipient.primary_address, Some(recipient.clone()))]);
-                Ok(Some(recipient))
+                let address = recipient.primary_address.clone();
+                let answer = Ok(Some(recipient));
+                self.remember([(&address, &answer)]);
+                answer
             }
             // The owner of an outbox, somebody who logs on: they go on sending.
             Err(ReadError::Unavailable(text)) => match self.answers.lock().named(name) {
@@ -273,27 +278,16 @@ impl Directory for LastGood {
     ) -> Result<Vec<DirectoryRecipient>, ReadError> {
         self.inner.list_recipients(after, limit).await
     }
+}
 
-    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
-        let committed = self.inner.commit(change).await;
-        if committed.is_ok() {
-            self.answers.lock().forget();
-        }
-        committed
-    }
-
-    async fn at(&self, revision: Revision) -> Result<Arc<dyn Directory>, HistoryError> {
-        self.inner.at(revision).await
-    }
-
-    async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
-        self.inner.revisions(limit).await
-    }
-
+impl Directory for LastGood {
     fn announce(&self, presence: Presence) -> Announcement {
         self.inner.announce(presence)
     }
+}
 
+#[async_trait]
+impl Presences for LastGood {
     async fn presences(&self) -> Result<Vec<Presence>, ReadError> {
         self.inner.presences().await
     }

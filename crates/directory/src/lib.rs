@@ -1,8 +1,8 @@
 //! The Active Directory stand-in: the configuration of one forest, its recipients, and who is there.
 //!
 //! ```text
-//!                 Directory (trait)
-//!        ┌─────────────┴──────────────┐
+//!              Directory (services)      Administration (commands)
+//!        ┌─────────────┴──────────────┬─────────────┘
 //!    LastGood ── caches and persists ─▶ Forest ── rules, once ──▶ Store ──┬── etcd
 //!                                                                         └── embedded (SQLite)
 //! ```
@@ -31,7 +31,8 @@ mod store;
 
 pub use apply::{all_recipients, apply, repair};
 pub use directory::{
-    Change, CommitError, Directory, HistoryError, Precondition, ReadError, RevisionRecord, Salvage, WatchEvent,
+    Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, Precondition,
+    Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
 };
 pub use embedded::{EmbeddedSettings, HISTORY_ENTRIES_MAX, HISTORY_OCTETS_MAX, open as open_embedded};
 pub use etcd::{EtcdSettings, EtcdTls, connect as connect_etcd};

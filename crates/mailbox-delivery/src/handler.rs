@@ -90,13 +90,15 @@ type Placed = Result<Place, RecipientDelivery>;
 impl Handler {
     async fn place(&self, recipients: &[Recipient], tables: &routing::RoutingTables) -> Vec<Placed> {
         let addresses: Vec<Address> = recipients.iter().map(|recipient| recipient.address.clone()).collect();
-        match self.node.directory.recipients(&addresses).await {
-            Ok(found) => found.iter().map(|found| place(found.as_ref(), tables, &self.node.settings)).collect(),
+        let answers = self.node.directory.recipients(&addresses).await.into_iter();
+        let placed = answers.map(|answer| match answer {
+            Ok(found) => place(found.as_ref(), tables, &self.node.settings),
             Err(error) => {
-                tracing::warn!(%error, "recipients cannot be looked up");
-                addresses.iter().map(|_| Err(retry(error.status(), "the directory cannot be asked"))).collect()
+                tracing::warn!(%error, "a recipient cannot be looked up");
+                Err(retry(error.status(), "the directory cannot be asked"))
             }
-        }
+        });
+        placed.collect()
     }
 
     /// Reads the content if there is a mailbox for it. Waits for a turn only afterwards: unread content would hold up the

@@ -251,12 +251,12 @@ impl Core {
     async fn homes(&self, head: &MessageHead) -> Result<Vec<Option<ObjectName>>, Failure> {
         let recipients = head.envelope.recipients.iter().take(RECIPIENTS_CONSIDERED);
         let addresses: Vec<Address> = recipients.map(|recipient| recipient.address.clone()).collect();
-        let found = self.node.directory.recipients(&addresses).await?;
+        let found = self.node.directory.recipients(&addresses).await;
         let home = |found: Option<DirectoryRecipient>| match found?.kind {
             RecipientKind::Mailbox { database, .. } => Some(database),
             RecipientKind::MailContact { .. } | RecipientKind::DistributionGroup { .. } => None,
         };
-        Ok(found.into_iter().map(home).collect())
+        found.into_iter().map(|answer| Ok(home(answer?))).collect()
     }
 }
 

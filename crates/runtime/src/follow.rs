@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use directory::{Announcement, Directory, WatchEvent};
+use directory::{Announcement, Configuration, Presences, WatchEvent};
 use envelope::{Revision, ServerName};
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use crate::peers::{PeerBook, PeerHealth};
 
 /// Turns new snapshots into tables for as long as anybody reads them.
 pub(crate) struct Follower {
-    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) directory: Arc<dyn Configuration>,
     pub(crate) server: ServerName,
     pub(crate) metrics: Metrics,
     pub(crate) tables: watch::Sender<Arc<RoutingTables>>,
@@ -71,7 +71,7 @@ impl Follower {
 
 /// Keeps the book of addresses for as long as anybody reads it. What failed before its last start has not failed.
 pub(crate) async fn follow_presences(
-    directory: Arc<dyn Directory>,
+    directory: Arc<dyn Presences>,
     book: watch::Sender<Arc<PeerBook>>,
     health: PeerHealth,
 ) {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Announcement, Directory, EmbeddedSettings, EtcdSettings, EtcdTls, LastGood, Presence, Sealer};
+use directory::{
+    Announcement, Backend, Configuration, Directory, EmbeddedSettings, EtcdSettings, EtcdTls, LastGood, Presence,
+    Sealer,
+};
 use envelope::{Revision, ServerName};
 use net::{KeyedCertificate, Service};
 use parking_lot::Mutex;
@@ -115,14 +118,14 @@ impl Node {
         let (book_sender, book) = watch::channel(Arc::new(PeerBook::default()));
         let announcements: Arc<Mutex<Vec<Announcement>>> = Arc::default();
         let follower = Follower {
-            directory: Arc::clone(&directory),
+            directory: directory.clone(),
             server: settings.server.clone(),
             metrics: telemetry.metrics(),
             tables: tables_sender,
             announcements: Arc::clone(&announcements),
         };
         tokio::spawn(follower.run());
-        tokio::spawn(follow_presences(Arc::clone(&directory), book_sender, health.clone()));
+        tokio::spawn(follow_presences(directory.clone(), book_sender, health.clone()));
         Ok(Self {
             settings,
             service,
@@ -247,7 +250,7 @@ fn open_directory(settings: &Settings, service: Service) -> Result<Arc<dyn Direc
 ///
 /// # Errors
 /// [`NodeError`].
-pub fn open_backend(settings: &Settings) -> Result<Arc<dyn Directory>, NodeError> {
+pub fn open_backend(settings: &Settings) -> Result<Arc<dyn Backend>, NodeError> {
     match &settings.directory {
         DirectorySettings::Embedded { path } => {
             let opened = directory::open_embedded(&EmbeddedSettings::new(path.clone()), settings.forest.as_str());
@@ -281,7 +284,7 @@ fn read(path: &Path, advice: &'static str) -> Result<String, NodeError> {
 }
 
 /// The configuration to begin with. A directory that does not answer yet is asked until it does.
-async fn first_snapshot(directory: &dyn Directory) -> Arc<topology::Organization> {
+async fn first_snapshot(directory: &dyn Configuration) -> Arc<topology::Organization> {
     let mut told = false;
     loop {
         match directory.snapshot().await {

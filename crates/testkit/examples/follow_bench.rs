@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory::{Change, Directory, WatchEvent};
+use directory::{Author, Change, Directory, WatchEvent};
 use directory::{EtcdSettings, connect_etcd as connect};
 use envelope::{Revision, ServerName};
 use futures::StreamExt;
@@ -31,7 +31,8 @@ async fn main() -> Result<(), AnyError> {
     let etcd = EtcdServer::start();
     let open = || connect(EtcdSettings::new(vec![etcd.endpoint()]), FOREST);
     let directory = open();
-    let first = directory.commit(Change { puts: configuration()?, ..Change::default() }).await?;
+    let first =
+        directory.commit(Change { puts: configuration()?, ..Change::by(Author::new("bench", "follow_bench")) }).await?;
     let (applied, mut answers) = mpsc::unbounded_channel();
     for at in 0..SERVERS {
         tokio::spawn(follow(open(), format!("SERVER{at}").parse()?, applied.clone()));
@@ -40,7 +41,9 @@ async fn main() -> Result<(), AnyError> {
     let mut times = Vec::new();
     for at in 0..CHANGES {
         let started = Instant::now();
-        let revision = directory.commit(Change { puts: vec![connector(at)?], ..Change::default() }).await?;
+        let revision = directory
+            .commit(Change { puts: vec![connector(at)?], ..Change::by(Author::new("bench", "follow_bench")) })
+            .await?;
         let committed = started.elapsed();
         reached(&mut answers, revision).await?;
         times.push((committed, started.elapsed()));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use directory::{Announcement, Change, CommitError, Directory, Presence, ReadError, WatchEvent};
+use directory::{
+    Announcement, Answer, Configuration, Directory, Presence, Presences, ReadError, Recipients, WatchEvent,
+};
 use envelope::{Address, ObjectName, Revision};
 use futures::stream::BoxStream;
 use topology::{DirectoryRecipient, Organization};
@@ -36,7 +38,7 @@ impl AwayDirectory {
 }
 
 #[async_trait]
-impl Directory for AwayDirectory {
+impl Configuration for AwayDirectory {
     async fn snapshot(&self) -> Result<Arc<Organization>, ReadError> {
         self.ask()?.snapshot().await
     }
@@ -44,12 +46,18 @@ impl Directory for AwayDirectory {
     fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent> {
         self.directory.watch(after)
     }
+}
 
-    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError> {
-        self.ask()?.recipients(addresses).await
+#[async_trait]
+impl Recipients for AwayDirectory {
+    async fn recipients(&self, addresses: &[Address]) -> Vec<Answer> {
+        match self.ask() {
+            Ok(directory) => directory.recipients(addresses).await,
+            Err(error) => vec![Err(error); addresses.len()],
+        }
     }
 
-    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
+    async fn recipient_by_name(&self, name: &ObjectName) -> Answer {
         self.ask()?.recipient_by_name(name).await
     }
 
@@ -60,15 +68,16 @@ impl Directory for AwayDirectory {
     ) -> Result<Vec<DirectoryRecipient>, ReadError> {
         self.ask()?.list_recipients(after, limit).await
     }
+}
 
-    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
-        self.ask()?.commit(change).await
-    }
-
+impl Directory for AwayDirectory {
     fn announce(&self, presence: Presence) -> Announcement {
         self.directory.announce(presence)
     }
+}
 
+#[async_trait]
+impl Presences for AwayDirectory {
     async fn presences(&self) -> Result<Vec<Presence>, ReadError> {
         self.ask()?.presences().await
     }

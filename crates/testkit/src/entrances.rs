@@ -56,7 +56,11 @@ pub async fn add_mailboxes(world: &World) {
         },
     };
     let puts = [mailbox("ann", "DB1"), mailbox("bob", "DB2")].map(|mailbox| Object::Recipient(Box::new(mailbox)));
-    world.directory().commit(Change { puts: puts.into(), ..Change::default() }).await.expect("the directory is there");
+    world
+        .directory()
+        .commit(Change { puts: puts.into(), ..Change::by(crate::node::author()) })
+        .await
+        .expect("the directory is there");
 }
 
 /// Where the three entrances are.

@@ -1,7 +1,8 @@
 //! A real etcd as a process: for tests of `directory` and of whole clusters.
 //!
 //! It listens on loopback on free ports, keeps its data in a temporary folder, and is killed when it is dropped. Killing
-//! and starting it again is how tests take the directory away and bring it back.
+//! and starting it again is how tests take the directory away and bring it back. [`EtcdCluster`] is several of them that
+//! elect a leader, each an [`EtcdServer`] to be killed, frozen or started again by itself.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -33,8 +34,73 @@ pub struct EtcdTlsFiles {
 pub struct EtcdServer {
     child: Option<Child>,
     folder: TempDir,
+    name: String,
     ports: (u16, u16),
+    /// `--initial-cluster`: all members, this one among them.
+    cluster: String,
     tls: Option<EtcdTlsFiles>,
+    /// Further arguments.
+    extra: Vec<String>,
+}
+
+/// Several etcd that elect a leader.
+#[derive(Debug)]
+pub struct EtcdCluster {
+    /// Its members, in the order of [`endpoints`](Self::endpoints).
+    pub members: Vec<EtcdServer>,
+}
+
+impl EtcdCluster {
+    /// Starts `number` members and waits until all answer. `tls` is for clients; among themselves they speak plain text.
+    ///
+    /// # Panics
+    /// When there is no etcd on this machine, or they do not start.
+    #[must_use]
+    pub fn start(number: usize, tls: Option<&EtcdTlsFiles>, extra: &[&str]) -> Self {
+        for _ in 0..PORT_ATTEMPTS {
+            let ports: Vec<(u16, u16)> = distinct_ports(number);
+            let name = |at: usize| format!("member{at}");
+            let urls = ports.iter().enumerate().map(|(at, ports)| format!("{}=http://127.0.0.1:{}", name(at), ports.1));
+            let cluster = urls.collect::<Vec<_>>().join(",");
+            let member = |(at, ports)| EtcdServer {
+                child: None,
+                folder: tempfile::tempdir().expect("a temporary folder can be made"),
+                name: name(at),
+                ports,
+                cluster: cluster.clone(),
+                tls: tls.cloned(),
+                extra: extra.iter().map(|argument| (*argument).to_owned()).collect(),
+            };
+            let mut members: Vec<EtcdServer> = ports.into_iter().enumerate().map(member).collect();
+            // None answers before more than half of them run.
+            let started = std::thread::scope(|scope| {
+                let runs: Vec<_> = members.iter_mut().map(|member| scope.spawn(|| member.run())).collect();
+                runs.into_iter().all(|run| run.join().expect("starting etcd does not panic"))
+            });
+            if started {
+                return Self { members };
+            }
+        }
+        panic!("etcd does not start; its last words are above");
+    }
+
+    /// Where clients connect, one for each member.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<String> {
+        self.members.iter().map(EtcdServer::endpoint).collect()
+    }
+
+    /// Starts all that do not run, at once: alone none would answer.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub fn restart_dead(&mut self) {
+        std::thread::scope(|scope| {
+            let dead = self.members.iter_mut().filter(|member| member.child.is_none());
+            let runs: Vec<_> = dead.map(|member| scope.spawn(|| member.run())).collect();
+            assert!(runs.into_iter().all(|run| run.join().expect("starting etcd does not panic")));
+        });
+    }
 }
 
 impl EtcdServer {
@@ -58,12 +124,16 @@ impl EtcdServer {
 
     fn start_with(tls: Option<EtcdTlsFiles>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut server = Self { child: None, folder, ports: free_ports(), tls };
+        // One member needs no patience: it leads at once, and leases may be short.
+        let extra = ["--heartbeat-interval", "10", "--election-timeout", "100"].map(str::to_owned).to_vec();
+        let (name, cluster) = ("test".to_owned(), String::new());
+        let mut server = Self { child: None, folder, name, ports: (0, 0), cluster, tls, extra };
         for _ in 0..PORT_ATTEMPTS {
+            server.ports = distinct_ports(1)[0];
+            server.cluster = format!("test=http://127.0.0.1:{}", server.ports.1);
             if server.run() {
                 return server;
             }
-            server.ports = free_ports();
         }
         panic!("etcd does not start; its last words are above");
     }
@@ -145,11 +215,9 @@ impl EtcdServer {
         let peer = format!("http://127.0.0.1:{}", self.ports.1);
         let mut command = Command::new("etcd");
         command.arg("--data-dir").arg(self.folder.path().join("data"));
-        command.args(["--name", "test", "--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        command.args(["--name", &self.name, "--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
-        command.args(["--initial-cluster", &format!("test={peer}")]);
-        // One member needs no patience: it leads at once, and leases may be short.
-        command.args(["--heartbeat-interval", "10", "--election-timeout", "100", "--logger", "zap"]);
+        command.args(["--initial-cluster", &self.cluster, "--logger", "zap"]).args(&self.extra);
         if let Some(files) = &self.tls {
             command.arg("--cert-file").arg(&files.certificate).arg("--key-file").arg(&files.key);
             command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(&files.client_ca);
@@ -165,9 +233,10 @@ impl Drop for EtcdServer {
     }
 }
 
-fn free_ports() -> (u16, u16) {
+/// A port for clients and one for peers, for each member. All are held until all are found.
+fn distinct_ports(number: usize) -> Vec<(u16, u16)> {
     let listen = || TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
     let port = |listener: &TcpListener| listener.local_addr().expect("a listener has an address").port();
-    let (one, two) = (listen(), listen());
-    (port(&one), port(&two))
+    let held: Vec<(TcpListener, TcpListener)> = (0..number).map(|_| (listen(), listen())).collect();
+    held.iter().map(|(client, peer)| (port(client), port(peer))).collect()
 }

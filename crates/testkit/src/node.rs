@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use directory::{Directory, EmbeddedSettings, Sealer};
+use directory::{Author, Backend, EmbeddedSettings, Sealer};
 use envelope::{Domain, Revision, ServerName};
 use net::certificate::NodeIdentity;
 use net::{CertificateAuthority, Service};
@@ -28,11 +28,17 @@ use crate::wait::until;
 /// The forest of every world.
 pub const FOREST: &str = "contoso.com";
 
+/// Who changes the organizations of tests.
+#[must_use]
+pub fn author() -> Author {
+    Author::new("testkit", "a test")
+}
+
 /// An organization for one test. Everything is gone when it is dropped.
 pub struct World {
     folder: TempDir,
     authority: CertificateAuthority,
-    directory: Arc<dyn Directory>,
+    directory: Arc<dyn Backend>,
 }
 
 impl World {
@@ -62,13 +68,13 @@ impl World {
         let now = self.directory.snapshot().await.expect("the directory is there");
         let known = directory::all_recipients(self.directory.as_ref()).await.expect("the directory is there");
         let plan = plan(objects(now.draft(), &known), objects(&draft, &recipients));
-        let applied = directory::apply(self.directory.as_ref(), plan, now.revision()).await;
+        let applied = directory::apply(self.directory.as_ref(), plan, now.revision(), &author()).await;
         applied.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The directory that all nodes share.
     #[must_use]
-    pub fn directory(&self) -> &Arc<dyn Directory> {
+    pub fn directory(&self) -> &Arc<dyn Backend> {
         &self.directory
     }
 

@@ -82,7 +82,7 @@ impl Outlet {
 /// Starts the categorizer.
 pub(crate) fn run(core: &Arc<Core>, mut queue: Outlet) {
     let core = Arc::clone(core);
-    let resolver = Resolver::new(Arc::clone(&core.node.directory));
+    let resolver = Resolver::new(core.node.directory.clone());
     let places = Arc::new(Semaphore::new(CATEGORIZATIONS_MAX));
     core.work.clone().spawn(async move {
         let mut next = async || {
@@ -224,17 +224,19 @@ fn message(work: &Work, detail: Detail) -> Message {
 
 async fn look_up(resolver: &Resolver, pending: Box<Pending>) -> Categorization {
     let addresses: Vec<Address> = pending.addresses().to_vec();
-    let answers: Vec<(Address, Lookup)> = match resolver.recipients(addresses.clone()).await {
-        Ok(found) => addresses
-            .into_iter()
-            .zip(found)
-            .map(|(address, recipient)| (address, recipient.map_or(Lookup::NotFound, |r| Lookup::Found(Arc::new(r)))))
-            .collect(),
+    let found = resolver.recipients(addresses.clone()).await;
+    let mut failed = None;
+    let lookup = |answer| match answer {
+        Ok(recipient) => Option::map_or(recipient, Lookup::NotFound, |found| Lookup::Found(Arc::new(found))),
         Err(error) => {
-            tracing::warn!(%error, "recipients cannot be looked up");
-            Vec::new() // an address without an answer counts as one that could not be asked
+            failed = Some(error);
+            Lookup::TransientError
         }
     };
+    let answers: Vec<(Address, Lookup)> = addresses.into_iter().zip(found.into_iter().map(lookup)).collect();
+    if let Some(error) = failed {
+        tracing::warn!(%error, "recipients cannot be looked up");
+    }
     pending.supply(answers)
 }
 

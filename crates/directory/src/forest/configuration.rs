@@ -44,7 +44,8 @@ impl<S: Store> Forest<S> {
     async fn write(&self, view: &View, change: &Change, result: &Objects) -> Result<Outcome, Unavailable> {
         // A configuration that is not what its marker says is not repaired in part: it is replaced.
         let current = view.generation.as_ref().filter(|_| view.complete().is_ok() && !change.repairs);
-        let record = Write::Put(self.keys.change(), history::record(view, change));
+        let before = |identity| view.objects.get(&identity).and_then(|stored| stored.clone().ok());
+        let record = Write::Put(self.keys.change(), history::record(change, &before));
         let operations = change.puts.len() + change.deletes.len() + BESIDES_OBJECTS;
         match current {
             Some(generation) if operations <= self.store.operations_max() => {

@@ -1,4 +1,4 @@
-//! What was: the directory at an older revision, and a line about each change of the configuration.
+//! What was: the directory at an older revision, and a line about each change.
 //!
 //! Each change writes one record under the same key, in its transaction. The record of the change before is then found at
 //! the revision before, as long as the backend keeps that: there is no list that could grow.
@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use envelope::{Revision, Timestamp};
+use organization::{Kind, Object};
 use serde::{Deserialize, Serialize};
+use topology::Guid;
 
 use super::Forest;
-use super::view::View;
-use crate::directory::{Change, HistoryError, ReadError, RevisionRecord};
+use crate::directory::{Author, Change, HistoryError, ReadError, RevisionRecord};
 use crate::store::{Kept, Store};
 
 /// Objects that a summary names; the others are counted.
@@ -22,19 +23,25 @@ const NAMED_MAX: usize = 4;
 struct Record {
     at_millis: u64,
     summary: String,
+    /// Absent in what was recorded before authors were.
+    #[serde(default)]
+    who: Option<String>,
+    #[serde(default)]
+    through: Option<String>,
 }
 
-/// The record of `change`, which is made now.
-pub(super) fn record(view: &View, change: &Change) -> Vec<u8> {
+/// The record of `change`, which is made now. `before` knows the objects that were there.
+pub(super) fn record(change: &Change, before: &dyn Fn((Kind, Guid)) -> Option<Object>) -> Vec<u8> {
     let at_millis = Timestamp::from(SystemTime::now()).as_millis();
-    serde_json::to_vec(&Record { at_millis, summary: summary(view, change) }).expect("a record is plain data")
+    let Author { who, through } = change.author.clone();
+    let record = Record { at_millis, summary: summary(change, before), who: Some(who), through: Some(through) };
+    serde_json::to_vec(&record).expect("a record is plain data")
 }
 
 /// `+ sendConnectors["Partner"], ~ siteLinks["Line"]`.
-fn summary(view: &View, change: &Change) -> String {
-    let stored = |identity| view.objects.get(&identity).and_then(|stored| stored.as_ref().ok());
+fn summary(change: &Change, stored: &dyn Fn((Kind, Guid)) -> Option<Object>) -> String {
     let puts = change.puts.iter().filter_map(|object| match stored((object.kind(), object.guid())) {
-        Some(same) if same == object => None,
+        Some(same) if same == *object => None,
         Some(_) => Some(format!("~ {}", object.place())),
         None => Some(format!("+ {}", object.place())),
     });
@@ -75,10 +82,11 @@ impl<S: Store> Forest<S> {
         let mut forest = self.clone();
         while records.len() < limit {
             let Some(entry) = forest.store.get(&key).await?.pop().flatten() else { break };
-            let Record { at_millis, summary } = serde_json::from_slice(&entry.value)
+            let Record { at_millis, summary, who, through } = serde_json::from_slice(&entry.value)
                 .map_err(|error| ReadError::Invalid(format!("{}: {error}", entry.key)))?;
             let revision = Revision(entry.revision);
-            records.push(RevisionRecord { revision, at: Timestamp::from_millis(at_millis), summary });
+            let author = who.zip(through).map(|(who, through)| Author { who, through });
+            records.push(RevisionRecord { revision, at: Timestamp::from_millis(at_millis), summary, author });
             let before = entry.revision.saturating_sub(1);
             if before == 0 || self.store.kept(&key[0], before).await? != Kept::Yes {
                 break;

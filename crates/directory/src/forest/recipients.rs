@@ -7,7 +7,7 @@ use organization::{Kind, Object, decode, encode};
 use topology::{DirectoryRecipient, Guid, Problems};
 
 use super::view::View;
-use super::{COMMIT_ATTEMPTS, Forest};
+use super::{COMMIT_ATTEMPTS, Forest, history};
 use crate::directory::{Change, CommitError, Precondition};
 use crate::keys::Keys;
 use crate::store::{Condition, Entry, Outcome, Store, Unavailable, Write};
@@ -90,6 +90,11 @@ impl<S: Store> Forest<S> {
         }
         writes.extend(change.puts.iter().map(|object| Write::Put(self.keys.recipient(object.guid()), encode(object))));
         writes.extend(change.deletes.iter().map(|(_, guid)| Write::Delete(self.keys.recipient(*guid))));
+        let known = |(_, guid): (Kind, Guid)| {
+            let entry = before.get(&guid)?.as_ref()?;
+            recipient(entry).ok().map(|recipient| Object::Recipient(Box::new(recipient)))
+        };
+        writes.push(Write::Put(self.keys.change(), history::record(change, &known)));
         Ok((conditions, writes))
     }
 }

@@ -64,11 +64,6 @@ impl Answers {
         self.keep(&recipient.primary_address, Some(recipient.clone()));
         Some(recipient)
     }
-
-    /// Forgets everything: something was changed from here.
-    pub fn forget(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]

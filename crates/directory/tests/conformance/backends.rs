@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::etcd_server::EtcdServer;
-use directory::{Directory, EmbeddedSettings, EtcdSettings, FOREST_DEFAULT, connect_etcd, open_embedded};
+use directory::{EmbeddedSettings, EtcdSettings, FOREST_DEFAULT, connect_etcd, open_embedded};
 
 /// Short enough to wait for, long enough for a slow machine's heartbeats.
 const LEASE_TTL: Duration = Duration::from_secs(2);
@@ -12,7 +12,7 @@ const LEASE_TTL: Duration = Duration::from_secs(2);
 /// A backend and its accidents.
 pub trait Backend: Send + Sync {
     /// A directory with a connection of its own, as another process would have.
-    fn directory(&self) -> Arc<dyn Directory>;
+    fn directory(&self) -> Arc<dyn directory::Backend>;
     /// Writes past the directory.
     fn write(&self, key: &str, value: &str) -> impl Future<Output = ()> + Send;
     /// Deletes past the directory.
@@ -44,7 +44,7 @@ impl Etcd {
 }
 
 impl Backend for Etcd {
-    fn directory(&self) -> Arc<dyn Directory> {
+    fn directory(&self) -> Arc<dyn directory::Backend> {
         let settings = EtcdSettings { lease_ttl: LEASE_TTL, ..EtcdSettings::new(vec![self.server.endpoint()]) };
         connect_etcd(settings, FOREST_DEFAULT)
     }
@@ -93,7 +93,7 @@ impl Embedded {
 }
 
 impl Backend for Embedded {
-    fn directory(&self) -> Arc<dyn Directory> {
+    fn directory(&self) -> Arc<dyn directory::Backend> {
         let path = self.folder.path().join("directory");
         open_embedded(&EmbeddedSettings { lease_ttl: LEASE_TTL, ..EmbeddedSettings::new(path) }, FOREST_DEFAULT)
             .unwrap()

@@ -27,7 +27,7 @@ pub async fn a_change_is_made_as_a_whole_or_not_at_all(backend: impl Backend) {
     // Deleting the server would leave its connector and database behind.
     let server = organization.servers()[0].clone();
     let deletes = vec![key_of(&Object::Server(Box::new(server)))];
-    let refused = directory.commit(Change { deletes, ..Change::default() }).await;
+    let refused = directory.commit(Change { deletes, ..Change::by(crate::world::author()) }).await;
     assert!(matches!(refused, Err(CommitError::Invalid(_))), "{refused:?}");
     let now = directory.snapshot().await.unwrap();
     assert_eq!((now.revision(), now.draft()), (first, organization.draft()));
@@ -35,12 +35,13 @@ pub async fn a_change_is_made_as_a_whole_or_not_at_all(backend: impl Backend) {
     let second = directory.commit(put(vec![connector("Good")])).await.unwrap();
     assert!(second > first);
     let deletes = vec![key_of(&connector("Good"))];
-    let third = directory.commit(Change { deletes: deletes.clone(), ..Change::default() }).await.unwrap();
+    let third =
+        directory.commit(Change { deletes: deletes.clone(), ..Change::by(crate::world::author()) }).await.unwrap();
     let now = directory.snapshot().await.unwrap();
     assert_eq!((now.revision(), now.draft()), (third, organization.draft()));
-    let again = directory.commit(Change { deletes, ..Change::default() }).await;
+    let again = directory.commit(Change { deletes, ..Change::by(crate::world::author()) }).await;
     assert!(matches!(again, Err(CommitError::Conflict(_))), "{again:?}");
-    assert_eq!(directory.commit(Change::default()).await, Ok(third));
+    assert_eq!(directory.commit(Change::by(crate::world::author())).await, Ok(third));
 }
 
 pub async fn preconditions_hold_or_nothing_is_changed(backend: impl Backend) {
@@ -110,7 +111,7 @@ pub async fn a_change_of_any_size_is_seen_as_a_whole(backend: impl Backend) {
     let third = directory.commit(put(vec![connector("One more")])).await.unwrap();
     assert_eq!(snapshot(&mut events).await.revision(), third);
     let deletes = many.iter().map(key_of).collect();
-    directory.commit(Change { deletes, ..Change::default() }).await.unwrap();
+    directory.commit(Change { deletes, ..Change::by(crate::world::author()) }).await.unwrap();
     assert_eq!(connectors(&snapshot(&mut events).await), ["Internet", "One more"]);
     let keys = backend.keys("/postroad/default/v1/config/").await;
     assert_eq!(keys.len(), 7, "{keys:?}"); // six objects and the marker
@@ -133,14 +134,18 @@ pub async fn a_plan_is_applied_and_then_there_is_nothing_to_do(backend: impl Bac
         (organization.revision(), objects(organization.draft(), &recipients))
     };
     let (revision, before) = current().await;
-    let applied = soon(apply(&*directory, plan(before, wanted.clone()), revision)).await.unwrap();
+    let applied =
+        soon(apply(&*directory, plan(before, wanted.clone()), revision, &crate::world::author())).await.unwrap();
     let (revision, after) = current().await;
     assert!(revision <= applied && plan(after.clone(), wanted.clone()).is_empty());
     // A plan for another revision is not applied; an empty one for this revision is nothing.
     let outdated = plan(after.clone(), wanted[..5].to_vec());
-    assert!(matches!(apply(&*directory, outdated.clone(), Revision(0)).await, Err(CommitError::Conflict(_))));
+    assert!(matches!(
+        apply(&*directory, outdated.clone(), Revision(0), &crate::world::author()).await,
+        Err(CommitError::Conflict(_))
+    ));
     let organization = wanted.iter().filter(|object| object.addresses().next().is_none()).cloned().collect();
-    apply(&*directory, plan(after, organization), revision).await.unwrap();
+    apply(&*directory, plan(after, organization), revision, &crate::world::author()).await.unwrap();
     assert_eq!(all_recipients(&*directory).await.unwrap(), []);
     let mut events = directory.watch(Revision(0));
     assert!(soon(events.next()).await.is_some());

@@ -115,14 +115,16 @@ pub async fn whatever_is_damaged_is_repaired_by_the_whole_organization(backend: 
         assert!(directory.snapshot().await.is_err(), "{damage}");
         let found = directory.salvage().await.unwrap();
         let plan = || organization::plan(found.objects.clone(), from_yaml(ORGANIZATION));
-        repair(&*directory, plan(), found.revision).await.unwrap_or_else(|error| panic!("{damage}: {error}"));
+        repair(&*directory, plan(), found.revision, &crate::world::author())
+            .await
+            .unwrap_or_else(|error| panic!("{damage}: {error}"));
         let now = directory.snapshot().await.unwrap();
         assert!(now.revision() > found.revision, "{damage}");
         assert_eq!(connectors(&now), connectors(&before), "{damage}");
         // What could be read keeps its identity.
         let kept = now.sites()[0].guid == before.sites()[0].guid;
         assert!(kept || damage == "everything", "{damage}");
-        let again = repair(&*directory, plan(), found.revision).await;
+        let again = repair(&*directory, plan(), found.revision, &crate::world::author()).await;
         assert!(matches!(again, Err(CommitError::Conflict(_))), "{damage}: planned against what is no longer there");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use directory::{Change, CommitError, Directory, EmbeddedSettings, HistoryError, all_recipients, open_embedded};
+use directory::{Administration, Change, CommitError, EmbeddedSettings, HistoryError, all_recipients, open_embedded};
 use envelope::Revision;
 use organization::{Object, objects};
 use rand::{Rng, SeedableRng};
@@ -11,7 +11,7 @@ use crate::backends::Backend;
 use crate::world::{address, connector, founded, from_yaml, key_of, mailbox, put, recipient};
 
 /// Everything that can be read at a revision.
-async fn contents(directory: &dyn Directory) -> (Revision, Vec<Object>) {
+async fn contents(directory: &dyn Administration) -> (Revision, Vec<Object>) {
     let organization = directory.snapshot().await.unwrap();
     let recipients = all_recipients(directory).await.unwrap();
     (organization.revision(), objects(organization.draft(), &recipients))
@@ -28,10 +28,10 @@ pub async fn every_revision_can_be_read_as_it_was(backend: impl Backend) {
         put(from_yaml(crate::world::ORGANIZATION)),
         put(vec![connector("One"), connector("Two")]),
         put(vec![anna.clone()]),
-        Change { deletes: vec![key_of(&connector("One"))], ..Change::default() },
+        Change { deletes: vec![key_of(&connector("One"))], ..Change::by(crate::world::author()) },
         put(vec![mailbox("anna", "a@contoso.com", &[]).with_guid(anna.guid())]),
         put(many),
-        Change { deletes: vec![key_of(&anna)], ..Change::default() },
+        Change { deletes: vec![key_of(&anna)], ..Change::by(crate::world::author()) },
         put(vec![connector("One")]),
     ];
     for change in changes {
@@ -79,7 +79,7 @@ pub async fn any_sequence_of_changes_can_be_read_back(backend: impl Backend) {
         };
         let known = there.iter().any(|other| key_of(other) == key_of(&object));
         let change = match known && random.random_bool(0.5) {
-            true => Change { deletes: vec![key_of(&object)], ..Change::default() },
+            true => Change { deletes: vec![key_of(&object)], ..Change::by(crate::world::author()) },
             false => put(vec![object]),
         };
         // A proxy address that belongs to somebody else is refused, and nothing changes.
@@ -120,7 +120,7 @@ pub async fn changes_are_listed_with_what_they_did(backend: impl Backend) {
     assert_eq!(directory.revisions(10).await.unwrap(), []);
     let first = founded(&*directory).await;
     let second = directory.commit(put(vec![connector("One")])).await.unwrap();
-    directory.commit(put(vec![mailbox("anna", "anna@contoso.com", &[])])).await.unwrap();
+    let of_recipients = directory.commit(put(vec![mailbox("anna", "anna@contoso.com", &[])])).await.unwrap();
     let again = from_yaml(&crate::world::ORGANIZATION.replace("['*']", "['*;5']"));
     let deletes = vec![key_of(&connector("One"))];
     let third = directory.commit(Change { deletes, ..put(again) }).await.unwrap();
@@ -132,15 +132,17 @@ pub async fn changes_are_listed_with_what_they_did(backend: impl Backend) {
         told,
         [
             (third, "~ sendConnectors[\"Internet\"], - sendConnectors[\"One\"]"),
+            (of_recipients, "+ recipients[\"anna\"]"),
             (second, "+ sendConnectors[\"One\"]"),
             (first, founding),
         ]
     );
+    assert!(records.iter().all(|record| record.author == Some(crate::world::author())));
     assert!(records.windows(2).all(|pair| pair[0].at >= pair[1].at));
     assert_eq!(directory.revisions(2).await.unwrap(), records[..2]);
 }
 
-fn embedded(folder: &tempfile::TempDir, history_entries_max: u32) -> Arc<dyn Directory> {
+fn embedded(folder: &tempfile::TempDir, history_entries_max: u32) -> Arc<dyn directory::Backend> {
     let settings = EmbeddedSettings::new(folder.path().join("directory"));
     open_embedded(&EmbeddedSettings { history_entries_max, ..settings }, "default").unwrap()
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests as well")]
 
 mod backends;
+mod cluster;
 mod configuration;
 /// The starter of `testkit`, by its file: `testkit` itself stands on this crate.
 #[path = "../../../testkit/src/etcd.rs"]

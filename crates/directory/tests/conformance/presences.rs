@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use crate::backends::Backend;
 use crate::world::soon;
 
-fn presence(server: &str, service: Service) -> Presence {
+pub fn presence(server: &str, service: Service) -> Presence {
     Presence {
         server: ServerName::parse(server).unwrap(),
         service,

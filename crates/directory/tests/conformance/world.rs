@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Change, Directory, WatchEvent};
+use directory::{Administration, Author, Change, WatchEvent};
 use envelope::{Address, ObjectName, Revision};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -30,8 +30,13 @@ pub fn from_yaml(yaml: &str) -> Vec<Object> {
     objects(&draft, &recipients).into_iter().filter(|object| *object != default).collect()
 }
 
+/// Who changes things here.
+pub fn author() -> Author {
+    Author::new("anna", "a test")
+}
+
 pub fn put(puts: Vec<Object>) -> Change {
-    Change { puts, ..Change::default() }
+    Change { puts, ..Change::by(author()) }
 }
 
 /// One more Send connector.
@@ -68,7 +73,7 @@ pub fn key_of(object: &Object) -> (Kind, topology::Guid) {
 }
 
 /// Commits the small organization.
-pub async fn founded(directory: &dyn Directory) -> Revision {
+pub async fn founded(directory: &dyn Administration) -> Revision {
     directory.commit(put(from_yaml(ORGANIZATION))).await.unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Directory, EmbeddedSettings, EtcdSettings};
+use directory::{EmbeddedSettings, EtcdSettings};
 use envelope::Domain;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -51,7 +51,7 @@ impl Backend {
     }
 
     /// Opens it.
-    pub fn open(&self, forest: &Domain) -> Result<Arc<dyn Directory>, WorldError> {
+    pub fn open(&self, forest: &Domain) -> Result<Arc<dyn directory::Backend>, WorldError> {
         match self {
             Self::Embedded { path } => {
                 Ok(directory::open_embedded(&EmbeddedSettings::new(path.clone()), forest.as_str())?)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use directory::{ApplySecrets, Sealer};
+use directory::{ApplySecrets, Author, Sealer};
 use envelope::{Domain, ObjectName, Timestamp};
 use net::certificate::CertificateError;
 use net::{CertificateAuthority, KeyedCertificate, NodeIdentity};
@@ -79,7 +79,7 @@ pub(super) async fn directory(lab: &LabFile, options: &WorldOptions, backend: &B
     let (draft, wanted) = document.to_draft(&secrets)?;
     let plan = organization::plan(current, organization::objects(&draft, &wanted));
     if !plan.is_empty() {
-        directory::apply(&*directory, plan, before.revision()).await?;
+        directory::apply(&*directory, plan, before.revision(), &Author::new(ADMINISTRATOR, "postroad lab")).await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use directory::{ApplySecrets, CommitError, Directory, ReadError, Salvage, SealError, Sealer};
+use directory::{Administration, ApplySecrets, CommitError, ReadError, Salvage, SealError, Sealer};
 use envelope::Revision;
 use organization::{Document, FileProblems, Object, Plan};
 use topology::{DirectoryRecipient, OrganizationDraft};
@@ -75,9 +75,10 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
         bail!("nothing was changed");
     }
     let changes = plan.changes.len();
+    let author = place::author("apply");
     let applied = match damage {
-        None => directory::apply(directory.as_ref(), plan, revision).await,
-        Some(_) => directory::repair(directory.as_ref(), plan, revision).await,
+        None => directory::apply(directory.as_ref(), plan, revision, &author).await,
+        Some(_) => directory::repair(directory.as_ref(), plan, revision, &author).await,
     };
     applied.map_err(advise)?;
     // Changes of recipients alone leave the configuration at its revision, which is what servers report.
@@ -87,7 +88,7 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(directory: &dyn Directory) -> Result<Current, ReadError> {
+async fn read(directory: &dyn Administration) -> Result<Current, ReadError> {
     let recipients = directory::all_recipients(directory).await?;
     let (Salvage { revision, mut objects }, damage) = match directory.snapshot().await {
         Ok(valid) => {

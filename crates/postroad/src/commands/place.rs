@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use directory::{Directory, ReadError};
+use directory::{Administration, Author, ReadError};
 use lab::LabStatus;
 use postroad::service::SETTINGS_DEFAULT;
 use runtime::{DirectorySettings, Settings};
@@ -61,15 +61,32 @@ impl Place {
 }
 
 /// Opens the directory: no last good snapshot, which would hide that it is away.
-pub(crate) fn connect(settings: &Settings) -> anyhow::Result<Arc<dyn Directory>> {
-    runtime::node::open_backend(settings).map_err(|error| anyhow!("{error}; {}", advice(settings)))
+pub(crate) fn connect(settings: &Settings) -> anyhow::Result<Arc<dyn Administration>> {
+    match runtime::node::open_backend(settings) {
+        Ok(backend) => Ok(backend),
+        Err(error) => Err(anyhow!("{error}; {}", advice(settings))),
+    }
 }
 
 /// Opens the directory and reads the configuration of now.
-pub(crate) async fn open(settings: &Settings) -> anyhow::Result<(Arc<dyn Directory>, Arc<Organization>)> {
+pub(crate) async fn open(settings: &Settings) -> anyhow::Result<(Arc<dyn Administration>, Arc<Organization>)> {
     let directory = connect(settings)?;
     let organization = directory.snapshot().await.map_err(|error| explained(settings, &error))?;
     Ok((directory, organization))
+}
+
+/// Who runs this command: the user who logged on, also behind sudo, and the machine.
+pub(crate) fn author(command: &str) -> Author {
+    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = name.filter(|name| !name.is_empty()).unwrap_or_else(|| {
+        match nix::unistd::User::from_uid(nix::unistd::getuid()) {
+            Ok(Some(user)) => user.name,
+            _ => nix::unistd::getuid().to_string(),
+        }
+    });
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let who = if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) };
+    Author::new(who, format!("postroad {command}"))
 }
 
 /// What went wrong with the directory, and the next step.

@@ -1,4 +1,4 @@
-//! `postroad revisions`: the last changes of the configuration that the directory still keeps.
+//! `postroad revisions`: the last changes that the directory still keeps, and who made them.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -22,7 +22,7 @@ Examples:
 How far back this goes is the directory's: etcd keeps everything until it is compacted
 (--auto-compaction-retention), the embedded file the last 20,000 replaced values. A revision is
 counted for every change in the directory; between two that are listed, the configuration is that
-of the older one. Changes of recipients are kept as well, and not listed.";
+of the older one. Each change says who made it and through what.";
 
 /// Arguments of `postroad revisions`.
 #[derive(clap::Args)]
@@ -43,6 +43,9 @@ struct Entry {
     revision: u64,
     at: String,
     summary: String,
+    /// Who made it, and through what; absent in what was changed before that was recorded.
+    author: Option<String>,
+    through: Option<String>,
 }
 
 pub(crate) async fn run(arguments: RevisionsArguments) -> anyhow::Result<ExitCode> {
@@ -53,10 +56,14 @@ pub(crate) async fn run(arguments: RevisionsArguments) -> anyhow::Result<ExitCod
         let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");
         output::print_json(&entries.iter().map(line).collect::<Result<String, _>>()?)?;
     } else if entries.is_empty() {
-        output::print("The directory keeps no change of the configuration.\n")?;
+        output::print("The directory keeps no change.\n")?;
     } else {
-        let mut rows = vec![["REVISION", "TIME", "CHANGE"].map(str::to_owned).to_vec()];
-        rows.extend(entries.into_iter().map(|entry| vec![entry.revision.to_string(), entry.at, entry.summary]));
+        let mut rows = vec![["REVISION", "TIME", "AUTHOR", "CHANGE"].map(str::to_owned).to_vec()];
+        rows.extend(entries.into_iter().map(|entry| {
+            let author = entry.author.zip(entry.through);
+            let author = author.map_or_else(|| "-".to_owned(), |(who, through)| format!("{who} ({through})"));
+            vec![entry.revision.to_string(), entry.at, author, entry.summary]
+        }));
         output::print(&output::table(&rows))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -64,5 +71,6 @@ pub(crate) async fn run(arguments: RevisionsArguments) -> anyhow::Result<ExitCod
 
 fn entry(record: RevisionRecord) -> Entry {
     let at = output::time(SystemTime::from(record.at));
-    Entry { revision: record.revision.0, at, summary: record.summary }
+    let (author, through) = record.author.map(|author| (author.who, author.through)).unzip();
+    Entry { revision: record.revision.0, at, summary: record.summary, author, through }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use directory::{Directory, HistoryError};
+use directory::{Administration, HistoryError};
 use envelope::{Revision, ServerName};
 use inquiry::{Inquiry, KnownRecipients, Subject, Wanted};
 use runtime::Settings;
@@ -38,7 +38,7 @@ pub(crate) struct Opened {
 /// Where recipients are looked up.
 enum Recipients {
     File(Vec<DirectoryRecipient>),
-    Directory(Arc<dyn Directory>),
+    Directory(Arc<dyn Administration>),
 }
 
 impl Source {
@@ -67,7 +67,7 @@ impl Source {
 pub(crate) async fn open_at(
     settings: &Settings,
     revision: Option<Revision>,
-) -> anyhow::Result<(Arc<dyn Directory>, Arc<Organization>)> {
+) -> anyhow::Result<(Arc<dyn Administration>, Arc<Organization>)> {
     let (directory, organization) = place::open(settings).await?;
     let Some(revision) = revision else { return Ok((directory, organization)) };
     let then = directory.at(revision).await.map_err(|error| match error {
@@ -109,7 +109,7 @@ impl Opened {
     }
 }
 
-async fn gather(directory: &dyn Directory, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
+async fn gather(directory: &dyn directory::Recipients, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
     let mut wanted = Wanted::of(subjects)?;
     while !wanted.addresses().is_empty() {
         let found = directory.recipients(wanted.addresses()).await?;

@@ -5,22 +5,18 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use directory::{Directory, ReadError};
+use directory::{Answer, ReadError, Recipients};
 use envelope::Address;
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::sync::{mpsc, oneshot};
-use topology::DirectoryRecipient;
 
 /// Questions asked at once.
 const TOGETHER_MAX: usize = 64;
 
-/// One recipient for each address, if there is one.
-type Answer = Result<Vec<Option<DirectoryRecipient>>, ReadError>;
-
 struct Question {
     addresses: Vec<Address>,
-    answer: oneshot::Sender<Answer>,
+    answers: oneshot::Sender<Vec<Answer>>,
 }
 
 /// Asks the directory.
@@ -31,40 +27,42 @@ pub(crate) struct Resolver {
 
 impl Resolver {
     /// One that answers for as long as it is there. The askers bound the number of questions.
-    pub(crate) fn new(directory: Arc<dyn Directory>) -> Self {
+    pub(crate) fn new(directory: Arc<dyn Recipients>) -> Self {
         let (questions, asked) = mpsc::unbounded_channel();
         tokio::spawn(answer(directory, asked));
         Self { questions }
     }
 
     /// The recipients of some addresses, in their order.
-    pub(crate) async fn recipients(&self, addresses: Vec<Address>) -> Answer {
-        let (sender, answer) = oneshot::channel();
-        let gone = || ReadError::Unavailable("the resolver has ended".to_owned());
-        self.questions.send(Question { addresses, answer: sender }).map_err(|_| gone())?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+    pub(crate) async fn recipients(&self, addresses: Vec<Address>) -> Vec<Answer> {
+        let (sender, answers) = oneshot::channel();
+        let number = addresses.len();
+        // A question that cannot be sent is dropped, and its sender with it.
+        let _ = self.questions.send(Question { addresses, answers: sender });
+        answers.await.unwrap_or_else(|_| unanswered(number, "the resolver has ended"))
     }
 }
 
-async fn answer(directory: Arc<dyn Directory>, mut asked: mpsc::UnboundedReceiver<Question>) {
+async fn answer(directory: Arc<dyn Recipients>, mut asked: mpsc::UnboundedReceiver<Question>) {
     let mut questions = Vec::new();
     while asked.recv_many(&mut questions, TOGETHER_MAX).await > 0 {
         let (addresses, positions) = distinct(&questions);
         match ask(directory.as_ref(), &addresses).await {
-            Ok(found) if found.len() == addresses.len() => {
+            Some(found) => {
                 for question in questions.drain(..) {
                     let of = |address: &Address| found[positions[&address.key()]].clone();
-                    let answer = question.addresses.iter().map(of).collect();
                     // Whoever has gone away needs no answer.
-                    let _ = question.answer.send(Ok(answer));
+                    let _ = question.answers.send(question.addresses.iter().map(of).collect());
                 }
             }
-            // One recipient that cannot be read must not be in the way of the others.
-            _ => {
-                let each = questions.drain(..).map(|Question { addresses, answer }| {
+            // A question that fails must not be in the way of the others.
+            None => {
+                let each = questions.drain(..).map(|Question { addresses, answers }| {
                     let directory = &directory;
                     async move {
-                        let _ = answer.send(ask(directory.as_ref(), &addresses).await);
+                        let found = ask(directory.as_ref(), &addresses).await;
+                        let failed = || unanswered(addresses.len(), "asking the directory failed");
+                        let _ = answers.send(found.unwrap_or_else(failed));
                     }
                 });
                 join_all(each).await;
@@ -74,9 +72,13 @@ async fn answer(directory: Arc<dyn Directory>, mut asked: mpsc::UnboundedReceive
 }
 
 /// Asks once. A fault of ours that shows as a panic is no answer; the next question is asked all the same.
-async fn ask(directory: &dyn Directory, addresses: &[Address]) -> Answer {
+async fn ask(directory: &dyn Recipients, addresses: &[Address]) -> Option<Vec<Answer>> {
     let asked = AssertUnwindSafe(directory.recipients(addresses)).catch_unwind().await;
-    asked.unwrap_or_else(|_| Err(ReadError::Unavailable("asking the directory failed".to_owned())))
+    asked.ok().filter(|found| found.len() == addresses.len())
+}
+
+fn unanswered(number: usize, why: &str) -> Vec<Answer> {
+    vec![Err(ReadError::Unavailable(why.to_owned())); number]
 }
 
 /// Every address once, and where it stands.

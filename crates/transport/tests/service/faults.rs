@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use directory::{Announcement, Change, CommitError, Directory, Presence, ReadError, WatchEvent};
+use directory::{
+    Announcement, Answer, Configuration, Directory, Presence, Presences, ReadError, Recipients, WatchEvent,
+};
 use envelope::{Address, ObjectName, Revision};
 use futures::stream::BoxStream;
 use testkit::{AwayDirectory, until};
@@ -62,7 +64,7 @@ struct Faulty {
 }
 
 #[async_trait]
-impl Directory for Faulty {
+impl Configuration for Faulty {
     async fn snapshot(&self) -> Result<Arc<Organization>, ReadError> {
         self.directory.snapshot().await
     }
@@ -70,14 +72,17 @@ impl Directory for Faulty {
     fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent> {
         self.directory.watch(after)
     }
+}
 
-    async fn recipients(&self, addresses: &[Address]) -> Result<Vec<Option<DirectoryRecipient>>, ReadError> {
+#[async_trait]
+impl Recipients for Faulty {
+    async fn recipients(&self, addresses: &[Address]) -> Vec<Answer> {
         let faults = self.faults.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         assert!(faults.is_err(), "the fault that this test is about");
         self.directory.recipients(addresses).await
     }
 
-    async fn recipient_by_name(&self, name: &ObjectName) -> Result<Option<DirectoryRecipient>, ReadError> {
+    async fn recipient_by_name(&self, name: &ObjectName) -> Answer {
         self.directory.recipient_by_name(name).await
     }
 
@@ -88,15 +93,16 @@ impl Directory for Faulty {
     ) -> Result<Vec<DirectoryRecipient>, ReadError> {
         self.directory.list_recipients(after, limit).await
     }
+}
 
-    async fn commit(&self, change: Change) -> Result<Revision, CommitError> {
-        self.directory.commit(change).await
-    }
-
+impl Directory for Faulty {
     fn announce(&self, presence: Presence) -> Announcement {
         self.directory.announce(presence)
     }
+}
 
+#[async_trait]
+impl Presences for Faulty {
     async fn presences(&self) -> Result<Vec<Presence>, ReadError> {
         self.directory.presences().await
     }
