@@ -118,11 +118,11 @@ impl Members {
     pub async fn changed(&self, prefix: &str, options: &WatchOptions) -> Result<(), Unavailable> {
         let mut why = String::new();
         for _ in 0..=self.members.len() {
-            let opened = self.attempt(&|mut client: Client| {
+            let open = |mut client: Client| {
                 let options = options.clone();
                 async move { client.watch(prefix, Some(options)).await }
-            });
-            let Answered { answer: mut watch, member, .. } = opened.await?;
+            };
+            let Answered { answer: mut watch, member, .. } = self.attempt(&open).await?;
             let mut failed = member.failed.subscribe();
             why = loop {
                 let message = tokio::select! {

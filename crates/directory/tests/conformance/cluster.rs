@@ -55,7 +55,7 @@ impl Organization {
         let first = founded(&*directory).await;
         let alice = mailbox("alice", "alice@contoso.com", &[]);
         directory.commit(put(vec![alice.clone()])).await.unwrap();
-        let (failures, stop): (Arc<Mutex<Vec<String>>>, Arc<AtomicBool>) = Arc::default();
+        let (failures, stop) = (Arc::default(), Arc::default());
         let announcements = [presence("mail1", Service::Transport), presence("mail1", Service::FrontendTransport)];
         let announcements: Vec<_> = announcements.map(|one| connected(&settings).announce(one)).into();
         let mut organization = Self {
