@@ -11,7 +11,8 @@
 //!             └───────────────────────── pause ◀───────────────────────────┘
 //! ```
 //!
-//! An answer that every member would give (no permission, a compacted revision, no space) ends the call.
+//! Once a whole call had no answer, calls end after one round until somebody has answered again: without a quorum nobody
+//! waits for an election that does not come. An answer that every member would give (no permission, a compacted revision, no space) ends the call.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,8 +26,12 @@ use tokio::time::Instant;
 use super::EtcdSettings;
 use crate::store::Unavailable;
 
-/// Longest wait for the answer to one call, all members together.
-const CALL_TIMEOUT: Duration = Duration::from_secs(6);
+/// Longest wait for the answer to one call, all members together: an election of a busy cluster, and a vote that was split.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same where there is one member, which elects nobody.
+const ALONE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same once a whole call had no answer: until somebody has answered again, one round is enough to find out.
+const OUT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a member may take before the next is asked, in the first round; in the second twice that, and so on. With one
 /// member there is nobody else to ask: it has the whole time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -59,6 +64,8 @@ pub(super) struct Members {
     members: Vec<Arc<Member>>,
     /// The one that is asked first.
     preferred: AtomicUsize,
+    /// The last call had no answer.
+    out: AtomicBool,
 }
 
 struct Member {
@@ -94,7 +101,7 @@ impl Members {
         };
         let members: Vec<Arc<Member>> = endpoints.into_iter().map(member).collect();
         let preferred = AtomicUsize::new(rand::random_range(0..members.len().max(1)));
-        Self { members, preferred }
+        Self { members, preferred, out: AtomicBool::new(false) }
     }
 
     /// Makes one call, at whatever member answers.
@@ -146,7 +153,8 @@ impl Members {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let deadline = Instant::now() + CALL_TIMEOUT;
+        let out = self.out.load(Ordering::Relaxed);
+        let deadline = Instant::now() + self.patience(out);
         let mut said: Vec<(usize, String)> = Vec::new();
         let mut in_doubt = false;
         for round in 1.. {
@@ -161,6 +169,7 @@ impl Members {
                 match member.ask(patience, call).await {
                     Ok(answer) => {
                         self.preferred.store(at, Ordering::Relaxed);
+                        self.out.store(false, Ordering::Relaxed);
                         return Ok(Answered { answer, member: Arc::clone(member), in_doubt });
                     }
                     Err(Failure::Final(why)) => return Err(Unavailable(format!("etcd: {why}"))),
@@ -173,7 +182,7 @@ impl Members {
                     }
                 }
             }
-            if !somebody {
+            if !somebody || out {
                 break;
             }
             tokio::time::sleep(ROUND_PAUSE).await;
@@ -191,7 +200,16 @@ impl Members {
         order
     }
 
+    fn patience(&self, out: bool) -> Duration {
+        match (out, self.members.len()) {
+            (true, _) => OUT_TIMEOUT,
+            (false, 1) => ALONE_TIMEOUT,
+            (false, _) => CALL_TIMEOUT,
+        }
+    }
+
     fn nobody(&self, said: &[(usize, String)]) -> Unavailable {
+        self.out.store(true, Ordering::Relaxed);
         let mut text = "etcd:".to_owned();
         for (at, why) in said {
             let member = &self.members[*at].endpoint;
@@ -292,7 +310,7 @@ impl Member {
             let options = GetOptions::new().with_count_only().with_limit(1);
             client.get("/postroad", Some(options)).await
         };
-        match self.ask(CALL_TIMEOUT, &ask).await {
+        match self.ask(ALONE_TIMEOUT, &ask).await {
             Ok(_) => true,
             Err(Failure::Final(_)) => {
                 self.failed.send_replace(None);
