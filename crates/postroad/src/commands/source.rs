@@ -112,8 +112,8 @@ impl Opened {
 async fn gather(directory: &dyn directory::Recipients, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
     let mut wanted = Wanted::of(subjects)?;
     while !wanted.addresses().is_empty() {
-        let found = directory.recipients(wanted.addresses()).await?;
-        wanted = wanted.supply(found)?;
+        let found: Result<Vec<_>, _> = directory.recipients(wanted.addresses()).await.into_iter().collect();
+        wanted = wanted.supply(found?)?;
     }
     Ok(wanted.into_known())
 }
