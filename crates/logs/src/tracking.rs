@@ -47,6 +47,8 @@ pub enum EventId {
     Dsn,
     /// Given up.
     Fail,
+    /// Put into the poison queue.
+    PoisonMessage,
 }
 
 impl EventId {
@@ -64,6 +66,7 @@ impl EventId {
             Self::Defer => "DEFER",
             Self::Dsn => "DSN",
             Self::Fail => "FAIL",
+            Self::PoisonMessage => "POISONMESSAGE",
         }
     }
 }
@@ -83,6 +86,8 @@ pub enum Source {
     Dsn,
     /// Mailbox databases.
     StoreDriver,
+    /// An administrator.
+    Admin,
 }
 
 impl Source {
@@ -96,6 +101,7 @@ impl Source {
             Self::Resolver => "RESOLVER",
             Self::Dsn => "DSN",
             Self::StoreDriver => "STOREDRIVER",
+            Self::Admin => "ADMIN",
         }
     }
 }

@@ -46,7 +46,28 @@ pub enum DeliveryType {
     Unreachable,
 }
 
+/// Which service of the servers in a [`Way`](crate::Way) is handed the mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HandedTo {
+    /// Transport, which queues it again.
+    Transport,
+    /// Mailbox Transport Delivery, where the database is active (RT-16).
+    MailboxDelivery,
+    /// Front End Transport, through which it leaves the organization (PL-27).
+    FrontEnd,
+}
+
 impl DeliveryType {
+    /// Which service of the servers that are tried is handed the mail.
+    #[must_use]
+    pub const fn handed_to(self) -> HandedTo {
+        match self {
+            Self::SmtpDeliveryToMailbox => HandedTo::MailboxDelivery,
+            Self::DnsConnectorDelivery | Self::SmartHostConnectorDelivery => HandedTo::FrontEnd,
+            _ => HandedTo::Transport,
+        }
+    }
+
     /// Every type, in the order of the documentation.
     pub const ALL: &[Self] = &[
         Self::DnsConnectorDelivery,

@@ -41,7 +41,7 @@ pub use connector::{AggregateCost, Candidate, Distance, Elimination, Precision, 
 pub use decision::{Decision, DeferReason, Destination, NdrReason, Outcome, Route, UnreachableReason};
 pub use equal::EqualWay;
 pub use explanation::{CandidateSummary, Explanation, NextHopSummary, Summary};
-pub use key::{DeliveryType, NextHopCategory, NextHopSolutionKey};
+pub use key::{DeliveryType, HandedTo, NextHopCategory, NextHopSolutionKey};
 pub use log::{LogTime, log_file_name};
 pub use path::{Hops, Leg, Path, PathCost};
 pub use rule::RuleId;

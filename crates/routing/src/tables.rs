@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use envelope::{ByteSize, ObjectName, Revision, ServerName, SiteName};
-use topology::{Database, DatabaseHome, Organization, Server, ServerRole};
+use topology::{Connector, Database, DatabaseHome, Organization, Server, ServerRole};
 
 use crate::connector::{self, FullRecord, Index, Local, NoRecord, Recorder, Row, Selection, Via};
 use crate::decision::{Decision, Destination, NdrReason, Outcome, Route, UnreachableReason};
@@ -17,6 +17,9 @@ use crate::way::{Attempt, Planned, Planner, Way};
 
 /// RT-16: the server with the active copy of the database.
 const DATABASE: RuleId = RuleId("RT-16");
+
+/// PL-27: a front end of the local site, through which mail leaves by a connector with `FrontendProxyEnabled`.
+const FRONT_END: RuleId = RuleId("PL-27");
 
 /// Why tables cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +56,7 @@ pub struct RoutingTables {
     expansion: HashMap<ServerName, GroupIndex>,
     index: Index,
     at_home: Arc<Way>,
+    front_ends: Arc<Way>,
     local_dag: Option<GroupIndex>,
 }
 
@@ -68,7 +72,9 @@ impl RoutingTables {
         let roster = Roster::build(&organization, &tree);
         let index = Index::build(&Local { organization: &organization, server: &server, tree: &tree, roster: &roster });
         let path = tree.path(tree.source()).expect("the local site is the root of its own tree");
+        let front_ends = front_ends(&organization, &server);
         let mut tables = Self {
+            front_ends: Arc::new(Way { path: path.clone(), stops: Vec::new(), attempts: front_ends }),
             at_home: Arc::new(Way { path, stops: Vec::new(), attempts: Vec::new() }),
             local: server,
             local_dag: None,
@@ -179,7 +185,9 @@ impl RoutingTables {
             }
             Via::Group(group) => return arrive(group.planned(&self.tree, &self.roster), size, Some(entry.guid)),
         };
-        Outcome::Route(Route { key, way: self.at_home.clone(), connector: Some(entry.guid) })
+        let proxied = matches!(self.index.connector(row.connector()), Connector::Send(it) if it.frontend_proxy_enabled);
+        let way = if proxied { &self.front_ends } else { &self.at_home };
+        Outcome::Route(Route { key, way: way.clone(), connector: Some(entry.guid) })
     }
 
     fn planned(&self, group: GroupIndex) -> &Planned {
@@ -270,6 +278,16 @@ impl RoutingTables {
         self.groups.push(Planner::new(group));
         GroupIndex(self.groups.len() - 1)
     }
+}
+
+/// Front ends of the local site in the order in which they are tried: this server's own, then the others by name (PL-27).
+fn front_ends(organization: &Organization, local: &Server) -> Vec<Attempt> {
+    let is_near = |server: &&Server| server.site == local.site && server.role == ServerRole::Mailbox;
+    let mut servers: Vec<&Server> = organization.servers().iter().filter(is_near).collect();
+    servers.sort_by_key(|server| (server.name != local.name, server.name.clone()));
+    let attempt =
+        |server: &Server| Attempt { server: server.name.clone(), site: server.site.clone(), reason: FRONT_END };
+    servers.into_iter().map(attempt).collect()
 }
 
 /// RT-13: the chosen path is checked, and no other is tried (RT-57).

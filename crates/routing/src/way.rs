@@ -54,7 +54,7 @@ pub struct Way {
     /// Sites in which the mail stops: every hub on the path, and the primary site. Empty inside the local site.
     pub stops: Vec<SiteName>,
     /// Servers in the order of connection attempts; those of equal standing by name. When all fail the mail waits here
-    /// (RT-39). Empty when this server delivers out of the organization itself.
+    /// (RT-39). Of a Send connector they are the front ends that it leaves through; none when it leaves from this server.
     pub attempts: Vec<Attempt>,
 }
 

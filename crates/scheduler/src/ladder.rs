@@ -26,6 +26,13 @@ impl From<&TransportServiceSettings> for RetrySettings {
     }
 }
 
+impl RetrySettings {
+    /// `MailboxDeliveryQueueRetryInterval`.
+    pub(crate) fn mailbox(&self) -> Duration {
+        self.mailbox
+    }
+}
+
 /// Where on the ladder one next hop stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ladder {

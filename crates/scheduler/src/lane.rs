@@ -1,21 +1,18 @@
-//! One delivery queue: its items by age, its connections, its place on the ladder.
+//! One delivery queue: its items, its connections, where it stands on the ladder.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use envelope::Timestamp;
-use routing::Route;
+use routing::{DeliveryType, Route};
 
-use crate::item::Item;
+use crate::item::QueueId;
 use crate::ladder::Ladder;
-use crate::rate::Rate;
+use crate::queue::Queue;
 
-/// Order of waiting items: oldest first, then in the order of arrival in the queue.
-pub(crate) type Place = (Timestamp, u64);
-
-/// Status of a delivery queue (queues.md §5).
+/// Status of a queue (queues.md §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LaneStatus {
+pub enum QueueStatus {
     /// Transmitting.
     Active,
     /// Opening a connection.
@@ -24,9 +21,11 @@ pub enum LaneStatus {
     Ready,
     /// The last attempt failed; waiting for the next.
     Retry,
+    /// Stopped by an administrator.
+    Suspended,
 }
 
-impl LaneStatus {
+impl QueueStatus {
     /// The documented name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,18 +34,54 @@ impl LaneStatus {
             Self::Connecting => "Connecting",
             Self::Ready => "Ready",
             Self::Retry => "Retry",
+            Self::Suspended => "Suspended",
         }
     }
 }
 
+/// Which budget a lane's connections count against: what one of them does to its connections is nothing to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Budget {
+    /// Hosts outside of the organization.
+    Outside,
+    /// Other servers of the organization.
+    Inside,
+    /// Mailbox databases.
+    Mailboxes,
+}
+
+impl Budget {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Outside, Self::Inside, Self::Mailboxes];
+
+    /// That of a delivery type.
+    #[must_use]
+    pub fn of(kind: DeliveryType) -> Self {
+        match kind {
+            DeliveryType::SmtpDeliveryToMailbox => Self::Mailboxes,
+            kind if kind.category() == routing::NextHopCategory::External => Self::Outside,
+            _ => Self::Inside,
+        }
+    }
+}
+
+/// Who has a budget's connections, and who waits for one.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// Connections that are open or being opened.
+    pub(crate) taken: u32,
+    /// Lanes without any connection that wait for one.
+    pub(crate) first: VecDeque<QueueId>,
+    /// Lanes that wait for a further one.
+    pub(crate) further: VecDeque<QueueId>,
+}
+
 /// A delivery queue.
+#[derive(Debug)]
 pub(crate) struct Lane {
-    pub(crate) route: Route,
-    pub(crate) waiting: BTreeMap<Place, Item>,
-    /// By the time at which they become due.
-    pub(crate) deferred: BTreeMap<Place, Item>,
-    /// Handed to connections.
-    pub(crate) in_hand: usize,
+    /// As decided last.
+    pub(crate) route: Arc<Route>,
+    pub(crate) queue: Queue,
     pub(crate) opening: u32,
     pub(crate) open: u32,
     pub(crate) idle: u32,
@@ -57,11 +92,8 @@ pub(crate) struct Lane {
     /// When the lane last delivered, or was made: after a long silence it is resubmitted (QU-40).
     pub(crate) last_progress: Timestamp,
     pub(crate) empty_since: Option<Timestamp>,
-    pub(crate) last_error: Option<Arc<str>>,
-    pub(crate) incoming: Rate,
-    pub(crate) outgoing: Rate,
-    /// Items that arrived before this have been reported late.
-    pub(crate) unchecked_from: Timestamp,
+    /// It stands in line for a connection.
+    pub(crate) stands_in_line: bool,
     /// The moment for which the lane stands in the timer.
     pub(crate) armed: Option<Timestamp>,
 }
@@ -70,12 +102,10 @@ pub(crate) struct Lane {
 pub(crate) const WINDOW_INITIAL: u32 = 5;
 
 impl Lane {
-    pub(crate) fn new(route: Route, now: Timestamp) -> Self {
+    pub(crate) fn new(route: Arc<Route>, now: Timestamp) -> Self {
         Self {
             route,
-            waiting: BTreeMap::new(),
-            deferred: BTreeMap::new(),
-            in_hand: 0,
+            queue: Queue::default(),
             opening: 0,
             open: 0,
             idle: 0,
@@ -84,51 +114,45 @@ impl Lane {
             retry_at: None,
             last_progress: now,
             empty_since: None,
-            last_error: None,
-            incoming: Rate::default(),
-            outgoing: Rate::default(),
-            unchecked_from: Timestamp::from_millis(0),
+            stands_in_line: false,
             armed: None,
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.deferred.is_empty() && self.in_hand == 0 && self.open == 0 && self.opening == 0
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::of(self.route.key.delivery_type)
     }
 
-    pub(crate) fn status(&self) -> LaneStatus {
+    pub(crate) fn connections(&self) -> u32 {
+        self.open + self.opening
+    }
+
+    /// Nothing is in it and nobody works for it. One that an administrator stopped stays, so that he finds it.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        self.queue.is_empty() && self.connections() == 0 && !self.queue.is_suspended
+    }
+
+    pub(crate) fn status(&self) -> QueueStatus {
+        let waits = !self.queue.ready.is_empty();
         match (self.retry_at, self.open, self.opening) {
-            (Some(_), _, _) => LaneStatus::Retry,
-            (None, 1.., _) if self.in_hand > 0 || !self.waiting.is_empty() => LaneStatus::Active,
-            (None, 0, 1..) => LaneStatus::Connecting,
-            (None, 0, 0) if !self.waiting.is_empty() => LaneStatus::Connecting,
-            (None, _, _) => LaneStatus::Ready,
+            _ if self.queue.is_suspended => QueueStatus::Suspended,
+            (Some(_), _, _) => QueueStatus::Retry,
+            (None, 1.., _) if self.queue.in_hands > 0 || waits => QueueStatus::Active,
+            (None, 0, 1..) => QueueStatus::Connecting,
+            (None, 0, 0) if waits => QueueStatus::Connecting,
+            (None, _, _) => QueueStatus::Ready,
         }
+    }
+
+    /// Whether its items may go out now.
+    pub(crate) fn may_send(&self) -> bool {
+        self.retry_at.is_none() && !self.queue.is_suspended
     }
 
     /// Whether one more connection is worth opening: each has something to do, and the window allows it.
     pub(crate) fn wants_connection(&self, per_lane_max: u32) -> bool {
-        let connections = self.open + self.opening;
-        self.retry_at.is_none()
-            && connections < self.window.min(per_lane_max)
-            && self.waiting.len() > (self.opening + self.idle) as usize
-    }
-
-    pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        // Deferred items stand by due time; their age is looked at when they are due.
-        self.waiting.first_key_value().map(|(_, item)| item.arrived)
-    }
-
-    /// Lets deferred items wait like all others: those that are due by then, or all.
-    pub(crate) fn end_deferrals(&mut self, due_by: Option<Timestamp>) {
-        while let Some(entry) = self.deferred.first_entry() {
-            let (due, order) = *entry.key();
-            if due_by.is_some_and(|by| due > by) {
-                break;
-            }
-            let item = entry.remove();
-            self.unchecked_from = self.unchecked_from.min(item.arrived);
-            self.waiting.insert((item.arrived, order), item);
-        }
+        self.may_send()
+            && self.connections() < self.window.min(per_lane_max)
+            && self.queue.ready.len() > (self.opening + self.idle) as usize
     }
 }

@@ -1,29 +1,48 @@
-//! What the parts of the service share: the spool, the delivery queues, the Submission queue, and who is at work.
+//! What the parts of the service share: the spool, the ledger of items, and who is at work. What has to be done because of a
+//! change in the ledger is an [`Errand`] on a channel: nobody here calls those who do it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use envelope::{MessageId, Revision, Timestamp};
+use envelope::{Revision, Timestamp};
 use logs::Log;
 use logs::tracking::Event;
 use parking_lot::Mutex;
-use queue::Spool;
-use routing::Route;
+use queue::{Spool, StoredMessage};
 use runtime::Node;
-use scheduler::{Demand, Item, LaneId, Limits, Queues};
-use telemetry::metrics::Source;
-use tokio::sync::{Notify, RwLock, Semaphore};
+use scheduler::{Demand, Demands, GivenBack, InHands, Item, ItemId, Ledger, Limits, QueueId, WithNdr};
+use tokio::sync::{Notify, RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::administration::counted::Peers;
-use crate::categorize::{self, Submitted};
-use crate::deliver;
-use crate::deliver::Wait;
 use crate::deliver::outbound::Outbound;
+use crate::ground::fate::Fate;
+use crate::ground::submitted;
 use crate::receive::pressure::Pressure;
-use crate::whereabouts::{Place, Whereabouts};
+
+/// Messages in the Submission queue whose stored form is kept in memory, so that it need not be read back: a few times what is
+/// categorized at once.
+const FRESH_MAX: usize = 4_096;
+/// Items that are looked at in one piece after a new configuration, under the lock that mail needs.
+const SWEEP_PIECE: usize = 1_024;
+
+/// What has to be done because of a change in the ledger.
+pub(crate) enum Errand {
+    /// Open a connection of this queue.
+    Connect(QueueId),
+    /// An administrator removed it while it was in hands, and it has come back.
+    Remove(InHands, WithNdr),
+    /// It has become poison.
+    Poison(Item),
+}
+
+/// What became of an item and could not be written down.
+pub(crate) struct Unrecorded {
+    pub(crate) stored: StoredMessage,
+    pub(crate) fates: Vec<Fate>,
+}
 
 /// The Transport service of one server.
 pub(crate) struct Core {
@@ -36,40 +55,39 @@ pub(crate) struct Core {
     /// The message tracking log.
     pub(crate) tracking: Log<Event>,
     /// Whether mail may come in.
-    pub(crate) pressure: Pressure,
-    /// Items that are in no delivery queue.
-    pub(crate) whereabouts: Whereabouts,
+    pub(crate) pressure: Arc<Pressure>,
     /// What goes to and comes from the other servers is counted here.
     pub(crate) peers: Peers,
-    waiting: Mutex<Waiting>,
+    held: Mutex<Held>,
+    /// Something waits for the categorizer.
+    pub(crate) submitted: Notify,
+    errands: mpsc::UnboundedSender<Errand>,
     /// One bell per lane with connections. A ring is a permit: none is lost when two come before anybody listens.
-    bells: Mutex<HashMap<LaneId, Arc<Semaphore>>>,
-    /// Messages with more than one item in the queues, with their number.
-    shares: Mutex<HashMap<MessageId, usize>>,
-    submission: categorize::Inlet,
+    bells: Mutex<HashMap<QueueId, Arc<Semaphore>>>,
     turn: AtomicU64,
     /// The timer is to look again: something is due earlier than it knew.
     pub(crate) alarm: Notify,
     /// Read while outcomes are recorded, written while a message with several items gets another list of recipients: a
     /// list is replaced as a whole, and what was recorded since it was read would be forgotten.
     pub(crate) recipients: RwLock<()>,
+    /// Outcomes that could not be written down, by item. The spool was full; there are few.
+    unrecorded: Mutex<HashMap<ItemId, Unrecorded>>,
 }
 
-/// The delivery queues.
-struct Waiting {
-    queues: Queues,
-    /// Everything in the queues was decided by this configuration or a later one.
-    decided_from: Revision,
+/// The ledger, with what is known besides of what has just come in.
+struct Held {
+    ledger: Ledger,
+    fresh: HashMap<ItemId, Box<StoredMessage>>,
 }
 
 impl Core {
     pub(crate) fn new(
         node: Arc<Node>,
         spool: Spool,
-        queues: Queues,
+        ledger: Ledger,
         outbound: Outbound,
         tracking: Log<Event>,
-        submission: categorize::Inlet,
+        errands: mpsc::UnboundedSender<Errand>,
         drain: CancellationToken,
     ) -> Self {
         Self {
@@ -79,16 +97,16 @@ impl Core {
             drain,
             work: TaskTracker::new(),
             tracking,
-            pressure: Pressure::new(),
-            whereabouts: Whereabouts::default(),
+            pressure: Arc::new(Pressure::new()),
             peers: Peers::default(),
-            waiting: Mutex::new(Waiting { queues, decided_from: Revision::default() }),
+            held: Mutex::new(Held { ledger, fresh: HashMap::new() }),
+            submitted: Notify::new(),
+            errands,
             bells: Mutex::default(),
-            shares: Mutex::default(),
-            submission,
             turn: AtomicU64::new(u64::from(uuid::Uuid::new_v4().as_fields().0)),
             alarm: Notify::new(),
             recipients: RwLock::default(),
+            unrecorded: Mutex::default(),
         }
     }
 
@@ -101,173 +119,117 @@ impl Core {
         self.turn.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Looks at or changes the delivery queues; never across an await.
-    pub(crate) fn queues<T>(&self, look: impl FnOnce(&mut Queues) -> T) -> T {
-        look(&mut self.waiting.lock().queues)
+    /// Looks at or changes the ledger; never across an await.
+    pub(crate) fn ledger<T>(&self, look: impl FnOnce(&mut Ledger) -> T) -> T {
+        look(&mut self.held.lock().ledger)
     }
 
-    /// Hands a message to the Submission queue.
-    pub(crate) fn submit(&self, submitted: Submitted) {
-        if let Some(item) = categorize::item(&submitted) {
-            self.whereabouts.put(item, Place::Submitted);
+    /// The same; the timer looks again if something is due earlier than before.
+    pub(crate) fn ledger_and_alarm<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut held = self.held.lock();
+        let before = held.ledger.poll_timeout();
+        let changed = change(&mut held.ledger);
+        let after = held.ledger.poll_timeout();
+        drop(held);
+        if after.is_some() && after != before {
+            self.alarm.notify_one();
         }
-        // The receiver lives as long as the service: without it the message waits in the spool for the next start.
-        let _ = self.submission.submitted.send(submitted);
+        changed
     }
 
-    /// Sends what was decided before through the Submission queue once more, in a lane of its own.
-    pub(crate) fn resubmit(&self, item: Item) {
-        self.whereabouts.put(item.clone(), Place::Resubmitted);
-        let _ = self.submission.resubmitted.send(item); // as above
+    /// Hands a message that has just been stored to the Submission queue.
+    pub(crate) fn submit(&self, stored: Box<StoredMessage>) {
+        let Some(item) = submitted::item(&stored) else { return };
+        let now = self.now();
+        let mut held = self.held.lock();
+        let id = held.ledger.submit(item, now);
+        if held.fresh.len() < FRESH_MAX {
+            held.fresh.insert(id, stored);
+        }
+        drop(held);
+        self.submitted.notify_one();
     }
 
-    /// Does what the delivery queues asked for.
-    pub(crate) fn meet(self: &Arc<Self>, lane: LaneId, demand: Demand) {
-        match demand {
-            Demand::Nothing => {}
-            Demand::Wake => self.bell(lane).add_permits(1),
-            // No new connections: they would end at once, and demand the next.
-            Demand::Connect if self.drain.is_cancelled() => {}
-            Demand::Connect => {
-                self.work.spawn(deliver::run_connection(Arc::clone(self), lane));
+    /// The same for what was found in the spool at start.
+    pub(crate) fn recover(&self, item: Item) {
+        let now = self.now();
+        self.ledger(|ledger| ledger.recover(item, now));
+        self.submitted.notify_one();
+    }
+
+    /// The next item to be categorized, with what is stored of it if that is known.
+    pub(crate) fn next_submitted(&self) -> Option<(InHands, Option<Box<StoredMessage>>)> {
+        let mut held = self.held.lock();
+        let next = held.ledger.next_submitted()?;
+        let stored = held.fresh.remove(&next.id());
+        Some((next, stored))
+    }
+
+    /// Does what the ledger asked for.
+    pub(crate) fn meet_all(&self, demands: Demands) {
+        for (queue, demand) in demands {
+            match demand {
+                Demand::Wake if queue == QueueId::SUBMISSION => self.submitted.notify_one(),
+                Demand::Wake => self.bell(queue).add_permits(1),
+                Demand::Connect => self.errand(Errand::Connect(queue)),
             }
         }
     }
 
-    /// Does what several lanes asked for; the timer looks again.
-    pub(crate) fn meet_all(self: &Arc<Self>, demands: Vec<(LaneId, Demand)>) {
-        for (lane, demand) in demands {
-            self.meet(lane, demand);
+    /// Does what came of an item that was given back. Gives when it is tried again.
+    pub(crate) fn met(&self, given: GivenBack) -> Option<Timestamp> {
+        self.meet_all(given.demands);
+        if let Some((removed, with_ndr)) = given.removed {
+            self.errand(Errand::Remove(removed, with_ndr));
         }
-        self.alarm.notify_one();
+        given.until
     }
 
-    /// Puts an item into the queue of the route that was decided by configuration `by`. If all that waits has been taken
-    /// out for a newer one meanwhile, the item comes too late for that, and is decided anew as well.
-    pub(crate) fn enqueue(self: &Arc<Self>, route: &Route, item: Item, by: Revision) {
+    pub(crate) fn errand(&self, errand: Errand) {
+        // The receiver lives as long as the service; what is left undone then is found at the next start.
+        let _ = self.errands.send(errand);
+    }
+
+    /// A new configuration: everything that waits is decided anew, in pieces (QU-11, invariant 3).
+    pub(crate) fn reconfigure(&self, limits: Limits, by: Revision) {
+        let demands = self.ledger_and_alarm(|ledger| ledger.reconfigure(limits, by));
+        self.meet_all(demands);
+        self.sweep();
+    }
+
+    /// Goes over all items after a change that concerns all.
+    pub(crate) fn sweep(&self) {
         let now = self.now();
-        let mut waiting = self.waiting.lock();
-        if by < waiting.decided_from {
-            return self.submit(Submitted::Again(item));
+        while self.ledger(|ledger| ledger.is_sweeping()) {
+            let demands = self.ledger_and_alarm(|ledger| ledger.sweep(SWEEP_PIECE, now));
+            self.meet_all(demands);
         }
-        let before = waiting.queues.poll_timeout();
-        let (lane, demand) = waiting.queues.enqueue(route, item, now);
-        let after = waiting.queues.poll_timeout();
-        drop(waiting);
-        if after != before {
-            self.alarm.notify_one();
-        }
-        self.meet(lane, demand);
     }
 
-    /// Puts an item into the Unreachable queue (QU-10), decided by configuration `by` as in [`Self::enqueue`].
-    pub(crate) fn park(&self, item: Item, reason: Arc<str>, by: Revision) {
-        let mut waiting = self.waiting.lock();
-        if by < waiting.decided_from {
-            return self.submit(Submitted::Again(item));
-        }
-        waiting.queues.park(item, reason);
-        drop(waiting);
-        self.alarm.notify_one();
+    /// Keeps an outcome until it can be written down.
+    pub(crate) fn keep_unrecorded(&self, item: ItemId, outcome: Unrecorded) {
+        self.unrecorded.lock().insert(item, outcome);
     }
 
-    /// Takes the oldest item of a lane, with the configuration from which on it was decided. Without one, the connection
-    /// that asks is idle from now on.
-    pub(crate) fn take_or_idle(&self, lane: LaneId) -> Option<(Item, Revision)> {
-        let mut waiting = self.waiting.lock();
-        let taken = waiting.queues.take(lane);
-        if taken.is_none() {
-            waiting.queues.idle(lane);
-        }
-        taken.map(|item| (item, waiting.decided_from))
+    pub(crate) fn take_unrecorded(&self, item: ItemId) -> Option<Unrecorded> {
+        self.unrecorded.lock().remove(&item)
     }
 
-    /// Gives a lane an item back. What was taken before a newer configuration came is decided anew, like all that waited
-    /// then.
-    pub(crate) fn put_back(self: &Arc<Self>, lane: LaneId, item: Item, taken: Revision) {
-        let mut waiting = self.waiting.lock();
-        if taken < waiting.decided_from {
-            waiting.queues.left(lane);
-            return self.submit(Submitted::Again(item));
-        }
-        let demand = waiting.queues.put_back(lane, item);
-        drop(waiting);
-        self.meet(lane, demand);
-        self.alarm.notify_one();
+    /// What is left of an item that has gone another way than through the categorizer.
+    pub(crate) fn forget(&self, item: ItemId) {
+        self.held.lock().fresh.remove(&item);
     }
 
-    /// Lets an item wait for `MessageRetryInterval` (QU-38), or be decided anew as in [`Self::put_back`].
-    /// Gives what it waits for.
-    pub(crate) fn defer(&self, lane: LaneId, item: Item, error: Arc<str>, taken: Revision) -> Option<Wait> {
-        let now = self.now();
-        let mut waiting = self.waiting.lock();
-        if taken < waiting.decided_from {
-            waiting.queues.left(lane);
-            self.submit(Submitted::Again(item));
-            return None;
-        }
-        let until = waiting.queues.defer(lane, item, Arc::clone(&error), now);
-        drop(waiting);
-        self.alarm.notify_one();
-        until.map(|until| Wait { until, why: error })
-    }
-
-    /// A new configuration: takes everything that waits out of the queues, the Unreachable queue first (QU-11,
-    /// invariant 3).
-    pub(crate) fn resubmit_all(&self, limits: Limits, by: Revision) -> Vec<Item> {
-        let mut waiting = self.waiting.lock();
-        waiting.decided_from = by;
-        waiting.queues.set_limits(limits);
-        let mut items = waiting.queues.resubmit_unreachable();
-        items.extend(waiting.queues.resubmit_waiting());
-        items
-    }
-
-    pub(crate) fn bell(&self, lane: LaneId) -> Arc<Semaphore> {
+    pub(crate) fn bell(&self, lane: QueueId) -> Arc<Semaphore> {
         Arc::clone(self.bells.lock().entry(lane).or_insert_with(|| Arc::new(Semaphore::new(0))))
     }
 
     /// The last connection of a lane takes its bell along.
-    pub(crate) fn put_away_bell(&self, lane: LaneId, bell: Arc<Semaphore>) {
+    pub(crate) fn put_away_bell(&self, lane: QueueId, bell: Arc<Semaphore>) {
         let mut bells = self.bells.lock();
         drop(bell);
         if bells.get(&lane).is_some_and(|bell| Arc::strong_count(bell) == 1) {
             bells.remove(&lane);
         }
-    }
-
-    /// An item of a message became `into` items. It is one until then, and stays uncounted while it is one.
-    pub(crate) fn divide(&self, message: MessageId, into: usize) {
-        if into > 1 {
-            self.node.metrics.accepted.add(Source::Bifurcation, into as u64 - 1);
-        }
-        let mut shares = self.shares.lock();
-        let count = shares.get(&message).copied().unwrap_or(1) + into - 1;
-        if count > 1 {
-            shares.insert(message, count);
-        } else {
-            shares.remove(&message);
-        }
-    }
-
-    /// Items beyond the first of each message: with the number of messages, what this server is responsible for.
-    pub(crate) fn further_items(&self) -> usize {
-        self.shares.lock().values().map(|count| count - 1).sum()
-    }
-
-    /// Whether a message has more than one item.
-    pub(crate) fn is_divided(&self, message: MessageId) -> bool {
-        self.shares.lock().contains_key(&message)
-    }
-
-    /// An item of a message is finished; `true` when it was the last.
-    pub(crate) fn finish_share(&self, message: MessageId) -> bool {
-        let mut shares = self.shares.lock();
-        let Some(count) = shares.get_mut(&message) else { return true };
-        *count -= 1;
-        if *count == 1 {
-            shares.remove(&message);
-        }
-        false
     }
 }

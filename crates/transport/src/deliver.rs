@@ -4,6 +4,7 @@
 //! server's Transport, or Mailbox Transport Delivery. The order of attempts is routing's; when to try again is the
 //! scheduler's; here is only the doing.
 
+mod basis;
 mod connector;
 mod mailbox;
 pub(crate) mod outbound;
@@ -17,78 +18,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use envelope::{MessageHead, MessageId, Reply, Revision, Timestamp};
+use envelope::{MessageId, Reply, Revision, Timestamp};
 use futures::FutureExt;
-use queue::{ReadError, RecipientState, StoredMessage};
+use queue::{ReadError, RecipientState};
 use routing::{DeliveryType, Route};
-use scheduler::{Item, LaneId, RecipientIndexes};
+use scheduler::{Item, QueueId, RecipientIndexes, Work};
 use telemetry::named::{Attempt, SendMetrics};
 use telemetry::{HopName, keys};
 use tokio::sync::Semaphore;
 
+use self::basis::Basis;
 use self::outgoing::Outgoing;
-pub(crate) use self::spans::Wait;
 use self::spans::{Attempted, attempts_before, describe, replied};
-use crate::categorize;
 use crate::core::Core;
-use crate::settle::track;
-use crate::settle::{self, Fate, FateKind};
-use crate::whereabouts::Place;
+use crate::ground::answer::{Answer, Sent};
+use crate::ground::fate::{Fate, FateKind};
+use crate::ground::parcel::Parcel;
+use crate::ground::wait::Wait;
+use crate::hand::Hand;
+use crate::settle::{self, track};
+
+/// The documented `DeferReason` of mail whose database moved (QU-64).
+const REROUTED: &str = "Rerouted By Store Driver";
 
 /// A connection without work waits this long for more before it closes. Source: Postfix keeps idle connections 2 s; a
 /// session costs the peer more than it costs us.
 const IDLE_TIME: Duration = Duration::from_secs(2);
 
-/// One item on its way: the recipients that travel together.
-pub(crate) struct Copy {
-    pub(crate) item: Item,
-    pub(crate) stored: StoredMessage,
-    /// Head as the next hop is to see it: with these recipients.
-    pub(crate) head: MessageHead,
-}
-
-/// What the next hop made of one recipient.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// It has taken responsibility.
-    Taken(Taken),
-    /// Not now.
-    Later(Arc<str>),
-    /// The mailbox's database is active elsewhere.
-    Elsewhere(Arc<str>),
-    /// Never.
-    Never {
-        /// What it answered.
-        reply: Reply,
-        /// Who answered (DS-10).
-        remote: Option<String>,
-    },
-}
-
-/// Who has the message now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Taken {
-    /// A mailbox.
-    Mailbox,
-    /// A server of the organization.
-    Server,
-    /// A host outside.
-    Host { reports_itself: bool },
-}
-
-/// The result of one transfer.
-pub(crate) enum Sent {
-    /// One answer per recipient.
-    Answers(Vec<Answer>),
-    /// The next hop cannot be reached any more: nothing is decided.
-    Lost(Arc<str>),
-}
-
 /// An open way to a next hop.
 #[async_trait]
 pub(crate) trait Hop: Send {
     /// Sends one message. What is answered is told to `span` as well.
-    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent;
+    async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent;
     /// Whether another one may follow.
     async fn is_reusable(&mut self) -> bool;
     /// Who is at the other end, for traces.
@@ -143,20 +104,27 @@ fn messages_per_connection(core: &Core, route: &Route) -> Option<u32> {
 }
 
 /// One connection of a lane, from opening to closing.
-pub(crate) async fn run_connection(core: Arc<Core>, lane: LaneId) {
-    let Some(route) = core.queues(|queues| queues.route(lane)) else {
+pub(crate) async fn run_connection(core: Arc<Core>, lane: QueueId) {
+    let Some(route) = core.ledger(|ledger| ledger.route(lane)) else {
         disconnected(&core, lane);
         return;
     };
     let began = core.now();
-    let hop = match open(&core, &route).await {
-        Ok(hop) => hop,
-        Err(failure) => return open_failed(&core, lane, &route, began, failure).await,
+    let basis = Basis::of(&core.node.tables(), &route);
+    let opened = AssertUnwindSafe(open(&core, &route)).catch_unwind().await;
+    let hop = match opened {
+        Ok(Ok(hop)) => hop,
+        Ok(Err(failure)) => return open_failed(&core, lane, &route, began, failure).await,
+        // A fault of ours must not keep the connection's place for ever.
+        Err(_) => {
+            let error = "this program failed at opening a connection".into();
+            return open_failed(&core, lane, &route, began, OpenFailure { permanent: None, error }).await;
+        }
     };
-    core.queues(|queues| queues.connected(lane));
+    core.ledger(|ledger| ledger.connected(lane));
     let limit = messages_per_connection(&core, &route);
     let metrics = is_external(&route).then(|| connector_metrics(&core, &route)).flatten();
-    let mut connection = Connection { limit, core, lane, route, hop, metrics, settled: 0 };
+    let mut connection = Connection { limit, core, lane, route, basis, hop, metrics, settled: 0 };
     let end = connection.work().await;
     connection.close(end).await;
 }
@@ -172,24 +140,24 @@ fn connector_metrics(core: &Core, route: &Route) -> Option<SendMetrics> {
     Some(core.node.metrics.of_send_connector(connector))
 }
 
-async fn open_failed(core: &Arc<Core>, lane: LaneId, route: &Route, began: Timestamp, failure: OpenFailure) {
+async fn open_failed(core: &Arc<Core>, lane: QueueId, route: &Route, began: Timestamp, failure: OpenFailure) {
     tracing::info!(error = &*failure.error, "the next hop cannot be reached");
     if let Some(reply) = failure.permanent {
-        while let Some(item) = core.queues(|queues| queues.take(lane)) {
-            match core.spool.head(item.message).await {
+        for taken in core.ledger(|ledger| ledger.take_all(lane)) {
+            let hand = Hand::new(core, taken);
+            match core.spool.head(hand.message()).await {
                 Ok(stored) => {
                     core.node.metrics.failed.increment();
-                    settle::give_up(core, &stored, &item, &reply, None).await;
+                    settle::give_up(core, &stored, hand, &reply, None).await;
                 }
-                Err(error) => categorize::unreadable(core, &item, &error),
+                Err(error) => settle::unreadable(core, hand, &error),
             }
-            core.queues(|queues| queues.left(lane));
         }
     }
     let now = core.now();
-    let (demands, until) = core.queues(|queues| {
-        let demands = queues.connect_failed(lane, Arc::clone(&failure.error), now);
-        (demands, queues.retry_at(lane))
+    let (demands, until) = core.ledger_and_alarm(|ledger| {
+        let demands = ledger.connect_failed(lane, Arc::clone(&failure.error), now);
+        (demands, ledger.retry_at(lane))
     });
     core.meet_all(demands);
     if let Some(until) = until {
@@ -197,9 +165,9 @@ async fn open_failed(core: &Arc<Core>, lane: LaneId, route: &Route, began: Times
     }
 }
 
-fn disconnected(core: &Arc<Core>, lane: LaneId) {
+fn disconnected(core: &Arc<Core>, lane: QueueId) {
     let now = core.now();
-    let demands = core.queues(|queues| queues.disconnected(lane, now));
+    let demands = core.ledger_and_alarm(|ledger| ledger.disconnected(lane, now));
     core.meet_all(demands);
 }
 
@@ -213,8 +181,10 @@ enum End {
 
 struct Connection {
     core: Arc<Core>,
-    lane: LaneId,
-    route: Route,
+    lane: QueueId,
+    route: Arc<Route>,
+    /// What it was opened for. When the mail of its lane is for something else, it closes.
+    basis: Basis,
     hop: Box<dyn Hop>,
     limit: Option<u32>,
     /// Of the Send connector, where it is one.
@@ -230,26 +200,20 @@ impl Connection {
             if self.core.drain.is_cancelled() || self.limit.is_some_and(|limit| self.settled >= limit) {
                 break End::Done;
             }
-            let Some((item, taken)) = self.core.take_or_idle(self.lane) else {
-                if self.wait(&bell).await {
-                    continue;
-                }
-                break End::Done;
+            let (hand, route) = match self.core.ledger(|ledger| ledger.take(self.lane)) {
+                Work::Item(taken, route) => (Hand::new(&self.core, taken), route),
+                Work::Idle if self.wait(&bell).await => continue,
+                Work::Idle | Work::Close => break End::Done,
             };
-            if self.settled > 0 && !self.hop.is_reusable().await {
-                self.core.put_back(self.lane, item, taken);
+            if !self.still_fits(&hand, route) || (self.settled > 0 && !self.hop.is_reusable().await) {
+                hand.put_back();
                 break End::Done;
             }
-            let core = Arc::clone(&self.core);
-            let place = Place::Connection(self.lane, self.route.clone());
-            let _held = core.whereabouts.hold(item.clone(), place);
-            match AssertUnwindSafe(self.deliver(item.clone(), taken)).catch_unwind().await {
+            match AssertUnwindSafe(self.deliver(hand)).catch_unwind().await {
                 Ok(None) => self.settled += 1,
                 Ok(Some(lost)) => break End::Lost(lost),
-                // A fault of ours must not take the message along, nor be met again at once.
+                // The item has gone back to the ledger, which sees to it that it is not met again at once.
                 Err(_) => {
-                    tracing::error!(message = %item.message, "the delivery of a message failed");
-                    self.core.defer(self.lane, item, "the delivery failed".into(), taken);
                     self.settled += 1;
                     break End::Done;
                 }
@@ -257,6 +221,22 @@ impl Connection {
         };
         self.core.put_away_bell(self.lane, bell);
         end
+    }
+
+    /// Whether the connection leads where the item is to go: it may have been decided by a newer configuration, in which the
+    /// database is active elsewhere, the servers are others, or the connector wants something else.
+    fn still_fits(&mut self, hand: &Hand, route: Arc<Route>) -> bool {
+        if Arc::ptr_eq(&self.route, &route) && self.basis.decided_by() >= hand.item().decided {
+            return true;
+        }
+        let now = Basis::of(&self.core.node.tables(), &route);
+        let fits = now.leads_where(&self.basis);
+        if fits {
+            (self.route, self.basis) = (route, now);
+        } else {
+            tracing::info!(next_hop = %self.route.key, peer = self.hop.peer(), "the connection does not lead there any more");
+        }
+        fits
     }
 
     /// Waits, idle, for work; `false` when none came and the connection is to close.
@@ -269,7 +249,7 @@ impl Connection {
             () = self.core.drain.cancelled() => {}
             () = tokio::time::sleep(IDLE_TIME) => {}
         }
-        if self.core.queues(|queues| queues.stop_idling(self.lane)) {
+        if self.core.ledger(|ledger| ledger.stop_idling(self.lane)) {
             return false;
         }
         // It was woken this moment: the ring is for it, and must not be left for somebody who is not.
@@ -278,50 +258,51 @@ impl Connection {
     }
 
     /// Sends one item and settles it. Gives the cause when the next hop was lost; the item is back in its queue then.
-    async fn deliver(&mut self, item: Item, taken: Revision) -> Option<Arc<str>> {
-        let copy = match load(&self.core, &item).await {
+    async fn deliver(&mut self, hand: Hand) -> Option<Arc<str>> {
+        let copy = match load(&self.core, hand.item()).await {
             Ok(copy) => copy,
             Err(error) => {
-                self.unreadable(&item, &error);
+                settle::unreadable(&self.core, hand, &error);
                 return None;
             }
         };
-        let content = match self.content(item.message).await {
+        let content = match self.content(hand.message()).await {
             Ok(content) => content,
             Err(error) => {
-                self.unreadable(&item, &error);
+                settle::unreadable(&self.core, hand, &error);
                 return None;
             }
         };
         let (sent, copy, attempted) = self.send(copy, content).await;
         match sent {
             Sent::Answers(answers) => {
-                let wait = self.settle(copy, answers, taken).await;
+                let wait = self.settle(hand, copy, answers).await;
                 attempted.end(wait);
                 None
             }
             Sent::Lost(error) => {
-                attempted.end(self.lost(item, &error, taken));
+                attempted.end(self.lost(hand, &error));
                 Some(error)
             }
         }
     }
 
     /// Gives when the item is tried again.
-    fn lost(&self, item: Item, error: &Arc<str>, taken: Revision) -> Option<Wait> {
+    fn lost(&self, mut hand: Hand, error: &Arc<str>) -> Option<Wait> {
         if self.settled == 0 {
             // The lane goes to Retry before the item is back: otherwise it would ask for a connection at once.
             let now = self.core.now();
-            let demands = self.core.queues(|queues| queues.connection_lost(self.lane, Arc::clone(error), now));
+            let demands =
+                self.core.ledger_and_alarm(|ledger| ledger.connection_lost(self.lane, Arc::clone(error), now));
             self.core.meet_all(demands);
         }
-        if item.deferrals == 0 {
-            self.core.put_back(self.lane, Item { deferrals: 1, ..item }, taken);
-            let until = self.core.queues(|queues| queues.retry_at(self.lane))?;
+        if hand.item().deferrals == 0 {
+            hand.count_attempt();
+            let until = hand.put_back()?;
             Some(Wait { until, why: Arc::clone(error) })
         } else {
             // Perhaps it is this message that makes the next hop go away: it must not stand in front of all others again.
-            self.core.defer(self.lane, item, Arc::clone(error), taken)
+            hand.defer(Arc::clone(error))
         }
     }
 
@@ -330,7 +311,7 @@ impl Connection {
         outgoing::prepare(reader, connector::header_path(&self.route)).await
     }
 
-    async fn send(&mut self, mut copy: Copy, content: Outgoing) -> (Sent, Copy, Attempted) {
+    async fn send(&mut self, mut copy: Parcel, content: Outgoing) -> (Sent, Parcel, Attempted) {
         let started = self.core.now();
         let name = if is_external(&self.route) { HopName::Send } else { HopName::Transfer };
         let mut hop = self.core.node.tracer.start(name, copy.head.trace, started);
@@ -350,72 +331,31 @@ impl Connection {
     }
 
     /// Gives until when the recipients wait that are to be tried again.
-    async fn settle(&mut self, copy: Copy, answers: Vec<Answer>, taken: Revision) -> Option<Wait> {
+    async fn settle(&mut self, hand: Hand, copy: Parcel, answers: Vec<Answer>) -> Option<Wait> {
         let core = &self.core;
-        let (mut fates, mut later, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
-        let mut error: Option<Arc<str>> = None;
-        for (position, answer) in copy.item.recipients.as_slice().iter().copied().zip(answers) {
-            match answer {
-                Answer::Taken(taken) => fates.push(Fate { position, kind: taken.into() }),
-                Answer::Never { reply, remote } => {
-                    fates.push(Fate { position, kind: FateKind::Failed { reply, remote } })
-                }
-                Answer::Later(why) => {
-                    later.push(position);
-                    error = Some(why);
-                }
-                Answer::Elsewhere(why) => {
-                    elsewhere.push(position);
-                    error = Some(why);
-                }
-            }
-        }
+        let answered = Answered::new(copy.item.recipients.as_slice(), answers);
+        let Answered { fates, later, elsewhere, error } = &answered;
         if later.is_empty() && elsewhere.is_empty() {
-            self.count(&fates);
+            self.count(fates);
         }
-        track::sent(core, &copy, &self.route, &self.hop.peer(), &fates, error.as_deref(), &later);
+        track::sent(core, &copy, &self.route, &self.hop.peer(), fates, error.as_deref(), later);
         let everything = copy.item.recipients.as_slice().len() == fates.len();
         let quiet =
             everything && fates.len() == copy.stored.states.len() && fates.iter().all(|fate| is_quiet(&copy, fate));
-        if !quiet {
-            settle::decide(core, &copy.stored, fates).await;
+        if let Some(error) = error {
+            core.spool.update(copy.item.message, &attempted(&copy, later, error));
         }
-        if let Some(error) = &error {
-            core.spool.update(copy.item.message, &attempted(&copy, &later, error));
+        if everything {
+            let demands = core.ledger(|ledger| ledger.answered(self.lane, core.now()));
+            core.meet_all(demands);
         }
-        self.pass_on(&copy, &later, &elsewhere, error, taken)
-    }
-
-    /// Gives the lane its item back, or what is left of it.
-    fn pass_on(
-        &self,
-        copy: &Copy,
-        later: &[u32],
-        elsewhere: &[u32],
-        error: Option<Arc<str>>,
-        taken: Revision,
-    ) -> Option<Wait> {
-        let (core, lane) = (&self.core, self.lane);
-        let rest =
-            |positions: &[u32]| Some(Item { recipients: RecipientIndexes::new(positions)?, ..copy.item.clone() });
-        let (later, elsewhere) = (rest(later), rest(elsewhere));
-        if later.is_some() && elsewhere.is_some() {
-            core.divide(copy.item.message, 2);
-        }
-        let mut wait = None;
-        match (later, &elsewhere) {
-            (Some(item), _) => wait = core.defer(lane, item, error.unwrap_or_else(|| "deferred".into()), taken),
-            (None, Some(_)) => core.queues(|queues| queues.left(lane)),
-            (None, None) => {
-                core.queues(|queues| queues.done(lane, core.now()));
-                settle::finish_share(core, copy.item.message);
-            }
-        }
-        if let Some(item) = elsewhere {
-            let rerouted = categorize::reroute(core, item, copy.head.revision);
-            wait = wait.or(Some(rerouted));
-        }
-        wait
+        let rest = if quiet {
+            settle::finish(core, hand);
+            None
+        } else {
+            settle::decide(core, &copy.stored, hand, answered.fates).await
+        };
+        pass_on(rest?, &answered.later, &answered.elsewhere, answered.error, copy.head.revision)
     }
 
     /// The item has come to its end: with whatever became of the recipients that it had last.
@@ -428,11 +368,6 @@ impl Connection {
         }
     }
 
-    fn unreadable(&self, item: &Item, error: &ReadError) {
-        categorize::unreadable(&self.core, item, error);
-        self.core.queues(|queues| queues.left(self.lane));
-    }
-
     async fn close(self, end: End) {
         match end {
             // It has been counted as lost when it lost its message.
@@ -443,28 +378,64 @@ impl Connection {
     }
 }
 
-impl From<Taken> for FateKind {
-    fn from(taken: Taken) -> Self {
-        match taken {
-            Taken::Mailbox => Self::Delivered,
-            Taken::Server => Self::Transferred,
-            Taken::Host { reports_itself } => Self::Relayed { reports_itself },
+/// What a next hop said about the recipients of an item, by what follows from it.
+struct Answered {
+    fates: Vec<Fate>,
+    later: Vec<u32>,
+    elsewhere: Vec<u32>,
+    /// Of the last one that is to be tried again.
+    error: Option<Arc<str>>,
+}
+
+impl Answered {
+    fn new(positions: &[u32], answers: Vec<Answer>) -> Self {
+        let mut all = Self { fates: Vec::new(), later: Vec::new(), elsewhere: Vec::new(), error: None };
+        for (position, answer) in positions.iter().copied().zip(answers) {
+            match answer {
+                Answer::Taken(taken) => all.fates.push(Fate { position, kind: taken.into() }),
+                Answer::Never { reply, remote } => {
+                    all.fates.push(Fate { position, kind: FateKind::Failed { reply, remote } })
+                }
+                Answer::Later(why) => {
+                    all.later.push(position);
+                    all.error = Some(why);
+                }
+                Answer::Elsewhere(why) => {
+                    all.elsewhere.push(position);
+                    all.error = Some(why);
+                }
+            }
+        }
+        all
+    }
+}
+
+/// Gives the ledger back what is left of an item.
+fn pass_on(
+    mut rest: Hand,
+    later: &[u32],
+    elsewhere: &[u32],
+    error: Option<Arc<str>>,
+    decided: Revision,
+) -> Option<Wait> {
+    let error = error.unwrap_or_else(|| "deferred".into());
+    match (later, RecipientIndexes::new(elsewhere)) {
+        (_, None) => rest.defer(error),
+        ([], Some(_)) => rest.reroute(decided, REROUTED.into()),
+        (_, Some(elsewhere)) => {
+            rest.split(elsewhere).reroute(decided, REROUTED.into());
+            rest.defer(error)
         }
     }
 }
 
 /// Whether an outcome needs no record but the removal of the message: nobody asked to be told.
-fn is_quiet(copy: &Copy, fate: &Fate) -> bool {
+fn is_quiet(copy: &Parcel, fate: &Fate) -> bool {
     let recipient = copy.stored.head.envelope.recipients.get(fate.position as usize);
-    let asked = recipient.is_some_and(|recipient| recipient.notify_or_default().on_success());
-    match &fate.kind {
-        FateKind::Delivered | FateKind::Relayed { reports_itself: false } => !asked,
-        FateKind::Transferred | FateKind::Relayed { reports_itself: true } => true,
-        FateKind::Failed { .. } | FateKind::Expanded | FateKind::Merged => false,
-    }
+    fate.kind.is_quiet(recipient.is_some_and(|recipient| recipient.notify_or_default().on_success()))
 }
 
-fn attempted(copy: &Copy, positions: &[u32], error: &Arc<str>) -> queue::Update {
+fn attempted(copy: &Parcel, positions: &[u32], error: &Arc<str>) -> queue::Update {
     let states = positions.iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
         RecipientState::Pending(pending) => {
             let last_error = Some(Box::from(&**error));
@@ -491,7 +462,7 @@ fn attempt(sent: &Sent) -> Attempt {
 }
 
 /// Reads what an item stands for.
-async fn load(core: &Core, item: &Item) -> Result<Copy, ReadError> {
+async fn load(core: &Core, item: &Item) -> Result<Parcel, ReadError> {
     let stored = core.spool.head(item.message).await?;
     let all = &stored.head.envelope.recipients;
     let positions = item.recipients.as_slice();
@@ -502,5 +473,5 @@ async fn load(core: &Core, item: &Item) -> Result<Copy, ReadError> {
     let mut head = stored.head.clone();
     head.envelope.recipients = recipients;
     head.revision = item.decided;
-    Ok(Copy { item: item.clone(), stored, head })
+    Ok(Parcel { item: item.clone(), stored, head })
 }

@@ -26,16 +26,18 @@
 //! | [`settle`] | outcomes, notifications, removal, what goes into the message tracking log |
 //! | [`timer`] | retries, lateness, expiry, new configurations |
 //! | [`administration`] | what an administrator sees: queues, metrics of the other servers, the routing table log |
-//! | [`whereabouts`] | where items are that stand in none of the scheduler's queues |
+//! | [`hand`] | an item in the hands of a task: it goes back to the ledger (`scheduler`) whatever happens |
+//! | [`ground`] | the words that all of them share |
 
 mod administration;
 mod categorize;
 mod core;
 mod deliver;
+mod ground;
+mod hand;
 mod receive;
 mod service;
 mod settle;
 mod timer;
-mod whereabouts;
 
 pub use service::{Transport, TransportError};

@@ -11,24 +11,28 @@ use logs::{Log, LogSettings};
 use net::{OrganizationListener, Service};
 use queue::{Disk, Health as SpoolHealth, OnSync, OpenError, RealDisk, Recovery, Spool, SpoolOptions};
 use reception::{Doors, certificate};
+use routing::DeliveryType;
 use rpc::Offer;
 use runtime::node::VERSION;
 use runtime::{Node, NodeError};
-use scheduler::{Limits, Queues};
+use scheduler::{Ledger, Limits, QueueId};
 use telemetry::{Health, HealthChecks, HopName, Outcome, keys};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
 
 use crate::administration::routing_log;
 use crate::administration::view::Viewer;
-use crate::categorize;
-use crate::core::Core;
+use crate::core::{Core, Errand};
 use crate::deliver::outbound::Outbound;
+use crate::ground::submitted;
+use crate::hand::Hand;
 use crate::receive::accept::Acceptor;
 use crate::receive::entrance::SpoolDestination;
-use crate::receive::pressure;
-use crate::timer;
+use crate::receive::pressure::Lookout;
+use crate::settle::{self, track};
+use crate::{categorize, deliver, timer};
 
 /// Deliveries under way at a drain are waited for as long; what is not done by then stays durable in the spool.
 const SETTLE_BOUND: Duration = Duration::from_secs(20);
@@ -57,7 +61,7 @@ pub enum TransportError {
 /// Transport, ready to run.
 pub struct Transport {
     core: Arc<Core>,
-    submission: categorize::Outlet,
+    errands: mpsc::UnboundedReceiver<Errand>,
     recovery: Recovery,
     listener: OrganizationListener,
     doors: Doors,
@@ -89,17 +93,17 @@ impl Transport {
         let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, options));
         let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
         let limits = Limits::from(&node.tables().local_server().transport);
-        let (inlet, submission) = categorize::queue();
+        let (errand, errands) = mpsc::unbounded_channel();
         let listener = node.listen().await?;
         let settings =
             LogSettings { folder: tracking::folder(&node.settings.state), prefix: TRACKING_PREFIX, version: VERSION };
         let lost = node.metrics.tracking_lost.clone();
         let tracking = Log::start(settings, move || lost.increment())?;
-        let core = Core::new(Arc::clone(&node), spool, Queues::new(limits), outbound, tracking, inlet, drain);
+        let core = Core::new(Arc::clone(&node), spool, Ledger::new(limits), outbound, tracking, errand, drain);
         let core = Arc::new(core);
         let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;
-        Ok(Self { core, submission, recovery, listener, doors })
+        Ok(Self { core, errands, recovery, listener, doors })
     }
 
     /// Where SMTP clients are served: for each binding wanted, the address bound.
@@ -134,9 +138,10 @@ impl Transport {
     /// # Errors
     /// [`TransportError::Connector`] when the port fails.
     pub async fn run(self) -> Result<(), TransportError> {
-        let Self { core, submission, recovery, listener, doors } = self;
+        let Self { core, errands, recovery, listener, doors } = self;
         let address = listener.local()?;
-        pressure::look(&core).await;
+        let lookout = lookout(&core);
+        lookout.look().await;
         let mut offer = Offer::new(core.drain.clone());
         offer.transport(Arc::new(Acceptor(Arc::clone(&core))));
         offer.queues(Arc::new(Viewer(Arc::clone(&core))));
@@ -144,10 +149,11 @@ impl Transport {
         let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
         core.node.announce(address);
         let doors = tokio::spawn(doors.run(core.drain.clone()));
-        tokio::spawn(pressure::run(Arc::clone(&core)));
-        categorize::run(&core, submission);
-        take_up(&core, recovery).await;
+        tokio::spawn(lookout.run(core.drain.clone()));
+        tokio::spawn(run_errands(Arc::clone(&core), errands));
+        categorize::run(&core);
         core.work.spawn(timer::run(Arc::clone(&core)));
+        tokio::spawn(take_up(Arc::clone(&core), recovery));
         tokio::spawn(gauges(Arc::clone(&core)));
         tokio::spawn(routing_log::run(Arc::clone(&core)));
         tracing::info!(%address, service = %Service::Transport, "ready");
@@ -157,13 +163,43 @@ impl Transport {
         };
         // Nobody would notice a Transport that is deaf: without its port the service ends.
         core.drain.cancel();
-        settle(&core, doors, serving, ended.is_some()).await;
+        wind_up(&core, doors, serving, ended.is_some()).await;
         ended.map_or(Ok(()), |ended| Ok(ended.map_err(std::io::Error::other)??))
     }
 }
 
-/// What was in the queues before goes through the categorizer again: routes are derived, never stored (invariant 3).
-async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
+fn lookout(core: &Arc<Core>) -> Lookout {
+    let counted = Arc::clone(core);
+    Lookout {
+        node: Arc::clone(&core.node),
+        spool: core.spool.clone(),
+        pressure: Arc::clone(&core.pressure),
+        submission_length: Box::new(move || counted.ledger(|ledger| ledger.submission_length())),
+    }
+}
+
+/// Does what changes in the ledger have brought about.
+async fn run_errands(core: Arc<Core>, mut errands: mpsc::UnboundedReceiver<Errand>) {
+    while let Some(errand) = errands.recv().await {
+        match errand {
+            // No new connections: they would end at once, and demand the next.
+            Errand::Connect(_) if core.drain.is_cancelled() => {}
+            Errand::Connect(lane) => drop(core.work.spawn(deliver::run_connection(Arc::clone(&core), lane))),
+            Errand::Remove(removed, with_ndr) => {
+                let (core, hand) = (Arc::clone(&core), Hand::new(&core, removed));
+                core.work.clone().spawn(async move { settle::remove(&core, hand, with_ndr).await });
+            }
+            Errand::Poison(item) => match core.spool.head(item.message).await {
+                Ok(stored) => track::poison(&core, &stored, &item),
+                Err(error) => tracing::warn!(message = %item.message, %error, "what is known of poison cannot be read"),
+            },
+        }
+    }
+}
+
+/// What was in the queues before goes through the categorizer again: routes are derived, never stored (invariant 3). Mail goes
+/// in and out meanwhile.
+async fn take_up(core: Arc<Core>, mut recovery: Recovery) {
     let mut taken = 0u64;
     loop {
         if !core.pressure.boot_scan_may_go_on(&core.drain).await {
@@ -174,10 +210,10 @@ async fn take_up(core: &Arc<Core>, mut recovery: Recovery) {
             break;
         }
         for (id, stored) in batch {
-            match stored.map(|stored| (categorize::recovered(&stored), stored.head.trace)) {
+            match stored.map(|stored| (submitted::item(&stored), stored.head.trace)) {
                 Ok((Some(item), trace)) => {
-                    note_recovery(core, id, trace);
-                    core.resubmit(item);
+                    note_recovery(&core, id, trace);
+                    core.recover(item);
                 }
                 // Every recipient had its end, and was counted then; the removal was lost with the power.
                 Ok((None, _)) => {
@@ -206,21 +242,26 @@ fn note_recovery(core: &Core, message: MessageId, trace: Option<TraceContext>) {
 async fn gauges(core: Arc<Core>) {
     loop {
         let mut lengths: std::collections::BTreeMap<&'static str, u64> = std::collections::BTreeMap::new();
-        for kind in routing::DeliveryType::ALL {
+        for kind in DeliveryType::ALL {
             lengths.insert(kind.as_str(), 0);
         }
         let now = core.now();
-        core.queues(|queues| {
-            for view in queues.views(now) {
-                *lengths.entry(view.key.delivery_type.as_str()).or_default() += view.message_count as u64;
+        let further_items = core.ledger(|ledger| {
+            for view in ledger.queues(now) {
+                let kind = match (view.route, view.id) {
+                    (Some(route), _) => route.key.delivery_type,
+                    (None, QueueId::UNREACHABLE) => DeliveryType::Unreachable,
+                    (None, _) => continue,
+                };
+                *lengths.entry(kind.as_str()).or_default() += view.message_count as u64;
             }
-            lengths.insert(routing::DeliveryType::Unreachable.as_str(), queues.unreachable_count() as u64);
+            ledger.further_items()
         });
         for (kind, length) in lengths {
             core.node.metrics.queue_length.set(kind, length);
         }
         let stats = core.spool.stats();
-        core.node.metrics.queued.set((stats.messages + core.further_items()) as u64);
+        core.node.metrics.queued.set((stats.messages + further_items) as u64);
         core.peers.observe(&core.node);
         core.node.metrics.queue_written.set(stats.written.as_u64());
         core.node.metrics.queue_disk.set(stats.log.as_u64());
@@ -232,7 +273,7 @@ async fn gauges(core: Arc<Core>) {
 }
 
 /// No new work; deliveries under way end by themselves after their present message.
-async fn settle(core: &Core, doors: JoinHandle<()>, serving: JoinHandle<std::io::Result<()>>, has_ended: bool) {
+async fn wind_up(core: &Core, doors: JoinHandle<()>, serving: JoinHandle<std::io::Result<()>>, has_ended: bool) {
     core.work.close();
     let settled = async {
         // It ends within its own bound.

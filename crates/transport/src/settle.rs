@@ -8,97 +8,72 @@ pub(crate) mod track;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{MessageId, Reply};
+use envelope::{EnhancedStatus, Reply};
 use message::Action;
-use queue::{CommitError, RecipientState, StoredMessage, Transaction, Update};
-use scheduler::Item;
+use queue::{CommitError, ReadError, StoredMessage, Transaction, Update};
+use scheduler::{RecipientIndexes, WithNdr};
 
 use self::notify::Notice;
-use crate::categorize::Submitted;
-use crate::core::Core;
+use crate::core::{Core, Unrecorded};
+use crate::ground::fate::{Fate, FateKind};
+use crate::hand::Hand;
 
 /// Time between two attempts to record an outcome while the spool is full. The spool looks for space more often.
 const RECORD_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The end of one recipient here.
-pub(crate) struct Fate {
-    /// Position in the stored list.
-    pub(crate) position: u32,
-    pub(crate) kind: FateKind,
-}
-
-/// How it ended.
-pub(crate) enum FateKind {
-    /// In a mailbox.
-    Delivered,
-    /// Taken by a server of the organization, which reports further itself.
-    Transferred,
-    /// Taken by a host outside. It reports further itself when it understands DSN; else we say that it was relayed (DS-24).
-    Relayed { reports_itself: bool },
-    /// Given up.
-    Failed {
-        /// What was answered, or the answer that stands for our own decision.
-        reply: Reply,
-        /// Who answered, when it was somebody else (DS-10).
-        remote: Option<String>,
-    },
-    /// A group that was replaced by its members.
-    Expanded,
-    /// Delivered under an equal recipient.
-    Merged,
-}
-
-impl FateKind {
-    fn state(&self) -> RecipientState {
-        match self {
-            Self::Delivered | Self::Transferred | Self::Relayed { .. } => RecipientState::Delivered,
-            Self::Failed { .. } => RecipientState::Failed,
-            Self::Expanded | Self::Merged => RecipientState::Expanded,
-        }
-    }
-
-    /// The notification that a sender may have asked for.
-    fn action(&self) -> Option<Action> {
-        match self {
-            Self::Delivered => Some(Action::Delivered),
-            Self::Relayed { reports_itself: false } => Some(Action::Relayed),
-            Self::Failed { .. } => Some(Action::Failed),
-            Self::Expanded => Some(Action::Expanded),
-            Self::Transferred | Self::Relayed { reports_itself: true } | Self::Merged => None,
-        }
-    }
-}
-
-/// Records the end of some recipients of a message, and tells the sender what he is to know. What cannot be recorded for
-/// want of space is tried again in the background; the message stays until then, whatever becomes of its other items.
-pub(crate) async fn decide(core: &Arc<Core>, stored: &StoredMessage, fates: Vec<Fate>) {
+/// Records the end of some of an item's recipients, and tells the sender what he is to know; what has come to its end is
+/// finished. Gives what is left of the item. What cannot be recorded for want of space stays in the ledger until it can; the
+/// message stays until then, whatever becomes of its other items.
+pub(crate) async fn decide(core: &Arc<Core>, stored: &StoredMessage, mut hand: Hand, fates: Vec<Fate>) -> Option<Hand> {
     if fates.is_empty() {
-        return;
+        return Some(hand);
     }
     let recorded = {
         let _others_too = core.recipients.read().await;
         record(core, stored, Update::default(), &fates).await
     };
-    if let Err(error) = recorded {
-        tracing::error!(message = %stored.head.id, %error, "an outcome could not be recorded");
-        core.divide(stored.head.id, 2);
-        core.work.spawn(decide_later(Arc::clone(core), stored.clone(), fates));
+    let is_ended = |at: &u32| fates.iter().any(|fate| fate.position == *at);
+    let (ended, left): (Vec<u32>, Vec<u32>) = hand.item().recipients.as_slice().iter().copied().partition(is_ended);
+    match recorded {
+        Ok(()) if left.is_empty() => {
+            finish(core, hand);
+            None
+        }
+        Ok(()) => {
+            hand.keep(&left);
+            Some(hand)
+        }
+        Err(error) => {
+            tracing::error!(message = %stored.head.id, %error, "an outcome could not be recorded");
+            let (ended, rest) = match RecipientIndexes::new(&ended) {
+                Some(ended) if !left.is_empty() => (hand.split(ended), Some(hand)),
+                _ => (hand, None),
+            };
+            record_later(core, ended, Unrecorded { stored: stored.clone(), fates }, &error);
+            rest
+        }
     }
 }
 
-/// Ends with the outcome recorded; or with the service or its spool, and the recipients are tried again after a restart.
-async fn decide_later(core: Arc<Core>, stored: StoredMessage, fates: Vec<Fate>) {
-    loop {
-        tokio::select! {
-            () = core.drain.cancelled() => return,
-            () = tokio::time::sleep(RECORD_RETRY_INTERVAL) => {}
-        }
+fn record_later(core: &Core, hand: Hand, outcome: Unrecorded, error: &CommitError) {
+    core.keep_unrecorded(hand.id(), outcome);
+    hand.unrecorded(core.now().plus(RECORD_RETRY_INTERVAL), error.to_string().into());
+}
+
+/// Tries to write down once more what became of an item.
+pub(crate) async fn record_again(core: &Arc<Core>, hand: Hand) {
+    let Some(outcome) = core.take_unrecorded(hand.id()) else {
+        // Nothing is known of it after all: it is tried again.
+        hand.defer_submitted(core.now(), "its outcome is not known".into());
+        return;
+    };
+    let recorded = {
         let _others_too = core.recipients.read().await;
-        match record(&core, &stored, Update::default(), &fates).await {
-            Ok(()) | Err(CommitError::Unknown(_)) => return finish_share(&core, stored.head.id),
-            Err(CommitError::Full) => {}
-            Err(CommitError::Failed(_) | CommitError::Closed | CommitError::TooLarge) => return,
-        }
+        record(core, &outcome.stored, Update::default(), &outcome.fates).await
+    };
+    match recorded {
+        Ok(()) | Err(CommitError::Unknown(_)) => finish(core, hand),
+        Err(error) => record_later(core, hand, outcome, &error),
     }
 }
 
@@ -134,26 +109,78 @@ pub(crate) async fn record(
 pub(crate) fn submit_notice(core: &Core, stored: StoredMessage) {
     core.node.metrics.accepted.add(telemetry::metrics::Source::Notification, 1);
     track::notified(core, &stored);
-    core.submit(Submitted::New(Box::new(stored)));
+    core.submit(Box::new(stored));
 }
 
 /// Reports every recipient of an item as failed; the item is finished.
-pub(crate) async fn give_up(
-    core: &Arc<Core>,
-    stored: &StoredMessage,
-    item: &Item,
-    reply: &Reply,
-    remote: Option<&str>,
-) {
-    let kind = || FateKind::Failed { reply: reply.clone(), remote: remote.map(str::to_owned) };
-    let fates = item.recipients.as_slice().iter().map(|at| Fate { position: *at, kind: kind() }).collect();
-    decide(core, stored, fates).await;
-    finish_share(core, item.message);
+pub(crate) async fn give_up(core: &Arc<Core>, stored: &StoredMessage, hand: Hand, reply: &Reply, remote: Option<&str>) {
+    let kind = FateKind::Failed { reply: reply.clone(), remote: remote.map(str::to_owned) };
+    end(core, stored, hand, &kind).await;
+}
+
+/// The same end for every recipient of an item.
+async fn end(core: &Arc<Core>, stored: &StoredMessage, hand: Hand, kind: &FateKind) {
+    let fates = hand.item().recipients.as_slice().iter().map(|at| Fate { position: *at, kind: kind.clone() }).collect();
+    let left = decide(core, stored, hand, fates).await;
+    debug_assert!(left.is_none(), "every recipient has its end");
 }
 
 /// An item has nothing left to do. With the last item of a message the message goes.
-pub(crate) fn finish_share(core: &Core, message: MessageId) {
-    if core.finish_share(message) {
+pub(crate) fn finish(core: &Core, hand: Hand) {
+    let message = hand.message();
+    if hand.finish() {
         core.spool.remove(message);
+    }
+}
+
+/// A message that cannot be read: one that is gone is finished; else it is tried again, until its sender is told that it
+/// expired. The spool sets aside what is damaged.
+pub(crate) fn unreadable(core: &Core, hand: Hand, error: &ReadError) {
+    tracing::error!(message = %hand.message(), %error, "a queued message cannot be read");
+    if matches!(error, ReadError::Unknown(_)) {
+        hand.finish();
+    } else {
+        let wait = core.node.tables().local_server().transport.message_retry_interval;
+        hand.defer_submitted(core.now().plus(wait.0), error.to_string().into());
+    }
+}
+
+/// QU-42, DS-44.
+pub(crate) async fn expire(core: &Arc<Core>, hand: Hand, last_error: Option<&str>) {
+    core.forget(hand.id());
+    let Some((hand, stored)) = read_to_end(core, hand).await else { return };
+    let reply = Reply::new(550, EnhancedStatus::new(4, 4, 7), "QUEUE.Expired; message expired");
+    tracing::info!(message = %hand.message(), last_error, "expired");
+    core.node.metrics.expired.increment();
+    track::expired(core, &stored, hand.item(), &reply);
+    give_up(core, &stored, hand, &reply, None).await;
+}
+
+/// An administrator removed it (QU-58).
+pub(crate) async fn remove(core: &Arc<Core>, hand: Hand, with_ndr: WithNdr) {
+    core.forget(hand.id());
+    let Some((hand, stored)) = read_to_end(core, hand).await else { return };
+    let reply = Reply::new(550, EnhancedStatus::new(5, 4, 0), "Message removed by administrator");
+    tracing::info!(message = %hand.message(), report = with_ndr.0, "removed by an administrator");
+    core.node.metrics.failed.increment();
+    track::removed(core, &stored, hand.item(), &reply);
+    let kind = if with_ndr.0 { FateKind::Failed { reply, remote: None } } else { FateKind::Removed };
+    end(core, &stored, hand, &kind).await;
+}
+
+/// Reads what is to be ended. What cannot be read now is ended later: not even the sender is known.
+async fn read_to_end(core: &Arc<Core>, hand: Hand) -> Option<(Hand, StoredMessage)> {
+    match core.spool.head(hand.message()).await {
+        Ok(stored) => Some((hand, stored)),
+        Err(ReadError::Unknown(_)) => {
+            hand.finish();
+            None
+        }
+        Err(error) => {
+            tracing::error!(message = %hand.message(), %error, "a message that is to be given up cannot be read");
+            let wait = core.node.tables().local_server().transport.message_retry_interval;
+            hand.give_up_later(core.now().plus(wait.0), error.to_string().into());
+            None
+        }
     }
 }

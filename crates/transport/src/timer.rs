@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 
-use envelope::{EnhancedStatus, Reply};
-use queue::{CommitError, ReadError, Transaction};
+use queue::{CommitError, Transaction};
 use scheduler::{Event, Item, Limits};
 
 use crate::core::Core;
 use crate::deliver::started;
+use crate::hand::Hand;
 use crate::settle;
 use crate::settle::notify::{self, Notice};
-use crate::settle::track;
 
 /// Runs until the service drains.
 pub(crate) async fn run(core: Arc<Core>) {
     let (mut tables, mut peers) = (core.node.watch_tables(), core.node.watch_peers());
     let (mut known, mut following) = (Arc::clone(&peers.borrow_and_update()), true);
     loop {
-        let next = core.queues(|queues| queues.poll_timeout());
+        let next = core.ledger(|ledger| ledger.poll_timeout());
         let sleep = async {
             match next {
                 Some(at) => tokio::time::sleep_until(core.node.clock.instant(at).into()).await,
@@ -45,11 +44,12 @@ pub(crate) async fn run(core: Arc<Core>) {
 fn due(core: &Arc<Core>) {
     let now = core.now();
     let mut aged = Vec::new();
-    for event in core.queues(|queues| queues.handle_timeout(now)) {
+    for event in core.ledger(|ledger| ledger.handle_timeout(now)) {
         match event {
-            Event::Demand(lane, demand) => core.meet(lane, demand),
-            Event::Resubmit(items) => items.into_iter().for_each(|item| core.resubmit(item)),
-            Event::Expired { .. } | Event::Delayed { .. } => aged.push(event),
+            Event::Demand(queue, demand) => core.meet_all(vec![(queue, demand)]),
+            Event::Expired { item, last_error } => aged.push(Aged::Expired(Hand::new(core, item), last_error)),
+            Event::Delayed { item, last_error } => aged.push(Aged::Delayed(item, last_error)),
+            Event::Record(item) => aged.push(Aged::Unrecorded(Hand::new(core, item))),
         }
     }
     if !aged.is_empty() {
@@ -57,16 +57,23 @@ fn due(core: &Arc<Core>) {
     }
 }
 
+/// What time has brought about, and takes longer.
+enum Aged {
+    Expired(Hand, Option<Arc<str>>),
+    Delayed(Item, Option<Arc<str>>),
+    Unrecorded(Hand),
+}
+
 /// Tells senders, one after the other: retries do not wait for it.
-async fn report(core: Arc<Core>, aged: Vec<Event>) {
+async fn report(core: Arc<Core>, aged: Vec<Aged>) {
     for event in aged {
         if core.drain.is_cancelled() {
             return; // found again at the next start
         }
         match event {
-            Event::Expired { item, last_error } => expire(&core, &item, last_error.as_deref()).await,
-            Event::Delayed { item, last_error } => report_late(&core, &item, last_error.as_deref()).await,
-            Event::Demand(..) | Event::Resubmit(_) => {}
+            Aged::Expired(hand, last_error) => settle::expire(&core, hand, last_error.as_deref()).await,
+            Aged::Delayed(item, last_error) => report_late(&core, &item, last_error.as_deref()).await,
+            Aged::Unrecorded(hand) => settle::record_again(&core, hand).await,
         }
     }
 }
@@ -74,26 +81,7 @@ async fn report(core: Arc<Core>, aged: Vec<Event>) {
 /// A new snapshot: everything that waits is decided anew by it.
 fn reconfigure(core: &Core) {
     let tables = core.node.tables();
-    let items = core.resubmit_all(Limits::from(&tables.local_server().transport), tables.revision());
-    if !items.is_empty() {
-        tracing::info!(items = items.len(), "the configuration changed: what waits is decided anew");
-    }
-    items.into_iter().for_each(|item| core.resubmit(item));
-}
-
-/// QU-42, DS-44.
-pub(crate) async fn expire(core: &Arc<Core>, item: &Item, last_error: Option<&str>) {
-    let stored = match core.spool.head(item.message).await {
-        Ok(stored) => stored,
-        Err(ReadError::Unknown(_)) => return settle::finish_share(core, item.message),
-        // Not even the sender is known. It stays in the spool, where an administrator or the next start finds it.
-        Err(error) => return tracing::error!(message = %item.message, %error, "an expired message cannot be read"),
-    };
-    let reply = Reply::new(550, EnhancedStatus::new(4, 4, 7), "QUEUE.Expired; message expired");
-    tracing::info!(message = %item.message, last_error, "expired");
-    core.node.metrics.expired.increment();
-    track::expired(core, &stored, item, &reply);
-    settle::give_up(core, &stored, item, &reply, None).await;
+    core.reconfigure(Limits::from(&tables.local_server().transport), tables.revision());
 }
 
 /// DS-20: once per message and recipients, in one transaction with the note that it was done.

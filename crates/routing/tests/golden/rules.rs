@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use envelope::{ByteSize, Domain, Limit};
-use routing::{Candidate, DeliveryType, Destination, Elimination, Outcome, RecipientHome, RoutingTables, Verdict};
+use routing::{
+    Candidate, DeliveryType, Destination, Elimination, HandedTo, Outcome, RecipientHome, RoutingTables, Verdict,
+};
 use topology::AcceptedDomainType;
 
 use crate::world::{World, line, name, server, site};
@@ -93,6 +95,32 @@ fn rt_24_targets_share_the_load_and_failed_ones_come_last_among_equals() {
     assert_eq!(order(1, ""), "D2 D1 B1");
     assert_eq!(order(u64::MAX, ""), "D2 D1 B1");
     assert_eq!(order(1, "D2"), "D1 D2 B1");
+}
+
+#[test]
+fn pl_27_proxied_mail_leaves_through_front_ends_of_the_site_this_one_first() {
+    let world = World::t1().connector("Proxied", &["*"], &["A2"]).with(|c| c.frontend_proxy_enabled = true).connector(
+        "Direct",
+        &["direct.example"],
+        &["A2"],
+    );
+    let tables = world.tables("A2");
+    let route = |domain: &str| {
+        let domain = Domain::parse(domain).unwrap();
+        let explanation = tables.explain(Destination::External(&domain), SMALL);
+        let Outcome::Route(route) = explanation.decision.outcome.clone() else { panic!() };
+        (route, explanation)
+    };
+    let (proxied, explanation) = route("fabrikam.com");
+    let order = |failed: &str| {
+        let attempts = proxied.way.attempts_from(0, |server| server.as_str() == failed);
+        attempts.iter().map(|attempt| attempt.server.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((order(""), order("A2")), ("A2 A1 A3".into(), "A1 A3 A2".into()));
+    assert_eq!(proxied.key.delivery_type.handed_to(), HandedTo::FrontEnd);
+    assert_eq!(explanation.summary("a@fabrikam.com").targets, ["A2", "A1", "A3"]);
+    assert!(explanation.to_string().contains("attempts      A2 or A1 or A3 in A (PL-27), then Retry here"));
+    assert!(route("direct.example").0.way.attempts.is_empty(), "from this server itself");
 }
 
 #[test]

@@ -5,39 +5,28 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
-use envelope::{Recipient, Revision};
+use envelope::{Recipient, Revision, Timestamp};
 use queue::{CommitError, Pending, RecipientState, Update};
-use routing::Route;
-use scheduler::{Item, RecipientIndexes};
+use scheduler::{Destination, RecipientIndexes, Share};
 use telemetry::{Hop, Outcome, keys};
 
-use super::{Work, defer, item_of};
+use super::Work;
 use crate::core::Core;
-use crate::settle::track;
-use crate::settle::{self, Fate, FateKind};
-
-/// One next hop of a message and the positions of its recipients.
-struct Share {
-    positions: Vec<u32>,
-    way: ShareWay,
-}
-
-enum ShareWay {
-    Route(Route),
-    Park(Arc<str>),
-    Defer(Box<str>),
-}
+use crate::ground::fate::{Fate, FateKind};
+use crate::settle::{self, track};
 
 pub(super) async fn apply(core: &Arc<Core>, mut work: Work, decided: Categorized, hop: Hop) {
-    let mut plan = Plan::new(&work, &decided);
+    let retry = core.node.tables().local_server().transport.resolver_retry_interval;
+    let until = core.now().plus(retry.0);
+    let mut plan = Plan::new(&work, &decided, until);
     work.stored.head.trace = end_hop(core, hop, &decided, plan.list.recipients.len());
     track::decided(core, &work.stored, &work.positions, &decided);
-    let result = if plan.list.changed && core.is_divided(work.stored.head.id) {
+    let result = if plan.list.changed && work.hand.is_divided() {
         // Another item of the message may have got recipients of its own, or an outcome, since this one was read.
         let _alone = core.recipients.write().await;
         match refreshed(core, &mut work).await {
             Ok(()) => {
-                plan = Plan::new(&work, &decided);
+                plan = Plan::new(&work, &decided, until);
                 plan.record(core, &mut work).await
             }
             Err(error) => Err(error),
@@ -47,12 +36,11 @@ pub(super) async fn apply(core: &Arc<Core>, mut work: Work, decided: Categorized
         plan.record(core, &mut work).await
     };
     match result {
-        Ok(shares) => put_into_queues(core, &work, shares, decided.revision),
+        Ok(shares) => put_into_queues(core, work, shares, decided.revision),
         // Nothing has been done: what was decided is decided anew when there is space again.
         Err(error) => {
             tracing::error!(message = %work.stored.head.id, %error, "what was decided cannot be stored");
-            let wait = core.node.tables().local_server().transport.resolver_retry_interval;
-            defer(core, item_of(&work), wait, &error.to_string());
+            work.hand.defer_submitted(until, error.to_string().into());
         }
     }
 }
@@ -74,9 +62,10 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(work: &Work, decided: &Categorized) -> Self {
+    /// RT-43: what is deferred is looked at again as often as a directory that does not answer: at `until`.
+    fn new(work: &Work, decided: &Categorized, until: Timestamp) -> Self {
         let mut list = List::new(work);
-        let shares = shares(decided, &mut list);
+        let shares = shares(decided, &mut list, until);
         let fates = fates(decided, &mut list);
         Self { list, shares, fates }
     }
@@ -149,56 +138,39 @@ fn fates(decided: &Categorized, list: &mut List) -> Vec<Fate> {
 }
 
 /// Recipients by where they go, with their positions in the stored list.
-fn shares(decided: &Categorized, list: &mut List) -> Vec<Share> {
-    let mut positions = |recipients: &[ResolvedRecipient]| {
+fn shares(decided: &Categorized, list: &mut List, until: Timestamp) -> Vec<Share> {
+    let mut share = |recipients: &[ResolvedRecipient], to: Destination| {
         let mut positions: Vec<u32> = recipients.iter().map(|r| list.position(&r.recipient, r.origin)).collect();
         positions.sort_unstable();
-        positions
+        Some(Share { recipients: RecipientIndexes::new(&positions)?, to })
     };
-    let mut shares: Vec<Share> = Vec::new();
+    let mut shares: Vec<Option<Share>> = Vec::new();
     for copy in &decided.copies {
-        shares.push(Share { positions: positions(&copy.recipients), way: ShareWay::Route(copy.route.clone()) });
+        shares.push(share(&copy.recipients, Destination::NextHop(copy.route.clone())));
     }
     for unreachable in &decided.unreachable {
-        let reason = unreachable.reason.to_string().into();
-        shares.push(Share {
-            positions: positions(std::slice::from_ref(&unreachable.recipient)),
-            way: ShareWay::Park(reason),
-        });
+        let to = Destination::Unreachable(unreachable.reason.to_string().into());
+        shares.push(share(std::slice::from_ref(&unreachable.recipient), to));
     }
     for deferred in &decided.deferred {
-        let way = ShareWay::Defer(deferred.reason.to_string().into());
-        shares.push(Share { positions: positions(std::slice::from_ref(&deferred.recipient)), way });
+        let to = Destination::Later(until, deferred.reason.to_string().into());
+        shares.push(share(std::slice::from_ref(&deferred.recipient), to));
     }
-    shares
+    shares.into_iter().flatten().collect()
 }
 
-fn put_into_queues(core: &Arc<Core>, work: &Work, shares: Vec<Share>, by: Revision) {
-    let id = work.stored.head.id;
+fn put_into_queues(core: &Core, work: Work, shares: Vec<Share>, by: Revision) {
     if shares.is_empty() {
         core.node.metrics.failed.increment();
-        settle::finish_share(core, id);
-        return;
+        return settle::finish(core, work.hand);
     }
-    core.divide(id, shares.len());
-    for share in shares {
-        let Some(recipients) = RecipientIndexes::new(&share.positions) else { continue };
-        let arrived = work.stored.head.arrived;
-        let delay_reported = work.delay_reported;
-        let item = Item { message: id, recipients, arrived, delay_reported, deferrals: 0, decided: by };
-        match share.way {
-            ShareWay::Route(route) => core.enqueue(&route, item, by),
-            ShareWay::Park(reason) => {
-                tracing::info!(message = %id, reason = &*reason, "unreachable: waits for a change of the configuration");
-                core.park(item, reason, by);
-            }
-            // RT-43: looked at again as often as a directory that does not answer.
-            ShareWay::Defer(reason) => {
-                let wait = core.node.tables().local_server().transport.resolver_retry_interval;
-                defer(core, Some(item), wait, &reason);
-            }
+    for share in &shares {
+        if let Destination::Unreachable(reason) = &share.to {
+            let message = work.stored.head.id;
+            tracing::info!(%message, reason = &**reason, "unreachable: waits for a change of the configuration");
         }
     }
+    work.hand.decide(shares, by);
 }
 
 /// The stored list of recipients as it becomes: resolved ones in the place of what they were resolved from, further ones

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::Severity;
+use envelope::{ServerName, Severity};
 use message::firewall::{HeaderRights, Path};
 use net::Service;
 use routing::{DeliveryType, Route};
@@ -13,9 +13,11 @@ use smtp_session::client::Phase;
 use topology::SendConnector;
 use topology::send_connector::ErrorPolicy;
 
-use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, outbound, replied};
+use super::{Hop, OpenFailure, outbound, replied};
 use crate::core::Core;
 use crate::deliver::outgoing::{self, Outgoing};
+use crate::ground::answer::{Answer, Sent, Taken};
+use crate::ground::parcel::Parcel;
 
 /// Header fields that may leave by a route: none of the organization's by a Send connector (PL-73, PL-74).
 pub(super) fn header_path(route: &Route) -> Option<Path> {
@@ -36,7 +38,7 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
     };
     let plan = outbound::plan(&core.node, connector, route, tables.local_server()).map_err(transient)?;
     let session = if connector.frontend_proxy_enabled {
-        through_front_end(core, connector, &plan).await?
+        through_front_end(core, connector, route, &plan).await?
     } else {
         let opened = core.outbound.sender(connector).open(&plan, core.turn()).await;
         let session = opened.map_err(|failure| open_failure(connector, &failure))?;
@@ -58,32 +60,27 @@ struct Opened {
     reports: bool,
 }
 
-/// PL-27: front ends of the local site, this server's first; another one when one fails.
+/// PL-27: in the order of the route; another one when one fails.
 async fn through_front_end(
     core: &Arc<Core>,
     connector: &SendConnector,
+    route: &Route,
     plan: &SessionPlan,
 ) -> Result<Opened, OpenFailure> {
-    let tables = core.node.tables();
-    let local = tables.local_server();
-    let mut servers: Vec<_> =
-        tables.organization().servers().iter().filter(|server| server.site == local.site).collect();
-    servers.retain(|server| server.role == topology::ServerRole::Mailbox);
-    let failed = |server: &topology::Server| core.node.health.has_failed(&server.name, Service::FrontendTransport);
-    servers.sort_by_key(|server| (failed(server), server.name != local.name, server.name.clone()));
+    let failed = |server: &ServerName| core.node.health.has_failed(server, Service::FrontendTransport);
     let mut last = "no front end of this site is known".to_owned();
-    for server in servers {
-        let Some(address) = core.node.find(&server.name, Service::FrontendTransport).await else { continue };
+    for server in route.way.attempts_from(0, failed).into_iter().map(|attempt| &attempt.server) {
+        let Some(address) = core.node.find(server, Service::FrontendTransport).await else { continue };
         match core.outbound.front_ends.open(&address, &proxy_request(core, connector, plan)).await {
             Ok(session) => {
-                core.node.health.succeeded(&server.name, Service::FrontendTransport);
-                let peer = format!("{} through {}", session.peer(), server.name);
+                core.node.health.succeeded(server, Service::FrontendTransport);
+                let peer = format!("{} through {server}", session.peer());
                 return Ok(Opened { peer, reports: session.reports_itself(), session: Box::new(session) });
             }
             // The front end works; it is the host outside that does not: another front end would find the same.
             Err(OpenError::Session(failure)) => return Err(open_failure(connector, &failure)),
             Err(error @ OpenError::FrontEnd { .. }) => {
-                core.node.health.failed(&server.name, Service::FrontendTransport, &error);
+                core.node.health.failed(server, Service::FrontendTransport, &error);
                 last = error.to_string();
             }
         }
@@ -122,7 +119,7 @@ struct ConnectorHop {
 
 #[async_trait]
 impl Hop for ConnectorHop {
-    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
+    async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let envelope = &copy.head.envelope;
         let outcome = match content {
             Outgoing::Whole(octets) => {

@@ -4,25 +4,24 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::ObjectName;
 use net::Service;
 use routing::Route;
 use rpc::{PeerAddress, RecipientDelivery};
-use topology::{Database, Organization};
 
-use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken, relay, replied};
+use super::{Hop, OpenFailure, relay, replied};
 use crate::core::Core;
 use crate::deliver::outgoing::Outgoing;
+use crate::ground::answer::{Answer, Sent, Taken};
+use crate::ground::parcel::Parcel;
 
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     let failure = |error: String| OpenFailure { permanent: None, error: error.into() };
-    let tables = core.node.tables();
-    let Some(database) = database(tables.organization(), route) else {
-        return Err(failure(format!("the mailbox database {} is not in the configuration any more", route.key.domain)));
+    let Some(active) = route.way.attempts.first() else {
+        return Err(failure(format!("no server is known where {} is active", route.key.domain)));
     };
-    let server = database.active_server();
+    let server = &active.server;
     let Some(address) = core.node.find(server, Service::MailboxDelivery).await else {
-        return Err(failure(format!("{server}, where {} is active, cannot be found", database.name)));
+        return Err(failure(format!("{server}, where {} is active, cannot be found", route.key.domain)));
     };
     core.node.peers.reach_delivery(&address).await.map_err(|error| {
         core.node.health.failed(server, Service::MailboxDelivery, &error);
@@ -32,11 +31,6 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
     Ok(Box::new(MailboxHop { core: Arc::clone(core), address }))
 }
 
-/// The database that a route leads to.
-pub(super) fn database<'a>(organization: &'a Organization, route: &Route) -> Option<&'a Database> {
-    organization.database(&ObjectName::parse(&route.key.domain).ok()?)
-}
-
 struct MailboxHop {
     core: Arc<Core>,
     address: PeerAddress,
@@ -44,7 +38,7 @@ struct MailboxHop {
 
 #[async_trait]
 impl Hop for MailboxHop {
-    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
+    async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let mut head = copy.head.clone();
         head.size = content.size();
         match self.core.node.peers.deliver(&self.address, &head, content.into_pieces()).await {

@@ -15,9 +15,11 @@ use telemetry::keys;
 use telemetry::named::Transfer;
 use uuid::Uuid;
 
-use super::{Answer, Copy, Hop, OpenFailure, Sent, Taken};
+use super::{Hop, OpenFailure};
 use crate::core::Core;
 use crate::deliver::outgoing::{self, Outgoing};
+use crate::ground::answer::{Answer, Sent, Taken};
+use crate::ground::parcel::Parcel;
 
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     if route.way.attempts.is_empty() {
@@ -52,7 +54,7 @@ struct RelayHop {
 
 #[async_trait]
 impl Hop for RelayHop {
-    async fn send(&mut self, copy: &Copy, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
+    async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let core = Arc::clone(&self.core);
         let health = &core.node.health;
         let (mut content, mut refused, mut unreachable) = (Some(content), None, None);
@@ -111,7 +113,7 @@ impl Hop for RelayHop {
 
 impl RelayHop {
     /// Whether RT-42 keeps the message from a server that others of its queue may go to.
-    fn passed_by(&self, copy: &Copy) -> bool {
+    fn passed_by(&self, copy: &Parcel) -> bool {
         let passed = &copy.head.backed_off;
         self.route.way.attempts.iter().any(|attempt| attempt.is_backoff() && passed.contains(&attempt.site))
     }
@@ -154,7 +156,7 @@ fn is_gone(error: &TransferError) -> bool {
 }
 
 /// What a transfer without an outcome means. Content that cannot be read here is this message's trouble, not the peer's.
-pub(super) fn failed(copy: &Copy, error: TransferError) -> Sent {
+pub(super) fn failed(copy: &Parcel, error: TransferError) -> Sent {
     match error {
         error if is_gone(&error) => Sent::Lost(error.to_string().into()),
         TransferError::Refused { reply, peer } if reply.code >= 500 => {
@@ -174,11 +176,11 @@ fn relayed_id(message: MessageId, from: &ServerName, recipients: &[Recipient]) -
     MessageId::from_uuid(Uuid::new_v5(&Uuid::from_bytes(*message.as_bytes()), names.join("\n").as_bytes()))
 }
 
-async fn reread(core: &Core, copy: &Copy) -> Result<Outgoing, queue::ReadError> {
+async fn reread(core: &Core, copy: &Parcel) -> Result<Outgoing, queue::ReadError> {
     outgoing::prepare(core.spool.content(copy.item.message).await?, None).await
 }
 
 /// The same answer for every recipient of the copy.
-fn all(copy: &Copy, answer: impl Fn() -> Answer) -> Sent {
+fn all(copy: &Parcel, answer: impl Fn() -> Answer) -> Sent {
     Sent::Answers(copy.head.envelope.recipients.iter().map(|_| answer()).collect())
 }

@@ -5,31 +5,17 @@ use std::sync::Arc;
 use envelope::{Address, EnhancedStatus, Reply, Timestamp};
 use queue::RecipientState;
 use routing::Route;
-use scheduler::{Item, LaneId};
+use scheduler::{Item, QueueId};
 use telemetry::{Hop, HopName, Outcome, keys};
 
-use super::{Answer, Copy, Sent};
 use crate::core::Core;
+use crate::ground::answer::{Answer, Sent};
+use crate::ground::decision;
+use crate::ground::parcel::Parcel;
+use crate::ground::wait::Wait;
 
 /// Status of an attempt that decided nothing: RFC 3463 X.4.0, other or undefined network status.
 const TRANSIENT: EnhancedStatus = EnhancedStatus::new(4, 4, 0);
-
-/// What a message waits for before it is tried again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wait {
-    /// Until then, unless somebody or something wakes it earlier.
-    pub(crate) until: Timestamp,
-    /// Why.
-    pub(crate) why: Arc<str>,
-}
-
-impl Wait {
-    /// Notes it in a span.
-    pub(crate) fn note(&self, span: &mut Hop) {
-        span.attribute(keys::WAIT_UNTIL, &self.until);
-        span.attribute(keys::WAIT_REASON, &*self.why);
-    }
-}
 
 /// An attempt that was answered and is not settled yet.
 pub(super) struct Attempted {
@@ -67,7 +53,7 @@ impl Attempted {
 /// as many as the queue is long, at every attempt.
 pub(super) async fn trace_failure(
     core: &Core,
-    lane: LaneId,
+    lane: QueueId,
     route: &Route,
     (began, ended): (Timestamp, Timestamp),
     wait: &Wait,
@@ -75,7 +61,8 @@ pub(super) async fn trace_failure(
     if !core.node.tracer.is_recording() {
         return;
     }
-    let Some(item) = core.queues(|queues| queues.oldest(lane).cloned()) else { return };
+    let oldest = core.ledger(|ledger| ledger.item(ledger.oldest(lane)?));
+    let Some(item) = oldest.map(|view| view.item) else { return };
     // It may have gone this moment.
     let Ok(stored) = core.spool.head(item.message).await else { return };
     let mut span = core.node.tracer.start(HopName::Connect, stored.head.trace, began);
@@ -90,7 +77,7 @@ pub(super) fn describe(core: &Core, span: &mut Hop, route: &Route, item: &Item) 
     span.attribute(keys::DELIVERY_TYPE, route.key.delivery_type.as_str());
     span.attribute(keys::NEXT_HOP, &route.key.domain);
     span.attribute(keys::REVISION, &item.decided);
-    span.attribute(keys::RULE, crate::administration::view::rule(route).0);
+    span.attribute(keys::RULE, decision::rule(route).0);
     let tables = core.node.tables();
     if let Some(connector) = route.connector.and_then(|guid| tables.organization().send_connector(guid)) {
         span.attribute(keys::CONNECTOR, &connector.name);
@@ -98,7 +85,7 @@ pub(super) fn describe(core: &Core, span: &mut Hop, route: &Route, item: &Item) 
 }
 
 /// What is stored outlives a restart; the item knows what was not stored yet, and of connections that were lost.
-pub(super) fn attempts_before(copy: &Copy) -> u64 {
+pub(super) fn attempts_before(copy: &Parcel) -> u64 {
     let stored =
         copy.item.recipients.as_slice().iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
             RecipientState::Pending(pending) => Some(u64::from(pending.attempts)),

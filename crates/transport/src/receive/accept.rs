@@ -1,7 +1,6 @@
 //! Taking messages over: the content goes to the spool as it comes, the receipt only after its sync, and only then the
 //! message enters the Submission queue.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,8 +15,8 @@ use rpc::{Incoming, SubmitHandler};
 use telemetry::metrics::Source;
 use telemetry::{HopName, Outcome, keys};
 
-use crate::categorize::Submitted;
 use crate::core::Core;
+use crate::ground::seen::Seen;
 use crate::settle::track;
 
 /// Octets of lines that servers of the organization add to a header on its way.
@@ -90,17 +89,6 @@ pub(crate) struct Intake {
     own_name: Domain,
     /// Complete when the header is.
     seen: Seen,
-}
-
-/// What the message tracking log says about where a message came from.
-#[derive(Default)]
-pub(crate) struct Seen {
-    /// The server that handed it over, or what a client calls itself.
-    pub(crate) client_name: Box<str>,
-    pub(crate) client_address: Option<IpAddr>,
-    /// `Message-ID`, with angle brackets.
-    pub(crate) message_id: Option<Box<str>>,
-    pub(crate) subject: Option<Box<str>>,
 }
 
 impl Intake {
@@ -192,7 +180,7 @@ pub(crate) async fn commit(
     if committed.is_new {
         core.node.metrics.accepted.add(source, 1);
         track::received(core, &head, seen);
-        core.submit(Submitted::New(Box::new(StoredMessage::new(head))));
+        core.submit(Box::new(StoredMessage::new(head)));
     }
     Ok(committed.receipt)
 }

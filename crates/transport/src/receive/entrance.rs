@@ -11,7 +11,8 @@ use reception::{Arriving, Destination, Taking};
 use telemetry::metrics::Source;
 
 use crate::core::Core;
-use crate::receive::accept::{self, Seen};
+use crate::ground::seen::Seen;
+use crate::receive::accept;
 
 /// The spool, as the destination of SMTP sessions.
 pub(crate) struct SpoolDestination(pub(crate) Arc<Core>);

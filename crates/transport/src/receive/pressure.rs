@@ -10,20 +10,17 @@
 //! while it takes nothing from anybody.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use envelope::{EnhancedStatus, Reply};
 use parking_lot::Mutex;
 use pressure::{Action, Actions, Measurements, Monitor, Resource, Share, Transition};
 use queue::Spool;
-use runtime::memory_use;
+use runtime::{Node, memory_use};
 use telemetry::Metrics;
 use telemetry::metrics::Source;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use topology::BackPressureSettings;
-
-use crate::core::Core;
 
 /// The levels of this server, and what follows.
 pub(crate) struct Pressure {
@@ -167,30 +164,41 @@ fn tell_actions(before: &Actions, now: &Actions) {
     }
 }
 
-/// One look, before anything is accepted, and then again and again.
-pub(crate) async fn run(core: Arc<Core>) {
-    while let Some(()) = core.drain.run_until_cancelled(tokio::time::sleep(interval(&core))).await {
-        look(&core).await;
+/// What is looked at, and who is told.
+pub(crate) struct Lookout {
+    pub(crate) node: Arc<Node>,
+    pub(crate) spool: Spool,
+    pub(crate) pressure: Arc<Pressure>,
+    /// Counts the Submission queue.
+    pub(crate) submission_length: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+impl Lookout {
+    /// Looks again and again until the service drains.
+    pub(crate) async fn run(self, drain: CancellationToken) {
+        let interval = || self.settings().resource_metering_interval.0;
+        while let Some(()) = drain.run_until_cancelled(tokio::time::sleep(interval())).await {
+            self.look().await;
+        }
     }
-}
 
-fn interval(core: &Core) -> Duration {
-    core.node.tables().local_server().transport.back_pressure.resource_metering_interval.0
-}
+    fn settings(&self) -> BackPressureSettings {
+        self.node.tables().local_server().transport.back_pressure
+    }
 
-/// Measures, and acts.
-pub(crate) async fn look(core: &Core) {
-    let spool = core.spool.clone();
-    let measuring = tokio::task::spawn_blocking(move || measure(&spool)).await;
-    let found = Measurements {
-        submission_queue: core.whereabouts.submission_length() as u64,
-        // A look that panicked has found nothing, and the levels stay.
-        ..measuring.unwrap_or_default()
-    };
-    let settings = core.node.tables().local_server().transport.back_pressure;
-    let actions = core.pressure.poll(&found, &settings, &core.node.metrics);
-    if actions.because(Action::Dehydrate).is_some() {
-        core.spool.dehydrate();
+    /// Measures, and acts.
+    pub(crate) async fn look(&self) {
+        let spool = self.spool.clone();
+        let measuring = tokio::task::spawn_blocking(move || measure(&spool)).await;
+        let found = Measurements {
+            submission_queue: (self.submission_length)() as u64,
+            // A look that panicked has found nothing, and the levels stay.
+            ..measuring.unwrap_or_default()
+        };
+        let actions = self.pressure.poll(&found, &self.settings(), &self.node.metrics);
+        if actions.because(Action::Dehydrate).is_some() {
+            self.spool.dehydrate();
+        }
     }
 }
 

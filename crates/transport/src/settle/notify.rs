@@ -9,7 +9,7 @@ use queue::{CommitError, Draft, RecipientState, StoredMessage};
 use telemetry::{HopName, Outcome, keys};
 
 use crate::core::Core;
-use crate::settle::{Fate, FateKind};
+use crate::ground::fate::{Fate, FateKind};
 
 /// Name of the source of notifications in queue tools (DS-30).
 const SOURCE: &str = "DSN";

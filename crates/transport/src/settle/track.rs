@@ -8,11 +8,11 @@ use queue::StoredMessage;
 use routing::{DeliveryType, Route};
 use scheduler::Item;
 
-use crate::administration::view;
 use crate::core::Core;
-use crate::deliver::Copy;
-use crate::receive::accept::Seen;
-use crate::settle::{Fate, FateKind};
+use crate::ground::decision::{connector, rule};
+use crate::ground::fate::{Fate, FateKind};
+use crate::ground::parcel::Parcel;
+use crate::ground::seen::Seen;
 
 /// `connector-id` of what is handed to services of the organization (send-connector.md: the implicit connector).
 const IMPLICIT: &str = "Intra-Organization SMTP Send Connector";
@@ -33,12 +33,7 @@ fn event(core: &Core, head: &MessageHead, id: EventId, source: Source) -> Event 
 /// The decision behind an event, in words that a script can take apart.
 fn decision(route: &Route, revision: envelope::Revision) -> String {
     let key = &route.key;
-    format!(
-        "DeliveryType={};NextHop={};Revision={revision};Rule={}",
-        key.delivery_type,
-        key.domain,
-        view::rule(route).0
-    )
+    format!("DeliveryType={};NextHop={};Revision={revision};Rule={}", key.delivery_type, key.domain, rule(route).0)
 }
 
 /// RECEIVE: taken over, durably. A notification made here is not received: [`notified`].
@@ -115,7 +110,7 @@ pub(crate) fn decided(core: &Core, stored: &StoredMessage, given: &[u32], decide
         for copy in &decided.copies {
             core.tracking.record(Event {
                 source_context: decision(&copy.route, decided.revision).into(),
-                connector: view::connector(core, copy.route.connector).unwrap_or_default(),
+                connector: connector(&core.node.tables(), copy.route.connector).unwrap_or_default(),
                 recipients: addresses(&copy.recipients),
                 reference: internal_id(head.id).to_string().into(),
                 ..event(core, head, EventId::Transfer, Source::Routing)
@@ -131,7 +126,7 @@ fn addresses(recipients: &[ResolvedRecipient]) -> Vec<(Address, Option<Box<str>>
 /// SEND, FAIL and DEFER: what the next hop made of a copy.
 pub(crate) fn sent(
     core: &Core,
-    copy: &Copy,
+    copy: &Parcel,
     route: &Route,
     peer: &str,
     fates: &[Fate],
@@ -141,7 +136,7 @@ pub(crate) fn sent(
     let head = &copy.stored.head;
     let connector = match route.key.delivery_type {
         DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => {
-            view::connector(core, route.connector).unwrap_or_default()
+            connector(&core.node.tables(), route.connector).unwrap_or_default()
         }
         _ => IMPLICIT.into(),
     };
@@ -175,11 +170,25 @@ pub(crate) fn sent(
 
 /// FAIL: too old.
 pub(crate) fn expired(core: &Core, stored: &StoredMessage, item: &Item, reply: &Reply) {
+    ended(core, stored, item, reply, EventId::Fail, Source::Queue);
+}
+
+/// FAIL: an administrator removed it (QU-58).
+pub(crate) fn removed(core: &Core, stored: &StoredMessage, item: &Item, reply: &Reply) {
+    ended(core, stored, item, reply, EventId::Fail, Source::Admin);
+}
+
+/// POISONMESSAGE: it failed this program too often (QU-15).
+pub(crate) fn poison(core: &Core, stored: &StoredMessage, item: &Item) {
+    let reply = Reply::new(550, envelope::EnhancedStatus::new(5, 3, 0), "Poison message");
+    ended(core, stored, item, &reply, EventId::PoisonMessage, Source::Queue);
+}
+
+fn ended(core: &Core, stored: &StoredMessage, item: &Item, reply: &Reply, id: EventId, source: Source) {
     let status: Box<str> = reply.to_string().into();
     let recipients = item.recipients.as_slice().iter().filter_map(|at| {
         let recipient = stored.head.envelope.recipients.get(*at as usize)?;
         Some((recipient.address.clone(), Some(status.clone())))
     });
-    core.tracking
-        .record(Event { recipients: recipients.collect(), ..event(core, &stored.head, EventId::Fail, Source::Queue) });
+    core.tracking.record(Event { recipients: recipients.collect(), ..event(core, &stored.head, id, source) });
 }

@@ -1,0 +1,226 @@
+//! Connections of the lanes: who may open one, who has to wait for one, and what became of it.
+//!
+//! There are three budgets (outside, inside, mailboxes): a thousand hosts that do not answer take nothing from the mailboxes.
+//! Within a budget connections are given out first come, first served, and a lane's first connection before anybody's
+//! further one: a lane with several gives one back when another has none.
+
+use std::sync::Arc;
+
+use envelope::Timestamp;
+use routing::Route;
+
+use crate::item::{InHands, ItemId, QueueId};
+use crate::lane::{Budget, Line, WINDOW_INITIAL};
+use crate::ledger::{Demand, Demands, Ledger, Wait};
+use crate::queue::Stage;
+
+/// What a connection is told that asks for work.
+#[derive(Debug)]
+#[must_use]
+pub enum Work {
+    /// To send this, by this route: if that is not the connection's own any more, it gives the item back and closes.
+    Item(InHands, Arc<Route>),
+    /// There is none: it is idle from now on.
+    Idle,
+    /// To close: another lane has no connection at all.
+    Close,
+}
+
+impl Ledger {
+    fn line(&mut self, budget: Budget) -> &mut Line {
+        &mut self.lines[budget as usize]
+    }
+
+    /// What has to be done for a lane now; a demand for a connection is counted as met.
+    pub(crate) fn demand(&mut self, id: QueueId) -> Option<(QueueId, Demand)> {
+        let (per_lane, connections) = (self.limits.connections_per_lane, self.limits.connections);
+        let lane = self.lanes.get_mut(&id)?;
+        if lane.may_send() && lane.idle > 0 && !lane.queue.ready.is_empty() {
+            lane.idle -= 1;
+            return Some((id, Demand::Wake));
+        }
+        if !lane.wants_connection(per_lane) {
+            return None;
+        }
+        let (budget, has_none) = (lane.budget(), lane.connections() == 0);
+        let line = &mut self.lines[budget as usize];
+        if line.taken >= connections {
+            if !lane.stands_in_line || (has_none && !line.first.contains(&id)) {
+                lane.stands_in_line = true;
+                if has_none { line.first.push_back(id) } else { line.further.push_back(id) }
+            }
+            return None;
+        }
+        lane.opening += 1;
+        line.taken += 1;
+        Some((id, Demand::Connect))
+    }
+
+    /// Everything that has to be done for a lane.
+    pub(crate) fn demands(&mut self, id: QueueId) -> Demands {
+        std::iter::from_fn(|| self.demand(id)).collect()
+    }
+
+    /// A connection of this budget is free.
+    fn freed(&mut self, budget: Budget) -> Demands {
+        let line = self.line(budget);
+        line.taken = line.taken.saturating_sub(1);
+        self.feed(budget)
+    }
+
+    /// Gives free connections to lanes that wait for one.
+    pub(crate) fn feed(&mut self, budget: Budget) -> Demands {
+        let mut demands = Vec::new();
+        while self.lines[budget as usize].taken < self.limits.connections {
+            let line = self.line(budget);
+            let Some(next) = line.first.pop_front().or_else(|| line.further.pop_front()) else { break };
+            if let Some(lane) = self.lanes.get_mut(&next)
+                && std::mem::take(&mut lane.stands_in_line)
+            {
+                demands.extend(self.demand(next));
+            }
+        }
+        demands
+    }
+
+    /// The route that a connection of `id` is to take, as decided last.
+    #[must_use]
+    pub fn route(&self, id: QueueId) -> Option<Arc<Route>> {
+        self.lanes.get(&id).map(|lane| Arc::clone(&lane.route))
+    }
+
+    /// The connection that was being opened is open.
+    pub fn connected(&mut self, id: QueueId) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.opening = lane.opening.saturating_sub(1);
+            lane.open += 1;
+            lane.retry_at = None;
+        }
+    }
+
+    /// The connection that was being opened failed at every target: the lane goes to Retry, unless another connection of
+    /// it is at work, which shows that the next hop lives. Other lanes may use the connection.
+    pub fn connect_failed(&mut self, id: QueueId, error: Arc<str>, now: Timestamp) -> Demands {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.opening = lane.opening.saturating_sub(1);
+        }
+        self.failed(id, error, now)
+    }
+
+    /// An open connection broke before the next hop answered a single message: counts as one that could not be opened.
+    pub fn connection_lost(&mut self, id: QueueId, error: Arc<str>, now: Timestamp) -> Demands {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.open = lane.open.saturating_sub(1);
+        }
+        self.failed(id, error, now)
+    }
+
+    fn failed(&mut self, id: QueueId, error: Arc<str>, now: Timestamp) -> Demands {
+        let Some(lane) = self.lanes.get_mut(&id) else { return Vec::new() };
+        lane.queue.last_error = Some(error);
+        lane.window = (lane.window / 2).max(1);
+        if lane.open == 0 && lane.retry_at.is_none() {
+            lane.retry_at = Some(lane.ladder.failed(lane.route.key.delivery_type, &self.limits.retry, now));
+        }
+        let budget = lane.budget();
+        self.note_empty(id, now);
+        self.arm(id);
+        self.freed(budget)
+    }
+
+    /// Gives a connection its next item: the oldest that waits.
+    pub fn take(&mut self, id: QueueId) -> Work {
+        let Some(lane) = self.lanes.get_mut(&id) else { return Work::Close };
+        let others_have_none = !self.lines[lane.budget() as usize].first.is_empty();
+        if lane.connections() > 1 && others_have_none {
+            return Work::Close;
+        }
+        let next = if lane.queue.is_suspended { None } else { lane.queue.ready.first() };
+        let Some((_, next)) = next.copied() else {
+            lane.idle += 1;
+            return Work::Idle;
+        };
+        let route = Arc::clone(&lane.route);
+        Work::Item(self.hand_out(next, id), route)
+    }
+
+    /// Takes all that waits, for a next hop that can never be reached.
+    pub fn take_all(&mut self, id: QueueId) -> Vec<InHands> {
+        let ready = |ledger: &Self| ledger.lanes.get(&id)?.queue.ready.first().map(|(_, item)| *item);
+        std::iter::from_fn(|| ready(self).map(|item| self.hand_out(item, id))).collect()
+    }
+
+    /// The next hop answered for an item. Success widens the lane's window and starts the ladder from the bottom (QU-36),
+    /// which a connection alone does not show. Further connections may be worth opening now.
+    pub fn answered(&mut self, id: QueueId, now: Timestamp) -> Demands {
+        let per_lane = self.limits.connections_per_lane;
+        let Some(lane) = self.lanes.get_mut(&id) else { return Vec::new() };
+        lane.last_progress = now;
+        lane.queue.outgoing.count(now);
+        lane.queue.last_error = None;
+        lane.ladder.reset();
+        lane.window = lane.window.saturating_add(1).min(per_lane.max(WINDOW_INITIAL));
+        self.demand(id).into_iter().collect()
+    }
+
+    /// An idle connection gives up waiting and closes. `false`: it has just been woken and must ask for work first.
+    pub fn stop_idling(&mut self, id: QueueId) -> bool {
+        match self.lanes.get_mut(&id) {
+            Some(lane) if lane.idle > 0 => {
+                lane.idle -= 1;
+                true
+            }
+            Some(_) => false,
+            None => true,
+        }
+    }
+
+    /// A connection is gone. Others may be opened in its place, for this lane or for one that had to wait.
+    pub fn disconnected(&mut self, id: QueueId, now: Timestamp) -> Demands {
+        let Some(lane) = self.lanes.get_mut(&id) else { return Vec::new() };
+        lane.open = lane.open.saturating_sub(1);
+        let budget = lane.budget();
+        self.note_empty(id, now);
+        let mut demands = self.freed(budget);
+        demands.extend(self.demand(id));
+        demands
+    }
+
+    /// The item that a lane's next connection would take first.
+    #[must_use]
+    pub fn oldest(&self, id: QueueId) -> Option<ItemId> {
+        self.lanes.get(&id)?.queue.ready.first().map(|(_, item)| *item)
+    }
+
+    /// Ends the waits of the lanes whose next hop it is: of those in Retry, as an administrator does it (QU-39), and of the
+    /// items that were deferred, for the cause may be gone with what was there before.
+    pub fn retry_now(&mut self, is_it: impl Fn(&Route) -> bool) -> Demands {
+        let waits = |lane: &crate::lane::Lane| lane.retry_at.is_some() || !lane.queue.deferred.is_empty();
+        let ids: Vec<QueueId> =
+            self.lanes.iter().filter(|(_, lane)| waits(lane) && is_it(&lane.route)).map(|(id, _)| *id).collect();
+        let mut demands = Vec::new();
+        for id in ids {
+            if let Some(lane) = self.lanes.get_mut(&id) {
+                lane.retry_at = None;
+            }
+            self.end_deferrals(id, None);
+            demands.extend(self.demands(id));
+            self.arm(id);
+        }
+        demands
+    }
+
+    /// Lets deferred items of a queue wait like all others: those that are due by then, or all. Gives how many.
+    pub(crate) fn end_deferrals(&mut self, id: QueueId, due_by: Option<Timestamp>) -> usize {
+        let mut ended = 0;
+        while let Some((due, item)) = self.queue(id).and_then(|queue| queue.deferred.first().copied()) {
+            if due_by.is_some_and(|by| due > by) {
+                break;
+            }
+            self.record_mut(item).wait = Wait::Nothing;
+            self.shift(item, Stage::Ready(id));
+            ended += 1;
+        }
+        ended
+    }
+}

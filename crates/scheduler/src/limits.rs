@@ -1,0 +1,44 @@
+//! Times and bounds of the queues, from `Set-TransportService`.
+
+use std::time::Duration;
+
+use envelope::Limit;
+use topology::TransportServiceSettings;
+
+use crate::ladder::RetrySettings;
+
+/// Failures of this program at one message until it is poison. Source: default of `PoisonThreshold` (QU-13).
+pub const POISON_THRESHOLD: u8 = 2;
+
+/// Times and bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub(crate) retry: RetrySettings,
+    pub(crate) message_retry: Duration,
+    pub(crate) expiration: Duration,
+    pub(crate) delay: Duration,
+    pub(crate) resubmit: Duration,
+    pub(crate) idle: Duration,
+    /// Of each of the three budgets: outside, inside, mailboxes.
+    pub(crate) connections: u32,
+    pub(crate) connections_per_lane: u32,
+}
+
+impl From<&TransportServiceSettings> for Limits {
+    fn from(settings: &TransportServiceSettings) -> Self {
+        let bound = |limit: Limit<u32>| match limit {
+            Limit::At(bound) => bound,
+            Limit::Unlimited => u32::MAX,
+        };
+        Self {
+            retry: RetrySettings::from(settings),
+            message_retry: settings.message_retry_interval.0,
+            expiration: settings.message_expiration_timeout.0,
+            delay: settings.delay_notification_timeout.0,
+            resubmit: settings.max_idle_time_before_resubmit.0,
+            idle: settings.queue_max_idle_time.0,
+            connections: bound(settings.max_outbound_connections),
+            connections_per_lane: bound(settings.max_per_domain_outbound_connections),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What is submitted: a stored message as the ledger knows it.
+
+use envelope::Revision;
+use queue::{RecipientState, StoredMessage};
+use scheduler::{Item, RecipientIndexes};
+
+/// Recipients that have not come to their end.
+pub(crate) fn open_positions(stored: &StoredMessage) -> Vec<u32> {
+    let open = |(at, state): (usize, &RecipientState)| (!state.is_final()).then(|| u32::try_from(at).ok()).flatten();
+    stored.states.iter().enumerate().filter_map(open).collect()
+}
+
+/// What is left of a message; `None` when nothing is.
+pub(crate) fn item(stored: &StoredMessage) -> Option<Item> {
+    let told = |state: &RecipientState| matches!(state, RecipientState::Pending(pending) if pending.delay_notified);
+    Some(Item {
+        message: stored.head.id,
+        recipients: RecipientIndexes::new(&open_positions(stored))?,
+        arrived: stored.head.arrived,
+        delay_reported: stored.states.iter().any(told),
+        deferrals: 0,
+        crashes: u8::try_from(stored.crashes).unwrap_or(u8::MAX),
+        decided: Revision::default(),
+    })
+}
