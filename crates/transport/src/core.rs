@@ -126,12 +126,16 @@ impl Core {
 
     /// The same; the timer looks again if something is due earlier than before.
     pub(crate) fn ledger_and_alarm<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        self.held_and_alarm(|held| change(&mut held.ledger))
+    }
+
+    fn held_and_alarm<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
         let mut held = self.held.lock();
         let before = held.ledger.poll_timeout();
-        let changed = change(&mut held.ledger);
+        let changed = change(&mut held);
         let after = held.ledger.poll_timeout();
         drop(held);
-        if after.is_some() && after != before {
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
             self.alarm.notify_one();
         }
         changed
@@ -141,19 +145,19 @@ impl Core {
     pub(crate) fn submit(&self, stored: Box<StoredMessage>) {
         let Some(item) = submitted::item(&stored) else { return };
         let now = self.now();
-        let mut held = self.held.lock();
-        let id = held.ledger.submit(item, now);
-        if held.fresh.len() < FRESH_MAX {
-            held.fresh.insert(id, stored);
-        }
-        drop(held);
+        self.held_and_alarm(|held| {
+            let id = held.ledger.submit(item, now);
+            if held.fresh.len() < FRESH_MAX {
+                held.fresh.insert(id, stored);
+            }
+        });
         self.submitted.notify_one();
     }
 
     /// The same for what was found in the spool at start.
     pub(crate) fn recover(&self, item: Item) {
         let now = self.now();
-        self.ledger(|ledger| ledger.recover(item, now));
+        self.ledger_and_alarm(|ledger| ledger.recover(item, now));
         self.submitted.notify_one();
     }
 
