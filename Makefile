@@ -15,7 +15,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: fuzz sbom help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ explore: test-packages  ## Asks the properties new questions, CASES of each (20,
 		-p categorizer -p envelope -p mailbox-store -p mailbox-submission -p message -p net -p organization -p queue \
 		-p routing -p scheduler -p smtp-session
 
+fuzz: packages  ## Gives a parser inputs that nobody would send: TARGET=address SECONDS=300; without TARGET lists them.
+	cargo run --release --quiet -p fuzz -- $(TARGET) $(SECONDS)
+
 test-compose: test-packages  ## The test of the containers alone, with what it measures.
 	cargo build --workspace --bins
 	cargo test -p integration --test compose -- --nocapture
@@ -91,9 +94,11 @@ fmt:  ## Formats the source.
 fmt-check:
 	cargo fmt --all --check
 
-deny:
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check licenses bans sources; \
-	else echo "cargo-deny is not installed; skipped (cargo install --locked cargo-deny)"; fi
+deny:  ## Licences, sources, banned and yanked crates; advisories where their database can be reached, and aloud where not.
+	@.ci/deny
+
+sbom:  ## Lists everything that the program is made of: target/postroad.cdx.json (CycloneDX).
+	@.ci/sbom
 
 bench: bench-packages  ## Measures Postroad beside Postfix, Exim and OpenSMTPD (25 minutes; QUICK=1: three).
 	cargo build --release --workspace --bins

@@ -1,4 +1,4 @@
-//! Why a recipient is given up: status and reply text as documented (dsn.md §2, DS-05).
+//! Why a recipient is given up: status and reply text as documented (docs/rules.md, Notifications, DS-05).
 
 use std::fmt;
 

@@ -13,7 +13,7 @@
 //! | [`transaction`] | [`Envelope`], [`Recipient`], DSN parameters | RFC 5321 §3.3, RFC 3461 |
 //! | [`identity`] | [`MessageId`], [`TraceContext`], [`Revision`], names | W3C Trace Context |
 //! | [`head`] | [`MessageHead`]: everything about a message but its content | LM-02, QU-43 |
-//! | [`service`] | [`Service`]: the parts that speak to each other | pipeline.md §1 |
+//! | [`service`] | [`Service`]: the parts that speak to each other | docs/rules.md, Pipeline |
 //! | [`receipt`] | [`Receipt`]: the only thing that may become a `250` after end-of-data | invariant 1 |
 
 pub mod address;

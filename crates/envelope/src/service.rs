@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A part of Postroad that speaks on the implicit connector (design §2). Each RPC states which of them may call it.
+/// A part of Postroad that speaks on the implicit connector (ARCHITECTURE.md). Each RPC states which of them may call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
     /// Front End Transport.

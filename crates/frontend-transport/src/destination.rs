@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use envelope::{Receipt, Reply, ServerName};
 use net::Service;
-use reception::{Arriving, Destination, Taking};
+use reception::{Arriving, MessageTaker, Taking};
 use routing::RecipientHome;
 use runtime::Node;
 
@@ -40,7 +40,7 @@ impl Transports {
     }
 }
 
-impl Destination for Transports {
+impl MessageTaker for Transports {
     fn take(&self, mut arriving: Arriving) -> Box<dyn Taking> {
         let candidates = self.candidates(&arriving);
         arriving.head.revision = arriving.tables.revision();

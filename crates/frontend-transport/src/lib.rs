@@ -1,4 +1,4 @@
-//! Front End Transport: a stateless proxy for SMTP, inbound and outbound (pipeline.md §1, §4, §5).
+//! Front End Transport: a stateless proxy for SMTP, inbound and outbound (docs/rules.md, Pipeline).
 //!
 //! ```text
 //!   client ──SMTP──▶ reception: who may send what to whom ─▶ Transports ─▶ Handover ──rpc──▶ Transport

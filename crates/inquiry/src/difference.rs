@@ -17,14 +17,14 @@ pub struct Difference {
     /// As it would be, for the same subject.
     pub after: Answer,
     /// What sort of change it is.
-    pub change: Change,
+    pub change: AnswerChange,
     /// What differs: the candidate or the rule that decides otherwise.
     pub why: Vec<Why>,
 }
 
 /// The sort of a change, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Change {
+pub enum AnswerChange {
     /// It had a way and has none any more.
     Lost,
     /// It has another way.
@@ -35,7 +35,7 @@ pub enum Change {
     Detail,
 }
 
-impl Change {
+impl AnswerChange {
     /// For programs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -105,13 +105,13 @@ pub enum Why {
 pub struct Tally {
     /// Subjects.
     pub asked: usize,
-    /// [`Change::Lost`]
+    /// [`AnswerChange::Lost`]
     pub lost: usize,
-    /// [`Change::Rerouted`]
+    /// [`AnswerChange::Rerouted`]
     pub rerouted: usize,
-    /// [`Change::Gained`]
+    /// [`AnswerChange::Gained`]
     pub gained: usize,
-    /// [`Change::Detail`]
+    /// [`AnswerChange::Detail`]
     pub detail: usize,
 }
 
@@ -122,10 +122,10 @@ impl Tally {
         let count = |change| differences.iter().filter(|difference| difference.change == change).count();
         Self {
             asked,
-            lost: count(Change::Lost),
-            rerouted: count(Change::Rerouted),
-            gained: count(Change::Gained),
-            detail: count(Change::Detail),
+            lost: count(AnswerChange::Lost),
+            rerouted: count(AnswerChange::Rerouted),
+            gained: count(AnswerChange::Gained),
+            detail: count(AnswerChange::Detail),
         }
     }
 
@@ -156,35 +156,35 @@ pub fn differences(
     Ok(found)
 }
 
-fn compare(before: &Answer, after: &Answer) -> Option<Change> {
+fn compare(before: &Answer, after: &Answer) -> Option<AnswerChange> {
     match (before.has_way(), after.has_way()) {
-        (true, false) => return Some(Change::Lost),
-        (false, true) => return Some(Change::Gained),
+        (true, false) => return Some(AnswerChange::Lost),
+        (false, true) => return Some(AnswerChange::Gained),
         _ => {}
     }
     // A recipient that is resolved to another address counts as another one.
     let same = |(old, new): (&End, &End)| old.address.key() == new.address.key();
     let alike = before.single().is_some() == after.single().is_some() && before.ends.len() == after.ends.len();
     if !alike || !before.ends.iter().zip(&after.ends).all(same) {
-        return Some(Change::Rerouted);
+        return Some(AnswerChange::Rerouted);
     }
     before.ends.iter().zip(&after.ends).filter_map(|(before, after)| compare_ends(before, after)).min()
 }
 
-fn compare_ends(before: &End, after: &End) -> Option<Change> {
+fn compare_ends(before: &End, after: &End) -> Option<AnswerChange> {
     let hop = |end: &End| end.route().map(|route| (route.key.delivery_type, route.key.domain.clone()));
     let status = |end: &End| end.obstacle().and_then(|obstacle| obstacle.status());
     let way = |end: &End| (end.ending(), end.connector().cloned(), hop(end), status(end));
     match (before.has_way(), after.has_way()) {
-        (true, false) => Some(Change::Lost),
-        (false, true) => Some(Change::Gained),
-        _ if way(before) != way(after) => Some(Change::Rerouted),
+        (true, false) => Some(AnswerChange::Lost),
+        (false, true) => Some(AnswerChange::Gained),
+        _ if way(before) != way(after) => Some(AnswerChange::Rerouted),
         _ if sites(before) != sites(after)
             || before.cost() != after.cost()
             || stops(before) != stops(after)
             || targets(before) != targets(after) =>
         {
-            Some(Change::Detail)
+            Some(AnswerChange::Detail)
         }
         _ => None,
     }

@@ -1,5 +1,5 @@
 //! The logs that administrators search and keep: CSV files with a header, one line per event, new by day and size, deleted by
-//! age and by the size of all (logs.md §1). One writer for all of them, and the search beside it.
+//! age and by the size of all (docs/rules.md, Logs). One writer for all of them, and the search beside it.
 //!
 //! ```text
 //!   Log::<R>::record(record) ──▶ a bounded channel ──▶ one thread ──▶ MSGTRK20261122-1.log ◀── search(folder, query)

@@ -23,11 +23,11 @@ const MEGABYTE: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl LogLimits {
-    /// Message tracking and connectivity: 10 MB, 1000 MB, 30 days. Source: logs.md §1.
+    /// Message tracking and connectivity: 10 MB, 1000 MB, 30 days. Source: docs/rules.md, Logs.
     pub const WIDE: Self = Self { file_octets: 10 * MEGABYTE, folder_octets: 1000 * MEGABYTE, age: times(30) };
-    /// Protocol: 10 MB, 250 MB, 30 days. Source: logs.md §1.
+    /// Protocol: 10 MB, 250 MB, 30 days. Source: docs/rules.md, Logs.
     pub const PROTOCOL: Self = Self { file_octets: 10 * MEGABYTE, folder_octets: 250 * MEGABYTE, age: times(30) };
-    /// Routing table, of Transport: 50 MB, 7 days; a file is a document. Source: logs.md §1, LG-32.
+    /// Routing table, of Transport: 50 MB, 7 days; a file is a document. Source: docs/rules.md, Logs, LG-32.
     pub const ROUTING: Self = Self { file_octets: u64::MAX, folder_octets: 50 * MEGABYTE, age: times(7) };
 }
 

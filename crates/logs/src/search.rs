@@ -1,4 +1,4 @@
-//! What message tracking logs say about a message, found again (logs.md §4.3). Blocks: a caller that serves others runs it
+//! What message tracking logs say about a message, found again (docs/rules.md, Logs). Blocks: a caller that serves others runs it
 //! where that harms nobody, and ends it by its sink.
 
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::files::{LogFile, day, parse, there};
 use crate::record::fields;
 use crate::tracking::FIELDS;
 
-/// Lines found unless told otherwise (`ResultSize`). Source: logs.md §4.3.
+/// Lines found unless told otherwise (`ResultSize`). Source: docs/rules.md, Logs.
 pub const RESULTS_DEFAULT: usize = 1_000;
 /// Most lines found at once. Ours: some hundred megabytes of memory at worst.
 pub const RESULTS_MAX: usize = 100_000;

@@ -1,5 +1,5 @@
 //! The message tracking log: what became of each message on this server. One event is one line, thirty fields in the
-//! documented order (logs.md §4).
+//! documented order (docs/rules.md, Logs).
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const SCHEMA: &str = "15.01.0000.000";
 /// Recipients named in one line; the count is of all.
 const RECIPIENTS_MAX: usize = 1_000;
 
-/// What happened (logs.md §4.1): those that this version writes.
+/// What happened (docs/rules.md, Logs): those that this version writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventId {
     /// Taken over.
@@ -71,7 +71,7 @@ impl EventId {
     }
 }
 
-/// Who made it happen (logs.md §4.2): those that this version writes.
+/// Who made it happen (docs/rules.md, Logs): those that this version writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Another service or host.

@@ -1,4 +1,4 @@
-//! What can go wrong with a mailbox database, and what a sender is told about it (dsn.md §2).
+//! What can go wrong with a mailbox database, and what a sender is told about it (docs/rules.md, Notifications).
 //!
 //! Everything but a missing mailbox is transient: a full or broken disk is the administrator's matter, and mail waits
 //! in Transport meanwhile.

@@ -248,7 +248,7 @@ impl List {
 /// How many octets decoders have visited: nothing outside of tests.
 pub(crate) mod work {
     #[cfg(test)]
-    std::thread_local! {
+    thread_local! {
         static VISITED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 

@@ -37,7 +37,7 @@ const MESSAGE_ID_OCTETS_MAX: usize = 900;
 /// Display name in `From`.
 const FROM_NAME: &str = "Mail Delivery";
 
-/// What happened to the recipients of one notification, in ascending severity (dsn.md §1).
+/// What happened to the recipients of one notification, in ascending severity (docs/rules.md, Notifications).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// In a mailbox.

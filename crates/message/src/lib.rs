@@ -13,7 +13,7 @@
 //! | [`header`] | reads fields without copying | RFC 5322 §2.2, LM-02, RT-74 |
 //! | [`received`] | reads and writes trace lines | RFC 5321 §4.4 |
 //! | [`firewall`] | removes header classes by path | PL-73, PF-20 ff. |
-//! | [`dsn`] | writes delivery status notifications | RFC 3461, 3464, 6522; dsn.md |
+//! | [`dsn`] | writes delivery status notifications | RFC 3461, 3464, 6522; docs/rules.md, Notifications |
 //! | [`date`] | prints RFC 5322 dates | RFC 5322 §3.3 |
 //!
 //! Fields and what is in them are found here: the firewall must see every line that any later reader could take for a

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   CertificateAuthority (one per forest, made by `postroad up`)
-//!     ├─ issue(NodeIdentity)  → KeyedCertificate: who I am on the implicit connector (design §4)
+//!     ├─ issue(NodeIdentity)  → KeyedCertificate: who I am on the implicit connector (ARCHITECTURE.md)
 //!     │      SAN  DNS:mail1.contoso.com
 //!     │           URI:postroad://contoso.com/server/MAIL1/service/transport   (one for each service)
 //!     └─ issue_for_smtp(…)    → KeyedCertificate: what STARTTLS shows (TA-35)

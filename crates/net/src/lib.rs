@@ -16,7 +16,7 @@
 //! | [`stream`], [`listener`] | TCP | SC-43 |
 //! | [`tls`] | rustls | TA-1 … TA-13, TA-21, TA-43, TA-75 |
 //! | [`dns`] | hickory | SC-36 … SC-39, RFC 5321 §5.1, RFC 7505 |
-//! | [`certificate`] | rcgen, x509-parser | TA-35, design §4 |
+//! | [`certificate`] | rcgen, x509-parser | TA-35, ARCHITECTURE.md |
 //! | [`target`] | – | which addresses MX-routed mail never goes to |
 
 pub mod certificate;

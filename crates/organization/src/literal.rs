@@ -1,4 +1,4 @@
-//! How each kind of value is written: one implementation of [`Literal`] per noun (send-connector.md §17).
+//! How each kind of value is written: one implementation of [`Literal`] per noun (docs/rules.md, Send connectors).
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! What is done about a resource that is short: the table of the documentation (limits file §7).
+//! What is done about a resource that is short: the table of the documentation (docs/rules.md, Back pressure).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -5,13 +5,13 @@ use topology::{BackPressureSettings, Thresholds};
 
 use crate::measure::{Measure, Resource};
 
-/// Of the disk of the queue, in percent. Source: limits file §5.
+/// Of the disk of the queue, in percent. Source: docs/rules.md, Back pressure.
 const DATABASE_USED_SPACE: Thresholds = documented(96, 99, 97, 94);
-/// Of the memory of the process, in percent. Source: limits file §5.
+/// Of the memory of the process, in percent. Source: docs/rules.md, Back pressure.
 const PRIVATE_BYTES: Thresholds = documented(72, 75, 73, 71);
-/// Of the memory of all processes, in percent. Source: limits file §5.
+/// Of the memory of all processes, in percent. Source: docs/rules.md, Back pressure.
 const SYSTEM_MEMORY: Thresholds = documented(88, 94, 89, 84);
-/// Of the Submission queue, in messages. Source: limits file §5.
+/// Of the Submission queue, in messages. Source: docs/rules.md, Back pressure.
 const SUBMISSION_QUEUE: Thresholds = documented(9999, 15000, 10000, 2000);
 
 /// Room that a disk keeps at least: 500 MB below High (BP-05).

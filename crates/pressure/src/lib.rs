@@ -1,4 +1,4 @@
-//! Back pressure: how short each resource of a server is, and what its Transport therefore refuses (limits file §5 to §8).
+//! Back pressure: how short each resource of a server is, and what its Transport therefore refuses (docs/rules.md, Back pressure).
 //!
 //! ```text
 //!   measure ─▶ thresholds, with hysteresis ─▶ level ─▶ table of actions ─┐

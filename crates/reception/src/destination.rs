@@ -28,7 +28,7 @@ pub struct Arriving {
 
 /// Takes messages over.
 #[async_trait]
-pub trait Destination: Send + Sync + 'static {
+pub trait MessageTaker: Send + Sync + 'static {
     /// Before anything of a message has come (`MAIL`): whether one may come now. It may take its time to say so: the client
     /// waits (BP-08, BP-13).
     ///

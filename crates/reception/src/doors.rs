@@ -16,7 +16,7 @@ use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRON
 
 use crate::certificate;
 use crate::connectors::{Entrances, connectors_of};
-use crate::destination::Destination;
+use crate::destination::MessageTaker;
 use crate::ports::{Ports, complaint};
 use crate::selection::Place;
 use crate::shared::{Door, Shared};
@@ -48,7 +48,7 @@ impl Doors {
         node: &Arc<Node>,
         role: TransportRole,
         certificate: &KeyedCertificate,
-        destination: Arc<dyn Destination>,
+        destination: Arc<dyn MessageTaker>,
     ) -> Result<Self, NodeError> {
         let tls = TlsServer::new(certificate, ClientCertificates::Ignored);
         let tls = tls.map_err(|error| certificate::refused(node, error.to_string()))?;

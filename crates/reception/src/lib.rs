@@ -1,8 +1,8 @@
 //! SMTP from clients, as Front End Transport and Transport serve it: the same Receive connectors, permissions, sessions and
-//! header lines. What differs between the two is where an accepted message goes, and that is a [`Destination`].
+//! header lines. What differs between the two is where an accepted message goes, and that is a [`MessageTaker`].
 //!
 //! ```text
-//!   client ──SMTP──▶ Door ─▶ Session ─▶ policy: who may send what to whom ─▶ Intake ─▶ header ─▶ Destination
+//!   client ──SMTP──▶ Door ─▶ Session ─▶ policy: who may send what to whom ─▶ Intake ─▶ header ─▶ MessageTaker
 //!          ◀─ 250 only from the receipt ──────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -11,7 +11,7 @@
 //!
 //! | module | what | rules |
 //! |---|---|---|
-//! | `destination` | [`Destination`], [`Taking`]: where messages go | PL-04 |
+//! | `destination` | [`MessageTaker`], [`Taking`]: where messages go | PL-04 |
 //! | `doors` | [`Doors`]: the listening addresses, as the configuration wants them | RC-2, RC-27 |
 //! | `ports` | [`Ports`]: which of them are open, and why the others are not | RC-27 |
 //! | `certificate` | certificates of the server in SMTP, and of others | TA-35 |
@@ -36,6 +36,6 @@ mod selection;
 mod session;
 mod shared;
 
-pub use destination::{Arriving, Destination, Taking};
+pub use destination::{Arriving, MessageTaker, Taking};
 pub use doors::{DRAIN_GRACE, Doors};
 pub use ports::Ports;

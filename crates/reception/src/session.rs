@@ -1,4 +1,4 @@
-//! The answers that one client gets (pipeline.md §4): who it is, whom it may send as and to, what becomes of its messages.
+//! The answers that one client gets (docs/rules.md, Pipeline): who it is, whom it may send as and to, what becomes of its messages.
 
 use std::sync::Arc;
 

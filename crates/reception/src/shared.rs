@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use topology::TransportRole;
 
 use crate::connectors::{Entrances, connectors_of};
-use crate::destination::Destination;
+use crate::destination::MessageTaker;
 use crate::selection::{Place, select};
 use crate::session::Session;
 
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) node: Arc<Node>,
     /// Which Receive connectors of the server are served here (RC-5).
     pub(crate) role: TransportRole,
-    pub(crate) destination: Arc<dyn Destination>,
+    pub(crate) destination: Arc<dyn MessageTaker>,
     pub(crate) entrances: Entrances,
     pub(crate) password_checks: Semaphore,
 }
@@ -31,7 +31,7 @@ impl Shared {
     pub(crate) fn new(
         node: Arc<Node>,
         role: TransportRole,
-        destination: Arc<dyn Destination>,
+        destination: Arc<dyn MessageTaker>,
         entrances: Entrances,
     ) -> Self {
         Self { node, role, destination, entrances, password_checks: Semaphore::new(PASSWORD_CHECKS_MAX) }

@@ -142,7 +142,7 @@ impl NdrReason {
         }
     }
 
-    /// What the notification states (dsn.md §2, DS-46).
+    /// What the notification states (docs/rules.md, Notifications, DS-46).
     #[must_use]
     pub fn status(&self) -> EnhancedStatus {
         match self {

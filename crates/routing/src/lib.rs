@@ -44,7 +44,7 @@ pub use explanation::{CandidateSummary, Explanation, NextHopSummary, Summary};
 pub use key::{DeliveryType, HandedTo, NextHopCategory, NextHopSolutionKey};
 pub use log::{LogTime, log_file_name};
 pub use path::{Hops, Leg, Path, PathCost};
-pub use rule::RuleId;
+pub use rule::{Rule, RuleId};
 pub use service::{RECIPIENTS_CONSIDERED, RecipientHome};
 pub use tables::{BuildError, RoutingTables};
 pub use way::{Attempt, Way};

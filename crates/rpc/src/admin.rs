@@ -25,7 +25,7 @@ pub const MESSAGES_DEFAULT: u32 = 1_000;
 /// Messages that are listed at most (QU-57).
 pub const MESSAGES_MAX: u32 = 250_000;
 
-/// One queue (queues.md §5 and §7). Names are the documented ones.
+/// One queue (docs/rules.md, Queues). Names are the documented ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueEntry {
     /// The queue's integer (QU-24 gives messages theirs): the same as long as the queue lives.

@@ -1,6 +1,7 @@
 //! Between the nouns and the wire. Everything that comes from a peer is parsed as strictly as what comes from outside.
 
 pub(crate) mod admin;
+pub mod octets;
 pub(crate) mod proxy;
 
 use envelope::domain::DomainError;
@@ -13,7 +14,7 @@ use envelope::{
 use crate::transfer::{Delivery, RecipientDelivery};
 use crate::wire::transfer::v1 as wire;
 
-/// Most recipients of one message on the wire: `MaxRecipientsPerMessage` at its highest (receive-connectors.md §7).
+/// Most recipients of one message on the wire: `MaxRecipientsPerMessage` at its highest (docs/rules.md, Receive connectors).
 pub const RECIPIENTS_MAX: usize = 512_000;
 
 /// What a peer sent cannot be understood. The message is refused, never half taken.

@@ -35,7 +35,7 @@ mod wire;
 
 pub use admin::{Administrator, QueueHandler};
 pub use client::{PeerAddress, Peers};
-pub use convert::WireError;
+pub use convert::{WireError, octets};
 pub use proxy::{FrontEnds, OpenError, OpenSession, OpenedSession, ProxyRequest, ProxySession, SealedAuthentication};
 pub use security::Credentials;
 pub use serve::Offer;

@@ -1,5 +1,5 @@
 //! How much memory this process and all others use, and how much there is: what Linux says in `/proc` and, where a control
-//! group (version 2) allows less than the machine has, in `/sys/fs/cgroup` (limits file §5, BP-06).
+//! group (version 2) allows less than the machine has, in `/sys/fs/cgroup` (docs/rules.md, Back pressure, BP-06).
 //!
 //! On a system without these files nothing is known, and nothing is said.
 

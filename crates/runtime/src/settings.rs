@@ -130,7 +130,7 @@ pub struct Settings {
 }
 
 /// Ports of the implicit connector when nothing is said. Sources: 2525, 717 and 475 of the specification's port table
-/// (pipeline.md §2), moved by 5000 because this connector speaks gRPC there, not SMTP.
+/// (docs/rules.md, Pipeline), moved by 5000 because this connector speaks gRPC there, not SMTP.
 #[must_use]
 pub const fn default_organization_port(service: Service) -> u16 {
     match service {

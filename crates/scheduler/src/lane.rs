@@ -10,7 +10,7 @@ use crate::item::QueueId;
 use crate::ladder::Ladder;
 use crate::queue::Queue;
 
-/// Status of a queue (queues.md §5).
+/// Status of a queue (docs/rules.md, Queues).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QueueStatus {
     /// Transmitting.
@@ -85,7 +85,7 @@ pub(crate) struct Lane {
     pub(crate) opening: u32,
     pub(crate) open: u32,
     pub(crate) idle: u32,
-    /// Connections that may be open: grows with success, shrinks with failure (peers.md B3, Postfix's feedback).
+    /// Connections that may be open: grows with success, shrinks with failure (Postfix's feedback).
     pub(crate) window: u32,
     pub(crate) ladder: Ladder,
     pub(crate) retry_at: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! What an administrator does to queues and messages (queues.md §8). Each says why it is refused.
+//! What an administrator does to queues and messages (docs/rules.md, Queues). Each says why it is refused.
 //!
 //! What is stopped stays where it is, and its expiry goes on (QU-46): only poison never expires (QU-14).
 

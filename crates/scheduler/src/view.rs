@@ -39,7 +39,7 @@ pub struct QueueView {
     pub outgoing_rate: f64,
 }
 
-/// Status of a message in one queue (queues.md §5).
+/// Status of a message in one queue (docs/rules.md, Queues).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemStatus {
     /// It waits, and can be processed.

@@ -15,14 +15,14 @@ pub const ANSWER_OCTETS_MAX: u64 = 1024 * 1024;
 
 /// What a service answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ProbeAnswer {
     /// Of HTTP: 200 is good.
     pub status: u16,
     /// The reason, or the metrics.
     pub body: String,
 }
 
-impl Answer {
+impl ProbeAnswer {
     /// Whether the answer is yes.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -42,7 +42,7 @@ impl Answer {
 ///
 /// # Errors
 /// Nobody listens there, or there is no answer within [`ANSWER_TIMEOUT`].
-pub async fn ask(address: SocketAddr, path: &str) -> io::Result<Answer> {
+pub async fn ask(address: SocketAddr, path: &str) -> io::Result<ProbeAnswer> {
     let asking = async {
         let mut stream = TcpStream::connect(address).await?;
         // 1.0, so that nobody chops the answer into chunks.
@@ -50,7 +50,7 @@ pub async fn ask(address: SocketAddr, path: &str) -> io::Result<Answer> {
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer).await?;
-        Answer::parse(&String::from_utf8_lossy(&answer))
+        ProbeAnswer::parse(&String::from_utf8_lossy(&answer))
     };
     let in_time = tokio::time::timeout(ANSWER_TIMEOUT, asking).await;
     in_time.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
@@ -146,10 +146,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_status_and_a_text() {
-        let answer = Answer::parse("HTTP/1.0 503 Service Unavailable\r\ncontent-length: 9\r\n\r\ndraining\n").unwrap();
+        let answer =
+            ProbeAnswer::parse("HTTP/1.0 503 Service Unavailable\r\ncontent-length: 9\r\n\r\ndraining\n").unwrap();
         assert_eq!((answer.status, answer.body.as_str(), answer.is_good()), (503, "draining\n", false));
         for wrong in ["", "220 smtp.example\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.1 good\r\n\r\n"] {
-            assert!(Answer::parse(wrong).is_err(), "{wrong}");
+            assert!(ProbeAnswer::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use crate::keys::{ERROR_TYPE, Key, ToAttribute};
 
-/// What happens to a message in one span (design §8).
+/// What happens to a message in one span (ARCHITECTURE.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HopName {
     /// Taken from a client or another server, envelope to last octet.

@@ -1,4 +1,4 @@
-//! Address spaces: `[type:]space[;cost]` (send-connector.md §5, SC-55…SC-65).
+//! Address spaces: `[type:]space[;cost]` (docs/rules.md, Send connectors, SC-55…SC-65).
 
 use std::fmt;
 use std::str::FromStr;
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_parse_vectors_of_the_specification() {
-        // send-connector.md §5.1
+        // docs/rules.md, Send connectors
         for (text, canonical) in [
             ("contoso.com", "SMTP:contoso.com;1"),
             ("SMTP:contoso.com", "SMTP:contoso.com;1"),

@@ -1,4 +1,4 @@
-//! Settings of back pressure on one server: when a resource counts as short (limits file §5). What follows from that is
+//! Settings of back pressure on one server: when a resource counts as short (docs/rules.md, Back pressure). What follows from that is
 //! decided by crate `pressure`.
 
 use envelope::Span;

@@ -1,5 +1,5 @@
-//! What routing must know of a connector, whatever its kind (routing.md §1): connectors of all kinds compete for a
-//! recipient by the same rules (send-connector.md §6.2).
+//! What routing must know of a connector, whatever its kind (docs/rules.md, Routing): connectors of all kinds compete for a
+//! recipient by the same rules (docs/rules.md, Send connectors).
 
 use std::fmt;
 

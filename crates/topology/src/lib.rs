@@ -9,15 +9,15 @@
 //!
 //! | module | nouns | specification |
 //! |---|---|---|
-//! | [`site`] | sites, IP site links | routing.md §1, RT-01…04 |
-//! | [`server`] | servers, DAGs, mailbox databases | routing.md §1 |
-//! | [`send_connector`], [`address_space`] | Send connectors | send-connector.md §2, §5 |
-//! | [`gateway_connector`] | Delivery Agent and Foreign connectors | edge-and-non-smtp.md §3, §4 |
-//! | [`connector`] | what routing sees of all of them | routing.md §1 |
-//! | [`receive_connector`] | Receive connectors | receive-connectors.md |
+//! | [`site`] | sites, IP site links | docs/rules.md, Routing, RT-01…04 |
+//! | [`server`] | servers, DAGs, mailbox databases | docs/rules.md, Routing |
+//! | [`send_connector`], [`address_space`] | Send connectors | docs/rules.md, Send connectors |
+//! | [`gateway_connector`] | Delivery Agent and Foreign connectors | docs/rules.md, Edge and addresses that are not SMTP |
+//! | [`connector`] | what routing sees of all of them | docs/rules.md, Routing |
+//! | [`receive_connector`] | Receive connectors | docs/rules.md, Receive connectors |
 //! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
-//! | [`recipient`] | mailboxes, contacts, groups | pipeline.md §8 |
-//! | [`settings`] | organization-wide and per-server transport settings | limits file, queues.md §6 |
+//! | [`recipient`] | mailboxes, contacts, groups | docs/rules.md, Pipeline |
+//! | [`settings`] | organization-wide and per-server transport settings | docs/rules.md, Limits, docs/rules.md, Queues |
 //! | [`organization`], [`validation`] | the snapshot, its checks | V-1…V-26 |
 
 pub mod address_space;

@@ -1,4 +1,4 @@
-//! Receive connectors: how one server listens (receive-connectors.md).
+//! Receive connectors: how one server listens (docs/rules.md, Receive connectors).
 
 pub mod defaults;
 
@@ -22,7 +22,7 @@ documented_enum! {
 }
 
 documented_enum! {
-    /// One value of `AuthMechanism` (receive-connectors.md §6).
+    /// One value of `AuthMechanism` (docs/rules.md, Receive connectors).
     AuthMechanism {
         /// Nothing; alone only.
         None = "None",

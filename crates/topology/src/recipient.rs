@@ -1,4 +1,4 @@
-//! Recipients of the directory: mailboxes, mail contacts and distribution groups (pipeline.md §8).
+//! Recipients of the directory: mailboxes, mail contacts and distribution groups (docs/rules.md, Pipeline).
 //!
 //! They are looked up by address, one at a time, and are never part of an [`Organization`](crate::Organization).
 

@@ -1,4 +1,4 @@
-//! Send connectors with every documented property (send-connector.md §2).
+//! Send connectors with every documented property (docs/rules.md, Send connectors).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -123,7 +123,7 @@ documented_enum! {
 }
 
 documented_enum! {
-    /// `SmartHostAuthMechanism` (send-connector.md §4.2).
+    /// `SmartHostAuthMechanism` (docs/rules.md, Send connectors).
     SmartHostAuthMechanism {
         /// No authentication.
         None = "None",

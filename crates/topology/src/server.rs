@@ -1,4 +1,4 @@
-//! Servers, database availability groups and mailbox databases (routing.md §1).
+//! Servers, database availability groups and mailbox databases (docs/rules.md, Routing).
 
 use envelope::{Domain, ObjectName, ServerName, SiteName};
 

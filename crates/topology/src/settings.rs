@@ -10,7 +10,7 @@ use crate::server::ServerRole;
 /// Organization-wide settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportConfig {
-    /// Largest message a sender may send; default 10 MB (limits file §2).
+    /// Largest message a sender may send; default 10 MB (docs/rules.md, Limits).
     pub max_send_size: Limit<ByteSize>,
     /// Largest message a recipient may receive; default 10 MB.
     pub max_receive_size: Limit<ByteSize>,
@@ -37,7 +37,7 @@ impl Default for TransportConfig {
     }
 }
 
-/// Settings of one server's Transport service (queues.md §6, limits file §3).
+/// Settings of one server's Transport service (docs/rules.md, Queues, docs/rules.md, Limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportServiceSettings {
     /// First stage of the retry ladder: attempts; default 4, 0 to 15 (QU-33).
@@ -79,7 +79,7 @@ pub struct TransportServiceSettings {
 }
 
 impl TransportServiceSettings {
-    /// The documented defaults of a server of that role: an Edge server is more patient (queues.md §6).
+    /// The documented defaults of a server of that role: an Edge server is more patient (docs/rules.md, Queues).
     #[must_use]
     pub fn of(role: ServerRole) -> Self {
         match role {

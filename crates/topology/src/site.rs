@@ -1,4 +1,4 @@
-//! Sites and IP site links (routing.md §1, RT-01…RT-04).
+//! Sites and IP site links (docs/rules.md, Routing, RT-01…RT-04).
 
 use envelope::{ByteSize, Limit, ObjectName, SiteName};
 
@@ -60,7 +60,7 @@ pub struct SiteLink {
     pub max_message_size: Limit<ByteSize>,
 }
 
-/// Smallest `MaxMessageSize` that may be set on a site link (routing.md §1).
+/// Smallest `MaxMessageSize` that may be set on a site link (docs/rules.md, Routing).
 pub const SITE_LINK_SIZE_MIN: ByteSize = ByteSize::kib(64);
 
 impl SiteLink {

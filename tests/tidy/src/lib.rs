@@ -140,6 +140,29 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo writes text")
 }
 
+/// Every text that people read or that people wrote, with its path from the root: sources, pages, proto, settings, scripts.
+#[must_use]
+pub fn texts() -> Vec<(PathBuf, String)> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut visit = |path: &Path| {
+        let known = ["rs", "md", "proto", "toml", "yaml", "py", "sh"];
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if known.contains(&extension)
+            && let Ok(text) = fs::read_to_string(path)
+        {
+            found.push((path.strip_prefix(&root).expect("under the root").to_owned(), text));
+        }
+    };
+    for top in ["crates", "tests", "docs", "proto", "deploy"] {
+        walk(&root.join(top), &mut visit);
+    }
+    for entry in fs::read_dir(&root).into_iter().flatten().flatten().filter(|entry| entry.path().is_file()) {
+        visit(&entry.path());
+    }
+    found
+}
+
 /// Functions of a text with their first line and length, by matching indentation: rustfmt makes that exact.
 #[must_use]
 pub fn functions(text: &str) -> Vec<(usize, String, usize)> {

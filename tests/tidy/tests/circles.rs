@@ -16,7 +16,7 @@ const KNOWN: [(&str, usize); 10] = [
     ("routing", 2),
     ("telemetry", 4),
     ("topology", 11),
-    ("transport", 14),
+    ("transport", 15),
 ];
 
 #[test]

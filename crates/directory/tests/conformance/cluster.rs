@@ -133,14 +133,15 @@ impl Organization {
     async fn goes_on(&mut self) {
         let before: Vec<usize> = self.answers.iter().map(|answers| answers.load(Ordering::SeqCst)).collect();
         let commits = self.commits.load(Ordering::SeqCst);
+        let mut again = tokio::time::interval(Duration::from_millis(10));
         soon(async {
             for (answers, before) in self.answers.iter().zip(before) {
                 while answers.load(Ordering::SeqCst) < before + ENOUGH {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    again.tick().await;
                 }
             }
             while self.commits.load(Ordering::SeqCst) < commits + 2 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                again.tick().await;
             }
         })
         .await;

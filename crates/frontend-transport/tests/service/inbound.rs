@@ -1,4 +1,4 @@
-//! Mail from clients to a Transport (pipeline.md §4).
+//! Mail from clients to a Transport (docs/rules.md, Pipeline).
 
 use envelope::{EnhancedStatus, OriginKind, Reply};
 

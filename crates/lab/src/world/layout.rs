@@ -23,7 +23,7 @@ pub const SERVERS_PER_SITE_MAX: usize = 250;
 /// Third octet of the first site.
 const FIRST_SITE: usize = 100;
 
-/// Ports of a service on its server's address. Sources: the specification's port table (pipeline.md §2: 25, 717, 475,
+/// Ports of a service on its server's address. Sources: the specification's port table (docs/rules.md, Pipeline: 25, 717, 475,
 /// 587, 2525, 465), moved beyond those that need privileges and out of each other's way, and the ports of the implicit
 /// connector.
 const fn ports(service: Service) -> Ports {
@@ -101,7 +101,7 @@ impl ServerLayout {
     }
 }
 
-/// What runs on a server of that role (design §2).
+/// What runs on a server of that role (ARCHITECTURE.md).
 #[must_use]
 pub const fn services_of(role: ServerRole) -> &'static [Service] {
     match role {

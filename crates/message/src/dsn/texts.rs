@@ -1,6 +1,6 @@
 //! What a status means in plain words: one table, cause and remedy by enhanced status code (DS-40, DS-41).
 //!
-//! Written in our own words after the meanings of RFC 3463 and dsn.md §3. A code without an entry is explained by its
+//! Written in our own words after the meanings of RFC 3463 and docs/rules.md, Notifications. A code without an entry is explained by its
 //! subject, an unknown subject by the last entry, so there is always something to say.
 
 use envelope::{EnhancedStatus, Severity};

@@ -65,7 +65,7 @@ fn list(servers: &[SocketAddr]) -> String {
 }
 
 impl DnsError {
-    /// `5.4.4` for what DNS answered (SC-39, dsn.md), `4.4.3` for what it did not (RFC 3463 §3.5).
+    /// `5.4.4` for what DNS answered (SC-39, docs/rules.md, Notifications), `4.4.3` for what it did not (RFC 3463 §3.5).
     #[must_use]
     pub const fn status(&self) -> EnhancedStatus {
         match self {

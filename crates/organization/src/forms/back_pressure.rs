@@ -1,4 +1,4 @@
-//! `backPressure` of a server's Transport (limits file §5 and §8): the documented keys in camelCase, the four thresholds of
+//! `backPressure` of a server's Transport (docs/rules.md, Back pressure): the documented keys in camelCase, the four thresholds of
 //! a resource together, because one alone would seldom fit the other three.
 
 use envelope::Span;

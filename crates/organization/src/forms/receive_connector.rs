@@ -1,4 +1,4 @@
-//! `receiveConnectors` (receive-connectors.md).
+//! `receiveConnectors` (docs/rules.md, Receive connectors).
 
 use topology::{Guid, ReceiveConnector, TransportRole};
 

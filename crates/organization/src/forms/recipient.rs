@@ -1,5 +1,5 @@
 //! `recipients`: what is in a `database` is a mailbox, what has an `externalAddress` a contact, what has `members` a
-//! group (pipeline.md §8).
+//! group (docs/rules.md, Pipeline).
 
 use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
 use topology::recipient::PasswordVerifier;

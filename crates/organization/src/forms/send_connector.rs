@@ -1,4 +1,4 @@
-//! `sendConnectors` with every documented property (send-connector.md §2).
+//! `sendConnectors` with every documented property (docs/rules.md, Send connectors).
 
 use topology::send_connector::Usage;
 use topology::{Guid, SendConnector};

@@ -1,4 +1,4 @@
-//! `servers`, `dags` and `databases` (routing.md §1, queues.md §6).
+//! `servers`, `dags` and `databases` (docs/rules.md, Routing, docs/rules.md, Queues).
 
 use std::net::{IpAddr, SocketAddr};
 

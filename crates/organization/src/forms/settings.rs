@@ -1,4 +1,4 @@
-//! `transportConfig` and `acceptedDomains` (limits file §2, RT-44).
+//! `transportConfig` and `acceptedDomains` (docs/rules.md, Limits, RT-44).
 
 use topology::{AcceptedDomain, AcceptedDomainType, DomainPattern, Guid, TransportConfig};
 

@@ -1,4 +1,4 @@
-//! `sites` and `siteLinks` (routing.md §1, RT-01…RT-04).
+//! `sites` and `siteLinks` (docs/rules.md, Routing, RT-01…RT-04).
 
 use envelope::Limit;
 use topology::{Guid, LinkCost, Site, SiteLink};

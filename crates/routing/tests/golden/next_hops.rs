@@ -1,5 +1,5 @@
 //! Next-hop keys with their GUIDs, row by row of RT-18 and of the table of delivery types (QU-20), and connectors of all
-//! kinds: the vectors of send-connector.md §6.3 and other address types (RT-46, EN-60, EN-71).
+//! kinds: the vectors of docs/rules.md, Send connectors and other address types (RT-46, EN-60, EN-71).
 
 use envelope::{ByteSize, Domain, Limit};
 use routing::{Destination, NextHopCategory, NextHopSolutionKey, Outcome};

@@ -1,4 +1,4 @@
-//! Who may call (design §4, peers E2-40): nobody without a certificate of the organization's authority that names a
+//! Who may call (ARCHITECTURE.md): nobody without a certificate of the organization's authority that names a
 //! service which the RPC is for.
 
 use std::net::Ipv4Addr;

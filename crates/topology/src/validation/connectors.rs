@@ -1,4 +1,4 @@
-//! Cross-parameter rules of Send connectors (send-connector.md §16) and Receive connectors (RC-29, RC-45).
+//! Cross-parameter rules of Send connectors (docs/rules.md, Send connectors) and Receive connectors (RC-29, RC-45).
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,9 +11,9 @@ use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector}
 use crate::send_connector::{SendConnector, SmartHostAuthMechanism, TlsAuthLevel};
 use crate::server::ServerRole;
 
-/// Longest inactivity timeout (send-connector.md §2).
+/// Longest inactivity timeout (docs/rules.md, Send connectors).
 const INACTIVITY_MAX: Span = Span::minutes(24 * 60);
-/// Largest number of octets that a connector's size limit can state (send-connector.md §2).
+/// Largest number of octets that a connector's size limit can state (docs/rules.md, Send connectors).
 const CONNECTOR_SIZE_MAX: u64 = 2_147_483_647;
 
 /// Checks one Send connector.

@@ -55,7 +55,7 @@ impl QueueHandler for Viewer {
     }
 }
 
-/// Key and name of a queue without a next hop (QU-20, queues.md §4).
+/// Key and name of a queue without a next hop (QU-20, docs/rules.md, Queues).
 fn persistent(queue: QueueId) -> (NextHopSolutionKey, &'static str) {
     let undefined = |domain: &str| NextHopSolutionKey::new(DeliveryType::Undefined, domain, Guid::ZERO);
     match queue {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{MessageHead, Receipt, Reply};
 use queue::Draft;
-use reception::{Arriving, Destination, Taking};
+use reception::{Arriving, MessageTaker, Taking};
 use telemetry::metrics::Source;
 
 use crate::core::Core;
@@ -18,7 +18,7 @@ use crate::receive::accept;
 pub(crate) struct SpoolDestination(pub(crate) Arc<Core>);
 
 #[async_trait]
-impl Destination for SpoolDestination {
+impl MessageTaker for SpoolDestination {
     async fn admit(&self) -> Result<(), Reply> {
         self.0.pressure.admit(Source::Smtp, &self.0.drain).await
     }

@@ -1,5 +1,5 @@
 //! Back pressure: looks at the resources every two seconds, keeps what `pressure` makes of it, and holds mail back
-//! accordingly (limits file §5 to §8).
+//! accordingly (docs/rules.md, Back pressure).
 //!
 //! ```text
 //!   every ResourceMeteringInterval: measure ─▶ Monitor ─▶ log, metrics

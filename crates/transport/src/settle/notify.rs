@@ -1,4 +1,4 @@
-//! Delivery status notifications: who is told, what, and as which message (dsn.md).
+//! Delivery status notifications: who is told, what, and as which message (docs/rules.md, Notifications).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What this service writes into the message tracking log (logs.md §4): each line says what happened to a message here, and,
+//! What this service writes into the message tracking log (docs/rules.md, Logs): each line says what happened to a message here, and,
 //! where routing decided, by which configuration, for which next hop and by which rule.
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
@@ -14,7 +14,7 @@ use crate::ground::fate::{Fate, FateKind};
 use crate::ground::parcel::Parcel;
 use crate::ground::seen::Seen;
 
-/// `connector-id` of what is handed to services of the organization (send-connector.md: the implicit connector).
+/// `connector-id` of what is handed to services of the organization (docs/rules.md, Send connectors: the implicit connector).
 const IMPLICIT: &str = "Intra-Organization SMTP Send Connector";
 /// `recipient-status` of a recipient that the next hop took.
 const TAKEN: &str = "250 2.1.5 Recipient OK";

@@ -1,5 +1,5 @@
 //! Back pressure: what comes in is refused or delayed while a resource is short, what goes out is not, and it ends by itself
-//! (limits file §5 to §8).
+//! (docs/rules.md, Back pressure).
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use envelope::ServerName;
-use inquiry::{Change, Difference, Inquiry, KnownRecipients, Subject, Tally, differences};
+use inquiry::{AnswerChange, Difference, Inquiry, KnownRecipients, Subject, Tally, differences};
 use organization::Document;
 use serde::Serialize;
 
@@ -75,10 +75,10 @@ fn one(difference: &Difference, others: usize, palette: Palette) -> String {
         others => format!("{} (and {others} more alike)", palette.bold(subject.recipient.as_str())),
     };
     let word = match change {
-        Change::Lost => palette.bad("loses its way"),
-        Change::Rerouted => palette.changed("goes another way"),
-        Change::Gained => palette.good("gets a way"),
-        Change::Detail => palette.quiet("goes the same way otherwise"),
+        AnswerChange::Lost => palette.bad("loses its way"),
+        AnswerChange::Rerouted => palette.changed("goes another way"),
+        AnswerChange::Gained => palette.good("gets a way"),
+        AnswerChange::Detail => palette.quiet("goes the same way otherwise"),
     };
     let mut out = format!("{title} {word}, from {}\n", subject.from);
     let mut row = |label: &str, text: &str| {

@@ -1,0 +1,58 @@
+//! What the text of this repository refers to is there: rules have their line, files exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use tidy::{root, texts};
+
+/// Families of rules. `HT`, scenarios, and other pairs of letters with a number, such as `GS-2`, are not rules.
+const FAMILIES: [&str; 15] = ["RT", "QU", "PL", "DS", "LM", "BP", "LG", "HA", "SC", "RC", "TA", "PF", "EN", "CM", "EX"];
+
+/// The rules that a text names: `RT-34`, and the first and last of `RT-36 … RT-39` and `RT-01…04`.
+fn cited(text: &str) -> Vec<(String, u16)> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices('-') {
+        let Some(family) = text.get(at.saturating_sub(2)..at).filter(|family| FAMILIES.contains(family)) else {
+            continue;
+        };
+        if text[..at - 2].ends_with(|one: char| one.is_alphanumeric() || matches!(one, '-' | '_')) {
+            continue;
+        }
+        let Some((number, rest)) = leading_number(&text[at + 1..]) else { continue };
+        found.push((family.to_owned(), number));
+        let range = rest.trim_start().strip_prefix('…').or_else(|| rest.strip_prefix(".."));
+        let end = range.map(str::trim_start).map(|end| end.strip_prefix(family).map_or(end, |end| &end[1..]));
+        if let Some((last, _)) = end.and_then(leading_number) {
+            found.push((family.to_owned(), last));
+        }
+    }
+    found
+}
+
+fn leading_number(text: &str) -> Option<(u16, &str)> {
+    let end = text.find(|one: char| !one.is_ascii_digit()).unwrap_or(text.len());
+    let number = text[..end].parse().ok().filter(|_| end <= 3)?;
+    (!text[end..].starts_with(|one: char| one.is_alphanumeric())).then_some((number, &text[end..]))
+}
+
+#[test]
+fn every_rule_that_is_cited_has_its_line() {
+    let page = fs::read_to_string(root().join("docs/rules.md")).expect("docs/rules.md is there");
+    let known: BTreeSet<(String, u16)> =
+        page.lines().filter_map(|line| cited(line.strip_prefix("| ")?.split(' ').next()?).pop()).collect();
+    assert!(known.len() > 100, "the page has {} rules", known.len());
+    let mut unknown = BTreeSet::new();
+    for (path, text) in texts().iter().filter(|(path, _)| !path.starts_with("tests/tidy")) {
+        for (family, number) in cited(text).into_iter().filter(|rule| !known.contains(rule)) {
+            unknown.insert(format!("{family}-{number:02} in {}", path.display()));
+        }
+    }
+    assert!(unknown.is_empty(), "give these a line in docs/rules.md: {unknown:#?}");
+}
+
+#[test]
+fn ranges_and_single_rules_are_recognized() {
+    let of = |text| cited(text).into_iter().map(|(family, number)| format!("{family}-{number}")).collect::<Vec<_>>();
+    assert_eq!(of("(RT-08, SC-5; not UTF-8, X-RT-3, RT-1234 or RT-4a)"), ["RT-8", "SC-5"]);
+    assert_eq!(of("RT-01…04 and SC-36 … SC-38"), ["RT-1", "RT-4", "SC-36", "SC-38", "SC-38"]);
+}
