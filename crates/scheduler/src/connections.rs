@@ -2,7 +2,8 @@
 //!
 //! There are three budgets (outside, inside, mailboxes): a thousand hosts that do not answer take nothing from the mailboxes.
 //! Within a budget connections are given out first come, first served, and a lane's first connection before anybody's
-//! further one: a lane with several gives one back when another has none.
+//! further one: a lane with several gives one back when another has none, and one that is being opened without an answer
+//! makes room. Next hops that failed at the last attempt have half of the budget at most.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use envelope::Timestamp;
 use routing::Route;
 
 use crate::item::{InHands, ItemId, QueueId};
-use crate::lane::{Budget, Line, WINDOW_INITIAL};
+use crate::lane::{Budget, Line, Stand, WINDOW_INITIAL};
 use crate::ledger::{Demand, Demands, Ledger, Wait};
 use crate::queue::Stage;
 
@@ -42,17 +43,25 @@ impl Ledger {
         if !lane.wants_connection(per_lane) {
             return None;
         }
-        let (budget, has_none) = (lane.budget(), lane.connections() == 0);
-        let line = &mut self.lines[budget as usize];
-        if line.taken >= connections {
-            if !lane.stands_in_line || (has_none && !line.first.contains(&id)) {
-                lane.stands_in_line = true;
-                if has_none { line.first.push_back(id) } else { line.further.push_back(id) }
+        let stand = match (lane.ladder.failures(), lane.connections()) {
+            (1.., _) => Stand::Probe,
+            (0, 0) => Stand::First,
+            (0, _) => Stand::Further,
+        };
+        let line = &mut self.lines[lane.budget() as usize];
+        if line.taken >= connections || (stand == Stand::Probe && !line.may_probe(connections)) {
+            if lane.stands != Some(stand) {
+                lane.stands = Some(stand);
+                line.of(stand).push_back(id);
             }
             return None;
         }
         lane.opening += 1;
         line.taken += 1;
+        if stand == Stand::Probe {
+            lane.probing += 1;
+            line.probing += 1;
+        }
         Some((id, Demand::Connect))
     }
 
@@ -71,12 +80,12 @@ impl Ledger {
     /// Gives free connections to lanes that wait for one.
     pub(crate) fn feed(&mut self, budget: Budget) -> Demands {
         let mut demands = Vec::new();
-        while self.lines[budget as usize].taken < self.limits.connections {
-            let line = self.line(budget);
-            let Some(next) = line.first.pop_front().or_else(|| line.further.pop_front()) else { break };
-            if let Some(lane) = self.lanes.get_mut(&next)
-                && std::mem::take(&mut lane.stands_in_line)
-            {
+        let connections = self.limits.connections;
+        while self.lines[budget as usize].taken < connections {
+            let Some((stand, next)) = self.line(budget).pop(connections) else { break };
+            // It may have gone into another line meanwhile, or have what it wanted.
+            if let Some(lane) = self.lanes.get_mut(&next).filter(|lane| lane.stands == Some(stand)) {
+                lane.stands = None;
                 demands.extend(self.demand(next));
             }
         }
@@ -91,19 +100,34 @@ impl Ledger {
 
     /// The connection that was being opened is open.
     pub fn connected(&mut self, id: QueueId) {
+        self.opened(id);
         if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.opening = lane.opening.saturating_sub(1);
             lane.open += 1;
             lane.retry_at = None;
         }
     }
 
+    /// A connection is not being opened any more: it is open, or it failed.
+    fn opened(&mut self, id: QueueId) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        lane.opening = lane.opening.saturating_sub(1);
+        if lane.probing > lane.opening {
+            lane.probing -= 1;
+            let line = &mut self.lines[lane.budget() as usize];
+            line.probing = line.probing.saturating_sub(1);
+        }
+    }
+
+    /// Whether a connection that is being opened, and gets no answer, is to make room: a lane waits that has none.
+    #[must_use]
+    pub fn makes_room(&self, id: QueueId) -> bool {
+        self.lanes.get(&id).is_some_and(|lane| !self.lines[lane.budget() as usize].first.is_empty())
+    }
+
     /// The connection that was being opened failed at every target: the lane goes to Retry, unless another connection of
     /// it is at work, which shows that the next hop lives. Other lanes may use the connection.
     pub fn connect_failed(&mut self, id: QueueId, error: Arc<str>, now: Timestamp) -> Demands {
-        if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.opening = lane.opening.saturating_sub(1);
-        }
+        self.opened(id);
         self.failed(id, error, now)
     }
 

@@ -70,10 +70,51 @@ impl Budget {
 pub(crate) struct Line {
     /// Connections that are open or being opened.
     pub(crate) taken: u32,
+    /// Of these, being opened to next hops that failed at the last attempt.
+    pub(crate) probing: u32,
     /// Lanes without any connection that wait for one.
     pub(crate) first: VecDeque<QueueId>,
     /// Lanes that wait for a further one.
     pub(crate) further: VecDeque<QueueId>,
+    /// Lanes whose last attempt failed.
+    pub(crate) probes: VecDeque<QueueId>,
+}
+
+/// In which of its lines a lane stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stand {
+    First,
+    Further,
+    Probe,
+}
+
+impl Line {
+    pub(crate) fn of(&mut self, stand: Stand) -> &mut VecDeque<QueueId> {
+        match stand {
+            Stand::First => &mut self.first,
+            Stand::Further => &mut self.further,
+            Stand::Probe => &mut self.probes,
+        }
+    }
+
+    /// Whether a next hop whose last attempt failed may be tried: they never have more than half of the budget, so that any
+    /// number of hosts that do not answer leave room for those that do.
+    pub(crate) fn may_probe(&self, connections: u32) -> bool {
+        self.probing < (connections / 2).max(1)
+    }
+
+    /// The lane whose turn is next.
+    pub(crate) fn pop(&mut self, connections: u32) -> Option<(Stand, QueueId)> {
+        if let Some(id) = self.first.pop_front() {
+            return Some((Stand::First, id));
+        }
+        if self.may_probe(connections)
+            && let Some(id) = self.probes.pop_front()
+        {
+            return Some((Stand::Probe, id));
+        }
+        self.further.pop_front().map(|id| (Stand::Further, id))
+    }
 }
 
 /// A delivery queue.
@@ -92,8 +133,10 @@ pub(crate) struct Lane {
     /// When the lane last delivered, or was made: after a long silence it is resubmitted (QU-40).
     pub(crate) last_progress: Timestamp,
     pub(crate) empty_since: Option<Timestamp>,
-    /// It stands in line for a connection.
-    pub(crate) stands_in_line: bool,
+    /// In which line for a connection it stands.
+    pub(crate) stands: Option<Stand>,
+    /// Of those that are being opened, begun when the last attempt had failed.
+    pub(crate) probing: u32,
     /// The moment for which the lane stands in the timer.
     pub(crate) armed: Option<Timestamp>,
 }
@@ -114,7 +157,8 @@ impl Lane {
             retry_at: None,
             last_progress: now,
             empty_since: None,
-            stands_in_line: false,
+            stands: None,
+            probing: 0,
             armed: None,
         }
     }

@@ -601,7 +601,7 @@ proptest! {
             prop_assert!(opening.len() + open.len() <= 3, "more connections than there may be");
             for (id, lane) in &ledger.lanes {
                 let has_work = lane.may_send() && !lane.queue.ready.is_empty();
-                prop_assert!(!has_work || lane.connections() > 0 || lane.stands_in_line, "{:?} is forgotten", id);
+                prop_assert!(!has_work || lane.connections() > 0 || lane.stands.is_some(), "{:?} is forgotten", id);
             }
         }
         prop_assert_eq!(id(number).as_bytes()[0], number);

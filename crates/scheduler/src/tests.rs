@@ -164,6 +164,32 @@ fn outside_inside_and_mailboxes_take_nothing_from_each_other() {
 }
 
 #[test]
+fn next_hops_that_do_not_answer_make_room_and_have_half_of_the_budget_when_they_are_tried_again() {
+    let mut ledger = ledger(|s| s.max_outbound_connections = Limit::At(4));
+    let holes: Vec<QueueId> =
+        (0..9).map(|number| enqueue(&mut ledger, &format!("black{number}.example"), number, at(0)).0).collect();
+    let (healthy, demands) = enqueue(&mut ledger, "healthy.example", 10, at(0));
+    assert!(demands.is_empty());
+    let mut opening: Vec<QueueId> = holes[..4].to_vec();
+    while !opening.contains(&healthy) {
+        let hole = opening.remove(0);
+        assert!(ledger.makes_room(hole));
+        opening.extend(ledger.connect_failed(hole, "no answer".into(), at(0)).iter().map(|(lane, _)| *lane));
+    }
+    ledger.connected(healthy);
+    deliver(&mut ledger, healthy, at(0));
+    for lane in opening.into_iter().filter(|lane| *lane != healthy) {
+        ledger.connect_failed(lane, "no answer".into(), at(0));
+    }
+    ledger.disconnected(healthy, at(0));
+    // A minute later all of them are tried again: mail for another next hop finds a place at once.
+    let again = ledger.handle_timeout(at(1)).into_iter().filter(|event| matches!(event, Event::Demand(..))).count();
+    assert_eq!(again, 2);
+    assert_eq!(connects(&enqueue(&mut ledger, "healthy.example", 11, at(1)).1), 1);
+    assert_eq!(ledger.connect_failed(holes[0], "no answer".into(), at(1)).len(), 1, "the next of them has its turn");
+}
+
+#[test]
 fn a_lane_with_several_connections_gives_one_to_a_lane_without() {
     let mut ledger = ledger(|s| s.max_outbound_connections = Limit::At(3));
     let (busy, _) = enqueue(&mut ledger, "busy.example", 0, at(0));

@@ -2,5 +2,6 @@
 
 pub(crate) mod counted;
 mod header;
+pub(crate) mod operations;
 pub(crate) mod routing_log;
 pub(crate) mod view;

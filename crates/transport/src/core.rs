@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use envelope::{Revision, Timestamp};
+use envelope::{Reply, Revision, Timestamp};
 use logs::Log;
 use logs::tracking::Event;
 use parking_lot::Mutex;
-use queue::{Spool, StoredMessage};
+use queue::{Health, Spool, StoredMessage};
 use runtime::Node;
 use scheduler::{Demand, Demands, GivenBack, InHands, Item, ItemId, Ledger, Limits, QueueId, WithNdr};
+use telemetry::metrics::Source;
 use tokio::sync::{Notify, RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,7 @@ use crate::deliver::outbound::Outbound;
 use crate::ground::fate::Fate;
 use crate::ground::submitted;
 use crate::receive::pressure::Pressure;
+use crate::state::{Present, Progress};
 
 /// Messages in the Submission queue whose stored form is kept in memory, so that it need not be read back: a few times what is
 /// categorized at once.
@@ -50,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) spool: Spool,
     pub(crate) outbound: Outbound,
     pub(crate) drain: CancellationToken,
+    pub(crate) state: Present,
+    pub(crate) progress: Progress,
     /// Deliveries and categorizations under way.
     pub(crate) work: TaskTracker,
     /// The message tracking log.
@@ -94,6 +98,8 @@ impl Core {
             node,
             spool,
             outbound,
+            state: Present::new(drain.clone()),
+            progress: Progress::default(),
             drain,
             work: TaskTracker::new(),
             tracking,
@@ -117,6 +123,30 @@ impl Core {
     /// A number that differs from call to call: where rotations start (RT-24, SC-45).
     pub(crate) fn turn(&self) -> u64 {
         self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether mail from there would be taken now.
+    ///
+    /// # Errors
+    /// `421` when the service takes no mail, `452` under back pressure.
+    pub(crate) fn admits(&self, source: Source) -> Result<(), Reply> {
+        self.state.takes_mail()?;
+        self.pressure.admits(source, &self.drain)
+    }
+
+    /// The same for a message that comes now, after the delay of back pressure.
+    ///
+    /// # Errors
+    /// As [`Self::admits`].
+    pub(crate) async fn admit(&self, source: Source) -> Result<(), Reply> {
+        self.state.takes_mail()?;
+        self.pressure.admit(source, &self.drain).await
+    }
+
+    /// Nothing is to be begun any more: the service stops, or its spool has failed and could record nothing of it, so that all
+    /// of it would be done again after the next start.
+    pub(crate) fn rests(&self) -> bool {
+        self.drain.is_cancelled() || matches!(self.spool.health(), Health::Failed(_))
     }
 
     /// Looks at or changes the ledger; never across an await.

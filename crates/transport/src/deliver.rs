@@ -38,6 +38,13 @@ use crate::ground::wait::Wait;
 use crate::hand::Hand;
 use crate::settle::{self, track};
 
+/// While other next hops have no connection at all, one that is being opened is waited for as long. Without others it has all
+/// the time that RFC 5321 §4.5.3.2 gives it.
+const OPENING_PATIENCE: Duration = Duration::from_secs(10);
+/// `LastError` of a next hop that was not waited for any longer.
+const MADE_ROOM: &str =
+    "no answer within 10 seconds, and other next hops wait for a connection (MaxOutboundConnections)";
+
 /// The documented `DeferReason` of mail whose database moved (QU-64).
 const REROUTED: &str = "Rerouted By Store Driver";
 
@@ -111,8 +118,13 @@ pub(crate) async fn run_connection(core: Arc<Core>, lane: QueueId) {
     };
     let began = core.now();
     let basis = Basis::of(&core.node.tables(), &route);
-    let opened = AssertUnwindSafe(open(&core, &route)).catch_unwind().await;
-    let hop = match opened {
+    let opening = async {
+        tokio::select! {
+            opened = open(&core, &route) => opened,
+            () = makes_room(&core, lane) => Err(OpenFailure { permanent: None, error: MADE_ROOM.into() }),
+        }
+    };
+    let hop = match AssertUnwindSafe(opening).catch_unwind().await {
         Ok(Ok(hop)) => hop,
         Ok(Err(failure)) => return open_failed(&core, lane, &route, began, failure).await,
         // A fault of ours must not keep the connection's place for ever.
@@ -127,6 +139,16 @@ pub(crate) async fn run_connection(core: Arc<Core>, lane: QueueId) {
     let mut connection = Connection { limit, core, lane, route, basis, hop, metrics, settled: 0 };
     let end = connection.work().await;
     connection.close(end).await;
+}
+
+/// Ends when a connection that is still being opened is to make room for a next hop that has none.
+async fn makes_room(core: &Core, lane: QueueId) {
+    loop {
+        tokio::time::sleep(OPENING_PATIENCE).await;
+        if core.ledger(|ledger| ledger.makes_room(lane)) {
+            return;
+        }
+    }
 }
 
 /// Whether the next hop is one of a Send connector, and not a server that has the connector.
@@ -197,7 +219,7 @@ impl Connection {
     async fn work(&mut self) -> End {
         let bell = self.core.bell(self.lane);
         let end = loop {
-            if self.core.drain.is_cancelled() || self.limit.is_some_and(|limit| self.settled >= limit) {
+            if self.core.rests() || self.limit.is_some_and(|limit| self.settled >= limit) {
                 break End::Done;
             }
             let (hand, route) = match self.core.ledger(|ledger| ledger.take(self.lane)) {
@@ -308,7 +330,7 @@ impl Connection {
 
     async fn content(&mut self, stored: MessageId) -> Result<Outgoing, ReadError> {
         let reader = self.core.spool.content(stored).await?;
-        outgoing::prepare(reader, connector::header_path(&self.route)).await
+        outgoing::prepare(reader, connector::header_path(&self.route), &self.core.progress).await
     }
 
     async fn send(&mut self, mut copy: Parcel, content: Outgoing) -> (Sent, Parcel, Attempted) {

@@ -33,6 +33,7 @@ impl Hand {
 
     fn let_go(mut self) -> (Arc<Core>, InHands) {
         let taken = self.taken.take().expect("it is given back by value");
+        self.core.progress.step();
         (Arc::clone(&self.core), taken)
     }
 

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
 
+use crate::administration::operations::Operations;
 use crate::administration::routing_log;
 use crate::administration::view::Viewer;
 use crate::core::{Core, Errand};
@@ -32,10 +33,12 @@ use crate::receive::accept::Acceptor;
 use crate::receive::entrance::SpoolDestination;
 use crate::receive::pressure::Lookout;
 use crate::settle::{self, track};
+use crate::state::State;
 use crate::{categorize, deliver, timer};
 
-/// Deliveries under way at a drain are waited for as long; what is not done by then stays durable in the spool.
-const SETTLE_BOUND: Duration = Duration::from_secs(20);
+/// Deliveries under way at a drain are waited for as long as one of them gets on within this time; what is not done by then
+/// stays durable in the spool.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(20);
 /// Time between two readings of the gauges.
 const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -112,6 +115,12 @@ impl Transport {
         self.doors.addresses()
     }
 
+    /// What administrators may do to its queues while it runs.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        Operations(Arc::clone(&self.core))
+    }
+
     /// Whether it lives and takes mail. Back pressure is no reason to end it: mail goes out all the same (BP-16).
     #[must_use]
     pub fn health(&self) -> HealthChecks {
@@ -121,14 +130,15 @@ impl Transport {
                 SpoolHealth::Failed(why) => Health::Bad(format!("the queue has failed: {why}").into()),
                 SpoolHealth::Ready | SpoolHealth::Full => Health::Good,
             },
-            move || match (ready.spool.health(), ready.drain.is_cancelled()) {
-                (_, true) => Health::Bad("draining".into()),
-                (SpoolHealth::Ready, false) => match ready.node.twin.there() {
+            move || match (ready.spool.health(), ready.state.get()) {
+                (_, State::Stopping) => Health::Bad("draining".into()),
+                (_, State::Redirecting) => Health::Bad("mail is redirected to another server".into()),
+                (SpoolHealth::Ready, State::Active) => match ready.node.twin.there() {
                     Some(twin) => Health::Bad(twin.into()),
                     None => ready.pressure.closed().map_or(Health::Good, Health::Bad),
                 },
-                (SpoolHealth::Full, false) => Health::Bad("the disk of the queue is full".into()),
-                (SpoolHealth::Failed(why), false) => Health::Bad(format!("the queue has failed: {why}").into()),
+                (SpoolHealth::Full, State::Active) => Health::Bad("the disk of the queue is full".into()),
+                (SpoolHealth::Failed(why), State::Active) => Health::Bad(format!("the queue has failed: {why}").into()),
             },
         )
     }
@@ -183,7 +193,7 @@ async fn run_errands(core: Arc<Core>, mut errands: mpsc::UnboundedReceiver<Erran
     while let Some(errand) = errands.recv().await {
         match errand {
             // No new connections: they would end at once, and demand the next.
-            Errand::Connect(_) if core.drain.is_cancelled() => {}
+            Errand::Connect(_) if core.rests() => {}
             Errand::Connect(lane) => drop(core.work.spawn(deliver::run_connection(Arc::clone(&core), lane))),
             Errand::Remove(removed, with_ndr) => {
                 let (core, hand) = (Arc::clone(&core), Hand::new(&core, removed));
@@ -283,7 +293,7 @@ async fn wind_up(core: &Core, doors: JoinHandle<()>, serving: JoinHandle<std::io
         }
         core.work.wait().await;
     };
-    if tokio::time::timeout(SETTLE_BOUND, settled).await.is_err() {
+    if !core.progress.wait_for(settled, SETTLE_PATIENCE).await {
         tracing::warn!("not everything was settled in time; it is durable and is taken up at the next start");
     }
     core.spool.close().await;

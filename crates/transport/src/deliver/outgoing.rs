@@ -12,6 +12,8 @@ use queue::{ContentReader, ReadError};
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
+use crate::state::Progress;
+
 /// Messages up to this size are sent from memory, in as few writes as the peer allows; longer ones are streamed.
 /// Default 256 KiB: nearly all mail, and what the spool itself keeps in its log.
 pub(crate) const WHOLE_OCTETS_MAX: ByteSize = ByteSize::kib(256);
@@ -27,8 +29,14 @@ pub(crate) enum Outgoing {
         /// The beginning, the header among it.
         beginning: Bytes,
         /// What follows.
-        rest: ContentReader,
+        rest: Rest,
     },
+}
+
+/// What follows of a content. That it is read shows that the next hop takes it.
+pub(crate) struct Rest {
+    reader: ContentReader,
+    progress: Progress,
 }
 
 impl Outgoing {
@@ -52,15 +60,16 @@ impl Outgoing {
 }
 
 /// The rest of a streamed content as something to read from.
-pub(crate) fn reader(beginning: Bytes, rest: ContentReader) -> impl AsyncRead + Send + Unpin {
+pub(crate) fn reader(beginning: Bytes, rest: Rest) -> impl AsyncRead + Send + Unpin {
     StreamReader::new(futures::stream::once(async { Ok(beginning) }).chain(pieces(rest)).boxed())
 }
 
-fn pieces(reader: ContentReader) -> impl futures::Stream<Item = io::Result<Bytes>> + Send {
-    futures::stream::unfold(Some(reader), |reader| async {
-        let mut reader = reader?;
-        match reader.chunk().await {
-            Ok(Some(chunk)) => Some((Ok(chunk), Some(reader))),
+fn pieces(rest: Rest) -> impl futures::Stream<Item = io::Result<Bytes>> + Send {
+    futures::stream::unfold(Some(rest), |rest| async {
+        let mut rest = rest?;
+        rest.progress.step();
+        match rest.reader.chunk().await {
+            Ok(Some(chunk)) => Some((Ok(chunk), Some(rest))),
             Ok(None) => None,
             // An error ends the content: whoever reads it must not take it for the whole message.
             Err(error) => Some((Err(io::Error::other(error.to_string())), None)),
@@ -69,7 +78,12 @@ fn pieces(reader: ContentReader) -> impl futures::Stream<Item = io::Result<Bytes
 }
 
 /// Reads a message for sending along `path`; `None` leaves every header field as it is.
-pub(crate) async fn prepare(mut reader: ContentReader, path: Option<Path>) -> Result<Outgoing, ReadError> {
+pub(crate) async fn prepare(
+    mut reader: ContentReader,
+    path: Option<Path>,
+    progress: &Progress,
+) -> Result<Outgoing, ReadError> {
+    let rest = |reader: ContentReader| Rest { reader, progress: progress.clone() };
     let size = reader.size();
     if size <= WHOLE_OCTETS_MAX {
         let content = reader.read_all(size).await?;
@@ -79,7 +93,7 @@ pub(crate) async fn prepare(mut reader: ContentReader, path: Option<Path>) -> Re
         }));
     }
     let Some(path) = path else {
-        return Ok(Outgoing::Streamed { size: size.as_u64(), beginning: Bytes::new(), rest: reader });
+        return Ok(Outgoing::Streamed { size: size.as_u64(), beginning: Bytes::new(), rest: rest(reader) });
     };
     let mut beginning = BytesMut::new();
     let mut collector = HeaderCollector::new(message::split::ACCEPTED_HEADER_SIZE_MAX);
@@ -92,7 +106,7 @@ pub(crate) async fn prepare(mut reader: ContentReader, path: Option<Path>) -> Re
     let before = beginning.len() as u64;
     let beginning = filtered(beginning.freeze(), path);
     let size = size.as_u64() - before + beginning.len() as u64;
-    Ok(Outgoing::Streamed { size, beginning, rest: reader })
+    Ok(Outgoing::Streamed { size, beginning, rest: rest(reader) })
 }
 
 /// The content with its header filtered; without a copy when nothing has to go.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::{MessageId, Receipt, Recipient, ServerName, Timestamp};
+use envelope::{EnhancedStatus, MessageId, Receipt, Recipient, ServerName, Timestamp};
 use net::Service;
 use routing::Route;
 use rpc::TransferError;
@@ -146,11 +146,15 @@ fn note(
     }
 }
 
-/// The peer is not there, or is going away (RFC 5321 §3.8): that says nothing about the message.
+/// The peer is not there, is going away (RFC 5321 §3.8), or has no room for anybody's mail (RFC 3463 X.3.1, X.3.2): that says nothing about the message. Its queue is tried again by the ladder, instead of each of its messages
+/// waiting for itself.
 fn is_gone(error: &TransferError) -> bool {
     match error {
         TransferError::Unreachable { .. } | TransferError::Lost { .. } => true,
-        TransferError::Refused { reply, .. } => reply.code == 421,
+        TransferError::Refused { reply, .. } => {
+            let system = [EnhancedStatus::new(4, 3, 1), EnhancedStatus::new(4, 3, 2)];
+            reply.code == 421 || reply.status.is_some_and(|status| system.contains(&status))
+        }
         TransferError::Content(_) => false,
     }
 }
@@ -177,7 +181,7 @@ fn relayed_id(message: MessageId, from: &ServerName, recipients: &[Recipient]) -
 }
 
 async fn reread(core: &Core, copy: &Parcel) -> Result<Outgoing, queue::ReadError> {
-    outgoing::prepare(core.spool.content(copy.item.message).await?, None).await
+    outgoing::prepare(core.spool.content(copy.item.message).await?, None, &core.progress).await
 }
 
 /// The same answer for every recipient of the copy.

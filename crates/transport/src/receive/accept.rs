@@ -30,13 +30,13 @@ pub(crate) struct Acceptor(pub(crate) Arc<Core>);
 #[async_trait]
 impl SubmitHandler for Acceptor {
     fn admits(&self, peer: &PeerIdentity) -> Result<(), Reply> {
-        self.0.pressure.admits(source(peer), &self.0.drain)
+        self.0.admits(source(peer))
     }
 
     async fn submit(&self, peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
         let core = &self.0;
         // BP-15: before any of the content is looked at. The caller takes it for a failure of this server, and tries the next.
-        core.pressure.admit(source(peer), &core.drain).await?;
+        core.admit(source(peer)).await?;
         let started = core.now();
         let mut hop = core.node.tracer.start(HopName::Receive, message.head.trace, started);
         let Incoming { mut head, mut content, .. } = message;

@@ -20,7 +20,7 @@ pub(crate) struct SpoolDestination(pub(crate) Arc<Core>);
 #[async_trait]
 impl MessageTaker for SpoolDestination {
     async fn admit(&self) -> Result<(), Reply> {
-        self.0.pressure.admit(Source::Smtp, &self.0.drain).await
+        self.0.admit(Source::Smtp).await
     }
 
     fn take(&self, arriving: Arriving) -> Box<dyn Taking> {

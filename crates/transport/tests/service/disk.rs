@@ -118,6 +118,25 @@ async fn a_disk_that_fails_ends_acceptance_until_the_next_start() {
 }
 
 #[tokio::test]
+async fn nothing_goes_out_that_could_not_be_recorded() {
+    // What is sent after the disk has failed would be sent again after the next start.
+    let (scene, disk) = (Scene::new(ORGANIZATION).await, LossyDisk::new());
+    let transport = start(&scene, &disk).await;
+    busy(&scene, 1);
+    submit(&scene, MESSAGE).await.unwrap();
+    scene.mailboxes.arrived(BOB, 1).await;
+    disk.fail_at(disk.counters().changes + 1, Fault::InputOutput);
+    until("the disk to fail", async || submit(&scene, MESSAGE).await.is_err().then_some(())).await;
+    until("the failure to be known", async || matches!(transport.health.live(), Health::Bad(_)).then_some(())).await;
+    let queues = transport.operations.queues();
+    let lane = queues.iter().find(|queue| queue.route.is_some()).map(|queue| queue.id).unwrap();
+    until("the retry to be due", async || transport.operations.retry_queue(lane).ok().map(|()| ())).await;
+    testkit::hold(Duration::from_millis(500)).await;
+    assert_eq!(scene.mailboxes.attempts_at(BOB).len(), 1);
+    transport.crash();
+}
+
+#[tokio::test]
 async fn a_power_loss_of_the_whole_server_loses_nothing_acknowledged() {
     let (scene, disk) = (Scene::new(ORGANIZATION).await, LossyDisk::new());
     let mut taken = Vec::new();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod ages;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod entrance;
@@ -13,6 +15,8 @@ mod faults;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod pressure;
 #[cfg(test)]
 mod relay;
@@ -20,5 +24,7 @@ mod relay;
 mod sink;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod switchover;
 #[cfg(test)]
 mod view;

@@ -20,7 +20,7 @@ use testkit::{World, until};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use transport::{Transport, TransportError};
+use transport::{Operations, Transport, TransportError};
 
 /// Two servers in two sites with a database each, and settings that make waiting short.
 pub const ORGANIZATION: &str = "
@@ -134,6 +134,7 @@ pub struct Running {
     pub node: Arc<Node>,
     pub smtp: Vec<(SocketAddr, SocketAddr)>,
     pub health: HealthChecks,
+    pub operations: Operations,
     pub drain: CancellationToken,
     pub ended: tokio::task::JoinHandle<Result<(), TransportError>>,
     runtime: Option<Runtime>,
@@ -200,9 +201,9 @@ impl Scene {
         let setting_up =
             tokio::task::spawn_blocking(move || handle.block_on(set_up(&world, &disk, server, token, prepare)));
         let (node, service) = setting_up.await.unwrap();
-        let (smtp, health) = (service.smtp_addresses(), service.health());
+        let (smtp, health, operations) = (service.smtp_addresses(), service.health(), service.operations());
         let ended = runtime.spawn(service.run());
-        Running { node, smtp, health, drain, ended, runtime: Some(runtime) }
+        Running { node, smtp, health, operations, drain, ended, runtime: Some(runtime) }
     }
 
     /// Where a Transport is, once it answers there.
