@@ -17,67 +17,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use envelope::{Address, MessageId};
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use crate::delivery::{Delivery, DeliveryId};
 use crate::disk;
 use crate::error::StoreError;
 use crate::ledger::{Ledger, Source};
 use crate::line_ends::ToDisk;
-use crate::mailbox::{Folder, MailboxName, split_flags};
+use crate::mailbox::{Folder, MailboxName};
 
 /// Mailboxes whose ledgers are kept open: 256, about 50 MB at worst. Others are opened again when needed.
 const OPEN_LEDGERS_MAX: usize = 256;
 /// Age at which leftovers of a crash are removed from `.staging`: 36 hours, as Maildir says of `tmp`.
 const STAGING_AGE_MAX: Duration = Duration::from_secs(36 * 3600);
 const STAGING: &str = ".staging";
-/// End of the file name of a delivered message; stands where Maildir has the host name, so that names stay the same
-/// when a database moves to another server.
-const NAME_END: &str = "postroad";
-
-/// One recipient's copy of one message: delivered at most once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DeliveryId {
-    key: Uuid,
-    accepted_secs: u64,
-}
-
-impl DeliveryId {
-    /// The delivery of `message` to `recipient`.
-    #[must_use]
-    pub fn new(message: MessageId, recipient: &Address) -> Self {
-        let message = Uuid::from_bytes(*message.as_bytes());
-        let accepted_secs = message.get_timestamp().map_or(0, |timestamp| timestamp.to_unix().0);
-        Self { key: Uuid::new_v5(&message, recipient.key().as_bytes()), accepted_secs }
-    }
-
-    /// Name in the mailbox. The time in front is for mail readers, which sort by it.
-    fn file_name(self) -> String {
-        format!("{}.{}.{NAME_END}", self.accepted_secs, self.key)
-    }
-
-    /// Time and key of the delivery that a file in `new` or `cur` comes from.
-    pub(crate) fn from_file_name(name: &str) -> Option<(u64, Uuid)> {
-        let mut parts = split_flags(name).0.split('.');
-        let (seconds, key, end) = (parts.next()?, parts.next()?, parts.next()?);
-        if end != NAME_END || parts.next().is_some() {
-            return None;
-        }
-        Some((seconds.parse().ok()?, key.parse().ok()?))
-    }
-}
-
-/// What came of a delivery. Both mean that the message is in the mailbox, durably, or has been there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Put there now.
-    Delivered,
-    /// This delivery had been made before.
-    AlreadyDelivered,
-}
-
 /// A mailbox database. Clones are the same database.
 #[derive(Clone, Debug)]
 pub struct MailboxDatabase(Arc<Inner>);
@@ -204,7 +159,7 @@ impl MailboxDatabase {
             Some(ledger) => ledger,
             empty => empty.insert(self.open_ledger(to, &path)?),
         };
-        if ledger.contains(id.key) {
+        if ledger.contains(id.key()) {
             return Ok(Delivery::AlreadyDelivered);
         }
         let target = inbox.join(id.file_name());
@@ -217,7 +172,7 @@ impl MailboxDatabase {
             let _ = fs::remove_file(&target);
             return Err(error);
         }
-        if let Err(error) = ledger.record(id.key) {
+        if let Err(error) = ledger.record(id.key()) {
             // The message is safe; refusing now would only bring it a second time.
             tracing::warn!(mailbox = %to, %error, "a delivery was made but not written into the ledger");
             self.0.complete.lock().remove(to);

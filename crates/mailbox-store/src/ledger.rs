@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::database::DeliveryId;
+use crate::delivery::DeliveryId;
 use crate::disk;
 use crate::error::StoreError;
 use crate::mailbox::Folder;

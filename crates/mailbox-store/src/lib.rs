@@ -19,7 +19,9 @@
 //! Whoever answers *delivered* may rely on it: file, directory entry and ledger are synced by then. Which database is
 //! active on this server, and which mailbox a recipient has, is decided elsewhere.
 
+mod claim;
 mod database;
+mod delivery;
 mod disk;
 mod error;
 mod ledger;
@@ -28,7 +30,8 @@ mod mailbox;
 mod outbox;
 mod watch;
 
-pub use database::{Content, ContentWriter, Delivery, DeliveryId, MailboxDatabase};
+pub use database::{Content, ContentWriter, MailboxDatabase};
+pub use delivery::{Delivery, DeliveryId};
 pub use error::StoreError;
 pub use mailbox::{MailboxName, MailboxNameError};
 pub use outbox::{FAILURE_HEADER, OutboxItem, OutboxReader};

@@ -20,12 +20,12 @@ use bytes::Bytes;
 use envelope::MessageId;
 use uuid::Uuid;
 
+use crate::claim::Claim;
 use crate::database::{MailboxDatabase, blocking};
 use crate::disk;
 use crate::error::StoreError;
 use crate::line_ends::FromDisk;
 use crate::mailbox::{Folder, MailboxName, split_flags};
-use crate::watch::Claim;
 
 /// Octets read from an outbox at once: 64 KB.
 const CHUNK_OCTETS: usize = 64 * 1024;

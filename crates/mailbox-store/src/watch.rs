@@ -13,9 +13,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
-use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +22,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::claim::{Claim, InHand, Key};
 use crate::database::{MailboxDatabase, blocking};
 use crate::disk;
 use crate::error::StoreError;
@@ -35,12 +34,6 @@ const TAKEN_AT_ONCE: usize = 64;
 
 /// Directories of an outbox that are watched, the outbox itself because it may be renamed.
 const WATCHED: [&str; 3] = ["", "new", "cur"];
-
-/// A mailbox: database by its place in the list given to [`OutboxWatch::start`], and name.
-type Key = (usize, MailboxName);
-
-/// Messages in hand: mailbox and name of the file without flags.
-type InHand = Mutex<HashSet<(Key, String)>>;
 
 /// What the inotify thread and [`Rescan`] tell the loop. Bounded by the number of mailboxes.
 #[derive(Debug, Default)]
@@ -64,43 +57,6 @@ impl Signal {
     fn all(&self, databases: usize) {
         self.pending.lock().databases.extend(0..databases);
         self.wake.notify_one();
-    }
-}
-
-/// The right to handle a message of an outbox; dropping it gives the message back.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    in_hand: Arc<InHand>,
-    entry: (Key, String),
-    /// Tells this file from another one of the same name.
-    file: String,
-}
-
-impl Claim {
-    pub(crate) const fn mailbox(&self) -> &MailboxName {
-        &self.entry.0.1
-    }
-
-    /// Name without flags.
-    pub(crate) fn file_name(&self) -> &str {
-        &self.entry.1
-    }
-
-    /// Which file it was when it was claimed.
-    pub(crate) fn file(&self) -> &str {
-        &self.file
-    }
-}
-
-/// What stays the same while a file is renamed, and differs from that of every other file that had its name: the inode of a
-/// message that was sent is still in use, in `Sent`.
-fn identity(metadata: &Metadata) -> String {
-    format!("{}.{}.{}.{}", metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.in_hand.lock().remove(&self.entry);
     }
 }
 
@@ -302,9 +258,7 @@ impl Looker {
         let path = directory.join(file_name);
         let ready = !name.starts_with('.') && !flags.contains(['D', 'T']);
         let metadata = path.symlink_metadata().ok().filter(|metadata| ready && metadata.is_file())?;
-        let entry = (key.clone(), name.to_owned());
-        let claimed = self.in_hand.lock().insert(entry.clone());
-        claimed.then(|| Claim { in_hand: Arc::clone(&self.in_hand), entry, file: identity(&metadata) })
+        Claim::new(&self.in_hand, (key.clone(), name.to_owned()), &metadata)
     }
 
     /// Watches first, so that what appears while the outbox is being read makes an event.

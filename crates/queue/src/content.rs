@@ -1,16 +1,18 @@
 //! [`ContentReader`]: the content of a stored message in chunks, checked; and what is kept in memory after a commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use envelope::{ByteSize, MessageId};
+use tokio::task::spawn_blocking;
 
 use crate::codec::{Meta, Stored};
 use crate::disk::DiskFile;
 use crate::error::ReadError;
+use crate::index::Entry;
 use crate::message::StoredMessage;
-use crate::spool::blocking_read;
 
 /// Octets read at once: large enough to keep a disk busy, small enough for thousands of deliveries.
 pub const READ_OCTETS: usize = 128 * 1024;
@@ -175,4 +177,45 @@ impl Recent {
             self.octets -= meta.len();
         }
     }
+}
+
+/// Recipients from which on a head is worth remembering: below, decoding it again costs less.
+const HEAD_RECIPIENTS_MIN: usize = 16;
+/// Heads remembered: enough for the messages that are being delivered to many at one time.
+const HEADS_MAX: usize = 64;
+
+/// Heads of messages with many recipients, decoded, as long as the index says the same of them.
+#[derive(Default)]
+pub(crate) struct Heads {
+    heads: HashMap<MessageId, (Entry, Arc<StoredMessage>)>,
+    order: VecDeque<MessageId>,
+}
+
+impl Heads {
+    pub fn get(&self, id: MessageId, entry: Entry) -> Option<Arc<StoredMessage>> {
+        let (known, head) = self.heads.get(&id)?;
+        (*known == entry).then(|| Arc::clone(head))
+    }
+
+    pub fn add(&mut self, id: MessageId, entry: Entry, head: &Arc<StoredMessage>) {
+        if head.states.len() < HEAD_RECIPIENTS_MIN {
+            return;
+        }
+        if self.heads.insert(id, (entry, Arc::clone(head))).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > HEADS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.heads.remove(&oldest);
+        }
+    }
+}
+
+/// Runs a read where it may block.
+pub(crate) async fn blocking_read<T: Send + 'static>(
+    id: MessageId,
+    read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    spawn_blocking(read).await.unwrap_or_else(|error| Err(ReadError::Io { id, error: io::Error::other(error) }))
 }

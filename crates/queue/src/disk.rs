@@ -78,6 +78,9 @@ pub trait Disk: Send + Sync + 'static {
     /// `WouldBlock` when somebody else holds it.
     fn lock(&self, path: &Path) -> io::Result<LockGuard>;
 
+    /// Tells one run of the machine from another.
+    fn boot_id(&self) -> [u8; 16];
+
     /// Room left for `dir`.
     ///
     /// # Errors

@@ -78,6 +78,13 @@ pub enum ReadError {
     /// What is stored does not match its checksum, or is not there.
     #[error("message {0} is damaged on disk")]
     Damaged(MessageId),
+    /// Nothing can be read of it any more but that it was there: it is set aside in `quarantine/`. It stays known until it is
+    /// removed by whoever has told of its end, so that none ends without a word.
+    #[error("message {0} can no longer be read: what is left of it is in the quarantine of the queue")]
+    Lost(MessageId),
+    /// A newer version stored something about it that this one does not understand and may not pass over.
+    #[error("message {0} was changed by a newer version, which alone can go on with it")]
+    Newer(MessageId),
     /// Longer than the caller wants to hold in memory.
     #[error("message {0} is larger than wanted")]
     TooLarge(MessageId),
@@ -89,6 +96,14 @@ pub enum ReadError {
         /// What the file system said.
         error: io::Error,
     },
+}
+
+impl ReadError {
+    /// Whether trying again later may help: a disk that comes to its senses, a newer version that is started again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Newer(_))
+    }
 }
 
 /// Whether the spool takes mail.

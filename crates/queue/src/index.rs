@@ -4,11 +4,12 @@
 //! the records that say so are durable, and only the writer changes it.
 
 use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Bound;
 
 use envelope::MessageId;
 
-use crate::record::{Place, Segment};
+use crate::record::{Place, RECORD_HEADER, Segment};
 
 /// How many removed messages are remembered, so that a peer that repeats a message whose acknowledgement was lost makes
 /// no duplicate. At 1,000 messages/s this is more than a minute; 16 + 8 octets each, twice.
@@ -27,6 +28,27 @@ pub(crate) struct Entry {
     pub large: u32,
     /// Its position in the order of acceptance.
     pub sequence: u64,
+    /// How many updates there are, the last included.
+    pub updates: u16,
+    /// Nothing is left of it but that it was there.
+    pub lost: bool,
+}
+
+impl Entry {
+    /// A message that was there and cannot be read any more.
+    pub fn lost(place: Place, sequence: u64, large: u32) -> Self {
+        Self { place, update: Place::default(), footprint: LOST_FOOTPRINT, large, sequence, updates: 0, lost: true }
+    }
+}
+
+/// Octets that a lost message takes in its segment.
+const LOST_FOOTPRINT: u32 = RECORD_HEADER + 33;
+
+/// A value kept beside the messages.
+struct Note {
+    value: Box<[u8]>,
+    /// Segment of its record.
+    segment: u32,
 }
 
 /// A segment and what it still holds.
@@ -36,7 +58,7 @@ pub(crate) struct SegmentState {
     pub end: u32,
     /// Octets reserved on disk.
     pub allocated: u32,
-    /// Messages whose `Store` is here.
+    /// Messages whose `Store` is here, and notes.
     pub live: u32,
     /// Octets that these take.
     pub live_octets: u64,
@@ -56,6 +78,8 @@ pub(crate) struct Index {
     messages: HashMap<MessageId, Entry>,
     /// In order of number; numbers may be missing after damage. The last is the one written to.
     segments: VecDeque<SegmentState>,
+    notes: BTreeMap<Box<[u8]>, Note>,
+    lost: usize,
     live_octets: u64,
     log_octets: u64,
 }
@@ -90,19 +114,61 @@ impl Index {
             (MapEntry::Vacant(_), None) => None,
         };
         if let Some(old) = old {
-            self.live_octets -= u64::from(old.footprint);
-            if let Some(segment) = self.segment_mut(old.place.segment) {
-                segment.live -= 1;
-                segment.live_octets -= u64::from(old.footprint);
-            }
+            self.lost -= usize::from(old.lost);
+            self.release(old.place.segment, u64::from(old.footprint));
         }
         if let Some(new) = entry {
-            self.live_octets += u64::from(new.footprint);
-            if let Some(segment) = self.segment_mut(new.place.segment) {
-                segment.live += 1;
-                segment.live_octets += u64::from(new.footprint);
-            }
+            self.lost += usize::from(new.lost);
+            self.occupy(new.place.segment, u64::from(new.footprint));
         }
+    }
+
+    fn occupy(&mut self, segment: u32, octets: u64) {
+        self.live_octets += octets;
+        if let Some(segment) = self.segment_mut(segment) {
+            segment.live += 1;
+            segment.live_octets += octets;
+        }
+    }
+
+    fn release(&mut self, segment: u32, octets: u64) {
+        self.live_octets -= octets;
+        if let Some(segment) = self.segment_mut(segment) {
+            segment.live -= 1;
+            segment.live_octets -= octets;
+        }
+    }
+
+    /// Messages of which nothing is left.
+    pub fn lost(&self) -> usize {
+        self.lost
+    }
+
+    /// Sets a note, or takes it away when its value is empty.
+    pub fn set_note(&mut self, key: &[u8], value: &[u8], segment: u32) {
+        if let Some(old) = self.notes.remove(key) {
+            self.release(old.segment, (key.len() + old.value.len()) as u64);
+        }
+        if !value.is_empty() {
+            self.occupy(segment, (key.len() + value.len()) as u64);
+            self.notes.insert(key.into(), Note { value: value.into(), segment });
+        }
+    }
+
+    /// The notes whose keys begin so, in order.
+    pub fn notes<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let from = self.notes.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+        from.take_while(move |(key, _)| key.starts_with(prefix)).map(|(key, note)| (&**key, &*note.value))
+    }
+
+    pub fn note_count(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// The notes that stand in a segment.
+    pub fn notes_in(&self, segment: u32) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+        let there = self.notes.iter().filter(|(_, note)| note.segment == segment);
+        there.map(|(key, note)| (key.clone(), note.value.clone())).collect()
     }
 
     pub fn segment(&self, number: u32) -> Option<&SegmentState> {

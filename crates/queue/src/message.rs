@@ -3,7 +3,7 @@
 //! Routes, next hops, delivery queues and retry times are not here: they are recomputed from this at start and on each
 //! new configuration (invariant 3).
 
-use envelope::{MessageHead, Recipient};
+use envelope::{MessageHead, Recipient, ServerName, Timestamp};
 
 /// Everything stored about a message except its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +12,36 @@ pub struct StoredMessage {
     pub head: MessageHead,
     /// State of each of the envelope's recipients, in the same order and number.
     pub states: Vec<RecipientState>,
-    /// How often processing it ended in a crash: poison detection counts up before it begins (QU-13).
+    /// How often processing it ended in a crash (QU-13). The spool counts: a message that was in hands
+    /// ([`Spool::take_in_hand`](crate::Spool::take_in_hand)) when the process died has one more at the next start.
     pub crashes: u32,
+    /// Whose it is.
+    pub role: Role,
+    /// What a newer version stored and this one does not know: kept, and passed on when the message is moved.
+    pub unknown: Vec<UnknownField>,
+}
+
+/// A field of a newer version that may be passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownField {
+    /// Which: below 128, since any other would have ended the reading.
+    pub tag: u8,
+    /// As it was stored.
+    pub value: Box<[u8]>,
+}
+
+/// Whose a stored message is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// This server's: it delivers it, or tells its sender.
+    #[default]
+    Own,
+    /// A copy of a message that another server is responsible for (HA): kept until that server says that it is done, delivered
+    /// by this one only when that server is gone.
+    Shadow {
+        /// The server that is responsible.
+        primary: ServerName,
+    },
 }
 
 impl StoredMessage {
@@ -21,7 +49,7 @@ impl StoredMessage {
     #[must_use]
     pub fn new(head: MessageHead) -> Self {
         let states = vec![RecipientState::default(); head.envelope.recipients.len()];
-        Self { head, states, crashes: 0 }
+        Self { head, states, crashes: 0, role: Role::Own, unknown: Vec::new() }
     }
 
     /// Recipients with their states.
@@ -40,11 +68,11 @@ pub enum RecipientState {
     /// Still to be delivered.
     Pending(Pending),
     /// The next hop has taken responsibility.
-    Delivered,
+    Delivered(Ended),
     /// Given up; the sender was told, if he wanted to know.
-    Failed,
+    Failed(Ended),
     /// Replaced by the members of the group that it named (PL-49).
-    Expanded,
+    Expanded(Ended),
 }
 
 impl Default for RecipientState {
@@ -61,6 +89,15 @@ impl RecipientState {
     }
 }
 
+/// When and where a recipient came to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// When; not known of what a version before 3 stored.
+    pub at: Option<Timestamp>,
+    /// Who took it or answered: a server, a host, a mailbox database. None when it was this server's own decision.
+    pub by: Option<Box<str>>,
+}
+
 /// A recipient that is still to be delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
@@ -70,6 +107,8 @@ pub struct Pending {
     pub last_error: Option<Box<str>>,
     /// Whether the sender was told about the delay, so that he is told once.
     pub delay_notified: bool,
+    /// An administrator has suspended the message in the queue of this recipient (QU-27, `Suspend-Message`).
+    pub suspended: bool,
 }
 
 /// A change of a stored message. What is left out stays as it is.
@@ -81,6 +120,10 @@ pub struct Update {
     pub states: Vec<(usize, RecipientState)>,
     /// Another count of crashes.
     pub crashes: Option<u32>,
+    /// Another role: a server takes over what it kept for another (HA).
+    pub role: Option<Role>,
+    /// What a newer version wrote and this one does not know.
+    pub unknown: Vec<UnknownField>,
 }
 
 impl Update {
@@ -96,10 +139,16 @@ impl Update {
         Self { recipients: Some(recipients.into_iter().collect()), ..Self::default() }
     }
 
-    /// Another count of crashes.
+    /// Another count of crashes: none any more, when the message was processed without one.
     #[must_use]
     pub fn crashes(crashes: u32) -> Self {
         Self { crashes: Some(crashes), ..Self::default() }
+    }
+
+    /// Another role.
+    #[must_use]
+    pub fn role(role: Role) -> Self {
+        Self { role: Some(role), ..Self::default() }
     }
 
     /// Makes the change.
@@ -112,8 +161,31 @@ impl Update {
                 *present = state;
             }
         }
-        if let Some(crashes) = self.crashes {
-            stored.crashes = crashes;
+        stored.crashes = self.crashes.unwrap_or(stored.crashes);
+        if let Some(role) = self.role {
+            stored.role = role;
         }
+        replace(&mut stored.unknown, self.unknown);
     }
+
+    /// This change, and then another: as one.
+    pub(crate) fn then(mut self, later: Self) -> Self {
+        if later.recipients.is_some() {
+            (self.recipients, self.states) = (later.recipients, Vec::new());
+        }
+        for (position, state) in later.states {
+            self.states.retain(|(earlier, _)| *earlier != position);
+            self.states.push((position, state));
+        }
+        self.crashes = later.crashes.or(self.crashes);
+        self.role = later.role.or(self.role);
+        replace(&mut self.unknown, later.unknown);
+        self
+    }
+}
+
+/// A field that comes again takes the place of the former.
+fn replace(fields: &mut Vec<UnknownField>, later: Vec<UnknownField>) {
+    fields.retain(|field| later.iter().all(|other| other.tag != field.tag));
+    fields.extend(later);
 }

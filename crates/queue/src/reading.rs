@@ -6,15 +6,15 @@
 //! twice, but none is forgotten.
 
 use bytes::Bytes;
-use envelope::{ByteSize, MessageId};
+use envelope::{ByteSize, MessageId, Timestamp};
 
-use crate::codec::{Meta, Stored};
+use crate::codec::{LoadError, Meta, Stored};
 use crate::content::ContentReader;
 use crate::error::ReadError;
 use crate::index::Entry;
 use crate::message::{StoredMessage, Update};
 use crate::record::{Content, Operation, Place, Record, Segment};
-use crate::spool::Shared;
+use crate::shared::Shared;
 
 /// How often a read starts anew when the message is moved under it.
 const TRIES_MAX: usize = 4;
@@ -40,7 +40,15 @@ pub(crate) fn head(shared: &Shared, id: MessageId) -> Result<StoredMessage, Read
     let Meta(mut stored) = found.meta;
     stored.head.id = id;
     stored.head.size = ByteSize::bytes(found.content.length());
+    stored.head.arrived = in_present_time(shared, found.entry.sequence, stored.head.arrived);
     Ok(stored)
+}
+
+/// A time that was noted before the clock jumped, by the clock as it is now: ages go on from where they were.
+fn in_present_time(shared: &Shared, sequence: u64, at: Timestamp) -> Timestamp {
+    let jumps = shared.jumps.iter().filter(|(last, _)| sequence <= *last);
+    let millis = jumps.fold(at.as_millis(), |millis, (_, by)| millis.saturating_add_signed(*by));
+    Timestamp::from_millis(millis)
 }
 
 /// A reader for the content of a message.
@@ -95,9 +103,10 @@ pub(crate) fn find(id: MessageId, entry: Entry, segment: Segment) -> Result<Foun
     let record = record(id, &segment, entry.place)?;
     let operation = record.operation(entry.place.operation).map_err(|_| ReadError::Damaged(id))?;
     let Operation::Store { id: stored, crc, content, meta, .. } = operation else {
-        return Err(ReadError::Damaged(id));
+        let is_lost = matches!(operation, Operation::Lost { id: lost, .. } if lost == id);
+        return Err(if is_lost { ReadError::Lost(id) } else { ReadError::Damaged(id) });
     };
-    let meta = Meta::from_bytes(meta).map_err(|_| ReadError::Damaged(id))?;
+    let meta = Meta::from_bytes(meta).map_err(|error| not_loaded(id, error))?;
     if stored != id {
         return Err(ReadError::Damaged(id));
     }
@@ -118,12 +127,19 @@ pub(crate) fn apply_updates(shared: &Shared, id: MessageId, found: &mut Found) -
     Ok(())
 }
 
+fn not_loaded(id: MessageId, error: LoadError) -> ReadError {
+    match error {
+        LoadError::Malformed => ReadError::Damaged(id),
+        LoadError::Newer => ReadError::Newer(id),
+    }
+}
+
 fn still_at(shared: &Shared, id: MessageId, entry: Entry) -> bool {
     shared.index().get(id) == Some(entry)
 }
 
 /// The updates of a message, last first.
-fn chain(shared: &Shared, id: MessageId, mut place: Place) -> Result<Vec<Update>, ReadError> {
+pub(crate) fn chain(shared: &Shared, id: MessageId, mut place: Place) -> Result<Vec<Update>, ReadError> {
     let mut updates = Vec::new();
     while place.segment != 0 {
         let segment = shared.index().segment(place.segment).map(|state| state.segment.clone());
@@ -134,7 +150,7 @@ fn chain(shared: &Shared, id: MessageId, mut place: Place) -> Result<Vec<Update>
         if stored != id || (before.segment != 0 && before >= place) {
             return Err(ReadError::Damaged(id));
         }
-        updates.push(Update::from_bytes(update).map_err(|_| ReadError::Damaged(id))?);
+        updates.push(Update::from_bytes(update).map_err(|error| not_loaded(id, error))?);
         place = before;
     }
     Ok(updates)

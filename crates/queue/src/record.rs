@@ -1,10 +1,11 @@
-//! Segments and records: where octets lie in the log, and how they prove that they are what was written.
+//! Segments and records: where octets lie in the log, and how they prove that they are what was written. `docs/queue.md` has
+//! every octet.
 //!
 //! ```text
 //! segment   header (64 B) at 0, copy at 4096, records from 8192, each at a multiple of 8
 //!
-//! header    0 "PRSPOOL\0" | 8 version u8, 3 zero | 12 number u32 | 16 salt u64 | 24 previous end u32 | 28 first u32
-//!           32 zero …  | 60 crc32c of 0..60
+//! header    0 "PRSPOOL\0" | 8 version u8, readable by u8, 2 zero | 12 number u32 | 16 salt u64 | 24 previous end u32
+//!           28 first u32 | 32 zero …  | 60 crc32c of 0..60
 //! record    0 salt u64 | 8 crc32c of 12..32 and head | 12 head length u32 | 16 body length u32
 //!           20 batch u32 | 24 distance from the batch's start u32 | 28 operations u16 | 30 zero u16 | 32 head … body …
 //! head      { length u32, operation }*
@@ -12,6 +13,8 @@
 //!           Update 2 | id 16 | place of the update before (segment u32, offset u32, operation u16; 0 = none) | update …
 //!           Remove 3 | id 16
 //!           First  4 | segment u32: everything before it is settled and may be gone
+//!           Note   5 | key length u32, key | value …: the value of a key from now on; empty = none
+//!           Lost   6 | id 16 | sequence u64 | large u32: what was stored of a message cannot be read any more
 //! content   0 offset in body u32, length u32  |  1 file in large/ u32, length u64  |  2 length u64 (unreadable)
 //! ```
 //!
@@ -19,6 +22,8 @@
 //! - The salt is random for each segment, so octets of a message that look like a record are never taken for one.
 //! - *Previous end* tells how far the segment before is valid: what is invalid below it is damage, above it a torn tail.
 //!   In the last segment the batch tells: a batch is written only when the one before is durable.
+//! - *Readable by* is the lowest version that may read the segment: a later version that only adds what may be passed over
+//!   says so there.
 //! - Integers are little-endian. All stored numbers are checked before use.
 
 use std::io;
@@ -27,11 +32,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use envelope::MessageId;
 
-use crate::codec::{Input, Malformed, Stored};
+use crate::codec::{Input, LoadError, Malformed, Stored, store_blob};
 use crate::disk::DiskFile;
 
-/// Format version in the segment header.
-pub(crate) const VERSION: u8 = 1;
+/// Format version in the segment header. 1 had no notes, no lost messages, and updates without tags; there was no 2.
+pub(crate) const VERSION: u8 = 3;
 /// Offset of the first record.
 pub(crate) const RECORDS_START: u32 = 8192;
 /// Octets of a record before its head.
@@ -87,13 +92,15 @@ pub(crate) enum Operation<'a> {
     Update { id: MessageId, before: Place, update: &'a [u8] },
     Remove { id: MessageId },
     First { segment: u32 },
+    Note { key: &'a [u8], value: &'a [u8] },
+    Lost { id: MessageId, sequence: u64, large: u32 },
 }
 
 impl Stored for MessageId {
     fn store(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.as_bytes());
     }
-    fn load(input: &mut Input<'_>) -> Result<Self, Malformed> {
+    fn load(input: &mut Input<'_>) -> Result<Self, LoadError> {
         Ok(Self::from_bytes(input.array()?))
     }
 }
@@ -104,7 +111,7 @@ impl Stored for Place {
         self.offset.store(out);
         self.operation.store(out);
     }
-    fn load(input: &mut Input<'_>) -> Result<Self, Malformed> {
+    fn load(input: &mut Input<'_>) -> Result<Self, LoadError> {
         Ok(Self { segment: Stored::load(input)?, offset: Stored::load(input)?, operation: Stored::load(input)? })
     }
 }
@@ -128,7 +135,7 @@ impl Stored for Content {
             }
         }
     }
-    fn load(input: &mut Input<'_>) -> Result<Self, Malformed> {
+    fn load(input: &mut Input<'_>) -> Result<Self, LoadError> {
         Ok(match u8::load(input)? {
             0 => Self::Inline { offset: Stored::load(input)?, length: Stored::load(input)? },
             1 => Self::Large { file: Stored::load(input)?, length: Stored::load(input)? },
@@ -163,10 +170,21 @@ impl<'a> Operation<'a> {
                 out.push(4);
                 segment.store(out);
             }
+            Self::Note { key, value } => {
+                out.push(5);
+                store_blob(key, out);
+                out.extend_from_slice(value);
+            }
+            Self::Lost { id, sequence, large } => {
+                out.push(6);
+                id.store(out);
+                sequence.store(out);
+                large.store(out);
+            }
         }
     }
 
-    fn load(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    fn load(bytes: &'a [u8]) -> Result<Self, LoadError> {
         let mut input = Input(bytes);
         let operation = match u8::load(&mut input)? {
             1 => Self::Store {
@@ -183,6 +201,12 @@ impl<'a> Operation<'a> {
             },
             3 => Self::Remove { id: Stored::load(&mut input)? },
             4 => Self::First { segment: Stored::load(&mut input)? },
+            5 => Self::Note { key: input.blob()?, value: std::mem::take(&mut input.0) },
+            6 => Self::Lost {
+                id: Stored::load(&mut input)?,
+                sequence: Stored::load(&mut input)?,
+                large: Stored::load(&mut input)?,
+            },
             _ => return Err(Malformed),
         };
         if input.0.is_empty() { Ok(operation) } else { Err(Malformed) }
@@ -259,7 +283,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// The operations, in order.
-    pub fn operations(&self) -> Result<Vec<Operation<'_>>, Malformed> {
+    pub fn operations(&self) -> Result<Vec<Operation<'_>>, LoadError> {
         let mut input = Input(&self.head);
         let mut operations = Vec::new();
         while !input.0.is_empty() {
@@ -269,7 +293,7 @@ impl Record {
     }
 
     /// The operation at a position.
-    pub fn operation(&self, position: u16) -> Result<Operation<'_>, Malformed> {
+    pub fn operation(&self, position: u16) -> Result<Operation<'_>, LoadError> {
         let mut input = Input(&self.head);
         for _ in 0..position {
             input.blob()?;
@@ -350,6 +374,8 @@ impl RecordLengths {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub version: u8,
+    /// Lowest version that may read it; version 1 wrote 0 here.
+    pub readable_by: u8,
     pub number: u32,
     pub salt: u64,
     /// End of the valid records of the segment before.
@@ -359,11 +385,21 @@ pub(crate) struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// The header of a new segment.
+    pub fn new(number: u32, salt: u64, previous_end: u32, first: u32) -> Self {
+        Self { version: VERSION, readable_by: VERSION, number, salt, previous_end, first }
+    }
+
+    /// Whether this version may read the segment.
+    pub fn is_readable(&self) -> bool {
+        self.version <= VERSION || (1..=VERSION).contains(&self.readable_by)
+    }
+
     /// The octets before the first record.
     pub fn to_block(self) -> Vec<u8> {
         let mut header = Vec::with_capacity(RECORDS_START as usize);
         header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&[self.version, 0, 0, 0]);
+        header.extend_from_slice(&[self.version, self.readable_by, 0, 0]);
         self.number.store(&mut header);
         self.salt.store(&mut header);
         self.previous_end.store(&mut header);
@@ -386,7 +422,7 @@ impl SegmentHeader {
         })
     }
 
-    fn parse(bytes: &[u8; SEGMENT_HEADER]) -> Result<Self, Malformed> {
+    fn parse(bytes: &[u8; SEGMENT_HEADER]) -> Result<Self, LoadError> {
         let (checked, crc) = bytes.split_at(SEGMENT_HEADER - 4);
         if crc32c::crc32c(checked) != u32::from_bytes(crc)? {
             return Err(Malformed);
@@ -395,10 +431,11 @@ impl SegmentHeader {
         if input.take(8)? != MAGIC {
             return Err(Malformed);
         }
-        let version = u8::load(&mut input)?;
-        input.take(3)?;
+        let (version, readable_by) = (u8::load(&mut input)?, u8::load(&mut input)?);
+        input.take(2)?;
         Ok(Self {
             version,
+            readable_by,
             number: Stored::load(&mut input)?,
             salt: Stored::load(&mut input)?,
             previous_end: Stored::load(&mut input)?,

@@ -2,17 +2,15 @@
 //! of the message that it tells about, or the copies of a bifurcated message with the removal of the original.
 
 use envelope::{MessageHead, MessageId, Receipt};
-use tokio::sync::oneshot;
 
 use crate::codec::{Meta, Stored};
-use crate::draft::{Draft, Finished};
+use crate::draft::Draft;
 use crate::error::CommitError;
-use crate::message::{StoredMessage, Update};
-use crate::record::{OPERATION_OVERHEAD, RECORD_HEADER, TRANSACTION_OCTETS_MAX};
+use crate::jobs::Step;
+use crate::message::{Role, StoredMessage, Update};
+use crate::note::{NOTE_KEY_OCTETS_MAX, NOTES_MAX, Note};
+use crate::shared::Shared;
 use crate::spool::Spool;
-
-/// Most operations in one transaction; a group expansion stays far below.
-pub const TRANSACTION_OPERATIONS_MAX: usize = 10_000;
 
 /// A message that is stored: the proof, and whether it was the first time.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,24 +29,8 @@ pub struct Transaction {
 }
 
 enum TransactionStep {
-    Store(Box<(Draft, MessageHead)>),
+    Store(Box<(Draft, StoredMessage)>),
     Change(Step),
-}
-
-/// One change, encoded by the task that wants it so that the writer need not.
-pub(crate) enum Step {
-    Store { id: MessageId, content: Finished, meta: Vec<u8> },
-    Update { id: MessageId, update: Vec<u8> },
-    Remove { id: MessageId },
-}
-
-/// A transaction in the writer's queue.
-pub(crate) struct Job {
-    pub steps: Vec<Step>,
-    /// Messages to be stored that were stored already, or not long ago.
-    pub repeated: Vec<MessageId>,
-    /// Who waits for it; nobody waits for a lazy one.
-    pub reply: Option<oneshot::Sender<Result<Vec<MessageId>, CommitError>>>,
 }
 
 impl Transaction {
@@ -60,20 +42,39 @@ impl Transaction {
     /// Stores a message. If its id is stored already, or was not long ago, nothing is stored again: for a peer that
     /// repeats what it got no acknowledgement for. A message that comes *back* from another server must therefore come
     /// under another id, or it would be swallowed.
-    pub fn store(mut self, draft: Draft, head: MessageHead) -> Self {
-        self.steps.push(TransactionStep::Store(Box::new((draft, head))));
+    pub fn store(self, draft: Draft, head: MessageHead) -> Self {
+        self.store_as(draft, head, Role::Own)
+    }
+
+    /// Stores a message in a role: a copy that is kept for another server, or one that it takes over.
+    pub fn store_as(mut self, draft: Draft, head: MessageHead, role: Role) -> Self {
+        let stored = StoredMessage { role, ..StoredMessage::new(head) };
+        self.steps.push(TransactionStep::Store(Box::new((draft, stored))));
         self
     }
 
     /// Changes a message.
-    pub fn update(mut self, id: MessageId, update: &Update) -> Self {
-        self.steps.push(TransactionStep::Change(Step::Update { id, update: update.to_bytes() }));
-        self
+    pub fn update(self, id: MessageId, update: &Update) -> Self {
+        self.change(Step::Update { id, update: update.to_bytes() })
     }
 
     /// Removes a message; one that is not stored is removed already.
-    pub fn remove(mut self, id: MessageId) -> Self {
-        self.steps.push(TransactionStep::Change(Step::Remove { id }));
+    pub fn remove(self, id: MessageId) -> Self {
+        self.change(Step::Remove { id })
+    }
+
+    /// Sets a note; one that is set already stays. It is there until it is taken away, over restarts.
+    pub fn set(self, note: &Note) -> Self {
+        self.change(Step::Note { key: note.key(), value: vec![1] })
+    }
+
+    /// Takes a note away; one that is not set is away already.
+    pub fn unset(self, note: &Note) -> Self {
+        self.change(Step::Note { key: note.key(), value: Vec::new() })
+    }
+
+    fn change(mut self, step: Step) -> Self {
+        self.steps.push(TransactionStep::Change(step));
         self
     }
 
@@ -82,63 +83,58 @@ impl Transaction {
     /// # Errors
     /// [`CommitError`]: nothing was changed.
     pub async fn commit(self, spool: &Spool) -> Result<Vec<Committed>, CommitError> {
-        let mut steps = Vec::with_capacity(self.steps.len());
-        let mut stored = Vec::new();
-        for step in self.steps {
-            steps.push(match step {
-                TransactionStep::Change(step) => step,
-                TransactionStep::Store(message) => {
-                    let (draft, head) = *message;
-                    stored.push(head.id);
-                    Step::store(draft.finish().await?, head)
-                }
-            });
-        }
-        let repeated = spool.shared.run(steps).await?;
-        let committed = |id| {
-            let receipt = Receipt::after_commit(id, spool.shared.server.clone());
-            Committed { receipt, is_new: !repeated.contains(&id) }
-        };
-        Ok(stored.into_iter().map(committed).collect())
+        commit(self.steps, &spool.alive.0).await
     }
 }
 
-impl Step {
-    fn store(content: Finished, head: MessageHead) -> Self {
-        Self::Store { id: head.id, content, meta: Meta(StoredMessage::new(head)).to_bytes() }
-    }
-
-    /// Octets in the log, at most.
-    fn octets(&self) -> u64 {
-        let variable = match self {
-            Self::Store { content, meta, .. } => content.inline.len() + meta.len(),
-            Self::Update { update, .. } => update.len(),
-            Self::Remove { .. } => 0,
-        };
-        u64::from(OPERATION_OVERHEAD) + variable as u64
+impl Draft {
+    /// Stores the message, as [`Transaction::store`] does; `size` of the head is not looked at. When this returns, the
+    /// message survives power loss.
+    ///
+    /// # Errors
+    /// [`CommitError`]: nothing is stored.
+    pub async fn commit(self, head: MessageHead) -> Result<Committed, CommitError> {
+        let alive = std::sync::Arc::clone(&self.alive);
+        let mut committed = commit(Transaction::new().store(self, head).steps, &alive.0).await?;
+        Ok(committed.pop().expect("one for each message to be stored"))
     }
 }
 
-impl Job {
-    /// Octets of its record, at most.
-    pub fn octets(&self) -> u64 {
-        u64::from(RECORD_HEADER) + 8 + self.steps.iter().map(Step::octets).sum::<u64>()
+async fn commit(transaction: Vec<TransactionStep>, shared: &Shared) -> Result<Vec<Committed>, CommitError> {
+    let mut steps = Vec::with_capacity(transaction.len());
+    let mut stored = Vec::new();
+    for step in transaction {
+        steps.push(match step {
+            TransactionStep::Change(step) => step,
+            TransactionStep::Store(message) => {
+                let (draft, message) = *message;
+                let id = message.head.id;
+                stored.push(id);
+                let meta = Meta(message).to_bytes();
+                Step::Store { id, content: draft.finish().await?, meta }
+            }
+        });
     }
+    check_notes(&steps, shared)?;
+    let repeated = shared.run(steps).await?;
+    let committed = |id| {
+        let receipt = Receipt::after_commit(id, shared.server.clone());
+        Committed { receipt, is_new: !repeated.contains(&id) }
+    };
+    Ok(stored.into_iter().map(committed).collect())
+}
 
-    /// Whether it brings mail in, and so is refused first when space runs out.
-    pub fn is_acceptance(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Store { .. }))
-    }
-
-    /// Whether it keeps to the limits of a record.
-    pub fn fits(&self) -> bool {
-        self.steps.len() <= TRANSACTION_OPERATIONS_MAX && self.octets() <= u64::from(TRANSACTION_OCTETS_MAX)
-    }
-
-    pub fn answer(self, result: Result<Vec<MessageId>, CommitError>) {
-        if let Some(reply) = self.reply {
-            // A caller that has gone away needs no answer.
-            let _ = reply.send(result);
+/// Notes are kept in memory: there is a bound to them.
+fn check_notes(steps: &[Step], shared: &Shared) -> Result<(), CommitError> {
+    let mut set = steps.iter().filter_map(|step| match step {
+        Step::Note { key, value } if !value.is_empty() => Some(key),
+        _ => None,
+    });
+    if let Some(first) = set.next() {
+        let all_fit = first.len() <= NOTE_KEY_OCTETS_MAX && set.all(|key| key.len() <= NOTE_KEY_OCTETS_MAX);
+        if !all_fit || shared.index().note_count() >= NOTES_MAX {
+            return Err(CommitError::TooLarge);
         }
     }
+    Ok(())
 }

@@ -16,7 +16,6 @@ mod segments;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -25,19 +24,13 @@ use envelope::MessageId;
 use crate::disk::LockGuard;
 use crate::error::CommitError;
 use crate::index::Remembered;
-use crate::spool::{Shared, lock};
-use crate::transaction::{Job, Step};
+use crate::jobs::{Job, Step, lock};
+use crate::shared::Shared;
 use batch::Batch;
 use segments::Room;
 
 /// How long a change that nobody waits for may wait for a commit to travel with. What a crash may undo, at most.
 pub const LAZY_DELAY: Duration = Duration::from_millis(100);
-
-/// Changes that nobody waits for are written at this number, without waiting longer.
-pub(crate) const LAZY_JOBS_MAX: usize = 4096;
-
-/// Octets of one batch, unless a single transaction is larger: a few milliseconds of disk.
-const BATCH_OCTETS_MAX: u64 = 8 * 1024 * 1024;
 
 /// How often a full spool looks whether space has come back.
 const SPACE_PROBE_INTERVAL: Duration = Duration::from_millis(500);
@@ -51,6 +44,8 @@ pub(crate) struct Writer {
     sequence: u64,
     remembered: Remembered,
     moving: Option<maintenance::Move>,
+    /// The disk would not read what is to be moved: until when that waits, and how often it has been tried.
+    moving_paused: Option<(Instant, u32)>,
     /// Files of dropped segments, to be written over.
     spares: Vec<segments::Spare>,
     /// When a full spool last looked for space.
@@ -78,6 +73,7 @@ impl Writer {
             sequence,
             remembered,
             moving: None,
+            moving_paused: None,
             spares: Vec::new(),
             probed: Instant::now(),
             torn: None,
@@ -122,38 +118,36 @@ impl Writer {
 
     /// Waits for work. `more` says that there is maintenance to go on with.
     fn next_work(&self, more: bool) -> Work {
-        let mut queue = lock(&self.shared.queue);
+        let jobs = &self.shared.jobs;
+        let mut waiting = jobs.lock();
         loop {
             let now = Instant::now();
-            let due = queue.lazy_since.map(|since| since + LAZY_DELAY);
-            let ready = queue.urgent > 0 || queue.closing || queue.jobs.len() >= LAZY_JOBS_MAX;
-            if !queue.jobs.is_empty() && (ready || due.is_some_and(|due| due <= now)) {
-                return Work::Jobs(take(&mut queue));
+            let due = waiting.due(LAZY_DELAY);
+            if due.is_some_and(|due| due <= now) {
+                return Work::Jobs(waiting.take());
             }
-            if queue.closing {
+            if waiting.closing {
                 return Work::End;
             }
-            if more || !queue.discarded.is_empty() {
+            if more || !waiting.discarded.is_empty() {
                 return Work::Maintain;
             }
             let probe = self.shared.is_full().then(|| self.probed + SPACE_PROBE_INTERVAL);
-            if probe.is_some_and(|probe| probe <= now) {
+            let again = self.moving_paused.map(|(until, _)| until);
+            if [probe, again].into_iter().flatten().any(|at| at <= now) {
                 return Work::Maintain;
             }
-            let work = &self.shared.work;
-            queue.asleep = true;
-            match due.into_iter().chain(probe).min() {
-                None => queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    queue = work.wait_timeout(queue, until - now).unwrap_or_else(PoisonError::into_inner).0;
-                }
-            }
-            queue.asleep = false;
+            waiting = jobs.sleep(waiting, [due, probe, again].into_iter().flatten().min());
         }
     }
 
     /// Makes jobs durable, all in one batch, and answers them.
-    fn run_jobs(&mut self, jobs: Vec<Job>) {
+    pub fn run_jobs(&mut self, jobs: Vec<Job>) {
+        self.try_jobs(jobs);
+        self.shared.jobs.lock().done();
+    }
+
+    fn try_jobs(&mut self, jobs: Vec<Job>) {
         let jobs = match self.try_batch(jobs, Room::Acceptance) {
             Ok(()) => return,
             Err(jobs) => jobs,
@@ -206,7 +200,7 @@ impl Writer {
     /// duplicates, but their space comes back. Changes are forgotten, as a crash would. A large message is tried again: a crash
     /// would bring it back without its content, were its file gone before the log says so.
     fn settle_unlogged(&mut self, job: Job) {
-        if job.reply.is_some() {
+        if job.is_awaited() {
             return job.answer(Err(CommitError::Full));
         }
         for step in &job.steps {
@@ -253,7 +247,7 @@ impl Writer {
         self.remembered.add(id);
         lock(&self.shared.recent).remove(id);
         if large != 0 {
-            lock(&self.shared.queue).discarded.push(large);
+            self.shared.jobs.lock().discarded.push(large);
         }
     }
 
@@ -261,7 +255,7 @@ impl Writer {
     /// all of them, since a record that could not be synced may be there all the same and name its file. After a write that
     /// met a full disk they wait until the log has something else in that place.
     fn discard_large(&mut self) {
-        self.discarded.append(&mut lock(&self.shared.queue).discarded);
+        self.discarded.append(&mut self.shared.jobs.lock().discarded);
         if self.torn.is_some() && self.torn == self.end() {
             return;
         }
@@ -280,34 +274,18 @@ impl Writer {
 
 /// Answers what was queued before the failure was known; nothing is queued after it.
 fn refuse_until_closed(shared: &Shared) {
-    let mut queue = lock(&shared.queue);
     loop {
-        queue.urgent = 0;
-        for job in std::mem::take(&mut queue.jobs) {
-            job.answer(Err(shared.failure()));
-        }
-        if queue.closing {
+        let mut waiting = shared.jobs.lock();
+        let refused = waiting.take_all();
+        if refused.is_empty() && waiting.closing {
             return;
         }
-        queue.asleep = true;
-        queue = shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-    }
-}
-
-/// Takes what fits into one batch.
-fn take(queue: &mut crate::spool::Queue) -> Vec<Job> {
-    let mut octets = 0;
-    let mut jobs = Vec::with_capacity(queue.jobs.len());
-    while let Some(job) = queue.jobs.front() {
-        octets += job.octets();
-        if octets > BATCH_OCTETS_MAX && !jobs.is_empty() {
-            break;
+        if refused.is_empty() {
+            drop(shared.jobs.sleep(waiting, None));
+            continue;
         }
-        jobs.extend(queue.jobs.pop_front());
+        // Their large files go to the queue, which must be free for that.
+        drop(waiting);
+        refused.into_iter().for_each(|job| job.answer(Err(shared.failure())));
     }
-    queue.urgent -= jobs.iter().filter(|job| job.reply.is_some()).count();
-    if !queue.jobs.iter().any(|job| job.reply.is_none()) {
-        queue.lazy_since = None;
-    }
-    jobs
 }

@@ -94,6 +94,7 @@ impl Core {
         errands: mpsc::UnboundedSender<Errand>,
         drain: CancellationToken,
     ) -> Self {
+        let unsynced = spool.clone();
         Self {
             node,
             spool,
@@ -103,7 +104,7 @@ impl Core {
             drain,
             work: TaskTracker::new(),
             tracking,
-            pressure: Arc::new(Pressure::new()),
+            pressure: Arc::new(Pressure::new(move || unsynced.unsynced_age())),
             peers: Peers::default(),
             held: Mutex::new(Held { ledger, fresh: HashMap::new() }),
             submitted: Notify::new(),

@@ -464,7 +464,10 @@ fn attempted(copy: &Parcel, positions: &[u32], error: &Arc<str>) -> queue::Updat
             let attempts = pending.attempts.saturating_add(1);
             // The item knows it earlier than what is stored.
             let delay_notified = copy.item.delay_reported;
-            Some((*at as usize, RecipientState::Pending(queue::Pending { attempts, last_error, delay_notified })))
+            Some((
+                *at as usize,
+                RecipientState::Pending(queue::Pending { attempts, last_error, delay_notified, ..pending.clone() }),
+            ))
         }
         _ => None,
     });

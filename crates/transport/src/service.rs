@@ -9,7 +9,10 @@ use envelope::{MessageId, TraceContext};
 use logs::tracking;
 use logs::{Log, LogSettings};
 use net::{OrganizationListener, Service};
-use queue::{Disk, Health as SpoolHealth, OnSync, OpenError, RealDisk, Recovery, Spool, SpoolOptions};
+use queue::{
+    ClockJump, Disk, Health as SpoolHealth, OnSync, OpenError, ReadError, RealDisk, Recovery, Role, Spool,
+    SpoolOptions, StoredMessage, TIME_MARK_INTERVAL,
+};
 use reception::{Doors, certificate};
 use routing::DeliveryType;
 use rpc::Offer;
@@ -92,9 +95,12 @@ impl Transport {
         let (path, server) = (node.settings.spool(), node.server().clone());
         let batch_size = node.metrics.queue_batch_size.clone();
         let on_sync = OnSync::new(move |records| batch_size.record(records));
-        let options = SpoolOptions { on_sync, ..SpoolOptions::new(server) };
+        let options = SpoolOptions { on_sync, now: Some(node.clock.now()), ..SpoolOptions::new(server) };
         let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, options));
         let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
+        if let Some(jump) = recovery.report().clock_jump {
+            tell_jump(&jump);
+        }
         let limits = Limits::from(&node.tables().local_server().transport);
         let (errand, errands) = mpsc::unbounded_channel();
         let listener = node.listen().await?;
@@ -165,6 +171,7 @@ impl Transport {
         core.work.spawn(timer::run(Arc::clone(&core)));
         tokio::spawn(take_up(Arc::clone(&core), recovery));
         tokio::spawn(gauges(Arc::clone(&core)));
+        core.work.spawn(mark_time(Arc::clone(&core)));
         tokio::spawn(routing_log::run(Arc::clone(&core)));
         tracing::info!(%address, service = %Service::Transport, "ready");
         let ended = tokio::select! {
@@ -207,10 +214,24 @@ async fn run_errands(core: Arc<Core>, mut errands: mpsc::UnboundedReceiver<Erran
     }
 }
 
+/// A clock that was wrong expires nothing: ages go on from where they were. Somebody should look at it all the same.
+fn tell_jump(jump: &ClockJump) {
+    let ClockJump { from, to } = jump;
+    let (ahead, back) = (to.since(*from), from.since(*to));
+    tracing::warn!(
+        last = from.as_millis(),
+        now = to.as_millis(),
+        ?ahead,
+        ?back,
+        "the clock does not say what was to be expected: it was wrong, or is, or this server was away. What waits in the queue is \
+         as old as it was then"
+    );
+}
+
 /// What was in the queues before goes through the categorizer again: routes are derived, never stored (invariant 3). Mail goes
 /// in and out meanwhile.
 async fn take_up(core: Arc<Core>, mut recovery: Recovery) {
-    let mut taken = 0u64;
+    let (mut taken, mut unread) = (0u64, Vec::new());
     loop {
         if !core.pressure.boot_scan_may_go_on(&core.drain).await {
             break;
@@ -220,24 +241,63 @@ async fn take_up(core: Arc<Core>, mut recovery: Recovery) {
             break;
         }
         for (id, stored) in batch {
-            match stored.map(|stored| (submitted::item(&stored), stored.head.trace)) {
-                Ok((Some(item), trace)) => {
-                    note_recovery(&core, id, trace);
-                    core.recover(item);
+            match stored {
+                Err(error) if error.is_transient() => {
+                    tracing::error!(message = %id, %error, "a queued message cannot be read now: tried again later");
+                    unread.push(id);
+                    taken += 1;
                 }
-                // Every recipient had its end, and was counted then; the removal was lost with the power.
-                Ok((None, _)) => {
-                    core.spool.remove(id);
-                    continue;
-                }
-                Err(error) => tracing::error!(message = %id, %error, "a queued message cannot be read"),
+                stored => taken += u64::from(take_one(&core, id, stored)),
             }
-            taken += 1;
         }
     }
     if taken > 0 {
         core.node.metrics.accepted.add(telemetry::metrics::Source::Recovery, taken);
         tracing::info!(messages = taken, "taken up from the queue");
+    }
+    take_up_later(&core, unread).await;
+}
+
+/// Takes a message up, or tells its end. Whether it is to be counted as taken up.
+fn take_one(core: &Core, id: MessageId, stored: Result<StoredMessage, ReadError>) -> bool {
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err(ReadError::Unknown(_)) => return false,
+        Err(error) => {
+            settle::lost(core, id, &error);
+            return true;
+        }
+    };
+    // What is kept for another server is not ours to deliver.
+    if stored.role != Role::Own {
+        return false;
+    }
+    let Some(item) = submitted::item(&stored) else {
+        // Every recipient had its end, and was counted then; the removal was lost with the power.
+        core.spool.remove(id);
+        return false;
+    };
+    note_recovery(core, id, stored.head.trace);
+    core.recover(item);
+    true
+}
+
+/// Messages that the disk would not read at the start: none is forgotten until the next one.
+async fn take_up_later(core: &Core, mut unread: Vec<MessageId>) {
+    while !unread.is_empty() {
+        let pause = core.node.tables().local_server().transport.message_retry_interval.0;
+        if core.drain.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+        for id in std::mem::take(&mut unread) {
+            match core.spool.head(id).await {
+                Err(error) if error.is_transient() => {
+                    tracing::error!(message = %id, %error, "a queued message still cannot be read");
+                    unread.push(id);
+                }
+                stored => drop(take_one(core, id, stored)),
+            }
+        }
     }
 }
 
@@ -247,6 +307,17 @@ fn note_recovery(core: &Core, message: MessageId, trace: Option<TraceContext>) {
     let mut span = core.node.tracer.start(HopName::Recover, trace, now);
     span.attribute(keys::MESSAGE_ID, &message);
     span.end(now, Outcome::Done);
+}
+
+/// Tells the queue the time, for the next start to compare its clock with.
+async fn mark_time(core: Arc<Core>) {
+    loop {
+        core.spool.mark_time(core.now());
+        tokio::select! {
+            () = core.drain.cancelled() => return core.spool.mark_time(core.now()),
+            () = tokio::time::sleep(TIME_MARK_INTERVAL) => {}
+        }
+    }
 }
 
 async fn gauges(core: Arc<Core>) {

@@ -8,7 +8,7 @@ pub(crate) mod track;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{EnhancedStatus, Reply};
+use envelope::{EnhancedStatus, MessageId, Reply};
 use message::Action;
 use queue::{CommitError, ReadError, StoredMessage, Transaction, Update};
 use scheduler::{RecipientIndexes, WithNdr};
@@ -85,7 +85,8 @@ pub(crate) async fn record(
     mut update: Update,
     fates: &[Fate],
 ) -> Result<(), CommitError> {
-    update.states.extend(fates.iter().map(|fate| (fate.position as usize, fate.kind.state())));
+    let now = core.now();
+    update.states.extend(fates.iter().map(|fate| (fate.position as usize, fate.kind.state(now))));
     let mut notices = Vec::new();
     for action in [Action::Failed, Action::Relayed, Action::Delivered, Action::Expanded] {
         let concerned: Vec<&Fate> = fates.iter().filter(|fate| fate.kind.action() == Some(action)).collect();
@@ -133,16 +134,28 @@ pub(crate) fn finish(core: &Core, hand: Hand) {
     }
 }
 
-/// A message that cannot be read: one that is gone is finished; else it is tried again, until its sender is told that it
-/// expired. The spool sets aside what is damaged.
+/// A message that cannot be read: one that is gone is finished; one that can never be read again has its end told; else it is
+/// tried again, until its sender is told that it expired.
 pub(crate) fn unreadable(core: &Core, hand: Hand, error: &ReadError) {
-    tracing::error!(message = %hand.message(), %error, "a queued message cannot be read");
     if matches!(error, ReadError::Unknown(_)) {
         hand.finish();
-    } else {
+    } else if error.is_transient() {
+        tracing::error!(message = %hand.message(), %error, "a queued message cannot be read now");
         let wait = core.node.tables().local_server().transport.message_retry_interval;
         hand.defer_submitted(core.now().plus(wait.0), error.to_string().into());
+    } else {
+        lost(core, hand.message(), error);
+        hand.finish();
     }
+}
+
+/// A message of which nothing can be read any more: not even its sender is known. Its end stands in the log and in the message
+/// tracking log, and what is left of it in the quarantine of the queue.
+pub(crate) fn lost(core: &Core, message: MessageId, error: &ReadError) {
+    tracing::error!(%message, %error, "a message is lost: the disk gives it no more");
+    core.node.metrics.failed.increment();
+    track::lost(core, message, error);
+    core.spool.give_up(message);
 }
 
 /// QU-42, DS-44.
@@ -173,6 +186,11 @@ async fn read_to_end(core: &Arc<Core>, hand: Hand) -> Option<(Hand, StoredMessag
     match core.spool.head(hand.message()).await {
         Ok(stored) => Some((hand, stored)),
         Err(ReadError::Unknown(_)) => {
+            hand.finish();
+            None
+        }
+        Err(error) if !error.is_transient() => {
+            lost(core, hand.message(), &error);
             hand.finish();
             None
         }

@@ -4,11 +4,15 @@
 //!   harness ──writes──▶ servers/BERLIN1/disk: "7 sync 3 lost" ──read before every operation──▶ Transport of BERLIN1
 //! ```
 //!
-//! What a failed sync means is the kernel's worst: what was written since the last one is gone, and the next sync succeeds.
+//! What a failed sync means is the kernel's worst: what was written since the last one is gone, at once or when the power goes,
+//! and the next sync succeeds. In between it can be read, by the next process too: what is to go is kept in a file beside the
+//! settings until it has been written again and synced, and goes at the first start under [`DiskState::PowerLost`].
 //! Reading never fails here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,6 +23,9 @@ use nix::errno::Errno;
 use parking_lot::Mutex;
 use queue::disk::{DiskFile, LockGuard};
 use queue::{Disk, RealDisk, Space};
+
+/// How often a sync that hangs looks whether it still does.
+const HANG_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Name of the file, beside the settings of the server.
 const FILE: &str = "disk";
@@ -46,11 +53,45 @@ pub enum DiskState {
     FailingSync {
         /// How many succeed.
         after: u32,
-        /// What was not synced is lost at once.
-        lost: bool,
+        /// What becomes of what was not synced.
+        lost: Lost,
     },
     /// Every sync takes so long.
     Slow(Duration),
+    /// No sync ends until the disk is in another state.
+    Hanging,
+    /// What a failed sync left in memory only is gone when a process starts; else as it should be.
+    PowerLost,
+}
+
+/// What becomes of octets whose sync failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// They reach the disk all the same.
+    Nothing,
+    /// They are gone.
+    AtOnce,
+    /// They can be read until the power goes, and no later sync makes them durable.
+    WithThePower,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::AtOnce => "now",
+            Self::WithThePower => "later",
+        })
+    }
+}
+
+impl FromStr for Lost {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let all = [Self::Nothing, Self::AtOnce, Self::WithThePower];
+        all.into_iter().find(|lost| lost.to_string() == text).ok_or_else(|| anyhow::anyhow!("no loss: {text}"))
+    }
 }
 
 impl fmt::Display for DiskState {
@@ -61,6 +102,8 @@ impl fmt::Display for DiskState {
             Self::FailingWrite { after } => write!(f, "write {after}"),
             Self::FailingSync { after, lost } => write!(f, "sync {after} {lost}"),
             Self::Slow(duration) => write!(f, "slow {}", duration.as_millis()),
+            Self::Hanging => f.write_str("hang"),
+            Self::PowerLost => f.write_str("power"),
         }
     }
 }
@@ -78,6 +121,8 @@ impl FromStr for DiskState {
             ["write", after] => Self::FailingWrite { after: after.parse()? },
             ["sync", after, lost] => Self::FailingSync { after: after.parse()?, lost: lost.parse()? },
             ["slow", millis] => Self::Slow(Duration::from_millis(millis.parse()?)),
+            ["hang"] => Self::Hanging,
+            ["power"] => Self::PowerLost,
             _ => anyhow::bail!("no state of a disk: {text}"),
         })
     }
@@ -115,6 +160,7 @@ pub struct FaultyDisk(Arc<Obedient>);
 struct Obedient {
     control: DiskControl,
     now: Mutex<Now>,
+    unsynced: Mutex<Unsynced>,
 }
 
 /// What was read last, and what has happened since.
@@ -129,15 +175,67 @@ struct Now {
 
 /// A sync has failed.
 struct Failed {
-    /// What was written since the last one is gone.
-    lost: bool,
+    lost: Lost,
 }
 
 struct FaultyFile {
     file: Arc<dyn DiskFile>,
+    path: PathBuf,
     disk: Arc<Obedient>,
     /// What stood where something was written since the last sync: kept only when a sync is about to lose it.
     before: Mutex<Vec<(u64, Vec<u8>)>>,
+    /// Where something was written since the last sync.
+    written: Mutex<Vec<Range<u64>>>,
+}
+
+/// What stands on the disk in the place of what can be read, by file.
+#[derive(Default)]
+struct Unsynced {
+    kept_in: PathBuf,
+    files: BTreeMap<PathBuf, Vec<(u64, Vec<u8>)>>,
+}
+
+impl Unsynced {
+    /// Looks what an earlier process left; if the power went meanwhile, that is what is there.
+    fn open(control: &DiskControl) -> Self {
+        let kept_in = control.path.with_extension("unsynced");
+        let text = std::fs::read_to_string(&kept_in).unwrap_or_default();
+        let mut unsynced = Self { kept_in, files: serde_json::from_str(&text).unwrap_or_default() };
+        if control.read().ends_with(&DiskState::PowerLost.to_string()) {
+            for (path, before) in std::mem::take(&mut unsynced.files) {
+                let Ok(file) = RealDisk.open(&path) else { continue };
+                before.iter().rev().for_each(|(offset, octets)| file.write_at(octets, *offset).unwrap());
+            }
+            unsynced.keep();
+        }
+        unsynced
+    }
+
+    fn keep(&self) {
+        std::fs::write(&self.kept_in, serde_json::to_string(&self.files).unwrap()).unwrap();
+    }
+
+    fn add(&mut self, path: &Path, before: Vec<(u64, Vec<u8>)>) {
+        self.files.entry(path.to_owned()).or_default().extend(before);
+        self.keep();
+    }
+
+    /// A sync has succeeded: what was written again before it is durable.
+    fn written_again(&mut self, path: &Path, written: &[Range<u64>]) {
+        let Some(before) = self.files.get_mut(path) else { return };
+        let covers =
+            |range: &Range<u64>, offset: u64, length: u64| range.start <= offset && offset + length <= range.end;
+        before.retain(|(offset, octets)| !written.iter().any(|range| covers(range, *offset, octets.len() as u64)));
+        self.keep();
+    }
+
+    fn renamed(&mut self, from: &Path, to: Option<&Path>) {
+        let Some(before) = self.files.remove(from) else { return };
+        if let Some(to) = to {
+            self.files.insert(to.to_owned(), before);
+        }
+        self.keep();
+    }
 }
 
 impl FaultyDisk {
@@ -145,11 +243,13 @@ impl FaultyDisk {
     #[must_use]
     pub fn new(control: DiskControl) -> Self {
         let now = Now { text: String::new(), state: DiskState::Fine, left: 0, countdown: None };
-        Self(Arc::new(Obedient { control, now: Mutex::new(now) }))
+        let unsynced = Mutex::new(Unsynced::open(&control));
+        Self(Arc::new(Obedient { control, now: Mutex::new(now), unsynced }))
     }
 
-    fn wrap(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(FaultyFile { file, disk: Arc::clone(&self.0), before: Mutex::default() })
+    fn wrap(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        let (path, disk) = (path.to_owned(), Arc::clone(&self.0));
+        Arc::new(FaultyFile { file, path, disk, before: Mutex::default(), written: Mutex::default() })
     }
 }
 
@@ -171,7 +271,7 @@ impl Obedient {
             (now.left, now.countdown) = match now.state {
                 DiskState::Full { left, .. } => (left, None),
                 DiskState::FailingWrite { after } | DiskState::FailingSync { after, .. } => (0, Some(after)),
-                DiskState::Fine | DiskState::Slow(_) => (0, None),
+                DiskState::Fine | DiskState::Slow(_) | DiskState::Hanging | DiskState::PowerLost => (0, None),
             };
             now.text = text;
         }
@@ -198,6 +298,9 @@ impl Obedient {
         if let DiskState::Slow(duration) = state {
             testkit::stall(duration);
         }
+        while self.with(|now| now.state == DiskState::Hanging) {
+            testkit::stall(HANG_LOOK_INTERVAL);
+        }
         Ok(())
     }
 }
@@ -208,11 +311,11 @@ impl Disk for FaultyDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(RealDisk.create(path)?))
+        Ok(self.wrap(path, RealDisk.create(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(RealDisk.open(path)?))
+        Ok(self.wrap(path, RealDisk.open(path)?))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -220,12 +323,15 @@ impl Disk for FaultyDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
+        RealDisk.rename(from, to)?;
+        self.0.unsynced.lock().renamed(from, Some(to));
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let octets = std::fs::metadata(path).map_or(0, |about| about.len());
         RealDisk.remove(path)?;
+        self.0.unsynced.lock().renamed(path, None);
         self.0.with(|now| now.left = now.left.saturating_add(octets));
         Ok(())
     }
@@ -237,6 +343,10 @@ impl Disk for FaultyDisk {
 
     fn lock(&self, path: &Path) -> io::Result<LockGuard> {
         RealDisk.lock(path)
+    }
+
+    fn boot_id(&self) -> [u8; 16] {
+        RealDisk.boot_id()
     }
 
     fn space(&self, dir: &Path) -> io::Result<Space> {
@@ -260,7 +370,8 @@ impl FaultyFile {
 
     /// Keeps what stands where something is going to be written.
     fn remember(&self, length: usize, offset: u64) -> io::Result<()> {
-        let losing = |now: &mut Now| matches!(now.state, DiskState::FailingSync { lost: true, .. });
+        let losing =
+            |now: &mut Now| matches!(now.state, DiskState::FailingSync { lost: Lost::AtOnce | Lost::WithThePower, .. });
         if self.disk.with(|now| losing(now) && now.countdown.is_some()) {
             let mut before = vec![0; length];
             self.file.read_at(&mut before, offset)?;
@@ -287,6 +398,7 @@ impl DiskFile for FaultyFile {
             return Err(error);
         }
         self.remember(bytes.len(), offset)?;
+        self.written.lock().push(offset..offset + bytes.len() as u64);
         self.file.write_at(bytes, offset)
     }
 
@@ -300,11 +412,19 @@ impl DiskFile for FaultyFile {
             Ok(()) => {
                 self.file.sync_data()?;
                 self.before.lock().clear();
+                let written = std::mem::take(&mut *self.written.lock());
+                self.disk.unsynced.lock().written_again(&self.path, &written);
                 Ok(())
             }
             Err(Failed { lost }) => {
-                if lost {
-                    self.lose()?;
+                self.written.lock().clear();
+                match lost {
+                    Lost::Nothing => {}
+                    Lost::AtOnce => self.lose()?,
+                    Lost::WithThePower => {
+                        let before = std::mem::take(&mut *self.before.lock());
+                        self.disk.unsynced.lock().add(&self.path, before);
+                    }
                 }
                 Err(Errno::EIO.into())
             }
@@ -345,8 +465,11 @@ mod tests {
             DiskState::Fine,
             DiskState::Full { left: 7, everywhere: true, told: false },
             DiskState::FailingWrite { after: 3 },
-            DiskState::FailingSync { after: 0, lost: true },
+            DiskState::FailingSync { after: 0, lost: Lost::AtOnce },
+            DiskState::FailingSync { after: 0, lost: Lost::WithThePower },
             DiskState::Slow(Duration::from_millis(20)),
+            DiskState::Hanging,
+            DiskState::PowerLost,
         ] {
             assert_eq!(state.to_string().parse::<DiskState>().unwrap(), state);
         }
@@ -355,13 +478,54 @@ mod tests {
 
     #[test]
     fn a_sync_fails_once_and_what_was_written_before_is_gone() {
-        let (_folder, _disk, file) = file_on(DiskState::FailingSync { after: 1, lost: true });
+        let (_folder, _disk, file) = file_on(DiskState::FailingSync { after: 1, lost: Lost::AtOnce });
         file.write_at(b"b", 0).unwrap();
         file.sync_data().unwrap();
         file.write_at(b"c", 0).unwrap();
         assert_eq!(file.sync_data().unwrap_err().raw_os_error(), Some(Errno::EIO as i32));
         assert_eq!(read(file.as_ref()), b"b");
         file.sync_data().unwrap();
+    }
+
+    #[test]
+    fn what_a_failed_sync_left_in_memory_goes_with_the_power_unless_it_is_written_again() {
+        let (folder, disk, file) = file_on(DiskState::FailingSync { after: 0, lost: Lost::WithThePower });
+        let path = folder.path().join("file");
+        file.write_at(b"bcd", 0).unwrap();
+        file.sync_data().unwrap_err();
+        let control = DiskControl::beside(&folder.path().join("server.toml"));
+        control.set(2, DiskState::Fine);
+        // A later sync succeeds and makes nothing durable; the next process reads it.
+        file.sync_data().unwrap();
+        drop((file, disk));
+        let disk = FaultyDisk::new(control.clone());
+        let file = disk.open(&path).unwrap();
+        assert_eq!(read(file.as_ref()), b"bcd");
+        control.set(3, DiskState::PowerLost);
+        drop(disk);
+        let disk = FaultyDisk::new(control.clone());
+        assert_eq!(read(file.as_ref()), b"a\0\0");
+        // Written again, it stays.
+        control.set(4, DiskState::FailingSync { after: 0, lost: Lost::WithThePower });
+        let file = disk.open(&path).unwrap();
+        file.write_at(b"bcd", 0).unwrap();
+        file.sync_data().unwrap_err();
+        control.set(5, DiskState::Fine);
+        let disk = FaultyDisk::new(control.clone());
+        let file = disk.open(&path).unwrap();
+        file.write_at(b"bcd", 0).unwrap();
+        file.sync_data().unwrap();
+        control.set(6, DiskState::PowerLost);
+        assert_eq!(read(FaultyDisk::new(control).open(&path).unwrap().as_ref()), b"bcd");
+    }
+
+    #[test]
+    fn a_sync_that_hangs_ends_when_the_disk_answers_again() {
+        let (folder, _disk, file) = file_on(DiskState::Hanging);
+        let syncing = std::thread::spawn(move || file.sync_data());
+        assert!(!syncing.is_finished());
+        DiskControl::beside(&folder.path().join("server.toml")).set(2, DiskState::Fine);
+        syncing.join().unwrap().unwrap();
     }
 
     #[test]

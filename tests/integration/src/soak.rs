@@ -6,7 +6,7 @@
 //! | `crowd` | thousands of idle and of very slow connections while others send |
 //! | `peers` | destinations that greylist, refuse, hang up at every step, or answer late |
 //! | `clients` | clients that smuggle, inject, lie and hang up at every step, while others send |
-//! | `disk` | the disk under a queue is full, fails or is slow, and its Transport is killed meanwhile |
+//! | `disk` | the disk under a queue is full, fails, hangs or is slow, and its Transport is killed meanwhile |
 //! | `directory` | etcd goes, comes back, comes back older than it was, and holds an object that is none |
 //!
 //! Every scenario takes a [`Plan`] and prints what it does; what must hold is asserted. The same seed makes the same choices;
@@ -44,7 +44,7 @@ pub struct Plan {
     pub messages: usize,
     /// Sessions of misbehaving clients.
     pub attacks: usize,
-    /// How often a disk is full, fails or is slow.
+    /// How often a disk is full, fails, hangs or is slow.
     pub disk_faults: usize,
 }
 
@@ -53,7 +53,7 @@ impl Plan {
     #[must_use]
     pub fn short(seed: u64) -> Self {
         let pause_max = Duration::from_millis(1500);
-        Self { seed, kills: 4, others: 2, pause_max, connections: 600, messages: 150, attacks: 400, disk_faults: 7 }
+        Self { seed, kills: 4, others: 2, pause_max, connections: 600, messages: 150, attacks: 400, disk_faults: 9 }
     }
 
     /// `make soak`: about an hour.
@@ -84,7 +84,7 @@ pub enum Scenario {
     Peers,
     /// Clients that misbehave.
     Clients,
-    /// A disk that is full, fails or is slow.
+    /// A disk that is full, fails, hangs or is slow.
     Disk,
     /// A directory that fails.
     Directory,

@@ -1,5 +1,7 @@
 //! Delivery: what lands in the mailbox, once.
 
+use envelope::{Address, MessageId};
+
 use super::*;
 use envelope::Severity;
 use std::os::unix::fs::MetadataExt;
@@ -199,20 +201,6 @@ async fn strangers_in_the_directory_are_no_mailboxes() {
     fs::create_dir(fixture.directory.path().join(".hidden")).unwrap();
     fs::write(fixture.directory.path().join("file"), "").unwrap();
     assert_eq!(fixture.database.mailboxes().unwrap(), [name("ann")]);
-}
-
-#[test]
-fn file_names_tell_time_and_key() {
-    let message = Uuid::parse_str("0192b3c4-0000-7000-8000-000000000001").unwrap();
-    let id = DeliveryId::new(MessageId::from_uuid(message), &Address::parse("ann@contoso.com").unwrap());
-    assert_ne!(id.accepted_secs, 0);
-    for flags in ["", ":2,", ":2,FS"] {
-        let file_name = format!("{}{flags}", id.file_name());
-        assert_eq!(DeliveryId::from_file_name(&file_name), Some((id.accepted_secs, id.key)));
-    }
-    for other in ["", "1.2.postroad", "1700000000.M1P2.host:2,S", "a.b.c.d"] {
-        assert_eq!(DeliveryId::from_file_name(other), None);
-    }
 }
 
 /// The process died between link and sync. Whoever repeats the delivery is told that it was made, and forgets the message:

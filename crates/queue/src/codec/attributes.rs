@@ -1,84 +1,71 @@
-//! Where a message came from and what happened to it, in binary form: tagged fields, so that a later version can add some and an earlier one skips them.
+//! Where a message came from and what happened to it: fields, so that a later version can add some.
 //!
 //! ```text
-//! version u8 = 1 | total length u32 | { tag u8, length u32, value }*
+//! version u8 = 3 | total length u32 | { tag u8, length u32, value }*
 //! ```
 
-use envelope::{ByteSize, Origin, OriginKind, Revision, SiteName};
+use envelope::{Origin, OriginKind, Revision, SiteName};
 
-use super::{Input, Malformed, Stored, store_blob};
-use crate::message::StoredMessage;
+use super::{Input, LoadError, Malformed, Stored, each_field, store_blob, store_field};
+use crate::message::{Role, StoredMessage};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 3;
 
 const ORIGIN: u8 = 1;
 const ORIGINAL_SIZE: u8 = 2;
 const BACKED_OFF_SITES: u8 = 3;
 const CRASHES: u8 = 4;
 const REVISION: u8 = 5;
+/// Critical: who does not know whose a message is may not deliver it.
+const ROLE: u8 = super::CRITICAL | 6;
 
 /// Facts about a message that cannot be recomputed.
-#[derive(Debug)]
-pub(super) struct Attributes {
-    pub origin: Origin,
-    pub original_size: Option<ByteSize>,
-    pub backed_off: Vec<SiteName>,
-    pub revision: Revision,
-    pub crashes: u32,
+pub(super) fn store(stored: &StoredMessage, out: &mut Vec<u8>) {
+    let (head, mut fields) = (&stored.head, Vec::new());
+    let mut field = |tag: u8, value: &[u8]| store_field(tag, value, &mut fields);
+    field(ORIGIN, &head.origin.to_bytes());
+    if let Some(size) = head.original_size {
+        field(ORIGINAL_SIZE, &size.to_bytes());
+    }
+    if !head.backed_off.is_empty() {
+        field(BACKED_OFF_SITES, &head.backed_off.to_bytes());
+    }
+    if stored.crashes != 0 {
+        field(CRASHES, &stored.crashes.to_bytes());
+    }
+    if head.revision != Revision::default() {
+        field(REVISION, &head.revision.0.to_bytes());
+    }
+    if stored.role != Role::Own {
+        field(ROLE, &stored.role.to_bytes());
+    }
+    stored.unknown.iter().for_each(|unknown| field(unknown.tag, &unknown.value));
+    out.push(VERSION);
+    store_blob(&fields, out);
 }
 
-impl Attributes {
-    pub fn of(stored: &StoredMessage) -> Self {
-        let head = &stored.head;
-        let (origin, backed_off) = (head.origin.clone(), head.backed_off.clone());
-        Self { origin, original_size: head.original_size, backed_off, revision: head.revision, crashes: stored.crashes }
+/// Puts them into `stored`.
+pub(super) fn load(stored: &mut StoredMessage, input: &mut Input<'_>) -> Result<(), LoadError> {
+    if u8::load(input)? == 0 {
+        return Err(Malformed);
     }
-}
-
-impl Stored for Attributes {
-    fn store(&self, out: &mut Vec<u8>) {
-        let mut fields = Vec::new();
-        let mut field = |tag: u8, value: &[u8]| {
-            fields.push(tag);
-            store_blob(value, &mut fields);
-        };
-        field(ORIGIN, &self.origin.to_bytes());
-        if let Some(size) = self.original_size {
-            field(ORIGINAL_SIZE, &size.to_bytes());
+    let mut origin = None;
+    let (head, crashes, role) = (&mut stored.head, &mut stored.crashes, &mut stored.role);
+    let unknown = each_field(Input(input.blob()?), |tag, value| {
+        match tag {
+            ORIGIN => origin = Some(Origin::from_bytes(value)?),
+            ORIGINAL_SIZE => head.original_size = Some(Stored::from_bytes(value)?),
+            BACKED_OFF_SITES => head.backed_off = Stored::from_bytes(value)?,
+            CRASHES => *crashes = Stored::from_bytes(value)?,
+            REVISION => head.revision = Revision(Stored::from_bytes(value)?),
+            ROLE => *role = Stored::from_bytes(value)?,
+            _ => return Ok(false),
         }
-        if !self.backed_off.is_empty() {
-            field(BACKED_OFF_SITES, &self.backed_off.to_bytes());
-        }
-        if self.crashes != 0 {
-            field(CRASHES, &self.crashes.to_bytes());
-        }
-        if self.revision != Revision::default() {
-            field(REVISION, &self.revision.0.to_bytes());
-        }
-        out.push(VERSION);
-        store_blob(&fields, out);
-    }
-
-    fn load(input: &mut Input<'_>) -> Result<Self, Malformed> {
-        if u8::load(input)? < VERSION {
-            return Err(Malformed);
-        }
-        let mut fields = Input(input.blob()?);
-        let (mut origin, mut original_size, mut backed_off) = (None, None, Vec::new());
-        let (mut revision, mut crashes) = (Revision::default(), 0);
-        while !fields.0.is_empty() {
-            let (tag, value) = (u8::load(&mut fields)?, fields.blob()?);
-            match tag {
-                ORIGIN => origin = Some(Origin::from_bytes(value)?),
-                ORIGINAL_SIZE => original_size = Some(Stored::from_bytes(value)?),
-                BACKED_OFF_SITES => backed_off = Stored::from_bytes(value)?,
-                CRASHES => crashes = Stored::from_bytes(value)?,
-                REVISION => revision = Revision(Stored::from_bytes(value)?),
-                _ => {}
-            }
-        }
-        Ok(Self { origin: origin.ok_or(Malformed)?, original_size, backed_off, revision, crashes })
-    }
+        Ok(true)
+    })?;
+    stored.unknown = unknown;
+    stored.head.origin = origin.ok_or(Malformed)?;
+    Ok(())
 }
 
 impl Stored for Origin {
@@ -93,7 +80,7 @@ impl Stored for Origin {
         self.connector.store(out);
     }
 
-    fn load(input: &mut Input<'_>) -> Result<Self, Malformed> {
+    fn load(input: &mut Input<'_>) -> Result<Self, LoadError> {
         let kind = match u8::load(input)? {
             1 => OriginKind::Anonymous,
             2 => OriginKind::Authenticated,
@@ -110,7 +97,7 @@ impl Stored for SiteName {
     fn store(&self, out: &mut Vec<u8>) {
         store_blob(self.as_str().as_bytes(), out);
     }
-    fn load(input: &mut Input<'_>) -> Result<Self, Malformed> {
+    fn load(input: &mut Input<'_>) -> Result<Self, LoadError> {
         Self::parse(input.text()?).map_err(|_| Malformed)
     }
 }

@@ -32,19 +32,34 @@ fn recipient() -> impl Strategy<Value = Recipient> {
 }
 
 fn state() -> impl Strategy<Value = RecipientState> {
-    let pending = (any::<u32>(), prop::option::of(".{0,40}"), any::<bool>());
+    let outcome = (prop::option::of(any::<u64>()), prop::option::of(".{0,20}"))
+        .prop_map(|(at, by)| Ended { at: at.map(Timestamp::from_millis), by: by.map(String::into_boxed_str) });
+    let pending = (any::<u32>(), prop::option::of(".{0,40}"), any::<(bool, bool)>());
     prop_oneof![
-        pending.prop_map(|(attempts, error, delay_notified)| {
+        Just(RecipientState::default()),
+        pending.prop_map(|(attempts, error, (delay_notified, suspended))| {
             let last_error = error.map(String::into_boxed_str);
-            RecipientState::Pending(Pending { attempts, last_error, delay_notified })
+            RecipientState::Pending(Pending { attempts, last_error, delay_notified, suspended })
         }),
-        Just(RecipientState::Delivered),
-        Just(RecipientState::Failed),
-        Just(RecipientState::Expanded),
+        outcome.clone().prop_map(RecipientState::Delivered),
+        outcome.clone().prop_map(RecipientState::Failed),
+        outcome.prop_map(RecipientState::Expanded),
     ]
 }
 
-fn attributes() -> impl Strategy<Value = Attributes> {
+fn role() -> impl Strategy<Value = Role> {
+    let shadow = "[a-z]{1,9}".prop_map(|name| Role::Shadow { primary: ServerName::parse(&name).unwrap() });
+    prop_oneof![Just(Role::Own), shadow]
+}
+
+fn unknown() -> impl Strategy<Value = Vec<UnknownField>> {
+    let field = (100..CRITICAL, prop::collection::vec(any::<u8>(), 0..9));
+    let field = field.prop_map(|(tag, value)| UnknownField { tag, value: value.into() });
+    prop::collection::vec(field, 0..3)
+}
+
+/// A message with nothing but what stands in the attributes.
+fn attributes() -> impl Strategy<Value = StoredMessage> {
     let kinds = [
         OriginKind::Anonymous,
         OriginKind::Authenticated,
@@ -55,13 +70,25 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let origin = (prop::sample::select(kinds.to_vec()), "[a-z]{0,9}")
         .prop_map(|(kind, connector)| Origin { kind, connector: connector.into_boxed_str() });
     let sites = prop::collection::vec("[A-Z][a-z]{0,9}".prop_map(|name| SiteName::parse(&name).unwrap()), 0..3);
-    (origin, prop::option::of(any::<u64>()), sites, any::<u64>(), any::<u32>()).prop_map(
-        |(origin, size, backed_off, revision, crashes)| Attributes {
-            origin,
-            original_size: size.map(ByteSize::bytes),
-            backed_off,
-            revision: Revision(revision),
-            crashes,
+    (origin, prop::option::of(any::<u64>()), sites, any::<u64>(), any::<u32>(), role(), unknown()).prop_map(
+        |(origin, size, backed_off, revision, crashes, role, unknown)| {
+            let original_size = size.map(ByteSize::bytes);
+            let empty = empty_head(Envelope::new(ReversePath::Null, Vec::new()));
+            let head = MessageHead { origin, original_size, backed_off, revision: Revision(revision), ..empty };
+            StoredMessage { head, states: Vec::new(), crashes, role, unknown }
+        },
+    )
+}
+
+fn update() -> impl Strategy<Value = Update> {
+    let recipients = prop::option::weighted(0.2, prop::collection::vec((recipient(), state()), 0..4));
+    let states = prop::collection::vec((0..4usize, state()), 0..3);
+    // Each tag once, as they are stored.
+    let unknown = prop::collection::btree_map(100..104u8, any::<u8>(), 0..3);
+    (recipients, states, prop::option::of(any::<u32>()), prop::option::of(role()), unknown).prop_map(
+        |(recipients, states, crashes, role, unknown)| {
+            let field = |(tag, value): (u8, u8)| UnknownField { tag, value: [value].into() };
+            Update { recipients, states, crashes, role, unknown: unknown.into_iter().map(field).collect() }
         },
     )
 }
@@ -87,11 +114,8 @@ fn meta() -> impl Strategy<Value = Meta> {
                 dsn_return: full.map(|full| if full { DsnReturn::Full } else { DsnReturn::Headers }),
                 envelope_id,
             };
-            let Attributes { origin, original_size, backed_off, revision, crashes } = attributes;
-            let (id, size, arrived) =
-                (MessageId::from_bytes([0; 16]), ByteSize::default(), Timestamp::from_millis(arrived));
-            let head = MessageHead { id, envelope, arrived, size, original_size, trace, revision, origin, backed_off };
-            Meta(StoredMessage { head, states, crashes })
+            let head = MessageHead { envelope, trace, arrived: Timestamp::from_millis(arrived), ..attributes.head };
+            Meta(StoredMessage { head, states, ..attributes })
         },
     )
 }
@@ -107,9 +131,29 @@ proptest! {
         recipients in prop::option::of(prop::collection::vec((recipient(), state()), 0..4)),
         states in prop::collection::vec((0..1000usize, state()), 0..4),
         crashes in prop::option::of(any::<u32>()),
+        role in prop::option::of(role()),
+        unknown in unknown(),
     ) {
-        let update = Update { recipients, states, crashes };
+        let update = Update { recipients, states, crashes, role, unknown };
         prop_assert_eq!(Update::from_bytes(&update.to_bytes()), Ok(update));
+    }
+
+    /// Changes made one after the other, and put together first, in any grouping, come to the same.
+    #[test]
+    fn changes_put_together_are_the_same_changes(updates in prop::collection::vec(update(), 1..8), cut in 0..8usize) {
+        let recipients = ["a@b.example", "c@d.example"].map(|text| Recipient::new(Address::parse(text).unwrap()));
+        let new = StoredMessage::new(empty_head(Envelope::new(ReversePath::Null, recipients.to_vec())));
+        let (mut wanted, mut found) = (new.clone(), new);
+        updates.iter().for_each(|update| update.clone().apply_to(&mut wanted));
+        let (first, second) = updates.split_at(cut.min(updates.len()));
+        for part in [first, second] {
+            let together = part.iter().cloned().reduce(Update::then);
+            together.into_iter().for_each(|update| update.apply_to(&mut found));
+        }
+        for message in [&mut wanted, &mut found] {
+            message.unknown.sort_by_key(|field| field.tag);
+        }
+        prop_assert_eq!(found, wanted);
     }
 
     #[test]
@@ -134,17 +178,24 @@ fn a_huge_count_allocates_nothing() {
     assert_eq!(Box::<str>::from_bytes(&[0xff; 8]), Err(Malformed));
 }
 
+/// What a newer version adds is kept and passed on, unless it says that one who does not know it may not act.
 #[test]
-fn attributes_of_a_later_version_are_read_as_far_as_they_are_known() {
-    let origin = Origin { kind: OriginKind::Mailbox, connector: "Outbox".into() };
-    let (revision, backed_off) = (Revision(1), Vec::new());
-    let known = Attributes { origin, original_size: None, backed_off, revision, crashes: 7 }.to_bytes();
-    let mut later = vec![2];
-    let mut fields = known[5..].to_vec();
-    fields.push(200);
-    store_blob(b"news", &mut fields);
-    store_blob(&fields, &mut later);
-    assert_eq!(Attributes::from_bytes(&later).unwrap().crashes, 7);
+fn fields_of_a_newer_version_are_kept_or_end_it() {
+    let empty = empty_head(Envelope::new(ReversePath::Null, Vec::new()));
+    let stored = StoredMessage { crashes: 7, ..StoredMessage::new(empty) };
+    let unknown = |tag| vec![UnknownField { tag, value: b"news".as_slice().into() }];
+    let with = |tag| StoredMessage { unknown: unknown(tag), ..stored.clone() };
+    let passed_on = Meta::from_bytes(&Meta(with(100)).to_bytes()).unwrap();
+    assert_eq!(passed_on, Meta(with(100)));
+    assert_eq!(Meta::from_bytes(&passed_on.to_bytes()), Ok(passed_on));
+    assert_eq!(Meta::from_bytes(&Meta(with(200)).to_bytes()), Err(LoadError::Newer));
+    let update = |tag| Update { unknown: unknown(tag), ..Update::crashes(8) };
+    let mut changed = stored.clone();
+    Update::from_bytes(&update(100).to_bytes()).unwrap().apply_to(&mut changed);
+    assert_eq!(changed, StoredMessage { crashes: 8, ..with(100) });
+    assert_eq!(Update::from_bytes(&update(200).to_bytes()), Err(LoadError::Newer));
+    // A role that is not known is nobody's to act on.
+    assert_eq!(Role::from_bytes(&[9]), Err(LoadError::Newer));
 }
 
 #[test]
@@ -153,7 +204,7 @@ fn the_small_parts_have_the_documented_form() {
     assert_eq!(place.to_bytes(), [1, 0, 0, 0, 3, 2, 0, 0, 4, 0]);
     assert_eq!(Content::Large { file: 5, length: 6 }.to_bytes(), [1, 5, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(MessageId::from_bytes([9; 16]).to_bytes(), [9; 16]);
-    let header = SegmentHeader { version: 1, number: 2, salt: 3, previous_end: 4, first: 5 }.to_block();
+    let header = SegmentHeader { version: 1, readable_by: 0, number: 2, salt: 3, previous_end: 4, first: 5 }.to_block();
     assert_eq!(header.len(), 8192);
     assert_eq!(&header[..12], b"PRSPOOL\0\x01\0\0\0");
     assert_eq!(header[12..32], [2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0]);

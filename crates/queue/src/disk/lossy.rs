@@ -16,6 +16,9 @@ use envelope::ByteSize;
 
 use super::{Disk, DiskFile, LockGuard, Space};
 
+/// How often a sync that hangs looks whether it still does.
+const HANG_LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
 /// Something that goes wrong at one counted operation (see [`LossyDisk::fail_at`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -69,10 +72,16 @@ struct State {
     name_changes: Vec<NameChange>,
     locks: HashSet<PathBuf>,
     next_inode: u64,
+    /// Counts runs of the process.
     boot: u64,
+    /// The first of them since the machine was started.
+    machine_boot: u64,
     off: bool,
     syncs_ignored: bool,
     sync_delay: Duration,
+    /// While it is set, no sync of a file ends.
+    hangs: bool,
+    unreadable: HashSet<PathBuf>,
     capacity: Option<u64>,
     faults: HashMap<u64, Fault>,
     counters: Counters,
@@ -149,6 +158,21 @@ impl LossyDisk {
         self.state().sync_delay = delay;
     }
 
+    /// Makes every sync of a file wait until this is taken back: a disk that does not answer.
+    pub fn set_hang(&self, hangs: bool) {
+        self.state().hangs = hangs;
+    }
+
+    /// Makes every read of a file fail, or work again: a bad sector that comes and goes.
+    pub fn set_unreadable(&self, path: &Path, unreadable: bool) {
+        let mut state = self.state();
+        if unreadable {
+            state.unreadable.insert(path.to_owned());
+        } else {
+            state.unreadable.remove(path);
+        }
+    }
+
     /// Makes every sync a lie: the negative control of crash tests.
     pub fn ignore_syncs(&self) {
         self.state().syncs_ignored = true;
@@ -170,6 +194,7 @@ impl LossyDisk {
         if loss == Loss::Nothing {
             return;
         }
+        state.machine_boot = state.boot;
         let mut random = Random(match loss {
             Loss::Some(seed) => seed,
             _ => 0,
@@ -404,6 +429,12 @@ impl Disk for Mounted {
         Ok(Box::new(LossyLock { disk: self.disk.clone(), path: path.to_owned(), boot: self.boot }))
     }
 
+    fn boot_id(&self) -> [u8; 16] {
+        let mut id = [1; 16];
+        id[..8].copy_from_slice(&self.disk.state().machine_boot.to_le_bytes());
+        id
+    }
+
     fn space(&self, _dir: &Path) -> io::Result<Space> {
         let state = self.disk.state();
         let total = state.capacity.unwrap_or(u64::MAX);
@@ -422,6 +453,11 @@ impl Drop for LossyLock {
 }
 
 impl LossyFile {
+    fn hangs(&self) -> bool {
+        let state = self.disk.state();
+        state.hangs && state.boot == self.boot
+    }
+
     fn inode<'s>(&self, state: &'s mut State) -> &'s mut Inode {
         state.inodes.get_mut(&self.inode).expect("an inode lives until the machine restarts")
     }
@@ -436,6 +472,10 @@ impl DiskFile for LossyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
         state.check_on(self.boot)?;
+        let is_unreadable = |path: &PathBuf| state.names.get(path) == Some(&self.inode);
+        if state.unreadable.iter().any(is_unreadable) {
+            return Err(io::Error::other("injected error of a read"));
+        }
         let bytes = &self.inode(&mut state).current;
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         let count = buffer.len().min(bytes.len() - start);
@@ -469,6 +509,9 @@ impl DiskFile for LossyFile {
     fn sync_data(&self) -> io::Result<()> {
         let delay = self.disk.state().sync_delay;
         std::thread::sleep(delay);
+        while self.hangs() {
+            std::thread::sleep(HANG_LOOK_INTERVAL);
+        }
         let mut state = self.disk.state();
         let fault = state.begin_change(self.boot)?;
         state.counters.syncs += 1;

@@ -10,6 +10,7 @@ use envelope::ByteSize;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;
+use uuid::Uuid;
 
 use super::{Disk, DiskFile, LockGuard, Space};
 
@@ -63,6 +64,12 @@ impl Disk for RealDisk {
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn boot_id(&self) -> [u8; 16] {
+        // Where the kernel does not tell, every run of the process is another: nothing is counted then.
+        let told = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        told.and_then(|text| Uuid::try_parse(text.trim()).ok()).unwrap_or_else(Uuid::new_v4).into_bytes()
     }
 
     fn space(&self, dir: &Path) -> io::Result<Space> {

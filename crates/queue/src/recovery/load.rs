@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::OpenError;
-use crate::record::{RECORDS_START, SegmentHeader, VERSION};
-use crate::spool::Paths;
+use crate::record::{RECORDS_START, SegmentHeader};
+use crate::shared::Paths;
 
 use super::{Loaded, RecoveryReport, io_error};
 
@@ -27,7 +27,7 @@ pub(super) fn segments(disk: &dyn Disk, paths: &Paths, report: &mut RecoveryRepo
         let file = disk.open(&path).map_err(io_error("open a segment"))?;
         let length = file.length().map_err(io_error("measure a segment"))?;
         match SegmentHeader::read(file.as_ref()) {
-            Some(header) if header.version > VERSION => {
+            Some(header) if !header.is_readable() => {
                 return Err(OpenError::Version { segment: number, version: header.version });
             }
             Some(header) if header.number == number => {

@@ -7,7 +7,7 @@ use crate::error::OpenError;
 use crate::index::{Entry, Index, Remembered, SegmentState};
 use crate::record::{Content, Operation, Place, RECORDS_START, Record, Segment};
 use crate::scan::{Damage, Found, Scanner};
-use crate::spool::Paths;
+use crate::shared::Paths;
 
 use super::tail::Tail;
 use super::{Loaded, RecoveryReport, io_error};
@@ -124,13 +124,17 @@ impl Replay {
                     footprint: content.footprint(meta),
                     large: if let Content::Large { file, .. } = content { file } else { 0 },
                     sequence,
+                    updates: 0,
+                    lost: false,
                 };
                 self.sequence = self.sequence.max(sequence);
                 self.index.set(id, Some(entry));
             }
-            Operation::Update { id, .. } => {
+            Operation::Update { id, before, .. } => {
                 if let Some(entry) = self.index.get(id) {
-                    self.index.set(id, Some(Entry { update: place, ..entry }));
+                    // One without another before it stands for all that were.
+                    let updates = if before == Place::default() { 1 } else { entry.updates.saturating_add(1) };
+                    self.index.set(id, Some(Entry { update: place, updates, ..entry }));
                 }
             }
             Operation::Remove { id } => {
@@ -138,6 +142,11 @@ impl Replay {
                 self.remembered.add(id);
             }
             Operation::First { segment } => self.first = self.first.max(segment),
+            Operation::Note { key, value } => self.index.set_note(key, value, place.segment),
+            Operation::Lost { id, sequence, large } => {
+                self.sequence = self.sequence.max(sequence);
+                self.index.set(id, Some(Entry::lost(place, sequence, large)));
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
 use crate::record::{RECORDS_START, SegmentHeader};
-use crate::spool::Paths;
+use crate::shared::Paths;
 
 use super::Loaded;
 

@@ -5,13 +5,19 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use envelope::MessageId;
 
+use crate::codec::Stored as _;
 use crate::error::CommitError;
 use crate::index::Entry;
+use crate::jobs::{Job, Step, lock};
+use crate::message::Update;
+use crate::reading;
 use crate::record::{Content, Operation, Place, RecordBuilder, Segment};
-use crate::spool::lock;
-use crate::transaction::{Job, Step};
 
 use super::Writer;
+use super::segments::settling_octets;
+
+/// Updates of one message that stand one after the other; the next takes all of them along.
+const UPDATES_MAX: u16 = 16;
 
 /// Records on their way to the disk.
 pub(super) struct Batch {
@@ -24,6 +30,8 @@ pub(super) struct Batch {
     pub records: u32,
     /// What the index will say.
     staged: HashMap<MessageId, Option<Entry>>,
+    /// The notes that it will have, in order; an empty value takes one away.
+    notes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Messages to be kept in memory, with their content.
     recent: Vec<(MessageId, Bytes)>,
     /// Large files that the log names from now on.
@@ -55,6 +63,7 @@ impl Writer {
             bytes: Vec::new(),
             records: 0,
             staged: HashMap::new(),
+            notes: Vec::new(),
             recent: Vec::new(),
             taken: Vec::new(),
         }
@@ -131,6 +140,7 @@ impl Batch {
                         self.staged.insert(*id, None);
                     }
                 }
+                Step::Note { key, value } => self.note(&mut record, key.clone(), value.clone()),
             }
         }
         self.finish(record);
@@ -142,15 +152,56 @@ impl Batch {
         let operation = record.add(&Operation::Store { id, sequence, crc, content, meta });
         let footprint = content.footprint(meta);
         let place = self.place(operation);
-        let entry = Entry { place, update: Place::default(), footprint, large, sequence };
+        let entry = Entry { place, update: Place::default(), footprint, large, sequence, updates: 0, lost: false };
         self.staged.insert(id, Some(entry));
     }
 
     fn update(&mut self, writer: &Writer, record: &mut RecordBuilder, id: MessageId, update: &[u8]) {
         // A message removed earlier in this transaction needs no change.
         let Some(entry) = self.entry(writer, id) else { return };
-        let operation = record.add(&Operation::Update { id, before: entry.update, update });
-        self.staged.insert(id, Some(Entry { update: self.place(operation), ..entry }));
+        let together = self.with_those_before(writer, id, entry, update);
+        let (before, updates, update) = match &together {
+            Some(together) => (Place::default(), 1, &**together),
+            None => (entry.update, entry.updates.saturating_add(1), update),
+        };
+        let operation = record.add(&Operation::Update { id, before, update });
+        self.staged.insert(id, Some(Entry { update: self.place(operation), updates, ..entry }));
+    }
+
+    /// The update and all before it as one, when they have become many: who reads a message reads all of them, and one that is
+    /// tried again for days has an update for each attempt.
+    fn with_those_before(&self, writer: &Writer, id: MessageId, entry: Entry, update: &[u8]) -> Option<Vec<u8>> {
+        let is_in_this_batch = entry.update.segment == self.segment.number && entry.update.offset >= self.start;
+        if entry.updates == 0 || !entry.updates.is_multiple_of(UPDATES_MAX) || is_in_this_batch {
+            return None;
+        }
+        // One that cannot be read now may be read later, by whoever wants to know: the chain goes on.
+        let before = reading::chain(&writer.shared, id, entry.update).ok()?;
+        let update = Update::from_bytes(update).ok()?;
+        let together = before.into_iter().rev().chain([update]).reduce(Update::then)?.to_bytes();
+        // Room was made for the last alone; the end of a segment has as much to spare.
+        (together.len() < settling_octets(writer.shared.segment_octets) as usize / 4).then_some(together)
+    }
+
+    fn note(&mut self, record: &mut RecordBuilder, key: Vec<u8>, value: Vec<u8>) {
+        record.add(&Operation::Note { key: &key, value: &value });
+        self.notes.push((key, value));
+    }
+
+    /// Adds a note that is copied from an old segment.
+    pub fn add_note(&mut self, key: &[u8], value: &[u8]) {
+        let mut record = RecordBuilder::default();
+        self.note(&mut record, key.to_vec(), value.to_vec());
+        self.finish(record);
+    }
+
+    /// Adds that a message cannot be read any more.
+    pub fn add_lost(&mut self, id: MessageId, entry: Entry) {
+        let mut record = RecordBuilder::default();
+        let Entry { sequence, large, .. } = entry;
+        let operation = record.add(&Operation::Lost { id, sequence, large });
+        self.staged.insert(id, Some(Entry::lost(self.place(operation), sequence, large)));
+        self.finish(record);
     }
 
     /// Adds a message that is copied from an old segment.
@@ -193,7 +244,7 @@ impl Batch {
                         }
                     }
                     Step::Update { id, .. } => recent.changed(*id),
-                    Step::Remove { .. } => {}
+                    Step::Remove { .. } | Step::Note { .. } => {}
                 }
             }
         }
@@ -205,6 +256,9 @@ impl Batch {
                     removed.push((id, index.get(id).map_or(0, |old| old.large)));
                 }
                 index.set(id, entry);
+            }
+            for (key, value) in &self.notes {
+                index.set_note(key, value, self.segment.number);
             }
         }
         for (id, large) in removed {

@@ -6,14 +6,21 @@
 //! dropped a `First` note says so, durably: if a removed file comes back after a crash, it is ignored, and a file that is
 //! missing without a note is noticed.
 //!
+//! What the disk would not read while a segment is emptied may come back: it is tried again for an hour. After that, what still
+//! cannot be read is *lost*, and noted as such in the log, durably: the message stays known until somebody has told of its end,
+//! and the segment is set aside.
+//!
 //! The price is that a segment full of waiting mail is copied when it stands in the way of much that is dead: at most one
 //! octet for each octet given back.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use envelope::MessageId;
 
 use crate::codec::Stored;
-use crate::error::CommitError;
-use crate::index::SegmentState;
+use crate::error::{CommitError, ReadError};
+use crate::index::{Entry, SegmentState};
 use crate::reading;
 use crate::record::{Content, OPERATION_OVERHEAD, Operation, RECORD_HEADER, RECORDS_START, Record, Segment};
 use crate::scan::{Found, Scanner};
@@ -31,6 +38,15 @@ const DEAD_SEGMENTS_MAX: u64 = 4;
 /// The newest segments are left alone: most of what is in them is settled soon.
 const YOUNG_SEGMENTS: u32 = 2;
 
+/// What a step of emptying a segment came to.
+enum Step {
+    /// There is more from this offset on.
+    Next(u32),
+    Done,
+    /// The disk would not read something.
+    Unreadable,
+}
+
 /// Emptying of a segment, under way.
 pub(super) struct Move {
     number: u32,
@@ -46,18 +62,58 @@ impl Writer {
         if self.shared.index().dead() > 0 {
             return self.drop_dead();
         }
-        let Some(number) = self.worth_moving() else { return false };
+        let Some(number) = self.worth_moving() else {
+            self.moving_ended();
+            return false;
+        };
         let offset = match &self.moving {
             Some(moving) if moving.number == number => moving.offset,
             _ => RECORDS_START,
         };
+        if self.moving_paused.is_some_and(|(until, _)| Instant::now() < until) {
+            return false;
+        }
         match self.move_step(number, offset) {
-            Ok(next) => {
-                self.moving = next.map(|offset| Move { number, offset });
+            Ok(Step::Next(offset)) => {
+                self.moving = Some(Move { number, offset });
                 true
+            }
+            Ok(Step::Done) => {
+                self.moving_ended();
+                true
+            }
+            Ok(Step::Unreadable) => {
+                self.pause_moving(number);
+                false
             }
             Err(_) => false,
         }
+    }
+
+    /// Nothing is moved any more, and nothing waits to be.
+    fn moving_ended(&mut self) {
+        (self.moving, self.moving_paused) = (None, None);
+        self.shared.unreadable_segments.store(0, Ordering::Relaxed);
+    }
+
+    /// The disk would not read something: later it may. The segment is walked through from its beginning then.
+    fn pause_moving(&mut self, number: u32) {
+        let tried = self.moving_paused.map_or(0, |(_, tried)| tried) + 1;
+        let pause = self.shared.unreadable.pause;
+        tracing::error!(
+            segment = number,
+            tried,
+            ?pause,
+            "the disk does not read a segment of the queue: tried again later"
+        );
+        self.moving = None;
+        self.moving_paused = Some((Instant::now() + pause, tried));
+        self.shared.unreadable_segments.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the disk has had its time to come to its senses.
+    fn gives_up(&self) -> bool {
+        self.moving_paused.is_some_and(|(_, tried)| tried >= self.shared.unreadable.attempts)
     }
 
     /// Drops the oldest segments that hold nothing. Whether that was possible.
@@ -116,8 +172,8 @@ impl Writer {
         ((mostly_dead || blocking) && affordable).then_some(oldest.segment.number)
     }
 
-    /// Copies some messages of a segment to the end of the log. Where to go on, or `None` at its end.
-    fn move_step(&mut self, number: u32, offset: u32) -> Result<Option<u32>, CommitError> {
+    /// Copies some messages of a segment to the end of the log.
+    fn move_step(&mut self, number: u32, offset: u32) -> Result<Step, CommitError> {
         let (segment, end) = {
             let index = self.shared.index();
             let state = index.segment(number).expect("only the writer drops segments");
@@ -128,7 +184,9 @@ impl Writer {
         while octets < MOVE_OCTETS {
             match scanner.next() {
                 Found::Record(record) => {
-                    self.collect(&segment, &record, &mut moved);
+                    if self.collect(&segment, &record, &mut moved).is_err() {
+                        return Ok(Step::Unreadable);
+                    }
                     octets = moved.iter().map(Moved::octets).sum();
                     next = Some(record.end);
                 }
@@ -139,27 +197,48 @@ impl Writer {
                 }
             }
         }
-        self.write_moved(&moved, octets)?;
-        if next.is_none() {
-            self.give_up_unreadable(number);
+        if scanner.unreadable && !self.gives_up() {
+            return Ok(Step::Unreadable);
         }
-        Ok(next)
+        self.write_moved(&moved, octets)?;
+        match next {
+            Some(offset) => Ok(Step::Next(offset)),
+            None => self.settle_rest(number).map(|()| Step::Done),
+        }
     }
 
     /// The messages of a record that are still stored there.
-    fn collect(&self, segment: &Segment, record: &Record, moved: &mut Vec<Moved>) {
+    ///
+    /// # Errors
+    /// When one of them cannot be read now and perhaps can be later.
+    fn collect(&self, segment: &Segment, record: &Record, moved: &mut Vec<Moved>) -> Result<(), ReadError> {
         for operation in record.operations().unwrap_or_default() {
             let Operation::Store { id, .. } = operation else { continue };
             let entry = self.shared.index().get(id);
             let here = |place: crate::record::Place| place.segment == segment.number && place.offset == record.offset;
-            if let Some(entry) = entry.filter(|entry| here(entry.place))
-                && let Ok(mut found) = reading::find(id, entry, segment.clone())
-                && reading::apply_updates(&self.shared, id, &mut found).is_ok()
-            {
-                let (content, body) = copy_content(id, &found);
-                moved.push(Moved { id, entry, crc: found.crc, content, body, meta: found.meta.to_bytes() });
+            let Some(entry) = entry.filter(|entry| here(entry.place)) else { continue };
+            match self.read_whole(id, entry, segment) {
+                Ok(message) => moved.push(message),
+                // Only a newer version may touch it; the segment stays until that is started again.
+                Err(error @ ReadError::Newer(_)) => return Err(error),
+                Err(error) if error.is_transient() && !self.gives_up() => return Err(error),
+                // What is damaged stays damaged: it is told of at the end of the segment.
+                Err(_) => {}
             }
         }
+        Ok(())
+    }
+
+    /// A message as it is to be copied.
+    fn read_whole(&self, id: MessageId, entry: Entry, segment: &Segment) -> Result<Moved, ReadError> {
+        let mut found = reading::find(id, entry, segment.clone())?;
+        reading::apply_updates(&self.shared, id, &mut found)?;
+        let (content, body) = match copy_content(id, &found) {
+            Err(error) if !self.gives_up() => return Err(error),
+            Err(_) => (Content::Lost { length: found.content.length() }, None),
+            Ok(copied) => copied,
+        };
+        Ok(Moved { id, entry, crc: found.crc, content, body, meta: found.meta.to_bytes() })
     }
 
     fn write_moved(&mut self, moved: &[Moved], octets: u64) -> Result<(), CommitError> {
@@ -175,22 +254,38 @@ impl Writer {
         Ok(())
     }
 
-    /// After a segment was walked through, what is still said to be in it cannot be read: it is lost, and said to be. The
-    /// segment is set aside, so that a disk that comes to its senses gives it back.
-    fn give_up_unreadable(&mut self, number: u32) {
-        let mut index = self.shared.index();
-        if index.segment(number).is_none_or(|state| state.live == 0) {
-            return;
+    /// After a segment was walked through: its notes are copied, and what is still said to be in it cannot be read. Of such a
+    /// message it is noted that it was there, and the segment is set aside, so that a disk that comes to its senses gives it
+    /// back to somebody who looks.
+    fn settle_rest(&mut self, number: u32) -> Result<(), CommitError> {
+        let (notes, left) = {
+            let index = self.shared.index();
+            let there = index.messages().filter(|(_, entry)| entry.place.segment == number);
+            let left: Vec<(MessageId, Entry)> = there.map(|(id, entry)| (*id, *entry)).collect();
+            (index.notes_in(number), left)
+        };
+        let note_octets: usize = notes.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let octets = u64::from(RECORD_HEADER + OPERATION_OVERHEAD + 8) * (left.len() + notes.len()) as u64;
+        if octets > 0 {
+            let room = if self.shared.is_full() { Room::Settling } else { Room::Acceptance };
+            self.ensure_room(octets + note_octets as u64, room).inspect_err(|_| self.shared.set_full(true))?;
+            let mut batch = self.new_batch();
+            notes.iter().for_each(|(key, value)| batch.add_note(key, value));
+            for (id, entry) in &left {
+                if !entry.lost {
+                    tracing::error!(message = %id, segment = number, "a message can no longer be read: its segment is set aside");
+                }
+                batch.add_lost(*id, *entry);
+            }
+            self.write(&batch)?;
+            batch.apply(self, Vec::new());
         }
-        let there = index.messages().filter(|(_, entry)| entry.place.segment == number);
-        let lost: Vec<MessageId> = there.map(|(id, _)| *id).collect();
-        for id in lost {
-            tracing::error!(message = %id, segment = number, "a message can no longer be read: its segment is set aside");
-            index.set(id, None);
-        }
-        if let Some(state) = index.segment_mut(number) {
+        if left.iter().any(|(_, entry)| !entry.lost)
+            && let Some(state) = self.shared.index().segment_mut(number)
+        {
             state.unreadable = true;
         }
+        Ok(())
     }
 }
 
@@ -202,13 +297,14 @@ impl Moved {
 }
 
 /// Content as it is to be copied: unchecked, since its checksum goes along.
-fn copy_content(id: MessageId, found: &reading::Found) -> (Content, Option<bytes::Bytes>) {
-    let Content::Inline { offset, length } = found.content else { return (found.content, None) };
+fn copy_content(id: MessageId, found: &reading::Found) -> Result<(Content, Option<bytes::Bytes>), ReadError> {
+    let Content::Inline { offset, length } = found.content else { return Ok((found.content, None)) };
     match reading::raw_inline(found, offset, length) {
-        Ok(Some(body)) => (found.content, Some(body)),
-        _ => {
+        Ok(Some(body)) => Ok((found.content, Some(body))),
+        Ok(None) => {
             tracing::error!(message = %id, "the content of a message can no longer be read");
-            (Content::Lost { length: u64::from(length) }, None)
+            Ok((Content::Lost { length: u64::from(length) }, None))
         }
+        Err(error) => Err(ReadError::Io { id, error }),
     }
 }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::disk::{self, DiskFile};
 use crate::error::CommitError;
 use crate::index::SegmentState;
-use crate::record::{RECORDS_START, Segment, SegmentHeader, VERSION};
-use crate::spool::Shared;
+use crate::record::{RECORDS_START, Segment, SegmentHeader};
+use crate::shared::Shared;
 
 use super::Writer;
 
@@ -129,7 +129,7 @@ impl Shared {
         previous_end: u32,
     ) -> Result<SegmentState, CommitError> {
         let Spare { path, file } = spare;
-        let header = SegmentHeader { version: VERSION, number, salt: new_salt(), previous_end, first };
+        let header = SegmentHeader::new(number, new_salt(), previous_end, first);
         let done = self
             .disk
             .sync_dir(&self.paths.segments)
@@ -165,7 +165,7 @@ impl Shared {
     ) -> Result<SegmentState, CommitError> {
         let path = self.paths.segment(number);
         let salt = new_salt();
-        let header = SegmentHeader { version: VERSION, number, salt, previous_end, first };
+        let header = SegmentHeader::new(number, salt, previous_end, first);
         let write = |file: Arc<dyn DiskFile>| {
             file.allocate(u64::from(octets))?;
             file.write_at(&header.to_block(), 0)?;

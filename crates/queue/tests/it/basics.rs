@@ -8,8 +8,8 @@ use envelope::{
 };
 use queue::disk::lossy::{Loss, LossyDisk};
 use queue::{
-    CommitError, OnSync, OpenError, Pending, ReadError, RealDisk, RecipientState, Spool, SpoolOptions, StoredMessage,
-    Transaction, Update,
+    CommitError, Ended, OnSync, OpenError, Pending, ReadError, RealDisk, RecipientState, Spool, SpoolOptions,
+    StoredMessage, Transaction, Update,
 };
 
 use crate::common::*;
@@ -84,19 +84,23 @@ async fn recipients_are_settled_added_and_replaced() {
     let (spool, _) = open(&disk);
     store(&spool, 1, 100).await.unwrap();
     let failed = Pending { attempts: 1, last_error: Some("450 4.2.1 busy".into()), ..Pending::default() };
-    spool.update(id(1), &Update::states([(0, RecipientState::Delivered)]));
-    spool.update(id(1), &Update::states([(1, RecipientState::Pending(failed.clone())), (7, RecipientState::Failed)]));
+    spool.update(id(1), &Update::states([(0, RecipientState::Delivered(Ended::default()))]));
+    spool.update(
+        id(1),
+        &Update::states([(1, RecipientState::Pending(failed.clone())), (7, RecipientState::Failed(Ended::default()))]),
+    );
     spool.flush().await.unwrap();
     let head = spool.head(id(1)).await.unwrap();
-    assert_eq!(head.states, [RecipientState::Delivered, RecipientState::Pending(failed)]);
+    assert_eq!(head.states, [RecipientState::Delivered(Ended::default()), RecipientState::Pending(failed)]);
     assert!(head.states[0].is_final() && !head.states[1].is_final());
 
     // PL-48, PL-49: a group is expanded, its members are resolved.
     let resolved = RecipientState::Pending(Pending { attempts: 1, ..Pending::default() });
     let members = ["a@example.com", "b@example.com", "c@example.com"];
-    let mut recipients = vec![(recipient("group@example.com"), RecipientState::Expanded)];
+    let mut recipients = vec![(recipient("group@example.com"), RecipientState::Expanded(Ended::default()))];
     recipients.extend(members.map(|member| (recipient(member), resolved.clone())));
-    let update = Update { states: vec![(2, RecipientState::Failed)], ..Update::recipients(recipients) };
+    let update =
+        Update { states: vec![(2, RecipientState::Failed(Ended::default()))], ..Update::recipients(recipients) };
     Transaction::new().update(id(1), &update).commit(&spool).await.unwrap();
     spool.update(id(1), &Update::crashes(1));
     spool.close().await;
@@ -104,8 +108,12 @@ async fn recipients_are_settled_added_and_replaced() {
     let head = spool.head(id(1)).await.unwrap();
     assert_eq!(head.crashes, 1);
     let states: Vec<_> = head.recipients().map(|(who, state)| (who.address.local_part(), state.clone())).collect();
-    let wanted =
-        [("group", RecipientState::Expanded), ("a", resolved.clone()), ("b", RecipientState::Failed), ("c", resolved)];
+    let wanted = [
+        ("group", RecipientState::Expanded(Ended::default())),
+        ("a", resolved.clone()),
+        ("b", RecipientState::Failed(Ended::default())),
+        ("c", resolved),
+    ];
     assert_eq!(states, wanted);
 }
 
@@ -115,7 +123,7 @@ async fn a_transaction_is_done_whole_or_not_at_all() {
     let (spool, _) = open(&disk);
     store(&spool, 1, 100).await.unwrap();
     let draft = spool.begin();
-    let update = Update::states([(0, RecipientState::Failed)]);
+    let update = Update::states([(0, RecipientState::Failed(Ended::default()))]);
     let transaction = Transaction::new().store(draft, message(2)).remove(id(1)).update(id(3), &update);
     assert!(matches!(transaction.commit(&spool).await, Err(CommitError::Unknown(unknown)) if unknown == id(3)));
     assert!(spool.contains(id(1)) && !spool.contains(id(2)));
@@ -123,7 +131,7 @@ async fn a_transaction_is_done_whole_or_not_at_all() {
     let transaction = Transaction::new().store(one, message(2)).store(two, message(3)).update(id(3), &update);
     let committed = transaction.remove(id(1)).commit(&spool).await.unwrap();
     assert_eq!(committed.iter().map(|one| one.receipt.message()).collect::<Vec<_>>(), [id(2), id(3)]);
-    assert_eq!(spool.head(id(3)).await.unwrap().states[0], RecipientState::Failed);
+    assert_eq!(spool.head(id(3)).await.unwrap().states[0], RecipientState::Failed(Ended::default()));
     assert!(matches!(spool.head(id(1)).await, Err(ReadError::Unknown(_))));
 }
 
@@ -278,7 +286,7 @@ async fn heads_along_the_way(recent_octets: usize) -> Vec<Option<StoredMessage>>
         store(&spool, number, 300).await.unwrap();
     }
     look().await;
-    spool.update(id(1), &Update::states([(0, RecipientState::Delivered)]));
+    spool.update(id(1), &Update::states([(0, RecipientState::Delivered(Ended::default()))]));
     spool.flush().await.unwrap();
     look().await;
     let list = [(recipient("carl@example.com"), RecipientState::default())];

@@ -20,7 +20,11 @@ pub fn options() -> SpoolOptions {
 }
 
 pub fn try_open(disk: &LossyDisk) -> Result<(Spool, Recovery), OpenError> {
-    Spool::open(disk.mount(), Path::new(DIR), options())
+    open_with(disk, options())
+}
+
+pub fn open_with(disk: &LossyDisk, options: SpoolOptions) -> Result<(Spool, Recovery), OpenError> {
+    Spool::open(disk.mount(), Path::new(DIR), options)
 }
 
 pub fn open(disk: &LossyDisk) -> (Spool, Recovery) {
@@ -74,6 +78,17 @@ pub async fn store(spool: &Spool, number: u64, length: usize) -> Result<MessageI
 
 pub async fn read(spool: &Spool, number: u64) -> Bytes {
     spool.content(id(number)).await.unwrap().read_all(WHOLE).await.unwrap()
+}
+
+/// Waits until the writer has come to something that it does by itself.
+pub async fn wait_until(spool: &Spool, done: impl Fn(&Spool) -> bool) {
+    loop {
+        spool.flush().await.unwrap();
+        if done(spool) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 pub async fn all(mut recovery: Recovery) -> Vec<StoredMessage> {

@@ -20,6 +20,8 @@ fn script() -> Vec<Action> {
         Action::Remove { number: 2 },
         Action::Replace { number: 3, by: 5, length: 280_000 },
         Action::Update { number: 5 },
+        Action::Note { number: 1, set: true },
+        Action::Note { number: 2, set: true },
         Action::Flush,
     ];
     for number in 10..40 {
@@ -30,6 +32,7 @@ fn script() -> Vec<Action> {
             actions.push(Action::Update { number });
         }
     }
+    actions.push(Action::Note { number: 2, set: false });
     actions.extend([Action::Update { number: 1 }, Action::RemoveDurably { number: 5 }, Action::Flush]);
     actions.extend((40..60).map(|number| Action::Store { number, length: 9_000 }));
     actions
@@ -133,7 +136,7 @@ async fn without_syncs_the_same_test_finds_loss() {
     let mut found = 0;
     for change in (20..150).step_by(10) {
         let result = crash_at(change, Fault::PowerLoss, &[Loss::Everything], LossyDisk::ignore_syncs).await;
-        found += usize::from(result.is_err_and(|error| error.contains("lost")));
+        found += usize::from(result.is_err_and(|error| error.contains("lost") || error.contains("note")));
     }
     assert!(found > 5, "{found}");
 }
@@ -156,6 +159,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => number.clone().prop_map(|number| Action::Remove { number }),
         1 => number.clone().prop_map(|number| Action::RemoveDurably { number }),
         1 => (number, 100..130u64, length).prop_map(|(number, by, length)| Action::Replace { number, by, length }),
+        1 => (0..4u64, any::<bool>()).prop_map(|(number, set)| Action::Note { number, set }),
         1 => Just(Action::Flush),
     ]
 }

@@ -213,11 +213,21 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let before = disk.contents(&segment(1)).unwrap();
     edit(&disk, &segment(1), |bytes| {
         for header in [0, 4096] {
-            bytes[header + 8] = 2;
+            bytes[header + 8] = 4;
+            bytes[header + 9] = 4;
             let crc = crc32c::crc32c(&bytes[header..header + 60]);
             bytes[header + 60..header + 64].copy_from_slice(&crc.to_le_bytes());
         }
     });
-    assert!(matches!(try_open(&disk), Err(OpenError::Version { segment: 1, version: 2 })));
+    assert!(matches!(try_open(&disk), Err(OpenError::Version { segment: 1, version: 4 })));
     assert_eq!(disk.contents(&segment(1)).unwrap().len(), before.len());
+    // One that only added what may be passed over says so.
+    edit(&disk, &segment(1), |bytes| {
+        for header in [0, 4096] {
+            bytes[header + 9] = 3;
+            let crc = crc32c::crc32c(&bytes[header..header + 60]);
+            bytes[header + 60..header + 64].copy_from_slice(&crc.to_le_bytes());
+        }
+    });
+    assert_eq!(found(&disk).await.0, (1..=12).collect::<Vec<_>>());
 }

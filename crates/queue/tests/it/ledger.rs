@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use envelope::ByteSize;
-use queue::{CommitError, Pending, RecipientState, Recovery, Spool, Transaction, Update};
+use queue::{CommitError, Ended, Note, Pending, RecipientState, Recovery, Spool, Transaction, Update};
 
 use crate::common::*;
 
@@ -35,6 +35,11 @@ pub enum Action {
         by: u64,
         length: usize,
     },
+    /// Sets or takes away a note.
+    Note {
+        number: u64,
+        set: bool,
+    },
     Flush,
 }
 
@@ -52,7 +57,14 @@ struct Promise {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Ledger(BTreeMap<u64, Promise>);
+pub struct Ledger(BTreeMap<u64, Promise>, Notes);
+
+/// Whether each note that was ever touched is set; not known of one whose change was not acknowledged.
+type Notes = BTreeMap<u64, Option<bool>>;
+
+fn note(number: u64) -> Note {
+    Note::SuspendedQueue(number.to_string().into())
+}
 
 impl Ledger {
     fn is_there(&self, number: u64) -> bool {
@@ -127,6 +139,14 @@ impl Ledger {
                 self.0.get_mut(&by).unwrap().acknowledged = true;
                 self.settle();
             }
+            Action::Note { number, set } => {
+                self.1.insert(number, None);
+                let transaction = Transaction::new();
+                let transaction = if set { transaction.set(&note(number)) } else { transaction.unset(&note(number)) };
+                transaction.commit(spool).await?;
+                self.1.insert(number, Some(set));
+                self.settle();
+            }
             Action::Flush => {
                 spool.flush().await?;
                 self.settle();
@@ -138,6 +158,14 @@ impl Ledger {
 
     /// Compares with what is there; what is there from now on is promised.
     pub async fn check(&mut self, spool: &Spool, recovery: Recovery) -> Result<(), String> {
+        let set = spool.suspended_queues();
+        for (number, promise) in &mut self.1 {
+            let found = set.contains(&number.to_string().into_boxed_str());
+            if promise.is_some_and(|promised| promised != found) {
+                return Err(format!("note {number} is {found}, wanted {promise:?}"));
+            }
+            *promise = Some(found);
+        }
         let mut found = BTreeMap::new();
         for head in all(recovery).await {
             let number = u64::from_be_bytes(head.head.id.as_bytes()[8..].try_into().unwrap());
@@ -180,8 +208,10 @@ fn change(number: u32) -> Update {
     let state = RecipientState::Pending(Pending { attempts: number, ..Pending::default() });
     let crashes = Some(number);
     if number.is_multiple_of(3) {
-        let recipients =
-            vec![(recipient("ann@example.com"), state), (recipient("bob@example.org"), RecipientState::Failed)];
+        let recipients = vec![
+            (recipient("ann@example.com"), state),
+            (recipient("bob@example.org"), RecipientState::Failed(Ended::default())),
+        ];
         Update { recipients: Some(recipients), crashes, ..Update::default() }
     } else {
         Update { states: vec![(0, state)], crashes, ..Update::default() }
@@ -191,7 +221,7 @@ fn change(number: u32) -> Update {
 /// The states after that many changes.
 fn states(changes: u32) -> Vec<RecipientState> {
     let first = RecipientState::Pending(Pending { attempts: changes, ..Pending::default() });
-    vec![first, if changes < 3 { RecipientState::default() } else { RecipientState::Failed }]
+    vec![first, if changes < 3 { RecipientState::default() } else { RecipientState::Failed(Ended::default()) }]
 }
 
 /// Runs actions until one fails. Returns what was promised.

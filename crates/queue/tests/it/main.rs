@@ -9,3 +9,4 @@ mod damage;
 mod format;
 mod ledger;
 mod space;
+mod state;

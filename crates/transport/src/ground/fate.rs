@@ -1,8 +1,8 @@
 //! How a recipient ended here.
 
-use envelope::Reply;
+use envelope::{Reply, Timestamp};
 use message::Action;
-use queue::RecipientState;
+use queue::{Ended, RecipientState};
 
 use super::answer::Taken;
 
@@ -39,11 +39,14 @@ pub(crate) enum FateKind {
 }
 
 impl FateKind {
-    pub(crate) fn state(&self) -> RecipientState {
+    /// What is stored of it: that it ended, when, and by whom if not by us.
+    pub(crate) fn state(&self, now: Timestamp) -> RecipientState {
+        let outcome = |by: Option<&str>| Ended { at: Some(now), by: by.map(Box::from) };
         match self {
-            Self::Delivered | Self::Transferred | Self::Relayed { .. } => RecipientState::Delivered,
-            Self::Failed { .. } | Self::Removed => RecipientState::Failed,
-            Self::Expanded | Self::Merged => RecipientState::Expanded,
+            Self::Delivered | Self::Transferred | Self::Relayed { .. } => RecipientState::Delivered(outcome(None)),
+            Self::Failed { remote, .. } => RecipientState::Failed(outcome(remote.as_deref())),
+            Self::Removed => RecipientState::Failed(outcome(None)),
+            Self::Expanded | Self::Merged => RecipientState::Expanded(outcome(None)),
         }
     }
 

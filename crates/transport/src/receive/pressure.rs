@@ -6,10 +6,14 @@
 //!                                                 └─▶ Actions ─▶ admit: at MAIL, or before the content of a transfer
 //! ```
 //!
+//! A disk that does not answer is told apart: nobody gets a receipt then, and who has another server to go to should not wait for
+//! one. It is looked at with each message, since whatever measures a disk may hang with it.
+//!
 //! Connections are taken and mail goes out whatever the levels are (BP-13, BP-16): the service is alive, and only not ready
 //! while it takes nothing from anybody.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use envelope::{EnhancedStatus, Reply};
 use parking_lot::Mutex;
@@ -22,16 +26,27 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use topology::BackPressureSettings;
 
+/// How long a change of the queue may wait for its sync before the disk counts as hanging: 10 s. A disk at its limit answers
+/// within a few; the next candidate has the message within tens.
+const HUNG_AFTER: Duration = Duration::from_secs(10);
+
 /// The levels of this server, and what follows.
 pub(crate) struct Pressure {
+    /// How long the oldest change has waited that is not durable.
+    unsynced_age: Box<dyn Fn() -> Duration + Send + Sync>,
     monitor: Mutex<Monitor>,
     /// Of the last look.
     actions: watch::Sender<Arc<Actions>>,
 }
 
 impl Pressure {
-    pub(crate) fn new() -> Self {
-        Self { monitor: Mutex::default(), actions: watch::Sender::default() }
+    pub(crate) fn new(unsynced_age: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { unsynced_age: Box::new(unsynced_age), monitor: Mutex::default(), actions: watch::Sender::default() }
+    }
+
+    /// How long the disk of the queue has not answered, if it is too long.
+    pub(crate) fn hung(&self) -> Option<Duration> {
+        Some((self.unsynced_age)()).filter(|age| *age >= HUNG_AFTER)
     }
 
     /// Whether mail from there would be refused now, without waiting.
@@ -42,7 +57,11 @@ impl Pressure {
         if drain.is_cancelled() {
             return Err(going_away());
         }
-        refused(&self.actions.borrow(), source).map_or(Ok(()), Err)
+        self.refused(&self.actions.borrow(), source).map_or(Ok(()), Err)
+    }
+
+    fn refused(&self, actions: &Actions, source: Source) -> Option<Reply> {
+        self.hung().map(|_| disk_hangs()).or_else(|| refused(actions, source))
     }
 
     /// The same for a message that comes now: after the delay of the tarpit (BP-08), which ends sooner when mail is refused
@@ -56,7 +75,7 @@ impl Pressure {
         loop {
             let until = {
                 let actions = actions.borrow_and_update();
-                if let Some(refusal) = refused(&actions, source) {
+                if let Some(refusal) = self.refused(&actions, source) {
                     return Err(refusal);
                 }
                 begun + actions.tarpit
@@ -83,6 +102,9 @@ impl Pressure {
 
     /// Why nobody's mail is taken now.
     pub(crate) fn closed(&self) -> Option<Box<str>> {
+        if let Some(age) = self.hung() {
+            return Some(format!("the disk of the queue has not answered for {} s", age.as_secs()).into());
+        }
         let actions = Arc::clone(&self.actions.borrow());
         let everybody = [Action::RefuseClients, Action::RefuseServers, Action::RefuseMailboxes];
         let because = everybody.into_iter().map(|action| actions.because(action)).collect::<Option<Vec<Resource>>>()?;
@@ -134,6 +156,11 @@ fn refused(actions: &Actions, source: Source) -> Option<Reply> {
 /// BP-14.
 fn insufficient() -> Reply {
     Reply::new(452, EnhancedStatus::new(4, 3, 1), "Insufficient system resources")
+}
+
+/// Another server may have a disk that answers.
+fn disk_hangs() -> Reply {
+    Reply::new(452, EnhancedStatus::new(4, 3, 1), "Insufficient system resources: the disk does not answer")
 }
 
 fn going_away() -> Reply {

@@ -2,9 +2,9 @@
 //! where routing decided, by which configuration, for which next hop and by which rule.
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
-use envelope::{Address, MessageHead, OriginKind, Reply};
+use envelope::{Address, MessageHead, MessageId, OriginKind, Reply, ReversePath};
 use logs::tracking::{Event, EventId, Source, internal_id};
-use queue::StoredMessage;
+use queue::{ReadError, StoredMessage};
 use routing::{DeliveryType, Route};
 use scheduler::Item;
 
@@ -166,6 +166,13 @@ pub(crate) fn sent(
     line(EventId::Fail, failed);
     let why = error.map(Box::<str>::from);
     line(EventId::Defer, later.iter().filter_map(|at| Some((address(*at)?, why.clone()))).collect());
+}
+
+/// FAIL: nothing of it can be read any more, sender and recipients included.
+pub(crate) fn lost(core: &Core, message: MessageId, error: &ReadError) {
+    let source_context = error.to_string().into();
+    let event = Event::new(core.now(), EventId::Fail, Source::Queue, message, ReversePath::Null);
+    core.tracking.record(Event { source_context, ..event });
 }
 
 /// FAIL: too old.

@@ -1,6 +1,7 @@
-//! The disk under a queue is full, fails or is slow, again and again under load, and its Transport is killed meanwhile:
-//! mail that cannot be kept is refused for now, a queue whose disk has failed says that it must be started again, and
-//! everything that was acknowledged arrives (peers E2 27).
+//! The disk under a queue is full, fails, hangs or is slow, again and again under load, and its Transport is killed meanwhile:
+//! mail that cannot be kept is refused for now, a queue whose disk has failed says that it must be started again, one whose
+//! disk does not answer that it is not ready, and everything that was acknowledged arrives (peers E2 27), also when the power
+//! goes after a start that has read what a failed sync left in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use telemetry::probe;
 
 use super::load::Load;
 use super::{Plan, SERVERS, TWO_SERVERS, inboxes, settle, wait_for_conservation};
-use crate::faulty_disk::{DiskControl, DiskState};
+use crate::faulty_disk::{DiskControl, DiskState, Lost};
 use crate::program::PROGRAM_VARIABLE;
 use crate::{Lab, Ledger, Wire, faulty_transport, program, submit_by_connector, submit_from_outside, test_message};
 
@@ -62,7 +63,7 @@ struct Fault {
 
 /// Every kind equally often, in any order.
 fn schedule(count: usize, random: &mut StdRng) -> Vec<Fault> {
-    let kinds = (0..count).map(|number| number % 7);
+    let kinds = (0..count).map(|number| number % 9);
     let mut faults: Vec<Fault> = kinds.map(|kind| fault(kind, random)).collect();
     faults.shuffle(random);
     faults
@@ -76,8 +77,10 @@ fn fault(kind: usize, random: &mut StdRng) -> Fault {
         1 => DiskState::Full { left, everywhere: false, told: true },
         2 => DiskState::Full { left, everywhere: true, told: false },
         3 => DiskState::FailingWrite { after },
-        4 => DiskState::FailingSync { after, lost: false },
-        5 => DiskState::FailingSync { after, lost: true },
+        4 => DiskState::FailingSync { after, lost: Lost::Nothing },
+        5 => DiskState::FailingSync { after, lost: Lost::AtOnce },
+        6 => DiskState::FailingSync { after, lost: Lost::WithThePower },
+        7 => DiskState::Hanging,
         _ => DiskState::Slow(random.random_range(SLOW)),
     };
     let one = *SERVERS.choose(random).unwrap();
@@ -150,7 +153,8 @@ impl Troubled {
             (None, DiskState::FailingWrite { .. } | DiskState::FailingSync { .. }) => {
                 return self.has_failed(fault).await;
             }
-            (None, DiskState::Fine | DiskState::Slow(_)) => self.is_slow(fault).await,
+            (None, DiskState::Hanging) => self.hangs(fault).await,
+            (None, DiskState::Fine | DiskState::Slow(_) | DiskState::PowerLost) => self.is_slow(fault).await,
         }
         self.set(fault, DiskState::Fine);
         for server in &fault.servers {
@@ -260,6 +264,41 @@ impl Troubled {
         }
         self.start_again(fault).await;
         self.count("started again after an error");
+        if matches!(fault.state, DiskState::FailingSync { lost: Lost::WithThePower, .. }) {
+            self.lose_power(fault).await;
+        }
+    }
+
+    /// The start has read what a failed sync left in memory, and goes on from there. Whatever it was, it is there afterwards.
+    async fn lose_power(&mut self, fault: &Fault) {
+        self.wait_for_work(SLOW_WORK).await;
+        self.set(fault, DiskState::PowerLost);
+        for server in &fault.servers {
+            self.lab.kill(server, Service::Transport).await;
+        }
+        self.start_again(fault).await;
+        self.count("started again after a loss of power");
+    }
+
+    /// Whoever waits for a receipt waits; nobody else begins to, and nothing is ended.
+    async fn hangs(&mut self, fault: &Fault) {
+        for server in &fault.servers {
+            let what = format!("{server} says that its disk does not answer");
+            let refused = testkit::until(&what, async || {
+                let address = self.lab.server(server).services[&Service::Transport].metrics;
+                let answer = probe::ask(address, "/ready").await.unwrap();
+                (!answer.is_good() && answer.body.contains("has not answered")).then_some(())
+            });
+            tokio::select! {
+                () = refused => {}
+                // It gives the disk something to do, and waits for it.
+                () = async { while self.hand_in(server, SMALL).await == Answer::Taken {}; std::future::pending().await } => {}
+            }
+            assert!(self.answers(server, "/live").await, "{server} is to be started again because its disk hangs");
+            self.wait_for_refusal(server, SMALL).await;
+            self.count("refused while the disk hung");
+        }
+        self.nobody_takes(fault, SMALL).await;
     }
 
     async fn is_slow(&mut self, fault: &Fault) {
@@ -285,7 +324,7 @@ impl Troubled {
         }
         self.lab.spawn_all(&transports(fault));
         testkit::hold(after).await;
-        if matches!(fault.state, DiskState::Full { .. } | DiskState::Slow(_)) {
+        if matches!(fault.state, DiskState::Full { .. } | DiskState::Slow(_) | DiskState::Hanging) {
             self.set(fault, DiskState::Fine);
             if self.all_come_up(fault).await {
                 return self.count("killed and started under a fault");

@@ -16,7 +16,11 @@ impl Bench {
     fn new() -> Self {
         let settings =
             BackPressureSettings { submission_queue_history_depth: DEPTH, ..BackPressureSettings::default() };
-        Self { pressure: Arc::new(Pressure::new()), settings, drain: CancellationToken::new() }
+        Self::with_disk(settings, || Duration::ZERO)
+    }
+
+    fn with_disk(settings: BackPressureSettings, age: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { pressure: Arc::new(Pressure::new(age)), settings, drain: CancellationToken::new() }
     }
 
     fn look(&self, submission_queue: u64) {
@@ -100,4 +104,24 @@ async fn what_a_restart_found_waits_for_room() {
     bench.look(15_001);
     bench.drain.cancel();
     assert!(!bench.pressure.boot_scan_may_go_on(&bench.drain).await);
+}
+
+/// Whoever has another server to go to is sent there at once, and the service is not ready, whatever the levels say.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_does_not_answer_refuses_mail_until_it_does() {
+    let age = Arc::new(Mutex::new(HUNG_AFTER - Duration::from_millis(1)));
+    let told = Arc::clone(&age);
+    let bench = Bench::with_disk(BackPressureSettings::default(), move || *told.lock());
+    assert_eq!((bench.admit(Source::Smtp).await, bench.pressure.closed()), ((Ok(()), 0), None));
+    *age.lock() = HUNG_AFTER;
+    for source in [Source::Smtp, Source::Transfer, Source::Submission] {
+        assert_eq!(
+            bench.admit(source).await.0.unwrap_err().to_string().split(':').next().unwrap(),
+            "452 4.3.1 Insufficient system resources"
+        );
+        assert!(bench.pressure.admits(source, &bench.drain).is_err());
+    }
+    assert_eq!(bench.pressure.closed().as_deref(), Some("the disk of the queue has not answered for 10 s"));
+    *age.lock() = Duration::ZERO;
+    assert_eq!((bench.admit(Source::Smtp).await, bench.pressure.closed()), ((Ok(()), 0), None));
 }
