@@ -136,6 +136,12 @@ impl LastGood {
         }
     }
 
+    /// The services that were there last, without asking the directory.
+    #[must_use]
+    pub fn last_presences(&self) -> Vec<Presence> {
+        self.services.lock().values().cloned().collect()
+    }
+
     /// The last good snapshot, without asking the directory.
     #[must_use]
     pub fn last_good(&self) -> Option<Arc<Organization>> {

@@ -76,7 +76,8 @@ impl fmt::Display for ByteSize {
         let scaled = self.0 as f64 / (1u64 << shift) as f64;
         let precise = format!("{scaled:.3}");
         let short = precise.trim_end_matches('0').trim_end_matches('.');
-        write!(f, "{short} {unit} ({} bytes)", with_thousands(self.0))
+        let bytes = if self.0 == 1 { "byte" } else { "bytes" };
+        write!(f, "{short} {unit} ({} {bytes})", with_thousands(self.0))
     }
 }
 

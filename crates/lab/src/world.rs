@@ -24,6 +24,7 @@ mod links;
 mod network;
 mod prepare;
 mod process;
+mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -195,9 +196,9 @@ impl World {
         let exchange = Exchange::start(organization, &servers, network.address(), &options.directory).await?;
         for server in &servers {
             let around =
-                layout::Around { forest: &lab.forest(), backend: &backend, internet: &internet, traces: &traces };
+                settings::Around { forest: &lab.forest(), backend: &backend, internet: &internet, traces: &traces };
             let detours = organization.server(&server.name).map(|server| exchange.detours(&server.site));
-            let text = layout::settings(server, &options.directory, &around, &detours.unwrap_or_default());
+            let text = settings::settings(server, &options.directory, &around, &detours.unwrap_or_default());
             write(&server.settings_path(), text.as_bytes())?;
         }
         let mut world =

@@ -15,10 +15,12 @@
 //! | [`record`] | what a log is: [`LogForm`], its header and limits; [`Record`], one line; [`Row`], its fields as RFC 4180 has them |
 //! | [`log`] | [`Log`]: the channel and the thread |
 //! | [`tracking`] | an event of the message tracking log: fields, event ids, sources |
+//! | [`connectivity`] | an event of the connectivity log: connections that were opened |
 //! | [`documents`] | a log of whole files: the routing table log |
 //! | [`search`] | what was written, found again |
 //! | `files` | names, headers, sizes, ages |
 
+pub mod connectivity;
 pub mod documents;
 mod files;
 pub mod log;

@@ -3,7 +3,7 @@
 //! Lines about a message carry the fields `message_id` and `trace_id` ([`crate::TraceId`]), which lead to its trace. Logs
 //! are not exported by OTLP: container platforms collect stderr.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::str::FromStr;
 
 use tracing::Subscriber;
@@ -58,9 +58,59 @@ impl Default for LogSettings {
 const QUIET: &str = "h2=warn,hyper=warn,tonic=warn,tower=warn,opentelemetry=warn,opentelemetry_sdk=warn,\
                      opentelemetry-otlp=warn,hickory_resolver=warn,hickory_net=warn,rustls=warn";
 
+/// What systemd sets where standard error is its journal (systemd.exec(5)).
+const JOURNAL_VARIABLE: &str = "JOURNAL_STREAM";
+
+/// Begins each line with its priority, as the journal reads it (sd-daemon(3)): `journalctl -p err` finds errors.
+struct WithPriority<W>(W);
+
+struct Prefixed<W> {
+    writer: W,
+    /// To be written before the first octet.
+    prefix: Option<&'static str>,
+}
+
+impl<W: io::Write> io::Write for Prefixed<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if let Some(prefix) = self.prefix.take() {
+            // One write: lines of several threads would mix otherwise.
+            self.writer.write_all(&[prefix.as_bytes(), octets].concat())?;
+            return Ok(octets.len());
+        }
+        self.writer.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for WithPriority<W> {
+    type Writer = Prefixed<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Prefixed { writer: self.0.make_writer(), prefix: None }
+    }
+
+    fn make_writer_for(&'a self, meta: &tracing::Metadata<'_>) -> Self::Writer {
+        let prefix = match *meta.level() {
+            tracing::Level::ERROR => "<3>",
+            tracing::Level::WARN => "<4>",
+            tracing::Level::INFO => "<6>",
+            tracing::Level::DEBUG | tracing::Level::TRACE => "<7>",
+        };
+        Prefixed { writer: self.0.make_writer_for(meta), prefix: Some(prefix) }
+    }
+}
+
 /// Makes these the logs of the process. Where some are set up already (several services in one process), they stay.
 pub(crate) fn install(settings: &LogSettings) -> Result<(), TelemetryError> {
-    let subscriber = subscriber(settings, std::io::stderr, std::io::stderr().is_terminal())?;
+    let terminal = io::stderr().is_terminal();
+    let subscriber = if !terminal && std::env::var_os(JOURNAL_VARIABLE).is_some() {
+        subscriber(settings, WithPriority(io::stderr), false)?
+    } else {
+        subscriber(settings, io::stderr, terminal)?
+    };
     let _already_set_up = subscriber.try_init();
     Ok(())
 }
@@ -125,6 +175,21 @@ pub(crate) mod tests {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.starts_with('{') && text.contains(r#""trace_id":"4bf92f3577b34da6a3ce929d0e0e4736""#), "{text}");
         assert!(text.contains(r#""message":"accepted""#) && text.contains(r#""level":"INFO""#), "{text}");
+    }
+
+    #[test]
+    fn lines_for_the_journal_begin_with_their_priority() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = subscriber(&LogSettings::default(), WithPriority(move || writer.clone()), false).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!("one");
+            tracing::warn!("two");
+            tracing::info!("three");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let begins: Vec<&str> = text.lines().map(|line| &line[..3]).collect();
+        assert_eq!(begins, ["<3>", "<4>", "<6>"], "{text}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use envelope::{Reply, Revision, Timestamp};
 use logs::Log;
+use logs::connectivity::ConnectionEvent;
 use logs::tracking::Event;
 use parking_lot::Mutex;
 use queue::{Health, Spool, StoredMessage};
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     pub(crate) work: TaskTracker,
     /// The message tracking log.
     pub(crate) tracking: Log<Event>,
+    /// The connectivity log.
+    pub(crate) connectivity: Log<ConnectionEvent>,
     /// Whether mail may come in.
     pub(crate) pressure: Arc<Pressure>,
     /// What goes to and comes from the other servers is counted here.
@@ -84,13 +87,19 @@ struct Held {
     fresh: HashMap<ItemId, Box<StoredMessage>>,
 }
 
+/// What is written for administrators.
+pub(crate) struct Logs {
+    pub(crate) tracking: Log<Event>,
+    pub(crate) connectivity: Log<ConnectionEvent>,
+}
+
 impl Core {
     pub(crate) fn new(
         node: Arc<Node>,
         spool: Spool,
         ledger: Ledger,
         outbound: Outbound,
-        tracking: Log<Event>,
+        logs: Logs,
         errands: mpsc::UnboundedSender<Errand>,
         drain: CancellationToken,
     ) -> Self {
@@ -103,7 +112,8 @@ impl Core {
             progress: Progress::default(),
             drain,
             work: TaskTracker::new(),
-            tracking,
+            tracking: logs.tracking,
+            connectivity: logs.connectivity,
             pressure: Arc::new(Pressure::new(move || unsynced.unsynced_age())),
             peers: Peers::default(),
             held: Mutex::new(Held { ledger, fresh: HashMap::new() }),

@@ -12,6 +12,7 @@ pub(crate) mod outgoing;
 mod relay;
 mod spans;
 pub(crate) mod started;
+mod told;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tokio::sync::Semaphore;
 use self::basis::Basis;
 use self::outgoing::Outgoing;
 use self::spans::{Attempted, attempts_before, describe, replied};
+use self::told::Told;
 use crate::core::Core;
 use crate::ground::answer::{Answer, Sent};
 use crate::ground::fate::{Fate, FateKind};
@@ -116,7 +118,7 @@ pub(crate) async fn run_connection(core: Arc<Core>, lane: QueueId) {
         disconnected(&core, lane);
         return;
     };
-    let began = core.now();
+    let (began, told) = (core.now(), Told::begun(&core, &route));
     let basis = Basis::of(&core.node.tables(), &route);
     let opening = async {
         tokio::select! {
@@ -126,17 +128,22 @@ pub(crate) async fn run_connection(core: Arc<Core>, lane: QueueId) {
     };
     let hop = match AssertUnwindSafe(opening).catch_unwind().await {
         Ok(Ok(hop)) => hop,
-        Ok(Err(failure)) => return open_failed(&core, lane, &route, began, failure).await,
+        Ok(Err(failure)) => {
+            told.unreachable(&core, &route, &failure.error);
+            return open_failed(&core, lane, &route, began, failure).await;
+        }
         // A fault of ours must not keep the connection's place for ever.
         Err(_) => {
-            let error = "this program failed at opening a connection".into();
+            let error: Arc<str> = "this program failed at opening a connection".into();
+            told.unreachable(&core, &route, &error);
             return open_failed(&core, lane, &route, began, OpenFailure { permanent: None, error }).await;
         }
     };
     core.ledger(|ledger| ledger.connected(lane));
+    told.established(&core, &route, &hop.peer());
     let limit = messages_per_connection(&core, &route);
     let metrics = is_external(&route).then(|| connector_metrics(&core, &route)).flatten();
-    let mut connection = Connection { limit, core, lane, route, basis, hop, metrics, settled: 0 };
+    let mut connection = Connection { limit, core, lane, route, basis, hop, metrics, told, settled: 0 };
     let end = connection.work().await;
     connection.close(end).await;
 }
@@ -163,7 +170,6 @@ fn connector_metrics(core: &Core, route: &Route) -> Option<SendMetrics> {
 }
 
 async fn open_failed(core: &Arc<Core>, lane: QueueId, route: &Route, began: Timestamp, failure: OpenFailure) {
-    tracing::info!(error = &*failure.error, "the next hop cannot be reached");
     if let Some(reply) = failure.permanent {
         for taken in core.ledger(|ledger| ledger.take_all(lane)) {
             let hand = Hand::new(core, taken);
@@ -211,6 +217,8 @@ struct Connection {
     limit: Option<u32>,
     /// Of the Send connector, where it is one.
     metrics: Option<SendMetrics>,
+    /// What is written down of it.
+    told: Told,
     /// Messages that the next hop answered.
     settled: u32,
 }
@@ -354,6 +362,7 @@ impl Connection {
 
     /// Gives until when the recipients wait that are to be tried again.
     async fn settle(&mut self, hand: Hand, copy: Parcel, answers: Vec<Answer>) -> Option<Wait> {
+        self.told.carried(copy.head.size);
         let core = &self.core;
         let answered = Answered::new(copy.item.recipients.as_slice(), answers);
         let Answered { fates, later, elsewhere, error } = &answered;
@@ -361,6 +370,7 @@ impl Connection {
             self.count(fates);
         }
         track::sent(core, &copy, &self.route, &self.hop.peer(), fates, error.as_deref(), later);
+        told::not_taken(core, &copy, &self.route, fates, error.as_deref());
         let everything = copy.item.recipients.as_slice().len() == fates.len();
         let quiet =
             everything && fates.len() == copy.stored.states.len() && fates.iter().all(|fate| is_quiet(&copy, fate));
@@ -391,11 +401,16 @@ impl Connection {
     }
 
     async fn close(self, end: End) {
+        let lost = match &end {
+            End::Lost(error) => Some(Arc::clone(error)),
+            End::Done => None,
+        };
         match end {
             // It has been counted as lost when it lost its message.
-            End::Lost(error) if self.settled == 0 => tracing::info!(error = &*error, "a connection was lost"),
+            End::Lost(_) if self.settled == 0 => {}
             End::Lost(_) | End::Done => disconnected(&self.core, self.lane),
         }
+        self.told.ended(&self.core, &self.route, lost.as_deref());
         self.hop.close().await;
     }
 }

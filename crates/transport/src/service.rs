@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{MessageId, TraceContext};
-use logs::tracking;
 use logs::{Log, LogSettings};
+use logs::{connectivity, tracking};
 use net::{OrganizationListener, Service};
 use queue::{
     ClockJump, Disk, Health as SpoolHealth, OnSync, OpenError, ReadError, RealDisk, Recovery, Role, Spool,
@@ -28,7 +28,7 @@ use topology::TransportRole;
 use crate::administration::operations::Operations;
 use crate::administration::routing_log;
 use crate::administration::view::Viewer;
-use crate::core::{Core, Errand};
+use crate::core::{Core, Errand, Logs};
 use crate::deliver::outbound::Outbound;
 use crate::ground::submitted;
 use crate::hand::Hand;
@@ -73,6 +73,18 @@ pub struct Transport {
     doors: Doors,
 }
 
+/// Starts the logs of this service.
+fn logs_of(node: &Node) -> std::io::Result<Logs> {
+    let (state, lost) = (&node.settings.state, node.metrics.tracking_lost.clone());
+    let tracking = LogSettings { folder: tracking::folder(state), prefix: TRACKING_PREFIX, version: VERSION };
+    let connectivity =
+        LogSettings { folder: connectivity::folder(state), prefix: connectivity::PREFIX, version: VERSION };
+    Ok(Logs {
+        tracking: Log::start(tracking, move || lost.increment())?,
+        connectivity: Log::start(connectivity, || ())?,
+    })
+}
+
 impl Transport {
     /// Opens the spool and the ports. Nothing is accepted or delivered yet.
     ///
@@ -104,11 +116,8 @@ impl Transport {
         let limits = Limits::from(&node.tables().local_server().transport);
         let (errand, errands) = mpsc::unbounded_channel();
         let listener = node.listen().await?;
-        let settings =
-            LogSettings { folder: tracking::folder(&node.settings.state), prefix: TRACKING_PREFIX, version: VERSION };
-        let lost = node.metrics.tracking_lost.clone();
-        let tracking = Log::start(settings, move || lost.increment())?;
-        let core = Core::new(Arc::clone(&node), spool, Ledger::new(limits), outbound, tracking, errand, drain);
+        let logs = logs_of(&node)?;
+        let core = Core::new(Arc::clone(&node), spool, Ledger::new(limits), outbound, logs, errand, drain);
         let core = Arc::new(core);
         let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;

@@ -1,4 +1,4 @@
-//! Which server gets which address, port and folder, and the settings file that tells its processes.
+//! Which server gets which address, port and folder.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,11 +10,6 @@ use serde::Serialize;
 use topology::{Organization, ServerRole};
 
 use super::WorldError;
-use super::backend::Backend;
-use super::links::Detours;
-use super::prepare::internet_roots;
-use crate::internet::Internet;
-use crate::traces::TraceReceiver;
 
 /// Sites of a lab: third octets 100 to 249.
 pub const SITES_MAX: usize = 150;
@@ -157,70 +152,4 @@ fn addresses(address: Ipv4Addr, service: Service) -> ServiceAddresses {
 fn folder_name(name: &ServerName, index: usize) -> String {
     let plain = name.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if plain { name.to_string() } else { format!("server-{index}") }
-}
-
-/// The settings file, as `runtime` reads it.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct SettingsFile<'a> {
-    server: &'a str,
-    forest: &'a str,
-    state: PathBuf,
-    otlp: String,
-    dns: Vec<SocketAddr>,
-    allow_private_targets: bool,
-    trusted_roots: PathBuf,
-    directory: DirectoryTable,
-    identity: IdentityTable,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    peers: BTreeMap<&'a str, BTreeMap<&'static str, SocketAddr>>,
-    services: BTreeMap<&'static str, &'a ServiceAddresses>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-enum DirectoryTable {
-    Embedded { path: PathBuf },
-    Etcd { endpoints: Vec<String> },
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct IdentityTable {
-    path: PathBuf,
-    organization_key: PathBuf,
-}
-
-/// What every server of a lab has around it.
-pub(super) struct Around<'a> {
-    pub forest: &'a Domain,
-    pub backend: &'a Backend,
-    pub internet: &'a Internet,
-    pub traces: &'a TraceReceiver,
-}
-
-/// Text of the settings file of a server.
-pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<'_>, detours: &Detours) -> String {
-    let Around { forest, backend, internet, traces } = around;
-    let by_name = |services: &BTreeMap<Service, SocketAddr>| {
-        services.iter().map(|(service, address)| (service.as_str(), *address)).collect()
-    };
-    let file = SettingsFile {
-        server: server.name.as_str(),
-        forest: forest.as_str(),
-        state: server.folder.join("state"),
-        otlp: traces.endpoint(),
-        dns: vec![internet.dns_address()],
-        // The whole internet of a lab is on loopback.
-        allow_private_targets: true,
-        trusted_roots: internet_roots(directory),
-        directory: match backend {
-            Backend::Embedded { path } => DirectoryTable::Embedded { path: path.clone() },
-            Backend::Etcd(etcd) => DirectoryTable::Etcd { endpoints: vec![etcd.endpoint()] },
-        },
-        identity: IdentityTable { path: server.identity_path(), organization_key: directory.join("organization.key") },
-        peers: detours.iter().map(|(server, services)| (server.as_str(), by_name(services))).collect(),
-        services: server.services.iter().map(|(service, addresses)| (service.as_str(), addresses)).collect(),
-    };
-    toml::to_string(&file).expect("settings are plain data")
 }

@@ -80,11 +80,13 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
         None => directory::apply(directory.as_ref(), plan, revision, &author).await,
         Some(_) => directory::repair(directory.as_ref(), plan, revision, &author).await,
     };
-    applied.map_err(advise)?;
+    let last = applied.map_err(advise)?;
     // Changes of recipients alone leave the configuration at its revision, which is what servers report.
     let revision = directory.snapshot().await?.revision();
     let changes = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
-    output::print(&format!("Applied: {changes}; the configuration is at revision {revision}.\n"))?;
+    // Recipients are written after the configuration that they refer to: what was applied is whole with the last of them.
+    let whole = if last > revision { format!("; with its recipients, {last}") } else { String::new() };
+    output::print(&format!("Applied: {changes}; the configuration is at revision {revision}{whole}.\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

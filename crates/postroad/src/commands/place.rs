@@ -50,8 +50,13 @@ impl Place {
     }
 
     /// The settings that were named, by an argument or by the environment.
-    pub(crate) fn settings_named(&self) -> Option<PathBuf> {
+    fn settings_named(&self) -> Option<PathBuf> {
         self.settings.clone().or_else(|| std::env::var_os(SETTINGS_VARIABLE).map(PathBuf::from))
+    }
+
+    /// Whether an argument names settings.
+    pub(crate) fn has_settings_argument(&self) -> bool {
+        self.settings.is_some()
     }
 
     /// The folder of a lab that was named.

@@ -2,8 +2,10 @@
 //! whatever else needs to know what mail is under way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use directory::{LastGood, Presence};
 use envelope::ServerName;
 use futures::StreamExt;
 use logs::search::{Line, Query};
@@ -14,7 +16,10 @@ use rpc::{Administrator, Credentials, PeerAddress};
 use runtime::{PeerBook, Settings};
 use topology::Organization;
 
-use super::place;
+use super::{output, place};
+
+/// Time for the directory to answer before what is remembered must do.
+const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The Transports of an organization, and somebody who may look into their queues.
 pub(crate) struct Transports {
@@ -35,8 +40,7 @@ impl Transports {
     /// server's own.
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let credentials = credentials(settings)?;
-        let (directory, organization) = place::open(settings).await?;
-        let presences = directory.presences().await?;
+        let (organization, presences) = found(settings).await?;
         let book = PeerBook::default().updated(&presences);
         Ok(Self { administrator: Administrator::new(Arc::new(credentials)), organization, book })
     }
@@ -95,6 +99,36 @@ impl Transports {
         }
         Ok(Told { queues, messages: listed, peers })
     }
+}
+
+/// The organization, and where its services are: as the directory says, or said when it answered a service of this server
+/// last. Whoever looks for waiting mail does so when something is away.
+async fn found(settings: &Settings) -> anyhow::Result<(Arc<Organization>, Vec<Presence>)> {
+    let asking = async {
+        let (directory, organization) = place::open(settings).await?;
+        anyhow::Ok((organization, directory.presences().await?))
+    };
+    let error = match tokio::time::timeout(DIRECTORY_TIMEOUT, asking).await {
+        Ok(Ok(found)) => return Ok(found),
+        Ok(Err(error)) => error,
+        Err(_) => anyhow!("the directory does not answer within {} s", DIRECTORY_TIMEOUT.as_secs()),
+    };
+    let Some((organization, presences)) = remembered(settings) else { return Err(error) };
+    eprintln!(
+        "note: {}; by the configuration and the addresses that were known last, revision {}",
+        output::harmless(&format!("{error:#}")),
+        organization.revision()
+    );
+    Ok((organization, presences))
+}
+
+/// What the services of this server know without the directory: the newest of it.
+fn remembered(settings: &Settings) -> Option<(Arc<Organization>, Vec<Presence>)> {
+    let backend = runtime::node::open_backend(settings).ok()?;
+    let known = Service::ALL.into_iter().map(|service| settings.last_good(service)).filter(|path| path.exists());
+    let known = known.map(|path| LastGood::new(backend.clone(), path));
+    let known = known.filter_map(|memory| Some((memory.last_good()?, memory.last_presences())));
+    known.max_by_key(|(organization, presences)| (organization.revision(), presences.len()))
 }
 
 fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {

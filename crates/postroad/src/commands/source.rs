@@ -69,6 +69,8 @@ pub(crate) async fn open_at(
     revision: Option<Revision>,
 ) -> anyhow::Result<(Arc<dyn Administration>, Arc<Organization>)> {
     let (directory, organization) = place::open(settings).await?;
+    // The configuration of now by its number: its recipients were written after it, and are those of now.
+    let revision = revision.filter(|revision| *revision != organization.revision());
     let Some(revision) = revision else { return Ok((directory, organization)) };
     let then = directory.at(revision).await.map_err(|error| match error {
         HistoryError::Forgotten { .. } | HistoryError::NotYet { .. } => {

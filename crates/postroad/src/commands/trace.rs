@@ -41,7 +41,8 @@ pub(crate) struct TraceArguments {
 pub(crate) async fn run(arguments: TraceArguments) -> anyhow::Result<ExitCode> {
     let place = &arguments.place;
     let folder = traces(place.lab_folder().unwrap_or(Path::new(LAB_DEFAULT)));
-    let of_lab_is_meant = folder.is_dir() && place.settings_named().is_none();
+    // The environment of a container names settings always; a lab's traces are there only where there is a lab.
+    let of_lab_is_meant = folder.is_dir() && !place.has_settings_argument();
     if place.lab_folder().is_some() || of_lab_is_meant {
         return of_lab(&arguments.message, &folder);
     }

@@ -171,13 +171,31 @@ fn about(line: &Line) -> String {
         _ => {}
     }
     // Each status once: a thousand recipients are refused for one reason.
-    let mut statuses: Vec<&str> = line.get("recipient-status").split(';').filter(|text| !text.is_empty()).collect();
+    let mut statuses = statuses(line.get("recipient-status"));
+    statuses.retain(|status| !status.is_empty());
     statuses.dedup();
-    add("– ", &statuses.join("; "));
+    add("– ", &statuses.join(", "));
     if statuses.is_empty() {
         add("– ", line.get("source-context"));
     }
     text
+}
+
+/// The statuses of a list: replies, which may hold semicolons themselves, and empty ones.
+fn statuses(list: &str) -> Vec<&str> {
+    let is_code = |text: &str| {
+        text.len() >= 4 && text.as_bytes()[..3].iter().all(u8::is_ascii_digit) && text.as_bytes()[3] == b' '
+    };
+    let (mut found, mut from) = (Vec::new(), 0);
+    for (at, _) in list.match_indices(';') {
+        let rest = &list[at + 1..];
+        if is_code(rest) || rest.is_empty() || rest.starts_with(';') || list[from..at].is_empty() {
+            found.push(&list[from..at]);
+            from = at + 1;
+        }
+    }
+    found.push(&list[from..]);
+    found
 }
 
 /// JSON Lines, with the documented names: dashes removed, `timestamp`, `recipients`, `sender` (LG-23).
@@ -214,7 +232,8 @@ fn json_name(name: &str) -> String {
 fn value(name: &str, text: &str) -> Value {
     match name {
         "recipient-address" | "recipient-status" if text.is_empty() => Value::Array(Vec::new()),
-        "recipient-address" | "recipient-status" => text.split(';').map(Value::from).collect(),
+        "recipient-address" => text.split(';').map(Value::from).collect(),
+        "recipient-status" => statuses(text).into_iter().map(Value::from).collect(),
         "total-bytes" | "recipient-count" | "log-id" => text.parse::<u64>().map_or(Value::Null, Value::from),
         _ if text.is_empty() => Value::Null,
         _ => text.into(),
@@ -270,6 +289,18 @@ mod tests {
 "
         );
         assert!(text(&[], 50, plain).starts_with("Nothing was found."));
+    }
+
+    #[test]
+    fn replies_with_semicolons_are_told_apart() {
+        for (list, expected) in [
+            ("550 5.1.1 RESOLVER.ADR; not found", vec!["550 5.1.1 RESOLVER.ADR; not found"]),
+            ("250 2.1.5 ok;550 5.1.1 a; b;250 2.1.5 ok", vec!["250 2.1.5 ok", "550 5.1.1 a; b", "250 2.1.5 ok"]),
+            ("250 2.1.5 ok;", vec!["250 2.1.5 ok", ""]),
+            (";;451 4.4.0 a", vec!["", "", "451 4.4.0 a"]),
+        ] {
+            assert_eq!(statuses(list), expected, "{list}");
+        }
     }
 
     #[test]

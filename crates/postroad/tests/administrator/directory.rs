@@ -139,8 +139,8 @@ fn what_was_can_be_asked_exported_and_listed() {
     let apply = |text: &str| {
         desk.write("contoso.yaml", text);
         let said = desk.done("apply contoso.yaml --settings server.toml --yes");
-        let (_, revision) = said.trim_end().trim_end_matches('.').rsplit_once(' ').unwrap();
-        revision.parse::<u64>().unwrap()
+        let (_, revision) = said.split_once("is at revision ").unwrap();
+        revision.split(|other: char| !other.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
     };
     let first = apply(ORGANIZATION);
     let before = desk.done("export --settings server.toml");
@@ -158,6 +158,8 @@ fn what_was_can_be_asked_exported_and_listed() {
     let member = |answer: Value| answer["members"][0]["recipient"].clone();
     assert_eq!(member(ask("team@contoso.example", &format!("--revision {first}"))), Value::Null);
     assert_eq!(member(ask("team@contoso.example", "")), "anna@contoso.example");
+    // The configuration of now, by its number, right after it was applied: its recipients are there.
+    assert_eq!(member(ask("team@contoso.example", &format!("--revision {second}"))), "anna@contoso.example");
     // Applied in two transactions: recipients come after the configuration.
     let later = format!("--revision {}", second - 1);
     assert_eq!(member(ask("team@contoso.example", &later)), "olga@contoso.example");

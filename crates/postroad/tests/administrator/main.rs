@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod cert;
+mod check;
 mod directory;
 mod explain;
 mod health;

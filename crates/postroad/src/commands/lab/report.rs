@@ -99,7 +99,8 @@ pub(super) fn reasons(trace: &Trace) -> Vec<String> {
     if lines.len() > REASON_LINES_MAX {
         let hidden = lines.len() - REASON_LINES_MAX;
         lines.truncate(REASON_LINES_MAX);
-        lines.push(format!("… {hidden} more lines"));
+        let lines_more = if hidden == 1 { "line" } else { "lines" };
+        lines.push(format!("… {hidden} more {lines_more}"));
     }
     lines
 }

@@ -47,23 +47,21 @@ pub(super) fn text(organization: &Organization, told: &[(ServerName, Told)], vie
             lines.extend(messages.into_iter().flat_map(|message| of_message(message, queue, view, now)));
             below.push(lines);
         }
-        if let Some(lines) = below.last_mut() {
-            lines.extend(told.peers.iter().filter(|peer| peer.failed).map(|peer| of_peer(server, peer, now)));
-        }
     }
     let mut text = String::new();
-    let table = output::table(&rows);
     // The heading of an empty table would promise something.
-    let (lines, below) = if rows.len() == 1 { ("", &below[..]) } else { (table.as_str(), &below[..]) };
-    for (at, below) in below.iter().enumerate() {
-        if let Some(line) = lines.lines().nth(at) {
-            text += line;
-            text.push('\n');
+    if rows.len() > 1 {
+        for (line, below) in output::table(&rows).lines().zip(below) {
+            text += &format!("{line}\n");
+            below.iter().for_each(|line| text += &format!("{INDENT}{line}\n"));
         }
-        below.iter().for_each(|line| text += &format!("{INDENT}{line}\n"));
-    }
-    if !text.is_empty() {
         text.push('\n');
+    }
+    if !view.filtered {
+        let failed = |told: &Told| told.peers.iter().filter(|peer| peer.failed).cloned().collect::<Vec<_>>();
+        let peers = told.iter().flat_map(|(server, told)| failed(told).into_iter().map(move |peer| (server, peer)));
+        let peers: String = peers.map(|(server, peer)| of_peer(server, &peer, now) + "\n").collect();
+        text += &peers;
     }
     text + &conclusion(told.len(), waiting, view.messages.then_some(listed), hidden)
 }
@@ -81,7 +79,7 @@ fn conclusion(servers: usize, waiting: u64, listed: Option<usize>, hidden: usize
     if hidden > 0 {
         let (queues, are) =
             if hidden == 1 { ("1 queue".to_owned(), "is") } else { (format!("{hidden} queues"), "are") };
-        let _ = write!(text, "; {queues} without any {are} not shown (--all)");
+        let _ = write!(text, "; {queues} without any of it {are} not shown (--all)");
     }
     text + ".\n"
 }

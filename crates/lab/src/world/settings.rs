@@ -1,0 +1,82 @@
+//! The settings file that tells the processes of a server who they are and what is around them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use envelope::Domain;
+use net::Service;
+use serde::Serialize;
+
+use super::backend::Backend;
+use super::layout::{ServerLayout, ServiceAddresses};
+use super::links::Detours;
+use super::prepare::internet_roots;
+use crate::internet::Internet;
+use crate::traces::TraceReceiver;
+
+/// The settings file, as `runtime` reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct SettingsFile<'a> {
+    server: &'a str,
+    forest: &'a str,
+    state: PathBuf,
+    otlp: String,
+    dns: Vec<SocketAddr>,
+    allow_private_targets: bool,
+    trusted_roots: PathBuf,
+    directory: DirectoryTable,
+    identity: IdentityTable,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    peers: BTreeMap<&'a str, BTreeMap<&'static str, SocketAddr>>,
+    services: BTreeMap<&'static str, &'a ServiceAddresses>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+enum DirectoryTable {
+    Embedded { path: PathBuf },
+    Etcd { endpoints: Vec<String> },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct IdentityTable {
+    path: PathBuf,
+    organization_key: PathBuf,
+}
+
+/// What every server of a lab has around it.
+pub(super) struct Around<'a> {
+    pub forest: &'a Domain,
+    pub backend: &'a Backend,
+    pub internet: &'a Internet,
+    pub traces: &'a TraceReceiver,
+}
+
+/// Text of the settings file of a server.
+pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<'_>, detours: &Detours) -> String {
+    let Around { forest, backend, internet, traces } = around;
+    let by_name = |services: &BTreeMap<Service, SocketAddr>| {
+        services.iter().map(|(service, address)| (service.as_str(), *address)).collect()
+    };
+    let file = SettingsFile {
+        server: server.name.as_str(),
+        forest: forest.as_str(),
+        state: server.folder.join("state"),
+        otlp: traces.endpoint(),
+        dns: vec![internet.dns_address()],
+        // The whole internet of a lab is on loopback.
+        allow_private_targets: true,
+        trusted_roots: internet_roots(directory),
+        directory: match backend {
+            Backend::Embedded { path } => DirectoryTable::Embedded { path: path.clone() },
+            Backend::Etcd(etcd) => DirectoryTable::Etcd { endpoints: vec![etcd.endpoint()] },
+        },
+        identity: IdentityTable { path: server.identity_path(), organization_key: directory.join("organization.key") },
+        peers: detours.iter().map(|(server, services)| (server.as_str(), by_name(services))).collect(),
+        services: server.services.iter().map(|(service, addresses)| (service.as_str(), addresses)).collect(),
+    };
+    toml::to_string(&file).expect("settings are plain data")
+}

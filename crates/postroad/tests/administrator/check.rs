@@ -1,0 +1,51 @@
+//! `postroad check`: what is found of a server before it has ever run, and what is wrong with it.
+
+use serde_json::Value;
+
+use crate::support::Desk;
+
+fn findings(out: &str) -> Vec<(String, String)> {
+    let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
+    lines.map(|line| (text(&line, "subject"), text(&line, "state"))).collect()
+}
+
+fn state<'a>(found: &'a [(String, String)], subject: &str) -> &'a str {
+    let found = found.iter().find(|(name, _)| name == subject);
+    found.map_or("not told", |(_, state)| state)
+}
+
+#[test]
+fn a_server_is_looked_at_before_it_starts() {
+    let desk = Desk::with_directory();
+    desk.done("apply contoso.yaml --settings server.toml --yes");
+    std::fs::create_dir_all(desk.path("state")).unwrap();
+    let run = desk.run("check contoso.yaml --settings server.toml --json");
+    let found = findings(&run.out);
+    for good in ["settings", "certificates", "organization key", "directory", "organization", "clock", "state"] {
+        assert_eq!(state(&found, good), "good", "{good}: {}", run.out);
+    }
+    assert_eq!(state(&found, "organization file"), "good", "{}", run.out);
+}
+
+#[test]
+fn what_is_wrong_is_told_with_what_to_do() {
+    let desk = Desk::with_directory();
+    // Nothing was applied, the state is not there, and a certificate is another server's.
+    desk.done("cert issue --ca keys --server OSLO1 --fqdn oslo1.contoso.example --path other");
+    std::fs::remove_dir_all(desk.path("identity/transport")).unwrap();
+    std::fs::rename(desk.path("other/transport"), desk.path("identity/transport")).unwrap();
+    let run = desk.run("check --settings server.toml");
+    assert_eq!(run.status, 1);
+    for expected in [
+        "transport of OSLO1",
+        "has no server BERLIN1",
+        "postroad apply FILE",
+        "To do: make the folder",
+        "things are wrong",
+    ] {
+        assert!(run.out.contains(expected), "{expected}:\n{}", run.out);
+    }
+    let none = desk.run("check --settings none.toml");
+    assert!(!none.succeeded && none.out.contains("cannot read the settings file none.toml"), "{}", none.out);
+}
