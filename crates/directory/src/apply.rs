@@ -118,7 +118,7 @@ fn frees(planned: &Planned) -> bool {
         Planned::Delete(_) => true,
         Planned::Update { from, to } => {
             let kept = |address: &Address| to.addresses().any(|other| other.key() == address.key());
-            from.name().to_lowercase() != to.name().to_lowercase() || !from.addresses().all(kept)
+            envelope::text::folded(&from.name()) != envelope::text::folded(&to.name()) || !from.addresses().all(kept)
         }
     }
 }

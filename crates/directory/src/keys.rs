@@ -60,7 +60,7 @@ impl Keys {
     }
 
     pub fn recipient_name(&self, name: &str) -> String {
-        format!("{}/v1/index/recipient/{}", self.root, name.to_lowercase())
+        format!("{}/v1/index/recipient/{}", self.root, envelope::text::folded(name))
     }
 
     pub fn address(&self, key: &str) -> String {

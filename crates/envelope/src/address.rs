@@ -1,25 +1,32 @@
 //! Mailbox addresses and reverse-paths (RFC 5321 §4.1.2, RFC 6531 for UTF-8 local parts).
 //!
-//! The local part is kept exactly as it was written (it is case-sensitive on the wire, RFC 5321 §2.4); the domain is
-//! lower-case. [`Address::key`] is the case-insensitive form under which a directory finds a recipient. Source routes
-//! (`@a,@b:user@c`) are accepted on input and dropped, as RFC 5321 appendix C says. Control characters never pass, so
-//! no address can carry a line break into a command or a header.
+//! The local part is kept exactly as it was written (it is case-sensitive on the wire, RFC 5321 §2.4); the domain is a
+//! [`Domain`], shown as written and compared in its canonical form. [`Address::key`] is the form under which a directory
+//! finds a recipient: without regard to case, to normalization and to quotes that are not needed. Source routes
+//! (`@a,@b:user@c`) are accepted on input and dropped, as RFC 5321 appendix C says. Control and format characters never
+//! pass, so no address can carry a line break into a command or a header, or look like another one.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use crate::domain::{Domain, DomainError};
+use crate::text::{folded, is_unprintable};
 
 /// Longest address in octets: 315 local part, `@`, 255 domain (LM-15, PL-45).
 pub const ADDRESS_OCTETS_MAX: usize = 571;
 /// Longest local part in octets (PL-45; RFC 5321 asks for at least 64).
 pub const LOCAL_PART_OCTETS_MAX: usize = 315;
 
-/// `local-part@domain`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// `local-part@domain`. Equal when the local parts are, to the octet, and the domains.
+#[derive(Clone)]
 pub struct Address {
     text: Box<str>,
     at: u16,
+    /// The canonical form of the domain, where it is another one.
+    ascii: Option<Box<str>>,
 }
 
 /// Why a text is not an address. Status: `5.1.3` for recipients, `5.1.7` for senders.
@@ -52,7 +59,7 @@ impl Address {
         let at = text.rfind('@').ok_or(AddressError::Incomplete)?;
         let (local, domain) = (&text[..at], &text[at + 1..]);
         check_local_part(local)?;
-        Ok(Self::assemble(local, &Domain::parse(domain)?))
+        Self::assemble(local, &Domain::parse(domain)?)
     }
 
     /// Joins a local part and a domain.
@@ -61,13 +68,16 @@ impl Address {
     /// [`AddressError`] when `local` is not a local part.
     pub fn new(local: &str, domain: &Domain) -> Result<Self, AddressError> {
         check_local_part(local)?;
-        Ok(Self::assemble(local, domain))
+        Self::assemble(local, domain)
     }
 
-    fn assemble(local: &str, domain: &Domain) -> Self {
+    fn assemble(local: &str, domain: &Domain) -> Result<Self, AddressError> {
         let text = format!("{local}@{domain}").into_boxed_str();
-        let at = u16::try_from(local.len()).expect("a checked local part has at most 315 octets");
-        Self { text, at }
+        let at = u16::try_from(local.len()).map_err(|_| AddressError::TooLong)?;
+        if text.len() > ADDRESS_OCTETS_MAX {
+            return Err(AddressError::TooLong);
+        }
+        Ok(Self { text, at, ascii: domain.other_form() })
     }
 
     /// The part before the `@`, as written, quotes included.
@@ -76,35 +86,100 @@ impl Address {
         &self.text[..usize::from(self.at)]
     }
 
-    /// The part after the `@`, lower-case.
+    /// The part after the `@`, as it is shown.
     #[must_use]
     pub fn domain_str(&self) -> &str {
         &self.text[usize::from(self.at) + 1..]
     }
 
+    /// The part after the `@` in its canonical form, of ASCII alone.
+    #[must_use]
+    pub fn domain_ascii(&self) -> &str {
+        self.ascii.as_deref().unwrap_or_else(|| self.domain_str())
+    }
+
     /// The domain as a [`Domain`] of its own.
     #[must_use]
     pub fn domain(&self) -> Domain {
-        Domain::parse(self.domain_str()).expect("an address holds a checked domain")
+        Domain::from_parts(self.domain_str(), self.ascii.clone())
     }
 
-    /// The whole address as written (domain lower-case).
+    /// The whole address as it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The lower-case form under which directories compare addresses.
+    /// The address as a host without SMTPUTF8 is given it, with A-labels; nothing when the local part is not ASCII.
     #[must_use]
-    pub fn key(&self) -> String {
-        self.text.to_lowercase()
+    pub fn to_ascii(&self) -> Option<Cow<'_, str>> {
+        match &self.ascii {
+            _ if !self.local_part().is_ascii() => None,
+            None => Some(Cow::Borrowed(&self.text)),
+            Some(domain) => Some(Cow::Owned(format!("{}@{domain}", self.local_part()))),
+        }
     }
 
-    /// Whether the address needs SMTPUTF8 (RFC 6531).
+    /// The form under which directories compare addresses: folded, without quotes that are not needed (RFC 5321 §4.1.2:
+    /// `"ann"@` is `ann@`), the domain canonical.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let local = self.local_part();
+        let local = if local.starts_with('"') { requoted(local) } else { Cow::Borrowed(local) };
+        format!("{}@{}", folded(&local), self.domain_ascii())
+    }
+
+    /// Whether the address is shown in ASCII alone. One that is not needs SMTPUTF8 (RFC 6531) unless it has
+    /// [`to_ascii`](Self::to_ascii).
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.text.is_ascii()
     }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        (self.local_part(), self.domain_ascii()) == (other.local_part(), other.domain_ascii())
+    }
+}
+impl Eq for Address {}
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.local_part(), self.domain_ascii()).cmp(&(other.local_part(), other.domain_ascii()))
+    }
+}
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.local_part(), self.domain_ascii()).hash(state);
+    }
+}
+
+/// A quoted local part with no more quotes and quoted pairs than it needs.
+fn requoted(quoted: &str) -> Cow<'_, str> {
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
+    let mut plain = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        plain.extend(if character == '\\' { characters.next() } else { Some(character) });
+    }
+    if is_dot_atom(&plain) {
+        return plain.into();
+    }
+    let mut needed = String::with_capacity(quoted.len());
+    needed.push('"');
+    for character in plain.chars() {
+        if matches!(character, '"' | '\\') {
+            needed.push('\\');
+        }
+        needed.push(character);
+    }
+    needed.push('"');
+    needed.into()
 }
 
 /// Drops `@a,@b:` (RFC 5321 appendix C: a server must accept and should ignore source routes).
@@ -124,9 +199,13 @@ fn check_local_part(local: &str) -> Result<(), AddressError> {
     }
     let valid = match local.strip_prefix('"') {
         Some(rest) => is_quoted_rest(rest),
-        None => local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext)),
+        None => is_dot_atom(local),
     };
     if valid { Ok(()) } else { Err(AddressError::LocalPart) }
+}
+
+fn is_dot_atom(local: &str) -> bool {
+    local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
 /// What follows the opening quote: qtext and quoted pairs up to one final quote (RFC 5321 `Quoted-string`).
@@ -152,7 +231,7 @@ fn is_atext(character: char) -> bool {
 }
 
 fn is_utf8_text(character: char) -> bool {
-    !character.is_ascii() && !character.is_control()
+    !character.is_ascii() && !is_unprintable(character)
 }
 
 impl FromStr for Address {
@@ -246,6 +325,9 @@ mod tests {
             "a\0@example.com",
             "<a@example.com>",
             "a@[192.0.2.1]",
+            "a\u{2028}b@example.com",
+            "\"a\u{202e}b\"@example.com",
+            "a\u{200b}b@example.com",
         ] {
             assert!(Address::parse(text).is_err(), "{text:?}");
         }
@@ -258,11 +340,51 @@ mod tests {
         assert_eq!(ReversePath::parse("a@b.example").unwrap().to_string(), "a@b.example");
     }
 
+    #[test]
+    fn one_address_in_several_spellings_is_found_under_one_key() {
+        let key = |text: &str| Address::parse(text).unwrap().key();
+        for (text, expected) in [
+            ("Ann@Contoso.com", "ann@contoso.com"),
+            ("\"Ann\"@contoso.com", "ann@contoso.com"),
+            ("\"A\\nn\"@contoso.com", "ann@contoso.com"),
+            ("\"a b\"@contoso.com", "\"a b\"@contoso.com"),
+            ("\"a\\ b\\\"\"@contoso.com", "\"a b\\\"\"@contoso.com"),
+            ("JÖRG@MÜLLER.example", "jörg@xn--mller-kva.example"),
+            ("jo\u{308}rg@xn--mller-kva.example", "jörg@xn--mller-kva.example"),
+        ] {
+            assert_eq!(key(text), expected, "{text}");
+        }
+        let (unicode, ascii) = ("ann@müller.example", "ann@xn--mller-kva.example");
+        assert_eq!(Address::parse(unicode), Address::parse(ascii));
+        assert_eq!(Address::parse(unicode).unwrap().to_ascii().as_deref(), Some(ascii));
+        assert_eq!(Address::parse("jörg@a.example").unwrap().to_ascii(), None);
+    }
+
+    #[test]
+    fn an_address_that_grows_when_it_is_folded_is_measured_as_it_is_kept() {
+        // `Ⱥ` has two octets, `ⱥ` three.
+        let domain = format!("{}example", "Ⱥ.".repeat(82));
+        let text = format!("{}@{domain}", "x".repeat(LOCAL_PART_OCTETS_MAX));
+        assert!(text.len() <= ADDRESS_OCTETS_MAX && Address::parse(&text).is_err());
+    }
+
     proptest! {
         #[test]
-        fn parsing_never_panics_and_round_trips(text in "\\PC{0,80}|[a-z.\"\\\\@ ]{0,30}") {
+        fn parsing_never_panics_and_round_trips(
+            text in "\\PC{0,80}|[a-z.\"\\\\@ ]{0,30}|[aȺİ\u{308}u]{1,9}@[aȺİßΣ\u{308}u.א。]{1,20}"
+        ) {
             if let Ok(address) = Address::parse(&text) {
-                prop_assert_eq!(Address::parse(address.as_str()).unwrap(), address);
+                let again = Address::parse(address.as_str()).unwrap();
+                prop_assert_eq!(again.as_str(), address.as_str());
+                prop_assert_eq!(again.domain(), address.domain());
+                prop_assert_eq!(again.key(), address.key());
+                let key = Address::parse(&address.key());
+                if let Ok(key) = key {
+                    prop_assert_eq!(key.key(), address.key());
+                }
+                if let Some(ascii) = address.to_ascii() {
+                    prop_assert_eq!(Address::parse(&ascii).unwrap(), address);
+                }
             }
         }
     }

@@ -5,8 +5,9 @@
 //!
 //! | module | words | source |
 //! |---|---|---|
-//! | [`domain`] | [`Domain`] | RFC 5321 §4.1.2, RFC 6531 |
+//! | [`domain`] | [`Domain`] | RFC 5321 §4.1.2, RFC 6531, RFC 5890 |
 //! | [`address`] | [`Address`], [`ReversePath`] | RFC 5321 §4.1.2 |
+//! | [`text`] | how texts are compared, what they may not hold | Unicode |
 //! | [`status`] | [`EnhancedStatus`], [`Reply`], [`Severity`] | RFC 3463, RFC 5321 §4.2 |
 //! | [`size`] | [`ByteSize`], [`Limit`] | SC-141, SC-142 |
 //! | [`time`] | [`Timestamp`], [`Span`] | SC-140 |
@@ -24,6 +25,7 @@ pub mod receipt;
 pub mod service;
 pub mod size;
 pub mod status;
+pub mod text;
 pub mod time;
 pub mod transaction;
 

@@ -48,20 +48,14 @@ impl From<Domain> for Host {
 
 /// The name as DNS asks for it, absolute, so that no search domain is ever appended. U-labels become A-labels.
 pub(crate) fn dns_name(domain: &Domain) -> Option<Name> {
-    // ASCII names bypass IDNA: it refuses labels of the field such as `dis_allowed`.
-    let parsed =
-        if domain.as_str().is_ascii() { Name::from_ascii(domain.as_str()) } else { Name::from_utf8(domain.as_str()) };
-    let mut name = parsed.ok()?;
+    let mut name = Name::from_ascii(domain.ascii()).ok()?;
     name.set_fqdn(true);
     Some(name)
 }
 
 /// The name with U-labels as A-labels, for certificates and SNI.
 pub(crate) fn a_labels(domain: &Domain) -> Option<Domain> {
-    if domain.as_str().is_ascii() {
-        return Some(domain.clone());
-    }
-    domain_of(&dns_name(domain)?)
+    Domain::parse(domain.ascii()).ok()
 }
 
 /// A name out of a DNS answer. Names that no mail host can have (binary labels, the root) give nothing.

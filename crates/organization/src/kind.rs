@@ -3,7 +3,6 @@
 use std::fmt;
 
 use topology::Guid;
-use uuid::Uuid;
 
 /// A kind of directory object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,9 +104,7 @@ impl Kind {
     /// same objects wherever and whenever it is read.
     #[must_use]
     pub fn derived_guid(self, name: &str) -> Guid {
-        const NAMESPACE: Uuid = Uuid::from_u128(0x6d0c_2c1e_5f0b_4b5f_9a0e_7c1d_3f6b_2a94);
-        let identity = format!("{}\0{}", self.as_str(), name.to_lowercase());
-        Guid::from_uuid(Uuid::new_v5(&NAMESPACE, identity.as_bytes()))
+        Guid::derived(self.as_str(), name)
     }
 }
 

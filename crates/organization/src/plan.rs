@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use envelope::text::folded;
 use topology::Guid;
 
 use crate::kind::Kind;
@@ -54,7 +55,7 @@ pub fn plan(current: Vec<Object>, desired: Vec<Object>) -> Plan {
     let mut by_guid: BTreeMap<(Kind, Guid), Object> = BTreeMap::new();
     let mut by_name: BTreeMap<(Kind, String), Guid> = BTreeMap::new();
     for object in current {
-        by_name.insert((object.kind(), object.name().to_lowercase()), object.guid());
+        by_name.insert((object.kind(), folded(&object.name()).into_owned()), object.guid());
         by_guid.insert((object.kind(), object.guid()), object);
     }
     // An identity that the wanted objects name themselves is not given to another one by its name.
@@ -62,7 +63,7 @@ pub fn plan(current: Vec<Object>, desired: Vec<Object>) -> Plan {
     let mut changes = Vec::new();
     for object in desired {
         let kind = object.kind();
-        let named = by_name.get(&(kind, object.name().to_lowercase())).copied();
+        let named = by_name.get(&(kind, folded(&object.name()).into_owned())).copied();
         let adopted = named.filter(|guid| !claimed.contains(&(kind, *guid)));
         let existing = by_guid.remove(&(kind, object.guid())).or_else(|| by_guid.remove(&(kind, adopted?)));
         match existing {

@@ -143,6 +143,26 @@ fn one_run_finds_everything_that_is_wrong() {
 }
 
 #[test]
+fn one_domain_in_several_spellings_is_one_in_every_comparison() {
+    let text = TWO_SITES
+        .replace("domainName: contoso.com", "domainName: MÜLLER.example")
+        .replace("bob@contoso.com, ext", "bob@xn--mller-kva.example, ext");
+    let contents = load(&text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+    let organization = &contents.organization;
+    for spelling in ["müller.example", "mu\u{308}ller.example", "xn--mller-kva.example"] {
+        assert!(organization.is_authoritative(&spelling.parse().unwrap()), "{spelling}");
+    }
+    let yaml = Document::from_draft(organization.draft(), &contents.recipients).to_yaml();
+    assert!(yaml.contains("domainName: müller.example") && yaml.contains("bob@xn--mller-kva.example"), "{yaml}");
+    let twice = text.replace("default: true}", "default: true}\n  - {name: other, domainName: xn--mller-kva.example}");
+    let problems = load(&twice, Revision(1)).unwrap_err().to_string();
+    assert!(problems.contains("acceptedDomains: ") && problems.contains("is there more than once"), "{problems}");
+    let taken = text.replace("a@contoso.com", "bob@mu\u{308}ller.example");
+    let problems = load(&taken, Revision(1)).unwrap_err().to_string();
+    assert!(problems.contains("bob@xn--mller-kva.example belongs to alice already"), "{problems}");
+}
+
+#[test]
 fn a_file_in_another_encoding_says_where() {
     let latin = b"sites:\n- {name: M\xfcnchen}\n".to_vec();
     let problems = crate::text_of(latin).unwrap_err().to_string();

@@ -139,7 +139,7 @@ impl RoutingTables {
     fn decide<'a>(&'a self, destination: Destination<'a>, size: ByteSize, recorder: &mut impl Recorder<'a>) -> Outcome {
         match destination {
             Destination::External(domain) => match connector::select(self.index.smtp_levels(domain), size, recorder) {
-                Selection::Chosen(row) => self.through_connector(row, domain.as_str(), size),
+                Selection::Chosen(row) => self.through_connector(row, domain.ascii(), size),
                 Selection::TooSmall => Outcome::Ndr(NdrReason::ConnectorsTooSmall),
                 Selection::None => Outcome::Unreachable(UnreachableReason::NoConnector),
             },

@@ -75,7 +75,7 @@ impl PeerBook {
             Some(announced) => announced.address,
             None => {
                 let port = default_organization_port(service);
-                tokio::net::lookup_host((fqdn.as_str(), port)).await.ok()?.next()?
+                tokio::net::lookup_host((fqdn.ascii(), port)).await.ok()?.next()?
             }
         };
         Some(PeerAddress { server: server.clone(), fqdn, address })

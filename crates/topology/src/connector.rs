@@ -7,7 +7,7 @@ use envelope::{ByteSize, Limit, ObjectName, ServerName};
 
 use crate::address_space::AddressSpace;
 use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
-use crate::organization::Guid;
+use crate::guid::Guid;
 use crate::send_connector::SendConnector;
 
 /// A connector of any kind.

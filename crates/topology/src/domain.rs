@@ -6,7 +6,7 @@ use std::str::FromStr;
 use envelope::domain::DomainError;
 use envelope::{Domain, ObjectName};
 
-use crate::organization::Guid;
+use crate::guid::Guid;
 
 /// What an address space or an accepted domain covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@
 use envelope::{ByteSize, Limit, ObjectName, ServerName};
 
 use crate::address_space::AddressSpace;
-use crate::organization::Guid;
+use crate::guid::Guid;
 
 /// Default `MaxConcurrentConnections` of a Delivery Agent connector (EN-57).
 pub const AGENT_CONNECTIONS_DEFAULT: u32 = 5;

@@ -1,61 +1,19 @@
 //! The organization: what was written ([`OrganizationDraft`]) and what was checked ([`Organization`]).
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 
 use envelope::{Address, Domain, ObjectName, Revision, ServerName, SiteName};
-use uuid::Uuid;
 
 use crate::connector::Connector;
 use crate::domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
+use crate::guid::Guid;
 use crate::receive_connector::ReceiveConnector;
 use crate::send_connector::SendConnector;
 use crate::server::{Dag, Database, Server};
 use crate::settings::TransportConfig;
 use crate::site::{Site, SiteLink};
 use crate::validation::{self, Problems};
-
-/// Stable identity of a directory object.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Guid(Uuid);
-
-impl Guid {
-    /// All zeros: "none" in next-hop keys (RT-18).
-    pub const ZERO: Self = Self(Uuid::nil());
-
-    /// Wraps a UUID.
-    #[must_use]
-    pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-
-    /// The UUID.
-    #[must_use]
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
-}
-
-impl FromStr for Guid {
-    type Err = uuid::Error;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::parse_str(text).map(Self)
-    }
-}
-
-impl fmt::Display for Guid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl fmt::Debug for Guid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
 
 /// A whole configuration as written, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use envelope::{ByteSize, Domain, Limit, ObjectName, ServerName, Span};
 
-use crate::organization::Guid;
+use crate::guid::Guid;
 use crate::send_connector::{ProtocolLoggingLevel, documented_enum};
 
 documented_enum! {

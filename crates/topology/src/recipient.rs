@@ -4,7 +4,7 @@
 
 use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
 
-use crate::organization::Guid;
+use crate::guid::Guid;
 
 /// One recipient object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use envelope::{ByteSize, Domain, Limit, ObjectName, ServerName, Span};
 
 use crate::address_space::AddressSpace;
 use crate::domain::DomainPattern;
-use crate::organization::Guid;
+use crate::guid::Guid;
 
 /// A host that takes a connector's mail (SC-41, SC-43).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

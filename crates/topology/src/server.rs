@@ -2,7 +2,7 @@
 
 use envelope::{Domain, ObjectName, ServerName, SiteName};
 
-use crate::organization::Guid;
+use crate::guid::Guid;
 use crate::settings::TransportServiceSettings;
 
 /// What a server is.

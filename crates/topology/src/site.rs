@@ -2,7 +2,7 @@
 
 use envelope::{ByteSize, Limit, ObjectName, SiteName};
 
-use crate::organization::Guid;
+use crate::guid::Guid;
 use crate::receive_connector::RemoteRange;
 
 /// Cost of a site link: 1 to 99999, default 100.

@@ -114,7 +114,7 @@ fn resulting(view: &View, change: &Change) -> Result<Objects, CommitError> {
     let objects: Objects = stored.into_iter().map(readable).collect::<Result<_, _>>()?;
     let mut names: BTreeMap<(Kind, String), Guid> = BTreeMap::new();
     for ((kind, guid), object) in &objects {
-        if names.insert((*kind, object.name().to_lowercase()), *guid).is_some() {
+        if names.insert((*kind, envelope::text::folded(&object.name()).into_owned()), *guid).is_some() {
             return Err(CommitError::NameTaken(format!("{} exists already", object.place())));
         }
     }

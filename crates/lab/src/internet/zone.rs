@@ -95,7 +95,7 @@ fn response_code(failure: DnsFailure) -> ResponseCode {
 }
 
 fn dns_name(domain: &Domain) -> Result<Name, NotADnsName> {
-    let mut name = Name::from_utf8(domain.as_str()).map_err(|_| NotADnsName(domain.clone()))?;
+    let mut name = Name::from_ascii(domain.ascii()).map_err(|_| NotADnsName(domain.clone()))?;
     name.set_fqdn(true);
     Ok(name.to_lowercase())
 }

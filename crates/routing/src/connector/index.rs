@@ -202,8 +202,8 @@ impl Index {
 
     fn smtp_bucket(&mut self, pattern: &DomainPattern) -> &mut Bucket {
         match pattern {
-            DomainPattern::Exact(domain) => self.exact.entry(domain.as_str().into()).or_default(),
-            DomainPattern::Within(parent) => self.within.entry(parent.as_str().into()).or_default(),
+            DomainPattern::Exact(domain) => self.exact.entry(domain.ascii().into()).or_default(),
+            DomainPattern::Within(parent) => self.within.entry(parent.ascii().into()).or_default(),
             DomainPattern::Any => &mut self.any,
         }
     }
@@ -224,7 +224,7 @@ impl Index {
 
     /// Buckets that match an SMTP domain, most precise first (RT-45).
     pub fn smtp_levels<'a>(&'a self, domain: &'a Domain) -> impl Iterator<Item = (Precision, &'a Bucket)> {
-        let exact = self.exact.get(domain.as_str()).map(|bucket| (Precision::Exact, bucket));
+        let exact = self.exact.get(domain.ascii()).map(|bucket| (Precision::Exact, bucket));
         let parents = (!self.within.is_empty()).then(|| domain.suffixes()).into_iter().flatten();
         let within = parents.filter_map(|suffix| {
             let bucket = self.within.get(suffix)?;

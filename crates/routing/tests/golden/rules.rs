@@ -31,6 +31,25 @@ fn eliminations(tables: &RoutingTables, domain: &str, size: ByteSize) -> Vec<Str
 }
 
 #[test]
+fn one_domain_in_several_spellings_goes_one_way() {
+    // SC-65, RT-44: a connector that requires TLS is not passed by because the domain is spelled otherwise.
+    let spellings =
+        ["müller.example", "MÜLLER.example", "mu\u{308}ller.example", "xn--mller-kva.example", "XN--MLLER-KVA.EXAMPLE"];
+    for space in ["*.müller.example", "*.xn--mller-kva.example", "*.mu\u{308}ller.example"] {
+        let world = World::t1().connector("Secure", &[space], &["A1"]).connector("Wide", &["*"], &["A1"]);
+        for spelling in spellings {
+            for domain in [spelling.to_owned(), format!("sales.{spelling}")] {
+                let found = eliminations(&world.tables("A1"), &domain, SMALL);
+                assert_eq!(found, ["Secure selected", "Wide RT-50"], "{space} {domain}");
+            }
+        }
+        let ways: std::collections::BTreeSet<_> =
+            spellings.iter().map(|spelling| external(&world.tables("A1"), spelling)).collect();
+        assert_eq!(ways.len(), 1, "one queue: {ways:?}");
+    }
+}
+
+#[test]
 fn each_candidate_names_the_rule_that_eliminated_it() {
     let world = World::t1()
         .connector("Best", &["*.contoso.net;5"], &["B1"])

@@ -8,7 +8,7 @@ use envelope::{Limit, ObjectName, ServerName};
 use uuid::Uuid;
 
 use super::{AuthMechanism, PermissionGroup, ReceiveConnector, TransportRole};
-use crate::organization::Guid;
+use crate::guid::Guid;
 use crate::send_connector::ProtocolLoggingLevel;
 
 /// Port of `Default Frontend <server>`.
