@@ -86,6 +86,7 @@ impl World {
             site: site.parse().unwrap(),
             role,
             dag: None,
+            removed_receive_connectors: Vec::new(),
             transport: TransportServiceSettings::default(),
         };
         self.draft.servers.push(server);

@@ -79,6 +79,10 @@ impl Secrets for ApplySecrets<'_> {
         Ok(same.cloned().unwrap_or_else(|| self.sealer.seal(&wanted)))
     }
 
+    fn check_sealed(&self, _: &ObjectName, sealed: &SealedCredential) -> Result<(), String> {
+        self.sealer.unseal(sealed).map(drop).map_err(|error| error.to_string())
+    }
+
     fn verifier(&self, mailbox: &ObjectName, password: PasswordSource<'_>) -> Result<PasswordVerifier, String> {
         let password = self.password(password)?;
         let stored = self.verifiers.get(mailbox);
@@ -107,6 +111,18 @@ mod tests {
             objects(&draft, &recipients)
         };
         let first = read(yaml, &[]);
+        // A credential of another organization, or none at all.
+        let foreign = Sealer::generate(&folder.path().join("other")).unwrap();
+        let foreign = foreign.seal(&Credential { user: "u".into(), password: Zeroizing::new("p".into()) });
+        for sealed in [&*foreign.0, "garbage"] {
+            let yaml = yaml.replace("{user: u, passwordFile: secret}", &format!("{{sealed: '{sealed}'}}"));
+            let secrets = ApplySecrets::new(&sealer, folder.path().to_owned(), &first);
+            let refused = Document::parse(&yaml).unwrap().to_draft(&secrets).unwrap_err().to_string();
+            assert!(
+                refused.contains("2:") && refused.contains("was not sealed under this organization's key"),
+                "{refused}"
+            );
+        }
         assert_eq!(read(yaml, &first), first);
         let changed = plan(first.clone(), read(&yaml.replace("password: secret", "password: other"), &first));
         assert_eq!(changed.changes.len(), 1);

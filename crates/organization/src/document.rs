@@ -150,11 +150,25 @@ impl Document {
         &self,
         secrets: &dyn Secrets,
     ) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
-        let read = self.read(secrets);
-        if read.problems.is_empty() {
-            return Ok(object::assemble(read.objects.into_iter().map(|(object, _)| object)));
+        let (mut draft, recipients) = self.to_objects(secrets)?;
+        draft.settle();
+        draft.complete();
+        match written(&draft, &recipients).has_errors() {
+            true => Err(in_order(self.located_errors(&draft, &recipients))),
+            false => Ok((draft, recipients)),
         }
-        Err(in_order(self.everything_wrong(read)))
+    }
+
+    /// The objects as they are written, every value checked by itself.
+    pub(crate) fn to_objects(
+        &self,
+        secrets: &dyn Secrets,
+    ) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
+        let read = self.read(secrets);
+        match read.problems.is_empty() {
+            true => Ok(object::assemble(read.objects.into_iter().map(|(object, _)| object))),
+            false => Err(in_order(self.everything_wrong(read))),
+        }
     }
 
     /// Reads every object as far as it can be read.
@@ -185,6 +199,15 @@ impl Document {
         read
     }
 
+    /// What no file may say together.
+    fn located_errors(&self, draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Vec<FileProblem> {
+        let mut found = topology::validation::lint(draft);
+        found.0.extend(recipients::lint(draft, recipients).0);
+        found.0.extend(written(draft, recipients).0);
+        found.0.retain(|problem| problem.weight == Weight::Error);
+        self.locate(&found).0
+    }
+
     /// What is wrong with objects, and with what they say together: of one that has a fault only what it refers to.
     fn everything_wrong(&self, read: Read) -> Vec<FileProblem> {
         let Read { objects, unread, mut problems } = read;
@@ -195,8 +218,11 @@ impl Document {
             .collect();
         // What has no name can be referred to by nobody, and must not be taken for another one.
         let named = objects.into_iter().filter(|(_, faults)| !faults.iter().any(|fault| fault == ".name"));
-        let (draft, recipients) = object::assemble(named.map(|(object, _)| object));
+        let (mut draft, recipients) = object::assemble(named.map(|(object, _)| object));
+        draft.settle();
+        draft.complete();
         let mut found = topology::validation::lint(&draft);
+        found.0.extend(written(&draft, &recipients).0);
         found.0.extend(recipients::lint(&draft, &recipients).0);
         found.0.retain(|problem| {
             let known_elsewhere = unread.iter().any(|name| problem.text.ends_with(name.as_str()));
@@ -254,14 +280,23 @@ pub fn load(text: &str, revision: Revision) -> Result<Contents, FileProblems> {
     let (draft, recipients) = document.to_draft(&WithoutSecrets)?;
     let mut problems = topology::validation::lint(&draft);
     problems.0.extend(recipients::lint(&draft, &recipients).0);
+    problems.0.extend(written(&draft, &recipients).0);
     problems.0.extend(schema::without_effect(&draft));
+    let located = in_order(document.locate(&problems).0);
     if problems.has_errors() {
-        return Err(document.locate(&problems));
+        return Err(located);
     }
     match Organization::validate(draft, revision) {
-        Ok(organization) => Ok(Contents { organization, recipients, warnings: document.locate(&problems) }),
+        Ok(organization) => Ok(Contents { organization, recipients, warnings: located }),
         Err(problems) => Err(document.locate(&problems)),
     }
+}
+
+/// What a file must not say, beyond what no snapshot may hold; and what is probably not meant.
+fn written(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Problems {
+    let mut problems = topology::validation::written(draft);
+    problems.0.extend(recipients::written(draft, recipients).0);
+    problems
 }
 
 /// What could be read of a document.

@@ -36,5 +36,5 @@ pub use node::Position;
 pub use object::{Object, assemble, objects};
 pub use plan::{Change, Plan, PropertyChange, plan};
 pub use secrets::{PasswordSource, Secrets, WithoutSecrets};
-pub use stored::{STORED_OCTETS_MAX, STORED_VERSION, StoredError, decode, encode};
+pub use stored::{STORED_OCTETS_MAX, STORED_VERSION, StoredError, Unknown, decode, decode_whole, encode, encode_with};
 pub use yaml::{FILE_DEPTH_MAX, FILE_NODES_MAX, FILE_OCTETS_MAX};

@@ -1,6 +1,7 @@
 //! One directory object of any kind, and an organization as the list of its objects.
 
 use envelope::Address;
+use topology::receive_connector::defaults;
 use topology::{
     AcceptedDomain, Dag, Database, DeliveryAgentConnector, DirectoryRecipient, ForeignConnector, Guid,
     OrganizationDraft, ReceiveConnector, SendConnector, Server, Site, SiteLink, TransportConfig,
@@ -126,6 +127,14 @@ impl Object {
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         let recipient = if let Self::Recipient(recipient) = self { Some(recipient) } else { None };
         recipient.into_iter().flat_map(|recipient| recipient.addresses())
+    }
+
+    /// Whether it is a default Receive connector that nobody has changed: it is there without being stored.
+    #[must_use]
+    pub fn is_untouched_default(&self) -> bool {
+        let Self::ReceiveConnector(connector) = self else { return false };
+        let default = defaults::named(&connector.server, &connector.name);
+        default.is_some_and(|default| default == **connector)
     }
 
     /// Where the object is in messages: `sendConnectors["Internet"]`.

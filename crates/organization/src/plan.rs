@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use envelope::text::folded;
-use topology::Guid;
+use topology::{Guid, Problem, Problems, Weight};
 
 use crate::kind::Kind;
 use crate::node::Node;
@@ -67,6 +67,8 @@ pub fn plan(current: Vec<Object>, desired: Vec<Object>) -> Plan {
         let adopted = named.filter(|guid| !claimed.contains(&(kind, *guid)));
         let existing = by_guid.remove(&(kind, object.guid())).or_else(|| by_guid.remove(&(kind, adopted?)));
         match existing {
+            // It is there with its server.
+            None if object.is_untouched_default() => {}
             None => changes.push(Change::Create(object)),
             Some(from) => {
                 let to = object.with_guid(from.guid());
@@ -87,6 +89,23 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// What an existing object cannot become: its usage is given once, when the connector is made (SC-21).
+    #[must_use]
+    pub fn refused(&self) -> Problems {
+        let wrong = |change: &Change| {
+            let Change::Update { from: Object::SendConnector(from), to: Object::SendConnector(to) } = change else {
+                return None;
+            };
+            let text = format!(
+                "it was given when the connector was made, and cannot change: write usage: {}; the size is maxMessageSize's",
+                from.usage
+            );
+            let place = format!("{}.usage", change.object().place());
+            (from.usage != to.usage).then_some(Problem { weight: Weight::Error, place, text })
+        };
+        Problems(self.changes.iter().filter_map(wrong).collect())
     }
 
     /// The changes of configuration objects and those of recipients, which are committed apart.

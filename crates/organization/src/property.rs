@@ -14,6 +14,9 @@ pub(crate) trait Form: Sized + 'static {
     /// The table.
     const PROPERTIES: &'static [Property<Self>];
 
+    /// Properties that there were, each with what is done today instead.
+    const RETIRED: &'static [(&'static str, &'static str)] = &[];
+
     /// An object with every property at its documented default and placeholders for required ones.
     fn blank() -> Self;
 }
@@ -280,11 +283,11 @@ pub(crate) fn rows<F: Form>() -> Vec<Row> {
 
 /// What is said and does nothing: property, and why.
 pub(crate) fn idle<F: Form>(form: &F) -> Vec<(String, String)> {
-    let blank = F::blank();
+    let mut replica = F::blank();
     let mut found = Vec::new();
     for property in F::PROPERTIES {
-        let (value, default) = ((property.get)(form), (property.get)(&blank));
-        if value == default {
+        let value = (property.get)(form);
+        if !follow(property, &mut replica, &value) {
             continue;
         }
         if let Effect::StoredOnly(why) = property.effect {
@@ -308,17 +311,23 @@ pub(crate) fn write<F: Form>(form: &F, detail: Detail) -> Node {
     for property in F::PROPERTIES {
         let value = (property.get)(form);
         let default = (property.get)(&replica);
-        let differs = default != value;
-        if property.required || differs {
-            let taken = (property.set)(&mut replica, &value, &crate::secrets::WithoutSecrets);
-            debug_assert!(taken.is_ok(), "{}: what is written must be readable: {taken:?}", property.name);
-        }
+        let differs = follow(property, &mut replica, &value);
         if property.required || differs || (detail == Detail::Everything && !value.is_null()) {
             let value = if detail == Detail::Changed { without_defaults(value, &default) } else { value };
             entries.push((Key { at: None, text: property.name.to_owned() }, value));
         }
     }
     Value::Map(entries).into()
+}
+
+/// Gives the replica of an object the value that the object has; whether that is not its default.
+fn follow<F>(property: &Property<F>, replica: &mut F, value: &Node) -> bool {
+    let differs = (property.get)(replica) != *value;
+    if property.required || differs {
+        let taken = (property.set)(replica, value, &crate::secrets::WithoutSecrets);
+        debug_assert!(taken.is_ok(), "{}: what is written must be readable: {taken:?}", property.name);
+    }
+    differs
 }
 
 /// A nested object without the properties that `default` has alike.
@@ -334,6 +343,11 @@ fn without_defaults(value: Node, default: &Node) -> Node {
 fn unknown<F: Form>(key: &Key) -> Option<Fault> {
     if F::PROPERTIES.iter().any(|property| property.is_called(&key.text)) {
         return None;
+    }
+    let retired = F::RETIRED.iter().find(|(name, _)| name.eq_ignore_ascii_case(&key.text));
+    if let Some((name, today)) = retired {
+        let text = format!("{name} is not available any more; {today}");
+        return Some(Fault { path: format!(".{}", key.text), at: key.at, text });
     }
     let names = F::PROPERTIES.iter().map(|property| property.name);
     Some(Fault { path: format!(".{}", key.text), at: key.at, text: unknown_text("property", &key.text, names) })

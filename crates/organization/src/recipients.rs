@@ -2,7 +2,12 @@
 
 use std::collections::HashMap;
 
-use topology::{DirectoryRecipient, DomainPattern, OrganizationDraft, Problem, Problems, RecipientKind, Weight};
+use envelope::Address;
+use topology::{
+    DirectoryRecipient, DomainPattern, OrganizationDraft, Problem, Problems, RecipientKind, ServerRole, Weight,
+};
+
+use crate::kind::Kind;
 
 /// Finds what is wrong with `recipients` in the organization of `draft`.
 #[must_use]
@@ -22,6 +27,31 @@ pub fn lint(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Pro
             }
         }
         check_references(draft, recipient, &place, &mut problems);
+    }
+    Problems(problems)
+}
+
+/// Finds what a file should not say of `recipients`, although what is stored so is followed; and what is probably not meant.
+#[must_use]
+pub fn written(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Problems {
+    let mut problems = Vec::new();
+    for recipient in recipients {
+        let RecipientKind::DistributionGroup { expansion_server: Some(server), .. } = &recipient.kind else { continue };
+        if draft.servers.iter().any(|known| known.name == *server && known.role == ServerRole::Edge) {
+            let text = format!("{server:?} is an Edge server; groups are expanded on Mailbox servers"); // RT-72
+            problems.push(error(format!("recipients[\"{}\"].expansionServer", recipient.name), text));
+        }
+    }
+    let postmaster = draft.accepted_domains.iter().find(|accepted| accepted.is_default).and_then(|accepted| {
+        let (DomainPattern::Exact(domain) | DomainPattern::Within(domain)) = &accepted.domain else { return None };
+        Address::new("postmaster", domain).ok()
+    });
+    let known = |address: &Address| {
+        recipients.iter().flat_map(DirectoryRecipient::addresses).any(|one| one.key() == address.key())
+    };
+    if let Some(address) = postmaster.filter(|address| !recipients.is_empty() && !known(address)) {
+        let text = format!("no recipient has the address {address}, where others report trouble (RFC 5321 §4.5.1)");
+        problems.push(Problem { weight: Weight::Warning, place: Kind::Recipient.section().to_owned(), text });
     }
     Problems(problems)
 }

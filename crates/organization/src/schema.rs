@@ -77,7 +77,7 @@ pub(crate) fn is_secret(kind: Kind, name: &str) -> bool {
 /// A warning for everything that the configuration says and nothing follows.
 #[must_use]
 pub fn without_effect(draft: &OrganizationDraft) -> Vec<Problem> {
-    object::objects(draft, &[]).iter().flat_map(of_object).collect()
+    object::objects(draft, &[]).iter().filter(|object| !object.is_untouched_default()).flat_map(of_object).collect()
 }
 
 /// What nothing follows from, of every object of a kind.

@@ -36,6 +36,12 @@ pub trait Secrets {
         password: PasswordSource<'_>,
     ) -> Result<SealedCredential, String>;
 
+    /// Whether a credential that is given sealed can be opened by the organization.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_sealed(&self, connector: &ObjectName, sealed: &SealedCredential) -> Result<(), String>;
+
     /// Makes the verifier of a mailbox user's password.
     ///
     /// # Errors
@@ -50,6 +56,9 @@ pub struct WithoutSecrets;
 impl Secrets for WithoutSecrets {
     fn credential(&self, _: &ObjectName, _: &str, _: PasswordSource<'_>) -> Result<SealedCredential, String> {
         Ok(SealedCredential("".into()))
+    }
+    fn check_sealed(&self, _: &ObjectName, _: &SealedCredential) -> Result<(), String> {
+        Ok(())
     }
     fn verifier(&self, _: &ObjectName, _: PasswordSource<'_>) -> Result<PasswordVerifier, String> {
         Ok(PasswordVerifier("".into()))
@@ -83,7 +92,11 @@ pub(crate) fn read_credential(
         }
     }
     match (user, password, sealed) {
-        (None, None, Some(sealed)) => Ok(Some(SealedCredential(sealed.into()))),
+        (None, None, Some(sealed)) => {
+            let sealed = SealedCredential(sealed.into());
+            secrets.check_sealed(connector, &sealed).map_err(|error| vec![Fault::at(node, error)])?;
+            Ok(Some(sealed))
+        }
         (Some(user), Some((key, text)), None) => {
             let source = match key.to_ascii_lowercase().as_str() {
                 "passwordfile" => PasswordSource::File(&text),

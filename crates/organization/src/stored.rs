@@ -1,15 +1,18 @@
 //! The stored form of one object: `{"v":1,"kind":"sendConnector","object":{…}}`.
 //!
-//! Every property is written, defaults as well, so that an object does not change when a default does. A property or a
-//! version that is not known is an error: a rule that a server does not understand must not be left out silently.
+//! Every property is written, defaults as well, so that an object does not change when a default does. A version, a kind or a
+//! value that is not known is an error. A property that is not known is kept: [`decode_whole`] says which there are, whoever
+//! follows the object warns of them, and [`encode_with`] passes them on when the object is written anew.
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value as Json;
 
 use crate::kind::Kind;
-use crate::node::{Key, Node, Value};
+use crate::literal::Fault;
+use crate::node::{Key, Node, Position, Value};
 use crate::object::Object;
 use crate::property::Detail;
+use crate::schema::{self, Row};
 use crate::secrets::WithoutSecrets;
 
 /// The version that is written.
@@ -31,22 +34,106 @@ pub enum StoredError {
     Property(String),
 }
 
+/// Properties of a stored object that this program does not know: a newer one wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unknown(Vec<(Key, Node)>);
+
+impl Unknown {
+    /// Whether everything is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Their names: `color`, `transport.speed`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        fn of(entries: &[(Key, Node)], prefix: &str, names: &mut Vec<String>) {
+            for (key, node) in entries {
+                match (&node.value, key.at.is_some()) {
+                    // Marked by `split`: a known object with unknown properties inside.
+                    (Value::Map(inner), true) => of(inner, &format!("{prefix}{}.", key.text), names),
+                    _ => names.push(format!("{prefix}{}", key.text)),
+                }
+            }
+        }
+        let mut names = Vec::new();
+        of(&self.0, "", &mut names);
+        names
+    }
+}
+
+/// The entries that are in the schema, and the others. An object that is a value is divided likewise; its key is marked with
+/// a position, which nothing that is stored has.
+fn split(entries: Vec<(Key, Node)>, rows: &[Row]) -> (Vec<(Key, Node)>, Vec<(Key, Node)>) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for (key, node) in entries {
+        let called = |row: &&Row| {
+            row.name.eq_ignore_ascii_case(&key.text)
+                || row.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(&key.text))
+        };
+        match (rows.iter().find(called), node.value) {
+            (None, value) => unknown.push((key, value.into())),
+            (Some(row), Value::Map(inner)) if !row.holds.is_empty() => {
+                let (inside, outside) = split(inner, &row.holds);
+                if !outside.is_empty() {
+                    let mark = Some(Position { line: 0, column: 0 });
+                    unknown.push((Key { at: mark, text: key.text.clone() }, Value::Map(outside).into()));
+                }
+                known.push((key, Value::Map(inside).into()));
+            }
+            (Some(_), value) => known.push((key, value.into())),
+        }
+    }
+    (known, unknown)
+}
+
+/// Puts the entries of `unknown` where they were.
+fn join(entries: &mut Vec<(Key, Node)>, unknown: &[(Key, Node)]) {
+    for (key, node) in unknown {
+        let place = entries.iter_mut().find(|(known, _)| known.text.eq_ignore_ascii_case(&key.text));
+        match (place.map(|(_, known)| &mut known.value), &node.value) {
+            (Some(Value::Map(inside)), Value::Map(outside)) => join(inside, outside),
+            (Some(_), _) => {}
+            (None, _) => entries.push((Key { at: None, text: key.text.clone() }, node.clone())),
+        }
+    }
+}
+
 /// The bytes that are stored.
 #[must_use]
 pub fn encode(object: &Object) -> Vec<u8> {
+    encode_with(object, &Unknown::default())
+}
+
+/// The bytes that are stored, with what a newer program has said about the object.
+#[must_use]
+pub fn encode_with(object: &Object, unknown: &Unknown) -> Vec<u8> {
+    let mut written = object.write(Detail::Everything);
+    if let Value::Map(entries) = &mut written.value {
+        join(entries, &unknown.0);
+    }
     let stored = Node::map(vec![
         ("v", Value::Number(STORED_VERSION).into()),
         ("kind", Node::text(object.kind())),
-        ("object", object.write(Detail::Everything)),
+        ("object", written),
     ]);
     serde_json::to_vec(&stored).expect("a tree of scalars, sequences and mappings with text keys is JSON")
 }
 
-/// The object of stored bytes.
+/// The object of stored bytes, without what is not known.
 ///
 /// # Errors
 /// [`StoredError`] says whether version, shape or a property is wrong.
 pub fn decode(bytes: &[u8]) -> Result<Object, StoredError> {
+    decode_whole(bytes).map(|(object, _)| object)
+}
+
+/// The object of stored bytes, and what a newer program has said about it.
+///
+/// # Errors
+/// [`StoredError`] says whether version, shape or a property is wrong.
+pub fn decode_whole(bytes: &[u8]) -> Result<(Object, Unknown), StoredError> {
     if bytes.len() > STORED_OCTETS_MAX {
         return Err(StoredError::Shape(format!("it has more than {STORED_OCTETS_MAX} octets")));
     }
@@ -61,10 +148,20 @@ pub fn decode(bytes: &[u8]) -> Result<Object, StoredError> {
         return Err(StoredError::Shape("its kind is not known".into()));
     };
     let object = node.get("object").ok_or_else(|| StoredError::Shape("it has no object".into()))?;
-    Object::read(kind, object, &WithoutSecrets).map_err(|faults| {
+    let wrong = |faults: Vec<Fault>| {
         let faults: Vec<String> = faults.iter().map(|fault| format!("{kind}{}: {}", fault.path, fault.text)).collect();
         StoredError::Property(faults.join("; "))
-    })
+    };
+    let faults = match Object::read(kind, object, &WithoutSecrets) {
+        Ok(object) => return Ok((object, Unknown::default())),
+        Err(faults) => faults,
+    };
+    let (known, unknown) = split(object.entries().unwrap_or_default().to_vec(), &schema::properties(kind));
+    if unknown.is_empty() {
+        return Err(wrong(faults));
+    }
+    let object = Object::read(kind, &Value::Map(known).into(), &WithoutSecrets).map_err(wrong)?;
+    Ok((object, Unknown(unknown)))
 }
 
 impl<'de> Deserialize<'de> for Node {

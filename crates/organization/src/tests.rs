@@ -38,7 +38,8 @@ deliveryAgentConnectors:
 foreignConnectors:
   - {name: Fax, addressSpaces: ["FAX:*"], sourceTransportServers: [mail2], dropDirectory: /var/spool/fax}
 receiveConnectors:
-  - {name: Default Frontend mail1, server: mail1, bindings: ["0.0.0.0:25"], permissionGroups: [AnonymousUsers]}
+  - {name: Default Frontend mail1, server: mail1, bindings: ["0.0.0.0:25"], permissionGroups: [AnonymousUsers],
+     authMechanism: [Tls], protocolLoggingLevel: None}
 transportConfig: {maxSendSize: unlimited}
 recipients:
   - {name: alice, address: alice@contoso.com, proxyAddresses: [a@contoso.com], database: DB1, password: secret}
@@ -58,6 +59,10 @@ fn a_whole_file_becomes_an_organization() {
          mail waits in its queue",
         "28:5: warning: foreignConnectors[\"Fax\"]: nothing is delivered by it: files are not written yet; its mail waits in \
          its queue",
+        "31:28: warning: receiveConnectors[\"mail1\\Default Frontend mail1\"].protocolLoggingLevel: it is stored and has no \
+         effect: there is no protocol log yet",
+        "33:1: warning: recipients: no recipient has the address postmaster@contoso.com, where others report trouble (RFC 5321 \
+         §4.5.1)",
     ];
     assert_eq!(warnings, expected);
     let [internet, partner] = organization.send_connectors() else { panic!("two connectors") };
@@ -169,6 +174,112 @@ fn a_file_in_another_encoding_says_where() {
     assert_eq!(problems, "2:11: error: the octet 0xFC here is not UTF-8; save the file in that encoding");
 }
 
+/// What is said of a file in which `from` is replaced by `to`: all of it in one text.
+fn said(from: &str, to: &str) -> String {
+    assert!(TWO_SITES.contains(from), "{from}");
+    match load(&TWO_SITES.replace(from, to), Revision(1)) {
+        Ok(contents) => contents.warnings.to_string(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_what_to_do() {
+    for (from, to, expected) in [
+        ("relay.fabrikam.com]", "300.1.1.1]", "smartHosts: \"300.1.1.1\" is neither an IP address nor a name in DNS"),
+        ("relay.fabrikam.com]", "10.0.0]", "smartHosts: \"10.0.0\" is neither an IP address nor a name in DNS"),
+        (
+            "relay.fabrikam.com]",
+            "'relay.fabrikam.com:587']",
+            "write \"relay.fabrikam.com\", and port: 587 of the connector",
+        ),
+        ("fqdn: mail2.contoso.com", "fqdn: 192.0.2", "servers[\"mail2\"].fqdn: \"192.0.2\" is neither"),
+        ("[fabrikam.com]", "[10.1.1.1]", "addressSpaces: \"10.1.1.1\" is neither"), // SC-65
+        (
+            "sourceTransportServers: [mail2]\n    smart",
+            "sourceTransportServers: [mail2, MAIL2]\n    smart",
+            "MAIL2 is there more than once",
+        ),
+        ("expansionServer: mail1", "expansionServer: nobody", "there is no server nobody"),
+        ("requireTLS: true", "isCoexistenceConnector: true", "isCoexistenceConnector is not available any more"), // SC-125, V-23
+        ("requireTLS: true", "linkedReceiveConnector: x", "name the connector's addressSpaces"), // SC-126, V-23
+        ("requireTLS: true", "LinkedReceive: x", "there is no such property"),                   // SC-127
+        ("requireTLS: true", "{requireTLS: true", "24:5: error: unclosed bracket"),
+        ("requireTLS: true", "tlsAuthLevel: EncryptionOnly", "tlsAuthLevel: it needs requireTLS: true"), // V-12
+        (
+            "smartHostAuthMechanism: BasicAuthRequireTLS",
+            "ignoreSTARTTLS: true\n    tlsAuthLevel: EncryptionOnly",
+            "tlsAuthLevel: it needs ignoreSTARTTLS: false: without STARTTLS there is no certificate", // V-12
+        ),
+        (
+            "sites: [Berlin, \"1\"]",
+            "sites: [Berlin, Berlin]",
+            "siteLinks[\"Berlin-1\"].sites: a site link joins two or more",
+        ),
+        ("siteLinks:\n  - {name: Berlin-1", "dummy:\n  - {name: Berlin-1", "there is no such section"),
+        ("- {name: Bob,", "- {name: \"B\\u202Eob\",", "is not a name"),
+        ("requireTLS: true", "requireTLS: true\n    requireTls: true", "requireTLS: it is given twice"),
+    ] {
+        let said = said(from, to);
+        assert!(said.contains(expected), "{to}: {said}");
+    }
+}
+
+#[test]
+fn good_defaults_and_what_is_probably_not_meant() {
+    // SC-84: a source server by its name in DNS.
+    let by_fqdn = TWO_SITES.replace(
+        "sourceTransportServers: [mail2]\n    smart",
+        "sourceTransportServers: [MAIL2.contoso.com]\n    smart",
+    );
+    let contents = load(&by_fqdn, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(contents.organization.send_connectors()[1].source_transport_servers[0].as_str(), "mail2");
+    // The only accepted domain is the default one.
+    let contents =
+        load(&TWO_SITES.replace(", default: true", ""), Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(contents.organization.default_domain().map(|domain| domain.as_str()), Some("contoso.com"));
+    for (from, to, expected) in [
+        ("sites: [Berlin, \"1\"], cost", "sites: [Berlin, Oslo], cost", "there is no site Oslo"),
+        ("transportConfig: {", "transportConfig: {", "no recipient has the address postmaster@contoso.com"),
+        (
+            "- {name: \"1\"}",
+            "- {name: \"1\"}\n  - {name: Oslo, hubSiteEnabled: true}",
+            "a hub site needs a Mailbox server",
+        ),
+    ] {
+        let said = said(from, to);
+        assert!(said.contains(expected), "{to}: {said}");
+    }
+    let edge = "role: Mailbox}\n  - {name: edge1, fqdn: edge1.contoso.com, site: 1, role: Edge}";
+    let edge = TWO_SITES.replace("role: Mailbox}", edge).replace("expansionServer: mail1", "expansionServer: edge1");
+    let refused = load(&edge, Revision(1)).unwrap_err().to_string();
+    assert!(refused.contains("expansionServer: edge1 is an Edge server"), "{refused}"); // RT-72
+    let start = TWO_SITES.find("siteLinks:").unwrap();
+    let end = TWO_SITES.find("servers:").unwrap();
+    let without_links = load(&(TWO_SITES[..start].to_owned() + &TWO_SITES[end..]), Revision(1)).unwrap();
+    let warnings = without_links.warnings.to_string();
+    assert!(
+        warnings.contains("sites[\"Berlin\"]: no site link joins it") && warnings.contains("sites[\"1\"]"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn the_usage_of_a_connector_is_given_once() {
+    // SC-21, ER-01
+    let of = |text: &str| {
+        let (draft, recipients) = Document::parse(text).unwrap().to_draft(&WithoutSecrets).unwrap();
+        objects(&draft, &recipients)
+    };
+    let plan = plan(of(TWO_SITES), of(&TWO_SITES.replace("usage: Internet", "usage: Internal")));
+    let refused = plan.refused().to_string();
+    assert!(
+        refused.contains("sendConnectors[\"Internet\"].usage: it was given when the connector was made"),
+        "{refused}"
+    );
+    assert!(refused.contains("write usage: Internet"), "{refused}");
+}
+
 #[test]
 fn what_is_stored_out_of_range_is_still_read() {
     let stored =
@@ -190,10 +301,10 @@ fn what_the_linter_finds_gets_its_position() {
     check(&dns, "24:5: error: sendConnectors[\"Partner\"].dnsRoutingEnabled");
     let ignore = TWO_SITES.replace("    requireTLS: true", "    ignoreSTARTTLS: true");
     check(&ignore, "24:5: error: sendConnectors[\"Partner\"].ignoreSTARTTLS"); // V-16
-    check(&TWO_SITES.replace("database: DB1", "database: DB9"), "33:80: error: recipients[\"alice\"].database"); // recipients
+    check(&TWO_SITES.replace("database: DB1", "database: DB9"), "34:80: error: recipients[\"alice\"].database"); // recipients
     check(
         &TWO_SITES.replace("bob@contoso.com, ext", "A@contoso.com, ext"),
-        "34:17: error: recipients[\"Bob\"].address",
+        "35:17: error: recipients[\"Bob\"].address",
     );
 }
 
@@ -248,6 +359,69 @@ Plan: 1 to create, 3 to update, 1 to delete.
 }
 
 #[test]
+fn default_receive_connectors_are_objects_that_only_their_name_changes() {
+    // RC §2; RC-25
+    let names = |text: &str| {
+        let contents = load(text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+        let connectors = contents.organization.draft().receive_connectors.clone().into_iter();
+        connectors.map(|connector| format!("{}\\{}", connector.server, connector.name)).collect::<Vec<_>>()
+    };
+    let all = names(TWO_SITES);
+    assert_eq!(all.len(), 8, "{all:?}");
+    let relay =
+        "  - {name: Relay, server: mail2, bindings: [\"0.0.0.0:25\"], remoteIPRanges: [10.0.0.0/8]}\ntransportConfig";
+    let with_relay = TWO_SITES.replace("transportConfig", relay);
+    assert_eq!(names(&with_relay).len(), 9, "one more takes none away");
+    let without = TWO_SITES.replace("site: 1,", "site: 1, removedReceiveConnectors: [client frontend mail2],");
+    let left = names(&without);
+    assert!(left.len() == 7 && !left.contains(&"mail2\\Client Frontend mail2".to_owned()), "{left:?}");
+
+    // Changed by name: what is not said stays as it is by default. Both are seen in an export, and read back.
+    let changed = TWO_SITES.replace(
+        "transportConfig",
+        "  - {name: client frontend mail2, server: mail2, maxMessageSize: 50MB}\ntransportConfig",
+    );
+    let contents = load(&changed, Revision(1)).unwrap();
+    let draft = contents.organization.draft();
+    let client =
+        draft.receive_connectors.iter().find(|connector| connector.name.as_str() == "client frontend mail2").unwrap();
+    assert_eq!((client.bindings.len(), client.bindings[0].port()), (2, 587));
+    let yaml = Document::from_draft(draft, &[]).to_yaml();
+    assert!(
+        yaml.contains("- name: Default mail2\n  server: mail2\n") && yaml.contains("maxMessageSize: 50MB"),
+        "{yaml}"
+    );
+    let again = Document::parse(&yaml).unwrap().to_draft(&WithoutSecrets).unwrap().0;
+    assert_eq!(again.receive_connectors, draft.receive_connectors);
+
+    // A plan shows what somebody changed, and nothing for what is there with its server.
+    let plan_of = |from: &str, to: &str| {
+        let of = |text: &str| {
+            let (draft, recipients) = Document::parse(text).unwrap().to_draft(&WithoutSecrets).unwrap();
+            objects(&draft, &recipients)
+        };
+        plan(of(from), of(to)).to_string()
+    };
+    let expected = "  ~ receiveConnectors[\"mail2\\client frontend mail2\"]\n      ~ name            \"Client Frontend mail2\" -> \
+                    \"client frontend mail2\"\n      ~ maxMessageSize  \"36MB\" -> \"50MB\"\n\nPlan: 0 to create, 1 to \
+                    update, 0 to delete.\n";
+    assert_eq!(plan_of(TWO_SITES, &changed), expected);
+    assert!(plan_of(TWO_SITES, &without).contains("- receiveConnectors[\"mail2\\Client Frontend mail2\"]"));
+    assert!(!plan_of("", TWO_SITES).contains("Client Frontend"));
+
+    let collides = TWO_SITES
+        .replace("transportConfig", "  - {name: In, server: mail2, bindings: [\"0.0.0.0:25\"]}\ntransportConfig");
+    let problems = load(&collides, Revision(1)).unwrap_err().to_string();
+    assert!(
+        problems.contains("the default connector Default Frontend mail2: write narrower remoteIPRanges"),
+        "{problems}"
+    );
+    let misspelt = without.replace("client frontend", "client fronted");
+    let problems = load(&misspelt, Revision(1)).unwrap_err().to_string();
+    assert!(problems.contains("client fronted mail2 is no default Receive connector of the server"), "{problems}");
+}
+
+#[test]
 fn objects_made_by_hand_keep_their_identity_when_a_file_names_them() {
     let (draft, _) = Document::parse(TWO_SITES).unwrap().to_draft(&WithoutSecrets).unwrap();
     let mut made_by_hand = draft.clone();
@@ -256,13 +430,33 @@ fn objects_made_by_hand_keep_their_identity_when_a_file_names_them() {
 }
 
 #[test]
-fn stored_objects_of_another_version_or_with_unknown_properties_are_refused() {
+fn what_a_newer_program_said_is_kept_and_passed_on() {
+    let newer = r#"{"v":1,"kind":"server","object":{"name":"MAIL1","fqdn":"mail1.contoso.com","site":"Berlin","color":{"hue":7},
+        "transport":{"messageRetryInterval":"00:01:00","speed":["a"],"backPressure":{"depth":9}}}}"#;
+    let (object, unknown) = crate::decode_whole(newer.as_bytes()).unwrap();
+    assert_eq!(unknown.names(), ["color", "transport.backPressure.depth", "transport.speed"]);
+    let crate::Object::Server(mut server) = object else { panic!("a server") };
+    server.fqdn = "other.contoso.com".parse().unwrap();
+    let again = crate::encode_with(&crate::Object::Server(server), &unknown);
+    let text = String::from_utf8(again.clone()).unwrap();
+    assert!(text.contains(r#""fqdn":"other.contoso.com""#) && text.contains(r#""color":{"hue":7}"#), "{text}");
+    assert_eq!(crate::decode_whole(&again).unwrap().1, unknown, "{text}");
+    // A value that is not known is no property that is not known.
+    let wrong = newer.replace("00:01:00", "soon");
+    assert!(decode(wrong.as_bytes()).unwrap_err().to_string().contains("messageRetryInterval"));
+}
+
+#[test]
+fn stored_objects_of_another_version_or_with_unknown_values_are_refused() {
     let stored = |text: &str| decode(text.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         stored(r#"{"v":2,"kind":"site","object":{}}"#),
         "stored version 2 is not known (this program knows 1); upgrade this server"
     );
-    assert!(stored(r#"{"v":1,"kind":"site","object":{"name":"a","color":"red"}}"#).contains("site.color"));
+    assert!(
+        stored(r#"{"v":1,"kind":"site","object":{"name":"a","hubSiteEnabled":"maybe"}}"#)
+            .contains("site.hubSiteEnabled")
+    );
     assert!(stored(r#"{"v":1,"kind":"moon","object":{}}"#).contains("kind"));
     assert!(stored("[1.5]").contains("whole number"));
     assert!(stored("").contains("not a stored object"));
@@ -275,11 +469,14 @@ fn the_stored_form_is_what_it_was() {
     let contents = load(TWO_SITES, Revision(1)).unwrap();
     let stored: Vec<String> = objects(contents.organization.draft(), &contents.recipients)
         .iter()
+        .filter(|object| !object.is_untouched_default())
         .map(|object| String::from_utf8(encode(object)).unwrap())
         .collect();
     assert_eq!(stored.join("\n"), fixture.trim_end());
     let read = fixture.lines().map(|line| decode(line.as_bytes()).unwrap());
-    assert_eq!(assemble(read), (contents.organization.draft().clone(), contents.recipients));
+    let (mut draft, recipients) = assemble(read);
+    draft.complete();
+    assert_eq!((draft, recipients), (contents.organization.draft().clone(), contents.recipients));
 }
 
 proptest! {
@@ -287,7 +484,7 @@ proptest! {
     fn export_and_stored_form_lose_nothing(draft in arbitrary::draft(), recipients in arbitrary::recipients()) {
         let yaml = Document::from_draft(&draft, &recipients).to_yaml();
         let document = Document::parse(&yaml).map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
-        let read = document.to_draft(&WithoutSecrets);
+        let read = document.to_objects(&WithoutSecrets);
         let read = read.map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
         prop_assert_eq!(&read, &(draft.clone(), recipients.clone()));
         let stored = objects(&draft, &recipients).into_iter().map(|object| decode(&encode(&object)).unwrap());

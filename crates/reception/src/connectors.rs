@@ -12,7 +12,6 @@ use smtp_session::ServerConfig;
 use smtp_session::server::AuthOffer;
 use telemetry::Metrics;
 use telemetry::named::ReceiveMetrics;
-use topology::receive_connector::defaults;
 use topology::{AuthMechanism, Organization, ReceiveConnector, Server, TransportRole};
 
 /// A connector in use.
@@ -77,20 +76,15 @@ impl Entrances {
     }
 }
 
-/// The enabled connectors of `server` in the service of that role; the documented defaults when it has none (RC-11,
-/// RC-12, RC-14, RC-15).
+/// The enabled connectors of `server` in the service of that role (RC-5), its default ones among them.
 pub(crate) fn connectors_of(
     organization: &Organization,
     server: &ServerName,
     role: TransportRole,
 ) -> Vec<ReceiveConnector> {
     let of_role = |connector: &&ReceiveConnector| connector.transport_role == role;
-    let mut configured = organization.receive_connectors_of(server).filter(of_role).peekable();
-    match (configured.peek(), role) {
-        (Some(_), _) => configured.filter(|connector| connector.enabled).cloned().collect(),
-        (None, TransportRole::FrontendTransport) => defaults::front_end(server).into(),
-        (None, TransportRole::HubTransport) => defaults::transport(server).into(),
-    }
+    let connectors = organization.receive_connectors_of(server).filter(of_role);
+    connectors.filter(|connector| connector.enabled).cloned().collect()
 }
 
 fn limits_of(connector: &ReceiveConnector) -> ConnectionLimits {
@@ -189,10 +183,10 @@ mod tests {
         assert_eq!(names("", hub), ["Default MAIL1", "Client Proxy MAIL1"]);
         let relay =
             format!("receiveConnectors:\n{}", connector("Relay", "HubTransport", ", remoteIPRanges: [10.0.0.1]"));
-        assert_eq!(names(&relay, hub), ["Relay"]);
-        assert_eq!(names(&relay, FRONT_END).len(), 2, "the other service keeps its defaults");
-        let both = format!("{relay}{}", connector("In", "FrontendTransport", ", enabled: false"));
-        assert_eq!((names(&both, hub), names(&both, FRONT_END)), (vec!["Relay".to_owned()], vec![]));
+        assert_eq!(names(&relay, hub), ["Relay", "Default MAIL1", "Client Proxy MAIL1"], "one more takes none away");
+        assert_eq!(names(&relay, FRONT_END).len(), 2);
+        let off = "  - {name: Default Frontend MAIL1, server: MAIL1, enabled: false}\n";
+        assert_eq!(names(&format!("{relay}{off}"), FRONT_END), ["Client Frontend MAIL1"], "changed by its name alone");
     }
 
     #[test]
@@ -205,7 +199,7 @@ mod tests {
         let connector = |rest: &str| {
             format!(
                 "receiveConnectors: [{{name: In, server: MAIL1, transportRole: FrontendTransport, \
-                 bindings: ['0.0.0.0:25'], permissionGroups: [AnonymousUsers]{rest}}}]"
+                 bindings: ['10.0.0.1:25'], permissionGroups: [AnonymousUsers]{rest}}}]"
             )
         };
         let first = entrance(&organization(1, &connector("")));

@@ -23,7 +23,7 @@ pub const PASSWORD: &str = "correct horse";
 
 const MESSAGE: &str = "Message-ID: <1@client.example>\r\nSubject: Hi\r\nX-MS-Exchange-Organization-SCL: -1\r\n\r\nBody";
 
-/// The Receive connectors of MAIL1 that these checks are about.
+/// The Receive connectors of MAIL1 that these checks are about; its default ones do not listen.
 #[must_use]
 pub fn receive_connectors(role: &str) -> String {
     format!(
@@ -34,6 +34,10 @@ pub fn receive_connectors(role: &str) -> String {
      authTarpitInterval: '00:00:00', authMechanism: [Tls, BasicAuth, BasicAuthRequireTLS], permissionGroups: [ExchangeUsers]}}
   - {{name: Devices, server: MAIL1, transportRole: {role}, bindings: ['{DEVICES}'],
      authMechanism: [Tls, ExternalAuthoritative], permissionGroups: [ExchangeServers]}}
+  - {{name: Default Frontend MAIL1, server: MAIL1, enabled: false}}
+  - {{name: Client Frontend MAIL1, server: MAIL1, enabled: false}}
+  - {{name: Default MAIL1, server: MAIL1, enabled: false}}
+  - {{name: Client Proxy MAIL1, server: MAIL1, enabled: false}}
 "
     )
 }

@@ -1,6 +1,6 @@
 //! The organization: what was written ([`OrganizationDraft`]) and what was checked ([`Organization`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use envelope::{Address, Domain, ObjectName, Revision, ServerName, SiteName};
 
@@ -8,7 +8,7 @@ use crate::connector::Connector;
 use crate::domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 use crate::guid::Guid;
-use crate::receive_connector::ReceiveConnector;
+use crate::receive_connector::{ReceiveConnector, defaults};
 use crate::send_connector::SendConnector;
 use crate::server::{Dag, Database, Server};
 use crate::settings::TransportConfig;
@@ -43,6 +43,34 @@ pub struct OrganizationDraft {
 }
 
 impl OrganizationDraft {
+    /// Settles what may be written in more than one way: servers by their names in DNS (SC-84), and the only accepted domain,
+    /// which is the default one without saying so.
+    pub fn settle(&mut self) {
+        let known: HashSet<&ServerName> = self.servers.iter().map(|server| &server.name).collect();
+        let by_fqdn: HashMap<&Domain, &ServerName> =
+            self.servers.iter().map(|server| (&server.fqdn, &server.name)).collect();
+        let named = |name: &ServerName| {
+            let fqdn = Domain::parse(name.as_str()).ok().filter(|_| !known.contains(name))?;
+            by_fqdn.get(&fqdn).map(|name| (*name).clone())
+        };
+        let send = self.send_connectors.iter_mut().map(|connector| &mut connector.source_transport_servers);
+        let agents = self.delivery_agent_connectors.iter_mut().map(|connector| &mut connector.source_transport_servers);
+        let foreign = self.foreign_connectors.iter_mut().map(|connector| &mut connector.source_transport_servers);
+        for server in send.chain(agents).chain(foreign).flatten() {
+            if let Some(name) = named(server) {
+                *server = name;
+            }
+        }
+        if let [only] = self.accepted_domains.as_mut_slice() {
+            only.is_default = true;
+        }
+    }
+
+    /// Adds what every organization has without being told: the default Receive connectors of its servers.
+    pub fn complete(&mut self) {
+        defaults::complete(self);
+    }
+
     /// Every connector that takes mail out of the organization, kind by kind.
     pub fn connectors(&self) -> impl Iterator<Item = Connector<'_>> {
         let send = self.send_connectors.iter().map(Connector::Send);
@@ -71,7 +99,8 @@ impl Organization {
     /// # Errors
     /// Every problem found, errors and warnings, when at least one is an error. Warnings alone do not fail: read them
     /// with [`validation::lint`].
-    pub fn validate(draft: OrganizationDraft, revision: Revision) -> Result<Self, Problems> {
+    pub fn validate(mut draft: OrganizationDraft, revision: Revision) -> Result<Self, Problems> {
+        draft.complete();
         let problems = validation::lint(&draft);
         if problems.has_errors() {
             return Err(problems);

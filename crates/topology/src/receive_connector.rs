@@ -249,6 +249,12 @@ impl ReceiveConnector {
         }
     }
 
+    /// The identity of the connector of that name on that server when it was given none.
+    #[must_use]
+    pub fn derived_guid(server: &ServerName, name: &ObjectName) -> Guid {
+        Guid::derived("receiveConnector", &format!("{server}\\{name}"))
+    }
+
     /// Whether `mechanism` is offered.
     #[must_use]
     pub fn offers(&self, mechanism: AuthMechanism) -> bool {

@@ -26,6 +26,14 @@ impl FromStr for SmartHost {
         if let Ok(address) = bare.parse() {
             return Ok(Self::Address(address));
         }
+        if let Some((host, port)) = text.rsplit_once(':')
+            && !host.contains(':')
+            && port.bytes().all(|octet| octet.is_ascii_digit())
+        {
+            return Err(format!(
+                "{text:?}: a smart host has no port of its own; write {host:?}, and port: {port} of the connector"
+            ));
+        }
         Domain::parse(text)
             .map(Self::Name)
             .map_err(|error| format!("{text:?} is neither an IP address nor a host name: {error}"))

@@ -29,6 +29,8 @@ pub struct Server {
     pub role: ServerRole,
     /// The DAG of which the server is a member.
     pub dag: Option<ObjectName>,
+    /// Default Receive connectors that the server does not have.
+    pub removed_receive_connectors: Vec<ObjectName>,
     /// `Set-TransportService`.
     pub transport: TransportServiceSettings,
 }

@@ -7,6 +7,9 @@ mod connectors;
 mod gateways;
 #[cfg(test)]
 mod tests;
+mod written;
+
+pub use written::written;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,6 +17,7 @@ use std::hash::Hash;
 
 use crate::domain::DomainPattern;
 use crate::organization::OrganizationDraft;
+use crate::receive_connector::defaults;
 use crate::server::{DatabaseHome, Server, ServerRole};
 use crate::site::SITE_LINK_SIZE_MIN;
 use envelope::{Limit, ObjectName, ServerName, SiteName};
@@ -184,6 +188,17 @@ fn servers(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut Problems
             if server.role == ServerRole::Edge {
                 problems.error(format!("{place}.dag"), "an Edge server cannot be a member of a DAG");
             }
+        }
+    }
+    for server in &draft.servers {
+        let defaults = defaults::of(server);
+        for name in
+            server.removed_receive_connectors.iter().filter(|name| defaults.iter().all(|known| known.name != **name))
+        {
+            let known: Vec<&str> = defaults.iter().map(|known| known.name.as_str()).collect();
+            let text =
+                format!("{name:?} is no default Receive connector of the server; there are {}", known.join(", "));
+            problems.error(format!("servers[\"{}\"].removedReceiveConnectors", server.name), text);
         }
     }
     for site in draft.sites.iter().filter(|site| site.hub_site_enabled && !known.manned.contains(&site.name)) {

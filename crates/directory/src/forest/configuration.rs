@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use envelope::Revision;
-use organization::{Kind, Object, encode};
+use organization::{Kind, Object};
 use topology::Guid;
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ impl<S: Store> Forest<S> {
         match current {
             Some(generation) if operations <= self.store.operations_max() => {
                 let put = |object: &Object| {
-                    Write::Put(self.keys.object(generation, object.kind(), object.guid()), encode(object))
+                    Write::Put(self.keys.object(generation, object.kind(), object.guid()), view.encode(object))
                 };
                 let delete = |(kind, guid): &(Kind, Guid)| Write::Delete(self.keys.object(generation, *kind, *guid));
                 let mut writes: Vec<Write> = change.puts.iter().map(put).collect();
@@ -73,7 +73,7 @@ impl<S: Store> Forest<S> {
         let objects: Vec<(String, &Object)> = result.iter().map(|(identity, object)| (key(identity), object)).collect();
         let mut conditions = vec![view.unchanged(&self.keys)];
         for chunk in objects.chunks(self.store.operations_max()) {
-            let writes = chunk.iter().map(|(key, object)| Write::Put(key.clone(), encode(object))).collect();
+            let writes = chunk.iter().map(|(key, object)| Write::Put(key.clone(), view.encode(object))).collect();
             // Whoever clears generations that were left behind may take this one for such: then it must not become
             // current.
             if let (Outcome::Done(revision), 1) = (self.store.transact(Vec::new(), writes).await?, conditions.len()) {
@@ -97,7 +97,8 @@ impl<S: Store> Forest<S> {
 fn resulting(view: &View, change: &Change) -> Result<Objects, CommitError> {
     let mut stored = view.objects.clone();
     for (kind, guid) in &change.deletes {
-        if stored.remove(&(*kind, *guid)).is_none() {
+        // A default Receive connector is there without being stored.
+        if stored.remove(&(*kind, *guid)).is_none() && *kind != Kind::ReceiveConnector {
             return Err(CommitError::Conflict(format!("{kind} {guid} is not there")));
         }
     }

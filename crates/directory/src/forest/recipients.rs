@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use envelope::Revision;
-use organization::{Kind, Object, decode, encode};
+use organization::{Kind, Object, decode, decode_whole, encode_with};
 use topology::{DirectoryRecipient, Guid, Problems};
 
 use super::view::View;
@@ -88,7 +88,14 @@ impl<S: Store> Forest<S> {
                 None => Condition::Absent(key),
             });
         }
-        writes.extend(change.puts.iter().map(|object| Write::Put(self.keys.recipient(object.guid()), encode(object))));
+        let put = |object: &Object| {
+            // What a newer program said about it is passed on.
+            let stored = before.get(&object.guid()).and_then(Option::as_ref);
+            let known = stored.and_then(|entry| decode_whole(&entry.value).ok());
+            let unknown = known.map(|(_, unknown)| unknown).unwrap_or_default();
+            Write::Put(self.keys.recipient(object.guid()), encode_with(object, &unknown))
+        };
+        writes.extend(change.puts.iter().map(put));
         writes.extend(change.deletes.iter().map(|(_, guid)| Write::Delete(self.keys.recipient(*guid))));
         let known = |(_, guid): (Kind, Guid)| {
             let entry = before.get(&guid)?.as_ref()?;

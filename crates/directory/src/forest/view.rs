@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use envelope::Revision;
-use organization::{Kind, Object, assemble, decode};
+use organization::{Kind, Object, Unknown, assemble, decode_whole, encode, encode_with};
 use serde::{Deserialize, Serialize};
 use topology::{Guid, Organization};
 
@@ -55,6 +55,8 @@ pub(super) struct View {
     pub generation: Option<String>,
     /// Its objects.
     pub objects: BTreeMap<(Kind, Guid), Stored>,
+    /// What a newer program said about them.
+    pub unknown: BTreeMap<(Kind, Guid), Unknown>,
     /// Generations that are not current: left behind, or about to be made.
     pub other_generations: BTreeSet<String>,
     /// Keys of the current generation that are no keys of objects.
@@ -92,6 +94,7 @@ impl View {
             marker,
             generation,
             objects: BTreeMap::new(),
+            unknown: BTreeMap::new(),
             other_generations: BTreeSet::new(),
             strange: Vec::new(),
         };
@@ -102,7 +105,7 @@ impl View {
             } else if let Some(path) = current.as_ref().and_then(|current| entry.key.strip_prefix(current)) {
                 revision = revision.max(entry.revision);
                 match identity(path) {
-                    Some(identity) => drop(view.objects.insert(identity, stored(identity, &entry.key, &entry.value))),
+                    Some(identity) => view.take(identity, &entry.key, &entry.value),
                     None => view.strange.push(entry.key),
                 }
             } else if let Some(path) = entry.key.strip_prefix(&keys.configuration()) {
@@ -111,6 +114,24 @@ impl View {
         }
         view.revision = Revision(revision);
         view
+    }
+
+    fn take(&mut self, identity: (Kind, Guid), key: &str, value: &[u8]) {
+        let stored = stored(identity, key, value).map(|(object, unknown)| {
+            if !unknown.is_empty() {
+                self.unknown.insert(identity, unknown);
+            }
+            object
+        });
+        self.objects.insert(identity, stored);
+    }
+
+    /// The bytes of an object, with what a newer program said about it.
+    pub fn encode(&self, object: &Object) -> Vec<u8> {
+        match self.unknown.get(&(object.kind(), object.guid())) {
+            Some(unknown) => encode_with(object, unknown),
+            None => encode(object),
+        }
     }
 
     /// The checked organization, or why there is none.
@@ -195,10 +216,18 @@ fn identity(path: &str) -> Option<(Kind, Guid)> {
     Some((kind, guid.parse().ok()?))
 }
 
-fn stored(identity: (Kind, Guid), key: &str, value: &[u8]) -> Stored {
-    let object = decode(value).map_err(|error| format!("{key}: {error}"))?;
+fn stored(identity: (Kind, Guid), key: &str, value: &[u8]) -> Result<(Object, Unknown), String> {
+    let (object, unknown) = decode_whole(value).map_err(|error| format!("{key}: {error}"))?;
     if (object.kind(), object.guid()) == identity {
-        Ok(object)
+        if !unknown.is_empty() {
+            let properties = unknown.names().join(", ");
+            tracing::warn!(
+                object = object.place(),
+                properties,
+                "a newer program said this, which has no effect here: upgrade"
+            );
+        }
+        Ok((object, unknown))
     } else {
         Err(format!("{key} holds {} {}", object.kind(), object.guid()))
     }

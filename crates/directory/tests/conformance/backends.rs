@@ -15,6 +15,8 @@ pub trait Backend: Send + Sync {
     fn directory(&self) -> Arc<dyn directory::Backend>;
     /// Writes past the directory.
     fn write(&self, key: &str, value: &str) -> impl Future<Output = ()> + Send;
+    /// Reads past the directory.
+    fn read(&self, key: &str) -> impl Future<Output = String> + Send;
     /// Deletes past the directory.
     fn delete(&self, key: &str) -> impl Future<Output = ()> + Send;
     /// Every key that starts so.
@@ -50,6 +52,10 @@ impl Backend for Etcd {
     }
     async fn write(&self, key: &str, value: &str) {
         self.client().await.put(key, value, None).await.unwrap();
+    }
+    async fn read(&self, key: &str) -> String {
+        let found = self.client().await.get(key, None).await.unwrap();
+        found.kvs()[0].value_str().unwrap().to_owned()
     }
     async fn delete(&self, key: &str) {
         self.client().await.delete(key, None).await.unwrap();
@@ -105,6 +111,9 @@ impl Backend for Embedded {
         let put = "INSERT OR REPLACE INTO entry SELECT ?1, CAST(?2 AS BLOB), revision, NULL FROM store";
         transaction.execute(put, [key, value]).unwrap();
         transaction.commit().unwrap();
+    }
+    async fn read(&self, key: &str) -> String {
+        self.sql().query_row("SELECT CAST(value AS TEXT) FROM entry WHERE key = ?1", [key], |row| row.get(0)).unwrap()
     }
     async fn delete(&self, key: &str) {
         let sql = self.sql();

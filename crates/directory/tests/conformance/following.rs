@@ -3,6 +3,7 @@
 use directory::{CommitError, repair};
 use envelope::Revision;
 use futures::StreamExt;
+use organization::Object;
 
 use crate::backends::Backend;
 use crate::world::{ORGANIZATION, connector, connectors, founded, from_yaml, put, rejection, snapshot, soon, until};
@@ -74,6 +75,28 @@ pub async fn what_is_written_behind_our_back_is_reported_and_not_applied(backend
     // Something that is no key of an object.
     backend.write(&format!("{}/extra", of("/site/")), "x").await;
     assert!(rejection(&mut events).await.contains("is no key of an object"));
+}
+
+pub async fn what_a_newer_program_said_is_followed_and_passed_on(backend: impl Backend) {
+    let directory = backend.directory();
+    founded(&*directory).await;
+    let keys = backend.keys(CONFIGURATION).await;
+    let key = keys.iter().find(|key| key.contains("/sendConnector/")).unwrap();
+    let newer = backend.read(key).await.replace("\"name\":", "\"speed\":{\"of\":\"light\"},\"name\":");
+    backend.write(key, &newer).await;
+    assert_eq!(connectors(&directory.snapshot().await.unwrap()), ["Internet"]);
+    let Object::SendConnector(mut changed) = connector("Internet") else { panic!("a connector") };
+    changed.comment = "changed by an older program".into();
+    directory.commit(put(vec![Object::SendConnector(changed)])).await.unwrap();
+    let stored = backend.read(key).await;
+    assert!(stored.contains("by an older program") && stored.contains("{\"of\":\"light\"}"), "{stored}");
+    // In a generation of its own as well.
+    let many: Vec<Object> = (0..200).map(|number| connector(&format!("C{number}"))).collect();
+    directory.commit(put(many)).await.unwrap();
+    let keys = backend.keys(CONFIGURATION).await;
+    let identity = key.rsplit('/').next().unwrap();
+    let key = keys.iter().find(|key| key.ends_with(identity)).unwrap();
+    assert!(backend.read(key).await.contains("{\"of\":\"light\"}"));
 }
 
 pub async fn what_vanishes_behind_our_back_is_reported_and_repaired(backend: impl Backend) {

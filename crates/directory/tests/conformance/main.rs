@@ -47,6 +47,7 @@ conformance! {
     following::newer_configurations_arrive_even_after_a_compaction,
     following::a_restart_of_the_backend_is_survived,
     following::what_is_written_behind_our_back_is_reported_and_not_applied,
+    following::what_a_newer_program_said_is_followed_and_passed_on,
     following::what_vanishes_behind_our_back_is_reported_and_repaired,
     following::whatever_is_damaged_is_repaired_by_the_whole_organization,
     following::a_revision_that_goes_backwards_is_reported,

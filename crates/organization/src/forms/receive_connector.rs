@@ -1,8 +1,8 @@
 //! `receiveConnectors` (docs/rules.md, Receive connectors).
 
+use topology::receive_connector::defaults;
 use topology::{Guid, ReceiveConnector, TransportRole};
 
-use super::server::receive_connector_guid;
 use super::{no_name, no_server};
 use crate::literal::{Literal, kind_of};
 use crate::property::{Form, Property, property};
@@ -15,7 +15,12 @@ impl Form for ReceiveConnector {
             |connector| connector.server.write(),
             |connector, node, _| {
                 connector.server = Literal::read(node)?;
-                connector.guid = receive_connector_guid(&connector.server, &connector.name);
+                connector.guid = Self::derived_guid(&connector.server, &connector.name);
+                // A default connector that is named keeps what is not said of it.
+                if let Some(default) = defaults::named(&connector.server, &connector.name) {
+                    let (name, server) = (connector.name.clone(), connector.server.clone());
+                    *connector = Self { name, server, ..default };
+                }
                 Ok(())
             },
         )
@@ -27,7 +32,7 @@ impl Form for ReceiveConnector {
             .defaults_to("derived"),
         property!("transportRole", transport_role).is("The service that listens.", "RC-5"),
         property!("enabled", enabled).is("A connector that is not enabled does not listen.", "RC §7"),
-        property!("bindings", bindings).is("Local addresses and ports.", "RC-26, RC-27").defaults_to("").required(),
+        property!("bindings", bindings).is("Local addresses and ports.", "RC-26, RC-27").defaults_to(""),
         property!("remoteIPRanges", remote_ip_ranges)
             .is("Clients that are served; the most specific range of an endpoint wins.", "RC-28…RC-31"),
         property!("authMechanism", auth_mechanism).is("Mechanisms that are offered.", "RC-45, RC-46").except(&[

@@ -123,6 +123,15 @@ impl Form for SendConnector {
         property!("comment", comment).is("Free text.", "SC §2"),
     ];
 
+    // SC-125…SC-127, V-23
+    const RETIRED: &'static [(&'static str, &'static str)] = &[
+        (
+            "isCoexistenceConnector",
+            "the two halves of a hybrid organization use cloudServicesMailEnabled and connectorType",
+        ),
+        ("linkedReceiveConnector", "name the connector's addressSpaces: they alone say which mail it takes"),
+    ];
+
     fn blank() -> Self {
         Self::new(Guid::ZERO, no_name(), Usage::Custom, Vec::new(), Vec::new())
     }

@@ -31,6 +31,21 @@ impl Form for Server {
         .takes(|server| kind_of(&server.role))
         .is("What the server is.", "SC-2"),
         property!("dag", dag).is("The DAG of which it is a member.", "RT-30"),
+        // Written only where somebody said something, as backPressure.
+        Property::<Self>::new(
+            "removedReceiveConnectors",
+            |server| match server.removed_receive_connectors.is_empty() {
+                true => Node::null(),
+                false => server.removed_receive_connectors.write(),
+            },
+            |server, node, _| {
+                let said = Option::<Vec<ObjectName>>::read(node)?;
+                server.removed_receive_connectors = said.unwrap_or_default();
+                Ok(())
+            },
+        )
+        .takes(|server| kind_of(&server.removed_receive_connectors))
+        .is("Default Receive connectors that the server does not have, by name.", "RC §2"),
         Property::<Self>::new(
             "transport",
             |server| property::write(&server.transport, Detail::Everything),
@@ -54,6 +69,7 @@ impl Form for Server {
             site: no_site(),
             role: ServerRole::Mailbox,
             dag: None,
+            removed_receive_connectors: Vec::new(),
             transport: TransportServiceSettings::default(),
         }
     }
@@ -261,11 +277,6 @@ impl DatabaseForm {
 /// The label of a Receive connector: names are unique on a server only.
 pub(crate) fn on_server(server: &ServerName, name: &ObjectName) -> String {
     format!("{server}\\{name}")
-}
-
-/// The identity of a Receive connector that was given none.
-pub(crate) fn receive_connector_guid(server: &ServerName, name: &ObjectName) -> Guid {
-    Kind::ReceiveConnector.derived_guid(&on_server(server, name))
 }
 
 /// What stands for an object in messages: its name as written, or its place in the list.

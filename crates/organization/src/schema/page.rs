@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use envelope::{ObjectName, ServerName};
+use topology::receive_connector::defaults;
+
 use super::{Effect, Row};
 use crate::kind::Kind;
 
@@ -41,7 +44,7 @@ pub fn organization_file() -> String {
             line(&mut page, &[&name, &takes(&row), &default(&row), row.help]);
         }
     }
-    page.push_str(DEFAULT_CONNECTORS);
+    page.push_str(&default_connectors());
     page
 }
 
@@ -143,4 +146,43 @@ name is deleted, but for recipients, which a file without a `recipients` section
 * `postroad apply --dry-run` reports everything that is wrong at once, with line and column, warns of what has no effect, and
   shows what would change.";
 
-const DEFAULT_CONNECTORS: &str = "";
+/// The default connectors, and the ports that a firewall must let through.
+fn default_connectors() -> String {
+    let mailbox = ServerName::parse("SERVER").expect("a name");
+    let named =
+        |prefix: &str| defaults::named(&mailbox, &ObjectName::parse(&format!("{prefix} SERVER")).expect("a name"));
+    let mut page = format!(
+        "\n{DEFAULT_CONNECTORS}\n\n| name | service | bindings | mechanisms | groups | for |\n|---|---|---|---|---|---|\n"
+    );
+    let of = [
+        ("Default Frontend", "mail from the internet"),
+        ("Client Frontend", "mail clients of users, with STARTTLS and a password"),
+        ("Default", "servers and users straight to Transport"),
+        ("Client Proxy", "users straight to Transport"),
+        ("Default internal receive connector", "Edge servers only: the internet and the organization"),
+    ];
+    for (prefix, purpose) in of {
+        let connector = named(prefix).expect("a default connector");
+        let bindings: Vec<String> = connector.bindings.iter().map(ToString::to_string).collect();
+        let mechanisms: Vec<&str> = connector.auth_mechanism.iter().map(|mechanism| mechanism.as_str()).collect();
+        let groups: Vec<&str> = connector.permission_groups.iter().map(|group| group.as_str()).collect();
+        let cells = [
+            &format!("{prefix} *server*"),
+            connector.transport_role.as_str(),
+            &bindings.join(", "),
+            &mechanisms.join(", "),
+            &groups.join(", "),
+            purpose,
+        ];
+        line(&mut page, &cells);
+    }
+    page
+}
+
+const DEFAULT_CONNECTORS: &str = "\
+## Default Receive connectors
+
+Every Mailbox server has four Receive connectors, every Edge server one, as soon as the server is there. They are in an export
+like any other, and no other connector takes them away. One is changed by writing it by its name and its server, with what
+shall be different; it is removed by its name in `removedReceiveConnectors` of the server, or stays and does not listen with
+`enabled: false`.";

@@ -199,8 +199,9 @@ fn database() -> impl Strategy<Value = Database> {
 
 prop_compose! {
     fn one_server()(guid in guid(), name in server(), fqdn in domain(), site in site(), dag in of(object()),
-                    role in select(vec![ServerRole::Mailbox, ServerRole::Edge]), transport in settings()) -> Server {
-        Server { guid, name, fqdn, site, role, dag, transport }
+                    role in select(vec![ServerRole::Mailbox, ServerRole::Edge]), transport in settings(),
+                    removed in vec(object(), 0..2)) -> Server {
+        Server { guid, name, fqdn, site, role, dag, removed_receive_connectors: removed, transport }
     }
 }
 

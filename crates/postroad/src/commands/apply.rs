@@ -108,11 +108,13 @@ async fn read(directory: &dyn Administration) -> Result<Current, ReadError> {
 fn plan(path: &Path, file: &OrganizationFile, sealer: &Sealer, current: Current) -> anyhow::Result<Plan> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let secrets = ApplySecrets::new(sealer, folder, &current.objects);
-    let wanted = Document::parse(&file.text).and_then(|document| wanted(&document, &secrets, current.recipients));
-    match wanted {
-        Ok((draft, recipients)) => Ok(organization::plan(current.objects, organization::objects(&draft, &recipients))),
-        Err(problems) => organization_file::fail(path, &problems),
-    }
+    let planned = Document::parse(&file.text).and_then(|document| {
+        let (draft, recipients) = wanted(&document, &secrets, current.recipients)?;
+        let plan = organization::plan(current.objects, organization::objects(&draft, &recipients));
+        let refused = plan.refused();
+        if refused.has_errors() { Err(document.locate(&refused)) } else { Ok(plan) }
+    });
+    planned.or_else(|problems| organization_file::fail(path, &problems))
 }
 
 /// What the directory shall hold. Recipients that a file does not speak of stay, and must fit into what it says.

@@ -126,6 +126,7 @@ impl World {
             site: site(at),
             role,
             dag: None,
+            removed_receive_connectors: Vec::new(),
             transport: TransportServiceSettings::default(),
         });
         self

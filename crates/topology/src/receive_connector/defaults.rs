@@ -1,15 +1,18 @@
-//! The Receive connectors that a server has before anybody configures any (RC-11, RC-12, RC-14, RC-15). The others of the
-//! documented list (RC-13, RC-16) stand for the implicit connector, which is no Receive connector here.
+//! The default Receive connectors of a server (RC-11, RC-12, RC-14, RC-15; RC-17 of an Edge server). They are objects like any
+//! other: every server has them unless it says of one, by name, that it does not, and one that is written by that name is
+//! that one. The others of the documented list (RC-13, RC-16) stand for the implicit connector, which is no Receive connector
+//! here.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use envelope::identity::NAME_CHARACTERS_MAX;
-use envelope::{Limit, ObjectName, ServerName};
-use uuid::Uuid;
+use envelope::{Limit, ObjectName, ServerName, Span};
 
-use super::{AuthMechanism, PermissionGroup, ReceiveConnector, TransportRole};
-use crate::guid::Guid;
+use super::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole};
+use crate::organization::OrganizationDraft;
 use crate::send_connector::ProtocolLoggingLevel;
+use crate::server::{Server, ServerRole};
 
 /// Port of `Default Frontend <server>`.
 pub const FRONTEND_PORT: u16 = 25;
@@ -23,6 +26,62 @@ pub const CLIENT_PROXY_PORT: u16 = 465;
 pub const HUB_RECIPIENTS_MAX: u32 = 5000;
 /// `MessageRateLimit` of `Client Frontend <server>` and `Client Proxy <server>`: messages per minute and user.
 pub const CLIENT_MESSAGE_RATE: u32 = 5;
+
+/// `MessageRateLimit` of `Default internal receive connector <server>`.
+pub const EDGE_MESSAGE_RATE: u32 = 600;
+
+/// Every default connector of `server`, whether it has it or not.
+#[must_use]
+pub fn of(server: &Server) -> Vec<ReceiveConnector> {
+    match server.role {
+        ServerRole::Mailbox => [front_end(&server.name), transport(&server.name)].concat(),
+        ServerRole::Edge => vec![edge(&server.name)],
+    }
+}
+
+/// Adds the default connectors that the servers of `draft` have and nobody wrote. Doing it twice adds nothing.
+pub(crate) fn complete(draft: &mut OrganizationDraft) {
+    let written: HashSet<(&ServerName, &ObjectName)> =
+        draft.receive_connectors.iter().map(|connector| (&connector.server, &connector.name)).collect();
+    let missing: Vec<ReceiveConnector> = draft
+        .servers
+        .iter()
+        .flat_map(|server| {
+            let removed = &server.removed_receive_connectors;
+            of(server).into_iter().filter(move |connector| !removed.contains(&connector.name))
+        })
+        .filter(|connector| !written.contains(&(&connector.server, &connector.name)))
+        .collect();
+    draft.receive_connectors.extend(missing);
+}
+
+/// The default connector of that name on that server, as it is before anybody changes it.
+#[must_use]
+pub fn named(server: &ServerName, name: &ObjectName) -> Option<ReceiveConnector> {
+    let [default, client] = front_end(server);
+    let [hub, proxy] = transport(server);
+    [default, client, hub, proxy, edge(server)].into_iter().find(|connector| connector.name == *name)
+}
+
+/// `Default internal receive connector <server>` of an Edge server.
+fn edge(server: &ServerName) -> ReceiveConnector {
+    let connector =
+        on_all_addresses("Default internal receive connector", server, TransportRole::HubTransport, FRONTEND_PORT);
+    ReceiveConnector {
+        bindings: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, FRONTEND_PORT))],
+        remote_ip_ranges: vec![RemoteRange::ALL_V4],
+        auth_mechanism: vec![AuthMechanism::Tls, AuthMechanism::ExchangeServer],
+        permission_groups: vec![
+            PermissionGroup::AnonymousUsers,
+            PermissionGroup::ExchangeServers,
+            PermissionGroup::Partners,
+        ],
+        message_rate_limit: Limit::At(EDGE_MESSAGE_RATE),
+        connection_inactivity_timeout: Span::minutes(1),
+        connection_timeout: Span::minutes(5),
+        ..connector
+    }
+}
 
 /// `Default Frontend <server>` and `Client Frontend <server>`.
 #[must_use]
@@ -74,11 +133,9 @@ pub fn transport(server: &ServerName) -> [ReceiveConnector; 2] {
 }
 
 fn on_all_addresses(prefix: &str, server: &ServerName, role: TransportRole, port: u16) -> ReceiveConnector {
-    let full = format!("{prefix} {server}");
-    let short: String = full.chars().take(NAME_CHARACTERS_MAX).collect();
+    let short: String = format!("{prefix} {server}").chars().take(NAME_CHARACTERS_MAX).collect();
     let name = ObjectName::parse(short.trim_end()).expect("a prefix and a server's name, cut to the length of names");
-    // The same on every start, so that logs and traces of one connector belong together.
-    let guid = Guid::from_uuid(Uuid::new_v5(&Uuid::NAMESPACE_OID, full.to_lowercase().as_bytes()));
+    let guid = ReceiveConnector::derived_guid(server, &name);
     ReceiveConnector {
         bindings: vec![
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
@@ -91,6 +148,7 @@ fn on_all_addresses(prefix: &str, server: &ServerName, role: TransportRole, port
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guid::Guid;
 
     #[test]
     fn the_defaults_are_the_documented_ones() {
@@ -107,6 +165,49 @@ mod tests {
         assert_eq!(default, front_end(&ServerName::parse("MAIL1").unwrap())[0]);
         let [long, _] = front_end(&ServerName::parse(&"x".repeat(64)).unwrap());
         assert_eq!(long.name.as_str().len(), NAME_CHARACTERS_MAX);
+    }
+
+    #[test]
+    fn what_is_written_by_name_replaces_a_default_and_nothing_else_does() {
+        let server = |name: &str, role| Server {
+            guid: Guid::ZERO,
+            name: ServerName::parse(name).unwrap(),
+            fqdn: envelope::Domain::parse(&format!("{name}.contoso.com")).unwrap(),
+            site: envelope::SiteName::parse("Berlin").unwrap(),
+            role,
+            dag: None,
+            removed_receive_connectors: Vec::new(),
+            transport: crate::TransportServiceSettings::default(),
+        };
+        let mut draft = OrganizationDraft {
+            servers: vec![server("MAIL1", ServerRole::Mailbox), server("EDGE1", ServerRole::Edge)],
+            ..OrganizationDraft::default()
+        };
+        let named = |text: &str| ObjectName::parse(text).unwrap();
+        let own = |name: &str| {
+            let mail1 = ServerName::parse("mail1").unwrap();
+            ReceiveConnector::new(Guid::ZERO, named(name), mail1, TransportRole::FrontendTransport)
+        };
+        draft.receive_connectors = vec![own("Relay"), own("default frontend mail1")];
+        draft.servers[0].removed_receive_connectors = vec![named("Client Proxy mail1")];
+        let mut completed = draft.clone();
+        complete(&mut completed);
+        let names: Vec<&str> = completed.receive_connectors.iter().map(|connector| connector.name.as_str()).collect();
+        let expected = [
+            "Relay",
+            "default frontend mail1",
+            "Client Frontend MAIL1",
+            "Default MAIL1",
+            "Default internal receive connector EDGE1",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(completed.receive_connectors[1], draft.receive_connectors[1]);
+        let again = completed.clone();
+        complete(&mut completed);
+        assert_eq!(completed, again);
+        // RC-17, LM-20
+        let edge = &completed.receive_connectors[4];
+        assert_eq!((edge.bindings.len(), edge.connection_timeout), (1, Span::minutes(5)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use envelope::{Limit, ServerName, Span};
 use super::{Known, Problems};
 use crate::address_space::Space;
 use crate::organization::OrganizationDraft;
-use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector};
+use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, defaults};
 use crate::send_connector::{SendConnector, SmartHostAuthMechanism, TlsAuthLevel};
 use crate::server::ServerRole;
 
@@ -86,8 +86,12 @@ fn tls(connector: &SendConnector, error: &mut impl FnMut(&str, &str)) {
     if connector.require_tls && connector.ignore_starttls {
         error("ignoreSTARTTLS", "requireTLS and ignoreSTARTTLS exclude each other"); // V-11
     }
-    if connector.tls_auth_level.is_some() && (!connector.require_tls || connector.ignore_starttls) {
-        error("tlsAuthLevel", "it needs requireTLS: true"); // V-12
+    match (connector.tls_auth_level, connector.require_tls, connector.ignore_starttls) {
+        (Some(_), _, true) => {
+            error("tlsAuthLevel", "it needs ignoreSTARTTLS: false: without STARTTLS there is no certificate")
+        } // V-12
+        (Some(_), false, false) => error("tlsAuthLevel", "it needs requireTLS: true"), // V-12
+        _ => {}
     }
     let by_domain = connector.tls_auth_level == Some(TlsAuthLevel::DomainValidation);
     if by_domain && !connector.dns_routing_enabled && connector.tls_domain.is_none() {
@@ -166,15 +170,32 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
         let neighbours = earlier.entry(&connector.server).or_default();
         for other in neighbours.iter() {
             if collide(connector, other) {
-                let text = format!(
-                    "it serves the same endpoint as {:?} with overlapping ranges; one must contain the other",
-                    other.name
-                );
-                problems.error(format!("{place}.remoteIPRanges"), text); // RC-29
+                problems.error(format!("{place}.remoteIPRanges"), collision(connector, other)); // RC-29
             }
         }
         neighbours.push(connector);
     }
+}
+
+/// What to do about two connectors of which neither is for fewer clients than the other. A default one comes last, and is
+/// not written perhaps: then it is the other that must give way.
+fn collision<'a>(mut connector: &'a ReceiveConnector, mut other: &'a ReceiveConnector) -> String {
+    let is_default = |connector: &ReceiveConnector| defaults::named(&connector.server, &connector.name).is_some();
+    if is_default(connector) && !is_default(other) {
+        std::mem::swap(&mut connector, &mut other);
+    }
+    let (name, server) = (&other.name, &other.server);
+    let same = format!(
+        "it serves the same endpoint as {name:?}, and the remoteIPRanges of one must contain those of the other"
+    );
+    if !is_default(other) || is_default(connector) {
+        return same;
+    }
+    format!(
+        "{:?} of {server:?} serves the same endpoint as the default connector {name:?}: write narrower remoteIPRanges, change \
+         the default one by its name, or add that to removedReceiveConnectors of {server:?}",
+        connector.name
+    )
 }
 
 fn mechanism_problems(connector: &ReceiveConnector) -> Vec<&'static str> {

@@ -18,6 +18,7 @@ fn good() -> OrganizationDraft {
         site: site.clone(),
         role,
         dag: None,
+        removed_receive_connectors: Vec::new(),
         transport: TransportServiceSettings::default(),
     };
     let name = ObjectName::parse("Internet").unwrap();
@@ -65,10 +66,26 @@ fn a_good_organization_has_no_problem() {
 fn every_row_of_the_connector_matrix_is_an_error_at_its_property() {
     type Change = fn(&mut SendConnector);
     let smart: Change = |c| c.smart_hosts = vec!["[10.0.0.1]".parse().unwrap()];
-    let rows: [(&str, &str, Change); 18] = [
+    let rows: [(&str, &str, Change); 22] = [
         ("V-2", "dnsRoutingEnabled", smart),
         ("V-3", "smartHosts", |c| c.dns_routing_enabled = false),
         ("V-5", "addressSpaces", |c| c.address_spaces.push("FAX:*".parse().unwrap())),
+        ("V-6", "addressSpaces", |c| {
+            c.source_transport_servers = vec![ServerName::parse("edge1").unwrap()];
+            c.address_spaces.push("FAX:*".parse().unwrap());
+        }),
+        ("V-25", "frontendProxyEnabled", |c| {
+            c.source_transport_servers = vec![ServerName::parse("edge1").unwrap()];
+            c.frontend_proxy_enabled = true;
+        }),
+        ("V-12", "tlsAuthLevel", |c| {
+            // A change that turns requireTLS off, or STARTTLS.
+            (c.require_tls, c.tls_auth_level) = (false, Some(TlsAuthLevel::CertificateValidation));
+        }),
+        ("V-15", "domainSecureEnabled", |c| {
+            (c.domain_secure_enabled, c.dns_routing_enabled) = (true, false);
+            c.smart_hosts = vec!["[10.0.0.1]".parse().unwrap()];
+        }),
         ("V-7", "addressSpaces", |c| c.address_spaces = vec!["--".parse().unwrap()]),
         ("V-9", "authenticationCredential", |c| c.smart_host_auth_mechanism = SmartHostAuthMechanism::BasicAuth),
         ("V-11", "ignoreSTARTTLS", |c| (c.require_tls, c.ignore_starttls) = (true, true)),
@@ -148,4 +165,27 @@ fn gateway_connectors() {
     assert_eq!(problems(&["FAX:*"], &["mail1"], " ", 70_000), [agent("deliveryProtocol")]);
     assert_eq!(problems(&["FAX:*"], &["mail1"], "FAX", 0), [agent("maxMessageSize"), foreign("maxMessageSize")]);
     assert!(!Organization::validate(good(), envelope::Revision(1)).unwrap().connectors().any(|c| c.is_scoped()));
+}
+
+#[test]
+fn an_edge_server_sends_for_the_accepted_domains() {
+    // V-7, SC-64: what is wrong elsewhere is right there; V-10, V-24: a warning, and nothing.
+    let edge = after(|c| {
+        c.source_transport_servers = vec![ServerName::parse("edge1").unwrap()];
+        c.address_spaces = vec!["--".parse().unwrap()];
+        c.source_ip_address = Some("10.0.0.9".parse().unwrap()); // V-17
+    });
+    assert_eq!(edge, []);
+}
+
+#[test]
+fn what_nobody_should_write_is_followed_when_it_is_stored() {
+    let mut draft = good();
+    draft.send_connectors[0].dns_routing_enabled = false;
+    draft.send_connectors[0].smart_hosts = vec!["300.1.1.1".parse().unwrap()];
+    draft.send_connectors[0].source_transport_servers.push(ServerName::parse("MAIL1").unwrap());
+    assert_eq!(lint(&draft), Problems::default());
+    let places: Vec<String> = written(&draft).0.into_iter().map(|problem| problem.place).collect();
+    let place = |property: &str| format!("sendConnectors[\"Internet\"].{property}");
+    assert_eq!(places, [place("smartHosts"), place("sourceTransportServers")]);
 }
