@@ -45,7 +45,15 @@ impl FromStr for ByteSize {
     /// kilobyte given in a unit are rounded up to a whole kilobyte.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || SizeError(text.to_owned());
-        let short = text.split_once('(').map_or(text, |(head, _)| head).trim();
+        let (short, exact) = match text.split_once('(') {
+            None => (text.trim(), None),
+            Some((short, exact)) => {
+                let count =
+                    exact.trim_end().strip_suffix(" bytes)").or_else(|| exact.trim_end().strip_suffix(" byte)"));
+                let count = count.and_then(|count| count.replace(',', "").parse().ok()).ok_or_else(error)?;
+                (short.trim(), Some(Self(count)))
+            }
+        };
         let digits_end = short.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(short.len());
         let (number, unit) = (&short[..digits_end], short[digits_end..].trim());
         let factor: u64 = match unit.to_ascii_uppercase().as_str() {
@@ -56,6 +64,9 @@ impl FromStr for ByteSize {
             "TB" => 1 << 40,
             _ => return Err(error()),
         };
+        if let (Some(exact), Ok(_)) = (exact, number.parse::<f64>()) {
+            return Ok(exact);
+        }
         if let Ok(whole) = number.parse::<u64>() {
             return whole.checked_mul(factor).map(Self).ok_or_else(error);
         }
@@ -137,6 +148,7 @@ impl<T: fmt::Display> fmt::Display for Limit<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn sizes_parse_as_documented() {
@@ -152,8 +164,20 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ByteSize>(), Ok(ByteSize::bytes(bytes)), "{text}");
         }
-        for wrong in ["", "MB", "-1MB", "1XB", "1.5", "99999999999TB", "1e3MB"] {
+        for wrong in
+            ["35 MB (", "35 MB (much)", "MB (5 bytes)", "", "MB", "-1MB", "1XB", "1.5", "99999999999TB", "1e3MB"]
+        {
             assert!(wrong.parse::<ByteSize>().is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_as_the_same(count in any::<u64>(), shift in 0..64_u32) {
+            let size = ByteSize::bytes(count >> shift);
+            prop_assert_eq!(size.to_string().parse(), Ok(size)); // ER-04
+            let limit = Limit::At(size);
+            prop_assert_eq!(limit.to_string().parse(), Ok(limit));
         }
     }
 
@@ -161,6 +185,7 @@ mod tests {
     fn sizes_print_as_documented_and_limits_compare_inclusively() {
         assert_eq!(ByteSize::mib(35).to_string(), "35 MB (36,700,160 bytes)");
         assert_eq!(ByteSize::bytes(0).to_string(), "0 B (0 bytes)");
+        assert_eq!(ByteSize::bytes(1).to_string(), "1 B (1 byte)");
         let limit: Limit<ByteSize> = "1KB".parse().unwrap();
         assert!(limit.allows(&ByteSize::kib(1)) && !limit.allows(&ByteSize::bytes(1025))); // LM-04
         assert_eq!("Unlimited".parse::<Limit<ByteSize>>(), Ok(Limit::Unlimited)); // SC-142

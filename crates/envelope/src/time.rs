@@ -115,7 +115,8 @@ impl FromStr for Span {
                     return Err(error());
                 }
                 let whole_days = days.checked_mul(86_400);
-                whole_days.and_then(|d| hours.checked_mul(3_600)?.checked_add(d + minutes * 60 + seconds))
+                whole_days
+                    .and_then(|days| days.checked_add(hours.checked_mul(3_600)?)?.checked_add(minutes * 60 + seconds))
             }
             _ => return Err(error()),
         };
@@ -136,6 +137,7 @@ impl fmt::Display for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn spans_parse_and_print_as_documented() {
@@ -146,12 +148,37 @@ mod tests {
             ("4:00:00", 14_400, "04:00:00"),
             ("3", 259_200, "3.00:00:00"),
             ("24:00:00", 86_400, "1.00:00:00"),
+            ("45.00:00:00", 45 * 86_400, "45.00:00:00"),
+            ("24855.03:14:07", 2_147_483_647, "24855.03:14:07"),
         ] {
             let span: Span = text.parse().unwrap();
             assert_eq!((span.0.as_secs(), span.to_string().as_str()), (seconds, printed), "{text}");
         }
-        for wrong in ["", "1:2", "00:60:00", "00:00:60", "x", "-1", "1.2.3:00:00"] {
+        for wrong in [
+            "",
+            "1:2",
+            "00:60:00",
+            "00:00:60",
+            "x",
+            "-1",
+            "1.2.3:00:00",
+            "213503982334601.23:59:59",
+            "999999999999999999",
+        ] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_as_the_same(seconds in any::<u64>(), shift in 0..64_u32) {
+            let span = Span::seconds(seconds >> shift);
+            prop_assert_eq!(span.to_string().parse(), Ok(span));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[0-9.:]{0,40}|\\PC{0,20}") {
+            let _ = text.parse::<Span>();
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use envelope::Domain;
+use envelope::text::is_unprintable;
 
 use crate::domain::DomainPattern;
 
@@ -73,6 +74,9 @@ pub enum AddressSpaceError {
     /// SC-61, EN-70.
     #[error("{0:?}: an X400 address space is a list of the attributes c, a, p, o, ou1 to ou4, such as c=US;a=Fabrikam")]
     X400(String),
+    /// A control or format character.
+    #[error("character {0:?} cannot stand in an address space")]
+    Character(char),
     /// Nothing there.
     #[error("an address space cannot be empty")]
     Empty,
@@ -89,6 +93,9 @@ impl FromStr for AddressSpace {
         };
         if rest.is_empty() || kind.is_empty() {
             return Err(AddressSpaceError::Empty);
+        }
+        if let Some(character) = text.chars().find(|character| is_unprintable(*character)) {
+            return Err(AddressSpaceError::Character(character));
         }
         if kind == "SMTP" { parse_smtp(rest) } else { parse_other(&kind, rest) }
     }
@@ -116,6 +123,9 @@ fn parse_other(kind: &str, rest: &str) -> Result<AddressSpace, AddressSpaceError
         },
         None => (rest, ConnectorCost::DEFAULT),
     };
+    if space.trim().is_empty() {
+        return Err(AddressSpaceError::Empty);
+    }
     if kind == X400Address::KIND && space != "*" && X400Address::of_space(space).is_none() {
         return Err(AddressSpaceError::X400(space.to_owned()));
     }
@@ -177,6 +187,22 @@ impl fmt::Display for AddressSpace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_as_the_same(
+            text in "((smtp|SMTP|FAX|X400|é|a b):)?([*.]{0,2}[a-zA-ZüȺİ0-9.;=\u{308} -]{0,16}|\\PC{0,20})(;[0-9]{1,3})?"
+        ) {
+            if let Ok(space) = text.parse::<AddressSpace>() {
+                let printed = space.to_string();
+                let again: AddressSpace = printed.parse().unwrap();
+                prop_assert_eq!(&again, &space, "{}", printed);
+                prop_assert_eq!(again.to_string(), printed);
+                prop_assert_eq!(again.coverage(), space.coverage());
+            }
+        }
+    }
 
     #[test]
     fn the_parse_vectors_of_the_specification() {
@@ -211,6 +237,19 @@ mod tests {
             "contoso.com;x",
             "SMTP:",
             "X400:nonsense",
+            "FAX:;1",
+            "FAX: ;1",
+            ":x",
+            "FAX:a\u{202e}b",
+            "FAX:a\0b",
+            "contoso.com.",     // SC-65: a trailing dot
+            "[192.0.2.1]",      // SC-65: an address literal
+            "contoso.com;0100", // SC-59: three digits at most
+            "contoso.com;-1",
+            "contoso.com;1.5",
+            "*.*.com",
+            "*.",
+            "-a.com",
         ] {
             assert!(wrong.parse::<AddressSpace>().is_err(), "{wrong}");
         }

@@ -304,3 +304,71 @@ impl SendConnector {
         self.smart_hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn smart_hosts_are_addresses_or_names() {
+        // SC-41, SC-43
+        for (text, printed) in [
+            ("10.1.1.1", "[10.1.1.1]"),
+            ("[10.1.1.1]", "[10.1.1.1]"),
+            ("2001:DB8::1", "[2001:db8::1]"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+            ("Relay.Tailspintoys.com", "relay.tailspintoys.com"),
+            ("relais.müller.example", "relais.müller.example"),
+        ] {
+            assert_eq!(text.parse::<SmartHost>().unwrap().to_string(), printed);
+        }
+        for wrong in
+            ["", "--", "*", "*.contoso.com", "[relay.contoso.com]", "a b", "relay:587", "10.1.1.1:25", "contoso.com."]
+        {
+            assert!(wrong.parse::<SmartHost>().is_err(), "{wrong}"); // SC-44
+        }
+    }
+
+    #[test]
+    fn enumerations_are_spelled_as_documented_in_any_case() {
+        // SC-144
+        assert_eq!("basicauthrequiretls".parse(), Ok(SmartHostAuthMechanism::BasicAuthRequireTLS));
+        assert_eq!("DOMAINVALIDATION".parse(), Ok(TlsAuthLevel::DomainValidation));
+        assert_eq!("downgradeDNSfailures".parse(), Ok(ErrorPolicy::DowngradeDnsFailures)); // SC-113, SC-116
+        assert!("Basic Auth".parse::<SmartHostAuthMechanism>().unwrap_err().contains("ExternalAuthoritative"));
+        assert!("".parse::<Usage>().is_err());
+    }
+
+    #[test]
+    fn a_new_connector_has_the_documented_defaults() {
+        // SC §2, SC-20, SC-23, SC-25, SC-89, SC-90
+        let new = |usage| {
+            let name = ObjectName::parse("C").unwrap();
+            SendConnector::new(Guid::ZERO, name, usage, Vec::new(), Vec::new())
+        };
+        for usage in [Usage::Custom, Usage::Internet, Usage::Partner] {
+            assert_eq!(new(usage).max_message_size, Limit::At(ByteSize::bytes(36_700_160)));
+        }
+        assert_eq!(new(Usage::Internal).max_message_size, Limit::Unlimited);
+        let connector = new(Usage::Custom);
+        assert_eq!((connector.port, connector.smtp_max_messages_per_connection), (25, 20));
+        assert_eq!(connector.connection_inactivity_timeout, "00:10:00".parse().unwrap());
+        assert!(
+            connector.dns_routing_enabled && connector.enabled && !connector.require_tls && !connector.ignore_starttls
+        );
+        assert!(!connector.frontend_proxy_enabled && !connector.is_scoped_connector && !connector.force_helo);
+        assert!(!connector.domain_secure_enabled && !connector.cloud_services_mail_enabled && connector.fqdn.is_none());
+        assert_eq!(connector.error_policies, [ErrorPolicy::Default]);
+        assert_eq!((connector.tls_auth_level, connector.connector_type), (None, ConnectorType::Default));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_as_the_same(text in "\\[?([0-9.:a-f]{1,16}|[a-zȺİüß\u{308}.-]{1,16})\\]?") {
+            if let Ok(host) = text.parse::<SmartHost>() {
+                prop_assert_eq!(host.to_string().parse(), Ok(host));
+            }
+        }
+    }
+}
