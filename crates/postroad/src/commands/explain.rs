@@ -5,12 +5,14 @@ mod difference;
 mod list;
 mod waiting;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use envelope::{Address, ByteSize, ServerName};
+use envelope::{Address, ByteSize, ObjectName, ServerName};
 use inquiry::{Sender, Subject};
+use topology::{Organization, Problem};
 
 use super::output;
 use super::source::{Opened, Source};
@@ -96,8 +98,10 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let palette = Palette::of_output();
     let candidates = if arguments.all { Candidates::All } else { Candidates::Near };
     let mut separator = "";
+    let mut used = BTreeSet::new();
     for subject in &subjects {
         let answer = inquiry.ask(subject)?;
+        used.extend(answer.ends.iter().filter_map(|end| end.connector().cloned()));
         if arguments.json {
             output::print_json(&format!("{}\n", serde_json::to_string(&answers::line(&answer))?))?;
         } else {
@@ -105,7 +109,36 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             separator = "\n";
         }
     }
+    if !arguments.json {
+        idle(&opened.organization, &used).iter().for_each(|warning| eprintln!("{warning}"));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the connectors that mail goes by say, and nothing follows.
+fn idle(organization: &Organization, used: &BTreeSet<ObjectName>) -> Vec<String> {
+    let places: Vec<String> = used.iter().map(|name| format!("onnectors[\"{name}\"]")).collect();
+    let of_used = |problem: &Problem| places.iter().any(|place| problem.place.contains(place));
+    let found = organization::schema::without_effect(organization.draft());
+    found.into_iter().filter(of_used).map(|problem| problem.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use envelope::Revision;
+
+    #[test]
+    fn what_a_chosen_connector_says_for_nothing_is_told() {
+        let file = "sites: [{name: Berlin}]\nservers: [{name: A1, fqdn: a1.contoso.com, site: Berlin}]\nsendConnectors:\n\
+                    - {name: Internet, addressSpaces: ['*'], sourceTransportServers: [A1], connectorType: XPremises}\n\
+                    - {name: Other, addressSpaces: [a.example], sourceTransportServers: [A1], connectorType: XPremises}\n";
+        let organization = organization::load(file, Revision(1)).unwrap().organization;
+        let used = BTreeSet::from([ObjectName::parse("Internet").unwrap()]);
+        let expected =
+            "warning: sendConnectors[\"Internet\"].connectorType: it is stored and has no effect: it is a label";
+        assert_eq!(idle(&organization, &used), [expected]);
+    }
 }
 
 async fn compare(arguments: &ExplainArguments, file: PathBuf) -> anyhow::Result<ExitCode> {
