@@ -6,7 +6,7 @@
 
 use crate::literal::{Fault, Measure};
 use crate::node::{Key, Node, Value};
-use crate::schema::Row;
+use crate::schema::{Effect, Row};
 use crate::secrets::Secrets;
 
 /// A kind of object that is read and written by a table.
@@ -23,15 +23,6 @@ pub(crate) trait Form: Sized + 'static {
 
 /// Sets a property from its written form.
 type Set<F> = fn(&mut F, &Node, &dyn Secrets) -> Result<(), Vec<Fault>>;
-
-/// What a property does here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// What its help says.
-    Works,
-    /// It is checked, stored and shown, and nothing else. Why, as a part of a sentence.
-    StoredOnly(&'static str),
-}
 
 /// One property.
 pub(crate) struct Property<F> {

@@ -6,6 +6,7 @@
 //! [`page::organization_file`].
 
 pub mod page;
+mod row;
 
 use topology::{
     AcceptedDomain, Dag, DeliveryAgentConnector, ForeignConnector, OrganizationDraft, Problem, ReceiveConnector,
@@ -16,39 +17,8 @@ use crate::forms::recipient::RecipientForm;
 use crate::forms::server::DatabaseForm;
 use crate::kind::Kind;
 use crate::object::{self, Object};
-pub use crate::property::Effect;
 use crate::property::rows;
-
-/// One property of a kind of object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// The documented name in camelCase.
-    pub name: &'static str,
-    /// Other documented spellings.
-    pub aliases: &'static [&'static str],
-    /// What may be written.
-    pub takes: String,
-    /// Least and most, where it is a number.
-    pub range: Option<String>,
-    /// The default as it is written; empty for none.
-    pub default: String,
-    /// The default on an Edge server, where it is another one.
-    pub edge_default: Option<&'static str>,
-    /// Whether it must be given.
-    pub required: bool,
-    /// Whether its value is shown to nobody.
-    pub secret: bool,
-    /// The rules of the specification that it follows.
-    pub rule: &'static str,
-    /// What it does, in a line.
-    pub help: &'static str,
-    /// Whether it does that here.
-    pub effect: Effect,
-    /// Values that do nothing, each with why.
-    pub idle_values: &'static [(&'static str, &'static str)],
-    /// The properties of the object that is its value.
-    pub holds: Vec<Row>,
-}
+pub use row::{Effect, Row};
 
 /// The properties of `kind`, in the order in which they are applied.
 #[must_use]

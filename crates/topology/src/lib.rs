@@ -18,12 +18,13 @@
 //! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
 //! | [`recipient`] | mailboxes, contacts, groups | docs/rules.md, Pipeline |
 //! | [`settings`] | organization-wide and per-server transport settings | docs/rules.md, Limits, docs/rules.md, Queues |
-//! | [`organization`], [`validation`] | the snapshot, its checks | V-1…V-26 |
+//! | [`draft`], [`organization`], [`validation`] | what was written, the snapshot, its checks | V-1…V-26 |
 
 pub mod address_space;
 pub mod back_pressure;
 pub mod connector;
 pub mod domain;
+pub mod draft;
 pub mod gateway_connector;
 pub mod guid;
 pub mod organization;
@@ -39,9 +40,10 @@ pub use address_space::{AddressSpace, ConnectorCost, Space, X400Address};
 pub use back_pressure::{BackPressureSettings, Thresholds};
 pub use connector::Connector;
 pub use domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
+pub use draft::OrganizationDraft;
 pub use gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 pub use guid::Guid;
-pub use organization::{Organization, OrganizationDraft};
+pub use organization::Organization;
 pub use receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole};
 pub use recipient::{DirectoryRecipient, RecipientKind};
 pub use send_connector::{SealedCredential, SendConnector, SmartHost};

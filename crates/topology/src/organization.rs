@@ -1,83 +1,20 @@
-//! The organization: what was written ([`OrganizationDraft`]) and what was checked ([`Organization`]).
+//! The organization as it was checked, at one revision.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use envelope::{Address, Domain, ObjectName, Revision, ServerName, SiteName};
 
 use crate::connector::Connector;
 use crate::domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
+use crate::draft::OrganizationDraft;
 use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 use crate::guid::Guid;
-use crate::receive_connector::{ReceiveConnector, defaults};
+use crate::receive_connector::ReceiveConnector;
 use crate::send_connector::SendConnector;
 use crate::server::{Dag, Database, Server};
 use crate::settings::TransportConfig;
 use crate::site::{Site, SiteLink};
 use crate::validation::{self, Problems};
-
-/// A whole configuration as written, unchecked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrganizationDraft {
-    /// Sites.
-    pub sites: Vec<Site>,
-    /// IP site links.
-    pub site_links: Vec<SiteLink>,
-    /// Servers.
-    pub servers: Vec<Server>,
-    /// Database availability groups.
-    pub dags: Vec<Dag>,
-    /// Mailbox databases.
-    pub databases: Vec<Database>,
-    /// Send connectors.
-    pub send_connectors: Vec<SendConnector>,
-    /// Delivery Agent connectors.
-    pub delivery_agent_connectors: Vec<DeliveryAgentConnector>,
-    /// Foreign connectors.
-    pub foreign_connectors: Vec<ForeignConnector>,
-    /// Receive connectors.
-    pub receive_connectors: Vec<ReceiveConnector>,
-    /// Accepted domains.
-    pub accepted_domains: Vec<AcceptedDomain>,
-    /// Organization-wide settings.
-    pub transport_config: TransportConfig,
-}
-
-impl OrganizationDraft {
-    /// Settles what may be written in more than one way: servers by their names in DNS (SC-84), and the only accepted domain,
-    /// which is the default one without saying so.
-    pub fn settle(&mut self) {
-        let known: HashSet<&ServerName> = self.servers.iter().map(|server| &server.name).collect();
-        let by_fqdn: HashMap<&Domain, &ServerName> =
-            self.servers.iter().map(|server| (&server.fqdn, &server.name)).collect();
-        let named = |name: &ServerName| {
-            let fqdn = Domain::parse(name.as_str()).ok().filter(|_| !known.contains(name))?;
-            by_fqdn.get(&fqdn).map(|name| (*name).clone())
-        };
-        let send = self.send_connectors.iter_mut().map(|connector| &mut connector.source_transport_servers);
-        let agents = self.delivery_agent_connectors.iter_mut().map(|connector| &mut connector.source_transport_servers);
-        let foreign = self.foreign_connectors.iter_mut().map(|connector| &mut connector.source_transport_servers);
-        for server in send.chain(agents).chain(foreign).flatten() {
-            if let Some(name) = named(server) {
-                *server = name;
-            }
-        }
-        if let [only] = self.accepted_domains.as_mut_slice() {
-            only.is_default = true;
-        }
-    }
-
-    /// Adds what every organization has without being told: the default Receive connectors of its servers.
-    pub fn complete(&mut self) {
-        defaults::complete(self);
-    }
-
-    /// Every connector that takes mail out of the organization, kind by kind.
-    pub fn connectors(&self) -> impl Iterator<Item = Connector<'_>> {
-        let send = self.send_connectors.iter().map(Connector::Send);
-        let agents = self.delivery_agent_connectors.iter().map(Connector::DeliveryAgent);
-        send.chain(agents).chain(self.foreign_connectors.iter().map(Connector::Foreign))
-    }
-}
 
 /// A checked configuration at one revision. Immutable; share it by `Arc`.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Servers, database availability groups and mailbox databases (docs/rules.md, Routing).
 
-use envelope::{Domain, ObjectName, ServerName, SiteName};
+use envelope::{Domain, ObjectName, ServerName, SiteName, Span};
 
 use crate::guid::Guid;
 use crate::settings::TransportServiceSettings;
@@ -33,6 +33,21 @@ pub struct Server {
     pub removed_receive_connectors: Vec<ObjectName>,
     /// `Set-TransportService`.
     pub transport: TransportServiceSettings,
+}
+
+impl TransportServiceSettings {
+    /// The documented defaults of a server of that role: an Edge server is more patient (docs/rules.md, Queues).
+    #[must_use]
+    pub fn of(role: ServerRole) -> Self {
+        match role {
+            ServerRole::Mailbox => Self::default(),
+            ServerRole::Edge => Self {
+                transient_failure_retry_interval: Span::minutes(10),
+                outbound_connection_failure_retry_interval: Span::minutes(30),
+                ..Self::default()
+            },
+        }
+    }
 }
 
 /// Major version printed in `Site:<site>;Version:<n>` (RT-18).

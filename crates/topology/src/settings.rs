@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use envelope::{Address, ByteSize, Limit, Span};
 
 use crate::back_pressure::BackPressureSettings;
-use crate::server::ServerRole;
 
 /// Organization-wide settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,21 +75,6 @@ pub struct TransportServiceSettings {
     pub internal_dns_servers: Vec<SocketAddr>,
     /// When this server takes no more mail for lack of a resource.
     pub back_pressure: BackPressureSettings,
-}
-
-impl TransportServiceSettings {
-    /// The documented defaults of a server of that role: an Edge server is more patient (docs/rules.md, Queues).
-    #[must_use]
-    pub fn of(role: ServerRole) -> Self {
-        match role {
-            ServerRole::Mailbox => Self::default(),
-            ServerRole::Edge => Self {
-                transient_failure_retry_interval: Span::minutes(10),
-                outbound_connection_failure_retry_interval: Span::minutes(30),
-                ..Self::default()
-            },
-        }
-    }
 }
 
 impl Default for TransportServiceSettings {

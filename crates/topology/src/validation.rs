@@ -16,7 +16,7 @@ use std::fmt;
 use std::hash::Hash;
 
 use crate::domain::DomainPattern;
-use crate::organization::OrganizationDraft;
+use crate::draft::OrganizationDraft;
 use crate::receive_connector::defaults;
 use crate::server::{DatabaseHome, Server, ServerRole};
 use crate::site::SITE_LINK_SIZE_MIN;

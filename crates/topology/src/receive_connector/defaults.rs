@@ -3,14 +3,12 @@
 //! that one. The others of the documented list (RC-13, RC-16) stand for the implicit connector, which is no Receive connector
 //! here.
 
-use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use envelope::identity::NAME_CHARACTERS_MAX;
 use envelope::{Limit, ObjectName, ServerName, Span};
 
 use super::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole};
-use crate::organization::OrganizationDraft;
 use crate::send_connector::ProtocolLoggingLevel;
 use crate::server::{Server, ServerRole};
 
@@ -37,22 +35,6 @@ pub fn of(server: &Server) -> Vec<ReceiveConnector> {
         ServerRole::Mailbox => [front_end(&server.name), transport(&server.name)].concat(),
         ServerRole::Edge => vec![edge(&server.name)],
     }
-}
-
-/// Adds the default connectors that the servers of `draft` have and nobody wrote. Doing it twice adds nothing.
-pub(crate) fn complete(draft: &mut OrganizationDraft) {
-    let written: HashSet<(&ServerName, &ObjectName)> =
-        draft.receive_connectors.iter().map(|connector| (&connector.server, &connector.name)).collect();
-    let missing: Vec<ReceiveConnector> = draft
-        .servers
-        .iter()
-        .flat_map(|server| {
-            let removed = &server.removed_receive_connectors;
-            of(server).into_iter().filter(move |connector| !removed.contains(&connector.name))
-        })
-        .filter(|connector| !written.contains(&(&connector.server, &connector.name)))
-        .collect();
-    draft.receive_connectors.extend(missing);
 }
 
 /// The default connector of that name on that server, as it is before anybody changes it.
@@ -148,7 +130,6 @@ fn on_all_addresses(prefix: &str, server: &ServerName, role: TransportRole, port
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guid::Guid;
 
     #[test]
     fn the_defaults_are_the_documented_ones() {
@@ -165,49 +146,6 @@ mod tests {
         assert_eq!(default, front_end(&ServerName::parse("MAIL1").unwrap())[0]);
         let [long, _] = front_end(&ServerName::parse(&"x".repeat(64)).unwrap());
         assert_eq!(long.name.as_str().len(), NAME_CHARACTERS_MAX);
-    }
-
-    #[test]
-    fn what_is_written_by_name_replaces_a_default_and_nothing_else_does() {
-        let server = |name: &str, role| Server {
-            guid: Guid::ZERO,
-            name: ServerName::parse(name).unwrap(),
-            fqdn: envelope::Domain::parse(&format!("{name}.contoso.com")).unwrap(),
-            site: envelope::SiteName::parse("Berlin").unwrap(),
-            role,
-            dag: None,
-            removed_receive_connectors: Vec::new(),
-            transport: crate::TransportServiceSettings::default(),
-        };
-        let mut draft = OrganizationDraft {
-            servers: vec![server("MAIL1", ServerRole::Mailbox), server("EDGE1", ServerRole::Edge)],
-            ..OrganizationDraft::default()
-        };
-        let named = |text: &str| ObjectName::parse(text).unwrap();
-        let own = |name: &str| {
-            let mail1 = ServerName::parse("mail1").unwrap();
-            ReceiveConnector::new(Guid::ZERO, named(name), mail1, TransportRole::FrontendTransport)
-        };
-        draft.receive_connectors = vec![own("Relay"), own("default frontend mail1")];
-        draft.servers[0].removed_receive_connectors = vec![named("Client Proxy mail1")];
-        let mut completed = draft.clone();
-        complete(&mut completed);
-        let names: Vec<&str> = completed.receive_connectors.iter().map(|connector| connector.name.as_str()).collect();
-        let expected = [
-            "Relay",
-            "default frontend mail1",
-            "Client Frontend MAIL1",
-            "Default MAIL1",
-            "Default internal receive connector EDGE1",
-        ];
-        assert_eq!(names, expected);
-        assert_eq!(completed.receive_connectors[1], draft.receive_connectors[1]);
-        let again = completed.clone();
-        complete(&mut completed);
-        assert_eq!(completed, again);
-        // RC-17, LM-20
-        let edge = &completed.receive_connectors[4];
-        assert_eq!((edge.bindings.len(), edge.connection_timeout), (1, Span::minutes(5)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use envelope::{Limit, ServerName, Span};
 
 use super::{Known, Problems};
 use crate::address_space::Space;
-use crate::organization::OrganizationDraft;
+use crate::draft::OrganizationDraft;
 use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, defaults};
 use crate::send_connector::{SendConnector, SmartHostAuthMechanism, TlsAuthLevel};
 use crate::server::ServerRole;

@@ -7,8 +7,8 @@ use envelope::{Limit, ServerName};
 use super::{Known, Problems};
 use crate::address_space::{AddressSpace, Space};
 use crate::connector::Connector;
+use crate::draft::OrganizationDraft;
 use crate::gateway_connector::AGENT_SIZE_MIN;
-use crate::organization::OrganizationDraft;
 use crate::server::ServerRole;
 
 /// Largest number of octets that a connector's size limit can state (EN-57, EN-66).

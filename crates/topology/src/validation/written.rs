@@ -8,7 +8,7 @@ use envelope::{Domain, ServerName};
 use super::Problems;
 use crate::address_space::Space;
 use crate::domain::DomainPattern;
-use crate::organization::OrganizationDraft;
+use crate::draft::OrganizationDraft;
 use crate::send_connector::SmartHost;
 use crate::server::ServerRole;
 
