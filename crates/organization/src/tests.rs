@@ -16,8 +16,8 @@ sites:
 siteLinks:
   - {name: Berlin-1, sites: [Berlin, "1"], cost: 50, exchangeCost: 10, maxMessageSize: 10MB}
 servers:
-  - {name: mail1, fqdn: mail1.contoso.com, site: berlin, dag: DAG1, transport: {internalDNSServers: [10.0.0.53]}}
-  - {name: mail2, fqdn: mail2.contoso.com, site: 1, role: Mailbox}
+  - {name: mail1, fqdn: mail1.contoso.com, site: berlin, dag: DAG1, transport: {internalDNSServers: [10.0.0.53], resolverRetryInterval: 00:30:00}}
+  - {name: mail2, fqdn: mail2.contoso.com, site: 1, role: Mailbox, transport: {resolverRetryInterval: 00:30:00}}
 dags: [{name: DAG1}]
 databases:
   - {name: DB1, dag: DAG1, activeOn: mail1}
@@ -251,7 +251,9 @@ fn good_defaults_and_what_is_probably_not_meant() {
         assert!(said.contains(expected), "{to}: {said}");
     }
     let edge = "role: Mailbox}\n  - {name: edge1, fqdn: edge1.contoso.com, site: 1, role: Edge}";
-    let edge = TWO_SITES.replace("role: Mailbox}", edge).replace("expansionServer: mail1", "expansionServer: edge1");
+    let edge = TWO_SITES
+        .replace("role: Mailbox, transport: {resolverRetryInterval: 00:30:00}}", edge)
+        .replace("expansionServer: mail1", "expansionServer: edge1");
     let refused = load(&edge, Revision(1)).unwrap_err().to_string();
     assert!(refused.contains("expansionServer: edge1 is an Edge server"), "{refused}"); // RT-72
     let start = TWO_SITES.find("siteLinks:").unwrap();
@@ -335,7 +337,10 @@ fn a_plan_reads_like_one() {
     assert!(plan(current.clone(), current.clone()).is_empty());
     let wanted = TWO_SITES
         .replace("cost: 50, exchangeCost: 10, ", "cost: 50, ")
-        .replace("{internalDNSServers: [10.0.0.53]}", "{messageRetryInterval: 00:01:00}")
+        .replace(
+            "{internalDNSServers: [10.0.0.53], resolverRetryInterval: 00:30:00}",
+            "{messageRetryInterval: 00:01:00, resolverRetryInterval: 00:30:00}",
+        )
         .replace("  - {name: Internet, usage: Internet", "  - {name: Everywhere")
         .replace(", password: secret", ", password: {verifier: new}");
     let (draft, recipients) = Document::parse(&wanted).unwrap().to_draft(&WithoutSecrets).unwrap();

@@ -61,7 +61,8 @@ pub struct TransportServiceSettings {
     pub max_idle_time_before_resubmit: Span,
     /// An empty delivery queue is forgotten after; default 3 minutes, 5 seconds to 1 hour (QU-02).
     pub queue_max_idle_time: Span,
-    /// Transient directory errors in resolution are retried after; default 30 minutes (PL-43).
+    /// Transient directory errors in resolution are retried after; default 1 minute, for a directory that is away is back
+    /// soon (PL-43 has 30).
     pub resolver_retry_interval: Span,
     /// Outbound connections of the server; default 1000 (SC-91).
     pub max_outbound_connections: Limit<u32>,
@@ -91,7 +92,7 @@ impl Default for TransportServiceSettings {
             message_expiration_timeout: Span::minutes(2 * 24 * 60),
             max_idle_time_before_resubmit: Span::minutes(12 * 60),
             queue_max_idle_time: Span::minutes(3),
-            resolver_retry_interval: Span::minutes(30),
+            resolver_retry_interval: Span::minutes(1),
             max_outbound_connections: Limit::At(1000),
             max_per_domain_outbound_connections: Limit::At(20),
             intra_org_connector_smtp_max_messages_per_connection: 20,
