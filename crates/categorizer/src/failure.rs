@@ -7,7 +7,7 @@ use routing::{NdrReason, RuleId};
 
 /// Why a recipient is given up. All of them are permanent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum RecipientFailure {
     /// Nobody has the address in a domain for which the organization answers alone (PL-46).
     UnknownRecipient,
     /// Over the sender's own limit.
@@ -28,7 +28,7 @@ pub enum Failure {
     Routing(NdrReason),
 }
 
-impl Failure {
+impl RecipientFailure {
     /// What the notification states.
     #[must_use]
     pub fn status(&self) -> EnhancedStatus {
@@ -78,7 +78,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RecipientFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reply().fmt(f)
     }

@@ -4,7 +4,7 @@
 //! addresses at a time, and goes on with the answers:
 //!
 //! ```text
-//!   Message ──▶ Categorization ──step──▶ Done(Outcome)
+//!   Message ──▶ Categorization ──step──▶ Done(CategorizationOutcome)
 //!                    ▲           └─────▶ NeedRecipients(Pending)
 //!                    └── Pending::supply(answers) ──┘
 //!
@@ -30,11 +30,13 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-pub use failure::Failure;
+pub use failure::RecipientFailure;
 pub use message::{
     Arrival, Detail, Home, Incoming, Message, Origin, Position, ResolvedRecipient, SenderKind, SizeFacts,
 };
-pub use outcome::{Categorized, Deferred, Expanded, Explained, Failed, Merged, MessageCopy, Outcome, Unreachable};
+pub use outcome::{
+    CategorizationOutcome, Categorized, Deferred, Expanded, Explained, Failed, Merged, MessageCopy, Unreachable,
+};
 pub use resolution::{
     Categorization, EXPANDED_RECIPIENTS_MAX, EXPANSION_SIZE_LIMIT, LOOKUP_BATCH_MAX, Lookup, Pending, Step,
 };

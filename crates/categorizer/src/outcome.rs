@@ -3,12 +3,12 @@
 use envelope::{Address, Recipient, Revision, Span};
 use routing::{Explanation, Route, UnreachableReason};
 
-use crate::failure::Failure;
+use crate::failure::RecipientFailure;
 use crate::message::{Origin, Position, ResolvedRecipient};
 
 /// The end of one categorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CategorizationOutcome {
     /// Every recipient has its place.
     Categorized(Box<Categorized>),
     /// The directory did not answer: back to the Submission queue (PL-43).
@@ -65,7 +65,7 @@ pub struct Failed {
     /// What it came from.
     pub origin: Origin,
     /// Why.
-    pub failure: Failure,
+    pub failure: RecipientFailure,
 }
 
 /// A recipient whose route is closed for now.

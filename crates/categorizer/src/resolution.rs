@@ -14,10 +14,10 @@ use envelope::{Address, Notify, OriginalRecipient, Recipient, ReversePath};
 use routing::RoutingTables;
 use topology::{DirectoryRecipient, Guid, RecipientKind, ServerRole};
 
-use crate::failure::Failure;
+use crate::failure::RecipientFailure;
 use crate::imcea;
 use crate::message::{Arrival, Detail, Home, Incoming, Message, Origin, Position, ResolvedRecipient, SenderKind};
-use crate::outcome::{Expanded, Failed, Merged, Outcome};
+use crate::outcome::{CategorizationOutcome, Expanded, Failed, Merged};
 use crate::size::SizeCheck;
 
 /// Most addresses asked for at once (PL-43).
@@ -75,7 +75,7 @@ pub enum Step {
     /// The directory must be asked.
     NeedRecipients(Box<Pending>),
     /// All is decided.
-    Done(Outcome),
+    Done(CategorizationOutcome),
 }
 
 /// A categorization that waits for answers of the directory.
@@ -134,7 +134,7 @@ impl Categorization {
             categorization.admit(incoming, Position(at));
         }
         if crowded {
-            categorization.give_up_all(&Failure::TooManyRecipients);
+            categorization.give_up_all(&RecipientFailure::TooManyRecipients);
         }
         let edge = categorization.tables.local_server().role == ServerRole::Edge;
         match message.sender {
@@ -168,14 +168,14 @@ impl Categorization {
                 Progress::Made => {}
                 Progress::DirectoryFailed => {
                     let retry_after = self.tables.local_server().transport.resolver_retry_interval;
-                    return Step::Done(Outcome::DirectoryUnavailable { retry_after });
+                    return Step::Done(CategorizationOutcome::DirectoryUnavailable { retry_after });
                 }
                 Progress::Needs(addresses) => {
                     return Step::NeedRecipients(Box::new(Pending { categorization: self, addresses }));
                 }
             }
         }
-        Step::Done(Outcome::Categorized(Box::new(self.finish())))
+        Step::Done(CategorizationOutcome::Categorized(Box::new(self.finish())))
     }
 
     /// The sender, or the next recipient.
@@ -241,13 +241,13 @@ impl Categorization {
         }
     }
 
-    fn give_up_all(&mut self, failure: &Failure) {
+    fn give_up_all(&mut self, failure: &RecipientFailure) {
         while let Some(item) = self.envelope.pop_front() {
             self.give_up(item, failure.clone());
         }
     }
 
-    fn give_up(&mut self, item: Item, failure: Failure) {
+    fn give_up(&mut self, item: Item, failure: RecipientFailure) {
         self.failed.push(Failed { recipient: item.recipient, origin: item.origin, failure });
     }
 
@@ -277,7 +277,7 @@ impl Categorization {
             (organization.default_domain() == Some(&domain)).then(|| imcea::decode(address.local_part())).flatten();
         let edge = self.tables.local_server().role == ServerRole::Edge;
         if !edge && organization.is_authoritative(&domain) && encapsulated.is_none() {
-            return self.give_up(item, Failure::UnknownRecipient);
+            return self.give_up(item, RecipientFailure::UnknownRecipient);
         }
         let home = encapsulated.map_or(Home::External, |(kind, text)| Home::NonSmtp { kind, text });
         self.settle_outside(item, &address, home);
@@ -297,7 +297,7 @@ impl Categorization {
             return self.settle_outside(item, external, Home::External);
         }
         if item.forwards == FORWARDS_MAX {
-            return self.give_up(item, Failure::ForwardingLoop);
+            return self.give_up(item, RecipientFailure::ForwardingLoop);
         }
         item.forwards += 1;
         item.recipient = redirect(item.recipient, external);
@@ -314,7 +314,7 @@ impl Categorization {
             return;
         }
         if self.members_count + members.len() > EXPANDED_RECIPIENTS_MAX {
-            return self.give_up(item, Failure::ExpansionTooLarge);
+            return self.give_up(item, RecipientFailure::ExpansionTooLarge);
         }
         self.members_count += members.len();
         for member in members {

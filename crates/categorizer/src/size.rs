@@ -3,7 +3,7 @@
 use envelope::{ByteSize, Limit};
 use topology::{DirectoryRecipient, TransportConfig};
 
-use crate::failure::Failure;
+use crate::failure::RecipientFailure;
 use crate::message::SenderKind;
 
 /// What the limits say about one message.
@@ -28,43 +28,43 @@ impl SizeCheck {
 
     /// The sending side: the limit of a known sender replaces the organization's (LM-05, LM-10). An anonymous sender is
     /// never known, whatever address it gives.
-    pub fn sender(&self, sender: Option<&DirectoryRecipient>) -> Result<(), Failure> {
+    pub fn sender(&self, sender: Option<&DirectoryRecipient>) -> Result<(), RecipientFailure> {
         let own = sender.and_then(|sender| sender.max_send_size);
         match (self.sender_kind, own) {
             (SenderKind::System, _) => Ok(()),
             (SenderKind::Anonymous | SenderKind::Authenticated, Some(own)) => {
-                self.within(own, Failure::SenderSizeLimit)
+                self.within(own, RecipientFailure::SenderSizeLimit)
             }
             (SenderKind::Anonymous | SenderKind::Authenticated, None) => {
-                self.within(self.send, Failure::OrganizationSendLimit)
+                self.within(self.send, RecipientFailure::OrganizationSendLimit)
             }
         }
     }
 
     /// The receiving side. For an authenticated sender the recipient's own limit replaces the organization's, upward too
     /// (LM-10); otherwise both apply (LM-07).
-    pub fn recipient(&self, recipient: &DirectoryRecipient) -> Result<(), Failure> {
+    pub fn recipient(&self, recipient: &DirectoryRecipient) -> Result<(), RecipientFailure> {
         match (self.sender_kind, recipient.max_receive_size) {
             (SenderKind::System, _) => Ok(()),
-            (SenderKind::Authenticated, Some(own)) => self.within(own, Failure::RecipientSizeLimit),
+            (SenderKind::Authenticated, Some(own)) => self.within(own, RecipientFailure::RecipientSizeLimit),
             (_, own) => {
-                self.within(own.unwrap_or(Limit::Unlimited), Failure::RecipientSizeLimit)?;
+                self.within(own.unwrap_or(Limit::Unlimited), RecipientFailure::RecipientSizeLimit)?;
                 self.stranger()
             }
         }
     }
 
     /// The receiving side for an address outside, however it was reached (LM-05).
-    pub fn stranger(&self) -> Result<(), Failure> {
+    pub fn stranger(&self) -> Result<(), RecipientFailure> {
         match self.sender_kind {
             SenderKind::System => Ok(()),
             SenderKind::Anonymous | SenderKind::Authenticated => {
-                self.within(self.receive, Failure::OrganizationReceiveLimit)
+                self.within(self.receive, RecipientFailure::OrganizationReceiveLimit)
             }
         }
     }
 
-    fn within(&self, limit: Limit<ByteSize>, failure: Failure) -> Result<(), Failure> {
+    fn within(&self, limit: Limit<ByteSize>, failure: RecipientFailure) -> Result<(), RecipientFailure> {
         if limit.allows(&self.size) { Ok(()) } else { Err(failure) }
     }
 }

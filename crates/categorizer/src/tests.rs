@@ -145,11 +145,11 @@ impl World {
     }
 
     /// Runs a message on A1 to its end.
-    fn run(&self, message: Message) -> Outcome {
+    fn run(&self, message: Message) -> CategorizationOutcome {
         self.run_on("A1", message)
     }
 
-    fn run_on(&self, local: &str, message: Message) -> Outcome {
+    fn run_on(&self, local: &str, message: Message) -> CategorizationOutcome {
         let mut categorization = Categorization::new(self.tables(local), message);
         loop {
             let pending = match categorization.step() {
@@ -185,16 +185,16 @@ fn with_notify(text: &str, notify: Notify) -> Incoming {
     Incoming::Fresh(Recipient { notify: Some(notify), ..Recipient::new(address(text)) })
 }
 
-fn categorized(outcome: Outcome) -> Categorized {
+fn categorized(outcome: CategorizationOutcome) -> Categorized {
     match outcome {
-        Outcome::Categorized(categorized) => *categorized,
-        Outcome::DirectoryUnavailable { .. } => panic!("the directory was there"),
+        CategorizationOutcome::Categorized(categorized) => *categorized,
+        CategorizationOutcome::DirectoryUnavailable { .. } => panic!("the directory was there"),
     }
 }
 
 /// `key: recipients`, then what was not routed, one after the other, separated by `; `.
-fn words(outcome: &Outcome) -> String {
-    let Outcome::Categorized(outcome) = outcome else { return "directory unavailable".to_owned() };
+fn words(outcome: &CategorizationOutcome) -> String {
+    let CategorizationOutcome::Categorized(outcome) = outcome else { return "directory unavailable".to_owned() };
     let recipient = |recipient: &Recipient| {
         let original = recipient.original.as_ref().map(|original| format!(" ({original})")).unwrap_or_default();
         format!("{}{original}", recipient.address)
@@ -219,7 +219,7 @@ fn pl_46_unknown_recipients() {
     world.check(&["nobody@contoso.com"], "failed nobody@contoso.com 5.1.1");
     world.check(&["x@relay.example"], &format!("{INTERNET} relay.example: x@relay.example"));
     world.check(&["x@fabrikam.com"], &format!("{INTERNET} fabrikam.com: x@fabrikam.com"));
-    let Outcome::Categorized(outcome) = world.run(message(&["nobody@contoso.com"])) else { panic!() };
+    let CategorizationOutcome::Categorized(outcome) = world.run(message(&["nobody@contoso.com"])) else { panic!() };
     assert_eq!(outcome.failed[0].failure.to_string(), "550 5.1.1 RESOLVER.ADR.ExRecipNotFound; not found");
 }
 
@@ -447,13 +447,13 @@ fn pl_43_a_directory_that_does_not_answer_defers_the_message() {
     let mut world = World::new();
     world.directory.insert("ann@contoso.com".to_owned(), Lookup::TransientError);
     let outcome = world.run(message(&["x@fabrikam.com", "ann@contoso.com"]));
-    assert_eq!(outcome, Outcome::DirectoryUnavailable { retry_after: envelope::Span::minutes(1) });
+    assert_eq!(outcome, CategorizationOutcome::DirectoryUnavailable { retry_after: envelope::Span::minutes(1) });
     // No answer at all is no answer.
     let Step::NeedRecipients(pending) = Categorization::new(world.tables("A1"), message(&["a@b.example"])).step()
     else {
         panic!()
     };
-    assert!(matches!(pending.supply([]).step(), Step::Done(Outcome::DirectoryUnavailable { .. })));
+    assert!(matches!(pending.supply([]).step(), Step::Done(CategorizationOutcome::DirectoryUnavailable { .. })));
 }
 
 #[test]

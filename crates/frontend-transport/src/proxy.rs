@@ -12,7 +12,7 @@ use rpc::{OpenSession, OpenedSession, ProxyRequest};
 use runtime::Node;
 use smtp::{Authentication, Failure, FailurePhase, Sender, SessionPlan, TlsOutcome};
 use smtp_session::{Credentials, Secret};
-use telemetry::{HopName, Outcome, keys};
+use telemetry::{HopName, HopOutcome, keys};
 
 /// Opens sessions.
 pub(crate) struct OutboundProxy {
@@ -85,12 +85,12 @@ impl OpenSession for OutboundProxy {
             Ok(session) => {
                 let (peer, tls) = (session.peer().clone(), in_words(session.tls()));
                 hop.attribute(keys::SERVER_ADDRESS, &*peer.host.to_string());
-                hop.end(clock.now(), Outcome::Done);
+                hop.end(clock.now(), HopOutcome::Done);
                 let dsn = session.capabilities().dsn;
                 Ok(OpenedSession { session: Box::new(session), peer, tls, dsn })
             }
             Err(failure) => {
-                hop.end(clock.now(), Outcome::Failed { status: failure.status, cause: &failure });
+                hop.end(clock.now(), HopOutcome::Failed { status: failure.status, cause: &failure });
                 Err(failure)
             }
         }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use categorizer::{
-    Arrival, Categorization, Categorized, Detail, Failure, Incoming, Lookup, Message, Outcome, SizeFacts, Step,
+    Arrival, Categorization, CategorizationOutcome, Categorized, Detail, Incoming, Lookup, Message, RecipientFailure,
+    SizeFacts, Step,
 };
 use envelope::{Address, EnhancedStatus, Limit, ObjectName, Recipient, ServerName};
 use routing::{
@@ -46,7 +47,7 @@ pub struct Answer {
     /// The directory has the sender.
     pub sender_in_directory: bool,
     /// A limit that some senders would meet.
-    pub limit: Option<Failure>,
+    pub limit: Option<RecipientFailure>,
 }
 
 /// Where mail for a final recipient ends up. Cheap to clone.
@@ -66,7 +67,7 @@ pub enum Fate {
     /// By routing.
     Routed(Arc<Explanation>),
     /// By the directory or a limit.
-    GivenUp(Failure),
+    GivenUp(RecipientFailure),
 }
 
 /// How mail for a recipient ends, in one documented word.
@@ -111,7 +112,7 @@ pub enum Obstacle {
     /// Not now.
     Deferred(DeferReason),
     /// The directory or a limit gives it up.
-    GivenUp(Failure),
+    GivenUp(RecipientFailure),
 }
 
 impl Obstacle {
@@ -322,7 +323,8 @@ impl Inquiry {
         let end = |address: Address, fate| End { in_directory: self.has(&address), address, fate };
         let routed = categorized.explained.into_iter();
         let routed = routed.map(|explained| end(explained.address, Fate::Routed(Arc::new(explained.explanation))));
-        let failed = categorized.failed.into_iter().filter(|failed| !matches!(failed.failure, Failure::Routing(_)));
+        let failed =
+            categorized.failed.into_iter().filter(|failed| !matches!(failed.failure, RecipientFailure::Routing(_)));
         let given_up = failed.map(|failed| end(failed.recipient.address, Fate::GivenUp(failed.failure)));
         routed.chain(given_up).collect()
     }
@@ -353,8 +355,8 @@ impl Inquiry {
         loop {
             let pending = match machine.step() {
                 Step::NeedRecipients(pending) => pending,
-                Step::Done(Outcome::Categorized(categorized)) => return Ok(*categorized),
-                Step::Done(Outcome::DirectoryUnavailable { .. }) => return Err(AskError::NotGathered),
+                Step::Done(CategorizationOutcome::Categorized(categorized)) => return Ok(*categorized),
+                Step::Done(CategorizationOutcome::DirectoryUnavailable { .. }) => return Err(AskError::NotGathered),
             };
             let answers: Vec<_> =
                 pending.addresses().iter().map(|address| (address.clone(), answer(address))).collect();
@@ -400,12 +402,12 @@ enum Limits {
     Ignore,
 }
 
-fn is_limit(failure: &Failure) -> bool {
+fn is_limit(failure: &RecipientFailure) -> bool {
     matches!(
         failure,
-        Failure::SenderSizeLimit
-            | Failure::OrganizationSendLimit
-            | Failure::RecipientSizeLimit
-            | Failure::OrganizationReceiveLimit
+        RecipientFailure::SenderSizeLimit
+            | RecipientFailure::OrganizationSendLimit
+            | RecipientFailure::RecipientSizeLimit
+            | RecipientFailure::OrganizationReceiveLimit
     )
 }

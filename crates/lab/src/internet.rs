@@ -31,7 +31,7 @@ use net::certificate::CertificateError;
 use tokio::net::{TcpListener, UdpSocket};
 
 pub use description::{
-    Behavior, Description, DnsFailure, Extension, Fault, Host, HostTls, MailDomain, MxRecord, MxRecords, Outcome, Step,
+    Behavior, Description, DnsFailure, Extension, Fault, Host, HostTls, MailDomain, MxRecord, MxRecords, Reaction, Step,
 };
 pub use session::{CONTENT_OCTETS_MAX, INACTIVITY};
 pub use zone::{NotADnsName, TTL_SECS};

@@ -17,6 +17,6 @@ mod tree;
 mod waterfall;
 
 pub use receiver::{END_TIMEOUT, REQUEST_OCTETS_MAX, ReceiverError, TraceReceiver};
-pub use span::{Event, Span, SpanOutcome};
+pub use span::{Span, SpanEvent, SpanOutcome};
 pub use store::{FILE_OCTETS_MAX, QueryError, SPANS_MAX, Trace, TraceQuery, TraceStore, TraceStoreError};
 pub use waterfall::{Palette, WAIT_SHOWN, WIDTH_MIN, waterfall};

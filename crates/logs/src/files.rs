@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn files(folder: &Path, limits: LogLimits) -> Files {
-        let form = LogForm { limits, ..crate::tracking::Event::FORM };
+        let form = LogForm { limits, ..crate::tracking::TrackingEvent::FORM };
         Files::new(folder.to_owned(), "MSGTRK", "0.1.0", form)
     }
 

@@ -154,15 +154,15 @@ mod tests {
 
     use super::*;
     use crate::record::{LogForm, LogLimits};
-    use crate::tracking::{Event, EventId, Source, folder as folder_in};
+    use crate::tracking::{EventId, Source, TrackingEvent, folder as folder_in};
 
-    fn event(number: u8) -> Event {
+    fn event(number: u8) -> TrackingEvent {
         let at = Timestamp::from_millis(1_795_335_330_250);
-        Event::new(at, EventId::Receive, Source::Smtp, MessageId::from_bytes([number; 16]), ReversePath::Null)
+        TrackingEvent::new(at, EventId::Receive, Source::Smtp, MessageId::from_bytes([number; 16]), ReversePath::Null)
     }
 
     fn form(file_octets: u64, folder_octets: u64) -> LogForm {
-        LogForm { limits: LogLimits { file_octets, folder_octets, ..LogLimits::WIDE }, ..Event::FORM }
+        LogForm { limits: LogLimits { file_octets, folder_octets, ..LogLimits::WIDE }, ..TrackingEvent::FORM }
     }
 
     fn lines(folder: &Path) -> usize {

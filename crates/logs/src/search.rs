@@ -207,16 +207,16 @@ mod tests {
     use envelope::{Address, MessageId, ReversePath};
 
     use super::*;
-    use crate::tracking::{Event, EventId, Source, folder};
+    use crate::tracking::{EventId, Source, TrackingEvent, folder};
     use crate::{Log, LogSettings};
 
     const HOUR: u64 = 3_600_000;
     const START: u64 = 1_795_335_330_250;
 
-    fn event(number: u8, id: EventId, recipients: &[&str]) -> Event {
+    fn event(number: u8, id: EventId, recipients: &[&str]) -> TrackingEvent {
         let sender = ReversePath::parse("anna@contoso.example").unwrap();
         let at = Timestamp::from_millis(START + u64::from(number) * HOUR);
-        let mut event = Event::new(at, id, Source::Smtp, MessageId::from_bytes([number; 16]), sender);
+        let mut event = TrackingEvent::new(at, id, Source::Smtp, MessageId::from_bytes([number; 16]), sender);
         let recipients = recipients.iter().map(|address| (Address::parse(address).unwrap(), None));
         event.recipients = recipients.collect();
         event.subject = Some("=Offer for the bank, \"final\"".into());

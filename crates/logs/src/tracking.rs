@@ -108,7 +108,7 @@ impl Source {
 
 /// An event. Fields that do not apply stay empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct TrackingEvent {
     /// When.
     pub at: Timestamp,
     /// What.
@@ -147,7 +147,7 @@ pub struct Event {
     pub custom_data: Box<str>,
 }
 
-impl Event {
+impl TrackingEvent {
     /// An event of which nothing but the message is known.
     #[must_use]
     pub fn new(at: Timestamp, id: EventId, source: Source, message: MessageId, return_path: ReversePath) -> Self {
@@ -174,7 +174,7 @@ impl Event {
     }
 }
 
-impl Record for Event {
+impl Record for TrackingEvent {
     const FORM: LogForm = LogForm { log_type: "Message Tracking Log", fields: FIELDS, limits: LogLimits::WIDE };
 
     fn at(&self) -> Timestamp {
@@ -234,10 +234,10 @@ mod tests {
     use super::*;
     use crate::record::{TEXT_OCTETS_MAX, fields};
 
-    fn event() -> Event {
+    fn event() -> TrackingEvent {
         let sender = ReversePath::parse("anna@contoso.example").unwrap();
         let at = Timestamp::from_millis(1_795_335_330_250);
-        let mut event = Event::new(at, EventId::Send, Source::Smtp, MessageId::from_bytes([7; 16]), sender);
+        let mut event = TrackingEvent::new(at, EventId::Send, Source::Smtp, MessageId::from_bytes([7; 16]), sender);
         event.recipients = vec![
             (Address::parse("olga@contoso.example").unwrap(), Some("250 2.1.5 Recipient OK".into())),
             (Address::parse("per@contoso.example").unwrap(), None),
@@ -245,7 +245,7 @@ mod tests {
         event
     }
 
-    fn written(event: &Event, number: u64) -> String {
+    fn written(event: &TrackingEvent, number: u64) -> String {
         let mut row = Row::default();
         event.write(number, &mut row);
         row.finish()
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(value("recipient-status"), "250 2.1.5 Recipient OK;");
         assert_eq!((value("recipient-count"), value("log-id")), ("2", "42"));
         assert_eq!((value("sender-address"), value("return-path")), ("anna@contoso.example", "anna@contoso.example"));
-        let null = Event { return_path: ReversePath::Null, ..event() };
+        let null = TrackingEvent { return_path: ReversePath::Null, ..event() };
         assert!(written(&null, 1).contains(",<>,<>,"), "never empty");
     }
 

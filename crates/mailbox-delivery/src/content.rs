@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use envelope::{Address, ByteSize, EnhancedStatus, MessageHead, Reply, ReversePath};
 use futures::StreamExt;
-use mailbox_store::{Content, ContentWriter, StoreError};
+use mailbox_store::{ContentWriter, StagedContent, StoreError};
 use message::{HeaderBlock, HeaderCollector, firewall};
 
 use crate::databases::{Databases, Visit};
@@ -102,7 +102,7 @@ impl Copies {
     }
 
     /// Makes the copies durable.
-    pub(crate) async fn finish(self) -> Vec<Copy<Content>> {
+    pub(crate) async fn finish(self) -> Vec<Copy<StagedContent>> {
         let finish = async |copy: Copy<ContentWriter>| Copy {
             state: match copy.state {
                 Ok((visit, writer)) => visit.work(|_| writer.finish()).await.map(|content| (visit, content)),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use envelope::{Address, EnhancedStatus, MessageHead, Recipient, Reply, Severity};
-use logs::tracking::{self, Event, EventId, Source};
+use logs::tracking::{self, EventId, Source, TrackingEvent};
 use logs::{Log, LogSettings};
-use mailbox_store::{Content, Delivery as Linked, DeliveryId, MailboxDatabase, StoreError};
+use mailbox_store::{DeliveryId, DeliveryOutcome, MailboxDatabase, StagedContent, StoreError};
 use net::PeerIdentity;
-use rpc::{DeliverHandler, Delivery, Incoming, RecipientDelivery};
+use rpc::{DeliverHandler, Deliveries, Incoming, RecipientDelivery};
 use runtime::Node;
-use telemetry::{Hop, HopName, Outcome, keys};
+use telemetry::{Hop, HopName, HopOutcome, keys};
 use tokio::sync::Semaphore;
 
 use crate::content::{ContentError, Copies, Copy};
@@ -37,7 +37,7 @@ pub(crate) struct Handler {
     databases: Databases,
     in_hand: Semaphore,
     deliveries: Semaphore,
-    tracking: Log<Event>,
+    tracking: Log<TrackingEvent>,
 }
 
 impl Handler {
@@ -63,7 +63,7 @@ impl Handler {
 
 #[async_trait]
 impl DeliverHandler for Handler {
-    async fn deliver(&self, peer: &PeerIdentity, message: Incoming) -> Result<Delivery, Reply> {
+    async fn deliver(&self, peer: &PeerIdentity, message: Incoming) -> Result<Deliveries, Reply> {
         let Ok(_in_hand) = self.in_hand.try_acquire() else {
             let status = EnhancedStatus::new(4, 3, 2);
             return Err(Reply::new(451, status, "STOREDRV.Deliver; too many messages are being delivered"));
@@ -108,7 +108,7 @@ impl Handler {
         head: &MessageHead,
         placed: Vec<Placed>,
         content: rpc::Content,
-    ) -> Result<Delivery, ContentError> {
+    ) -> Result<Deliveries, ContentError> {
         let recipients = &head.envelope.recipients;
         let mut wanted: BTreeMap<PathBuf, Vec<&Address>> = BTreeMap::new();
         for (place, recipient) in placed.iter().zip(recipients) {
@@ -135,7 +135,7 @@ impl Handler {
     }
 
     /// DELIVER for the recipients that have it; what became of the others Transport writes.
-    fn track(&self, head: &MessageHead, peer: &PeerIdentity, result: &Result<Delivery, Reply>) {
+    fn track(&self, head: &MessageHead, peer: &PeerIdentity, result: &Result<Deliveries, Reply>) {
         let outcomes = head.envelope.recipients.iter().zip(result.iter().flatten());
         let delivered = outcomes.filter(|(_, outcome)| **outcome == RecipientDelivery::Delivered);
         let recipients: Vec<_> =
@@ -144,19 +144,19 @@ impl Handler {
             return;
         }
         let (now, sender) = (self.node.clock.now(), head.envelope.reverse_path.clone());
-        self.tracking.record(Event {
+        self.tracking.record(TrackingEvent {
             client_hostname: peer.server.as_str().into(),
             server_hostname: self.node.server().as_str().into(),
             source_context: format!("Revision={}", head.revision).into(),
             recipients,
             size: head.size,
             custom_data: head.trace.map(|trace| format!("Trace={trace}").into()).unwrap_or_default(),
-            ..Event::new(now, EventId::Deliver, Source::StoreDriver, head.id, sender)
+            ..TrackingEvent::new(now, EventId::Deliver, Source::StoreDriver, head.id, sender)
         });
     }
 
     /// The hop fails with the first recipient that has no mail; all of those are its events.
-    fn end(&self, mut hop: Hop, head: &MessageHead, result: &Result<Delivery, Reply>) {
+    fn end(&self, mut hop: Hop, head: &MessageHead, result: &Result<Deliveries, Reply>) {
         let now = self.node.clock.now();
         let mut first = result.as_ref().err();
         for (recipient, outcome) in head.envelope.recipients.iter().zip(result.iter().flatten()) {
@@ -168,13 +168,13 @@ impl Handler {
             });
         }
         match first {
-            None => hop.end(now, Outcome::Done),
-            Some(reply) => hop.end(now, Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
+            None => hop.end(now, HopOutcome::Done),
+            Some(reply) => hop.end(now, HopOutcome::Failed { status: reply.status_or_generic(), cause: reply }),
         }
     }
 }
 
-async fn deliver_one(copies: &mut [Copy<Content>], place: &Place, id: DeliveryId) -> RecipientDelivery {
+async fn deliver_one(copies: &mut [Copy<StagedContent>], place: &Place, id: DeliveryId) -> RecipientDelivery {
     let copy = copies.iter_mut().find(|copy| copy.database == place.database).expect("one for each database wanted");
     let (visit, content) = match &copy.state {
         Ok(state) => state,
@@ -193,7 +193,12 @@ async fn deliver_one(copies: &mut [Copy<Content>], place: &Place, id: DeliveryId
 }
 
 /// A mailbox of the directory has no folder before its first mail.
-async fn link(visit: &Visit, content: &Content, place: &Place, id: DeliveryId) -> Result<Linked, StoreError> {
+async fn link(
+    visit: &Visit,
+    content: &StagedContent,
+    place: &Place,
+    id: DeliveryId,
+) -> Result<DeliveryOutcome, StoreError> {
     let (content, mailbox) = (content.clone(), place.mailbox.clone());
     let work = async move |database: MailboxDatabase| match content.deliver(&mailbox, id).await {
         Err(StoreError::MailboxMissing { .. }) => {

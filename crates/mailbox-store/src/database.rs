@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
-use crate::delivery::{Delivery, DeliveryId};
+use crate::delivery::{DeliveryId, DeliveryOutcome};
 use crate::disk;
 use crate::error::StoreError;
 use crate::ledger::{Ledger, Source};
@@ -145,7 +145,7 @@ impl MailboxDatabase {
         disk::sync_directory(&self.0.root)
     }
 
-    fn deliver_blocking(&self, staged: &Path, to: &MailboxName, id: DeliveryId) -> Result<Delivery, StoreError> {
+    fn deliver_blocking(&self, staged: &Path, to: &MailboxName, id: DeliveryId) -> Result<DeliveryOutcome, StoreError> {
         let slot = self.ledger(to);
         let mut slot = slot.lock();
         let path = self.mailbox_path(to);
@@ -160,12 +160,12 @@ impl MailboxDatabase {
             empty => empty.insert(self.open_ledger(to, &path)?),
         };
         if ledger.contains(id.key()) {
-            return Ok(Delivery::AlreadyDelivered);
+            return Ok(DeliveryOutcome::AlreadyDelivered);
         }
         let target = inbox.join(id.file_name());
         let delivery = match fs::hard_link(staged, &target) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Delivery::AlreadyDelivered,
-            other => other.map(|()| Delivery::Delivered).map_err(StoreError::io("deliver", &target))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => DeliveryOutcome::AlreadyDelivered,
+            other => other.map(|()| DeliveryOutcome::Delivered).map_err(StoreError::io("deliver", &target))?,
         };
         if let Err(error) = disk::sync_directory(&inbox) {
             // A sync that failed is not made up for by one that succeeds later: the next attempt makes the name anew.
@@ -223,7 +223,7 @@ impl ContentWriter {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written or synced.
-    pub async fn finish(mut self) -> Result<Content, StoreError> {
+    pub async fn finish(mut self) -> Result<StagedContent, StoreError> {
         let end = self.line_ends.finish();
         let write = async {
             self.file.write_all(end).await?;
@@ -231,23 +231,23 @@ impl ContentWriter {
             self.file.sync_all().await
         };
         write.await.map_err(StoreError::io("write", &self.staged.0))?;
-        Ok(Content { database: self.database, staged: Arc::new(self.staged) })
+        Ok(StagedContent { database: self.database, staged: Arc::new(self.staged) })
     }
 }
 
 /// A message on disk that can be delivered to any number of mailboxes of its database. Clones are the same message.
 #[derive(Clone, Debug)]
-pub struct Content {
+pub struct StagedContent {
     database: MailboxDatabase,
     staged: Arc<Staged>,
 }
 
-impl Content {
+impl StagedContent {
     /// Puts the message into a mailbox, unless this delivery has been made before.
     ///
     /// # Errors
     /// [`StoreError::MailboxMissing`] is permanent; everything else may work later.
-    pub async fn deliver(&self, to: &MailboxName, id: DeliveryId) -> Result<Delivery, StoreError> {
+    pub async fn deliver(&self, to: &MailboxName, id: DeliveryId) -> Result<DeliveryOutcome, StoreError> {
         let (database, staged, to) = (self.database.clone(), Arc::clone(&self.staged), to.clone());
         blocking(move || database.deliver_blocking(&staged.0, &to, id)).await
     }

@@ -48,7 +48,7 @@ impl DeliveryId {
 
 /// What came of a delivery. Both mean that the message is in the mailbox, durably, or has been there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub enum DeliveryOutcome {
     /// Put there now.
     Delivered,
     /// This delivery had been made before.

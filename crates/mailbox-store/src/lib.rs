@@ -11,7 +11,7 @@
 //!     Maildir/.Failed/…          where it goes when it cannot be sent
 //! ```
 //!
-//! - Delivery (PL-10): [`MailboxDatabase::begin`] → [`ContentWriter`] → [`Content::deliver`] once per recipient. One
+//! - Delivery (PL-10): [`MailboxDatabase::begin`] → [`ContentWriter`] → [`StagedContent::deliver`] once per recipient. One
 //!   write, however many recipients: mailboxes get hard links. A delivery repeated makes no second copy.
 //! - Submission: [`OutboxWatch`] yields an [`OutboxItem`] for each message; [`OutboxItem::sent`] or
 //!   [`OutboxItem::rejected`] settles it. A crash in between submits it again under the same message id.
@@ -30,8 +30,8 @@ mod mailbox;
 mod outbox;
 mod watch;
 
-pub use database::{Content, ContentWriter, MailboxDatabase};
-pub use delivery::{Delivery, DeliveryId};
+pub use database::{ContentWriter, MailboxDatabase, StagedContent};
+pub use delivery::{DeliveryId, DeliveryOutcome};
 pub use error::StoreError;
 pub use mailbox::{MailboxName, MailboxNameError};
 pub use outbox::{FAILURE_HEADER, OutboxItem, OutboxReader};

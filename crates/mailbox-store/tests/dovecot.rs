@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use envelope::{Address, MessageId};
-use mailbox_store::{Delivery, DeliveryId, MailboxDatabase, MailboxName, OutboxWatch};
+use mailbox_store::{DeliveryId, DeliveryOutcome, MailboxDatabase, MailboxName, OutboxWatch};
 
 const IMAP: &str = "/usr/lib/dovecot/imap";
 /// Dovecot refuses to open mail as root, so a test that runs as root starts it as `nobody`.
@@ -84,7 +84,7 @@ async fn dovecot_reads_deliveries_and_sends_through_the_outbox() {
     writer.write(b"Subject: hello\r\n\r\nfirst line\r\nsecond line\r\n").await.unwrap();
     let content = writer.finish().await.unwrap();
     let id = DeliveryId::new(MessageId::from_bytes([1; 16]), &Address::parse("ann@contoso.com").unwrap());
-    assert_eq!(content.deliver(&ann, id).await.unwrap(), Delivery::Delivered);
+    assert_eq!(content.deliver(&ann, id).await.unwrap(), DeliveryOutcome::Delivered);
 
     // Fetching marks it as read, which moves the file from `new` to `cur`.
     let seen = dovecot.imap("ann", &["LIST \"\" \"*\"", "SELECT INBOX", "FETCH 1:* (FLAGS BODY[])"]);
@@ -93,12 +93,12 @@ async fn dovecot_reads_deliveries_and_sends_through_the_outbox() {
     }
     let whole = "Return-Path: <bob@fabrikam.com>\r\nSubject: hello\r\n\r\nfirst line\r\nsecond line\r\n)";
     assert!(seen.contains("* 1 EXISTS") && seen.contains(whole), "{seen}");
-    assert_eq!(content.deliver(&ann, id).await.unwrap(), Delivery::AlreadyDelivered);
+    assert_eq!(content.deliver(&ann, id).await.unwrap(), DeliveryOutcome::AlreadyDelivered);
     let expunged = dovecot.imap("ann", &["SELECT INBOX", "STORE 1 +FLAGS (\\Deleted)", "EXPUNGE"]);
     assert!(expunged.contains("* 1 EXISTS") && expunged.contains("* 1 EXPUNGE"), "{expunged}");
     let database = MailboxDatabase::open(dovecot.root()).await.unwrap(); // a restart
     let content = database.begin(b"").await.unwrap().finish().await.unwrap();
-    assert_eq!(content.deliver(&ann, id).await.unwrap(), Delivery::AlreadyDelivered);
+    assert_eq!(content.deliver(&ann, id).await.unwrap(), DeliveryOutcome::AlreadyDelivered);
 
     let mut watch = OutboxWatch::start(vec![database]).await.unwrap();
     let message = "To: bob@fabrikam.com\r\nSubject: answer\r\n\r\nyes\r\n";

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use envelope::{
     Address, EnhancedStatus, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply, Revision, Severity,
 };
-use logs::tracking::{self, Event, EventId, Source};
+use logs::tracking::{self, EventId, Source, TrackingEvent};
 use logs::{Log, LogSettings};
 use mailbox_store::{OutboxItem, StoreError};
 use net::Service;
@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use routing::{RECIPIENTS_CONSIDERED, RecipientHome, RoutingTables};
 use rpc::TransferError;
 use runtime::Node;
-use telemetry::{Hop, HopName, Outcome, keys};
+use telemetry::{Hop, HopName, HopOutcome, keys};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use topology::{DirectoryRecipient, RecipientKind};
@@ -47,7 +47,7 @@ pub(crate) struct Core {
     /// Messages that are done with and could not be moved out of their outboxes, as on a full disk: only that is tried again.
     /// Submitted once more, they would go to another Transport, which does not know them.
     unmoved: Mutex<HashMap<MessageId, Done>>,
-    tracking: Log<Event>,
+    tracking: Log<TrackingEvent>,
 }
 
 /// What became of a message.
@@ -120,7 +120,7 @@ impl Core {
     }
 
     async fn sent(&self, item: OutboxItem, hop: Hop, receipt: &Receipt) -> Settled {
-        hop.end(self.node.clock.now(), Outcome::Done);
+        hop.end(self.node.clock.now(), HopOutcome::Done);
         tracing::info!(message = %receipt.message(), mailbox = %item.mailbox(), holder = %receipt.holder(), "submitted");
         self.move_away(item, Done::Sent).await
     }
@@ -128,7 +128,7 @@ impl Core {
     /// The owner finds the message in another folder, with the reason.
     async fn rejected(&self, item: OutboxItem, hop: Hop, status: EnhancedStatus, reason: &str) -> Settled {
         let id = item.message_id();
-        hop.end(self.node.clock.now(), Outcome::Failed { status, cause: &reason });
+        hop.end(self.node.clock.now(), HopOutcome::Failed { status, cause: &reason });
         tracing::info!(message = %id, mailbox = %item.mailbox(), %status, reason, "cannot be sent");
         self.move_away(item, Done::Rejected(format!("{status} {reason}"))).await
     }
@@ -188,7 +188,7 @@ impl Core {
     fn track(&self, item: &OutboxItem, head: &MessageHead, receipt: &Receipt) {
         let recipients = head.envelope.recipients.iter().map(|recipient| (recipient.address.clone(), None)).collect();
         let (now, sender) = (self.node.clock.now(), head.envelope.reverse_path.clone());
-        self.tracking.record(Event {
+        self.tracking.record(TrackingEvent {
             client_hostname: self.node.server().as_str().into(),
             server_hostname: receipt.holder().as_str().into(),
             source_context: format!("Mailbox={}", item.mailbox()).into(),
@@ -196,7 +196,7 @@ impl Core {
             size: head.size,
             originating: true,
             custom_data: head.trace.map(|trace| format!("Trace={trace}").into()).unwrap_or_default(),
-            ..Event::new(now, EventId::Submit, Source::StoreDriver, head.id, sender)
+            ..TrackingEvent::new(now, EventId::Submit, Source::StoreDriver, head.id, sender)
         });
     }
 

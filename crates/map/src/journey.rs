@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use categorizer::Failure;
+use categorizer::RecipientFailure;
 use envelope::{Address, ByteSize, ObjectName, ServerName, SiteName};
 use inquiry::{AskError, End, Fate, Inquiry, Obstacle, Subject};
 use routing::{DeliveryType, Explanation, NextHopSolutionKey, Outcome};
@@ -103,7 +103,7 @@ pub enum JourneyError {
         /// Whose.
         recipient: Address,
         /// Why.
-        failure: Failure,
+        failure: RecipientFailure,
     },
     /// More than [`STEPS_MAX`] servers.
     #[error("mail for {recipient} from {from} does not arrive within {STEPS_MAX} servers")]

@@ -10,7 +10,7 @@ use envelope::{
 use message::HeaderCollector;
 use routing::RoutingTables;
 use smtp::{Accepted, SessionFacts};
-use telemetry::{Hop, HopName, Outcome, keys};
+use telemetry::{Hop, HopName, HopOutcome, keys};
 use topology::DirectoryRecipient;
 
 use crate::connectors::Entrance;
@@ -141,7 +141,7 @@ impl Intake {
         if let Err(reply) = &result {
             hop.attribute(keys::REPLY, reply);
         }
-        self.end(hop, octets, result.as_ref().map_or_else(failed, |_| Outcome::Done));
+        self.end(hop, octets, result.as_ref().map_or_else(failed, |_| HopOutcome::Done));
         result
     }
 
@@ -214,7 +214,7 @@ impl Intake {
         }
     }
 
-    fn end(&self, mut hop: Hop, octets: u64, outcome: Outcome<'_>) {
+    fn end(&self, mut hop: Hop, octets: u64, outcome: HopOutcome<'_>) {
         let node = &self.shared.node;
         let now = node.clock.now();
         hop.attribute(keys::MESSAGE_SIZE, &ByteSize::bytes(octets));
@@ -230,6 +230,6 @@ impl Message {
     }
 }
 
-fn failed(reply: &Reply) -> Outcome<'_> {
-    Outcome::Failed { status: reply.status_or_generic(), cause: reply }
+fn failed(reply: &Reply) -> HopOutcome<'_> {
+    HopOutcome::Failed { status: reply.status_or_generic(), cause: reply }
 }

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use crate::convert;
 use crate::security::Credentials;
-use crate::transfer::{Content, Delivery, TransferError};
+use crate::transfer::{Content, Deliveries, TransferError};
 use crate::wire::transfer::v1::transfer_reply::Outcome;
 pub(crate) use connect::{connect, connect_lazily, in_words};
 use peer::{Peer, Served};
@@ -132,7 +132,7 @@ impl Peers {
         to: &PeerAddress,
         head: &MessageHead,
         content: Content,
-    ) -> Result<Delivery, TransferError> {
+    ) -> Result<Deliveries, TransferError> {
         let peer = self.peer(Served::MailboxDelivery, to);
         match peer.transfer(head, Some(head.size), content).await? {
             Outcome::Deliveries(deliveries) if deliveries.deliveries.len() == head.envelope.recipients.len() => {

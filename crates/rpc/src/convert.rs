@@ -11,7 +11,7 @@ use envelope::{
     OriginalRecipient, Recipient, Reply, ReversePath, Revision, SiteName, Timestamp,
 };
 
-use crate::transfer::{Delivery, RecipientDelivery};
+use crate::transfer::{Deliveries, RecipientDelivery};
 use crate::wire::transfer::v1 as wire;
 
 /// Most recipients of one message on the wire: `MaxRecipientsPerMessage` at its highest (docs/rules.md, Receive connectors).
@@ -196,7 +196,7 @@ pub(crate) fn deliveries_to_wire(deliveries: &[RecipientDelivery]) -> wire::Deli
     wire::Deliveries { deliveries: deliveries.iter().map(one).collect() }
 }
 
-pub(crate) fn deliveries_from_wire(deliveries: wire::Deliveries) -> Result<Delivery, WireError> {
+pub(crate) fn deliveries_from_wire(deliveries: wire::Deliveries) -> Result<Deliveries, WireError> {
     let one = |delivery: wire::Delivery| {
         let reply = |reply: Option<wire::Reply>| reply_from_wire(&reply.ok_or(WireError::Missing("a reply"))?);
         Ok(match delivery.outcome() {

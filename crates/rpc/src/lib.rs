@@ -39,4 +39,4 @@ pub use convert::{WireError, octets};
 pub use proxy::{FrontEnds, OpenError, OpenSession, OpenedSession, ProxyRequest, ProxySession, SealedAuthentication};
 pub use security::Credentials;
 pub use serve::Offer;
-pub use transfer::{Content, DeliverHandler, Delivery, Incoming, RecipientDelivery, SubmitHandler, TransferError};
+pub use transfer::{Content, DeliverHandler, Deliveries, Incoming, RecipientDelivery, SubmitHandler, TransferError};

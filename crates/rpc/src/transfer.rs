@@ -36,7 +36,7 @@ pub enum RecipientDelivery {
 }
 
 /// One outcome per recipient, in the order of the envelope.
-pub type Delivery = Vec<RecipientDelivery>;
+pub type Deliveries = Vec<RecipientDelivery>;
 
 /// Takes messages over: Transport.
 ///
@@ -67,7 +67,7 @@ pub trait DeliverHandler: Send + Sync + 'static {
     ///
     /// # Errors
     /// A reply for the whole message; nothing has been delivered.
-    async fn deliver(&self, peer: &PeerIdentity, message: Incoming) -> Result<Delivery, Reply>;
+    async fn deliver(&self, peer: &PeerIdentity, message: Incoming) -> Result<Deliveries, Reply>;
 }
 
 /// Why a transfer has no outcome. Always transient: the message stays where it was and is sent again under its id, so

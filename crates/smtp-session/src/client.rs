@@ -16,7 +16,7 @@ mod message;
 mod session;
 
 pub use capabilities::Capabilities;
-pub use failure::{Cause, Failure, Phase};
+pub use failure::{Cause, Phase, SessionFailure};
 pub use message::{MessageContent, MessageOutcome};
 pub use session::{ClientConfig, ClientEvent, ClientSession, CredentialUse, StartTlsUse};
 

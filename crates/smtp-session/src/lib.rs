@@ -6,7 +6,7 @@
 //! octets across `STARTTLS`, or say `250` to end-of-data without an [`envelope::Receipt`].
 //!
 //! ```text
-//!   octets ─▶ input_space / handle_input ─▶ poll_event ─▶ Event ─▶ the shell decides ─▶ accept / reject
+//!   octets ─▶ input_space / handle_input ─▶ poll_event ─▶ ServerEvent ─▶ the shell decides ─▶ accept / reject
 //!                                                                                          │
 //!   octets ◀───────────────────────────── poll_transmit ◀──────────────────────────────────┘
 //! ```
@@ -33,4 +33,4 @@ pub mod xtext;
 
 pub use client::{ClientConfig, ClientEvent, ClientSession};
 pub use credentials::{Credentials, Secret};
-pub use server::{Event, ServerConfig, ServerSession};
+pub use server::{ServerConfig, ServerEvent, ServerSession};

@@ -1,7 +1,7 @@
 //! One inbound SMTP connection as a state machine (RFC 5321 §4.1.4, §4.3).
 //!
 //! The shell reads into [`ServerSession::input_space`], takes events with [`ServerSession::poll_event`], answers those
-//! that ask ([`Event`] says which), and writes what [`ServerSession::poll_transmit`] gives once `poll_event` has nothing
+//! that ask ([`ServerEvent`] says which), and writes what [`ServerSession::poll_transmit`] gives once `poll_event` has nothing
 //! more. While an answer is outstanding nothing further is interpreted, so replies stay in order whatever was pipelined.
 //!
 //! ```text
@@ -20,7 +20,7 @@ mod hello;
 mod session;
 
 pub use config::{AuthOffer, Extensions, ServerConfig, UnauthorizedPipelining};
-pub use session::{Event, ServerSession};
+pub use session::{ServerEvent, ServerSession};
 
 #[cfg(test)]
 mod tests;

@@ -116,7 +116,7 @@ impl Failure {
         Self::new(error.status(), FailurePhase::Handshake, Some(peer), error.to_string())
     }
 
-    pub(crate) fn dialogue(peer: Peer, failure: &client::Failure) -> Self {
+    pub(crate) fn dialogue(peer: Peer, failure: &client::SessionFailure) -> Self {
         let reply = match &failure.cause {
             client::Cause::Reply(reply) => Some(reply.clone()),
             _ => None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use envelope::{EnhancedStatus, Reply};
 use net::{PeerTls, Stream, TlsError};
-use smtp_session::{Event, ServerSession, reply};
+use smtp_session::{ServerEvent, ServerSession, reply};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -83,8 +83,8 @@ impl Inbound {
         loop {
             while let Some(event) = self.session.poll_event() {
                 match event {
-                    Event::StartTls => self = self.start_tls().await?,
-                    Event::Close => return self.close().await,
+                    ServerEvent::StartTls => self = self.start_tls().await?,
+                    ServerEvent::Close => return self.close().await,
                     event => self.answer(event).await,
                 }
             }
@@ -161,32 +161,32 @@ impl Inbound {
         Ok(Self { stream, ..self })
     }
 
-    async fn answer(&mut self, event: Event) {
+    async fn answer(&mut self, event: ServerEvent) {
         let verdict = match event {
-            Event::Authenticate(credentials) => {
+            ServerEvent::Authenticate(credentials) => {
                 self.refresh_facts();
                 self.handler.authenticate(credentials, &self.facts).await
             }
-            Event::Mail(mail) => {
+            ServerEvent::Mail(mail) => {
                 self.refresh_facts();
                 self.handler.mail(&mail, &self.facts).await
             }
-            Event::Rcpt(recipient) => self.handler.rcpt(&recipient).await,
-            Event::Begin(envelope) => self.handler.begin(envelope).await,
-            Event::Chunk(content) => {
+            ServerEvent::Rcpt(recipient) => self.handler.rcpt(&recipient).await,
+            ServerEvent::Begin(envelope) => self.handler.begin(envelope).await,
+            ServerEvent::Chunk(content) => {
                 if let Err(reply) = self.handler.chunk(content).await {
                     self.session.refuse_content(reply);
                 }
                 return;
             }
-            Event::EndOfData => {
+            ServerEvent::EndOfData => {
                 return match self.handler.finish().await {
                     Ok(accepted) => self.session.end_of_data_accepted(accepted.receipt, &accepted.text),
                     Err(reply) => self.session.end_of_data_rejected(reply),
                 };
             }
-            Event::Reset => return self.handler.reset().await,
-            Event::StartTls | Event::Close => unreachable!("these two are handled by the loop"),
+            ServerEvent::Reset => return self.handler.reset().await,
+            ServerEvent::StartTls | ServerEvent::Close => unreachable!("these two are handled by the loop"),
         };
         match verdict {
             Ok(()) => self.session.accept(),

@@ -218,7 +218,7 @@ impl SmtpSession {
         }
     }
 
-    pub(crate) fn explain(&self, failure: &client::Failure) -> Failure {
+    pub(crate) fn explain(&self, failure: &client::SessionFailure) -> Failure {
         let mut explained = Failure::dialogue(self.peer.clone(), failure);
         if let (client::Cause::Disconnected, Some(error)) = (&failure.cause, &self.broken) {
             explained.text = format!("{}: {error}", explained.text).into();
@@ -227,7 +227,8 @@ impl SmtpSession {
     }
 
     fn outcome(&self, outcome: client::MessageOutcome) -> MessageOutcome {
-        let explained = |result: Result<Reply, client::Failure>| result.map_err(|failure| self.explain(&failure));
+        let explained =
+            |result: Result<Reply, client::SessionFailure>| result.map_err(|failure| self.explain(&failure));
         MessageOutcome {
             recipients: outcome.recipients.into_iter().map(explained).collect(),
             reusable: outcome.reusable,
@@ -235,7 +236,7 @@ impl SmtpSession {
     }
 
     /// Nothing could be sent at all.
-    fn unusable(&self, envelope: &Envelope, failure: Option<&client::Failure>) -> MessageOutcome {
+    fn unusable(&self, envelope: &Envelope, failure: Option<&client::SessionFailure>) -> MessageOutcome {
         let gone = || {
             let text = "the session is not usable any more";
             Failure::new(

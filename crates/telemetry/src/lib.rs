@@ -46,4 +46,4 @@ pub use keys::Key;
 pub use logs::{LogFormat, LogSettings};
 pub use metrics::Metrics;
 pub use operations::{Health, HealthChecks, OperationsServer};
-pub use trace::{Attributes, Hop, HopName, MessageTracer, Outcome, TraceId};
+pub use trace::{Attributes, Hop, HopName, HopOutcome, MessageTracer, TraceId};

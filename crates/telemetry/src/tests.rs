@@ -142,7 +142,7 @@ async fn one_trace_goes_over_two_servers_and_a_restart() {
     receive.event("reply", at(1_500), |event| event.set(keys::REPLY, &Reply::plain(250, "queued")));
     // What the queue stores, and a server reads days later.
     let stored = receive.context().unwrap().to_string();
-    receive.end(at(2_000), Outcome::Done);
+    receive.end(at(2_000), HopOutcome::Done);
     first.shutdown().await;
 
     let second = Telemetry::install(&settings("MAIL2", Some(arrivals.address))).unwrap();
@@ -151,7 +151,7 @@ async fn one_trace_goes_over_two_servers_and_a_restart() {
     send.attribute(keys::DNS_QUESTION, &Domain::parse("contoso.com").unwrap());
     let next = send.context().unwrap();
     assert_eq!((next.trace_id, next.sampled), (restored.trace_id, true));
-    send.end(at(90_000_500), Outcome::Failed { status: EnhancedStatus::new(4, 4, 1), cause: &"no answer" });
+    send.end(at(90_000_500), HopOutcome::Failed { status: EnhancedStatus::new(4, 4, 1), cause: &"no answer" });
     second.shutdown().await;
 
     let spans = arrivals.spans();
@@ -185,7 +185,7 @@ async fn a_context_from_outside_is_linked_and_never_a_parent() {
     let hop = telemetry.tracer().start_linked(HopName::Receive, outside, at(1));
     let own = hop.context().unwrap();
     assert!(own.trace_id != outside.trace_id && own.sampled);
-    hop.end(at(2), Outcome::Done);
+    hop.end(at(2), HopOutcome::Done);
     telemetry.shutdown().await;
     let spans = arrivals.spans();
     let span = &spans["receive"].span;
@@ -204,7 +204,7 @@ async fn a_message_that_is_not_sampled_stays_so_and_keeps_its_trace() {
     let hop = telemetry.tracer().start(HopName::Send, Some(parent), at(1));
     let own = hop.context().unwrap();
     assert_eq!((own.trace_id, own.sampled), (parent.trace_id, false));
-    hop.end(at(2), Outcome::Done);
+    hop.end(at(2), HopOutcome::Done);
     telemetry.shutdown().await;
     assert!(arrivals.spans().is_empty());
 }
@@ -216,7 +216,7 @@ fn without_a_collector_nothing_is_described_and_contexts_pass_through() {
     let mut hop = tracer.start(HopName::Send, Some(parent), at(1));
     hop.event("reply", at(1), |_| panic!("nobody records it"));
     assert_eq!(hop.context(), Some(parent));
-    hop.end(at(2), Outcome::Done);
+    hop.end(at(2), HopOutcome::Done);
     // A context from outside does not become ours by the absence of a collector.
     assert_eq!(tracer.start_linked(HopName::Receive, parent, at(1)).context(), None);
 }
@@ -228,11 +228,11 @@ async fn a_collector_that_never_answers_blocks_nobody() {
     let telemetry = Telemetry::install(&settings("MAIL1", Some(silent.local_addr().unwrap()))).unwrap();
     let tracer = telemetry.tracer();
     for n in 0..2 * SPANS_WAITING_MAX as u64 {
-        tracer.start(HopName::Send, None, at(n)).end(at(n + 1), Outcome::Done);
+        tracer.start(HopName::Send, None, at(n)).end(at(n + 1), HopOutcome::Done);
     }
     let late = tracer.start(HopName::Send, None, at(1));
     telemetry.shutdown().await;
-    late.end(at(2), Outcome::Done);
+    late.end(at(2), HopOutcome::Done);
     assert_eq!(tracer.start(HopName::Send, None, at(1)).context(), None);
 }
 
@@ -262,7 +262,7 @@ async fn an_https_collector_is_verified_against_the_given_authorities() {
     assert!(matches!(Telemetry::install(&settings), Err(TelemetryError::Collector { .. })));
     settings.collector.as_mut().unwrap().roots_pem = Some(authority.certificate_pem().to_owned());
     let telemetry = Telemetry::install(&settings).unwrap();
-    telemetry.tracer().start(HopName::Commit, None, at(1)).end(at(2), Outcome::Done);
+    telemetry.tracer().start(HopName::Commit, None, at(1)).end(at(2), HopOutcome::Done);
     telemetry.shutdown().await;
     assert!(arrivals.spans().contains_key("commit"));
 }

@@ -88,7 +88,7 @@ impl HopName {
 
 /// How a hop ended.
 #[derive(Clone, Copy)]
-pub enum Outcome<'a> {
+pub enum HopOutcome<'a> {
     /// As wanted.
     Done,
     /// Not so.
@@ -186,11 +186,11 @@ impl Hop {
     }
 
     /// Ends the hop and hands it to the exporter, which drops it when it is behind.
-    pub fn end(mut self, at: Timestamp, outcome: Outcome<'_>) {
+    pub fn end(mut self, at: Timestamp, outcome: HopOutcome<'_>) {
         let Some(span) = self.recorded() else { return };
         match outcome {
-            Outcome::Done => span.set_status(Status::Ok),
-            Outcome::Failed { status, cause } => {
+            HopOutcome::Done => span.set_status(Status::Ok),
+            HopOutcome::Failed { status, cause } => {
                 span.set_attribute(KeyValue::new(ERROR_TYPE.name(), status.to_attribute()));
                 span.set_status(Status::error(cause.to_string()));
             }

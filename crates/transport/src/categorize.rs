@@ -9,7 +9,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use categorizer::{
-    Arrival, Categorization, Detail, Incoming, Lookup, Message, Outcome, Pending, SenderKind, SizeFacts, Step,
+    Arrival, Categorization, CategorizationOutcome, Detail, Incoming, Lookup, Message, Pending, SenderKind, SizeFacts,
+    Step,
 };
 use envelope::{Address, OriginKind, Revision};
 use futures::FutureExt;
@@ -97,12 +98,12 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
         }
     };
     match outcome {
-        Outcome::Categorized(categorized) => apply::apply(core, work, *categorized, hop).await,
-        Outcome::DirectoryUnavailable { retry_after } => {
+        CategorizationOutcome::Categorized(categorized) => apply::apply(core, work, *categorized, hop).await,
+        CategorizationOutcome::DirectoryUnavailable { retry_after } => {
             let wait = Wait { until: core.now().plus(retry_after.0), why: "the directory does not answer".into() };
             wait.note(&mut hop);
             let status = envelope::EnhancedStatus::new(4, 4, 3);
-            hop.end(core.now(), telemetry::Outcome::Failed { status, cause: &wait.why });
+            hop.end(core.now(), telemetry::HopOutcome::Failed { status, cause: &wait.why });
             work.hand.defer_submitted(wait.until, wait.why);
         }
     }

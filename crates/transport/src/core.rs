@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use envelope::{Reply, Revision, Timestamp};
 use logs::Log;
 use logs::connectivity::ConnectionEvent;
-use logs::tracking::Event;
+use logs::tracking::TrackingEvent;
 use parking_lot::Mutex;
 use queue::{Health, Spool, StoredMessage};
 use runtime::Node;
@@ -58,7 +58,7 @@ pub(crate) struct Core {
     /// Deliveries and categorizations under way.
     pub(crate) work: TaskTracker,
     /// The message tracking log.
-    pub(crate) tracking: Log<Event>,
+    pub(crate) tracking: Log<TrackingEvent>,
     /// The connectivity log.
     pub(crate) connectivity: Log<ConnectionEvent>,
     /// Whether mail may come in.
@@ -89,7 +89,7 @@ struct Held {
 
 /// What is written for administrators.
 pub(crate) struct Logs {
-    pub(crate) tracking: Log<Event>,
+    pub(crate) tracking: Log<TrackingEvent>,
     pub(crate) connectivity: Log<ConnectionEvent>,
 }
 

@@ -19,7 +19,7 @@ use rpc::Offer;
 use runtime::node::VERSION;
 use runtime::{Node, NodeError};
 use scheduler::{Ledger, Limits, QueueId};
-use telemetry::{Health, HealthChecks, HopName, Outcome, keys};
+use telemetry::{Health, HealthChecks, HopName, HopOutcome, keys};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -315,7 +315,7 @@ fn note_recovery(core: &Core, message: MessageId, trace: Option<TraceContext>) {
     let now = core.now();
     let mut span = core.node.tracer.start(HopName::Recover, trace, now);
     span.attribute(keys::MESSAGE_ID, &message);
-    span.end(now, Outcome::Done);
+    span.end(now, HopOutcome::Done);
 }
 
 /// Tells the queue the time, for the next start to compare its clock with.

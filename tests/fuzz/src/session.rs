@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use envelope::{Address, Domain, Envelope, MessageId, Receipt, Recipient, ReversePath, ServerName};
 use smtp_session::client::{ClientConfig, ClientEvent, CredentialUse, MessageContent, StartTlsUse};
-use smtp_session::{ClientSession, Event, ServerConfig, ServerSession};
+use smtp_session::{ClientSession, ServerConfig, ServerEvent, ServerSession};
 
 /// A client's octets, given to a server in pieces as the first octet says. Every command has one reply, and nothing is said
 /// that is not a line.
@@ -38,14 +38,16 @@ pub fn server(input: &[u8]) {
 fn answer(session: &mut ServerSession) -> bool {
     while let Some(event) = session.poll_event() {
         match event {
-            Event::Authenticate(_) | Event::Mail(_) | Event::Rcpt(_) | Event::Begin(_) => session.accept(),
-            Event::EndOfData => {
+            ServerEvent::Authenticate(_) | ServerEvent::Mail(_) | ServerEvent::Rcpt(_) | ServerEvent::Begin(_) => {
+                session.accept()
+            }
+            ServerEvent::EndOfData => {
                 let server = ServerName::parse("mbx01").unwrap();
                 session.end_of_data_accepted(Receipt::after_commit(MessageId::from_bytes([1; 16]), server), "Queued");
             }
-            Event::Chunk(_) | Event::Reset => {}
-            Event::StartTls => session.tls_established(),
-            Event::Close => return false,
+            ServerEvent::Chunk(_) | ServerEvent::Reset => {}
+            ServerEvent::StartTls => session.tls_established(),
+            ServerEvent::Close => return false,
         }
     }
     true

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use routing::{Destination, NextHopSolutionKey, Outcome, Route};
 
 use super::{Categorization, EXPANSION_SIZE_LIMIT};
-use crate::failure::Failure;
+use crate::failure::RecipientFailure;
 use crate::message::{Detail, Home, ResolvedRecipient};
 use crate::outcome::{Categorized, Deferred, Explained, Failed, MessageCopy, Unreachable};
 
@@ -50,7 +50,7 @@ impl Categorization {
                 Outcome::Ndr(reason) => categorized.failed.push(Failed {
                     recipient: recipient.recipient,
                     origin: recipient.origin,
-                    failure: Failure::Routing(reason),
+                    failure: RecipientFailure::Routing(reason),
                 }),
                 Outcome::ExpandHere => unreachable!("a group that is expanded here is never a final recipient"),
             }

@@ -158,7 +158,7 @@ proptest! {
         let names: Vec<String> = to.iter().map(|at| name(*at)).collect();
         let asked = to.contains(&silent);
         let outcome = world.run(message(&names.iter().map(String::as_str).collect::<Vec<_>>()));
-        let deferred = matches!(outcome, Outcome::DirectoryUnavailable { .. });
+        let deferred = matches!(outcome, CategorizationOutcome::DirectoryUnavailable { .. });
         prop_assert!(deferred || !asked);
     }
 }

@@ -161,7 +161,7 @@ pub struct Fault {
     /// Waits first.
     pub delay: Duration,
     /// What then happens.
-    pub outcome: Outcome,
+    pub outcome: Reaction,
     /// Only so many times for each sender and recipient, as greylisting counts; `None` for always. At `connect` and
     /// `ehlo` neither is known yet, and the host counts for all.
     pub times: Option<u32>,
@@ -193,7 +193,7 @@ pub enum Step {
 
 /// What a fault does after its delay.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Reaction {
     /// Nothing more.
     Continue,
     /// Answers so, with 4yz or 5yz.
@@ -254,12 +254,12 @@ impl TryFrom<FaultForm> for Fault {
         }
         let outcome = match (form.reply, form.disconnect) {
             (Some(_), true) => return Err("a fault has either a reply or a disconnect".to_owned()),
-            (Some(text), false) => Outcome::Reply(failure_reply(&text)?),
-            (None, true) => Outcome::Disconnect,
+            (Some(text), false) => Reaction::Reply(failure_reply(&text)?),
+            (None, true) => Reaction::Disconnect,
             (None, false) if delay.is_zero() => {
                 return Err("a fault has a delayMillis, a reply or a disconnect".to_owned());
             }
-            (None, false) => Outcome::Continue,
+            (None, false) => Reaction::Continue,
         };
         if form.recipient.is_some() && form.at != Step::Rcpt {
             return Err("a fault for one recipient is at rcpt".to_owned());

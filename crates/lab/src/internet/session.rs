@@ -21,7 +21,7 @@ use smtp_session::reply::{self, StatusCodes};
 use smtp_session::server::Extensions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::description::{Extension, Outcome, Step};
+use super::description::{Extension, Reaction, Step};
 use super::faults::{Faults, Party};
 use crate::deliveries::{DeliveredTo, DeliveryLog};
 
@@ -271,9 +271,9 @@ impl Session {
         for fault in self.site.faults.at(step, party) {
             tokio::time::sleep(fault.delay).await;
             match &fault.outcome {
-                Outcome::Continue => {}
-                Outcome::Reply(reply) => return Ok(Some(reply.clone())),
-                Outcome::Disconnect => return Err(Ended::ByFault),
+                Reaction::Continue => {}
+                Reaction::Reply(reply) => return Ok(Some(reply.clone())),
+                Reaction::Disconnect => return Err(Ended::ByFault),
             }
         }
         Ok(None)

@@ -34,7 +34,7 @@ pub struct Span {
     /// By key.
     pub attributes: BTreeMap<String, String>,
     /// In order of time.
-    pub events: Vec<Event>,
+    pub events: Vec<SpanEvent>,
     /// Trace ids of contexts that it is linked to, such as a foreign client's.
     pub links: Vec<String>,
 }
@@ -54,7 +54,7 @@ pub enum SpanOutcome {
 /// Something that happened within a span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Event {
+pub struct SpanEvent {
     /// What.
     pub name: String,
     /// Nanoseconds since the Unix epoch.
@@ -80,7 +80,7 @@ impl Span {
     pub(super) fn from_otlp(span: otlp::Span, resource: &Resource) -> Self {
         let of_resource = attributes(resource.attributes.clone());
         let named = |key: &str| of_resource.get(key).cloned().unwrap_or_default();
-        let event = |event: otlp::span::Event| Event {
+        let event = |event: otlp::span::Event| SpanEvent {
             name: event.name,
             time_nanos: event.time_unix_nano,
             attributes: attributes(event.attributes),

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use envelope::{EnhancedStatus, MessageId, ServerName, Timestamp};
-use telemetry::{Collector, HopName, LogFormat, LogSettings, Outcome, SampleRatio, Telemetry, TelemetrySettings, keys};
+use telemetry::{
+    Collector, HopName, HopOutcome, LogFormat, LogSettings, SampleRatio, Telemetry, TelemetrySettings, keys,
+};
 
 use super::store::SpanLog;
 use super::*;
@@ -119,9 +121,9 @@ async fn spans_of_two_servers_make_one_trace() {
     let mut receive = first.tracer().start(HopName::Receive, None, now);
     receive.attribute(keys::MESSAGE_ID, &message);
     let context = receive.context();
-    receive.end(at(5), Outcome::Done);
+    receive.end(at(5), HopOutcome::Done);
     let send = second.tracer().start(HopName::Send, context, at(10));
-    send.end(at(20), Outcome::Failed { status: EnhancedStatus::new(4, 4, 1), cause: &"nobody there" });
+    send.end(at(20), HopOutcome::Failed { status: EnhancedStatus::new(4, 4, 1), cause: &"nobody there" });
     first.shutdown().await;
     second.shutdown().await;
 

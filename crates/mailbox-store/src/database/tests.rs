@@ -34,7 +34,7 @@ impl Fixture {
         self.database = MailboxDatabase::open(self.directory.path()).await.unwrap();
     }
 
-    async fn content(&self) -> Content {
+    async fn content(&self) -> StagedContent {
         let mut writer = self.database.begin(b"Return-Path: <a@b.example>\r\n").await.unwrap();
         for chunk in [&b"Subject: x\r"[..], b"\n\r\nline\r\n"] {
             writer.write(chunk).await.unwrap();
@@ -63,7 +63,7 @@ async fn several_recipients_share_one_file_with_lf_line_ends() {
     let content = fixture.content().await;
     for who in ["ann", "bob"] {
         let id = delivery(1, &format!("{who}@contoso.com"));
-        assert_eq!(content.deliver(&name(who), id).await.unwrap(), Delivery::Delivered);
+        assert_eq!(content.deliver(&name(who), id).await.unwrap(), DeliveryOutcome::Delivered);
     }
     drop(content);
     fixture.nothing_is_staged().await;
@@ -104,7 +104,7 @@ async fn a_repeat_makes_no_second_copy_whatever_the_reader_did() {
                 fixture.restart().await;
             }
             let again = fixture.content().await.deliver(&name("ann"), id).await.unwrap();
-            assert_eq!(again, Delivery::AlreadyDelivered);
+            assert_eq!(again, DeliveryOutcome::AlreadyDelivered);
             let count = fixture.files("ann/Maildir/new").len() + fixture.files("ann/Maildir/cur").len();
             assert_eq!(count, expected);
         }
@@ -125,7 +125,7 @@ async fn a_crash_between_link_and_ledger_makes_no_second_copy() {
         }
         fixture.restart().await;
         let again = fixture.content().await.deliver(&name("ann"), id).await.unwrap();
-        assert_eq!(again, Delivery::AlreadyDelivered);
+        assert_eq!(again, DeliveryOutcome::AlreadyDelivered);
     }
 }
 
@@ -134,10 +134,10 @@ async fn another_message_or_recipient_is_another_delivery() {
     let fixture = Fixture::new(&["ann"]).await;
     let content = fixture.content().await;
     for id in [delivery(1, "ann@contoso.com"), delivery(2, "ann@contoso.com"), delivery(1, "a.smith@contoso.com")] {
-        assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), Delivery::Delivered);
+        assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), DeliveryOutcome::Delivered);
     }
     let again = content.deliver(&name("ann"), delivery(1, "ANN@contoso.com")).await.unwrap();
-    assert_eq!(again, Delivery::AlreadyDelivered); // directories compare addresses without case
+    assert_eq!(again, DeliveryOutcome::AlreadyDelivered); // directories compare addresses without case
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +152,7 @@ async fn simultaneous_repeats_deliver_once() {
         .collect();
     let mut delivered = 0;
     for task in tasks {
-        delivered += usize::from(task.await.unwrap() == Delivery::Delivered);
+        delivered += usize::from(task.await.unwrap() == DeliveryOutcome::Delivered);
     }
     assert_eq!((delivered, fixture.files("ann/Maildir/new").len()), (1, 1));
 }
@@ -165,7 +165,7 @@ async fn a_missing_mailbox_is_permanent_until_it_is_created() {
     assert_eq!((error.status().severity(), error.status().to_string().as_str()), (Severity::Permanent, "5.1.1"));
     fixture.database.create_mailbox(&name("ann")).await.unwrap();
     fixture.database.create_mailbox(&name("ann")).await.unwrap();
-    assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), Delivery::Delivered);
+    assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), DeliveryOutcome::Delivered);
     assert!(fixture.directory.path().join("ann/Maildir/.Outbox/maildirfolder").is_file());
     drop(content);
     fixture.nothing_is_staged().await;
@@ -214,7 +214,7 @@ async fn delivered_already_is_as_durable_as_delivered() {
     fixture.restart().await;
     disk::synced::take(fixture.directory.path());
     let content = fixture.content().await;
-    assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), Delivery::AlreadyDelivered);
+    assert_eq!(content.deliver(&name("ann"), id).await.unwrap(), DeliveryOutcome::AlreadyDelivered);
     let synced = disk::synced::take(fixture.directory.path());
     for directory in ["ann/Maildir/new", "ann/Maildir/cur", "ann/Maildir", "ann", ""] {
         assert!(synced.contains(&fixture.directory.path().join(directory)), "{directory:?} is not in {synced:?}");
@@ -231,7 +231,7 @@ async fn folders_are_read_once_however_many_mailboxes_are_at_work() {
         disk::synced::take(fixture.directory.path());
         for mailbox in &names {
             let id = delivery(round, &format!("{mailbox}@contoso.com"));
-            assert_eq!(content.deliver(&name(mailbox), id).await.unwrap(), Delivery::Delivered);
+            assert_eq!(content.deliver(&name(mailbox), id).await.unwrap(), DeliveryOutcome::Delivered);
         }
         // Reading the folders begins with syncing them.
         let synced = disk::synced::take(fixture.directory.path());
@@ -240,5 +240,5 @@ async fn folders_are_read_once_however_many_mailboxes_are_at_work() {
     }
     // What was delivered first is known still.
     let first = delivery(1, "m0@contoso.com");
-    assert_eq!(content.deliver(&name("m0"), first).await.unwrap(), Delivery::AlreadyDelivered);
+    assert_eq!(content.deliver(&name("m0"), first).await.unwrap(), DeliveryOutcome::AlreadyDelivered);
 }

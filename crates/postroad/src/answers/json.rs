@@ -1,6 +1,6 @@
 //! An answer for programs: one line of JSON, as `docs/explain.md` documents it. Fields are only ever added.
 
-use categorizer::Failure;
+use categorizer::RecipientFailure;
 use inquiry::{Answer, End, Ending, Fate};
 use routing::{Attempt, CandidateSummary, EqualWay, Explanation, Leg, NextHopSummary, Summary};
 use serde::Serialize;
@@ -203,6 +203,6 @@ fn empty(answer: &Answer) -> Line {
     }
 }
 
-fn refusal(failure: &Failure) -> Refusal {
+fn refusal(failure: &RecipientFailure) -> Refusal {
     Refusal { status: failure.status().to_string(), rule: failure.rule().0, reason: failure.to_string() }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every phrase is chosen by a value of the decision; nothing is decided here.
 
-use categorizer::Failure;
+use categorizer::RecipientFailure;
 use inquiry::{Answer, End};
 use routing::{Attempt, DeferReason, DeliveryType, Explanation, NdrReason, Outcome, Route, UnreachableReason};
 use topology::{Connector, Organization};
@@ -166,23 +166,25 @@ pub(super) fn advice(explanation: &Explanation, organization: &Organization) -> 
 }
 
 /// What would change it that the directory or a limit gave a recipient up.
-pub(super) fn advice_for(failure: &Failure, end: &End, answer: &Answer) -> Option<String> {
+pub(super) fn advice_for(failure: &RecipientFailure, end: &End, answer: &Answer) -> Option<String> {
     let domain = end.address.domain_str();
     // Only who is in the directory has a limit of their own.
     let own = |has: bool, whose: &str| if has { format!(", or the {whose}'s own") } else { String::new() };
     match failure {
-        Failure::UnknownRecipient => {
+        RecipientFailure::UnknownRecipient => {
             Some(format!("add the recipient, or make {domain} an accepted domain of type InternalRelay"))
         }
-        Failure::SenderSizeLimit => Some("raise the sender's maxSendSize".to_owned()),
-        Failure::OrganizationSendLimit => {
+        RecipientFailure::SenderSizeLimit => Some("raise the sender's maxSendSize".to_owned()),
+        RecipientFailure::OrganizationSendLimit => {
             Some(format!("raise maxSendSize of transportConfig{}", own(answer.sender_in_directory, "sender")))
         }
-        Failure::RecipientSizeLimit => Some("raise the recipient's maxReceiveSize".to_owned()),
-        Failure::OrganizationReceiveLimit => {
+        RecipientFailure::RecipientSizeLimit => Some("raise the recipient's maxReceiveSize".to_owned()),
+        RecipientFailure::OrganizationReceiveLimit => {
             Some(format!("raise maxReceiveSize of transportConfig{}", own(end.in_directory, "recipient")))
         }
-        Failure::ForwardingLoop => Some("let one of the contacts in the chain lead elsewhere".to_owned()),
-        Failure::TooManyRecipients | Failure::ExpansionTooLarge | Failure::Routing(_) => None,
+        RecipientFailure::ForwardingLoop => Some("let one of the contacts in the chain lead elsewhere".to_owned()),
+        RecipientFailure::TooManyRecipients | RecipientFailure::ExpansionTooLarge | RecipientFailure::Routing(_) => {
+            None
+        }
     }
 }

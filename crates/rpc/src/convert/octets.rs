@@ -4,7 +4,7 @@ use envelope::{MessageHead, Reply};
 use prost::Message as _;
 
 use super::{WireError, deliveries_from_wire, head_from_wire, head_to_wire, reply_from_wire};
-use crate::transfer::Delivery;
+use crate::transfer::Deliveries;
 use crate::wire::transfer::v1 as wire;
 
 fn decoded<T: prost::Message + Default>(octets: &[u8]) -> Result<T, WireError> {
@@ -29,7 +29,7 @@ pub fn of_head(head: &MessageHead) -> Vec<u8> {
 ///
 /// # Errors
 /// [`WireError`].
-pub fn deliveries(octets: &[u8]) -> Result<Delivery, WireError> {
+pub fn deliveries(octets: &[u8]) -> Result<Deliveries, WireError> {
     deliveries_from_wire(decoded(octets)?)
 }
 

@@ -16,7 +16,7 @@ use futures::{FutureExt, StreamExt};
 use net::{AdministratorIdentity, CertificateAuthority, NodeIdentity, PeerIdentity, Service};
 use rpc::admin::{MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
 use rpc::{
-    Content, Credentials, DeliverHandler, Delivery, Incoming, Offer, PeerAddress, Peers, QueueHandler, SubmitHandler,
+    Content, Credentials, DeliverHandler, Deliveries, Incoming, Offer, PeerAddress, Peers, QueueHandler, SubmitHandler,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -134,11 +134,11 @@ impl SubmitHandler for Recorder {
 }
 
 /// Answers every delivery with the same outcomes.
-pub struct Deliverer(pub Delivery);
+pub struct Deliverer(pub Deliveries);
 
 #[async_trait]
 impl DeliverHandler for Deliverer {
-    async fn deliver(&self, _: &PeerIdentity, message: Incoming) -> Result<Delivery, Reply> {
+    async fn deliver(&self, _: &PeerIdentity, message: Incoming) -> Result<Deliveries, Reply> {
         read(message.content).await.map_err(|error| Reply::new(451, EnhancedStatus::new(4, 3, 0), error))?;
         Ok(self.0.clone())
     }

@@ -95,7 +95,7 @@ pub enum Cause {
 /// A failed session or recipient.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{phase}: {cause}")]
-pub struct Failure {
+pub struct SessionFailure {
     /// Where.
     pub phase: Phase,
     /// What.
@@ -103,7 +103,7 @@ pub struct Failure {
     pub cause: Cause,
 }
 
-impl Failure {
+impl SessionFailure {
     /// Whether trying again can help. What a server says before `MAIL` is about the server, not the message: even a 5xx
     /// there is tried again, here or elsewhere, until the message expires (as is usual: TA-27, and greetings with 5xx).
     #[must_use]

@@ -2,7 +2,7 @@
 
 use envelope::Reply;
 
-use super::failure::{Cause, Failure};
+use super::failure::{Cause, SessionFailure};
 
 /// How the content of a message is handed over.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl MessageContent<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageOutcome {
     /// One for each recipient, in the order of the envelope; `Ok` holds the reply to end-of-data.
-    pub recipients: Vec<Result<Reply, Failure>>,
+    pub recipients: Vec<Result<Reply, SessionFailure>>,
     /// Whether another message may follow on this connection.
     pub reusable: bool,
 }
@@ -39,7 +39,7 @@ pub struct MessageOutcome {
 enum Standing {
     Unanswered,
     Accepted,
-    Done(Result<Reply, Failure>),
+    Done(Result<Reply, SessionFailure>),
 }
 
 /// The recipients of the message under way.
@@ -62,7 +62,7 @@ impl Exchange {
         }
     }
 
-    pub fn fail(&mut self, index: usize, failure: Failure) {
+    pub fn fail(&mut self, index: usize, failure: SessionFailure) {
         if let Some(standing @ Standing::Unanswered) = self.recipients.get_mut(index) {
             *standing = Standing::Done(Err(failure));
         }
@@ -74,7 +74,7 @@ impl Exchange {
     }
 
     /// The reply to the message is the result of every accepted recipient.
-    pub fn settle_accepted(&mut self, result: &Result<Reply, Failure>) {
+    pub fn settle_accepted(&mut self, result: &Result<Reply, SessionFailure>) {
         for standing in self.recipients.iter_mut().filter(|standing| matches!(standing, Standing::Accepted)) {
             *standing = Standing::Done(result.clone());
         }
@@ -82,7 +82,7 @@ impl Exchange {
     }
 
     /// Everybody without a result fails with `failure`.
-    pub fn fail_rest(&mut self, failure: &Failure) {
+    pub fn fail_rest(&mut self, failure: &SessionFailure) {
         for standing in self.recipients.iter_mut().filter(|standing| !matches!(standing, Standing::Done(_))) {
             *standing = Standing::Done(Err(failure.clone()));
         }
@@ -90,7 +90,7 @@ impl Exchange {
     }
 
     pub fn outcome(self, reusable: bool) -> MessageOutcome {
-        let unanswered = || Err(Failure { phase: super::Phase::Data, cause: Cause::Unsolicited });
+        let unanswered = || Err(SessionFailure { phase: super::Phase::Data, cause: Cause::Unsolicited });
         let result = |standing| match standing {
             Standing::Done(result) => result,
             Standing::Unanswered | Standing::Accepted => unanswered(),

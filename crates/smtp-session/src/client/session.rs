@@ -9,7 +9,7 @@ use envelope::{Domain, Envelope, Reply, Severity};
 
 use super::capabilities::Capabilities;
 use super::commands;
-use super::failure::{Cause, Failure, Phase};
+use super::failure::{Cause, Phase, SessionFailure};
 use super::message::{Exchange, MessageContent, MessageOutcome};
 use crate::credentials::Credentials;
 use crate::dot::Stuffer;
@@ -70,7 +70,7 @@ pub enum ClientEvent {
     /// The message is done; see [`MessageOutcome::reusable`].
     Finished(MessageOutcome),
     /// The session is over without a message being under way.
-    Failed(Failure),
+    Failed(SessionFailure),
     /// The server answered `QUIT`: close the connection.
     Closed,
 }
@@ -269,7 +269,7 @@ impl ClientSession {
         assert!(self.is_ready(), "one message at a time on a ready session");
         self.state = State::Sending(Exchange::new(envelope.recipients.len()));
         if let Some(cause) = self.obstacle(envelope, content.size()) {
-            let failure = Failure { phase: Phase::Mail, cause };
+            let failure = SessionFailure { phase: Phase::Mail, cause };
             self.exchange().fail_rest(&failure);
             return self.finish(true);
         }
@@ -500,7 +500,7 @@ impl ClientSession {
 
     fn message_reply(&mut self, expected: Expected, reply: Reply) {
         let positive = reply.code / 100 == 2;
-        let failure = |reply| Failure { phase: expected.phase(), cause: Cause::Reply(reply) };
+        let failure = |reply| SessionFailure { phase: expected.phase(), cause: Cause::Reply(reply) };
         match expected {
             Expected::Reset if !positive => {
                 self.expected.push_front(expected);
@@ -570,7 +570,7 @@ impl ClientSession {
     }
 
     fn fail_at(&mut self, phase: Phase, cause: Cause) {
-        let failure = Failure { phase, cause };
+        let failure = SessionFailure { phase, cause };
         self.expected.clear();
         self.steps.clear();
         self.input.clear();

@@ -75,6 +75,6 @@ impl Line {
     }
 }
 
-fn ambiguous(failure: &Failure) -> &'static str {
+fn ambiguous(failure: &SessionFailure) -> &'static str {
     if failure.is_ambiguous() { " AMBIGUOUS" } else { "" }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use super::authentication;
 use super::config::{AuthOffer, UnauthorizedPipelining};
 use super::hello::{self, Standing};
-use super::session::{Awaiting, Event, Framing, LineFault, Phase, ServerSession, Transaction};
+use super::session::{Awaiting, Framing, LineFault, Phase, ServerEvent, ServerSession, Transaction};
 use crate::command::parameters::{OwnNames, parse_recipient};
 use crate::command::{self, Command, CommandError, MailCommand};
 use crate::reply::parse_static;
@@ -118,7 +118,7 @@ impl ServerSession {
             return self.write_static("552 5.3.4 Message size exceeds fixed maximum message size");
         }
         self.awaiting = Some(Awaiting::Mail(mail.clone()));
-        self.events.push_back(Event::Mail(mail));
+        self.events.push_back(ServerEvent::Mail(mail));
     }
 
     fn rcpt(&mut self, text: &str) {
@@ -137,7 +137,7 @@ impl ServerSession {
         match parsed {
             Ok(recipient) => {
                 self.awaiting = Some(Awaiting::Rcpt(recipient.clone()));
-                self.events.push_back(Event::Rcpt(recipient));
+                self.events.push_back(ServerEvent::Rcpt(recipient));
             }
             Err(error) => self.counted_error(&error.rcpt_reply()),
         }
@@ -190,7 +190,7 @@ impl ServerSession {
             envelope_id: mail.envelope_id.clone(),
         };
         self.awaiting = Some(Awaiting::Begin(framing));
-        self.events.push_back(Event::Begin(envelope));
+        self.events.push_back(ServerEvent::Begin(envelope));
     }
 
     fn start_tls(&mut self) {
@@ -206,7 +206,7 @@ impl ServerSession {
         }
         self.write_static("220 2.0.0 SMTP server ready");
         self.phase = Phase::Handshake;
-        self.events.push_back(Event::StartTls);
+        self.events.push_back(ServerEvent::StartTls);
     }
 
     fn auth(&mut self, mechanism: &str, initial: Option<&str>) {
@@ -233,7 +233,7 @@ impl ServerSession {
     fn abort_transaction(&mut self) {
         self.content = None;
         if self.transaction.take().is_some() {
-            self.events.push_back(Event::Reset);
+            self.events.push_back(ServerEvent::Reset);
         }
     }
 

@@ -30,7 +30,7 @@ const COMMAND_INPUT_OCTETS: usize = 8 * 1024;
 
 /// What the shell has to know or to answer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum ServerEvent {
     /// Answer with [`ServerSession::accept`] or [`ServerSession::reject`].
     Authenticate(Credentials),
     /// A transaction starts. Answer with `accept` or `reject`.
@@ -69,7 +69,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// How content will come after [`Event::Begin`].
+/// How content will come after [`ServerEvent::Begin`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Framing {
     Data,
@@ -145,7 +145,7 @@ pub struct ServerSession {
     pub(super) local: Option<IpAddr>,
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
-    pub(super) events: VecDeque<Event>,
+    pub(super) events: VecDeque<ServerEvent>,
     pub(super) phase: Phase,
     pub(super) awaiting: Option<Awaiting>,
     pub(super) hello: Option<Box<str>>,
@@ -154,7 +154,7 @@ pub struct ServerSession {
     pub(super) under_tls: bool,
     pub(super) user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
-    /// Set from [`Event::Begin`] to the end of the message.
+    /// Set from [`ServerEvent::Begin`] to the end of the message.
     pub(super) content: Option<Content>,
     pub(super) errors: u32,
     pub(super) logon_failures: u32,
@@ -273,7 +273,7 @@ impl ServerSession {
     }
 
     /// The next thing to do. `None` means: transmit, then read or wait for the outstanding answer.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<ServerEvent> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -367,10 +367,10 @@ impl ServerSession {
         self.user.as_deref()
     }
 
-    /// The handshake of [`Event::StartTls`] is done: everything said in clear is forgotten (RFC 3207 §4.2).
+    /// The handshake of [`ServerEvent::StartTls`] is done: everything said in clear is forgotten (RFC 3207 §4.2).
     ///
     /// # Panics
-    /// Without an outstanding [`Event::StartTls`].
+    /// Without an outstanding [`ServerEvent::StartTls`].
     pub fn tls_established(&mut self) {
         assert!(matches!(self.phase, Phase::Handshake), "no handshake was asked for");
         self.phase = Phase::Command;
@@ -473,7 +473,7 @@ impl ServerSession {
     /// `250 2.6.0 `.
     ///
     /// # Panics
-    /// Without an outstanding [`Event::EndOfData`].
+    /// Without an outstanding [`ServerEvent::EndOfData`].
     pub fn end_of_data_accepted(&mut self, _receipt: Receipt, text: &str) {
         assert!(matches!(self.awaiting.take(), Some(Awaiting::EndOfData)), "end of data is outstanding");
         self.write(&Reply::new(250, envelope::EnhancedStatus::new(2, 6, 0), text));
@@ -482,7 +482,7 @@ impl ServerSession {
     /// The message was not taken.
     ///
     /// # Panics
-    /// Without an outstanding [`Event::EndOfData`].
+    /// Without an outstanding [`ServerEvent::EndOfData`].
     pub fn end_of_data_rejected(&mut self, reply: Reply) {
         assert!(matches!(self.awaiting, Some(Awaiting::EndOfData)), "end of data is outstanding");
         self.reject(reply);
@@ -513,7 +513,7 @@ impl ServerSession {
         self.searched = 0;
         self.input.clear();
         self.events.clear();
-        self.events.push_back(Event::Close);
+        self.events.push_back(ServerEvent::Close);
     }
 
     /// One line out of the input, without its CRLF. A bare LF ends a line too, so that nobody waits for the rest of it,
@@ -570,7 +570,7 @@ impl ServerSession {
             }
             Step::Done(credentials) => {
                 self.awaiting = Some(Awaiting::Authentication { user: credentials.user.clone() });
-                self.events.push_back(Event::Authenticate(credentials));
+                self.events.push_back(ServerEvent::Authenticate(credentials));
             }
             Step::Fail(line) if line.starts_with("535") => self.logon_failed(&parse_static(line)),
             Step::Fail(line) => self.protocol_error(line),
@@ -634,9 +634,9 @@ impl ServerSession {
         let was_faulty = content.is_faulty(&self.config);
         let passed = content.take(chunk, &self.config);
         if content.is_faulty(&self.config) && !was_faulty {
-            self.events.push_back(Event::Reset);
+            self.events.push_back(ServerEvent::Reset);
         }
-        self.events.extend(passed.map(Event::Chunk));
+        self.events.extend(passed.map(ServerEvent::Chunk));
     }
 
     fn end_content(&mut self) {
@@ -647,14 +647,14 @@ impl ServerSession {
         self.transaction = None;
         let Some(fault) = content.into_fault(&self.config) else {
             self.awaiting = Some(Awaiting::EndOfData);
-            self.events.push_back(Event::EndOfData);
+            self.events.push_back(ServerEvent::EndOfData);
             return;
         };
         self.write(&fault.reply);
         if fault.close {
             self.close();
         } else if !was_faulty {
-            self.events.push_back(Event::Reset);
+            self.events.push_back(ServerEvent::Reset);
         }
     }
 }

@@ -78,28 +78,30 @@ impl Desk {
         while let Some(event) = self.session.poll_event() {
             self.note(&event);
             match event {
-                Event::Authenticate(credentials) if credentials.secret.expose() != b"secret" => {
+                ServerEvent::Authenticate(credentials) if credentials.secret.expose() != b"secret" => {
                     self.session.reject(no(535, "Authentication unsuccessful"));
                 }
-                Event::Rcpt(recipient) if recipient.address.local_part() == "unknown" => {
+                ServerEvent::Rcpt(recipient) if recipient.address.local_part() == "unknown" => {
                     self.session.reject(no(550, "User unknown"));
                 }
-                Event::Begin(envelope) if envelope.recipients[0].address.local_part() == "full" => {
+                ServerEvent::Begin(envelope) if envelope.recipients[0].address.local_part() == "full" => {
                     self.session.reject(no(452, "No space"));
                 }
-                Event::Authenticate(_) | Event::Mail(_) | Event::Rcpt(_) | Event::Begin(_) => self.session.accept(),
-                Event::Chunk(chunk) => {
+                ServerEvent::Authenticate(_) | ServerEvent::Mail(_) | ServerEvent::Rcpt(_) | ServerEvent::Begin(_) => {
+                    self.session.accept()
+                }
+                ServerEvent::Chunk(chunk) => {
                     self.content.extend_from_slice(&chunk);
                     if chunk.starts_with(b"virus") {
                         self.session.refuse_content(no(550, "No thanks"));
                     }
                 }
-                Event::EndOfData => {
+                ServerEvent::EndOfData => {
                     let server = ServerName::parse("mbx01").unwrap();
                     let receipt = Receipt::after_commit(MessageId::from_bytes([1; 16]), server);
                     self.session.end_of_data_accepted(receipt, "Queued");
                 }
-                Event::Reset | Event::StartTls | Event::Close => {}
+                ServerEvent::Reset | ServerEvent::StartTls | ServerEvent::Close => {}
             }
         }
         if let Some(octets) = self.session.poll_transmit() {
@@ -107,23 +109,23 @@ impl Desk {
         }
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &ServerEvent) {
         let written = match event {
-            Event::Authenticate(credentials) => write!(self.heard, "auth {} ", credentials.user),
-            Event::Mail(mail) => write!(self.heard, "mail <{}> ", mail.reverse_path),
-            Event::Rcpt(recipient) => write!(self.heard, "rcpt {} ", recipient.address),
-            Event::Begin(envelope) => write!(self.heard, "begin {} ", envelope.recipients.len()),
+            ServerEvent::Authenticate(credentials) => write!(self.heard, "auth {} ", credentials.user),
+            ServerEvent::Mail(mail) => write!(self.heard, "mail <{}> ", mail.reverse_path),
+            ServerEvent::Rcpt(recipient) => write!(self.heard, "rcpt {} ", recipient.address),
+            ServerEvent::Begin(envelope) => write!(self.heard, "begin {} ", envelope.recipients.len()),
             // Where one chunk ends and the next begins is no matter.
-            Event::Chunk(_) => Ok(()),
-            Event::EndOfData => {
+            ServerEvent::Chunk(_) => Ok(()),
+            ServerEvent::EndOfData => {
                 write!(self.heard, "end {:?} ", String::from_utf8_lossy(&std::mem::take(&mut self.content)))
             }
-            Event::Reset => write!(self.heard, "reset "),
-            Event::StartTls => write!(self.heard, "tls "),
-            Event::Close => write!(self.heard, "close "),
+            ServerEvent::Reset => write!(self.heard, "reset "),
+            ServerEvent::StartTls => write!(self.heard, "tls "),
+            ServerEvent::Close => write!(self.heard, "close "),
         };
         written.unwrap();
-        if matches!(event, Event::Reset | Event::Close) {
+        if matches!(event, ServerEvent::Reset | ServerEvent::Close) {
             self.content.clear();
         }
     }

@@ -8,7 +8,7 @@ use categorizer::{Categorized, Origin, ResolvedRecipient};
 use envelope::{Recipient, Revision, Timestamp};
 use queue::{CommitError, Pending, RecipientState, Update};
 use scheduler::{Destination, RecipientIndexes, Share};
-use telemetry::{Hop, Outcome, keys};
+use telemetry::{Hop, HopOutcome, keys};
 
 use super::Work;
 use crate::core::Core;
@@ -115,7 +115,7 @@ fn end_hop(core: &Core, mut hop: Hop, decided: &Categorized, recipients: usize) 
     }
     hop.attribute(keys::RECIPIENTS, &(recipients as u64));
     let context = hop.context();
-    hop.end(now, Outcome::Done);
+    hop.end(now, HopOutcome::Done);
     context
 }
 

@@ -6,7 +6,7 @@ use envelope::{Address, EnhancedStatus, Reply, Timestamp};
 use queue::RecipientState;
 use routing::Route;
 use scheduler::{Item, QueueId};
-use telemetry::{Hop, HopName, Outcome, keys};
+use telemetry::{Hop, HopName, HopOutcome, keys};
 
 use crate::core::Core;
 use crate::ground::answer::{Answer, Sent};
@@ -43,8 +43,8 @@ impl Attempted {
             wait.note(&mut self.span);
         }
         match &self.failure {
-            Some((status, cause)) => self.span.end(self.answered, Outcome::Failed { status: *status, cause }),
-            None => self.span.end(self.answered, Outcome::Done),
+            Some((status, cause)) => self.span.end(self.answered, HopOutcome::Failed { status: *status, cause }),
+            None => self.span.end(self.answered, HopOutcome::Done),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(super) async fn trace_failure(
     span.attribute(keys::MESSAGE_ID, &stored.head.id);
     describe(core, &mut span, route, &item);
     wait.note(&mut span);
-    span.end(ended, Outcome::Failed { status: TRANSIENT, cause: &wait.why });
+    span.end(ended, HopOutcome::Failed { status: TRANSIENT, cause: &wait.why });
 }
 
 /// Where an item goes, and by what decision.

@@ -13,7 +13,7 @@ use net::{PeerIdentity, Service};
 use queue::{CommitError, Draft, StoredMessage};
 use rpc::{Incoming, SubmitHandler};
 use telemetry::metrics::Source;
-use telemetry::{HopName, Outcome, keys};
+use telemetry::{HopName, HopOutcome, keys};
 
 use crate::core::Core;
 use crate::ground::seen::Seen;
@@ -61,8 +61,8 @@ impl SubmitHandler for Acceptor {
             if result.is_ok() { metrics.accepted() } else { metrics.refused() }
         }
         match &result {
-            Ok(_) => hop.end(core.now(), Outcome::Done),
-            Err(reply) => hop.end(core.now(), Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
+            Ok(_) => hop.end(core.now(), HopOutcome::Done),
+            Err(reply) => hop.end(core.now(), HopOutcome::Failed { status: reply.status_or_generic(), cause: reply }),
         }
         core.node.metrics.accept_duration.record(core.now().since(started));
         result
@@ -173,8 +173,8 @@ pub(crate) async fn commit(
     span.attribute(keys::MESSAGE_ID, &head.id);
     let committed = draft.commit(head.clone()).await.map_err(|error| refusal(&error));
     match &committed {
-        Ok(_) => span.end(core.now(), Outcome::Done),
-        Err(reply) => span.end(core.now(), Outcome::Failed { status: reply.status_or_generic(), cause: reply }),
+        Ok(_) => span.end(core.now(), HopOutcome::Done),
+        Err(reply) => span.end(core.now(), HopOutcome::Failed { status: reply.status_or_generic(), cause: reply }),
     }
     let committed = committed?;
     if committed.is_new {

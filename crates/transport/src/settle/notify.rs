@@ -6,7 +6,7 @@ use bytes::Bytes;
 use envelope::{Address, DsnReturn, Envelope, MessageHead, Notify, Origin, OriginKind, Recipient, Reply, ReversePath};
 use message::{Action, HeaderBlock, HeaderCollector, Original, RecipientReport, Report};
 use queue::{CommitError, Draft, RecipientState, StoredMessage};
-use telemetry::{HopName, Outcome, keys};
+use telemetry::{HopName, HopOutcome, keys};
 
 use crate::core::Core;
 use crate::ground::fate::{Fate, FateKind};
@@ -163,7 +163,7 @@ async fn write(
         origin: Origin { kind: OriginKind::Notification, connector: SOURCE.into() },
         backed_off: Vec::new(),
     };
-    hop.end(core.now(), Outcome::Done);
+    hop.end(core.now(), HopOutcome::Done);
     Ok(Some(Notice { draft, head }))
 }
 

@@ -3,7 +3,7 @@
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
 use envelope::{Address, MessageHead, MessageId, OriginKind, Reply, ReversePath};
-use logs::tracking::{Event, EventId, Source, internal_id};
+use logs::tracking::{EventId, Source, TrackingEvent, internal_id};
 use queue::{ReadError, StoredMessage};
 use routing::{DeliveryType, Route};
 use scheduler::Item;
@@ -19,8 +19,8 @@ const IMPLICIT: &str = "Intra-Organization SMTP Send Connector";
 /// `recipient-status` of a recipient that the next hop took.
 const TAKEN: &str = "250 2.1.5 Recipient OK";
 
-fn event(core: &Core, head: &MessageHead, id: EventId, source: Source) -> Event {
-    let mut event = Event::new(core.now(), id, source, head.id, head.envelope.reverse_path.clone());
+fn event(core: &Core, head: &MessageHead, id: EventId, source: Source) -> TrackingEvent {
+    let mut event = TrackingEvent::new(core.now(), id, source, head.id, head.envelope.reverse_path.clone());
     event.size = head.size;
     event.originating = !matches!(head.origin.kind, OriginKind::Anonymous | OriginKind::ExternallySecured);
     if let Some(trace) = head.trace {
@@ -38,7 +38,7 @@ fn decision(route: &Route, revision: envelope::Revision) -> String {
 
 /// RECEIVE: taken over, durably. A notification made here is not received: [`notified`].
 pub(crate) fn received(core: &Core, head: &MessageHead, seen: &Seen) {
-    core.tracking.record(Event {
+    core.tracking.record(TrackingEvent {
         internet_message_id: seen.message_id.clone(),
         subject: seen.subject.clone(),
         client_address: seen.client_address,
@@ -54,7 +54,7 @@ pub(crate) fn received(core: &Core, head: &MessageHead, seen: &Seen) {
 /// DSN: a notification was made. Its reference is found in the trace that it shares with the original.
 pub(crate) fn notified(core: &Core, stored: &StoredMessage) {
     let head = &stored.head;
-    core.tracking.record(Event {
+    core.tracking.record(TrackingEvent {
         server_hostname: core.node.server().as_str().into(),
         recipients: head.envelope.recipients.iter().map(|recipient| (recipient.address.clone(), None)).collect(),
         ..event(core, head, EventId::Dsn, Source::Dsn)
@@ -74,7 +74,7 @@ pub(crate) fn decided(core: &Core, stored: &StoredMessage, given: &[u32], decide
     for expanded in &decided.expanded {
         let members = decided.copies.iter().flat_map(|copy| &copy.recipients);
         let members = members.filter(|member| member.origin == Origin::Member(expanded.position));
-        core.tracking.record(Event {
+        core.tracking.record(TrackingEvent {
             recipients: members.map(|member| (member.recipient.address.clone(), None)).collect(),
             related_recipient: Some(expanded.recipient.address.clone()),
             ..event(core, head, EventId::Expand, Source::Routing)
@@ -83,7 +83,7 @@ pub(crate) fn decided(core: &Core, stored: &StoredMessage, given: &[u32], decide
     for resolved in decided.copies.iter().flat_map(|copy| &copy.recipients) {
         let now = &resolved.recipient.address;
         if let Some(before) = was(resolved.origin).filter(|before| before.as_str() != now.as_str()) {
-            core.tracking.record(Event {
+            core.tracking.record(TrackingEvent {
                 recipients: vec![(now.clone(), None)],
                 related_recipient: Some(before.clone()),
                 ..event(core, head, EventId::Resolve, Source::Resolver)
@@ -92,7 +92,7 @@ pub(crate) fn decided(core: &Core, stored: &StoredMessage, given: &[u32], decide
     }
     for failed in &decided.failed {
         let status = failed.failure.reply().to_string();
-        core.tracking.record(Event {
+        core.tracking.record(TrackingEvent {
             recipients: vec![(failed.recipient.address.clone(), Some(status.into()))],
             ..event(core, head, EventId::Fail, Source::Routing)
         });
@@ -100,7 +100,7 @@ pub(crate) fn decided(core: &Core, stored: &StoredMessage, given: &[u32], decide
     let waiting = decided.unreachable.iter().map(|found| (&found.recipient, found.reason.to_string()));
     let waiting = waiting.chain(decided.deferred.iter().map(|found| (&found.recipient, found.reason.to_string())));
     for (recipient, reason) in waiting {
-        core.tracking.record(Event {
+        core.tracking.record(TrackingEvent {
             source_context: format!("{reason};Revision={}", decided.revision).into(),
             recipients: vec![(recipient.recipient.address.clone(), None)],
             ..event(core, head, EventId::Defer, Source::Routing)
@@ -108,7 +108,7 @@ pub(crate) fn decided(core: &Core, stored: &StoredMessage, given: &[u32], decide
     }
     if decided.copies.len() > 1 {
         for copy in &decided.copies {
-            core.tracking.record(Event {
+            core.tracking.record(TrackingEvent {
                 source_context: decision(&copy.route, decided.revision).into(),
                 connector: connector(&core.node.tables(), copy.route.connector).unwrap_or_default(),
                 recipients: addresses(&copy.recipients),
@@ -145,7 +145,7 @@ pub(crate) fn sent(
         if recipients.is_empty() {
             return;
         }
-        core.tracking.record(Event {
+        core.tracking.record(TrackingEvent {
             client_hostname: core.node.server().as_str().into(),
             server_hostname: peer.into(),
             source_context: decision(route, copy.item.decided).into(),
@@ -171,8 +171,8 @@ pub(crate) fn sent(
 /// FAIL: nothing of it can be read any more, sender and recipients included.
 pub(crate) fn lost(core: &Core, message: MessageId, error: &ReadError) {
     let source_context = error.to_string().into();
-    let event = Event::new(core.now(), EventId::Fail, Source::Queue, message, ReversePath::Null);
-    core.tracking.record(Event { source_context, ..event });
+    let event = TrackingEvent::new(core.now(), EventId::Fail, Source::Queue, message, ReversePath::Null);
+    core.tracking.record(TrackingEvent { source_context, ..event });
 }
 
 /// FAIL: too old.
@@ -197,5 +197,5 @@ fn ended(core: &Core, stored: &StoredMessage, item: &Item, reply: &Reply, id: Ev
         let recipient = stored.head.envelope.recipients.get(*at as usize)?;
         Some((recipient.address.clone(), Some(status.clone())))
     });
-    core.tracking.record(Event { recipients: recipients.collect(), ..event(core, &stored.head, id, source) });
+    core.tracking.record(TrackingEvent { recipients: recipients.collect(), ..event(core, &stored.head, id, source) });
 }

@@ -13,7 +13,7 @@ use envelope::{
 use futures::StreamExt;
 use net::{PeerIdentity, Service};
 use parking_lot::Mutex;
-use rpc::{DeliverHandler, Delivery, Incoming, Offer, PeerAddress, RecipientDelivery, TransferError};
+use rpc::{DeliverHandler, Deliveries, Incoming, Offer, PeerAddress, RecipientDelivery, TransferError};
 use runtime::Node;
 use telemetry::HealthChecks;
 use testkit::{World, until};
@@ -111,7 +111,7 @@ struct Handler(Arc<Mailboxes>);
 
 #[async_trait]
 impl DeliverHandler for Handler {
-    async fn deliver(&self, _: &PeerIdentity, message: Incoming) -> Result<Delivery, Reply> {
+    async fn deliver(&self, _: &PeerIdentity, message: Incoming) -> Result<Deliveries, Reply> {
         let Incoming { head, mut content, .. } = message;
         let mut octets = Vec::new();
         while let Some(piece) = content.next().await {

@@ -8,7 +8,7 @@ fn with_credentials(credentials_in_clear: CredentialUse) -> ClientConfig {
     ClientConfig { credentials, credentials_in_clear, ..config() }
 }
 
-fn failure(line: &mut Line) -> Failure {
+fn failure(line: &mut Line) -> SessionFailure {
     match line.event() {
         Some(ClientEvent::Failed(failure)) => failure,
         other => panic!("{other:?} is no failure"),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::lines::LineEndings;
-use crate::server::{Event, Extensions, ServerConfig, ServerSession};
+use crate::server::{Extensions, ServerConfig, ServerEvent, ServerSession};
 
 #[derive(Debug, Default, PartialEq)]
 struct Received {
@@ -33,17 +33,17 @@ impl Server {
     fn work(&mut self) {
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::Begin(envelope) => {
+                ServerEvent::Begin(envelope) => {
                     self.received.push(Received { envelope: Some(envelope), content: Vec::new() });
                     self.session.accept();
                 }
-                Event::Chunk(chunk) => self.received.last_mut().unwrap().content.extend_from_slice(&chunk),
-                Event::EndOfData => {
+                ServerEvent::Chunk(chunk) => self.received.last_mut().unwrap().content.extend_from_slice(&chunk),
+                ServerEvent::EndOfData => {
                     let holder = ServerName::parse("mx").unwrap();
                     let receipt = Receipt::after_commit(MessageId::from_bytes([1; 16]), holder);
                     self.session.end_of_data_accepted(receipt, "Queued");
                 }
-                Event::Mail(_) | Event::Rcpt(_) => self.session.accept(),
+                ServerEvent::Mail(_) | ServerEvent::Rcpt(_) => self.session.accept(),
                 other => panic!("{other:?}"),
             }
         }

@@ -197,7 +197,7 @@ fn clients_that_do_not_wait_are_sent_away() {
     let mut session = ServerSession::new(Arc::new(config()), [192, 0, 2, 1].into());
     session.handle_input(b"EHLO early.example\r\n");
     session.greet("today", Instant::now());
-    assert_eq!(session.poll_event(), Some(Event::Close));
+    assert_eq!(session.poll_event(), Some(ServerEvent::Close));
     assert_eq!(session.poll_transmit().unwrap(), "554 5.5.0 Client talked before the greeting\r\n");
 }
 
