@@ -175,7 +175,9 @@ fn xtext(input: &[u8]) {
         xtext::encode(text, &mut encoded);
         let encoded = String::from_utf8(encoded).unwrap();
         assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()), "{encoded:?}");
-        assert_eq!(xtext::decode(&encoded).as_deref(), Some(text));
+        // Line breaks and other octets that do not print are encoded, so that none gets out, and refused when they come in.
+        let prints = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        assert_eq!(xtext::decode(&encoded).as_deref(), prints.then_some(text));
         let _ = (xtext::decode(text), xtext::utf8_address(text));
     });
 }
