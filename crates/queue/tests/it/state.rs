@@ -184,8 +184,9 @@ async fn the_age_of_what_is_not_synced_shows_a_disk_that_hangs() {
         async move { store(&spool, 2, 100).await }
     });
     // What the writer has taken counts, and what waits behind it.
+    let mut again = tokio::time::interval(Duration::from_millis(1));
     while spool.unsynced_age() < Duration::from_millis(30) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        again.tick().await;
     }
     assert!(!waiting.is_finished());
     disk.set_hang(false);
