@@ -12,12 +12,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use authority::Revocation;
 use envelope::{Address, EnhancedStatus, ObjectName, Revision, Timestamp};
 use futures::stream::BoxStream;
 use organization::{Kind, Object};
 use topology::{DirectoryRecipient, Guid, Organization, Problems};
 
 use crate::presence::{Announcement, Presence};
+use crate::revocation::RevocationRecord;
 
 /// What is known about one address: its recipient, that it is nobody's, or why that is not known.
 pub type Answer = Result<Option<DirectoryRecipient>, ReadError>;
@@ -88,6 +90,10 @@ pub trait Directory: Configuration + Recipients + Presences {
     /// Tells the others that a service is there, until the handle is dropped or the process dies. Works while the
     /// directory is away: the announcement is made when it is back.
     fn announce(&self, presence: Presence) -> Announcement;
+
+    /// Certificates that count no more, now and after each change. Does not end by itself; while the directory is away it
+    /// is silent.
+    fn watch_revocations(&self) -> BoxStream<'static, Vec<Revocation>>;
 }
 
 /// What an administrator does: reads, changes, and looks back.
@@ -104,6 +110,26 @@ pub trait Administration: Configuration + Recipients + Presences {
     /// # Errors
     /// [`CommitError`]
     async fn commit(&self, change: Change) -> Result<Revision, CommitError>;
+
+    /// Voids certificates, for every service within a moment. The revocation of a subject before is replaced.
+    ///
+    /// # Errors
+    /// [`CommitError::Unavailable`]
+    async fn revoke(&self, revocation: Revocation, author: &Author) -> Result<(), CommitError>;
+
+    /// Which certificates are void, and who said so.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn revocations(&self) -> Result<Vec<RevocationRecord>, ReadError>;
+
+    /// After the backend was restored from a backup: makes the stored configuration newer than `beyond`, which is the newest
+    /// that a service works by, so that every service takes it and what is committed after it. Nothing else is changed.
+    /// Begins another epoch, and gives the revision with which it begins.
+    ///
+    /// # Errors
+    /// [`CommitError`]; [`CommitError::Damaged`] when what was restored has to be repaired first.
+    async fn begin_epoch(&self, beyond: Revision, author: &Author) -> Result<Revision, CommitError>;
 
     /// The directory as it was at `revision`, for reading: every change is refused. Who was there is not kept.
     ///

@@ -1,10 +1,12 @@
 //! The rules of the directory, once for every backend: [`Forest`] is a [`Backend`](crate::Backend) over any [`Store`].
 
 mod configuration;
+mod epoch;
 mod history;
 mod lookup;
 mod presences;
 mod recipients;
+mod revocations;
 mod view;
 mod watch;
 
@@ -12,17 +14,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use authority::Revocation;
 use envelope::{Address, ObjectName, Revision};
 use futures::stream::BoxStream;
 use organization::Kind;
 use topology::{DirectoryRecipient, Organization};
 
 use crate::directory::{
-    Administration, Answer, Change, CommitError, Configuration, Directory, HistoryError, Presences, ReadError,
+    Administration, Answer, Author, Change, CommitError, Configuration, Directory, HistoryError, Presences, ReadError,
     Recipients, RevisionRecord, Salvage, WatchEvent,
 };
 use crate::keys::Keys;
 use crate::presence::{Announcement, Presence};
+use crate::revocation::RevocationRecord;
 use crate::store::{Store, Unavailable};
 
 /// Most addresses looked up in one question to the backend (PL-43).
@@ -101,6 +105,10 @@ impl<S: Store> Directory for Forest<S> {
     fn announce(&self, presence: Presence) -> Announcement {
         self.announce_presence(presence)
     }
+
+    fn watch_revocations(&self) -> BoxStream<'static, Vec<Revocation>> {
+        self.watch_all_revocations()
+    }
 }
 
 #[async_trait]
@@ -121,6 +129,18 @@ impl<S: Store> Administration for Forest<S> {
             (true, true) => self.commit_recipients(change).await,
             (false, _) => self.commit_configuration(change).await,
         }
+    }
+
+    async fn revoke(&self, revocation: Revocation, author: &Author) -> Result<(), CommitError> {
+        self.keep_revoked(revocation, author).await
+    }
+
+    async fn revocations(&self) -> Result<Vec<RevocationRecord>, ReadError> {
+        self.list_revocations().await
+    }
+
+    async fn begin_epoch(&self, beyond: Revision, author: &Author) -> Result<Revision, CommitError> {
+        self.commit_epoch(beyond, author).await
     }
 
     async fn at(&self, revision: Revision) -> Result<Arc<dyn Administration>, HistoryError> {

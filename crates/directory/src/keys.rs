@@ -4,14 +4,17 @@
 //!   /postroad/<forest>/v1/config/current                        marker: generation, number of objects
 //!   /postroad/<forest>/v1/config/<generation>/<kind>/<guid>     a configuration object
 //!   /postroad/<forest>/v1/change/config                         what the last change did, when, and who made it
+//!   /postroad/<forest>/v1/epoch                                 how often it was restored from a backup
 //!   /postroad/<forest>/v1/recipient/<guid>                      a recipient
 //!   /postroad/<forest>/v1/index/recipient/<lower-case name>     its guid
 //!   /postroad/<forest>/v1/index/address/<lower-case address>    its guid, for each of its addresses
+//!   /postroad/<forest>/v1/revoked/<server|administrator>/<name> until when its certificates count no more
 //!   /postroad/<forest>/runtime/servers/<server>/<service>       a presence, under a lease
 //! ```
 
 use std::sync::Arc;
 
+use authority::Subject;
 use envelope::{ServerName, Service};
 use organization::Kind;
 use topology::Guid;
@@ -51,6 +54,10 @@ impl Keys {
         format!("{}/v1/change/config", self.root)
     }
 
+    pub fn epoch(&self) -> String {
+        format!("{}/v1/epoch", self.root)
+    }
+
     pub fn recipient(&self, guid: Guid) -> String {
         format!("{}/v1/recipient/{guid}", self.root)
     }
@@ -65,6 +72,18 @@ impl Keys {
 
     pub fn address(&self, key: &str) -> String {
         format!("{}/v1/index/address/{key}", self.root)
+    }
+
+    pub fn revocations(&self) -> String {
+        format!("{}/v1/revoked/", self.root)
+    }
+
+    pub fn revocation(&self, subject: &Subject) -> String {
+        let (kind, name) = match subject {
+            Subject::Server(name) => ("server", name.as_str()),
+            Subject::Administrator(name) => ("administrator", name.as_str()),
+        };
+        format!("{}/v1/revoked/{kind}/{}", self.root, segment(&name.to_lowercase()))
     }
 
     pub fn presences(&self) -> String {

@@ -5,6 +5,7 @@
 //!   <path>              objects in their stored form, under the revision at which they were read
 //!   <path>.recipients   recipients found, in their stored form
 //!   <path>.services     services announced
+//!   <path>.revoked      certificates that count no more
 //! ```
 //!
 //! An address outside of the accepted domains about which nothing is known counts as nobody's while the directory is away:
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
+use authority::Revocation;
 use envelope::{Address, ObjectName, Revision, ServerName, Service};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -27,8 +29,9 @@ use organization::{Object, assemble, decode, encode, objects};
 use parking_lot::Mutex;
 use topology::{DirectoryRecipient, Organization};
 
-use crate::directory::{Answer, Configuration, Directory, Presences, ReadError, Recipients, WatchEvent};
+use crate::directory::{Answer, Author, Configuration, Directory, Presences, ReadError, Recipients, WatchEvent};
 use crate::presence::{self, Announcement, Presence};
+use crate::revocation::{self, RevocationRecord};
 use answers::Answers;
 use notebook::{Notebook, write_whole};
 
@@ -48,6 +51,7 @@ pub struct LastGood {
     recipients_file: Arc<Notebook>,
     services: Arc<Mutex<Services>>,
     services_file: Arc<Notebook>,
+    revocations_file: Arc<Notebook>,
     away: Arc<Away>,
 }
 
@@ -81,6 +85,7 @@ impl LastGood {
         let snapshot = ArcSwapOption::new(snapshot.map(Arc::new));
         let recipients_file = Notebook::at(path.with_added_extension("recipients"));
         let services_file = Notebook::at(path.with_added_extension("services"));
+        let revocations_file = Notebook::at(path.with_added_extension("revoked"));
         let answers = Arc::new(Mutex::new(remembered_recipients(&recipients_file.lines())));
         let services = services_file.lines().into_iter().filter_map(|line| presence::decode(line.as_bytes()));
         let services = services.map(|one| ((one.server.clone(), one.service), one)).collect();
@@ -92,6 +97,7 @@ impl LastGood {
             recipients_file,
             services: Arc::new(Mutex::new(services)),
             services_file,
+            revocations_file,
             away: Arc::default(),
         }
     }
@@ -289,6 +295,24 @@ impl Recipients for LastGood {
 impl Directory for LastGood {
     fn announce(&self, presence: Presence) -> Announcement {
         self.inner.announce(presence)
+    }
+
+    /// Starts with those that were known last: a directory that is away makes nobody count again.
+    fn watch_revocations(&self) -> BoxStream<'static, Vec<Revocation>> {
+        let file = Arc::clone(&self.revocations_file);
+        let read = |line: String| revocation::decode(line.as_bytes()).ok().map(|record| record.revocation);
+        let newest: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let known: Vec<Revocation> = file.lines().into_iter().filter_map(read).collect();
+        let newer = self.inner.watch_revocations().inspect(move |revocations| {
+            let remembered = |one: &Revocation| {
+                let author = Author::new("", "");
+                revocation::encode(&RevocationRecord { revocation: one.clone(), author })
+            };
+            *newest.lock() = revocations.iter().map(remembered).collect();
+            let newest = Arc::clone(&newest);
+            file.write_soon(move || newest.lock().clone());
+        });
+        stream::iter((!known.is_empty()).then_some(known)).chain(newer).boxed()
     }
 }
 

@@ -4,6 +4,7 @@
 //!   CertificateAuthority (one per forest, made by `postroad up`)
 //!     ├─ issue(NodeIdentity)  → KeyedCertificate: who I am on the implicit connector (ARCHITECTURE.md)
 //!     │      SAN  DNS:mail1.contoso.com
+//!     │           DNS:_transport._postroad.mail1.contoso.com                   (by which a caller asks for a service)
 //!     │           URI:postroad://contoso.com/server/MAIL1/service/transport   (one for each service)
 //!     └─ issue_for_smtp(…)    → KeyedCertificate: what STARTTLS shows (TA-35)
 //!     │  issue_administrator(…) → KeyedCertificate: who may look into queues; good for no service
@@ -32,7 +33,8 @@ pub use authority::{
 };
 pub use files::ADMINISTRATOR_FOLDER;
 pub use identity::{
-    AdministratorIdentity, IdentityError, NodeIdentity, PeerIdentity, parse_administrator, parse_identity, validity,
+    AdministratorIdentity, IdentityError, NodeIdentity, PeerIdentity, issued_at, parse_administrator, parse_identity,
+    service_name, validity,
 };
 
 use crate::provider::provider;

@@ -106,7 +106,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Queue(arguments) => commands::queue::run(arguments).await,
         Command::Track(arguments) => commands::track::run(arguments).await,
         Command::Trace(arguments) => commands::trace::run(arguments).await,
-        Command::Cert(arguments) => commands::cert::run(&arguments),
+        Command::Cert(arguments) => commands::cert::run(&arguments).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "postroad", &mut script);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use net::OrganizationListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::RoutesBuilder;
+use tonic::Request;
+use tonic::service::{InterceptorLayer, RoutesBuilder};
 use tonic::transport::server::TcpIncoming;
 
 use crate::admin::{QueueHandler, QueuesService, TrackingService};
@@ -72,7 +73,12 @@ impl Offer {
         listener: OrganizationListener,
         credentials: &Credentials,
     ) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
-        let mut server = server_builder().tls_config(credentials.server()).map_err(io::Error::other)?;
+        let server = server_builder().tls_config(credentials.server()).map_err(io::Error::other)?;
+        let trust = credentials.trust();
+        let mut server = server.layer(InterceptorLayer::new(move |mut request: Request<()>| {
+            request.extensions_mut().insert(Arc::clone(&trust));
+            Ok(request)
+        }));
         let (routes, drain) = (self.routes.routes(), self.drain);
         // The builder's own setting is not for listeners that are given to it. Without this an acknowledgement may wait 40 ms
         // for the peer's delayed ACK.

@@ -9,8 +9,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use authority::Act;
 use envelope::{EnhancedStatus, Reply};
-use net::{PeerIdentity, Service};
+use net::PeerIdentity;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -29,9 +30,6 @@ type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// Turns one message into its outcome; the only difference between the two services.
 type Receive = Arc<dyn Fn(Arc<PeerIdentity>, Incoming) -> OutcomeFuture + Send + Sync>;
 
-/// Who may hand messages to a Transport.
-const SUBMITTERS: [Service; 3] = [Service::FrontendTransport, Service::MailboxSubmission, Service::Transport];
-
 /// `postroad.transfer.v1.Transport` over a handler.
 pub(crate) struct TransportService {
     pub(crate) handler: Arc<dyn SubmitHandler>,
@@ -46,9 +44,13 @@ impl wire::transport_server::Transport for TransportService {
         &self,
         request: Request<Streaming<wire::TransferRequest>>,
     ) -> Result<Response<ReplyStream>, Status> {
-        let peer = authorize(&request, &SUBMITTERS)?;
+        let caller = authorize(&request, Act::SubmitMail)?;
+        let peer = caller.peer.clone();
         let handler = Arc::clone(&self.handler);
         let receive: Receive = Arc::new(move |peer, incoming| {
+            if let Err(status) = caller.still_may(Act::SubmitMail) {
+                return shut_out(&status);
+            }
             let handler = Arc::clone(&handler);
             Box::pin(async move {
                 let id = incoming.head.id;
@@ -68,8 +70,8 @@ impl wire::transport_server::Transport for TransportService {
     }
 
     async fn admit(&self, request: Request<wire::AdmitRequest>) -> Result<Response<wire::AdmitReply>, Status> {
-        let peer = authorize(&request, &SUBMITTERS)?;
-        let refused = self.handler.admits(&peer).err().map(|reply| convert::reply_to_wire(&reply));
+        let caller = authorize(&request, Act::SubmitMail)?;
+        let refused = self.handler.admits(&caller.peer).err().map(|reply| convert::reply_to_wire(&reply));
         Ok(Response::new(wire::AdmitReply { refused }))
     }
 }
@@ -88,9 +90,13 @@ impl wire::mailbox_delivery_server::MailboxDelivery for DeliveryService {
         &self,
         request: Request<Streaming<wire::TransferRequest>>,
     ) -> Result<Response<ReplyStream>, Status> {
-        let peer = authorize(&request, &[Service::Transport])?;
+        let caller = authorize(&request, Act::DeliverMail)?;
+        let peer = caller.peer.clone();
         let handler = Arc::clone(&self.handler);
         let receive: Receive = Arc::new(move |peer, incoming| {
+            if let Err(status) = caller.still_may(Act::DeliverMail) {
+                return shut_out(&status);
+            }
             let handler = Arc::clone(&handler);
             Box::pin(async move {
                 match handler.deliver(&peer, incoming).await {
@@ -112,6 +118,12 @@ fn serve_stream(
     let (replies, stream) = mpsc::channel(REPLIES_WAITING_MAX);
     tokio::spawn(Intake::new(peer, receive, replies, drain).run(requests));
     Response::new(ReceiverStream::new(stream))
+}
+
+/// What a peer hears that is heard no more. Not for good: its mail goes on when it has a new certificate.
+fn shut_out(status: &Status) -> OutcomeFuture {
+    let reply = Reply::new(451, EnhancedStatus::new(4, 7, 1), status.message());
+    Box::pin(std::future::ready(Outcome::Refused(convert::reply_to_wire(&reply))))
 }
 
 /// What a peer hears when a handler is at fault.

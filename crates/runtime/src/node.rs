@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use authority::Revocation;
 use directory::{
     Announcement, Backend, Configuration, Directory, EmbeddedSettings, EtcdSettings, EtcdTls, LastGood, Presence,
     Sealer,
 };
 use envelope::{Revision, ServerName};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use net::{KeyedCertificate, Service};
 use parking_lot::Mutex;
 use routing::RoutingTables;
@@ -124,6 +127,11 @@ impl Node {
             tables: tables_sender,
             announcements: Arc::clone(&announcements),
         };
+        let mut revocations = directory.watch_revocations();
+        // Those that were known last count before anybody is heard.
+        let revoked = revocations.next().now_or_never().flatten().unwrap_or_default();
+        credentials.heed(tables.borrow().organization(), &revoked);
+        tokio::spawn(keep_heeding(Arc::clone(&credentials), revocations, revoked, tables.clone()));
         tokio::spawn(follower.run());
         tokio::spawn(follow_presences(directory.clone(), book_sender, health.clone()));
         Ok(Self {
@@ -219,6 +227,25 @@ impl Node {
     pub async fn listen(&self) -> Result<net::OrganizationListener, NodeError> {
         let address = self.settings.organization_address(self.service);
         net::OrganizationListener::bind(address).await.map_err(|cause| NodeError::Listen { address, cause })
+    }
+}
+
+/// Who is heard follows the configuration and the revocations.
+async fn keep_heeding(
+    credentials: Arc<Credentials>,
+    mut revocations: BoxStream<'static, Vec<Revocation>>,
+    mut revoked: Vec<Revocation>,
+    mut tables: watch::Receiver<Arc<RoutingTables>>,
+) {
+    loop {
+        tokio::select! {
+            newer = revocations.next() => match newer {
+                Some(newer) => revoked = newer,
+                None => return,
+            },
+            changed = tables.changed() => if changed.is_err() { return },
+        }
+        credentials.heed(tables.borrow_and_update().organization(), &revoked);
     }
 }
 

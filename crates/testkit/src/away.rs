@@ -74,6 +74,10 @@ impl Directory for AwayDirectory {
     fn announce(&self, presence: Presence) -> Announcement {
         self.directory.announce(presence)
     }
+
+    fn watch_revocations(&self) -> BoxStream<'static, Vec<authority::Revocation>> {
+        self.directory.watch_revocations()
+    }
 }
 
 #[async_trait]

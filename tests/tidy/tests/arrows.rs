@@ -8,7 +8,10 @@ use tidy::{features, manifests, sources};
 /// Bands from the bottom up; a crate may know crates of lower bands, and those of its own band that are listed.
 const BANDS: [(&str, &[&str]); 6] = [
     ("nouns", &["envelope", "topology"]),
-    ("decisions", &["message", "smtp-session", "routing", "categorizer", "scheduler", "pressure", "inquiry", "map"]),
+    (
+        "decisions",
+        &["message", "smtp-session", "routing", "categorizer", "scheduler", "pressure", "authority", "inquiry", "map"],
+    ),
     (
         "edges",
         &[

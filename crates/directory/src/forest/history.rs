@@ -38,6 +38,15 @@ pub(super) fn record(change: &Change, before: &dyn Fn((Kind, Guid)) -> Option<Ob
     serde_json::to_vec(&record).expect("a record is plain data")
 }
 
+/// The record of an epoch that begins now.
+pub(super) fn epoch_record(epoch: u64, author: &Author) -> Vec<u8> {
+    let at_millis = Timestamp::from(SystemTime::now()).as_millis();
+    let summary = format!("restored from a backup: epoch {epoch}");
+    let Author { who, through } = author.clone();
+    let record = Record { at_millis, summary, who: Some(who), through: Some(through) };
+    serde_json::to_vec(&record).expect("a record is plain data")
+}
+
 /// `+ sendConnectors["Partner"], ~ siteLinks["Line"]`.
 fn summary(change: &Change, stored: &dyn Fn((Kind, Guid)) -> Option<Object>) -> String {
     let puts = change.puts.iter().filter_map(|object| match stored((object.kind(), object.guid())) {

@@ -10,6 +10,7 @@ use envelope::Revision;
 use organization::{Kind, Object, Unknown, assemble, decode_whole, encode, encode_with};
 use serde::{Deserialize, Serialize};
 use topology::{Guid, Organization};
+use uuid::Uuid;
 
 use super::Forest;
 use crate::directory::{CommitError, Precondition};
@@ -161,6 +162,12 @@ impl View {
     /// The objects that can be understood.
     pub fn readable(&self) -> Vec<Object> {
         self.objects.values().flatten().cloned().collect()
+    }
+
+    /// What says which objects count; of a directory that holds nothing, a new one.
+    pub fn marker(&self) -> Marker {
+        let marker = self.marker.as_ref().and_then(|(_, marker)| marker.as_ref().ok());
+        marker.cloned().unwrap_or_else(|| Marker::new(&Uuid::new_v4().simple().to_string(), 0))
     }
 
     /// Holds as long as nobody else changes the configuration.

@@ -81,8 +81,8 @@ impl<S: Store> Watcher<S> {
     fn judge(&mut self, view: &View) -> Option<WatchEvent> {
         if view.revision < self.good {
             let text = format!(
-                "the directory went back from revision {} to {} (was it restored from a backup?); apply the whole \
-                 organization again",
+                "the directory went back from revision {} to {} (was it restored from a backup?); `postroad apply \
+                 --restored FILE` makes it count",
                 self.good, view.revision
             );
             return self.reject(view.revision, text);

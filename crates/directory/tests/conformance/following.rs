@@ -1,6 +1,6 @@
 //! Following the configuration through everything that can happen to a backend.
 
-use directory::{CommitError, repair};
+use directory::{CommitError, Configuration, LastGood, repair};
 use envelope::Revision;
 use futures::StreamExt;
 use organization::Object;
@@ -177,4 +177,37 @@ pub async fn a_revision_that_goes_backwards_is_reported(mut backend: impl Backen
         }
     });
     assert_eq!(seen.await.revision(), revision);
+}
+
+pub async fn a_backup_that_was_restored_counts_again_by_an_epoch(mut backend: impl Backend) {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = backend.directory();
+    founded(&*directory).await;
+    let mut newest = Revision(0);
+    for number in 0..20 {
+        newest = directory.commit(put(vec![connector(&format!("C{number}"))])).await.unwrap();
+    }
+    let service = LastGood::new(backend.directory(), folder.path().join("last-good"));
+    assert_eq!(service.snapshot().await.unwrap().revision(), newest);
+    let mut events = service.watch(newest);
+
+    // What comes back knows less and counts lower, whatever is changed in it.
+    backend.lose_everything();
+    let restored = until(|| directory.commit(put(from_yaml(ORGANIZATION)))).await;
+    assert!(restored < newest);
+    let reason = rejection(&mut events).await;
+    assert!(reason.contains("restored from a backup") && reason.contains("apply --restored"), "{reason}");
+    assert_eq!(service.snapshot().await.unwrap().revision(), newest);
+
+    let first = directory.begin_epoch(newest, &crate::world::author()).await.unwrap();
+    assert!(first > newest);
+    let seen = snapshot(&mut events).await;
+    assert_eq!((seen.revision(), connectors(&seen)), (first, vec!["Internet".into()]));
+    let next = directory.commit(put(vec![connector("Later")])).await.unwrap();
+    assert_eq!(snapshot(&mut events).await.revision(), next);
+    assert_eq!(service.snapshot().await.unwrap().revision(), next);
+    let told = directory.revisions(10).await.unwrap();
+    assert_eq!(told[1].summary, "restored from a backup: epoch 1");
+    // Again, although nothing was lost: the numbers grow.
+    assert!(directory.begin_epoch(Revision(0), &crate::world::author()).await.unwrap() > next);
 }

@@ -51,6 +51,7 @@ conformance! {
     following::what_vanishes_behind_our_back_is_reported_and_repaired,
     following::whatever_is_damaged_is_repaired_by_the_whole_organization,
     following::a_revision_that_goes_backwards_is_reported,
+    following::a_backup_that_was_restored_counts_again_by_an_epoch,
     history::every_revision_can_be_read_as_it_was,
     history::any_sequence_of_changes_can_be_read_back,
     history::what_is_not_kept_is_told_with_what_is,
@@ -64,5 +65,6 @@ conformance! {
     presences::services_come_change_and_go,
     presences::a_presence_outlives_its_process_only_by_its_lease,
     presences::presences_come_back_with_the_backend,
+    presences::a_revocation_reaches_everybody_and_outlives_the_directory,
     last_good::a_server_goes_on_without_the_directory,
 }

@@ -1,20 +1,20 @@
 //! Who is there, and for how long.
 
-use directory::Presence;
-use envelope::Service;
-use envelope::{Revision, ServerName};
+use authority::{Revocation, Subject};
+use directory::{Directory, LastGood, Presence};
+use envelope::{Revision, ServerName, Service, Timestamp};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::backends::Backend;
-use crate::world::soon;
+use crate::world::{author, name, soon};
 
 pub fn presence(server: &str, service: Service) -> Presence {
     Presence {
         server: ServerName::parse(server).unwrap(),
         service,
         addresses: vec!["127.0.0.1:2525".parse().unwrap()],
-        started: envelope::Timestamp::from_millis(1),
+        started: Timestamp::from_millis(1),
         version: "1.2.3".into(),
         applied_revision: Revision(7),
     }
@@ -62,4 +62,37 @@ pub async fn presences_come_back_with_the_backend(mut backend: impl Backend) {
     backend.lose_everything();
     let mut events = backend.directory().watch_presences();
     seen(&mut events, &[one]).await;
+}
+
+pub async fn a_revocation_reaches_everybody_and_outlives_the_directory(mut backend: impl Backend) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("last-good");
+    let directory = backend.directory();
+    let service = LastGood::new(backend.directory(), path.clone());
+    let mut events = service.watch_revocations();
+    assert_eq!(soon(events.next()).await.unwrap(), []);
+    let until = |millis| Timestamp::from_millis(millis);
+    let first = Revocation { subject: Subject::Server(ServerName::parse("MAIL1").unwrap()), issued_until: until(1) };
+    directory.revoke(first.clone(), &author()).await.unwrap();
+    assert_eq!(soon(events.next()).await.unwrap(), [first.clone()]);
+    // Once more, by another spelling: the later one counts. A person beside it.
+    let later = Revocation { subject: Subject::Server(ServerName::parse("mail1").unwrap()), issued_until: until(2) };
+    let anna = Revocation { subject: Subject::Administrator(name("anna")), issued_until: until(3) };
+    directory.revoke(later.clone(), &author()).await.unwrap();
+    directory.revoke(anna.clone(), &author()).await.unwrap();
+    soon(async { while events.next().await.unwrap() != [anna.clone(), later.clone()] {} }).await;
+    let listed = directory.revocations().await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|record| record.author == author()));
+    // On disk a moment later: a service that starts while the directory is away heeds them.
+    let remembered = path.with_added_extension("revoked");
+    soon(async {
+        while std::fs::read_to_string(&remembered).map_or(0, |text| text.lines().count()) < 2 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    backend.take_away();
+    let mut events = LastGood::new(backend.directory(), path).watch_revocations();
+    assert_eq!(soon(events.next()).await.unwrap(), [anna, later]);
 }

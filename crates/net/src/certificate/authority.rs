@@ -12,7 +12,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::identity::{NodeIdentity, administrator_uri, authority_subject, forest_of, identity_uris};
+use super::identity::{NodeIdentity, administrator_uri, authority_subject, forest_of, identity_uris, service_name};
 use super::{CertificateError, KeyedCertificate, PrivateKeyPem};
 use crate::host::a_labels;
 
@@ -86,6 +86,10 @@ impl CertificateAuthority {
     /// [`CertificateError::Issue`].
     pub fn issue(&self, identity: &NodeIdentity, now: Timestamp) -> Result<KeyedCertificate, CertificateError> {
         let mut params = self.server_params(&identity.server, &identity.fqdn, now)?;
+        for service in identity.services.iter().copied().map(Some).chain([None]) {
+            let name = service_name(service, &identity.fqdn);
+            params.subject_alt_names.push(SanType::DnsName(name.try_into()?));
+        }
         for uri in identity_uris(&self.forest, identity) {
             params.subject_alt_names.push(SanType::URI(uri.try_into()?));
         }

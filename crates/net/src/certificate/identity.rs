@@ -11,6 +11,9 @@ use envelope::{Domain, ObjectName, ServerName, Service, Timestamp};
 use rcgen::{DistinguishedName, DnType};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::authority::BACKDATE;
+use crate::host::a_labels;
+
 /// Who a certificate is issued to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeIdentity {
@@ -147,6 +150,23 @@ pub(super) fn administrator_uri(forest: &Domain, name: &ObjectName) -> String {
 pub(super) fn identity_uris(forest: &Domain, identity: &NodeIdentity) -> impl Iterator<Item = String> {
     let server = percent_encoded(identity.server.as_str());
     identity.services.iter().map(move |service| format!("postroad://{forest}/server/{server}/service/{service}"))
+}
+
+/// The name by which a caller asks for a service of a server, `_transport._postroad.mail1.contoso.com`, or for any of them,
+/// `_postroad.mail1.contoso.com`: no host has such a name, so no other certificate of that server is taken for it.
+#[must_use]
+pub fn service_name(service: Option<Service>, fqdn: &Domain) -> String {
+    let host = a_labels(fqdn).unwrap_or_else(|| fqdn.clone());
+    match service {
+        Some(service) => format!("_{service}._postroad.{host}"),
+        None => format!("_postroad.{host}"),
+    }
+}
+
+/// When a certificate of ours was made. Only for certificates that were verified against the organization's authority.
+#[must_use]
+pub fn issued_at(certificate_der: &[u8]) -> Option<Timestamp> {
+    validity(certificate_der).map(|(from, _)| from.plus(BACKDATE))
 }
 
 /// RFC 3986 §2.3: all but unreserved characters.

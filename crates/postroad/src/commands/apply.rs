@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use directory::{Administration, ApplySecrets, CommitError, ReadError, Salvage, SealError, Sealer};
+use directory::{Administration, ApplySecrets, CommitError, Presence, ReadError, Salvage, SealError, Sealer};
 use envelope::Revision;
 use organization::{Document, FileProblems, Object, Plan};
 use topology::{DirectoryRecipient, OrganizationDraft};
@@ -22,6 +22,8 @@ Examples:
   postroad apply contoso.yaml
   # In a pipeline: do not ask.
   postroad apply contoso.yaml --yes --settings /etc/postroad/server.toml
+  # etcd was restored from a backup: services refuse it as older than what they have, until this.
+  postroad apply contoso.yaml --restored
 
 The file describes the whole organization: what it does not name is deleted. A file without a
 `recipients:` section leaves recipients alone. `postroad export` writes a file of what is there.";
@@ -39,6 +41,10 @@ pub(crate) struct ApplyArguments {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// The directory was restored from a backup: make what it holds newer than what any service works by, then apply FILE to
+    /// it. What was changed after the backup is lost unless FILE says it.
+    #[arg(long, conflicts_with = "dry_run")]
+    restored: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -68,19 +74,28 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
         ))?;
     }
     output::print(&painted(&plan.to_string(), output::colours()))?;
-    if (plan.is_empty() && damage.is_none()) || arguments.dry_run {
+    let ahead = ahead(&*directory, revision).await?;
+    output::print(&told(&ahead, revision, arguments.restored))?;
+    if (plan.is_empty() && damage.is_none() && !arguments.restored) || arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.yes && !agreed()? {
         bail!("nothing was changed");
     }
     let changes = plan.changes.len();
-    let author = place::author("apply");
+    let author = place::author(if arguments.restored { "apply --restored" } else { "apply" });
+    let newest = ahead.iter().map(|service| service.applied_revision).max().unwrap_or(revision);
+    let epoch = arguments.restored && damage.is_none();
+    let revision = if epoch { directory.begin_epoch(newest, &author).await.map_err(advise)? } else { revision };
     let applied = match damage {
         None => directory::apply(directory.as_ref(), plan, revision, &author).await,
         Some(_) => directory::repair(directory.as_ref(), plan, revision, &author).await,
     };
-    let last = applied.map_err(advise)?;
+    let mut last = applied.map_err(advise)?;
+    if arguments.restored && !epoch {
+        // Repaired by this very plan: only now it can be made to count.
+        last = directory.begin_epoch(newest, &author).await.map_err(advise)?;
+    }
     // Changes of recipients alone leave the configuration at its revision, which is what servers report.
     let revision = directory.snapshot().await?.revision();
     let changes = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
@@ -88,6 +103,29 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let whole = if last > revision { format!("; with its recipients, {last}") } else { String::new() };
     output::print(&format!("Applied: {changes}; the configuration is at revision {revision}{whole}.\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Services that work by a newer configuration than there is.
+async fn ahead(directory: &dyn Administration, revision: Revision) -> anyhow::Result<Vec<Presence>> {
+    let mut presences = directory.presences().await?;
+    presences.retain(|presence| presence.applied_revision > revision);
+    Ok(presences)
+}
+
+fn told(ahead: &[Presence], revision: Revision, restored: bool) -> String {
+    let mut text = String::new();
+    for Presence { server, service, applied_revision, .. } in ahead {
+        let _ =
+            writeln!(text, "{server} {service} works by revision {applied_revision}; the directory is at {revision}.");
+    }
+    match (ahead.is_empty(), restored) {
+        (true, _) => {}
+        (false, true) => text.push_str("What was changed after the backup counts only as far as the file says it.\n"),
+        (false, false) => text.push_str(
+            "The directory was restored from a backup: services refuse changes until `postroad apply --restored FILE`.\n",
+        ),
+    }
+    text
 }
 
 async fn read(directory: &dyn Administration) -> Result<Current, ReadError> {

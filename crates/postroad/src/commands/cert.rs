@@ -3,6 +3,7 @@
 //! ```text
 //!   cert init   ─▶ <path>/ca/{cert,key}.pem, <path>/organization.key      once, kept where no server is
 //!   cert issue  ─▶ <path>/ca.pem, <service>/{cert,key}.pem, smtp/{cert,key}.pem, organization.key
+//!   cert revoke ─▶ the directory: certificates issued until now are void
 //!   cert issue --administrator  ─▶ <path>/ca.pem, administrator/{cert,key}.pem
 //! ```
 //!
@@ -16,13 +17,15 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
+use authority::{Revocation, Subject};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use directory::Sealer;
+use directory::{RevocationRecord, Sealer};
 use envelope::{Domain, ObjectName, ServerName, Timestamp};
-use net::certificate::ADMINISTRATOR_FOLDER;
+use net::certificate::{ADMINISTRATOR_FOLDER, validity};
 use net::{CertificateAuthority, KeyedCertificate, NodeIdentity, Service};
 
 use super::output;
+use super::place::{self, Place};
 
 /// Of the authority, below the folder of `cert init`.
 const AUTHORITY_FOLDER: &str = "ca";
@@ -63,6 +66,15 @@ Copy the folder to the server and name it in its settings: identity.path = \"/et
 Run again to renew the certificates of the services. A certificate in smtp/ is never replaced: put
 one there that the world trusts, or delete it to have a new one issued.";
 
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  # A disk of BERLIN1 was stolen: nobody hears its keys any more. Then a new identity for it.
+  postroad cert revoke --server BERLIN1
+  postroad cert issue --ca contoso-keys --server BERLIN1 --fqdn berlin1.contoso.com --path berlin1
+
+Every certificate that was issued until now is void, for every service within a second; one that is
+issued afterwards counts. Restart the services of the server with it.";
+
 /// Arguments of `postroad cert`.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -77,6 +89,29 @@ enum CertCommand {
     Init(InitArguments),
     /// Issue the certificates of one server or administrator, or renew them.
     Issue(IssueArguments),
+    /// Void the certificates of a server or an administrator whose key may be in wrong hands.
+    Revoke(RevokeArguments),
+    /// The certificates of a server's identity with their ends, and what is revoked in the organization.
+    List(ListArguments),
+}
+
+#[derive(clap::Args)]
+#[command(after_help = REVOKE_EXAMPLES)]
+struct RevokeArguments {
+    /// Name of the server: certificates of all its services.
+    #[arg(long, value_name = "NAME", required_unless_present = "administrator", conflicts_with = "administrator")]
+    server: Option<ServerName>,
+    /// Name of the administrator.
+    #[arg(long, value_name = "NAME", value_parser = ObjectName::parse)]
+    administrator: Option<ObjectName>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(clap::Args)]
+struct ListArguments {
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(clap::Args)]
@@ -118,12 +153,64 @@ fn service_parser() -> impl TypedValueParser<Value = Service> {
     PossibleValuesParser::new(Service::ALL.map(Service::as_str)).try_map(|name| name.parse::<Service>())
 }
 
-pub(crate) fn run(arguments: &CertArguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: &CertArguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         CertCommand::Init(arguments) => init(arguments)?,
         CertCommand::Issue(arguments) => issue(arguments)?,
+        CertCommand::Revoke(arguments) => revoke(arguments).await?,
+        CertCommand::List(arguments) => list(arguments).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke(arguments: &RevokeArguments) -> anyhow::Result<()> {
+    let subject = match (&arguments.server, &arguments.administrator) {
+        (Some(server), None) => Subject::Server(server.clone()),
+        (None, Some(name)) => Subject::Administrator(name.clone()),
+        _ => bail!("name a server with --server or an administrator with --administrator"),
+    };
+    let settings = arguments.place.settings()?;
+    let (directory, organization) = place::open(&settings).await?;
+    if let Subject::Server(server) = &subject
+        && organization.server(server).is_none()
+    {
+        bail!("the organization has no server {server}: `postroad servers` lists them");
+    }
+    // Certificates know the second in which they were issued.
+    let issued_until = Timestamp::from_millis(now().as_millis() / 1000 * 1000);
+    let revocation = Revocation { subject, issued_until };
+    directory.revoke(revocation.clone(), &place::author("cert revoke")).await?;
+    output::print(&format!(
+        "Revoked: {}, what was issued until {}. Issue a new certificate with `postroad cert issue`.\n",
+        revocation.subject,
+        output::time(SystemTime::from(issued_until))
+    ))
+}
+
+async fn list(arguments: &ListArguments) -> anyhow::Result<()> {
+    let settings = arguments.place.settings()?;
+    let directory = place::connect(&settings)?;
+    let mut rows = vec![["CERTIFICATE", "ENDS"].map(str::to_owned).to_vec()];
+    let folders = Service::ALL.map(Service::as_str);
+    for folder in folders.into_iter().chain([ADMINISTRATOR_FOLDER, SMTP_FOLDER]) {
+        let Ok(own) = KeyedCertificate::load_from(&settings.identity.join(folder)) else { continue };
+        let end = own.to_der().ok().and_then(|der| validity(&der));
+        let end = end.map_or_else(|| "cannot be read".to_owned(), |(_, end)| output::time(SystemTime::from(end)));
+        rows.push(vec![folder.to_owned(), end]);
+    }
+    let mut text = format!("{}\n", output::table(&rows));
+    let revoked = directory.revocations().await.map_err(|error| place::explained(&settings, &error))?;
+    if revoked.is_empty() {
+        text.push_str("Nothing is revoked.\n");
+    } else {
+        let mut rows = vec![["REVOKED", "ISSUED UNTIL", "BY"].map(str::to_owned).to_vec()];
+        rows.extend(revoked.into_iter().map(|RevocationRecord { revocation, author }| {
+            let until = output::time(SystemTime::from(revocation.issued_until));
+            vec![revocation.subject.to_string(), until, format!("{} ({})", author.who, author.through)]
+        }));
+        text.push_str(&output::table(&rows));
+    }
+    output::print(&text)
 }
 
 fn init(arguments: &InitArguments) -> anyhow::Result<()> {

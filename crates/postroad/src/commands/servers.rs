@@ -1,5 +1,6 @@
 //! `postroad servers`: who is there, and whether everybody works by the configuration of now.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -47,8 +48,11 @@ struct Entry {
 }
 
 pub(crate) async fn run(arguments: ServersArguments) -> anyhow::Result<ExitCode> {
-    let (directory, organization) = place::open(&arguments.place.settings()?).await?;
-    let presences = directory.presences().await?;
+    let settings = arguments.place.settings()?;
+    let directory = place::connect(&settings)?;
+    // Presences first: whoever is then ahead of the configuration has not just applied something newer.
+    let presences = directory.presences().await.map_err(|error| place::explained(&settings, &error))?;
+    let organization = directory.snapshot().await.map_err(|error| place::explained(&settings, &error))?;
     let entries = entries(&organization, presences);
     if arguments.json {
         let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");
@@ -112,7 +116,11 @@ fn human(entries: &[Entry], revision: Revision) -> String {
         let mut row = vec![entry.server.clone(), site.to_owned()];
         match (entry.service, entry.applied_revision) {
             (Some(service), Some(applied)) => {
-                let behind = if entry.current { "" } else { " (behind)" };
+                let behind = match applied.cmp(&revision.0) {
+                    Ordering::Less => " (behind)",
+                    Ordering::Equal => "",
+                    Ordering::Greater => " (ahead)",
+                };
                 let version = entry.version.clone().unwrap_or_default();
                 row.extend([service.to_owned(), entry.addresses.join(", "), version, format!("{applied}{behind}")]);
             }
@@ -120,5 +128,11 @@ fn human(entries: &[Entry], revision: Revision) -> String {
         }
         rows.push(row);
     }
-    format!("{}\nThe directory is at revision {revision}.\n", output::table(&rows))
+    let ahead = entries.iter().any(|entry| entry.applied_revision.is_some_and(|applied| applied > revision.0));
+    let restored = if ahead {
+        "Services are ahead of it: it was restored from a backup. `postroad apply --restored FILE` makes it count again.\n"
+    } else {
+        ""
+    };
+    format!("{}\nThe directory is at revision {revision}.\n{restored}", output::table(&rows))
 }

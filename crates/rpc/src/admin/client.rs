@@ -110,7 +110,7 @@ impl Administrator {
     }
 
     async fn channel(&self, at: &PeerAddress) -> Result<Channel, AdminError> {
-        let channel = connect(at, &self.credentials).await;
+        let channel = connect(at, None, &self.credentials).await;
         channel.map_err(|cause| AdminError::Unreachable { peer: at.to_string(), cause })
     }
 }

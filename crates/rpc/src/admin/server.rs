@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use authority::Act;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use net::AdministratorIdentity;
@@ -55,7 +56,7 @@ impl wire::queues_server::Queues for QueuesService {
 }
 
 fn authorized<T>(request: &Request<T>) -> Result<AdministratorIdentity, Status> {
-    let administrator = authorize_administrator(request)?;
+    let administrator = authorize_administrator(request, Act::LookAtQueues)?;
     tracing::debug!(administrator = administrator.name.as_str(), "an administrator looks at the queues");
     Ok(administrator)
 }

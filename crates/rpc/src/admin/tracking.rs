@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use authority::Act;
 use envelope::Timestamp;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -40,7 +41,7 @@ impl wire::tracking_server::Tracking for TrackingService {
     type SearchStream = BoxStream<'static, Result<wire::Line, Status>>;
 
     async fn search(&self, request: Request<wire::SearchRequest>) -> Result<Response<Self::SearchStream>, Status> {
-        let administrator = authorize_administrator(&request)?;
+        let administrator = authorize_administrator(&request, Act::SearchTrackingLog)?;
         tracing::debug!(
             administrator = administrator.name.as_str(),
             "an administrator searches the message tracking log"

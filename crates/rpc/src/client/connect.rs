@@ -1,5 +1,6 @@
 //! Opening a channel to a server of the organization, and saying in full why it did not work.
 
+use envelope::Service;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
@@ -7,22 +8,26 @@ use super::{CONNECT_TIMEOUT, PeerAddress};
 use crate::limits::client_endpoint;
 use crate::security::Credentials;
 
-/// Connects and proves both identities.
-pub(crate) async fn connect(to: &PeerAddress, credentials: &Credentials) -> Result<Channel, String> {
-    let connecting = endpoint(to, credentials)?;
+/// Connects and proves both identities: the other end is `service` of that server, or any where none is named.
+pub(crate) async fn connect(
+    to: &PeerAddress,
+    service: Option<Service>,
+    credentials: &Credentials,
+) -> Result<Channel, String> {
+    let connecting = endpoint(to, service, credentials)?;
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting.connect()).await;
     connected.map_err(|_| "no connection in time".to_owned())?.map_err(|error| chain(&error))
 }
 
 /// A channel that connects when it is first used, and again after a failure.
-pub(crate) fn connect_lazily(to: &PeerAddress, credentials: &Credentials) -> Result<Channel, String> {
-    Ok(endpoint(to, credentials)?.connect_lazy())
+pub(crate) fn connect_lazily(to: &PeerAddress, service: Service, credentials: &Credentials) -> Result<Channel, String> {
+    Ok(endpoint(to, Some(service), credentials)?.connect_lazy())
 }
 
-fn endpoint(to: &PeerAddress, credentials: &Credentials) -> Result<Endpoint, String> {
+fn endpoint(to: &PeerAddress, service: Option<Service>, credentials: &Credentials) -> Result<Endpoint, String> {
     let endpoint = Endpoint::from_shared(format!("https://{}", to.address)).map_err(|error| chain(&error))?;
     let endpoint = client_endpoint(endpoint).connect_timeout(CONNECT_TIMEOUT);
-    endpoint.tls_config(credentials.client(&to.fqdn)).map_err(|error| chain(&error))
+    endpoint.tls_config(credentials.client(&to.fqdn, service)).map_err(|error| chain(&error))
 }
 
 /// An error with all its causes: the last one is what helps.

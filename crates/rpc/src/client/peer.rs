@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use envelope::{ByteSize, MessageHead};
+use envelope::{ByteSize, MessageHead, Service};
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
@@ -27,6 +27,15 @@ use wire::transport_client::TransportClient;
 pub(super) enum Served {
     Transport,
     MailboxDelivery,
+}
+
+impl Served {
+    fn service(self) -> Service {
+        match self {
+            Self::Transport => Service::Transport,
+            Self::MailboxDelivery => Service::MailboxDelivery,
+        }
+    }
 }
 
 /// An attempt to open a stream, shared by all who wait for it, and its result.
@@ -125,7 +134,7 @@ impl Peer {
 }
 
 async fn open(served: Served, address: PeerAddress, credentials: Arc<Credentials>) -> Result<Arc<Link>, Arc<str>> {
-    let channel = connect(&address, &credentials).await?;
+    let channel = connect(&address, Some(served.service()), &credentials).await?;
     let same = channel.clone();
     let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING_MAX);
     let outgoing = ReceiverStream::new(outgoing);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use envelope::{EnhancedStatus, Envelope};
+use envelope::{EnhancedStatus, Envelope, Service};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
@@ -91,7 +91,7 @@ impl FrontEnds {
         if let Some(channel) = channels.get(at) {
             return Ok(channel.clone());
         }
-        let channel = connect_lazily(at, &self.credentials)?;
+        let channel = connect_lazily(at, Service::FrontendTransport, &self.credentials)?;
         // A front end that moved: its old connection ends with its last session.
         channels.retain(|known, _| known.server != at.server);
         channels.insert(at.clone(), channel.clone());

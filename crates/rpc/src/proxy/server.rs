@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+use authority::Act;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use net::Service;
 use smtp::{Content, OutboundMessage};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,7 +39,7 @@ impl wire::outbound_proxy_server::OutboundProxy for ProxyService {
         &self,
         request: Request<Streaming<wire::SessionRequest>>,
     ) -> Result<Response<ReplyStream>, Status> {
-        let peer = authorize(&request, &[Service::Transport])?;
+        let peer = authorize(&request, Act::OpenOutboundSession)?.peer;
         let mut requests = request.into_inner();
         if self.drain.is_cancelled() {
             return Err(Status::unavailable("shutting down"));

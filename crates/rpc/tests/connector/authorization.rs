@@ -4,16 +4,19 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use envelope::ObjectName;
+use authority::{Revocation, Subject};
+use envelope::{ObjectName, Revision, SiteName};
 use futures::StreamExt;
-use net::{CertificateAuthority, Service};
+use net::{CertificateAuthority, KeyedCertificate, Service};
 use rpc::admin::{AdminError, MessagesRequest};
-use rpc::{Administrator, Credentials, Peers, TransferError};
+use rpc::{Administrator, Credentials, Offer, Peers, TransferError};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use topology::{Guid, Organization, OrganizationDraft, Server, ServerRole, Site, TransportServiceSettings};
 
 use crate::proxy::Stage;
 use crate::support::{
-    Deliverer, FQDN, Nothing, Recorder, Running, authority, credentials, head, identity, no_content, now,
+    Deliverer, FQDN, Nothing, Recorder, Running, SERVER, authority, credentials, head, identity, name, no_content, now,
 };
 
 /// Every RPC, and who may call it.
@@ -174,4 +177,96 @@ async fn a_server_of_another_organization_or_of_another_name_gets_no_mail() {
     let TransferError::Unreachable { cause, .. } = refused else { panic!("{refused:?}") };
     assert!(cause.contains("certificate"), "{cause}");
     assert!(recorder.arrivals.borrow().is_empty());
+}
+
+/// Serves Transport with a certificate that is not its own.
+async fn posing(authority: &CertificateAuthority, own: KeyedCertificate, recorder: &Arc<Recorder>) -> Running {
+    let drain = CancellationToken::new();
+    let mut offer = Offer::new(drain.clone());
+    offer.transport(recorder.clone());
+    let credentials = Arc::new(Credentials::new(own, authority.certificate_pem().to_owned()));
+    Running::serving(offer, credentials, (Ipv4Addr::LOCALHOST, 0).into(), drain).await
+}
+
+#[tokio::test]
+async fn only_the_service_that_was_meant_gets_the_mail() {
+    // A stolen key of another service, of another server, or of the server's SMTP, announced as a Transport's.
+    let authority = authority();
+    let recorder = Recorder::open();
+    let stolen = [
+        ("a front end's", authority.issue(&identity("MAIL1", &[Service::FrontendTransport]), now()).unwrap()),
+        ("another server's", authority.issue(&identity("MAIL3", &Service::ALL), now()).unwrap()),
+        ("of SMTP", authority.issue_for_smtp(&name(SERVER), &FQDN.parse().unwrap(), now()).unwrap()),
+    ];
+    let peers = Peers::new(credentials(&authority, "MAIL2", &[Service::Transport]));
+    for (whose, own) in stolen {
+        let server = posing(&authority, own, &recorder).await;
+        let refused = peers.submit(&server.address, &head(1, 0), no_content()).await.expect_err(whose);
+        let TransferError::Unreachable { cause, .. } = refused else { panic!("{whose}: {refused:?}") };
+        assert!(cause.contains("certificate"), "{whose}: {cause}");
+    }
+    assert!(recorder.arrivals.borrow().is_empty());
+    let own = authority.issue(&identity(SERVER, &[Service::Transport]), now()).unwrap();
+    let server = posing(&authority, own, &recorder).await;
+    let _ = peers.submit(&server.address, &head(1, 0), no_content()).await.unwrap();
+}
+
+/// An organization of these servers.
+fn organization(servers: &[&str]) -> Organization {
+    let guid = |at: usize| format!("00000000-0000-0000-0000-{at:012}").parse::<Guid>().unwrap();
+    let berlin: SiteName = "Berlin".parse().unwrap();
+    let server = |(at, name): (usize, &&str)| Server {
+        guid: guid(at + 1),
+        name: self::name(name),
+        fqdn: format!("{name}.contoso.com").parse().unwrap(),
+        site: berlin.clone(),
+        role: ServerRole::Mailbox,
+        dag: None,
+        transport: TransportServiceSettings::default(),
+    };
+    let sites = vec![Site {
+        guid: guid(0),
+        name: berlin.clone(),
+        hub_site_enabled: false,
+        inbound_mail_enabled: true,
+        subnets: vec![],
+    }];
+    let servers = servers.iter().enumerate().map(server).collect();
+    let draft = OrganizationDraft { sites, servers, ..OrganizationDraft::default() };
+    Organization::validate(draft, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[tokio::test]
+async fn whoever_is_revoked_or_no_member_is_heard_no_more_on_open_streams_too() {
+    let authority = authority();
+    let recorder = Recorder::open();
+    let server = Running::transport(&authority, recorder.clone()).await;
+    let peers = Peers::new(credentials(&authority, "MAIL2", &[Service::Transport]));
+    let members = organization(&["MAIL1", "MAIL2"]);
+    server.credentials.heed(&members, &[]);
+    // As many streams as a peer has.
+    for id in 1..=2 {
+        let _ = peers.submit(&server.address, &head(id, 0), no_content()).await.unwrap();
+    }
+
+    // They are open: the next message on them is refused, for now.
+    let subject = Subject::Server("MAIL2".parse().unwrap());
+    let revoked = Revocation { subject, issued_until: now() };
+    server.credentials.heed(&members, std::slice::from_ref(&revoked));
+    let refused = peers.submit(&server.address, &head(6, 0), no_content()).await.unwrap_err();
+    let TransferError::Refused { reply, .. } = refused else { panic!("{refused:?}") };
+    assert!(reply.to_string().contains("4.7.1") && reply.to_string().contains("revoked"), "{reply}");
+    // A new connection is refused as well.
+    let again = Peers::new(credentials(&authority, "MAIL2", &[Service::Transport]));
+    let old = Revocation { issued_until: now().plus(std::time::Duration::from_secs(60)), ..revoked };
+    server.credentials.heed(&members, &[old]);
+    let refused = again.submit(&server.address, &head(3, 0), no_content()).await.unwrap_err();
+    assert!(format!("{refused}").contains("revoked"), "{refused}");
+    assert_eq!(recorder.arrivals.borrow().len(), 2);
+
+    server.credentials.heed(&organization(&["MAIL1"]), &[]);
+    let refused = again.submit(&server.address, &head(4, 0), no_content()).await.unwrap_err();
+    assert!(format!("{refused}").contains("MAIL2 is no server of the organization"), "{refused}");
+    server.credentials.heed(&members, &[]);
+    let _ = again.submit(&server.address, &head(5, 0), no_content()).await.unwrap();
 }

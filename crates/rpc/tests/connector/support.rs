@@ -166,6 +166,7 @@ pub struct Running {
     pub address: PeerAddress,
     pub drain: CancellationToken,
     pub ended: JoinHandle<std::io::Result<()>>,
+    pub credentials: Arc<Credentials>,
 }
 
 impl Running {
@@ -190,11 +191,21 @@ impl Running {
         let drain = CancellationToken::new();
         let mut offer = Offer::new(drain.clone());
         add(&mut offer);
+        Self::serving(offer, credentials(authority, SERVER, &[service]), address, drain).await
+    }
+
+    /// The same with a certificate of one's own.
+    pub async fn serving(
+        offer: Offer,
+        credentials: Arc<Credentials>,
+        address: SocketAddr,
+        drain: CancellationToken,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = offer.serve(listener.into(), &credentials(authority, SERVER, &[service])).unwrap();
+        let serving = offer.serve(listener.into(), &credentials).unwrap();
         let address = PeerAddress { server: name(SERVER), fqdn: Domain::parse(FQDN).unwrap(), address };
-        Self { address, drain, ended: tokio::spawn(serving) }
+        Self { address, drain, ended: tokio::spawn(serving), credentials }
     }
 
     /// Drains and waits for the end.

@@ -1,0 +1,39 @@
+//! After a restore from a backup.
+//!
+//! The backend counts on from the backup, so its revisions have been seen before, with other contents: services refuse what
+//! is older than what they work by. An epoch burns the revisions in between and writes the marker anew. What the
+//! configuration holds is then newer than all that any service has, and revisions go on being what they are everywhere: a
+//! number that grows.
+
+use envelope::Revision;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{COMMIT_ATTEMPTS, Forest, history};
+use crate::directory::{Author, CommitError};
+use crate::store::{Outcome, Store, Write};
+
+/// Revisions that are burned at once.
+const TOGETHER: usize = 32;
+
+impl<S: Store> Forest<S> {
+    /// Makes the stored configuration newer than `beyond`.
+    pub(super) async fn commit_epoch(&self, beyond: Revision, author: &Author) -> Result<Revision, CommitError> {
+        let before = self.store.get(&[self.keys.epoch()]).await?.pop().flatten();
+        let before = before.and_then(|entry| String::from_utf8(entry.value).ok()?.parse().ok());
+        let epoch = before.unwrap_or(0_u64).saturating_add(1);
+        let write = || Write::Put(self.keys.epoch(), epoch.to_string().into_bytes());
+        for _ in 0..COMMIT_ATTEMPTS {
+            let view = self.view().await?;
+            view.complete().map_err(CommitError::Damaged)?;
+            let missing = beyond.0.saturating_sub(view.store_revision);
+            let burn = stream::iter(0..missing).map(|_| self.store.transact(Vec::new(), vec![write()]));
+            burn.buffer_unordered(TOGETHER).try_for_each(|_| async { Ok(()) }).await?;
+            let record = Write::Put(self.keys.change(), history::epoch_record(epoch, author));
+            let writes = vec![write(), Write::Put(self.keys.marker(), view.marker().encode()), record];
+            if let Outcome::Done(revision) = self.store.transact(vec![view.unchanged(&self.keys)], writes).await? {
+                return Ok(Revision(revision));
+            }
+        }
+        Err(CommitError::Conflict("others change the configuration all the time; try again".into()))
+    }
+}
