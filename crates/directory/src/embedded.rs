@@ -91,6 +91,21 @@ struct Embedded {
     at: Option<i64>,
 }
 
+/// A file that others may read is closed to them, saying so; with it what SQLite keeps beside it.
+fn close_to_others(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let Ok(about) = std::fs::metadata(&name) else { continue };
+        if about.permissions().mode() & 0o077 != 0 {
+            std::fs::set_permissions(&name, std::fs::Permissions::from_mode(0o600))?;
+            tracing::warn!(file = %Path::new(&name).display(), "others could read the directory; it is closed to them now");
+        }
+    }
+    Ok(())
+}
+
 type Sql<T> = rusqlite::Result<T>;
 
 impl Embedded {
@@ -99,6 +114,7 @@ impl Embedded {
         let unavailable =
             |error: &dyn std::fmt::Display| ReadError::Unavailable(format!("{}: {error}", path.display()));
         create_private(path).map_err(|error| unavailable(&error))?;
+        close_to_others(path).map_err(|error| unavailable(&error))?;
         let mut connection = Connection::open(path).map_err(|error| unavailable(&error))?;
         let version = prepare(&mut connection).map_err(|error| unavailable(&error))?;
         if version != SCHEMA_VERSION {

@@ -73,9 +73,27 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it runs services of a server.
+    fn serves(&self) -> bool {
+        matches!(
+            self,
+            Self::Up(_)
+                | Self::FrontendTransport(_)
+                | Self::Transport(_)
+                | Self::MailboxSubmission(_)
+                | Self::MailboxDelivery(_)
+        )
+    }
+}
+
 fn main() -> ExitCode {
     net::provider::install();
     let arguments = CommandLine::parse();
+    if arguments.command.serves() {
+        // Before anything is written: queue, logs and state are nobody else's.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start the runtime")),

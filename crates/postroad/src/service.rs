@@ -13,7 +13,7 @@ use mailbox_delivery::MailboxDelivery;
 use mailbox_submission::MailboxSubmission;
 use net::Service;
 use queue::{Disk, RealDisk};
-use runtime::{Node, PeerHealth, Settings, drain_on_signals};
+use runtime::{Node, PeerHealth, Reloads, Settings, drain_on_signals};
 use telemetry::{
     Collector, HealthChecks, LogFormat, LogSettings, OperationsServer, SampleRatio, Telemetry, TelemetrySettings,
 };
@@ -117,12 +117,16 @@ pub async fn run_on(
         collector: settings.otlp.clone().map(collector),
     })?;
     let drain = drain_on_signals().context("cannot listen for signals")?;
+    let reloads = Reloads::on_signals(arguments.settings, settings.identity.clone());
+    let reloads = reloads.context("cannot listen for signals")?;
     let (mut running, health) = (JoinSet::new(), PeerHealth::default());
     let surroundings = Surroundings { disk, drain, telemetry };
     let mut operations = Vec::new();
     for service in choice.services() {
-        let node =
-            Arc::new(Node::start(Arc::clone(&settings), service, &surroundings.telemetry, health.clone()).await?);
+        let started = Node::start(Arc::clone(&settings), service, &surroundings.telemetry, health.clone());
+        let mut node = started.await?;
+        node.follow_reloads(reloads.clone());
+        let node = Arc::new(node);
         operations.push(start(service, &node, &surroundings, &mut running).await?);
     }
     // One service that ends takes the others along: a server with half its services would look alive and not be.

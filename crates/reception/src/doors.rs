@@ -52,6 +52,7 @@ impl Doors {
     ) -> Result<Self, NodeError> {
         let tls = TlsServer::new(certificate, ClientCertificates::Ignored);
         let tls = tls.map_err(|error| certificate::refused(node, error.to_string()))?;
+        tokio::spawn(show_anew(Arc::clone(node), tls.clone()));
         let shared = Shared::new(Arc::clone(node), role, destination, Entrances::new(tls, node.metrics.clone()));
         let mut doors = Self {
             shared: Arc::new(shared),
@@ -175,5 +176,19 @@ fn instead(node: &Node, role: TransportRole, port: u16) -> Option<SocketAddr> {
         settings.submission
     } else {
         None
+    }
+}
+
+/// Clients are shown what lies at the certificate's place, whenever it is to be read anew.
+async fn show_anew(node: Arc<Node>, tls: TlsServer) {
+    let mut reloads = node.reloads.clone();
+    loop {
+        reloads.next().await;
+        let shown = certificate::of_server(&node)
+            .and_then(|own| tls.replace(&own).map_err(|error| certificate::refused(&node, error.to_string())));
+        match shown {
+            Ok(()) => tracing::info!("the certificate for SMTP was read anew"),
+            Err(error) => tracing::error!(%error, "the certificate for SMTP cannot be read anew; the old one goes on"),
+        }
     }
 }

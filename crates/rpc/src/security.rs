@@ -17,7 +17,7 @@ use crate::limits::HANDSHAKE_TIMEOUT;
 
 /// A service's own certificate, the authority by which it knows the others, and what is known about them just now.
 pub struct Credentials {
-    own: KeyedCertificate,
+    own: RwLock<KeyedCertificate>,
     authority_pem: String,
     trust: Arc<Trust>,
 }
@@ -32,7 +32,7 @@ impl Credentials {
     pub fn new(own: KeyedCertificate, authority_pem: String) -> Self {
         let forest = own.to_der().ok().and_then(|der| principal(&der).ok()).map(|principal| principal.forest);
         let trust = Arc::new(Trust(RwLock::new(forest.map(Authority::of_forest))));
-        Self { own, authority_pem, trust }
+        Self { own: RwLock::new(own), authority_pem, trust }
     }
 
     /// From now on only servers of `organization` are heard, in their role, and nobody whose certificate is revoked. Calls
@@ -42,8 +42,17 @@ impl Credentials {
         *known = known.take().map(|known| known.with_servers(organization).with_revocations(revocations));
     }
 
+    /// Shows `own` from the next call on. Whether it is another certificate than before.
+    pub fn renew(&self, own: &KeyedCertificate) -> bool {
+        let mut known = self.own.write();
+        let other = *known != *own;
+        known.clone_from(own);
+        other
+    }
+
     fn identity(&self) -> Identity {
-        Identity::from_pem(&self.own.cert_pem, self.own.key_pem.expose())
+        let own = self.own.read();
+        Identity::from_pem(&own.cert_pem, own.key_pem.expose())
     }
 
     /// To call `service`, or any, of the server called `peer` in DNS, and nobody else.

@@ -17,6 +17,7 @@
 //! | [`follow`] | new snapshots and presences as they come |
 //! | [`peers`] | where the other servers' services are, and which failed lately |
 //! | [`clock`] | time that does not jump |
+//! | [`reload`] | SIGHUP, and certificates whose files change |
 //! | [`memory`] | what the process and the machine use of it |
 //! | [`twin`] | another process that says that it is this one |
 //! | [`signals`] | SIGTERM and SIGINT become one drain |
@@ -26,6 +27,8 @@ pub mod follow;
 pub mod memory;
 pub mod node;
 pub mod peers;
+mod private;
+pub mod reload;
 pub mod settings;
 pub mod signals;
 pub mod twin;
@@ -34,6 +37,7 @@ pub use clock::Clock;
 pub use memory::{MemoryUse, memory_use};
 pub use node::{Node, NodeError};
 pub use peers::{PeerBook, PeerHealth};
+pub use reload::Reloads;
 pub use settings::{DirectorySettings, ServiceSettings, Settings, SettingsError};
 pub use signals::drain_on_signals;
 pub use twin::Twin;

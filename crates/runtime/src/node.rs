@@ -24,6 +24,8 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::follow::{Follower, follow_presences};
 use crate::peers::{PeerBook, PeerHealth};
+use crate::private::make_private;
+use crate::reload::Reloads;
 use crate::settings::{DirectorySettings, Settings};
 use crate::twin::Twin;
 
@@ -83,6 +85,8 @@ pub struct Node {
     pub metrics: Metrics,
     /// Time and new message ids.
     pub clock: Clock,
+    /// When certificates are to be read anew.
+    pub reloads: Reloads,
     tables: watch::Receiver<Arc<RoutingTables>>,
     book: watch::Receiver<Arc<PeerBook>>,
     announcements: Arc<Mutex<Vec<Announcement>>>,
@@ -102,8 +106,12 @@ impl Node {
         telemetry: &Telemetry,
         health: PeerHealth,
     ) -> Result<Self, NodeError> {
-        std::fs::create_dir_all(&settings.state).map_err(|error| {
-            file_error(&settings.state, &error, "It is the directory for the queue and the last good configuration")
+        make_private(&settings.state).map_err(|error| {
+            file_error(
+                &settings.state,
+                &error,
+                "It is the directory for the queue and the last good configuration, and must belong to the user of the service",
+            )
         })?;
         let credentials = Arc::new(load_credentials(&settings.identity, service)?);
         let sealer = Sealer::load(&settings.organization_key).map_err(|error| {
@@ -145,11 +153,33 @@ impl Node {
             tracer: telemetry.tracer(),
             metrics: telemetry.metrics(),
             clock: Clock::default(),
+            reloads: Reloads::never(),
             tables,
             book,
             announcements,
             twin: Twin::default(),
         })
+    }
+
+    /// Reads this service's certificate anew whenever `reloads` says so. Calls to others show it from then on; whoever calls is
+    /// shown it after a restart.
+    pub fn follow_reloads(&mut self, reloads: Reloads) {
+        self.reloads = reloads.clone();
+        let (credentials, path) = (Arc::clone(&self.credentials), self.settings.identity.join(self.service.as_str()));
+        let mut reloads = reloads;
+        tokio::spawn(async move {
+            loop {
+                reloads.next().await;
+                match KeyedCertificate::load_from(&path) {
+                    Ok(own) if credentials.renew(&own) => tracing::warn!(
+                        path = %path.display(),
+                        "a new certificate of this service: calls to others show it; restart the service for calls from others"
+                    ),
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "the certificate cannot be read anew; the old one goes on"),
+                }
+            }
+        });
     }
 
     /// This server.

@@ -11,7 +11,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -232,15 +232,22 @@ fn init(arguments: &InitArguments) -> anyhow::Result<()> {
 }
 
 fn issue(arguments: &IssueArguments) -> anyhow::Result<()> {
-    let IssueArguments { ca, server, fqdn, administrator, path, services } = arguments;
+    let IssueArguments { ca, administrator, path, .. } = arguments;
     let pair = KeyedCertificate::load_from(&ca.join(AUTHORITY_FOLDER)).and_then(CertificateAuthority::load);
     let authority = pair.map_err(|error| {
         anyhow!("{error}. --ca is the folder that was --path of `postroad cert init`, which makes the authority")
     })?;
     make_private(path)?;
-    if let Some(administrator) = administrator {
-        return issue_administrator(&authority, administrator, path);
-    }
+    let written = match administrator {
+        Some(administrator) => issue_administrator(&authority, administrator, path),
+        None => issue_server(&authority, arguments),
+    };
+    written?;
+    keep_owner(path)
+}
+
+fn issue_server(authority: &CertificateAuthority, arguments: &IssueArguments) -> anyhow::Result<()> {
+    let IssueArguments { ca, server, fqdn, path, services, .. } = arguments;
     let (Some(server), Some(fqdn)) = (server, fqdn) else { bail!("name a server with --server and --fqdn") };
     let services: Vec<Service> = if services.is_empty() { SERVICES_DEFAULT.to_vec() } else { services.clone() };
     let identity =
@@ -292,6 +299,24 @@ fn copy_key(from: &Path, to: &Path) -> anyhow::Result<()> {
         }
         written => written.with_context(|| format!("cannot write {}", to.display())),
     }
+}
+
+/// What root writes into the folder of a service's user belongs to that user: the service has to read it.
+fn keep_owner(folder: &Path) -> anyhow::Result<()> {
+    let owner = folder.metadata().with_context(|| format!("cannot look at {}", folder.display()))?;
+    let mut left = vec![folder.to_owned()];
+    while let Some(at) = left.pop() {
+        let about = at.symlink_metadata().with_context(|| format!("cannot look at {}", at.display()))?;
+        if (about.uid(), about.gid()) != (owner.uid(), owner.gid()) {
+            std::os::unix::fs::lchown(&at, Some(owner.uid()), Some(owner.gid()))
+                .with_context(|| format!("cannot give {} to the owner of {}", at.display(), folder.display()))?;
+        }
+        if about.is_dir() {
+            let entries = std::fs::read_dir(&at).with_context(|| format!("cannot read {}", at.display()))?;
+            left.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
+        }
+    }
+    Ok(())
 }
 
 fn make_private(folder: &Path) -> anyhow::Result<()> {

@@ -166,10 +166,17 @@ fn what_was_can_be_asked_exported_and_listed() {
     assert_eq!(desk.done(&format!("export --settings server.toml {later}")), before);
     let listed = desk.done("revisions --settings server.toml");
     let rows: Vec<&str> = listed.lines().collect();
-    assert_eq!(rows.len(), 3, "{listed}");
-    assert!(rows[0].starts_with("REVISION  TIME") && rows[1].starts_with(&second.to_string()), "{listed}");
-    assert!(rows[1].ends_with("~ sendConnectors[\"Partner\"]"), "{listed}");
-    let json: Value = serde_json::from_str(&desk.done("revisions --settings server.toml --json --limit 1")).unwrap();
+    // Each apply is two changes, of the configuration and of recipients.
+    assert_eq!(rows.len(), 5, "{listed}");
+    assert!(rows[0].starts_with("REVISION  TIME") && rows[2].starts_with(&second.to_string()), "{listed}");
+    assert!(
+        rows[1].ends_with("~ recipients[\"team\"]") && rows[2].ends_with("~ sendConnectors[\"Partner\"]"),
+        "{listed}"
+    );
+    assert!(rows[1..].iter().all(|row| row.contains("(postroad apply)")), "{listed}");
+    let json = desk.done("revisions --settings server.toml --json --limit 2");
+    let json: Value = serde_json::from_str(json.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(json["through"], "postroad apply");
     assert_eq!((&json["revision"], &json["summary"]), (&second.into(), &"~ sendConnectors[\"Partner\"]".into()));
     let error = desk.refused("explain b@x.example --settings server.toml --revision 4000");
     assert!(error.contains("there is no revision 4000 yet; the newest is ") && error.contains("postroad revisions"));

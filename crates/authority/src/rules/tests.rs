@@ -1,5 +1,6 @@
 //! Every rule, and every principal against every act.
 
+use envelope::ObjectName;
 use topology::OrganizationDraft;
 
 use super::*;

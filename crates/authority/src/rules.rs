@@ -1,0 +1,105 @@
+//! The rules, in their order: forest, revoked, member, role, act.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use envelope::{Domain, ServerName, Service, Timestamp};
+use topology::{Organization, ServerRole};
+
+use crate::words::{Act, Principal, Refusal, Revocation, Rule, Subject, Who};
+
+/// What is known about an organization's members just now.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    forest: Domain,
+    servers: Option<BTreeMap<ServerName, ServerRole>>,
+    revoked: BTreeMap<Subject, Timestamp>,
+}
+
+impl Authority {
+    /// Of `forest` alone: its servers are not known yet, and nothing is revoked.
+    #[must_use]
+    pub fn of_forest(forest: Domain) -> Self {
+        Self { forest, servers: None, revoked: BTreeMap::new() }
+    }
+
+    /// The same forest with the servers of a configuration.
+    #[must_use]
+    pub fn with_servers(mut self, organization: &Organization) -> Self {
+        self.servers = Some(organization.servers().iter().map(|server| (server.name.clone(), server.role)).collect());
+        self
+    }
+
+    /// The same with these revocations and no others.
+    #[must_use]
+    pub fn with_revocations<'a>(mut self, revocations: impl IntoIterator<Item = &'a Revocation>) -> Self {
+        self.revoked.clear();
+        for Revocation { subject, issued_until } in revocations {
+            let until = self.revoked.entry(subject.clone()).or_insert(*issued_until);
+            *until = (*until).max(*issued_until);
+        }
+        self
+    }
+
+    /// Whether `principal` may do that.
+    ///
+    /// # Errors
+    /// [`Refusal`], by the first rule that does not hold.
+    pub fn rule(&self, principal: &Principal, act: Act) -> Result<(), Refusal> {
+        if principal.forest != self.forest {
+            let why = format!("the certificate is of forest {}, not of {}", principal.forest, self.forest);
+            return Err(Refusal { rule: Rule::Forest, why });
+        }
+        match &principal.who {
+            Who::Server { server, services } => {
+                self.not_revoked(Subject::Server(server.clone()), principal.issued)?;
+                let services = self.running(server, services)?;
+                if act.services().iter().any(|service| services.contains(service)) {
+                    return Ok(());
+                }
+                let names: Vec<&str> = act.services().iter().map(|service| service.as_str()).collect();
+                let whom = if names.is_empty() { "administrators".to_owned() } else { names.join(", ") };
+                Err(Refusal { rule: Rule::Act, why: format!("{server} may not call this; it is for {whom}") })
+            }
+            Who::Administrator(name) => {
+                self.not_revoked(Subject::Administrator(name.clone()), principal.issued)?;
+                if act.services().is_empty() {
+                    return Ok(());
+                }
+                let why = format!("{name} is an administrator; this is for services");
+                Err(Refusal { rule: Rule::Act, why })
+            }
+        }
+    }
+
+    fn not_revoked(&self, subject: Subject, issued: Timestamp) -> Result<(), Refusal> {
+        match self.revoked.get(&subject) {
+            Some(until) if issued <= *until => {
+                let why = format!("the certificates of {subject} were revoked; it needs a new one");
+                Err(Refusal { rule: Rule::Revoked, why })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Which of `services` a server of the organization runs.
+    fn running<'a>(
+        &self,
+        server: &ServerName,
+        services: &'a BTreeSet<Service>,
+    ) -> Result<&'a BTreeSet<Service>, Refusal> {
+        let Some(servers) = &self.servers else { return Ok(services) };
+        let role = servers
+            .get(server)
+            .ok_or_else(|| Refusal { rule: Rule::Member, why: format!("{server} is no server of the organization") })?;
+        match role {
+            ServerRole::Mailbox => Ok(services),
+            ServerRole::Edge if services.iter().all(|service| *service == Service::Transport) => Ok(services),
+            ServerRole::Edge => {
+                Err(Refusal { rule: Rule::Role, why: format!("{server} is an Edge server and runs Transport alone") })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

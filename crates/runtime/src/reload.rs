@@ -1,0 +1,152 @@
+//! Reading anew: on SIGHUP the settings and the certificates, and certificates also when their files change.
+//!
+//! Settings are read once by whoever uses them, so a process that was told to read them anew says which have changed and need
+//! a restart. Certificates take effect at once where that is possible: what clients of SMTP are shown, and what this service
+//! shows when it calls others.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::settings::Settings;
+
+/// How often the files of certificates are looked at.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Tells the services of a process to read their certificates anew.
+#[derive(Clone, Debug)]
+pub struct Reloads(watch::Receiver<u64>);
+
+impl Reloads {
+    /// One that never tells anything.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(watch::channel(0).1)
+    }
+
+    /// Tells on SIGHUP and when a file below `identity` has changed. `settings` is the file that was read at start.
+    ///
+    /// # Errors
+    /// When the handler cannot be installed.
+    pub fn on_signals(settings: PathBuf, identity: PathBuf) -> std::io::Result<Self> {
+        let (hangup, (sender, receiver)) = (signal(SignalKind::hangup())?, watch::channel(0));
+        tokio::spawn(follow(hangup, settings, identity, sender));
+        Ok(Self(receiver))
+    }
+
+    /// Returns at the next time to read anew; never when there will be none.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn follow(mut hangup: Signal, path: PathBuf, identity: PathBuf, reloads: watch::Sender<u64>) {
+    let mut known = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut seen = newest(&identity);
+    loop {
+        let asked = tokio::select! {
+            () = reloads.closed() => return,
+            signal = hangup.recv() => signal.is_some(),
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        if asked {
+            known = tell_settings(&path, known);
+        }
+        let now = newest(&identity);
+        if asked || now != seen {
+            seen = now;
+            reloads.send_modify(|times| *times += 1);
+        }
+    }
+}
+
+/// Says what has changed in the settings since `known`, and gives what is there now.
+fn tell_settings(path: &Path, known: String) -> String {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "the settings cannot be read anew; the old ones go on");
+            return known;
+        }
+    };
+    if let Err(error) = Settings::parse(&text, path) {
+        tracing::error!(%error, "the settings have a mistake; the old ones go on");
+        return known;
+    }
+    let changed = changed_keys(&known, &text);
+    if changed.is_empty() {
+        tracing::info!(path = %path.display(), "read anew: the settings have not changed; certificates are read anew");
+    } else {
+        let changed = changed.join(", ");
+        tracing::warn!(path = %path.display(), changed, "these settings have changed: restart this service to apply them");
+    }
+    // What needs a restart is told until there was one.
+    known
+}
+
+/// The keys whose values differ, with their tables: `services.transport.smtp`.
+fn changed_keys(before: &str, after: &str) -> Vec<String> {
+    let (before, after) = (flat(before), flat(after));
+    let all: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    all.into_iter().filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
+}
+
+fn flat(text: &str) -> BTreeMap<String, String> {
+    fn into(prefix: &str, value: &toml::Value, out: &mut BTreeMap<String, String>) {
+        match value {
+            toml::Value::Table(table) => {
+                for (key, value) in table {
+                    let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    into(&key, value, out);
+                }
+            }
+            value => drop(out.insert(prefix.to_owned(), value.to_string())),
+        }
+    }
+    let mut out = BTreeMap::new();
+    if let Ok(table) = text.parse::<toml::Table>() {
+        into("", &toml::Value::Table(table), &mut out);
+    }
+    out
+}
+
+/// When the newest certificate below `identity` was written.
+fn newest(identity: &Path) -> Option<SystemTime> {
+    let folders = std::fs::read_dir(identity).ok()?;
+    let written = |folder: std::fs::DirEntry| folder.path().join("cert.pem").metadata().ok()?.modified().ok();
+    folders.filter_map(Result::ok).filter_map(written).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named_with_its_table() {
+        let before =
+            "server = 'A'\nstate = '/s'\n[services.transport]\nsmtp = '127.0.0.1:1'\n[identity]\npath = '/i'\n";
+        let after =
+            before.replace(":1", ":2").replace("state = '/s'\n", "").replace("'/i'", "'/i'\norganization-key = '/k'");
+        assert_eq!(changed_keys(before, before), Vec::<String>::new());
+        assert_eq!(changed_keys(before, &after), ["identity.organization-key", "services.transport.smtp", "state"]);
+    }
+
+    #[test]
+    fn a_certificate_that_is_written_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(newest(folder.path()), None);
+        let smtp = folder.path().join("smtp");
+        std::fs::create_dir(&smtp).unwrap();
+        std::fs::write(smtp.join("cert.pem"), "x").unwrap();
+        let first = newest(folder.path());
+        assert!(first.is_some());
+        let file = std::fs::File::options().write(true).open(smtp.join("cert.pem")).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();
+        assert!(newest(folder.path()) > first);
+    }
+}
