@@ -223,6 +223,7 @@ fn organization(servers: &[&str]) -> Organization {
         role: ServerRole::Mailbox,
         dag: None,
         transport: TransportServiceSettings::default(),
+        removed_receive_connectors: Default::default(),
     };
     let sites = vec![Site {
         guid: guid(0),
