@@ -109,6 +109,8 @@ pub struct Item {
     pub deferrals: u16,
     /// Times that processing it failed by a fault of this program (QU-13).
     pub crashes: u8,
+    /// An administrator has suspended it: it waits in whichever queue it comes to.
+    pub suspended: bool,
     /// The configuration by which its next hop was decided; zero as long as none has.
     pub decided: Revision,
 }

@@ -251,12 +251,24 @@ impl Ledger {
         self.add(item, None, Stage::Ready(QueueId::SUBMISSION))
     }
 
-    /// A message that was found in the spool at start enters it again; poison stays poison (QU-13, QU-14).
-    pub fn recover(&mut self, item: Item, now: Timestamp) -> ItemId {
-        self.messages += 1;
-        self.submission.incoming.count(now);
-        let poison = item.crashes >= POISON_THRESHOLD;
-        self.add(item, None, if poison { Stage::Suspended(QueueId::POISON) } else { Stage::Again })
+    /// A message that was found in the spool at start enters it again, as one item, or as one that is suspended and one that is
+    /// not; poison stays poison (QU-13, QU-14).
+    pub fn recover(&mut self, items: impl IntoIterator<Item = Item>, now: Timestamp) -> Option<ItemId> {
+        let mut first = None;
+        for item in items {
+            let poison = item.crashes >= POISON_THRESHOLD;
+            let stage = if poison { Stage::Suspended(QueueId::POISON) } else { Stage::Again };
+            let id = self.add(item, first.map(|ItemId(number)| MessageNumber(number)), stage);
+            match first {
+                Some(first) => self.divide(MessageNumber(first.0), first, id),
+                None => {
+                    self.messages += 1;
+                    self.submission.incoming.count(now);
+                    first = Some(id);
+                }
+            }
+        }
+        first
     }
 
     /// The next item to be categorized: oldest first, in turns with what was decided before.
@@ -313,9 +325,11 @@ impl Ledger {
         match to {
             Destination::NextHop(route) => self.enqueue(id, &route, before, now, demands),
             Destination::Unreachable(why) => {
-                self.record_mut(id).why = Some(why);
+                let record = self.record_mut(id);
+                record.why = Some(why);
+                let stage = if record.item.suspended { Stage::Suspended } else { Stage::Ready };
                 self.unreachable.incoming.count(now);
-                self.shift(id, Stage::Ready(QueueId::UNREACHABLE));
+                self.shift(id, stage(QueueId::UNREACHABLE));
             }
             Destination::Later(until, why) => {
                 let record = self.record_mut(id);
@@ -337,11 +351,13 @@ impl Ledger {
         let record = self.record_mut(id);
         if let Some(until) = held {
             record.wait = before.clone();
-            self.shift(id, Stage::Deferred(queue, until));
+            let suspended = record.item.suspended;
+            self.shift(id, if suspended { Stage::Suspended(queue) } else { Stage::Deferred(queue, until) });
         } else {
             record.item.deferrals = 0;
             (record.wait, record.why) = (Wait::Nothing, None);
-            self.shift(id, Stage::Ready(queue));
+            let stage = if record.item.suspended { Stage::Suspended } else { Stage::Ready };
+            self.shift(id, stage(queue));
         }
         demands.extend(self.demand(queue));
         self.arm(queue);
@@ -495,7 +511,10 @@ impl Ledger {
                 let removed = self.hand_out(id, queue);
                 return GivenBack { removed: Some((removed, ndr)), ..GivenBack::default() };
             }
-            Some(Pending::Suspend) if queue.is_delivery() => Stage::Suspended(queue),
+            Some(Pending::Suspend) if queue.is_delivery() => {
+                record.item.suspended = true;
+                Stage::Suspended(queue)
+            }
             // What was taken before a newer configuration came is decided anew, like all that waited then.
             _ if is_stale => Stage::Ready(QueueId::SUBMISSION),
             _ => to,

@@ -173,6 +173,7 @@ impl Ledger {
                 Ok(Done::Pending)
             }
             stage => {
+                self.record_mut(id).item.suspended = true;
                 self.shift(id, Stage::Suspended(stage.queue()));
                 Ok(Done::Now(()))
             }
@@ -194,6 +195,7 @@ impl Ledger {
             }
             _ => return Err(Refusal::NotSuspended),
         };
+        record.item.suspended = false;
         if queue == QueueId::POISON {
             record.item.crashes = 0;
         }

@@ -42,6 +42,7 @@ pub(crate) fn item(number: u8, arrived: Timestamp) -> Item {
         delay_reported: false,
         deferrals: 0,
         crashes: 0,
+        suspended: false,
         decided: Revision::default(),
     }
 }
@@ -533,7 +534,7 @@ fn what_fails_the_program_twice_is_poison_and_stays_until_somebody_decides() {
     assert_eq!(ledger.resume_item(one, at(20)), Ok(vec![(QueueId::SUBMISSION, Demand::Wake)]));
     assert_eq!(ledger.next_submitted().map(|taken| taken.item.crashes), Some(0));
     // After a restart it is what it was.
-    let poison = ledger.recover(Item { crashes: 2, ..item(2, at(0)) }, at(20));
+    let poison = ledger.recover([Item { crashes: 2, ..item(2, at(0)) }], at(20)).unwrap();
     assert_eq!(ledger.item(poison).unwrap().queue, QueueId::POISON);
     let Ok(Done::Now(removed)) = ledger.remove_item(poison, WithNdr(true)) else { panic!("it can be removed") };
     assert!(ledger.finish(removed, at(20)));
@@ -554,6 +555,29 @@ fn resubmission_is_for_queues_in_retry_and_leaves_what_is_suspended() {
     assert_eq!(ledger.next_submitted().map(|taken| taken.item.message), Some(id(2)));
     assert_eq!(ledger.item(first.id).unwrap().status, ItemStatus::Suspended);
     assert_eq!(ledger.suspend_item(ledger.items_after(None, 9)[1].id), Err(Refusal::InSubmission));
+}
+
+#[test]
+fn what_was_suspended_before_a_restart_is_so_in_the_queue_that_it_comes_to() {
+    let mut ledger = ledger(|_| {});
+    let recipients = |at: u32| RecipientIndexes::One(at);
+    let open = Item { recipients: recipients(0), ..item(1, at(0)) };
+    let held = Item { recipients: recipients(1), suspended: true, ..item(1, at(0)) };
+    ledger.recover([open, held], at(0));
+    let mut lanes = Vec::new();
+    for _ in 0..2 {
+        let taken = ledger.next_submitted().unwrap();
+        let to = Destination::NextHop(route("a.example"));
+        let share = Share { recipients: taken.item.recipients.clone(), to };
+        lanes.extend(ledger.decide(taken, vec![share], ONE, at(0)).demands);
+    }
+    let [(lane, Demand::Connect)] = lanes[..] else { panic!("{lanes:?}") };
+    assert_eq!(ledger.further_items(), 1);
+    assert!(!deliver(&mut ledger, lane, at(0)), "the other item is left");
+    let left = only(&ledger);
+    assert_eq!((left.status, left.queue), (ItemStatus::Suspended, lane));
+    ledger.resume_item(left.id, at(0)).unwrap();
+    assert!(deliver(&mut ledger, lane, at(0)));
 }
 
 #[test]
@@ -645,7 +669,7 @@ fn an_outcome_that_cannot_be_written_down_is_tried_again_and_nothing_else_happen
 fn what_comes_in_does_not_wait_for_all_that_is_decided_anew() {
     let mut ledger = ledger(|_| {});
     for number in 0..5 {
-        ledger.recover(item(number, at(0)), at(0));
+        ledger.recover([item(number, at(0))], at(0));
     }
     for number in [10, 11] {
         ledger.submit(item(number, at(1)), at(1));

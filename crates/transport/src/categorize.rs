@@ -92,7 +92,12 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
     };
     let mut machine = Categorization::new(tables, message(&work, detail));
     let outcome = loop {
-        match machine.step() {
+        let step = {
+            // Should this end the process, the next one knows which message it was (QU-13).
+            let _mark = core.spool.take_in_hand(work.stored.head.id);
+            machine.step()
+        };
+        match step {
             Step::Done(outcome) => break outcome,
             Step::NeedRecipients(pending) => machine = look_up(resolver, pending).await,
         }

@@ -196,9 +196,9 @@ impl Core {
     }
 
     /// The same for what was found in the spool at start.
-    pub(crate) fn recover(&self, item: Item) {
+    pub(crate) fn recover(&self, items: Vec<Item>) {
         let now = self.now();
-        self.ledger_and_alarm(|ledger| ledger.recover(item, now));
+        self.ledger_and_alarm(|ledger| ledger.recover(items, now));
         self.submitted.notify_one();
     }
 

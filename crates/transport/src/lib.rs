@@ -42,6 +42,6 @@ mod settle;
 mod state;
 mod timer;
 
-pub use administration::operations::{Operations, RedirectError};
+pub use administration::operations::{OperationError, Operations, RedirectError};
 pub use service::{Transport, TransportError};
 pub use state::State;

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
 
-use crate::administration::operations::Operations;
+use crate::administration::operations::{self, Operations};
 use crate::administration::routing_log;
 use crate::administration::view::Viewer;
 use crate::core::{Core, Errand, Logs};
@@ -119,6 +119,7 @@ impl Transport {
         let logs = logs_of(&node)?;
         let core = Core::new(Arc::clone(&node), spool, Ledger::new(limits), outbound, logs, errand, drain);
         let core = Arc::new(core);
+        operations::restore_suspended(&core);
         let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;
         Ok(Self { core, errands, recovery, listener, doors })
@@ -281,13 +282,14 @@ fn take_one(core: &Core, id: MessageId, stored: Result<StoredMessage, ReadError>
     if stored.role != Role::Own {
         return false;
     }
-    let Some(item) = submitted::item(&stored) else {
+    let items = submitted::items(&stored);
+    if items.is_empty() {
         // Every recipient had its end, and was counted then; the removal was lost with the power.
         core.spool.remove(id);
         return false;
-    };
+    }
     note_recovery(core, id, stored.head.trace);
-    core.recover(item);
+    core.recover(items);
     true
 }
 

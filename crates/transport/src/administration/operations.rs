@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use envelope::{ByteSize, ServerName};
-use routing::{Destination, Outcome, Route, Way};
+use queue::{CommitError, Note, Pending, RecipientState, Transaction, Update};
+use routing::{Destination, NextHopSolutionKey, Outcome, Route, Way};
 use scheduler::{Demands, Done, ItemId, ItemView, MessageNumber, QueueId, QueueView, Refusal, WithNdr};
 
 use crate::core::{Core, Errand};
@@ -13,6 +14,17 @@ use crate::state::State;
 /// Acts upon the queues of a running service.
 #[derive(Clone)]
 pub struct Operations(pub(crate) Arc<Core>);
+
+/// Why an operation was not done, or not durably.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// It cannot be done.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It is done, and will be forgotten at the next start.
+    #[error("it is done, but the next start will not know of it: {0}")]
+    NotDurable(#[from] CommitError),
+}
 
 /// Why mail cannot be redirected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,22 +65,38 @@ impl Operations {
         self.0.ledger(|ledger| ledger.items_after(after, limit))
     }
 
-    /// Nothing leaves the queue any more but what is being sent (QU-27).
+    /// Nothing leaves the queue any more but what is being sent (QU-27), over restarts, until it is resumed.
     ///
     /// # Errors
-    /// [`Refusal`]
-    pub fn suspend_queue(&self, queue: QueueId) -> Result<(), Refusal> {
-        self.0.ledger(|ledger| ledger.suspend_queue(queue))
+    /// [`OperationError`]
+    pub async fn suspend_queue(&self, queue: QueueId) -> Result<(), OperationError> {
+        let key = self.key(queue)?;
+        self.0.ledger(|ledger| ledger.suspend_queue(queue))?;
+        Transaction::new().set(&key).commit(&self.0.spool).await?;
+        Ok(())
     }
 
     /// Its mail goes on.
     ///
     /// # Errors
-    /// [`Refusal`]
-    pub fn resume_queue(&self, queue: QueueId) -> Result<(), Refusal> {
-        let now = self.0.now();
+    /// [`OperationError`]
+    pub async fn resume_queue(&self, queue: QueueId) -> Result<(), OperationError> {
+        let (key, now) = (self.key(queue)?, self.0.now());
         self.meet(self.0.ledger_and_alarm(|ledger| ledger.resume_queue(queue, now))?);
+        Transaction::new().unset(&key).commit(&self.0.spool).await?;
         Ok(())
+    }
+
+    fn key(&self, queue: QueueId) -> Result<Note, Refusal> {
+        let persistent = |queue: QueueId| match queue {
+            QueueId::SUBMISSION => Some(SUBMISSION.into()),
+            QueueId::UNREACHABLE => Some(UNREACHABLE.into()),
+            QueueId::POISON => Some("Poison".into()),
+            _ => None,
+        };
+        let of_lane = || self.0.ledger(|ledger| ledger.route(queue)).map(|route| key_text(&route.key));
+        let key = persistent(queue).or_else(of_lane).ok_or(Refusal::NoSuchQueue)?;
+        Ok(Note::SuspendedQueue(key))
     }
 
     /// Connects now (QU-39).
@@ -91,28 +119,54 @@ impl Operations {
         Ok(count)
     }
 
-    /// The message waits in that queue until it is resumed.
+    /// The message waits in that queue until it is resumed, over restarts.
     ///
     /// # Errors
-    /// [`Refusal`]
-    pub fn suspend_message(&self, queue: QueueId, message: MessageNumber) -> Result<Done<()>, Refusal> {
-        self.0.ledger(|ledger| {
+    /// [`OperationError`]
+    pub async fn suspend_message(&self, queue: QueueId, message: MessageNumber) -> Result<Done<()>, OperationError> {
+        let (item, done) = self.0.ledger(|ledger| {
             let item = ledger.item_in(queue, message).ok_or(Refusal::NoSuchMessage)?;
-            ledger.suspend_item(item)
-        })
+            let done = ledger.suspend_item(item)?;
+            Ok::<_, Refusal>((ledger.item(item), done))
+        })?;
+        self.note_suspended(item, true).await?;
+        Ok(done)
     }
 
-    /// The message goes on.
+    /// The message goes on; poison is tried again as if it had done nothing.
     ///
     /// # Errors
-    /// [`Refusal`]
-    pub fn resume_message(&self, queue: QueueId, message: MessageNumber) -> Result<(), Refusal> {
+    /// [`OperationError`]
+    pub async fn resume_message(&self, queue: QueueId, message: MessageNumber) -> Result<(), OperationError> {
         let now = self.0.now();
-        self.meet(self.0.ledger_and_alarm(|ledger| {
-            let item = ledger.item_in(queue, message).ok_or(Refusal::NoSuchMessage)?;
-            ledger.resume_item(item, now)
-        })?);
+        let item = self.0.ledger(|ledger| ledger.item(ledger.item_in(queue, message)?));
+        let item = item.ok_or(Refusal::NoSuchMessage)?;
+        let demands = self.0.ledger_and_alarm(|ledger| ledger.resume_item(item.id, now))?;
+        if queue == QueueId::POISON {
+            self.0.spool.update(item.item.message, &Update::crashes(0));
+        }
+        self.note_suspended(Some(item), false).await?;
+        self.meet(demands);
         Ok(())
+    }
+
+    /// Makes it durable that an item is suspended, or is no longer.
+    async fn note_suspended(&self, item: Option<ItemView>, suspended: bool) -> Result<(), OperationError> {
+        let Some(item) = item.map(|view| view.item) else { return Ok(()) };
+        let _others_too = self.0.recipients.read().await;
+        // One that has gone meanwhile needs no note.
+        let Ok(stored) = self.0.spool.head(item.message).await else { return Ok(()) };
+        let states = item.recipients.as_slice().iter().filter_map(|at| match stored.states.get(*at as usize)? {
+            RecipientState::Pending(pending) => {
+                Some((*at as usize, RecipientState::Pending(Pending { suspended, ..pending.clone() })))
+            }
+            _ => None,
+        });
+        let update = Update::states(states);
+        match Transaction::new().update(item.message, &update).commit(&self.0.spool).await {
+            Ok(_) | Err(CommitError::Unknown(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The message leaves that queue, with or without a report to its sender.
@@ -180,5 +234,52 @@ impl Operations {
 
     fn meet(&self, demands: Demands) {
         self.0.meet_all(demands);
+    }
+}
+
+/// How the notes name the queues without a next hop.
+const SUBMISSION: &str = "Submission";
+const UNREACHABLE: &str = "Unreachable";
+
+/// A next-hop key as a note names it.
+fn key_text(key: &NextHopSolutionKey) -> Box<str> {
+    format!("{} {} {}", key.delivery_type, key.connector, key.domain).into()
+}
+
+fn parse_key(text: &str) -> Option<NextHopSolutionKey> {
+    let mut words = text.splitn(3, ' ');
+    let (kind, connector, domain) = (words.next()?, words.next()?, words.next()?);
+    Some(NextHopSolutionKey::new(kind.parse().ok()?, domain, connector.parse().ok()?))
+}
+
+/// Suspends what was suspended before the restart.
+pub(crate) fn restore_suspended(core: &Core) {
+    for text in core.spool.suspended_queues() {
+        let restored = core.ledger(|ledger| match &*text {
+            SUBMISSION => ledger.suspend_queue(QueueId::SUBMISSION).is_ok(),
+            UNREACHABLE => ledger.suspend_queue(QueueId::UNREACHABLE).is_ok(),
+            other => parse_key(other).map(|key| ledger.suspend_next_hop(key)).is_some(),
+        });
+        if restored {
+            tracing::warn!(queue = &*text, "suspended before the restart, and still is");
+        } else {
+            tracing::error!(queue = &*text, "a suspended queue is not known to this version");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use routing::DeliveryType;
+    use topology::Guid;
+
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_suspended_queue_reads_back() {
+        let smart_hosts = "[10.0.0.1],relay.example.com, [::1]";
+        let key = NextHopSolutionKey::new(DeliveryType::SmartHostConnectorDelivery, smart_hosts, Guid::ZERO);
+        assert_eq!(parse_key(&key_text(&key)), Some(key));
+        assert_eq!(parse_key("Nonsense"), None);
     }
 }

@@ -12,14 +12,26 @@ pub(crate) fn open_positions(stored: &StoredMessage) -> Vec<u32> {
 
 /// What is left of a message; `None` when nothing is.
 pub(crate) fn item(stored: &StoredMessage) -> Option<Item> {
+    of(stored, &open_positions(stored), false)
+}
+
+/// The same after a restart: what an administrator suspended is an item of its own.
+pub(crate) fn items(stored: &StoredMessage) -> Vec<Item> {
+    let is_suspended = |at: &u32| matches!(stored.states.get(*at as usize), Some(RecipientState::Pending(pending)) if pending.suspended);
+    let (suspended, open): (Vec<u32>, Vec<u32>) = open_positions(stored).into_iter().partition(is_suspended);
+    [of(stored, &open, false), of(stored, &suspended, true)].into_iter().flatten().collect()
+}
+
+fn of(stored: &StoredMessage, positions: &[u32], suspended: bool) -> Option<Item> {
     let told = |state: &RecipientState| matches!(state, RecipientState::Pending(pending) if pending.delay_notified);
     Some(Item {
         message: stored.head.id,
-        recipients: RecipientIndexes::new(&open_positions(stored))?,
+        recipients: RecipientIndexes::new(positions)?,
         arrived: stored.head.arrived,
         delay_reported: stored.states.iter().any(told),
         deferrals: 0,
         crashes: u8::try_from(stored.crashes).unwrap_or(u8::MAX),
+        suspended,
         decided: Revision::default(),
     })
 }

@@ -35,6 +35,12 @@ fn is_for_now(error: &TransferError) -> bool {
     }
 }
 
+/// Lets all changes fail from the one after the next `after` on. Some of them are marks that the queue can do without.
+fn fail_from(disk: &LossyDisk, after: u64) {
+    let changes = disk.counters().changes + after;
+    (changes..changes + 100).for_each(|change| disk.fail_at(change, Fault::InputOutput));
+}
+
 /// Lets every attempt at bob's mailbox fail for now, `times` times.
 fn busy(scene: &Scene, times: usize) {
     for _ in 0..times {
@@ -97,7 +103,7 @@ async fn a_disk_that_fails_ends_acceptance_until_the_next_start() {
     let transport = start(&scene, &disk).await;
     busy(&scene, 10);
     let mut taken = vec![submit(&scene, MESSAGE).await.unwrap()];
-    disk.fail_at(disk.counters().changes + 4, Fault::InputOutput);
+    fail_from(&disk, 4);
     let refusal = until("the disk to fail", async || match submit(&scene, MESSAGE).await {
         Ok(head) => {
             taken.push(head);
@@ -125,7 +131,7 @@ async fn nothing_goes_out_that_could_not_be_recorded() {
     busy(&scene, 1);
     submit(&scene, MESSAGE).await.unwrap();
     scene.mailboxes.arrived(BOB, 1).await;
-    disk.fail_at(disk.counters().changes + 1, Fault::InputOutput);
+    fail_from(&disk, 1);
     until("the disk to fail", async || submit(&scene, MESSAGE).await.is_err().then_some(())).await;
     until("the failure to be known", async || matches!(transport.health.live(), Health::Bad(_)).then_some(())).await;
     let queues = transport.operations.queues();

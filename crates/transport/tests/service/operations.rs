@@ -4,7 +4,7 @@ use envelope::ServerName;
 use rpc::{RecipientDelivery, TransferError};
 use scheduler::{Done, ItemStatus, ItemView, QueueId, QueueStatus, Refusal, Why, WithNdr};
 use testkit::until;
-use transport::{RedirectError, State};
+use transport::{OperationError, RedirectError, State};
 
 use crate::support::{MESSAGE, ORGANIZATION, Running, Scene, notified, reply};
 
@@ -31,16 +31,26 @@ async fn a_suspended_queue_holds_its_mail_until_it_is_resumed() {
     let scene = Scene::new(ORGANIZATION).await;
     let transport = scene.start("MAIL1").await;
     let queue = database_queue(&scene, &transport).await;
-    transport.operations.suspend_queue(queue).unwrap();
+    transport.operations.suspend_queue(queue).await.unwrap();
     scene.submit("ann@contoso.com", &[BOB]).await;
     let held = waiting(&transport, |item| item.queue == queue).await;
     assert_eq!((held.status, held.why), (ItemStatus::Ready, Why::QueueSuspended));
     let view = transport.operations.queues().into_iter().find(|view| view.id == queue).unwrap();
     assert_eq!((view.status, view.message_count), (QueueStatus::Suspended, 1));
     assert!(scene.mailboxes.attempts_at(BOB).is_empty());
-    transport.operations.resume_queue(queue).unwrap();
+    // So it is after a restart.
+    transport.drain().await;
+    let transport = scene.start("MAIL1").await;
+    let held = waiting(&transport, |item| item.why == Why::QueueSuspended && item.queue.is_delivery()).await;
+    assert!(scene.mailboxes.attempts_at(BOB).is_empty());
+    transport.operations.resume_queue(held.queue).await.unwrap();
     scene.mailboxes.arrived(BOB, 1).await;
-    assert_eq!(transport.operations.resume_queue(queue), Err(Refusal::NotSuspended));
+    let again = transport.operations.resume_queue(held.queue).await;
+    assert!(matches!(again, Err(OperationError::Refused(Refusal::NotSuspended))), "{again:?}");
+    transport.drain().await;
+    let transport = scene.start("MAIL1").await;
+    scene.submit("ann@contoso.com", &[BOB]).await;
+    scene.mailboxes.arrived(BOB, 2).await;
     transport.drain().await;
     assert_eq!(scene.spool("MAIL1").await, []);
 }
@@ -57,16 +67,25 @@ async fn a_message_is_suspended_resumed_and_removed_and_its_sender_is_told() {
     assert!(deferred.last_error.as_ref().is_some_and(|error| error.contains("Mailbox full")), "{deferred:?}");
     let operations = &transport.operations;
     let (queue, number) = (deferred.queue, deferred.number);
-    assert_eq!(operations.suspend_message(queue, number), Ok(Done::Now(())));
+    assert_eq!(operations.suspend_message(queue, number).await.unwrap(), Done::Now(()));
     operations.retry_queue(queue).unwrap_err();
-    assert_eq!(waiting(&transport, |item| item.number == number).await.status, ItemStatus::Suspended);
-    operations.resume_message(queue, number).unwrap();
-    assert_eq!(operations.suspend_message(QueueId::SUBMISSION, number), Err(Refusal::NoSuchMessage));
+    let nowhere = operations.suspend_message(QueueId::SUBMISSION, number).await;
+    assert!(matches!(nowhere, Err(OperationError::Refused(Refusal::NoSuchMessage))), "{nowhere:?}");
+    // So it is after a restart, in the queue that it comes to.
+    transport.drain().await;
+    let transport = scene.start("MAIL1").await;
+    let held = waiting(&transport, |item| item.status == ItemStatus::Suspended).await;
+    let (operations, queue, number) = (&transport.operations, held.queue, held.number);
+    assert!(queue.is_delivery());
+    scene.mailboxes.answer(BOB, RecipientDelivery::Retry(reply(450, (4, 2, 2), "Mailbox full")));
+    operations.resume_message(queue, number).await.unwrap();
+    scene.mailboxes.arrived(BOB, 2).await;
+    waiting(&transport, |item| matches!(item.why, Why::Deferred { .. })).await;
     assert_eq!(operations.remove_message(queue, number, WithNdr(true)), Ok(Done::Now(())));
     let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
     assert!(report.contains("Status: 5.4.0\r\n") && report.contains("removed by administrator"), "{report}");
     transport.drain().await;
-    assert_eq!(scene.mailboxes.attempts_at(BOB).len(), 1);
+    assert_eq!(scene.mailboxes.attempts_at(BOB).len(), 2);
     assert_eq!(scene.spool("MAIL1").await, []);
 }
 
