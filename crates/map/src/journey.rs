@@ -6,7 +6,7 @@ use std::fmt;
 use categorizer::RecipientFailure;
 use envelope::{Address, ByteSize, ObjectName, ServerName, SiteName};
 use inquiry::{AskError, End, Fate, Inquiry, Obstacle, Subject};
-use routing::{DeliveryType, Explanation, NextHopSolutionKey, Outcome};
+use routing::{DeliveryType, Explanation, NextHopCategory, NextHopSolutionKey, Outcome};
 
 use super::survey::Survey;
 
@@ -204,7 +204,9 @@ impl Journey {
             return None;
         };
         let key = route.key.as_ref().clone();
-        let Some(attempt) = route.way.attempts.first() else {
+        // Attempts of a Send connector are front ends of this site, through which it leaves (PL-27).
+        let leaves = key.delivery_type.category() == NextHopCategory::External;
+        let Some(attempt) = route.way.attempts.first().filter(|_| !leaves) else {
             self.end.fate = match key.delivery_type {
                 DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => ArrivalFate::AwaitsGateway(key),
                 _ => ArrivalFate::Leaves(key),

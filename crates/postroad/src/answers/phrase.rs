@@ -94,13 +94,10 @@ fn is_gateway(explanation: &Explanation, organization: &Organization) -> bool {
 }
 
 /// Who connects to the next hop, where this server is the last of the way.
-pub(super) fn connects(route: &Route, explanation: &Explanation, organization: &Organization) -> String {
-    let Explanation { from, site, .. } = explanation;
+pub(super) fn connects(route: &Route, explanation: &Explanation) -> String {
+    let Explanation { from, .. } = explanation;
     match route.key.delivery_type {
         DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => "none: it waits".to_owned(),
-        _ if is_proxied(route, organization) => {
-            format!("a front end of site {site} connects to the next hop for {from} (PL-27)")
-        }
         _ => format!("{from} connects to the next hop itself (RT-16)"),
     }
 }
@@ -117,6 +114,7 @@ fn door(route: &Route, organization: &Organization) -> &'static str {
 /// What a server is that stands in the order of attempts.
 pub(super) fn attempt(attempt: &Attempt, kind: DeliveryType) -> &'static str {
     match (attempt.reason.0, kind) {
+        ("PL-27", _) => "a front end, which connects to the next hop",
         ("RT-16", _) => "where the database is active",
         ("RT-27", _) => "at the first hub site on the path",
         ("RT-28", _) => "at the hub site, and in the delivery group itself",

@@ -207,14 +207,15 @@ impl Report<'_> {
     fn attempts(&mut self, route: &Route, explanation: &Explanation) {
         let Way { attempts, path, .. } = route.way.as_ref();
         if attempts.is_empty() {
-            return self.row("attempts", &phrase::connects(route, explanation, self.answer.tables.organization()));
+            return self.row("attempts", &phrase::connects(route, explanation));
         }
         let runs = attempts.chunk_by(|a, b| (a.reason, &a.site) == (b.reason, &b.site));
         for (at, run) in runs.enumerate() {
             let label = if at == 0 { "attempts" } else { "" };
             self.row(label, &format!("{}. {}", at + 1, self.run(run, route)));
         }
-        let stops_here = path.legs.is_empty() && attempts.iter().all(|attempt| attempt.reason.0 != "RT-16");
+        let stops_here =
+            path.legs.is_empty() && attempts.iter().all(|attempt| !matches!(attempt.reason.0, "RT-16" | "PL-27"));
         let nearer = if stops_here { " No other server of the site would be nearer (RT-36)." } else { "" };
         self.row("", &format!("Then it waits on {} and is tried again (RT-39).{nearer}", explanation.from));
     }

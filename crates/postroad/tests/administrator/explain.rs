@@ -249,3 +249,61 @@ fn what_cannot_be_answered_says_what_to_do() {
         assert!(error.contains(expected), "{line}: {error}");
     }
 }
+
+#[test]
+fn two_thousand_connectors_are_told_in_a_screenful() {
+    let desk = Desk::new();
+    let more: String = (0..2000)
+        .map(|at| {
+            let space = if at % 2 == 0 { format!("d{at}.example") } else { format!("'*;{}'", 20 + at % 80) };
+            format!("  - {{name: C{at}, addressSpaces: [{space}], sourceTransportServers: [BERLIN1]}}\n")
+        })
+        .collect();
+    desk.write("large.yaml", &ORGANIZATION.replace("sendConnectors:\n", &format!("sendConnectors:\n{more}")));
+    let ask = "explain bob@tailspin.example --from BERLIN1 --organization large.yaml";
+    let out = desk.done(ask);
+    assert!(out.lines().count() < 60, "{} lines", out.lines().count());
+    for expected in
+        ["✔ Internet", "✘ C1 ", "and 992 more match", "and 995 more have no address space that matches", "--all"]
+    {
+        assert!(out.contains(expected), "{expected}:\n{out}");
+    }
+    assert!(desk.done(&format!("{ask} --all")).lines().count() > 2_000);
+}
+
+#[test]
+fn where_mail_waits_and_who_connects_is_said() {
+    let desk = Desk::new();
+    let proxied = ORGANIZATION.replace(
+        "sourceTransportServers: [BERLIN1]}",
+        "sourceTransportServers: [BERLIN1], frontendProxyEnabled: true}",
+    );
+    let fax =
+        "foreignConnectors: [{name: Fax, addressSpaces: ['FAX:*'], sourceTransportServers: [OSLO1]}]\nrecipients:";
+    desk.write("both.yaml", &proxied.replace("recipients:", fax));
+    let front = desk.done("explain bob@tailspin.example --from BERLIN1 --organization both.yaml");
+    assert!(front.contains("BERLIN1 in Berlin: a front end, which connects to the next hop (PL-27)"), "{front}");
+    assert!(!front.contains("itself"), "{front}");
+    let there = desk.done("explain IMCEAFAX-1@contoso.example --from OSLO1 --organization both.yaml");
+    assert!(there.contains("Waits on OSLO1 for Foreign connector Fax"), "{there}");
+    let here = desk.done("explain IMCEAFAX-1@contoso.example --from BERLIN1 --organization both.yaml");
+    assert!(here.contains("source server of Foreign connector Fax in site Oslo, where it waits"), "{here}");
+    let way = desk.done("topology bob@tailspin.example --from BERLIN1 --organization both.yaml");
+    assert!(way.contains("BERLIN1 delivers it out of the organization"), "{way}");
+}
+
+#[test]
+fn advice_fits_who_gets_it() {
+    let desk = Desk::new();
+    let limited = format!("{ORGANIZATION}transportConfig: {{maxReceiveSize: 2MB}}\n");
+    desk.write("limited.yaml", &limited);
+    let ask = |who: &str| {
+        desk.done(&format!(
+            "explain {who} --from OSLO1 --size 3MB --sender x@partner.example --organization limited.yaml"
+        ))
+    };
+    let (inside, outside) = (ask("olga@contoso.example"), ask("bob@tailspin.example"));
+    assert!(inside.contains("raise maxReceiveSize of transportConfig, or the recipient's own"), "{inside}");
+    let advice = outside.contains("raise maxReceiveSize of transportConfig") && !outside.contains("recipient's own");
+    assert!(advice || !outside.contains("to change   raise maxReceiveSize"), "{outside}");
+}
