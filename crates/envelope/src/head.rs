@@ -3,7 +3,7 @@
 use crate::identity::{MessageId, Revision, SiteName, TraceContext};
 use crate::size::ByteSize;
 use crate::time::Timestamp;
-use crate::transaction::Envelope;
+use crate::transaction::{Envelope, Recipient};
 
 /// What is known of the sender, by where the message entered the organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,4 +50,21 @@ pub struct MessageHead {
     pub origin: Origin,
     /// Sites that backed it off; it is never sent back into one of them (RT-42).
     pub backed_off: Vec<SiteName>,
+}
+
+impl MessageHead {
+    /// The same for other recipients, without a copy of all of those that it has.
+    #[must_use]
+    pub fn for_recipients(&self, recipients: Vec<Recipient>) -> Self {
+        let Envelope { reverse_path, recipients: _, body, smtputf8, dsn_return, envelope_id } = &self.envelope;
+        let envelope = Envelope {
+            reverse_path: reverse_path.clone(),
+            recipients,
+            body: *body,
+            smtputf8: *smtputf8,
+            dsn_return: *dsn_return,
+            envelope_id: envelope_id.clone(),
+        };
+        Self { envelope, origin: self.origin.clone(), backed_off: self.backed_off.clone(), ..*self }
+    }
 }

@@ -193,10 +193,17 @@ impl Index {
         self.segments.len()
     }
 
-    /// The oldest segments that hold no message, the one written to excepted.
-    pub fn dead(&self) -> usize {
+    /// The oldest segments that hold nothing, the one written to excepted; not those of which parts could not be read, if they
+    /// are `held`.
+    pub fn dead(&self, held: bool) -> usize {
         let sealed = self.segments.len().saturating_sub(1);
-        self.segments.iter().take(sealed).take_while(|state| state.live == 0).count()
+        let is_dead = |state: &&SegmentState| state.live == 0 && !(held && state.unreadable);
+        self.segments.iter().take(sealed).take_while(is_dead).count()
+    }
+
+    /// Segments of which parts could not be read.
+    pub fn unreadable(&self) -> usize {
+        self.segments.iter().filter(|state| state.unreadable).count()
     }
 
     /// Number of the segment that is the oldest once `count` are dropped.

@@ -414,12 +414,24 @@ impl SegmentHeader {
     }
 
     /// Reads the header, or its copy; `None` when both are damaged.
-    pub fn read(file: &dyn DiskFile) -> Option<Self> {
-        [0, HEADER_COPY].into_iter().find_map(|offset| {
+    ///
+    /// # Errors
+    /// When there is none that is right, and the disk would not read one of them.
+    pub fn read(file: &dyn DiskFile) -> io::Result<Option<Self>> {
+        let mut failure = None;
+        for offset in [0, HEADER_COPY] {
             let mut bytes = [0; SEGMENT_HEADER];
-            let count = file.read_at(&mut bytes, offset).ok()?;
-            if count == SEGMENT_HEADER { Self::parse(&bytes).ok() } else { None }
-        })
+            match file.read_at(&mut bytes, offset) {
+                Ok(SEGMENT_HEADER) => {
+                    if let Ok(header) = Self::parse(&bytes) {
+                        return Ok(Some(header));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(None), Err)
     }
 
     fn parse(bytes: &[u8; SEGMENT_HEADER]) -> Result<Self, LoadError> {

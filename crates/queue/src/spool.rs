@@ -82,7 +82,7 @@ pub struct Stats {
     /// Messages of which nothing can be read any more: reading them is [`ReadError::Lost`]. They stay until they are removed by
     /// whoever has told of their end; what is left of them is in `quarantine/`.
     pub lost: usize,
-    /// Segments that are not emptied because the disk does not read parts of them just now.
+    /// Segments of which the disk does not read parts: not emptied just now, or to be set aside.
     pub unreadable_segments: usize,
     /// Syncs of the log since it was opened.
     pub syncs: u64,
@@ -240,7 +240,7 @@ impl Spool {
             log: ByteSize::bytes(log),
             segments: index.segment_count(),
             lost: index.lost(),
-            unreadable_segments: self.alive.0.unreadable_segments.load(Ordering::Relaxed) as usize,
+            unreadable_segments: self.alive.0.unreadable_segments.load(Ordering::Relaxed) as usize + index.unreadable(),
             syncs: self.alive.0.syncs.load(Ordering::Relaxed),
             written: ByteSize::bytes(self.alive.0.written.load(Ordering::Relaxed)),
         }

@@ -48,6 +48,7 @@ pub(crate) struct Writer {
     moving_paused: Option<(Instant, u32)>,
     /// Files of dropped segments, to be written over.
     spares: Vec<segments::Spare>,
+    started: Instant,
     /// When a full spool last looked for space.
     probed: Instant,
     /// Segment and offset at which a batch met a full disk: any part of it may be there until another one is written over it.
@@ -75,6 +76,7 @@ impl Writer {
             moving: None,
             moving_paused: None,
             spares: Vec::new(),
+            started: Instant::now(),
             probed: Instant::now(),
             torn: None,
             discarded: Vec::new(),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use envelope::{MessageId, Reply, Revision, Timestamp};
+use envelope::{MessageHead, MessageId, Reply, Revision, Timestamp};
 use futures::FutureExt;
 use queue::{ReadError, RecipientState};
 use routing::{DeliveryType, Route};
@@ -503,15 +503,13 @@ fn attempt(sent: &Sent) -> Attempt {
 
 /// Reads what an item stands for.
 async fn load(core: &Core, item: &Item) -> Result<Parcel, ReadError> {
-    let stored = core.spool.head(item.message).await?;
-    let all = &stored.head.envelope.recipients;
-    let positions = item.recipients.as_slice();
+    // Each recipient of a large list has an item of its own: the list is decoded once, and not copied for each.
+    let stored = core.spool.shared_head(item.message).await?;
+    let (all, positions) = (&stored.head.envelope.recipients, item.recipients.as_slice());
     let recipients: Vec<_> = positions.iter().filter_map(|at| all.get(*at as usize).cloned()).collect();
     if recipients.len() < positions.len() {
         return Err(ReadError::Damaged(stored.head.id));
     }
-    let mut head = stored.head.clone();
-    head.envelope.recipients = recipients;
-    head.revision = item.decided;
+    let head = MessageHead { revision: item.decided, ..stored.head.for_recipients(recipients) };
     Ok(Parcel { item: item.clone(), stored, head })
 }

@@ -81,7 +81,8 @@ struct State {
     sync_delay: Duration,
     /// While it is set, no sync of a file ends.
     hangs: bool,
-    unreadable: HashSet<PathBuf>,
+    /// From which offset on reads of a file fail.
+    unreadable: HashMap<PathBuf, u64>,
     capacity: Option<u64>,
     faults: HashMap<u64, Fault>,
     counters: Counters,
@@ -163,14 +164,13 @@ impl LossyDisk {
         self.state().hangs = hangs;
     }
 
-    /// Makes every read of a file fail, or work again: a bad sector that comes and goes.
-    pub fn set_unreadable(&self, path: &Path, unreadable: bool) {
+    /// Makes every read of a file fail that goes beyond this offset, or work again: bad sectors that come and go.
+    pub fn set_unreadable(&self, path: &Path, from: Option<u64>) {
         let mut state = self.state();
-        if unreadable {
-            state.unreadable.insert(path.to_owned());
-        } else {
-            state.unreadable.remove(path);
-        }
+        match from {
+            Some(from) => state.unreadable.insert(path.to_owned(), from),
+            None => state.unreadable.remove(path),
+        };
     }
 
     /// Makes every sync a lie: the negative control of crash tests.
@@ -472,8 +472,9 @@ impl DiskFile for LossyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
         state.check_on(self.boot)?;
-        let is_unreadable = |path: &PathBuf| state.names.get(path) == Some(&self.inode);
-        if state.unreadable.iter().any(is_unreadable) {
+        let end = offset + buffer.len() as u64;
+        let fails = |(path, from): (&PathBuf, &u64)| end > *from && state.names.get(path) == Some(&self.inode);
+        if state.unreadable.iter().any(fails) {
             return Err(io::Error::other("injected error of a read"));
         }
         let bytes = &self.inode(&mut state).current;

@@ -26,7 +26,7 @@ pub(super) fn segments(disk: &dyn Disk, paths: &Paths, report: &mut RecoveryRepo
         let path = paths.segment(number);
         let file = disk.open(&path).map_err(io_error("open a segment"))?;
         let length = file.length().map_err(io_error("measure a segment"))?;
-        match SegmentHeader::read(file.as_ref()) {
+        match SegmentHeader::read(file.as_ref()).map_err(io_error("read a segment"))? {
             Some(header) if !header.is_readable() => {
                 return Err(OpenError::Version { segment: number, version: header.version });
             }

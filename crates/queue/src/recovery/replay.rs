@@ -93,6 +93,11 @@ impl Replay {
         }
         self.apply_all(disk, paths, &segment, &batch);
         let unreadable = scanner.unreadable;
+        if unreadable && sealed.is_none() {
+            // Whatever is behind may be read at the next start: it is not cut off, though what was never written counts as
+            // damage then.
+            end = limit;
+        }
         if let Some(state) = self.index.segment_mut(number) {
             state.end = end;
             state.unreadable = unreadable;
@@ -216,14 +221,15 @@ fn copy(
     disk.sync_dir(quarantine)
 }
 
-/// Whether the inline contents of a record match their checksums.
+/// Whether the inline contents of a record match their checksums. What cannot be read now is not known to be torn: the end of the
+/// log is read once more, to be made durable, and a disk that still does not read ends the start.
 fn contents_are_whole(segment: &Segment, record: &Record) -> bool {
     let Ok(operations) = record.operations() else { return true };
     operations.iter().all(|operation| match *operation {
         Operation::Store { content: Content::Inline { offset, length }, crc, .. } => {
             let start = u64::from(record.body) + u64::from(offset);
             let content = segment.read(start, length as usize);
-            matches!(content, Ok(Some(content)) if crc32c::crc32c(&content) == crc)
+            content.is_err() || matches!(content, Ok(Some(content)) if crc32c::crc32c(&content) == crc)
         }
         _ => true,
     })

@@ -59,7 +59,7 @@ impl Writer {
         if self.shared.has_failed() {
             return false;
         }
-        if self.shared.index().dead() > 0 {
+        if self.dead() > 0 {
             return self.drop_dead();
         }
         let Some(number) = self.worth_moving() else {
@@ -116,12 +116,19 @@ impl Writer {
         self.moving_paused.is_some_and(|(_, tried)| tried >= self.shared.unreadable.attempts)
     }
 
+    /// Segments that may be dropped. What the start could not read may be readable at the next, and is kept for that as long as
+    /// a disk is given.
+    fn dead(&self) -> usize {
+        let policy = self.shared.unreadable;
+        let held = self.started.elapsed() < policy.pause.saturating_mul(policy.attempts);
+        self.shared.index().dead(held)
+    }
+
     /// Drops the oldest segments that hold nothing. Whether that was possible.
     fn drop_dead(&mut self) -> bool {
         let (count, first) = {
-            let index = self.shared.index();
-            let count = index.dead();
-            (count, index.after(count))
+            let count = self.dead();
+            (count, self.shared.index().after(count))
         };
         if self.ensure_room(u64::from(RECORD_HEADER + OPERATION_OVERHEAD + 8), Room::Housekeeping).is_err() {
             return false;
@@ -161,7 +168,8 @@ impl Writer {
     fn worth_moving(&self) -> Option<u32> {
         let index = self.shared.index();
         let (oldest, newest) = (index.oldest()?, index.newest()?);
-        if newest.segment.number - oldest.segment.number < YOUNG_SEGMENTS {
+        // One that holds nothing is dropped, or kept for the next start.
+        if oldest.live == 0 || newest.segment.number - oldest.segment.number < YOUNG_SEGMENTS {
             return None;
         }
         let size = self.shared.segment_octets;

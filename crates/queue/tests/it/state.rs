@@ -259,14 +259,14 @@ async fn what_the_disk_does_not_read_for_a_while_is_not_lost() {
     let disk = LossyDisk::new();
     let patient = UnreadablePolicy { pause: Duration::from_millis(1), attempts: u32::MAX };
     let spool = four_that_stay(&disk, patient).await;
-    disk.set_unreadable(&segment(1), true);
+    disk.set_unreadable(&segment(1), Some(0));
     come_and_go(&spool).await;
     wait_until(&spool, |spool| spool.stats().unreadable_segments == 1).await;
     for number in 1..=4 {
         assert!(spool.contains(id(number)));
         assert!(matches!(spool.head(id(number)).await, Err(error @ ReadError::Io { .. }) if error.is_transient()));
     }
-    disk.set_unreadable(&segment(1), false);
+    disk.set_unreadable(&segment(1), None);
     wait_until(&spool, |_| disk.contents(&segment(1)).is_err()).await;
     wait_until(&spool, |spool| spool.stats().unreadable_segments == 0).await;
     for number in 1..=4 {
@@ -280,7 +280,7 @@ async fn what_the_disk_never_reads_is_lost_and_stays_known_until_somebody_says_s
     let disk = LossyDisk::new();
     let hasty = UnreadablePolicy { pause: Duration::from_millis(1), attempts: 3 };
     let spool = four_that_stay(&disk, hasty).await;
-    disk.set_unreadable(&segment(1), true);
+    disk.set_unreadable(&segment(1), Some(0));
     come_and_go(&spool).await;
     wait_until(&spool, |spool| spool.stats().lost == 4).await;
     let aside = Path::new(DIR).join("quarantine/0000000001.log");
@@ -303,4 +303,44 @@ async fn what_the_disk_never_reads_is_lost_and_stays_known_until_somebody_says_s
     spool.close().await;
     let (spool, _) = open(&disk);
     assert_eq!((spool.stats().messages, spool.stats().lost), (0, 0));
+}
+
+/// Records that a start could not read are not known in that run; they are there for the next one, whatever came and went.
+#[tokio::test]
+async fn what_a_start_cannot_read_is_kept_for_the_next() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    for number in 1..=4 {
+        store(&spool, number, 6000).await.unwrap();
+    }
+    spool.close().await;
+    disk.set_unreadable(&segment(1), Some(8192 + 12_500));
+    let (spool, recovery) = open(&disk);
+    assert_eq!(recovery.report().messages, 2);
+    for number in 1..=2 {
+        spool.remove(id(number));
+    }
+    come_and_go(&spool).await;
+    wait_until(&spool, |spool| spool.stats().messages == 0).await;
+    assert_eq!(spool.stats().unreadable_segments, 1);
+    spool.close().await;
+    disk.set_unreadable(&segment(1), None);
+    let (spool, recovery) = open(&disk);
+    let there: Vec<_> = all(recovery).await.into_iter().map(|stored| stored.head.id).collect();
+    assert_eq!(there, [id(3), id(4)]);
+    assert_eq!(read(&spool, 4).await, content(4, 6000));
+}
+
+/// A segment whose header cannot be read is no stranger's file: the start ends, and the next one tries again.
+#[tokio::test]
+async fn a_segment_that_cannot_be_read_at_all_ends_the_start_and_stays() {
+    let disk = LossyDisk::new();
+    let (spool, _) = open(&disk);
+    store(&spool, 1, 100).await.unwrap();
+    spool.close().await;
+    disk.set_unreadable(&segment(1), Some(0));
+    assert!(matches!(try_open(&disk), Err(queue::OpenError::Io { action: "read a segment", .. })));
+    disk.set_unreadable(&segment(1), None);
+    let (_spool, recovery) = open(&disk);
+    assert_eq!(all(recovery).await.len(), 1);
 }
