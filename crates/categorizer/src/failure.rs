@@ -4,6 +4,7 @@ use std::fmt;
 
 use envelope::{EnhancedStatus, Reply};
 use routing::{NdrReason, RuleId};
+use topology::Restricted;
 
 /// Why a recipient is given up. All of them are permanent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,12 @@ pub enum RecipientFailure {
     OrganizationReceiveLimit,
     /// The envelope has too many recipients (LM-12).
     TooManyRecipients,
+    /// Only senders of the organization may send to it.
+    SenderNotAuthenticated,
+    /// The recipient does not take mail from this sender.
+    SenderNotAccepted,
+    /// A report is not for the members of a group (PL-51).
+    ReportToGroup,
     /// Contacts forward to each other and nowhere else (PL-50).
     ForwardingLoop,
     /// The message would have more recipients than [`EXPANDED_RECIPIENTS_MAX`](crate::EXPANDED_RECIPIENTS_MAX).
@@ -39,6 +46,9 @@ impl RecipientFailure {
             }
             Self::RecipientSizeLimit => EnhancedStatus::new(5, 2, 3),
             Self::TooManyRecipients | Self::ExpansionTooLarge => EnhancedStatus::new(5, 5, 3),
+            Self::SenderNotAuthenticated | Self::SenderNotAccepted | Self::ReportToGroup => {
+                EnhancedStatus::new(5, 7, 1)
+            }
             Self::ForwardingLoop => EnhancedStatus::new(5, 4, 6),
             Self::Routing(reason) => reason.status(),
         }
@@ -56,6 +66,9 @@ impl RecipientFailure {
                 "RESOLVER.RST.RecipSizeLimit.Org; message too large for this organization"
             }
             Self::TooManyRecipients => "RESOLVER.ADR.RecipLimit; too many recipients",
+            Self::SenderNotAuthenticated => "RESOLVER.RST.AuthRequired; authentication required",
+            Self::SenderNotAccepted => "RESOLVER.RST.NotAuthorized; not authorized",
+            Self::ReportToGroup => "RESOLVER.GRP.Report; reports are not for the members of a group",
             Self::ForwardingLoop => "RESOLVER.FWD.Loop; there is a forwarding loop configured in the directory",
             Self::ExpansionTooLarge => "RESOLVER.GRP.Limit; the group has too many members for one message",
             Self::Routing(reason) => reason.reply_text(),
@@ -71,10 +84,21 @@ impl RecipientFailure {
             Self::SenderSizeLimit | Self::RecipientSizeLimit => "LM-10",
             Self::OrganizationSendLimit | Self::OrganizationReceiveLimit => "LM-05",
             Self::TooManyRecipients => "LM-12",
+            Self::SenderNotAuthenticated | Self::SenderNotAccepted => "RC-53",
+            Self::ReportToGroup => "PL-51",
             Self::ForwardingLoop => "PL-50",
             Self::ExpansionTooLarge => "PL-49",
             Self::Routing(reason) => return reason.rule(),
         })
+    }
+}
+
+impl From<Restricted> for RecipientFailure {
+    fn from(restricted: Restricted) -> Self {
+        match restricted {
+            Restricted::NotAuthenticated => Self::SenderNotAuthenticated,
+            Restricted::NotAccepted => Self::SenderNotAccepted,
+        }
     }
 }
 

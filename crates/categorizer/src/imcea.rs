@@ -2,7 +2,8 @@
 
 /// Takes type and address out of a local part: alphanumerics, `=` and `-` stand for themselves, `_` for `/`, and `+hh` for
 /// any other ASCII character. `None` when it is not encapsulated, badly encoded, or of type SMTP or X500.
-pub(crate) fn decode(local_part: &str) -> Option<(Box<str>, Box<str>)> {
+#[must_use]
+pub fn decode(local_part: &str) -> Option<(Box<str>, Box<str>)> {
     let prefix = local_part.get(..5).filter(|prefix| prefix.eq_ignore_ascii_case("IMCEA"))?;
     let (kind, encoded) = local_part[prefix.len()..].split_once('-')?;
     let kind = kind.to_ascii_uppercase();

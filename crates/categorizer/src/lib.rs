@@ -18,7 +18,7 @@
 //! expanded, or merged with an equal one. A recipient that a group brought in is named with the envelope recipient that
 //! it came from.
 //!
-//! Not here: permission to send to a recipient, mail flow rules, the text of notifications. Nothing in the directory
+//! Not here: mail flow rules, the text of notifications. Nothing in the directory
 //! changes the sender of a message yet, so copies never differ by it (PL-53).
 
 mod failure;
@@ -31,6 +31,7 @@ mod size;
 mod tests;
 
 pub use failure::RecipientFailure;
+pub use imcea::decode as encapsulated_address;
 pub use message::{
     Arrival, Detail, Home, Incoming, Message, Origin, Position, ResolvedRecipient, SenderKind, SizeFacts,
 };
@@ -38,5 +39,5 @@ pub use outcome::{
     CategorizationOutcome, Categorized, Deferred, Expanded, Explained, Failed, Merged, MessageCopy, Unreachable,
 };
 pub use resolution::{
-    Categorization, EXPANDED_RECIPIENTS_MAX, EXPANSION_SIZE_LIMIT, LOOKUP_BATCH_MAX, Lookup, Pending, Step,
+    Categorization, EXPANDED_RECIPIENTS_MAX, EXPANSION_SIZE_LIMIT, LOOKUP_BATCH_MAX, Lookup, POSTMASTER, Pending, Step,
 };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use envelope::{Address, Notify, OriginalRecipient, Recipient, ReversePath};
 use routing::RoutingTables;
-use topology::{DirectoryRecipient, Guid, RecipientKind, ServerRole};
+use topology::{DirectoryRecipient, Guid, Organization, RecipientKind, ServerRole};
 
 use crate::failure::RecipientFailure;
 use crate::imcea;
@@ -28,6 +28,9 @@ pub const EXPANSION_SIZE_LIMIT: usize = 1000;
 pub const EXPANDED_RECIPIENTS_MAX: usize = 100_000;
 /// Most contacts in a chain; one more counts as a loop (PL-50). The documented number of iterations behind 5.4.6 (RT-74).
 const FORWARDS_MAX: usize = 20;
+
+/// The local part that every domain has (RFC 5321 §4.5.1).
+pub const POSTMASTER: &str = "postmaster";
 
 /// What the directory says about an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,7 @@ pub struct Categorization {
     limits: SizeCheck,
     /// Whose own limit is still to be asked.
     sender: Option<Address>,
+    claim: Claim,
     envelope: VecDeque<Item>,
     members: VecDeque<Item>,
     members_count: usize,
@@ -58,6 +62,36 @@ pub struct Categorization {
     failed: Vec<Failed>,
     expanded: Vec<Expanded>,
     merged: Vec<Merged>,
+}
+
+/// Who is believed to send a message.
+#[derive(Debug)]
+struct Claim {
+    kind: SenderKind,
+    /// The null reverse-path of what is not from a user: a report.
+    is_report: bool,
+    /// Keys of the addresses that are believed to be his. One that a stranger gives is not, when it is ours.
+    addresses: HashSet<String>,
+}
+
+impl Claim {
+    fn of(message: &Message, organization: &Organization) -> Self {
+        let kind = message.sender_kind;
+        let believed =
+            |sender: &&Address| kind != SenderKind::Anonymous || !organization.is_authoritative(&sender.domain());
+        let addresses = message.sender.address().filter(believed).map(Address::key).into_iter().collect();
+        let is_report = message.sender == ReversePath::Null && kind != SenderKind::Authenticated;
+        Self { kind, is_report, addresses }
+    }
+
+    /// Whether he may send to `recipient`. Reports of our own go to everybody.
+    fn may_send_to(&self, recipient: &DirectoryRecipient) -> Result<(), RecipientFailure> {
+        if self.kind == SenderKind::System {
+            return Ok(());
+        }
+        let is_sender = |address: &Address| self.addresses.contains(&address.key());
+        recipient.restrictions.check(self.kind == SenderKind::Authenticated, is_sender).map_err(RecipientFailure::from)
+    }
 }
 
 /// A recipient on its way to be resolved.
@@ -118,6 +152,7 @@ impl Categorization {
             detail: message.detail,
             limits,
             sender: None,
+            claim: Claim::of(&message, tables.organization()),
             envelope: VecDeque::new(),
             members: VecDeque::new(),
             members_count: 0,
@@ -192,6 +227,7 @@ impl Categorization {
                 Some(Lookup::TransientError) => Progress::DirectoryFailed,
                 Some(Lookup::Found(found)) => {
                     let found = found.clone();
+                    self.claim.addresses.extend(found.addresses().map(Address::key));
                     self.check_sender(Some(&found));
                     Progress::Made
                 }
@@ -252,7 +288,11 @@ impl Categorization {
     }
 
     fn found(&mut self, item: Item, found: &Arc<DirectoryRecipient>) {
-        if let Err(failure) = self.limits.recipient(found) {
+        let is_group = matches!(found.kind, RecipientKind::DistributionGroup { .. });
+        if is_group && self.claim.is_report {
+            return self.give_up(item, RecipientFailure::ReportToGroup);
+        }
+        if let Err(failure) = self.claim.may_send_to(found).and_then(|()| self.limits.recipient(found)) {
             return self.give_up(item, failure);
         }
         match &found.kind {
@@ -276,11 +316,25 @@ impl Categorization {
         let encapsulated =
             (organization.default_domain() == Some(&domain)).then(|| imcea::decode(address.local_part())).flatten();
         let edge = self.tables.local_server().role == ServerRole::Edge;
+        let postmaster = self.stand_in_postmaster(&address);
+        if let Some(postmaster) = postmaster {
+            return self.forward(item, &postmaster);
+        }
+        let organization = self.tables.organization();
         if !edge && organization.is_authoritative(&domain) && encapsulated.is_none() {
             return self.give_up(item, RecipientFailure::UnknownRecipient);
         }
         let home = encapsulated.map_or(Home::External, |(kind, text)| Home::NonSmtp { kind, text });
         self.settle_outside(item, &address, home);
+    }
+
+    /// Who reads the mail to the postmaster of an accepted domain that has none of its own: that of the organization
+    /// (RFC 5321 §4.5.1).
+    fn stand_in_postmaster(&self, address: &Address) -> Option<Address> {
+        let organization = self.tables.organization();
+        let ours =
+            address.local_part().eq_ignore_ascii_case(POSTMASTER) && organization.is_authoritative(&address.domain());
+        organization.postmaster().filter(|postmaster| ours && postmaster.key() != address.key())
     }
 
     fn settle_outside(&mut self, item: Item, address: &Address, home: Home) {
@@ -318,9 +372,11 @@ impl Categorization {
         }
         self.members_count += members.len();
         for member in members {
+            // What a stranger gave as ORCPT is not repeated for every member; the group's address tells where it came from.
             let recipient = Recipient {
+                address: member.clone(),
                 notify: without_success(item.recipient.notify),
-                ..redirect(item.recipient.clone(), member)
+                original: Some(original_recipient(&item.recipient.address)),
             };
             let origin = Origin::Member(item.origin.position());
             self.members.push_back(Item { recipient, origin, forwards: 0 });
@@ -366,15 +422,7 @@ fn original_recipient(address: &Address) -> OriginalRecipient {
     if address.is_ascii() {
         return OriginalRecipient { kind: "rfc822".into(), address: address.as_str().into() };
     }
-    let mut text = String::new();
-    for character in address.as_str().chars() {
-        match character {
-            '\\' | '+' | '=' => text.push_str(&format!("\\x{{{:02X}}}", u32::from(character))),
-            character if character.is_ascii() => text.push(character),
-            character => text.push_str(&format!("\\x{{{:X}}}", u32::from(character))),
-        }
-    }
-    OriginalRecipient { kind: "utf-8".into(), address: text.into() }
+    OriginalRecipient { kind: "utf-8".into(), address: address.utf8_xtext().into() }
 }
 
 /// Success of a group is told at its expansion, not by its members (RFC 3461 §5.2.7.3).

@@ -11,8 +11,9 @@ use envelope::{
 use routing::RoutingTables;
 use topology::send_connector::Usage;
 use topology::{
-    AcceptedDomain, AcceptedDomainType, Database, DatabaseHome, DirectoryRecipient, Guid, LinkCost, Organization,
-    OrganizationDraft, RecipientKind, SendConnector, Server, ServerRole, Site, SiteLink, TransportServiceSettings,
+    AcceptedDomain, AcceptedDomainType, Database, DatabaseHome, DeliveryRestrictions, DirectoryRecipient, Guid,
+    LinkCost, Organization, OrganizationDraft, RecipientKind, SendConnector, Server, ServerRole, Site, SiteLink,
+    TransportServiceSettings,
 };
 use uuid::Uuid;
 
@@ -118,6 +119,7 @@ impl World {
             proxy_addresses: addresses[1..].iter().map(|text| address(text)).collect(),
             max_receive_size: receive.map(limit),
             max_send_size: send.map(limit),
+            restrictions: DeliveryRestrictions::default(),
             kind,
         });
         for known in recipient.addresses() {
@@ -509,4 +511,70 @@ fn a_group_too_large_for_memory_fails() {
     let members = vec![address("ann@contoso.com"); EXPANDED_RECIPIENTS_MAX + 1];
     world.add(&["huge@contoso.com"], RecipientKind::DistributionGroup { members, expansion_server: None });
     world.check(&["huge@contoso.com"], "failed huge@contoso.com 5.5.3");
+}
+
+#[test]
+fn who_may_send_to_a_group() {
+    let mut world = World::new();
+    world.mailbox(&["ann@contoso.com"], "DB-A").mailbox(&["sender@contoso.com", "sam@contoso.com"], "DB-A");
+    world.group("all@contoso.com", &["ann@contoso.com"]);
+    let restricted = |world: &mut World, restrictions: DeliveryRestrictions| {
+        let Some(Lookup::Found(group)) = world.directory.get("all@contoso.com").cloned() else {
+            panic!("it was added")
+        };
+        let group = DirectoryRecipient { restrictions, ..DirectoryRecipient::clone(&group) };
+        world.directory.insert("all@contoso.com".to_owned(), Lookup::Found(Arc::new(group)));
+    };
+    let failed = |world: &World, kind, sender: &str| {
+        let sender = ReversePath::parse(sender).unwrap();
+        let CategorizationOutcome::Categorized(done) =
+            world.run(Message { sender, sender_kind: kind, ..message(&["all@contoso.com"]) })
+        else {
+            panic!("the directory answers")
+        };
+        done.failed.first().map(|failed| failed.failure.clone())
+    };
+    let only_inside = DeliveryRestrictions { require_sender_authentication: true, ..DeliveryRestrictions::default() };
+    restricted(&mut world, only_inside.clone());
+    use SenderKind::{Anonymous, Authenticated, System};
+    assert_eq!(failed(&world, Anonymous, "a@b.example"), Some(RecipientFailure::SenderNotAuthenticated));
+    assert_eq!(failed(&world, Authenticated, "sender@contoso.com"), None);
+    // PL-51
+    assert_eq!(failed(&world, System, ""), Some(RecipientFailure::ReportToGroup));
+    assert_eq!(failed(&world, Anonymous, ""), Some(RecipientFailure::ReportToGroup));
+    let of = |texts: &[&str]| texts.iter().map(|text| address(text)).collect::<Vec<_>>();
+    restricted(&mut world, DeliveryRestrictions { accept_only_from: of(&["sam@contoso.com"]), ..only_inside.clone() });
+    assert_eq!(failed(&world, Authenticated, "sender@contoso.com"), None, "by another address of his");
+    assert_eq!(failed(&world, Authenticated, "ann@contoso.com"), Some(RecipientFailure::SenderNotAccepted));
+    restricted(&mut world, DeliveryRestrictions { reject_from: of(&["sam@contoso.com"]), ..only_inside });
+    assert_eq!(failed(&world, Authenticated, "sender@contoso.com"), Some(RecipientFailure::SenderNotAccepted));
+    restricted(&mut world, DeliveryRestrictions { accept_only_from: of(&["sam@contoso.com"]), ..Default::default() });
+    assert_eq!(
+        failed(&world, Anonymous, "sam@contoso.com"),
+        Some(RecipientFailure::SenderNotAccepted),
+        "anybody could say that"
+    );
+}
+
+#[test]
+fn every_domain_of_ours_has_a_postmaster() {
+    // RFC 5321 §4.5.1
+    let mut world = World::new();
+    let (guid, domain) = (world.guid(), "second.example".parse().unwrap());
+    world.draft.accepted_domains.push(AcceptedDomain {
+        guid,
+        name: object("second"),
+        domain,
+        domain_type: AcceptedDomainType::Authoritative,
+        is_default: false,
+    });
+    let failed = |world: &World| {
+        let CategorizationOutcome::Categorized(done) = world.run(message(&["Postmaster@second.example"])) else {
+            panic!("it answers")
+        };
+        (done.failed.len(), done.copies.first().map(|copy| copy.recipients[0].recipient.address.to_string()))
+    };
+    assert_eq!(failed(&world), (1, None), "nobody is postmaster");
+    world.mailbox(&["ann@contoso.com", "postmaster@contoso.com"], "DB-A");
+    assert_eq!(failed(&world), (0, Some("ann@contoso.com".to_owned())));
 }

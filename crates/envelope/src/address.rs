@@ -120,6 +120,21 @@ impl Address {
         }
     }
 
+    /// The ASCII form of an address of type `utf-8` in notifications and `ORCPT`: `utf-8-addr-xtext` (RFC 6533 §3), with
+    /// `\x{HEX}` for what is no `QCHAR`.
+    #[must_use]
+    pub fn utf8_xtext(&self) -> String {
+        let mut text = String::with_capacity(self.text.len());
+        for character in self.text.chars() {
+            match character {
+                '!'..='~' if !matches!(character, '\\' | '+' | '=') => text.push(character),
+                character if character.is_ascii() => text.push_str(&format!("\\x{{{:02X}}}", u32::from(character))),
+                character => text.push_str(&format!("\\x{{{:X}}}", u32::from(character))),
+            }
+        }
+        text
+    }
+
     /// The form under which directories compare addresses: folded, without quotes that are not needed (RFC 5321 §4.1.2:
     /// `"ann"@` is `ann@`), the domain canonical.
     #[must_use]
@@ -324,6 +339,9 @@ mod tests {
             "\"a\r\"@example.com",
             "a\0@example.com",
             "<a@example.com>",
+            "a\u{202e}b@example.com",
+            "a\u{2028}b@example.com",
+            "\"a\u{200b}\"@example.com",
             "a@[192.0.2.1]",
             "a\u{2028}b@example.com",
             "\"a\u{202e}b\"@example.com",
@@ -332,6 +350,29 @@ mod tests {
             assert!(Address::parse(text).is_err(), "{text:?}");
         }
         assert_eq!(Address::parse(&format!("{}@a.example", "x".repeat(316))), Err(AddressError::TooLong));
+    }
+
+    #[test]
+    fn quotes_without_need_make_no_other_address() {
+        let key = |text| Address::parse(text).unwrap().key();
+        for text in ["ben.b@contoso.com", "\"ben.b\"@contoso.com", "\"Ben\\.b\"@Contoso.com"] {
+            assert_eq!(key(text), "ben.b@contoso.com");
+        }
+        for text in ["\"ben b\"@contoso.com", "\"ben..b\"@contoso.com", "\"\"@contoso.com"] {
+            assert_eq!(key(text), text);
+        }
+    }
+
+    #[test]
+    fn the_ascii_form_says_all() {
+        // RFC 6533 §3
+        for (text, ascii) in [
+            ("a+b@contoso.com", "a\\x{2B}b@contoso.com"),
+            ("änn@contoso.com", "\\x{E4}nn@contoso.com"),
+            ("\"a b\"@contoso.com", "\"a\\x{20}b\"@contoso.com"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().utf8_xtext(), ascii);
+        }
     }
 
     #[test]

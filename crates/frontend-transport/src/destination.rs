@@ -41,9 +41,8 @@ impl Transports {
 }
 
 impl MessageTaker for Transports {
-    fn take(&self, mut arriving: Arriving) -> Box<dyn Taking> {
+    fn take(&self, arriving: Arriving) -> Box<dyn Taking> {
         let candidates = self.candidates(&arriving);
-        arriving.head.revision = arriving.tables.revision();
         let handover = Handover::new(Arc::clone(&self.node), arriving.head, candidates);
         Box::new(Passage { handover, held: Some(BytesMut::new()) })
     }

@@ -12,7 +12,7 @@ use routing::{
     BuildError, Candidate, DeferReason, Explanation, NdrReason, Route, RoutingTables, RuleId, UnreachableReason,
     Verdict,
 };
-use topology::{DirectoryRecipient, Organization, Problems, RecipientKind};
+use topology::{DeliveryRestrictions, DirectoryRecipient, Organization, Problems, RecipientKind};
 
 use super::recipients::KnownRecipients;
 use super::subject::{Sender, Subject};
@@ -347,6 +347,7 @@ impl Inquiry {
             (Lookup::Found(found), Limits::Ignore) => Lookup::Found(Arc::new(DirectoryRecipient {
                 max_receive_size: None,
                 max_send_size: None,
+                restrictions: DeliveryRestrictions::default(),
                 ..DirectoryRecipient::clone(&found)
             })),
             (answer, _) => answer,

@@ -9,6 +9,11 @@
 //!    or text/rfc822-headers     its header only
 //! ```
 //!
+//! A notification comes from the null sender: a host that cannot take it ends it, and nobody is told. So it needs no more
+//! than its own way has: 7 bits, unless the sender it goes to is inside or has an address that needs SMTPUTF8. What does
+//! not fit is written in ASCII, or left out: addresses as `utf-8-addr-xtext`, headers quoted-printable, bodies not at all.
+//! The `global` types of RFC 6533 stand only where something is not ASCII: programs of the field do not know them.
+//!
 //! A [`Dsn`] is what comes before and after the original's body, so that an original of any size is never held. Pure:
 //! identity and date are arguments. Decided by the caller, not here: whether a notification is due at all (a null
 //! reverse-path never causes one, DS-04; NOTIFY, DS-02), who it is from (DS-19), and that it is sent from `<>`. Text
@@ -80,10 +85,12 @@ impl Action {
 /// The message that the notification is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Original<'a> {
-    /// Its envelope: ENVID, RET and the need for 8 bits or SMTPUTF8 are taken from here.
+    /// Its envelope: ENVID and RET are taken from here.
     pub envelope: &'a Envelope,
     /// Its header block.
     pub header: HeaderBlock<'a>,
+    /// Whether its body is ASCII, whatever its envelope said.
+    pub body_is_ascii: bool,
     /// Size of header and body.
     pub size: ByteSize,
     /// When this server accepted it.
@@ -149,6 +156,23 @@ pub struct Report<'a> {
     pub recipients: &'a [RecipientReport<'a>],
     /// Largest original attached whole; see [`ATTACHED_SIZE_MAX`].
     pub attached_size_max: ByteSize,
+    /// Whether the way to the sender is known to take 8 bits: he is inside.
+    pub eight_bit_way: bool,
+}
+
+/// What a notification may hold and does hold.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    /// The sender's address needs SMTPUTF8, so the way to him has it, and 8 bits (RFC 6531 §3.6).
+    smtputf8: bool,
+    returns: DsnReturn,
+    /// The original's header has octets beyond ASCII.
+    wide_header: bool,
+    /// They are left as they are; else they are encoded.
+    wide_way: bool,
+    /// The delivery status has characters beyond ASCII.
+    wide_status: bool,
+    body: BodyType,
 }
 
 /// A finished notification: `prefix`, then for [`DsnReturn::Full`] the body of the original, then `suffix`.
@@ -171,17 +195,34 @@ impl Report<'_> {
     #[must_use]
     pub fn build(&self) -> Dsn {
         let header = returned_header(self.original.header);
-        let returns = self.returns();
-        let (body, smtputf8) = self.transport_needs(&header, returns);
+        let form = self.form(&header);
         let boundary = format!("=_{}", self.id);
 
-        let mut out = self.message_header(&boundary, body);
+        let mut out = self.message_header(&boundary, form);
         self.push_human_part(&mut out, &boundary, &header);
-        self.push_status_part(&mut out, &boundary, smtputf8);
-        self.push_original_part_header(&mut out, &boundary, returns, body);
+        self.push_status_part(&mut out, &boundary, form);
+        push_original_part_header(&mut out, &boundary, form);
         let mut prefix = out.into_bytes();
-        prefix.extend_from_slice(&header);
-        Dsn { prefix, suffix: format!("\r\n--{boundary}--\r\n").into_bytes(), returns, body, smtputf8 }
+        if form.wide_header && !form.wide_way {
+            prefix.extend_from_slice(quoted_printable(&String::from_utf8_lossy(&header)).as_bytes());
+        } else {
+            prefix.extend_from_slice(&header);
+        }
+        let suffix = format!("\r\n--{boundary}--\r\n").into_bytes();
+        Dsn { prefix, suffix, returns: form.returns, body: form.body, smtputf8: form.smtputf8 }
+    }
+
+    fn form(&self, header: &[u8]) -> Form {
+        let smtputf8 = !self.to.is_ascii();
+        let wide_way = smtputf8 || self.eight_bit_way;
+        let wide_header = !header.is_ascii();
+        let fits = wide_way || (self.original.body_is_ascii && !wide_header);
+        let returns = if fits { self.returns() } else { DsnReturn::Headers };
+        let wide_status = smtputf8 && self.recipients.iter().any(|report| !report.recipient.address.is_ascii());
+        let wide_body = returns == DsnReturn::Full && !self.original.body_is_ascii;
+        let eight_bits = smtputf8 || wide_body || (wide_way && wide_header);
+        let body = if eight_bits { BodyType::EightBitMime } else { BodyType::SevenBit };
+        Form { smtputf8, returns, wide_header, wide_way, wide_status, body }
     }
 
     /// DS-13. Only a failure returns content (RFC 3461 §4.3); RET=FULL does not lift the size limit.
@@ -194,26 +235,21 @@ impl Report<'_> {
         }
     }
 
-    fn transport_needs(&self, header: &[u8], returns: DsnReturn) -> (BodyType, bool) {
-        let envelope = self.original.envelope;
-        let addresses_ascii = self.to.is_ascii()
-            && self.from.is_ascii()
-            && self.recipients.iter().all(|report| report.recipient.address.is_ascii());
-        let smtputf8 = envelope.smtputf8 || !addresses_ascii || !self.reporting_mta.as_str().is_ascii();
-        let eight_bit_body = returns == DsnReturn::Full && envelope.body == BodyType::EightBitMime;
-        let body =
-            if smtputf8 || eight_bit_body || !header.is_ascii() { BodyType::EightBitMime } else { BodyType::SevenBit };
-        (body, smtputf8)
-    }
-
-    fn message_header(&self, boundary: &str, body: BodyType) -> String {
+    fn message_header(&self, boundary: &str, form: Form) -> String {
         let mut out = String::new();
         let mut field = |name, value: &str| push_field(&mut out, name, value);
-        field("From", &format!("\"{FROM_NAME}\" <{}>", self.from));
+        let reporting = printable(self.reporting_mta.as_str(), LINE_OCTETS_MAX);
+        if form.smtputf8 || self.from.is_ascii() {
+            field("From", &format!("\"{FROM_NAME}\" <{}>", self.from));
+        } else {
+            // A postmaster whose name his correspondents' hosts could not take.
+            let host = printable(self.generating_server.as_str(), LINE_OCTETS_MAX);
+            field("From", &format!("\"{FROM_NAME}\" <postmaster@{host}>"));
+        }
         field("To", &format!("<{}>", self.to));
         field("Subject", &self.subject());
         field("Date", &date::rfc5322(self.date));
-        field("Message-ID", &format!("<{}@{}>", self.id, self.reporting_mta));
+        field("Message-ID", &format!("<{}@{reporting}>", self.id));
         if let Some(id) = self.original.header.message_id() {
             let id = printable(&id, MESSAGE_ID_OCTETS_MAX);
             field("In-Reply-To", &format!("<{id}>"));
@@ -221,10 +257,12 @@ impl Report<'_> {
         }
         field("Auto-Submitted", "auto-replied"); // RFC 3834 §5
         field("MIME-Version", "1.0");
-        if body == BodyType::EightBitMime {
+        if form.body == BodyType::EightBitMime {
             field("Content-Transfer-Encoding", "8bit");
         }
-        field("Content-Type", &format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\""));
+        // RFC 6522 §3: the subtype of the second part.
+        let kind = form.status_type();
+        field("Content-Type", &format!("multipart/report; report-type={kind}; boundary=\"{boundary}\""));
         out.push_str("\r\n");
         out
     }
@@ -253,31 +291,39 @@ impl Report<'_> {
         out.push_str(&if plain { text } else { quoted_printable(&text) });
     }
 
-    fn push_status_part(&self, out: &mut String, boundary: &str, smtputf8: bool) {
+    fn push_status_part(&self, out: &mut String, boundary: &str, form: Form) {
         push_delimiter(out, boundary);
-        let kind = if smtputf8 { "message/global-delivery-status" } else { "message/delivery-status" };
-        push_field(out, "Content-Type", kind);
-        if smtputf8 {
+        push_field(out, "Content-Type", &format!("message/{}", form.status_type()));
+        if form.wide_status {
             push_field(out, "Content-Transfer-Encoding", "8bit");
         }
         out.push_str("\r\n");
-        delivery_status::push(out, self);
+        delivery_status::push(out, self, form.wide_status);
     }
+}
 
-    fn push_original_part_header(&self, out: &mut String, boundary: &str, returns: DsnReturn, body: BodyType) {
-        push_delimiter(out, boundary);
-        let kind = match (returns, self.original.envelope.smtputf8) {
-            (DsnReturn::Full, false) => "message/rfc822",
-            (DsnReturn::Headers, false) => "text/rfc822-headers",
-            (DsnReturn::Full, true) => "message/global",
-            (DsnReturn::Headers, true) => "message/global-headers",
-        };
-        push_field(out, "Content-Type", kind);
-        if body == BodyType::EightBitMime {
-            push_field(out, "Content-Transfer-Encoding", "8bit");
-        }
-        out.push_str("\r\n");
+impl Form {
+    const fn status_type(self) -> &'static str {
+        if self.wide_status { "global-delivery-status" } else { "delivery-status" }
     }
+}
+
+fn push_original_part_header(out: &mut String, boundary: &str, form: Form) {
+    push_delimiter(out, boundary);
+    let kind = match (form.returns, form.wide_header && form.wide_way) {
+        (DsnReturn::Full, false) => "message/rfc822",
+        (DsnReturn::Headers, false) if form.wide_header => "text/rfc822-headers; charset=utf-8",
+        (DsnReturn::Headers, false) => "text/rfc822-headers",
+        (DsnReturn::Full, true) => "message/global",
+        (DsnReturn::Headers, true) => "message/global-headers",
+    };
+    push_field(out, "Content-Type", kind);
+    if form.wide_header && !form.wide_way {
+        push_field(out, "Content-Transfer-Encoding", "quoted-printable");
+    } else if form.body == BodyType::EightBitMime {
+        push_field(out, "Content-Transfer-Encoding", "8bit");
+    }
+    out.push_str("\r\n");
 }
 
 /// The delimiter's leading line end belongs to it (RFC 2046 §5.1.1), so each part keeps its own last line end.

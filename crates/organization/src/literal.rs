@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envelope::{Address, ByteSize, Domain, Limit, ObjectName, ServerName, SiteName, Span};
-use topology::receive_connector::{AuthMechanism, PermissionGroup, TransportRole};
+use topology::receive_connector::{AuthMechanism, MessageRateSource, PermissionGroup, ReceiveRight, TransportRole};
 use topology::send_connector::{
     ConnectorType, ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage,
 };
@@ -149,6 +149,8 @@ macro_rules! named_literals {
 }
 
 named_literals! {
+    MessageRateSource,
+    ReceiveRight,
     AuthMechanism, ConnectorType, ErrorPolicy, PermissionGroup, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, TransportRole, Usage
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use envelope::{Domain, ObjectName, ServerName};
+use envelope::{Domain, Limit, ObjectName, ServerName};
 use net::TlsServer;
 use parking_lot::Mutex;
 use smtp::{ConnectionGate, ConnectionLimits, SessionSettings};
@@ -13,6 +13,8 @@ use smtp_session::server::AuthOffer;
 use telemetry::Metrics;
 use telemetry::named::ReceiveMetrics;
 use topology::{AuthMechanism, Organization, ReceiveConnector, Server, TransportRole};
+
+use crate::rate::Rates;
 
 /// A connector in use.
 pub(crate) struct Entrance {
@@ -24,6 +26,8 @@ pub(crate) struct Entrance {
     pub(crate) settings: Arc<SessionSettings>,
     /// What comes through it is counted here.
     pub(crate) metrics: ReceiveMetrics,
+    /// `MessageRateLimit`.
+    pub(crate) rates: Arc<Mutex<Rates>>,
 }
 
 /// The connectors in use, by name.
@@ -50,9 +54,11 @@ impl Entrances {
         let postmaster_domain = organization.default_domain().unwrap_or(hostname);
         let mut known = self.known.lock();
         let before = known.get(&connector.name);
+        let recipients_max = recipients_max(connector, organization);
         let same = |known: &&Arc<Entrance>| {
             known.connector == *connector
                 && known.hostname == *hostname
+                && known.settings.protocol.recipients_max == recipients_max
                 && known.settings.protocol.postmaster_domain == *postmaster_domain
         };
         if let Some(entrance) = before.filter(same) {
@@ -63,13 +69,18 @@ impl Entrances {
             Some(before) => Arc::clone(&before.settings.gate),
             None => ConnectionGate::new(limits),
         };
-        let protocol = protocol_of(connector, hostname, postmaster_domain);
+        let rates = match before.filter(|before| before.rates.lock().fits(connector)) {
+            Some(before) => Arc::clone(&before.rates),
+            None => Arc::new(Mutex::new(Rates::of(connector))),
+        };
+        let protocol = ServerConfig { recipients_max, ..protocol_of(connector, hostname, postmaster_domain) };
         let settings = SessionSettings::new(protocol, Some(self.tls.clone()), gate);
         let entrance = Arc::new(Entrance {
             connector: connector.clone(),
             hostname: hostname.clone(),
             settings: Arc::new(settings),
             metrics: self.metrics.of_receive_connector(connector),
+            rates,
         });
         known.insert(connector.name.clone(), Arc::clone(&entrance));
         entrance
@@ -96,6 +107,16 @@ fn limits_of(connector: &ReceiveConnector) -> ConnectionLimits {
     }
 }
 
+/// The lower of `MaxRecipientsPerMessage` and `MaxRecipientEnvelopeLimit`: what would be refused whole behind the entrance is
+/// put off here, recipient by recipient (LM-11, LM-12).
+fn recipients_max(connector: &ReceiveConnector, organization: &Organization) -> u32 {
+    let own = connector.max_recipients_per_message;
+    match organization.transport_config().max_recipient_envelope_limit {
+        Limit::At(limit) => own.min(limit),
+        Limit::Unlimited => own,
+    }
+}
+
 fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domain: &Domain) -> ServerConfig {
     let starttls = connector.offers(AuthMechanism::Tls);
     // RC-46: BasicAuth alone is the administrator's own choice.
@@ -112,11 +133,11 @@ fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domai
         banner,
         message_size_max: connector.max_message_size,
         header_size_max: connector.max_header_size,
-        recipients_max: connector.max_recipients_per_message,
         protocol_errors_max: connector.max_protocol_errors,
         logon_failures_max: connector.max_logon_failures,
         inactivity_timeout: connector.connection_inactivity_timeout.0,
         session_timeout: connector.connection_timeout.0,
+        tarpit_interval: connector.tarpit_interval.0,
         auth_tarpit_interval: connector.auth_tarpit_interval.0,
         starttls,
         require_tls: connector.require_tls,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use envelope::{
-    ByteSize, EnhancedStatus, Envelope, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply,
+    ByteSize, EnhancedStatus, Envelope, Limit, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply,
     Revision, Timestamp,
 };
 use message::HeaderCollector;
@@ -16,6 +16,8 @@ use topology::DirectoryRecipient;
 use crate::connectors::Entrance;
 use crate::destination::{Arriving, Taking};
 use crate::header::{self, Arrival};
+use crate::memory::Hold;
+use crate::policy;
 use crate::session::Transaction;
 use crate::shared::Shared;
 
@@ -30,6 +32,10 @@ pub(crate) struct Intake {
     session: SessionFacts,
     id: MessageId,
     begun: Timestamp,
+    size_limit: Limit<ByteSize>,
+    /// So many have come.
+    octets: u64,
+    hold: Hold,
     stage: Stage,
 }
 
@@ -47,6 +53,8 @@ pub(crate) struct Sender {
     pub(crate) origin: OriginKind,
     /// Whose session it is, when somebody logged on.
     pub(crate) user: Option<Arc<DirectoryRecipient>>,
+    /// How large it may be.
+    pub(crate) size_limit: Limit<ByteSize>,
 }
 
 /// What waits for the end of the header.
@@ -75,7 +83,7 @@ impl Intake {
         envelope: Envelope,
     ) -> Self {
         let header = HeaderCollector::new(entrance.connector.max_header_size);
-        let Sender { origin, user } = sender;
+        let Sender { origin, user, size_limit } = sender;
         let beginning = Beginning { origin, user, envelope, homes: transaction.homes.clone(), header };
         Self {
             shared: Arc::clone(shared),
@@ -84,6 +92,9 @@ impl Intake {
             session: transaction.session.clone(),
             id: shared.node.clock.message_id(),
             begun: shared.node.clock.now(),
+            size_limit,
+            octets: 0,
+            hold: shared.held.hold(),
             stage: Stage::Header(Box::new(beginning)),
         }
     }
@@ -98,6 +109,11 @@ impl Intake {
     }
 
     async fn take(&mut self, mut chunk: Bytes) -> Result<(), Reply> {
+        self.octets += chunk.len() as u64;
+        if !self.size_limit.allows(&ByteSize::bytes(self.octets)) {
+            return Err(policy::too_large());
+        }
+        self.hold.add(chunk.len() as u64)?;
         if let Stage::Header(beginning) = &mut self.stage {
             let complete =
                 beginning.header.push(&chunk).map_err(|error| Reply::new(552, error.status(), error.to_string()))?;

@@ -20,8 +20,11 @@
 //! | `shared`, `session` | the answers that a client gets | RC-40 ff. |
 //! | `authentication` | passwords of mailbox users | TA-72 |
 //! | `policy` | senders and recipients | PL-41, PL-42, RC-50 ff. |
+//! | `rate` | messages in a minute from one source | LM-21, LM-22 |
+//! | `suspicion`, `tally` | who looks as if he was guessing | LM-25 |
 //! | `header` | hop counts, header firewall, `Received` | RT-74, PL-73 |
 //! | `intake` | one message, until its header is complete and then on | |
+//! | `memory` | how much of half-received messages is held in all | invariant 7 |
 
 mod authentication;
 pub mod certificate;
@@ -30,11 +33,15 @@ mod destination;
 mod doors;
 mod header;
 mod intake;
+mod memory;
 mod policy;
 mod ports;
+mod rate;
 mod selection;
 mod session;
 mod shared;
+mod suspicion;
+mod tally;
 
 pub use destination::{Arriving, MessageTaker, Taking};
 pub use doors::{DRAIN_GRACE, Doors};

@@ -6,12 +6,16 @@
 //! | authenticated user | ExchangeUsers | own addresses, `<>` | anyone |
 //! | externally secured host | ExchangeServers | anyone | anyone |
 //!
-//! A recipient in an authoritative domain must exist, whoever asks.
+//! A connector may deny the rights to send as anyone. A recipient in an authoritative domain must exist, whoever asks, and take
+//! mail of this sender and size.
 
-use envelope::{Address, EnhancedStatus, OriginKind, Reply, ReversePath};
+use categorizer::encapsulated_address;
+use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, OriginKind, Reply, ReversePath};
 use message::HeaderBlock;
+use smtp_session::command::MailCommand;
 use topology::{
     AcceptedDomainType, AuthMechanism, DirectoryRecipient, Organization, PermissionGroup, ReceiveConnector,
+    ReceiveRight, RecipientKind, Restricted,
 };
 
 /// Characters by which other systems read a route out of a local part: `user%elsewhere@here`, `elsewhere!user@here`,
@@ -62,21 +66,83 @@ impl<'a> Principal<'a> {
     }
 }
 
-/// `MAIL`.
+/// `MAIL`: who it is from, and how much it says it will be (RFC 1870 §6.1).
 pub(crate) fn check_sender(
     connector: &ReceiveConnector,
+    organization: &Organization,
     principal: Principal<'_>,
-    sender: &ReversePath,
+    mail: &MailCommand,
 ) -> Result<(), Reply> {
     if !principal.may_submit(connector) {
         return Err(Reply::new(530, EnhancedStatus::new(5, 7, 1), "Client was not authenticated"));
     }
-    let (Principal::User(user), ReversePath::Address(sender)) = (principal, sender) else { return Ok(()) };
-    let key = sender.key();
-    if user.addresses().any(|own| own.key() == key) {
-        return Ok(());
+    if let ReversePath::Address(sender) = &mail.reverse_path {
+        check_sender_address(connector, organization, principal, sender)?;
     }
-    Err(not_allowed_as())
+    let declared = ByteSize::bytes(mail.size.unwrap_or_default());
+    if size_limit(organization, principal).allows(&declared) { Ok(()) } else { Err(too_large()) }
+}
+
+/// RC-52, RC-53: a right that the connector denies is nobody's (PF-4).
+fn check_sender_address(
+    connector: &ReceiveConnector,
+    organization: &Organization,
+    principal: Principal<'_>,
+    sender: &Address,
+) -> Result<(), Reply> {
+    if let Principal::User(user) = principal {
+        let key = sender.key();
+        return if user.addresses().any(|own| own.key() == key) { Ok(()) } else { Err(not_allowed_as()) };
+    }
+    let denied = |right| connector.denied_rights.contains(&right);
+    let domain = sender.domain();
+    let spoofed = denied(ReceiveRight::AcceptAnySender) && organization.accepted_domain(&domain).is_none()
+        || denied(ReceiveRight::AcceptAuthoritativeDomainSender) && organization.is_authoritative(&domain);
+    if spoofed {
+        let text = "Client does not have permissions to send as this sender";
+        return Err(Reply::new(550, EnhancedStatus::new(5, 7, 1), text));
+    }
+    Ok(())
+}
+
+/// The largest message of a sender. For a stranger both limits of the organization hold, whoever it is for (LM-05, LM-10): who
+/// is told so by a notification would be whoever the envelope names.
+pub(crate) fn size_limit(organization: &Organization, principal: Principal<'_>) -> Limit<ByteSize> {
+    let settings = organization.transport_config();
+    match principal {
+        Principal::Anonymous => lower(settings.max_send_size, settings.max_receive_size),
+        Principal::User(user) => user.max_send_size.unwrap_or(settings.max_send_size),
+        Principal::ExternallySecured => Limit::Unlimited,
+    }
+}
+
+fn lower(one: Limit<ByteSize>, other: Limit<ByteSize>) -> Limit<ByteSize> {
+    match (one, other) {
+        (Limit::At(one), Limit::At(other)) => Limit::At(one.min(other)),
+        (Limit::At(limit), Limit::Unlimited) | (Limit::Unlimited, Limit::At(limit)) => Limit::At(limit),
+        (Limit::Unlimited, Limit::Unlimited) => Limit::Unlimited,
+    }
+}
+
+/// LM-08.
+pub(crate) fn too_large() -> Reply {
+    Reply::new(552, EnhancedStatus::new(5, 3, 4), "Message size exceeds fixed maximum message size")
+}
+
+/// What of a recipient's `NOTIFY` is kept: strangers may have forged whom we would tell of success.
+pub(crate) fn kept_notify(
+    connector: &ReceiveConnector,
+    principal: Principal<'_>,
+    notify: Option<Notify>,
+) -> Option<Notify> {
+    match notify {
+        Some(Notify::On { success: true, failure, delay })
+            if principal == Principal::Anonymous && !connector.notify_anonymous_of_success =>
+        {
+            Some(if failure || delay { Notify::On { success: false, failure, delay } } else { Notify::Never })
+        }
+        other => other,
+    }
 }
 
 /// The header of a user's message: as in an outbox, every author and the sender must be the user, and there must be one
@@ -138,13 +204,67 @@ pub(crate) enum Found {
     NoAnswer,
 }
 
+/// A transaction as far as recipients are judged by it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    pub(crate) organization: &'a Organization,
+    pub(crate) principal: Principal<'a>,
+    pub(crate) sender: &'a ReversePath,
+    /// `SIZE` of `MAIL`.
+    pub(crate) size: ByteSize,
+}
+
+impl Asker<'_> {
+    /// Whether an address is believed to be the sender's: of what a stranger says, only what is not ours.
+    fn is_sender(&self, address: &Address) -> bool {
+        let claimed = || self.sender.address().is_some_and(|sender| sender.key() == address.key());
+        match self.principal {
+            Principal::User(user) => user.addresses().any(|own| own.key() == address.key()),
+            Principal::ExternallySecured => claimed(),
+            Principal::Anonymous => claimed() && !self.organization.is_authoritative(&address.domain()),
+        }
+    }
+
+    /// Whether a recipient takes mail of this sender and size; the categorizer judges again by what has come.
+    fn check_recipient_object(&self, recipient: &DirectoryRecipient) -> Result<(), Reply> {
+        let authenticated = self.principal != Principal::Anonymous;
+        let refused = |text| Err(Reply::new(550, EnhancedStatus::new(5, 7, 1), text));
+        match recipient.restrictions.check(authenticated, |address| self.is_sender(address)) {
+            Err(Restricted::NotAuthenticated) => return refused("RESOLVER.RST.AuthRequired; authentication required"),
+            Err(Restricted::NotAccepted) => return refused("RESOLVER.RST.NotAuthorized; not authorized"),
+            Ok(()) => {}
+        }
+        if self.sender == &ReversePath::Null
+            && !authenticated
+            && matches!(recipient.kind, RecipientKind::DistributionGroup { .. })
+        {
+            return refused("RESOLVER.GRP.Report; reports are not for the members of a group");
+        }
+        if recipient.max_receive_size.is_none_or(|limit| limit.allows(&self.size)) {
+            return Ok(());
+        }
+        let text = "RESOLVER.RST.RecipSizeLimit; message too large for this recipient";
+        Err(Reply::new(552, EnhancedStatus::new(5, 2, 3), text))
+    }
+
+    /// Whether an address that nobody has leads somewhere all the same: one of another type inside (PL-45), for whoever may
+    /// send to anybody.
+    fn is_encapsulated(&self, address: &Address) -> bool {
+        self.principal.may_relay()
+            && self.organization.default_domain() == Some(&address.domain())
+            && encapsulated_address(address.local_part()).is_some()
+    }
+}
+
 /// `RCPT`, with the directory's answer. Without one, strangers are asked to come again: their servers have queues, and an
 /// unknown recipient accepted now would be a notification to a forged sender later. Devices and users of the organization
 /// may have no queue; their mail is taken, and Transport resolves it when the directory is back (PL-24).
-pub(crate) fn check_found(principal: Principal<'_>, lookup: Lookup, found: &Found) -> Result<(), Reply> {
+pub(crate) fn check_found(asker: Asker<'_>, address: &Address, lookup: Lookup, found: &Found) -> Result<(), Reply> {
     match (lookup, found) {
+        (_, Found::Recipient(recipient)) => asker.check_recipient_object(recipient),
+        (Lookup::Required, Found::Nothing) if asker.is_encapsulated(address) => Ok(()),
         (Lookup::Required, Found::Nothing) => Err(Reply::new(550, EnhancedStatus::new(5, 1, 1), "User unknown")),
-        (Lookup::Required, Found::NoAnswer) if !principal.may_relay() => Err(Reply::new(
+        (Lookup::Required, Found::NoAnswer) if !asker.principal.may_relay() => Err(Reply::new(
             451,
             EnhancedStatus::new(4, 4, 3),
             "Temporary server error; the recipient cannot be looked up",

@@ -1,29 +1,35 @@
 //! The answers that one client gets (docs/rules.md, Pipeline): who it is, whom it may send as and to, what becomes of its messages.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use envelope::{Address, EnhancedStatus, Envelope, ObjectName, Recipient, Reply};
+use categorizer::POSTMASTER;
+use envelope::{Address, ByteSize, EnhancedStatus, Envelope, ObjectName, Recipient, Reply, ReversePath, Severity};
 use routing::{RECIPIENTS_CONSIDERED, RoutingTables};
 use runtime::Node;
 use smtp::{Accepted, SessionFacts, SessionHandler};
 use smtp_session::Credentials;
 use smtp_session::command::MailCommand;
 use telemetry::metrics::Direction;
-use topology::{DirectoryRecipient, RecipientKind};
+use topology::{DirectoryRecipient, Organization, RecipientKind};
 
 use crate::authentication;
 use crate::connectors::Entrance;
 use crate::intake::{Intake, Sender};
-use crate::policy::{self, Found, Lookup, Principal};
+use crate::policy::{self, Asker, Found, Lookup, Principal};
 use crate::shared::Shared;
 
 /// One client.
 pub(crate) struct Session {
     shared: Arc<Shared>,
     entrance: Arc<Entrance>,
+    peer: IpAddr,
     user: Option<Arc<DirectoryRecipient>>,
+    /// How long the next refusal is held back at least.
+    delay: Duration,
     transaction: Option<Transaction>,
 }
 
@@ -34,6 +40,9 @@ pub(crate) struct Transaction {
     pub(crate) session: SessionFacts,
     /// The databases of the first recipients, in order (RT-64).
     pub(crate) homes: Vec<Option<ObjectName>>,
+    sender: ReversePath,
+    /// `SIZE` of `MAIL`.
+    size: ByteSize,
     intake: Option<Box<Intake>>,
     screening: Screening,
 }
@@ -64,11 +73,18 @@ impl Drop for Screening {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, entrance: Arc<Entrance>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, entrance: Arc<Entrance>, peer: IpAddr) -> Self {
         let metrics = &shared.node.metrics;
         metrics.connections.increment(Direction::Inbound);
         metrics.connections_opened.add(Direction::Inbound, 1);
-        Self { shared, entrance, user: None, transaction: None }
+        Self { shared, entrance, peer, user: None, delay: Duration::ZERO, transaction: None }
+    }
+
+    /// `MessageRateLimit`.
+    fn count_message(&self, mail: &MailCommand) -> Result<(), Reply> {
+        let claimed = || mail.reverse_path.to_string();
+        let user = self.user.as_ref().map_or_else(claimed, |user| user.name.as_str().to_owned());
+        self.entrance.rates.lock().count(self.peer, &user, self.shared.node.clock.now())
     }
 
     fn principal(&self) -> Principal<'_> {
@@ -79,12 +95,17 @@ impl Session {
     async fn screen(&mut self, recipient: &Recipient) -> Result<(), Reply> {
         let Some(transaction) = &self.transaction else { return Err(out_of_order()) };
         let address = &recipient.address;
-        let lookup = policy::check_recipient(transaction.tables.organization(), self.principal(), address)?;
+        let tables = Arc::clone(&transaction.tables);
+        let organization = tables.organization();
+        let lookup = policy::check_recipient(organization, self.principal(), address)?;
         let found = match lookup {
             Lookup::Pointless => Found::Nothing,
-            Lookup::Required | Lookup::Useful => look_up(&self.shared.node, address).await,
+            Lookup::Required | Lookup::Useful => find(&self.shared, organization, address, self.user.is_none()).await,
         };
-        policy::check_found(self.principal(), lookup, &found)?;
+        if let Some(Transaction { sender, size, .. }) = &self.transaction {
+            let asker = Asker { organization, principal: self.principal(), sender, size: *size };
+            policy::check_found(asker, address, lookup, &found)?;
+        }
         let home = match found {
             Found::Recipient(DirectoryRecipient { kind: RecipientKind::Mailbox { database, .. }, .. }) => {
                 Some(database)
@@ -100,6 +121,19 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Notes a refused recipient of somebody who did not log on; whoever has had too many is sent away.
+    fn suspect(&self, answer: Result<(), Reply>) -> Result<(), Reply> {
+        let refused = answer.as_ref().is_err_and(|reply| reply.severity() == Severity::Permanent);
+        if !refused || self.principal() != Principal::Anonymous {
+            return answer;
+        }
+        let (mut suspicion, now) = (self.shared.suspicion.lock(), self.shared.node.clock.now());
+        suspicion.refused(self.peer, now);
+        suspicion.check(self.peer, now).and(answer)
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.node.metrics.connections.decrement(Direction::Inbound);
@@ -109,7 +143,22 @@ impl Drop for Session {
 #[async_trait]
 impl SessionHandler for Session {
     async fn authenticate(&mut self, credentials: Credentials, _session: &SessionFacts) -> Result<(), Reply> {
-        let user = authentication::authenticate(&self.shared, &credentials).await?;
+        let account = credentials.user.clone();
+        let shared = Arc::clone(&self.shared);
+        shared.suspicion.lock().check_logon(self.peer, shared.node.clock.now())?;
+        let user = match authentication::authenticate(&shared, &credentials).await {
+            Ok(user) => user,
+            Err(reply) if reply.severity() == Severity::Permanent => {
+                let failed = shared.suspicion.lock().logon_failed(self.peer, &account, shared.node.clock.now());
+                let (of_account, of_network) = (failed.of_account, failed.of_network);
+                let connector = self.entrance.connector.name.as_str();
+                tracing::warn!(peer = %self.peer, account = ?account, connector, of_account, of_network, "a logon failed");
+                self.delay = failed.delay;
+                return Err(reply);
+            }
+            Err(reply) => return Err(reply),
+        };
+        shared.suspicion.lock().logon_succeeded(&account);
         if !Principal::of(&self.entrance.connector, Some(&user)).may_submit(&self.entrance.connector) {
             // RC-41
             return Err(authentication::unsuccessful());
@@ -118,34 +167,51 @@ impl SessionHandler for Session {
         Ok(())
     }
 
+    fn delay(&mut self) -> Duration {
+        std::mem::take(&mut self.delay)
+    }
+
     async fn mail(&mut self, mail: &MailCommand, session: &SessionFacts) -> Result<(), Reply> {
         // A session that was authenticated in clear starts anew under TLS (RFC 3207 §4.2).
         if session.user.is_none() {
             self.user = None;
         }
-        policy::check_sender(&self.entrance.connector, self.principal(), &mail.reverse_path)
-            .inspect_err(|_| self.entrance.metrics.refused())?;
-        self.shared.destination.admit().await?;
         let tables = self.shared.node.tables();
-        let screening = Screening { entrance: Arc::clone(&self.entrance), accepted: false, refused: false };
-        let (session, homes) = (session.clone(), Vec::new());
-        self.transaction = Some(Transaction { tables, session, homes, intake: None, screening });
+        policy::check_sender(&self.entrance.connector, tables.organization(), self.principal(), mail)
+            .and_then(|()| self.count_message(mail))
+            .inspect_err(|_| self.entrance.metrics.refused())?;
+        self.shared.held.check()?;
+        self.shared.destination.admit().await?;
+        self.transaction = Some(Transaction {
+            tables,
+            session: session.clone(),
+            homes: Vec::new(),
+            sender: mail.reverse_path.clone(),
+            size: ByteSize::bytes(mail.size.unwrap_or_default()),
+            intake: None,
+            screening: Screening { entrance: Arc::clone(&self.entrance), accepted: false, refused: false },
+        });
         Ok(())
     }
 
     async fn rcpt(&mut self, recipient: &Recipient) -> Result<(), Reply> {
         let answer = self.screen(recipient).await;
+        let answer = self.suspect(answer);
         if let Some(transaction) = &mut self.transaction {
             transaction.screening.note(&answer);
         }
         answer
     }
 
-    async fn begin(&mut self, envelope: Envelope) -> Result<(), Reply> {
+    async fn begin(&mut self, mut envelope: Envelope) -> Result<(), Reply> {
         let Some(transaction) = &self.transaction else { return Err(out_of_order()) };
         let principal = self.principal();
+        for recipient in &mut envelope.recipients {
+            recipient.notify = policy::kept_notify(&self.entrance.connector, principal, recipient.notify);
+        }
+        let size_limit = policy::size_limit(transaction.tables.organization(), principal);
         let user = matches!(principal, Principal::User(_)).then(|| self.user.clone()).flatten();
-        let sender = Sender { origin: principal.origin(), user };
+        let sender = Sender { origin: principal.origin(), user, size_limit };
         let intake = Intake::new(&self.shared, &self.entrance, transaction, sender, envelope);
         if let Some(transaction) = &mut self.transaction {
             transaction.intake = Some(Box::new(intake));
@@ -169,6 +235,22 @@ impl SessionHandler for Session {
 
     async fn reset(&mut self) {
         self.transaction = None;
+    }
+}
+
+/// The recipient of an address, or whoever stands in for it: every accepted domain of ours has a postmaster (RFC 5321 §4.5.1).
+/// Strangers share what the directory has time for.
+async fn find(shared: &Shared, organization: &Organization, address: &Address, stranger: bool) -> Found {
+    let _turn = if stranger { shared.lookups.acquire().await.ok() } else { None };
+    let found = look_up(&shared.node, address).await;
+    let stand_in = organization.postmaster().filter(|_| {
+        matches!(found, Found::Nothing)
+            && address.local_part().eq_ignore_ascii_case(POSTMASTER)
+            && organization.is_authoritative(&address.domain())
+    });
+    match stand_in {
+        Some(postmaster) => look_up(&shared.node, &postmaster).await,
+        None => found,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use envelope::{EnhancedStatus, Reply};
+use parking_lot::Mutex;
 use runtime::Node;
 use smtp::{Admission, Connection, Reception};
 use tokio::sync::Semaphore;
@@ -11,11 +12,16 @@ use topology::TransportRole;
 
 use crate::connectors::{Entrances, connectors_of};
 use crate::destination::MessageTaker;
+use crate::memory::HeldOctets;
 use crate::selection::{Place, select};
 use crate::session::Session;
+use crate::suspicion::Suspicion;
 
 /// Passwords checked at a time: each check takes a core for some ten milliseconds and 19 MiB.
 const PASSWORD_CHECKS_MAX: usize = 4;
+
+/// Recipients of strangers looked up at a time: whoever guesses waits for himself, and the directory stays free for mail.
+const LOOKUPS_MAX: usize = 32;
 
 /// What every session of a service shares.
 pub(crate) struct Shared {
@@ -25,6 +31,10 @@ pub(crate) struct Shared {
     pub(crate) destination: Arc<dyn MessageTaker>,
     pub(crate) entrances: Entrances,
     pub(crate) password_checks: Semaphore,
+    /// Questions of strangers to the directory under way.
+    pub(crate) lookups: Semaphore,
+    pub(crate) suspicion: Mutex<Suspicion>,
+    pub(crate) held: Arc<HeldOctets>,
 }
 
 impl Shared {
@@ -34,7 +44,16 @@ impl Shared {
         destination: Arc<dyn MessageTaker>,
         entrances: Entrances,
     ) -> Self {
-        Self { node, role, destination, entrances, password_checks: Semaphore::new(PASSWORD_CHECKS_MAX) }
+        Self {
+            node,
+            role,
+            destination,
+            entrances,
+            password_checks: Semaphore::new(PASSWORD_CHECKS_MAX),
+            lookups: Semaphore::new(LOOKUPS_MAX),
+            suspicion: Mutex::default(),
+            held: Arc::default(),
+        }
     }
 }
 
@@ -47,6 +66,7 @@ pub(crate) struct Door {
 impl Reception for Door {
     fn admit(&self, connection: Connection) -> Result<Admission, Reply> {
         let shared = &self.shared;
+        shared.suspicion.lock().check(connection.peer.ip(), shared.node.clock.now())?;
         let tables = shared.node.tables();
         let server = tables.local_server();
         let connectors = connectors_of(tables.organization(), &server.name, shared.role);
@@ -55,6 +75,6 @@ impl Reception for Door {
             .ok_or_else(|| Reply::new(421, EnhancedStatus::new(4, 3, 2), "Service not available"))?;
         let entrance = shared.entrances.entrance(connector, tables.organization(), server);
         let settings = Arc::clone(&entrance.settings);
-        Ok(Admission { settings, handler: Box::new(Session::new(Arc::clone(shared), entrance)) })
+        Ok(Admission { settings, handler: Box::new(Session::new(Arc::clone(shared), entrance, connection.peer.ip())) })
     }
 }

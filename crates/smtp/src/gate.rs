@@ -68,12 +68,12 @@ impl ConnectionGate {
         self.open.lock().total
     }
 
-    /// Lets `source` in.
+    /// Lets `source` in. An IPv6 source is its /64: whoever has one address has as many as he likes.
     ///
     /// # Errors
     /// The `421` for a connection over a limit.
     pub fn enter(self: &Arc<Self>, source: IpAddr) -> Result<Permit, Reply> {
-        let source = source.to_canonical();
+        let source = crate::source::source(source);
         let mut open = self.open.lock();
         let of_source = open.by_source.get(&source).copied().unwrap_or(0);
         if !self.limits.connections.allows(&(open.total + 1)) {
@@ -151,5 +151,14 @@ mod tests {
         let _first = gate.enter(source(1)).unwrap();
         assert!(gate.enter(source(1)).is_err(), "two per cent of 99 is one");
         assert!(gate.enter(source(2)).is_ok());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_source() {
+        let limits = ConnectionLimits { per_source: Limit::At(1), ..ConnectionLimits::default() };
+        let gate = ConnectionGate::new(limits);
+        let enter = |text: &str| gate.enter(text.parse().unwrap());
+        let _first = enter("2001:db8::1").unwrap();
+        assert!(enter("2001:db8::2").is_err() && enter("2001:db8:0:1::1").is_ok());
     }
 }

@@ -90,7 +90,7 @@ pub trait SessionHandler: Send {
     async fn authenticate(&mut self, credentials: Credentials, session: &SessionFacts) -> Result<(), Reply>;
 
     /// How long the reply to what was just refused is held back at least, by what is known of the client from elsewhere.
-    fn delay(&self) -> Duration {
+    fn delay(&mut self) -> Duration {
         Duration::ZERO
     }
 

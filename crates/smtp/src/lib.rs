@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`handler`] | the questions that an inbound session asks |
 //! | [`gate`] | how many connections a connector takes, in all and from one source |
+//! | [`source`] | what one source is: addresses by network |
 //! | [`listener`] | accepting, draining |
 //! | `inbound` | one inbound session |
 //! | [`plan`] | everything about an outbound session |
@@ -30,6 +31,7 @@ pub mod listener;
 pub mod outbound;
 pub mod plan;
 pub mod sender;
+pub mod source;
 pub mod targets;
 
 pub use failure::{Failure, FailurePhase, Peer};

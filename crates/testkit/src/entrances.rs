@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use directory::Change;
 use envelope::{Address, MessageHead, ObjectName, OriginKind};
 use organization::{Kind, Object};
-use topology::{DirectoryRecipient, RecipientKind};
+use topology::{DeliveryRestrictions, DirectoryRecipient, RecipientKind};
 
 use crate::node::World;
 use crate::smtp::Client;
@@ -54,6 +54,7 @@ pub async fn add_mailboxes(world: &World) {
         proxy_addresses: vec![],
         max_receive_size: None,
         max_send_size: None,
+        restrictions: DeliveryRestrictions::default(),
         kind: RecipientKind::Mailbox {
             database: ObjectName::parse(database).expect("a name"),
             password: Some(directory::create_verifier(PASSWORD)),

@@ -44,8 +44,10 @@ pub use draft::OrganizationDraft;
 pub use gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 pub use guid::Guid;
 pub use organization::Organization;
-pub use receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole};
-pub use recipient::{DirectoryRecipient, RecipientKind};
+pub use receive_connector::{
+    AuthMechanism, MessageRateSource, PermissionGroup, ReceiveConnector, ReceiveRight, RemoteRange, TransportRole,
+};
+pub use recipient::{DeliveryRestrictions, DirectoryRecipient, RecipientKind, Restricted};
 pub use send_connector::{SealedCredential, SendConnector, SmartHost};
 pub use server::{Dag, Database, DatabaseHome, Server, ServerRole};
 pub use settings::{TransportConfig, TransportServiceSettings};

@@ -59,6 +59,30 @@ documented_enum! {
     }
 }
 
+documented_enum! {
+    /// What `MessageRateLimit` counts by (LM-21).
+    MessageRateSource {
+        /// Nothing.
+        None = "None",
+        /// The client's address.
+        IPAddress = "IPAddress",
+        /// The authenticated user, or the sender of the envelope.
+        User = "User",
+        /// Both.
+        All = "All",
+    }
+}
+
+documented_enum! {
+    /// A right that a permission group gives and a connector may take away (RC §5; deny wins, PF-4).
+    ReceiveRight {
+        /// Senders in the organization's authoritative domains (RC-53).
+        AcceptAuthoritativeDomainSender = "ms-Exch-SMTP-Accept-Authoritative-Domain-Sender",
+        /// Senders of any domain (RC-52).
+        AcceptAnySender = "ms-Exch-SMTP-Accept-Any-Sender",
+    }
+}
+
 /// Addresses from `first` to `last`, of one family (RC-28).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RemoteRange {
@@ -171,6 +195,8 @@ pub struct ReceiveConnector {
     pub auth_mechanism: Vec<AuthMechanism>,
     /// Who may submit.
     pub permission_groups: Vec<PermissionGroup>,
+    /// Rights of those groups that clients of this connector do not have.
+    pub denied_rights: Vec<ReceiveRight>,
     /// Default true.
     pub enabled: bool,
     /// Name in the banner and the EHLO reply; default the server's.
@@ -207,8 +233,15 @@ pub struct ReceiveConnector {
     pub connection_timeout: Span,
     /// Default 5 seconds: delay after a failed AUTH, 0 is off.
     pub auth_tarpit_interval: Span,
+    /// Default 5 seconds: delay of refusals when a client looks as if it was guessing, 0 is off (LM-25).
+    pub tarpit_interval: Span,
     /// Messages per minute and source.
     pub message_rate_limit: Limit<u32>,
+    /// What a source is.
+    pub message_rate_source: MessageRateSource,
+    /// Whether senders who are not authenticated are told of success, relaying and expansion; default false: they may have
+    /// forged whom we would tell.
+    pub notify_anonymous_of_success: bool,
     /// Default None; Verbose on `Default Frontend <server>`.
     pub protocol_logging_level: ProtocolLoggingLevel,
 }
@@ -226,6 +259,7 @@ impl ReceiveConnector {
             remote_ip_ranges: vec![RemoteRange::ALL_V6, RemoteRange::ALL_V4],
             auth_mechanism: vec![AuthMechanism::Tls],
             permission_groups: Vec::new(),
+            denied_rights: Vec::new(),
             enabled: true,
             fqdn: None,
             banner: None,
@@ -244,7 +278,10 @@ impl ReceiveConnector {
             connection_inactivity_timeout: Span::minutes(5),
             connection_timeout: Span::minutes(10),
             auth_tarpit_interval: Span::seconds(5),
+            tarpit_interval: Span::seconds(5),
             message_rate_limit: Limit::Unlimited,
+            message_rate_source: MessageRateSource::IPAddress,
+            notify_anonymous_of_success: false,
             protocol_logging_level: ProtocolLoggingLevel::None,
         }
     }

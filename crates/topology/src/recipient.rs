@@ -21,8 +21,44 @@ pub struct DirectoryRecipient {
     pub max_receive_size: Option<Limit<ByteSize>>,
     /// Largest message from this recipient. `None`: the organization's.
     pub max_send_size: Option<Limit<ByteSize>>,
+    /// Who may send to it.
+    pub restrictions: DeliveryRestrictions,
     /// Mailbox, contact or group.
     pub kind: RecipientKind,
+}
+
+/// Who may send to a recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DeliveryRestrictions {
+    /// `RequireSenderAuthenticationEnabled`: only senders of the organization. Default true for groups, false for others.
+    pub require_sender_authentication: bool,
+    /// `AcceptMessagesOnlyFrom`: nobody else; empty is everybody.
+    pub accept_only_from: Vec<Address>,
+    /// `RejectMessagesFrom`: everybody but these.
+    pub reject_from: Vec<Address>,
+}
+
+/// Why a recipient is not for a sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Restricted {
+    /// Only senders of the organization may.
+    NotAuthenticated,
+    /// This sender may not.
+    NotAccepted,
+}
+
+impl DeliveryRestrictions {
+    /// Whether a sender may send; `is_sender` says which addresses are believed to be his.
+    ///
+    /// # Errors
+    /// [`Restricted`] says why not.
+    pub fn check(&self, authenticated: bool, is_sender: impl Fn(&Address) -> bool) -> Result<(), Restricted> {
+        if self.require_sender_authentication && !authenticated {
+            return Err(Restricted::NotAuthenticated);
+        }
+        let accepted = self.accept_only_from.is_empty() || self.accept_only_from.iter().any(&is_sender);
+        if accepted && !self.reject_from.iter().any(is_sender) { Ok(()) } else { Err(Restricted::NotAccepted) }
+    }
 }
 
 impl DirectoryRecipient {

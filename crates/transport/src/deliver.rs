@@ -431,7 +431,7 @@ impl Answered {
             match answer {
                 Answer::Taken(taken) => all.fates.push(Fate { position, kind: taken.into() }),
                 Answer::Never { reply, remote } => {
-                    all.fates.push(Fate { position, kind: FateKind::Failed { reply, remote } })
+                    all.fates.push(Fate { position, kind: FateKind::Failed { reply, remote, last_error: None } })
                 }
                 Answer::Later(why) => {
                     all.later.push(position);

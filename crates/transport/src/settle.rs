@@ -114,8 +114,8 @@ pub(crate) fn submit_notice(core: &Core, stored: StoredMessage) {
 }
 
 /// Reports every recipient of an item as failed; the item is finished.
-pub(crate) async fn give_up(core: &Arc<Core>, stored: &StoredMessage, hand: Hand, reply: &Reply, remote: Option<&str>) {
-    let kind = FateKind::Failed { reply: reply.clone(), remote: remote.map(str::to_owned) };
+pub(crate) async fn give_up(core: &Arc<Core>, stored: &StoredMessage, hand: Hand, reply: &Reply, last_error: Option<&str>) {
+    let kind = FateKind::Failed { reply: reply.clone(), remote: None, last_error: last_error.map(str::to_owned) };
     end(core, stored, hand, &kind).await;
 }
 
@@ -166,7 +166,7 @@ pub(crate) async fn expire(core: &Arc<Core>, hand: Hand, last_error: Option<&str
     tracing::info!(message = %hand.message(), last_error, "expired");
     core.node.metrics.expired.increment();
     track::expired(core, &stored, hand.item(), &reply);
-    give_up(core, &stored, hand, &reply, None).await;
+    give_up(core, &stored, hand, &reply, last_error).await;
 }
 
 /// An administrator removed it (QU-58).
@@ -177,7 +177,7 @@ pub(crate) async fn remove(core: &Arc<Core>, hand: Hand, with_ndr: WithNdr) {
     tracing::info!(message = %hand.message(), report = with_ndr.0, "removed by an administrator");
     core.node.metrics.failed.increment();
     track::removed(core, &stored, hand.item(), &reply);
-    let kind = if with_ndr.0 { FateKind::Failed { reply, remote: None } } else { FateKind::Removed };
+    let kind = if with_ndr.0 { FateKind::Failed { reply, remote: None, last_error: None } } else { FateKind::Removed };
     end(core, &stored, hand, &kind).await;
 }
 

@@ -2,7 +2,7 @@
 
 use envelope::BodyType;
 use proptest::prelude::*;
-use topology::{Guid, RecipientKind};
+use topology::{DeliveryRestrictions, Guid, RecipientKind};
 
 use super::*;
 
@@ -15,6 +15,7 @@ fn owner() -> DirectoryRecipient {
         proxy_addresses: vec![address("ann@contoso.com")],
         max_receive_size: None,
         max_send_size: None,
+        restrictions: DeliveryRestrictions::default(),
         kind: RecipientKind::Mailbox { database: "DB1".parse().unwrap(), password: None },
     }
 }

@@ -1,4 +1,5 @@
-//! The part for programs: `message/delivery-status` (RFC 3464 §2, DS-12; RFC 6533 §3 for UTF-8 addresses).
+//! The part for programs: `message/delivery-status` (RFC 3464 §2, DS-12; RFC 6533 §3 for UTF-8 addresses, which stand in
+//! their ASCII form unless the part is of the global type).
 //!
 //! Everything that came from outside is made printable and cut. Not written: X-Supplementary-Info and X-Display-Name.
 
@@ -14,26 +15,27 @@ pub(super) const DIAGNOSTIC_OCTETS_MAX: usize = 900;
 /// Longest ENVID (RFC 3461 §4.4) and ORCPT (§4.2), and longest host name, that is repeated.
 const NAME_OCTETS_MAX: usize = 500;
 
-/// Appends the fields of the message, then a group for each recipient.
-pub(super) fn push(out: &mut String, report: &Report<'_>) {
-    push_field(out, "Reporting-MTA", &format!("dns; {}", report.reporting_mta));
+/// Appends the fields of the message, then a group for each recipient; `wide` is the global type.
+pub(super) fn push(out: &mut String, report: &Report<'_>, wide: bool) {
+    let reporting = printable(report.reporting_mta.as_str(), NAME_OCTETS_MAX);
+    push_field(out, "Reporting-MTA", &format!("dns; {reporting}"));
     if let Some(id) = &report.original.envelope.envelope_id {
         push_field(out, "Original-Envelope-Id", &printable(id, NAME_OCTETS_MAX));
     }
     push_field(out, "Arrival-Date", &date::rfc5322(report.original.arrival));
     for recipient in report.recipients {
         out.push_str("\r\n");
-        push_recipient(out, report, recipient);
+        push_recipient(out, report, recipient, wide);
     }
 }
 
-fn push_recipient(out: &mut String, report: &Report<'_>, one: &RecipientReport<'_>) {
+fn push_recipient(out: &mut String, report: &Report<'_>, one: &RecipientReport<'_>, wide: bool) {
     if let Some(original) = &one.recipient.original {
         let (kind, address) =
             (printable(&original.kind, NAME_OCTETS_MAX), printable(&original.address, NAME_OCTETS_MAX));
         push_field(out, "Original-Recipient", &format!("{kind}; {address}"));
     }
-    push_field(out, "Final-Recipient", &typed(&one.recipient.address));
+    push_field(out, "Final-Recipient", &typed(&one.recipient.address, wide));
     push_field(out, "Action", report.action.as_str());
     push_field(out, "Status", &one.status.to_string());
     if let Some(remote) = one.remote_mta {
@@ -51,7 +53,10 @@ fn push_recipient(out: &mut String, report: &Report<'_>, one: &RecipientReport<'
     }
 }
 
-fn typed(address: &Address) -> String {
-    let kind = if address.is_ascii() { "rfc822" } else { "utf-8" };
-    format!("{kind}; {address}")
+fn typed(address: &Address, wide: bool) -> String {
+    match (address.is_ascii(), wide) {
+        (true, _) => format!("rfc822; {address}"),
+        (false, true) => format!("utf-8; {address}"),
+        (false, false) => format!("utf-8; {}", address.utf8_xtext()),
+    }
 }

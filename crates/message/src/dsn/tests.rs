@@ -37,11 +37,13 @@ fn build(action: Action, envelope: &Envelope, header: &str, reports: &[Recipient
         original: Original {
             envelope,
             header: HeaderBlock::new(header.as_bytes()),
+            body_is_ascii: true,
             size: ByteSize::bytes((header.len() + BODY.len()) as u64),
             arrival: Timestamp::from_millis(1_795_251_600_000),
         },
         recipients: reports,
         attached_size_max: limit,
+        eight_bit_way: false,
     }
     .build()
 }
@@ -96,9 +98,65 @@ fn delivery_beyond_ascii() {
     envelope.smtputf8 = true;
     let one = RecipientReport::new(&envelope.recipients[0], EnhancedStatus::new(2, 1, 5));
     let header = "Subject: Grüße\r\n\r\n";
+    // To a sender whose host may know ASCII only.
+    let dsn = build(Action::Delivered, &envelope, header, &[one], ATTACHED_SIZE_MAX);
+    assert_eq!((dsn.body, dsn.smtputf8), (BodyType::SevenBit, false));
+    assert!(whole(&dsn).is_ascii());
+    check_golden("delivered-ascii", include_str!("golden/delivered-ascii.eml"), &dsn);
+    // To one that needs SMTPUTF8 himself.
+    envelope.reverse_path = ReversePath::Address(address("änn@contoso.com"));
+    let one = RecipientReport::new(&envelope.recipients[0], EnhancedStatus::new(2, 1, 5));
     let dsn = build(Action::Delivered, &envelope, header, &[one], ATTACHED_SIZE_MAX);
     assert_eq!((dsn.body, dsn.smtputf8), (BodyType::EightBitMime, true));
     check_golden("delivered-utf8", include_str!("golden/delivered-utf8.eml"), &dsn);
+}
+
+#[test]
+fn a_report_needs_only_what_it_holds() {
+    // What the original came with does not matter, and what its sender's host may lack is not needed.
+    let wide_header = "Subject: Grüße\r\n\r\n";
+    for (header, body_is_ascii, eight_bit_way, returns, body) in [
+        (HEADER, true, false, DsnReturn::Full, BodyType::SevenBit),
+        (HEADER, true, true, DsnReturn::Full, BodyType::SevenBit),
+        (HEADER, false, false, DsnReturn::Headers, BodyType::SevenBit),
+        (HEADER, false, true, DsnReturn::Full, BodyType::EightBitMime),
+        (wide_header, true, false, DsnReturn::Headers, BodyType::SevenBit),
+        (wide_header, true, true, DsnReturn::Full, BodyType::EightBitMime),
+    ] {
+        let mut envelope = envelope();
+        (envelope.smtputf8, envelope.body) = (true, BodyType::EightBitMime);
+        let one = RecipientReport::new(&envelope.recipients[0], EnhancedStatus::new(5, 0, 0));
+        let domain = Domain::parse("contoso.com").unwrap();
+        let report = Report {
+            action: Action::Failed,
+            id: MessageId::from_bytes([1; 16]),
+            date: Timestamp::from_millis(0),
+            from: &address("postmaster@müller.example"),
+            to: &address("ann@contoso.com"),
+            reporting_mta: &Domain::parse("müller.example").unwrap(),
+            generating_server: &domain,
+            original: Original {
+                envelope: &envelope,
+                header: HeaderBlock::new(header.as_bytes()),
+                body_is_ascii,
+                size: ByteSize::bytes(100),
+                arrival: Timestamp::from_millis(0),
+            },
+            recipients: &[one],
+            attached_size_max: ATTACHED_SIZE_MAX,
+            eight_bit_way,
+        };
+        let dsn = report.build();
+        assert_eq!(
+            (dsn.returns, dsn.body, dsn.smtputf8),
+            (returns, body, false),
+            "{header} {body_is_ascii} {eight_bit_way}"
+        );
+        assert!(dsn.body == BodyType::EightBitMime || dsn.prefix.is_ascii());
+        let text = String::from_utf8_lossy(&dsn.prefix).into_owned();
+        assert!(text.contains("report-type=delivery-status;") && !text.contains("global-delivery-status"), "{text}");
+        assert_eq!(text.contains("message/global"), body == BodyType::EightBitMime && header == wide_header);
+    }
 }
 
 #[test]

@@ -43,6 +43,8 @@ impl Form for ReceiveConnector {
             ("ExchangeLegacyServers", "means nobody: there are no legacy servers"),
             ("Partners", "means nobody: Domain Security is not there yet"),
         ]),
+        property!("deniedRights", denied_rights)
+            .is("Rights of the permission groups that clients of this connector do not have.", "RC-52, RC-53, PF-4"),
         property!("fqdn", fqdn).is("Name in banner, EHLO reply and Received.", "RC §7").defaults_to("the server's"),
         property!("banner", banner).is("The greeting; it begins with 220.", "RC-63").defaults_to("the documented one"),
         property!("requireTLS", require_tls).is("MAIL only after STARTTLS.", "RC-45"),
@@ -82,10 +84,15 @@ impl Form for ReceiveConnector {
             .on_edge("00:05:00"),
         property!("authTarpitInterval", auth_tarpit_interval)
             .is("Delay after a failed logon; 0 is none.", "RC §7, LM-25"),
+        property!("tarpitInterval", tarpit_interval)
+            .is("Delay of refusals when a client looks as if it was guessing; 0 is none.", "RC §7, LM-25"),
         property!("messageRateLimit", message_rate_limit)
             .is("Messages in a minute from one source.", "LM-21, LM-22")
-            .within(1, 2147483647)
-            .stored_only("rates are not limited yet"),
+            .within(1, 2147483647),
+        property!("messageRateSource", message_rate_source)
+            .is("What a source is: the client's address, the user, or both.", "LM-21"),
+        property!("notifyAnonymousOfSuccess", notify_anonymous_of_success)
+            .is("Whether senders who are not authenticated are told of success, relaying and expansion.", "DS-02"),
         property!("protocolLoggingLevel", protocol_logging_level)
             .is("Whether sessions are written to the protocol log.", "SC-119…SC-123")
             .stored_only("there is no protocol log yet"),

@@ -3,7 +3,7 @@
 
 use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
 use topology::recipient::PasswordVerifier;
-use topology::{DirectoryRecipient, Guid, RecipientKind};
+use topology::{DeliveryRestrictions, DirectoryRecipient, Guid, RecipientKind};
 
 use super::{name_property, no_domain, no_name};
 use crate::literal::{Fault, Literal};
@@ -24,6 +24,9 @@ pub(crate) struct RecipientForm {
     external_address: Option<Address>,
     members: Option<Vec<Address>>,
     expansion_server: Option<ServerName>,
+    require_sender_authentication: Option<bool>,
+    accept_only_from: Vec<Address>,
+    reject_from: Vec<Address>,
 }
 
 /// A password that is found elsewhere: it can be written into a file, and never comes out again.
@@ -79,6 +82,12 @@ impl Form for RecipientForm {
         property!("expansionServer", expansion_server)
             .is("The Mailbox server that expands the group.", "RT-72")
             .defaults_to("any"),
+        property!("requireSenderAuthenticationEnabled", require_sender_authentication)
+            .is("Whether only senders of the organization may send to it.", "PL-47, RC §5")
+            .defaults_to("true for a group, else false"),
+        property!("acceptMessagesOnlyFrom", accept_only_from)
+            .is("Addresses of the only senders that may send to it; empty is everybody.", "PL-47"),
+        property!("rejectMessagesFrom", reject_from).is("Addresses of senders that may not send to it.", "PL-47"),
         property!("maxReceiveSize", max_receive_size)
             .is("Largest message to the recipient.", "LM-10")
             .defaults_to("the organization's"),
@@ -100,6 +109,9 @@ impl Form for RecipientForm {
             external_address: None,
             members: None,
             expansion_server: None,
+            require_sender_authentication: None,
+            accept_only_from: Vec::new(),
+            reject_from: Vec::new(),
         }
     }
 }
@@ -113,6 +125,9 @@ impl From<&DirectoryRecipient> for RecipientForm {
             proxy_addresses: recipient.proxy_addresses.clone(),
             max_receive_size: recipient.max_receive_size,
             max_send_size: recipient.max_send_size,
+            require_sender_authentication: Some(recipient.restrictions.require_sender_authentication),
+            accept_only_from: recipient.restrictions.accept_only_from.clone(),
+            reject_from: recipient.restrictions.reject_from.clone(),
             ..Self::blank()
         };
         match recipient.kind.clone() {
@@ -151,7 +166,14 @@ impl RecipientForm {
         if self.expansion_server.is_some() && !matches!(kind, RecipientKind::DistributionGroup { .. }) {
             return fault("only a group has an expansionServer");
         }
+        let is_group = matches!(kind, RecipientKind::DistributionGroup { .. });
+        let restrictions = DeliveryRestrictions {
+            require_sender_authentication: self.require_sender_authentication.unwrap_or(is_group),
+            accept_only_from: self.accept_only_from,
+            reject_from: self.reject_from,
+        };
         Ok(DirectoryRecipient {
+            restrictions,
             guid: self.guid,
             name: self.name,
             primary_address: self.address,

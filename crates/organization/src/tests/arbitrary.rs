@@ -6,13 +6,13 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
-use topology::receive_connector::{AuthMechanism, PermissionGroup, TransportRole};
+use topology::receive_connector::{AuthMechanism, MessageRateSource, PermissionGroup, ReceiveRight, TransportRole};
 use topology::recipient::PasswordVerifier;
 use topology::send_connector::{ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use topology::{
     AcceptedDomain, AcceptedDomainType, BackPressureSettings, Dag, Database, DatabaseHome, DeliveryAgentConnector,
-    DirectoryRecipient, ForeignConnector, Guid, LinkCost, OrganizationDraft, ReceiveConnector, RecipientKind,
-    SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig,
+    DeliveryRestrictions, DirectoryRecipient, ForeignConnector, Guid, LinkCost, OrganizationDraft, ReceiveConnector,
+    RecipientKind, SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig,
     TransportServiceSettings,
 };
 use uuid::Uuid;
@@ -161,12 +161,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn receive_connector()(guid in guid(), name in object(), server in server(), flags in any::<[bool; 2]>(),
+    fn receive_connector()(guid in guid(), name in object(), server in server(), flags in any::<[bool; 3]>(),
+        rate_source in select(MessageRateSource::ALL), denied in vec(select(ReceiveRight::ALL), 0..2),
         role in select(TransportRole::ALL), counts in uniform5(count()), limits in vec(limit(count()), 4),
         bindings in vec(parsed(&["0.0.0.0:25", "[::]:587"]), 0..3), banner in of(text()), fqdn in of(domain()),
         ranges in vec(parsed(&["10.0.0.0/8", "::1", "10.0.0.1-10.0.0.9"]), 0..3), sizes in vec(size(), 2),
         groups in vec(select(PermissionGroup::ALL), 0..3), mechanisms in vec(select(AuthMechanism::ALL), 0..3),
-        spans in vec(span(), 3)) -> ReceiveConnector {
+        spans in vec(span(), 4)) -> ReceiveConnector {
         ReceiveConnector {
             bindings, remote_ip_ranges: ranges, auth_mechanism: mechanisms, permission_groups: groups,
             enabled: flags[0], fqdn, banner, require_tls: flags[1], max_message_size: sizes[0],
@@ -175,6 +176,8 @@ prop_compose! {
             max_inbound_connection_per_source: limits[1], max_inbound_connection_percentage_per_source: counts[3],
             max_protocol_errors: limits[2], max_logon_failures: counts[4], message_rate_limit: limits[3],
             connection_inactivity_timeout: spans[0], connection_timeout: spans[1], auth_tarpit_interval: spans[2],
+            tarpit_interval: spans[3], message_rate_source: rate_source, denied_rights: denied,
+            notify_anonymous_of_success: flags[2],
             ..ReceiveConnector::new(guid, name, server, role)
         }
     }
@@ -247,15 +250,25 @@ pub fn recipients() -> impl Strategy<Value = Vec<DirectoryRecipient>> {
             .prop_map(|(members, expansion_server)| RecipientKind::DistributionGroup { members, expansion_server }),
     ];
     let limits = (of(limit(size())), of(limit(size())));
-    let one = (guid(), object(), address(), vec(address(), 0..3), limits, kind).prop_map(
-        |(guid, name, primary_address, proxy_addresses, (max_receive_size, max_send_size), kind)| DirectoryRecipient {
-            guid,
-            name,
-            primary_address,
-            proxy_addresses,
-            max_receive_size,
-            max_send_size,
-            kind,
+    let restrictions = (any::<bool>(), vec(address(), 0..3), vec(address(), 0..3)).prop_map(
+        |(require_sender_authentication, accept_only_from, reject_from)| DeliveryRestrictions {
+            require_sender_authentication,
+            accept_only_from,
+            reject_from,
+        },
+    );
+    let one = (guid(), object(), address(), vec(address(), 0..3), limits, restrictions, kind).prop_map(
+        |(guid, name, primary_address, proxy_addresses, (max_receive_size, max_send_size), restrictions, kind)| {
+            DirectoryRecipient {
+                guid,
+                name,
+                primary_address,
+                proxy_addresses,
+                max_receive_size,
+                max_send_size,
+                restrictions,
+                kind,
+            }
         },
     );
     vec(one, 0..4)

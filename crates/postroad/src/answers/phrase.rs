@@ -181,8 +181,12 @@ pub(super) fn advice_for(failure: &RecipientFailure, end: &End, answer: &Answer)
             Some(format!("raise maxReceiveSize of transportConfig{}", own(end.in_directory, "recipient")))
         }
         RecipientFailure::ForwardingLoop => Some("let one of the contacts in the chain lead elsewhere".to_owned()),
-        RecipientFailure::TooManyRecipients | RecipientFailure::ExpansionTooLarge | RecipientFailure::Routing(_) => {
-            None
+        RecipientFailure::SenderNotAuthenticated => Some(
+            "set requireSenderAuthenticationEnabled of the recipient to false, if strangers may send to it".to_owned(),
+        ),
+        RecipientFailure::SenderNotAccepted => {
+            Some("change acceptMessagesOnlyFrom or rejectMessagesFrom of the recipient".to_owned())
         }
+        RecipientFailure::TooManyRecipients | RecipientFailure::ExpansionTooLarge | RecipientFailure::ReportToGroup | RecipientFailure::Routing(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use envelope::{Address, ObjectName, Revision, ServerName};
 use smtp::Connection;
 use topology::receive_connector::defaults;
-use topology::{Guid, RecipientKind};
+use topology::{DeliveryRestrictions, Guid, RecipientKind};
 
 const OWN_ID: &str = "<07070707-0707-0707-0707-070707070707@mail1.contoso.com>";
 const STRANGER: &str =
@@ -27,6 +27,7 @@ fn ann() -> DirectoryRecipient {
         proxy_addresses: vec![Address::parse("ann.other@contoso.com").unwrap()],
         max_receive_size: None,
         max_send_size: None,
+        restrictions: DeliveryRestrictions::default(),
         kind: RecipientKind::Mailbox { database: ObjectName::parse("DB1").unwrap(), password: None },
     }
 }

@@ -2,7 +2,7 @@
 
 use envelope::{ObjectName, Revision, ServerName};
 use topology::receive_connector::defaults;
-use topology::{Guid, RecipientKind};
+use topology::{DeliveryRestrictions, Guid, RecipientKind};
 
 use super::*;
 
@@ -26,8 +26,13 @@ fn mailbox() -> DirectoryRecipient {
         proxy_addresses: vec![Address::parse("Ann.Other@contoso.com").unwrap()],
         max_receive_size: None,
         max_send_size: None,
+        restrictions: DeliveryRestrictions::default(),
         kind: RecipientKind::Mailbox { database: ObjectName::parse("DB1").unwrap(), password: None },
     }
+}
+
+fn asker<'a>(organization: &'a Organization, principal: Principal<'a>) -> Asker<'a> {
+    Asker { organization, principal, sender: &ReversePath::Null, size: ByteSize::bytes(0) }
 }
 
 /// What a stranger's `RCPT TO:<path>` gets, the parser of paths included: the code, or `ok`.
@@ -36,8 +41,13 @@ fn stranger(path: &str) -> String {
     let organization = organization();
     let found = if address.key() == "ann@contoso.com" { Found::Recipient(mailbox()) } else { Found::Nothing };
     let checked = check_recipient(&organization, Principal::Anonymous, &address)
-        .and_then(|lookup| check_found(Principal::Anonymous, lookup, &found));
+        .and_then(|lookup| check_found(asker(&organization, Principal::Anonymous), &address, lookup, &found));
     checked.map_or_else(|reply| format!("{} {}", reply.code, reply.status_or_generic()), |()| "ok".to_owned())
+}
+
+fn mail(sender: &str, size: u64) -> MailCommand {
+    let offered = smtp_session::server::Extensions::default();
+    MailCommand::parse(&format!("<{sender}> SIZE={size}"), &offered).unwrap()
 }
 
 #[test]
@@ -104,15 +114,24 @@ fn those_the_organization_knows_may_relay() {
             let address = Address::parse(path).unwrap();
             assert_eq!(check_recipient(&organization, principal, &address), Ok(expected), "{path}");
         }
-        assert_eq!(check_found(principal, Lookup::Required, &Found::Nothing).unwrap_err().code, 550);
+        let found = |path| {
+            let asker = asker(&organization, principal);
+            check_found(asker, &Address::parse(path).unwrap(), Lookup::Required, &Found::Nothing).map_err(|r| r.code)
+        };
+        assert_eq!(found("nobody@contoso.com"), Err(550));
+        // PL-45: leads to a gateway, for those who may send to anybody.
+        assert_eq!((found("IMCEAFAX-5551234@contoso.com"), found("IMCEAFAX-@contoso.com")), (Ok(()), Err(550)));
     }
 }
 
 #[test]
 fn without_the_directory_strangers_come_again_and_the_others_are_served() {
     // PL-24
-    let user = mailbox();
-    let answer = |principal, lookup| check_found(principal, lookup, &Found::NoAnswer).map_err(|reply| reply.code);
+    let (organization, user) = (organization(), mailbox());
+    let address = Address::parse("ann@contoso.com").unwrap();
+    let answer = |principal, lookup| {
+        check_found(asker(&organization, principal), &address, lookup, &Found::NoAnswer).map_err(|reply| reply.code)
+    };
     assert_eq!(answer(Principal::Anonymous, Lookup::Required), Err(451));
     assert_eq!(answer(Principal::Anonymous, Lookup::Useful), Ok(()));
     assert_eq!(answer(Principal::User(&user), Lookup::Required), Ok(()));
@@ -145,10 +164,95 @@ fn a_sender_needs_the_connectors_permission_and_users_send_as_themselves() {
         (&nobody, Some(&user), "ann@contoso.com", "530 5.7.1"),
     ] {
         let principal = Principal::of(connector, user);
-        let checked = check_sender(connector, principal, &ReversePath::parse(sender).unwrap());
+        let checked = check_sender(connector, &organization(), principal, &mail(sender, 0));
         let answer =
             checked.map_or_else(|reply| format!("{} {}", reply.code, reply.status_or_generic()), |()| "ok".to_owned());
         assert_eq!(answer, expected, "{} {principal:?} {sender}", connector.name);
     }
     assert_eq!(Principal::of(&secured, Some(&user)), Principal::ExternallySecured);
+}
+
+#[test]
+fn a_connector_takes_rights_away() {
+    // RC-52, RC-53, PF-4
+    let [mut connector, _] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
+    let code = |connector: &ReceiveConnector, sender| {
+        check_sender(connector, &organization(), Principal::Anonymous, &mail(sender, 0))
+            .err()
+            .map(|reply| reply.to_string())
+    };
+    connector.denied_rights = vec![ReceiveRight::AcceptAuthoritativeDomainSender];
+    let text = "550 5.7.1 Client does not have permissions to send as this sender";
+    assert_eq!(code(&connector, "ceo@contoso.com").as_deref(), Some(text));
+    assert_eq!((code(&connector, "a@partner.contoso.com"), code(&connector, "a@b.example")), (None, None));
+    assert_eq!(code(&connector, ""), None);
+    connector.denied_rights = vec![ReceiveRight::AcceptAnySender];
+    assert_eq!((code(&connector, "ceo@contoso.com"), code(&connector, "a@b.example").as_deref()), (None, Some(text)));
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_comes() {
+    // LM-05, LM-08, RFC 1870 §6.1: the organization's limit is 10 MB to receive.
+    let [connector, client] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
+    let user = DirectoryRecipient { max_send_size: Some(Limit::At(ByteSize::mib(1))), ..mailbox() };
+    for (connector, principal, mib, code) in [
+        (&connector, Principal::Anonymous, 10, None),
+        (&connector, Principal::Anonymous, 11, Some(552)),
+        (&client, Principal::User(&user), 1, None),
+        (&client, Principal::User(&user), 2, Some(552)),
+    ] {
+        let mail = mail("ann@contoso.com", mib * 1024 * 1024);
+        let refused = check_sender(connector, &organization(), principal, &mail).err().map(|reply| reply.code);
+        assert_eq!(refused, code, "{principal:?} {mib}");
+    }
+    let organization = organization();
+    let recipient = DirectoryRecipient { max_receive_size: Some(Limit::At(ByteSize::kib(1))), ..mailbox() };
+    let found = Found::Recipient(recipient);
+    for (bytes, code) in [(1024, None), (1025, Some(552))] {
+        let asker = Asker { size: ByteSize::bytes(bytes), ..asker(&organization, Principal::Anonymous) };
+        let address = Address::parse("ann@contoso.com").unwrap();
+        assert_eq!(check_found(asker, &address, Lookup::Required, &found).err().map(|reply| reply.code), code);
+    }
+}
+
+#[test]
+fn who_may_send_to_whom() {
+    let organization = organization();
+    let (group, user) = (Address::parse("all@contoso.com").unwrap(), mailbox());
+    let check = |principal, sender: &str, authenticated_only, accept: &[&str], reject: &[&str]| {
+        let list = |texts: &[&str]| texts.iter().map(|text| Address::parse(text).unwrap()).collect();
+        let restrictions = DeliveryRestrictions {
+            require_sender_authentication: authenticated_only,
+            accept_only_from: list(accept),
+            reject_from: list(reject),
+        };
+        let kind = RecipientKind::DistributionGroup { members: Vec::new(), expansion_server: None };
+        let found = Found::Recipient(DirectoryRecipient { restrictions, kind, ..mailbox() });
+        let sender = ReversePath::parse(sender).unwrap();
+        let asker = Asker { sender: &sender, ..asker(&organization, principal) };
+        check_found(asker, &group, Lookup::Required, &found).is_ok()
+    };
+    let (stranger, ann) = (Principal::Anonymous, Principal::User(&user));
+    assert!(!check(stranger, "a@b.example", true, &[], &[]) && check(ann, "ann@contoso.com", true, &[], &[]));
+    assert!(check(stranger, "a@b.example", false, &[], &[]));
+    assert!(!check(stranger, "", false, &[], &[]), "PL-51");
+    assert!(check(stranger, "a@b.example", false, &["a@b.example"], &[]));
+    assert!(!check(stranger, "c@b.example", false, &["a@b.example"], &[]));
+    assert!(!check(stranger, "ann@contoso.com", false, &["ann@contoso.com"], &[]), "anybody could say that");
+    assert!(check(ann, "ann@contoso.com", true, &["Ann.Other@contoso.com"], &[]));
+    assert!(!check(ann, "ann@contoso.com", true, &[], &["ann.other@contoso.com"]));
+    assert!(!check(ann, "ann@contoso.com", true, &["bob@contoso.com"], &[]));
+}
+
+#[test]
+fn strangers_are_not_told_of_success() {
+    let [mut connector, _] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
+    let on = |success, failure| Some(Notify::On { success, failure, delay: false });
+    let user = mailbox();
+    assert_eq!(kept_notify(&connector, Principal::Anonymous, on(true, true)), on(false, true));
+    assert_eq!(kept_notify(&connector, Principal::Anonymous, on(true, false)), Some(Notify::Never));
+    assert_eq!(kept_notify(&connector, Principal::Anonymous, None), None);
+    assert_eq!(kept_notify(&connector, Principal::User(&user), on(true, true)), on(true, true));
+    connector.notify_anonymous_of_success = true;
+    assert_eq!(kept_notify(&connector, Principal::Anonymous, on(true, true)), on(true, true));
 }

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use envelope::identity::NAME_CHARACTERS_MAX;
 use envelope::{Limit, ObjectName, ServerName, Span};
 
-use super::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole};
+use super::{AuthMechanism, MessageRateSource, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole};
 use crate::send_connector::ProtocolLoggingLevel;
 use crate::server::{Server, ServerRole};
 
@@ -83,6 +83,7 @@ pub fn front_end(server: &ServerName) -> [ReceiveConnector; 2] {
         auth_mechanism: [&basic[..], &[AuthMechanism::Integrated]].concat(),
         permission_groups: vec![PermissionGroup::ExchangeUsers],
         message_rate_limit: Limit::At(CLIENT_MESSAGE_RATE),
+        message_rate_source: MessageRateSource::User,
         ..on_all_addresses("Client Frontend", server, TransportRole::FrontendTransport, CLIENT_PORT)
     };
     [default, client]
@@ -92,8 +93,10 @@ pub fn front_end(server: &ServerName) -> [ReceiveConnector; 2] {
 #[must_use]
 pub fn transport(server: &ServerName) -> [ReceiveConnector; 2] {
     let between_servers = [AuthMechanism::ExchangeServer, AuthMechanism::Integrated];
+    // Real servers have BasicAuthRequireTLS here, other than documented (RC-14): no password in clear by default.
+    let basic = [AuthMechanism::Tls, AuthMechanism::BasicAuth, AuthMechanism::BasicAuthRequireTLS];
     let default = ReceiveConnector {
-        auth_mechanism: [&[AuthMechanism::Tls, AuthMechanism::BasicAuth][..], &between_servers].concat(),
+        auth_mechanism: [&basic[..], &between_servers].concat(),
         permission_groups: vec![
             PermissionGroup::ExchangeLegacyServers,
             PermissionGroup::ExchangeServers,
@@ -104,11 +107,11 @@ pub fn transport(server: &ServerName) -> [ReceiveConnector; 2] {
         max_inbound_connection_percentage_per_source: 100,
         ..on_all_addresses("Default", server, TransportRole::HubTransport, HUB_PORT)
     };
-    let basic = [AuthMechanism::Tls, AuthMechanism::BasicAuth, AuthMechanism::BasicAuthRequireTLS];
     let client = ReceiveConnector {
         auth_mechanism: [&basic[..], &between_servers].concat(),
         permission_groups: vec![PermissionGroup::ExchangeServers, PermissionGroup::ExchangeUsers],
         message_rate_limit: Limit::At(CLIENT_MESSAGE_RATE),
+        message_rate_source: MessageRateSource::User,
         ..on_all_addresses("Client Proxy", server, TransportRole::HubTransport, CLIENT_PROXY_PORT)
     };
     [default, client]
@@ -160,7 +163,7 @@ mod tests {
             assert!(!connector.permits(PermissionGroup::AnonymousUsers));
         }
         assert!(
-            !default.offers(AuthMechanism::BasicAuthRequireTLS) && client.offers(AuthMechanism::BasicAuthRequireTLS)
+            default.offers(AuthMechanism::BasicAuthRequireTLS) && client.offers(AuthMechanism::BasicAuthRequireTLS)
         );
         assert_eq!((default.max_recipients_per_message, client.max_recipients_per_message), (5000, 200));
         assert_eq!(default.max_inbound_connection_per_source, Limit::Unlimited);

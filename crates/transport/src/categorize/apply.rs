@@ -124,7 +124,10 @@ fn fates(decided: &Categorized, list: &mut List) -> Vec<Fate> {
     let mut fates = Vec::new();
     for failed in &decided.failed {
         let position = list.position(&failed.recipient, failed.origin);
-        fates.push(Fate { position, kind: FateKind::Failed { reply: failed.failure.reply(), remote: None } });
+        fates.push(Fate {
+            position,
+            kind: FateKind::Failed { reply: failed.failure.reply(), remote: None, last_error: None },
+        });
     }
     for expanded in &decided.expanded {
         fates.push(Fate { position: list.original(expanded.position.0), kind: FateKind::Expanded });

@@ -29,6 +29,8 @@ pub(crate) enum FateKind {
         reply: Reply,
         /// Who answered, when it was somebody else (DS-10).
         remote: Option<String>,
+        /// What was in the way until then (DS-44).
+        last_error: Option<String>,
     },
     /// Removed by an administrator who did not want the sender to be told.
     Removed,

@@ -157,12 +157,28 @@ impl Intake {
         head.original_size.get_or_insert(arrived_with); // LM-02
         head.size = size;
         let Self { draft, seen, .. } = self;
-        commit(core, draft, head, source, &seen).await
+        commit(core, draft, head, source, seen).await
     }
 }
 
-/// Makes a message durable and puts it into the Submission queue, unless it was there before.
+/// Makes a message durable and puts it into the Submission queue, unless it was there before. What has begun ends, whoever
+/// waits for it: a client that hangs up, a connection that is closed. Or a message would be durable and in no queue.
 pub(crate) async fn commit(
+    core: &Arc<Core>,
+    draft: Draft,
+    head: MessageHead,
+    source: Source,
+    seen: Seen,
+) -> Result<Receipt, Reply> {
+    let owned = Arc::clone(core);
+    let committing = core.work.spawn(async move { commit_and_submit(&owned, draft, head, source, &seen).await });
+    committing.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a commit did not end");
+        Err(Reply::new(451, EnhancedStatus::new(4, 3, 0), "Temporary server error"))
+    })
+}
+
+async fn commit_and_submit(
     core: &Core,
     draft: Draft,
     head: MessageHead,

@@ -48,6 +48,6 @@ impl Taking for Receiving {
         let Self { core, mut head, draft, seen } = *self;
         head.size = draft.size();
         head.original_size = Some(head.size); // LM-02
-        accept::commit(&core, draft, head, Source::Smtp, &seen).await
+        accept::commit(&core, draft, head, Source::Smtp, seen).await
     }
 }

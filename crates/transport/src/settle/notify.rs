@@ -42,19 +42,20 @@ pub(crate) async fn compose(
         let recipient = stored.head.envelope.recipients.get(fate.position as usize)?;
         wants(recipient.notify_or_default(), action).then_some((recipient, *fate))
     });
-    let mut details: Vec<(&Recipient, Reply, Option<&str>)> = Vec::new();
+    let mut details: Vec<(&Recipient, Reply, Option<&str>, Option<&str>)> = Vec::new();
     for (recipient, fate) in fates {
-        let (reply, remote) = match &fate.kind {
-            FateKind::Failed { reply, remote } => (reply.clone(), remote.as_deref()),
-            _ => (Reply::new(250, envelope::EnhancedStatus::new(2, 0, 0), ""), None),
+        let (reply, remote, last_error) = match &fate.kind {
+            FateKind::Failed { reply, remote, last_error } => (reply.clone(), remote.as_deref(), last_error.as_deref()),
+            _ => (Reply::new(250, envelope::EnhancedStatus::new(2, 0, 0), ""), None, None),
         };
-        details.push((recipient, reply, remote));
+        details.push((recipient, reply, remote, last_error));
     }
     let reports: Vec<RecipientReport<'_>> = details
         .iter()
-        .map(|(recipient, reply, remote)| RecipientReport {
+        .map(|(recipient, reply, remote, last_error)| RecipientReport {
             reply: (action == Action::Failed).then_some(reply),
             remote_mta: *remote,
+            last_error: *last_error,
             last_attempt: Some(core.now()),
             ..RecipientReport::new(recipient, reply.status_or_generic())
         })
@@ -120,6 +121,7 @@ async fn write(
     let from = organization.postmaster().or_else(|| Address::new("postmaster", &server.fqdn).ok());
     let from = from.expect("a name and a domain are an address");
     let (header, body) = original(core, stored).await;
+    let body_is_ascii = action != Action::Failed || is_ascii(core, stored).await;
     let id = core.node.clock.message_id();
     let report = Report {
         action,
@@ -132,11 +134,13 @@ async fn write(
         original: Original {
             envelope: &stored.head.envelope,
             header: HeaderBlock::new(&header),
+            body_is_ascii,
             size: stored.head.size,
             arrival: stored.head.arrived,
         },
         recipients: reports,
         attached_size_max: organization.transport_config().dsn_max_message_attach_size,
+        eight_bit_way: organization.is_authoritative(&to.domain()),
     };
     let dsn = report.build();
     let mut draft = core.spool.begin();
@@ -208,6 +212,17 @@ async fn original(core: &Core, stored: &StoredMessage) -> (Vec<u8>, Body) {
         }
     }
     (collector.into_block(), nothing)
+}
+
+/// Whether the original holds nothing but ASCII, whatever its envelope said. What cannot be read is not attached either.
+async fn is_ascii(core: &Core, stored: &StoredMessage) -> bool {
+    let Ok(mut reader) = core.spool.content(stored.head.id).await else { return true };
+    while let Ok(Some(chunk)) = reader.chunk().await {
+        if !chunk.is_ascii() {
+            return false;
+        }
+    }
+    true
 }
 
 /// A recipient that was told to be late is remembered, so that it is told once.
