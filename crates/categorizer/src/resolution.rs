@@ -371,12 +371,16 @@ impl Categorization {
             return self.give_up(item, RecipientFailure::ExpansionTooLarge);
         }
         self.members_count += members.len();
+        // What a stranger gave as ORCPT is not repeated for every member: the group of the envelope tells where it came from.
+        let original = match item.origin {
+            Origin::Envelope(_) => Some(original_recipient(&item.recipient.address)),
+            Origin::Member(_) => item.recipient.original.clone(),
+        };
         for member in members {
-            // What a stranger gave as ORCPT is not repeated for every member; the group's address tells where it came from.
             let recipient = Recipient {
                 address: member.clone(),
                 notify: without_success(item.recipient.notify),
-                original: Some(original_recipient(&item.recipient.address)),
+                original: original.clone(),
             };
             let origin = Origin::Member(item.origin.position());
             self.members.push_back(Item { recipient, origin, forwards: 0 });

@@ -119,6 +119,9 @@ fn what_works_is_read_and_what_is_only_stored_is_not() {
         ("password", "kind"),
         ("passwordFile", "kind"),
         ("passwordEnvironment", "kind"),
+        ("requireSenderAuthenticationEnabled", "require_sender_authentication"),
+        ("acceptMessagesOnlyFrom", "accept_only_from"),
+        ("rejectMessagesFrom", "reject_from"),
     ];
     let for_people = ["comment", "usage"];
     let product = product();

@@ -114,7 +114,13 @@ pub(crate) fn submit_notice(core: &Core, stored: StoredMessage) {
 }
 
 /// Reports every recipient of an item as failed; the item is finished.
-pub(crate) async fn give_up(core: &Arc<Core>, stored: &StoredMessage, hand: Hand, reply: &Reply, last_error: Option<&str>) {
+pub(crate) async fn give_up(
+    core: &Arc<Core>,
+    stored: &StoredMessage,
+    hand: Hand,
+    reply: &Reply,
+    last_error: Option<&str>,
+) {
     let kind = FateKind::Failed { reply: reply.clone(), remote: None, last_error: last_error.map(str::to_owned) };
     end(core, stored, hand, &kind).await;
 }
