@@ -187,6 +187,9 @@ pub(super) fn advice_for(failure: &RecipientFailure, end: &End, answer: &Answer)
         RecipientFailure::SenderNotAccepted => {
             Some("change acceptMessagesOnlyFrom or rejectMessagesFrom of the recipient".to_owned())
         }
-        RecipientFailure::TooManyRecipients | RecipientFailure::ExpansionTooLarge | RecipientFailure::ReportToGroup | RecipientFailure::Routing(_) => None,
+        RecipientFailure::TooManyRecipients
+        | RecipientFailure::ExpansionTooLarge
+        | RecipientFailure::ReportToGroup
+        | RecipientFailure::Routing(_) => None,
     }
 }
