@@ -109,8 +109,9 @@ bench-memory: bench-packages  ## Transport's memory over ten minutes of full loa
 	python3 tests/bench/endure.py load
 	python3 tests/bench/endure.py queue
 
-bench-parts: test-packages  ## Measures routing, the queue and the implicit connector alone.
+bench-parts: test-packages  ## Measures routing, the queue, the implicit connector and one SMTP session by stage.
 	cargo run --release -p routing --example tables_bench
 	cargo run --release -p testkit --example follow_bench
 	cargo run --release -p queue --example spool_bench
 	cargo run --release -p rpc --example transfer_bench
+	cargo run --release -p transport --example stages_bench

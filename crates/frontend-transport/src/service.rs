@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use net::{OrganizationListener, Service, TlsClient};
-use reception::{DRAIN_GRACE, Doors, certificate};
+use net::{OrganizationListener, Service};
+use reception::{DRAIN_GRACE, Doors};
 use rpc::Offer;
-use runtime::{Node, NodeError};
+use runtime::{Node, NodeError, certificate};
+use sending::Sessions;
 use telemetry::{Health, HealthChecks};
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
@@ -41,10 +42,9 @@ impl FrontendTransport {
     /// [`FrontendError`]
     pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, FrontendError> {
         let own = certificate::of_server(&node)?;
-        let client = TlsClient::new(certificate::trusted_roots(&node)?).with_certificate(&own);
-        let client = client.map_err(|error| certificate::refused(&node, error.to_string()))?;
+        let sessions = Sessions::new(Arc::clone(&node), &own)?;
         let organization = node.listen().await?;
-        let proxy = Arc::new(OutboundProxy::new(Arc::clone(&node), client));
+        let proxy = Arc::new(OutboundProxy::new(Arc::clone(&node), sessions));
         let destination = Arc::new(Transports::new(Arc::clone(&node)));
         let doors = Doors::bind(&node, TransportRole::FrontendTransport, &own, destination)?;
         Ok(Self { node, proxy, organization, doors, drain })

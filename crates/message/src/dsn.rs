@@ -204,7 +204,7 @@ impl Report<'_> {
         push_original_part_header(&mut out, &boundary, form);
         let mut prefix = out.into_bytes();
         if form.wide_header && !form.wide_way {
-            prefix.extend_from_slice(quoted_printable(&String::from_utf8_lossy(&header)).as_bytes());
+            prefix.extend_from_slice(quoted_printable(&header).as_bytes());
         } else {
             prefix.extend_from_slice(&header);
         }
@@ -288,7 +288,7 @@ impl Report<'_> {
             push_field(out, "Content-Transfer-Encoding", "quoted-printable");
         }
         out.push_str("\r\n");
-        out.push_str(&if plain { text } else { quoted_printable(&text) });
+        out.push_str(&if plain { text } else { quoted_printable(text.as_bytes()) });
     }
 
     fn push_status_part(&self, out: &mut String, boundary: &str, form: Form) {

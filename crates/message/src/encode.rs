@@ -83,13 +83,13 @@ fn q_encoded(character: char) -> String {
 }
 
 /// Quoted-printable (RFC 2045 §6.7) of a text with CR LF line ends.
-pub fn quoted_printable(text: &str) -> String {
+pub fn quoted_printable(text: &[u8]) -> String {
     const SOFT_BREAK_AT: usize = 73;
     let mut out = String::with_capacity(text.len() + text.len() / 8);
-    for line in text.split_inclusive("\r\n") {
-        let (content, end) = line.strip_suffix("\r\n").map_or((line, ""), |content| (content, "\r\n"));
+    for line in text.split_inclusive(|octet| *octet == b'\n') {
+        let (content, end) = line.strip_suffix(b"\r\n").map_or((line, ""), |content| (content, "\r\n"));
         let mut column = 0;
-        for (index, byte) in content.bytes().enumerate() {
+        for (index, byte) in content.iter().copied().enumerate() {
             let at_end = index + 1 == content.len();
             let plain = matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (matches!(byte, b' ' | b'\t') && !at_end);
             if column >= SOFT_BREAK_AT {
@@ -156,7 +156,7 @@ mod tests {
 
         #[test]
         fn quoted_printable_is_short_ascii(text in "[\\PC\t =]{0,300}") {
-            let encoded = quoted_printable(&text);
+            let encoded = quoted_printable(text.as_bytes());
             prop_assert!(encoded.is_ascii() && encoded.split("\r\n").all(|line| line.len() <= 76));
             let decoded = mail_parser::decoders::quoted_printable::quoted_printable_decode(encoded.as_bytes());
             prop_assert_eq!(decoded.unwrap_or_default(), text.as_bytes());

@@ -1,6 +1,6 @@
 //! What the transport does to the content of a message, as pure functions: it reads headers, removes the ones that may
-//! not pass, adds its own, and writes notifications. Bodies are never held here: everything works on the header block,
-//! so that content of any size streams past.
+//! not pass, adds its own, and writes notifications. Bodies are held by [`seven_bit`] alone: everything else works
+//! on the header block, so that content of any size streams past.
 //!
 //! ```text
 //! chunks ──▶ split::HeaderCollector ──▶ header block ──▶ firewall::apply ──▶ + received::Received ──▶ out
@@ -14,6 +14,7 @@
 //! | [`received`] | reads and writes trace lines | RFC 5321 §4.4 |
 //! | [`firewall`] | removes header classes by path | PL-73, PF-20 ff. |
 //! | [`dsn`] | writes delivery status notifications | RFC 3461, 3464, 6522; docs/rules.md, Notifications |
+//! | [`seven_bit`] | encodes parts for hosts without 8BITMIME | RFC 6152, RFC 2045 |
 //! | [`date`] | prints RFC 5322 dates | RFC 5322 §3.3 |
 //!
 //! Fields and what is in them are found here: the firewall must see every line that any later reader could take for a
@@ -27,6 +28,7 @@ mod encode;
 pub mod firewall;
 pub mod header;
 pub mod received;
+pub mod seven_bit;
 pub mod split;
 
 pub use dsn::{Action, Dsn, Original, RecipientReport, Report};

@@ -18,6 +18,7 @@
 mod authority;
 mod files;
 mod identity;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,8 @@ pub use identity::{
     AdministratorIdentity, IdentityError, NodeIdentity, PeerIdentity, issued_at, parse_administrator, parse_identity,
     service_name, validity,
 };
+
+pub use names::CertificateNames;
 
 use crate::provider::provider;
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use net::tls::ClientCertificates;
 use net::{KeyedCertificate, Service, TlsServer};
-use runtime::{Node, NodeError};
+use runtime::{Node, NodeError, certificate};
 use smtp::SmtpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
 use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRONTEND_PORT, HUB_PORT};
 
-use crate::certificate;
 use crate::connectors::{Entrances, connectors_of};
 use crate::destination::MessageTaker;
 use crate::ports::{Ports, complaint};

@@ -14,7 +14,6 @@
 //! | `destination` | [`MessageTaker`], [`Taking`]: where messages go | PL-04 |
 //! | `doors` | [`Doors`]: the listening addresses, as the configuration wants them | RC-2, RC-27 |
 //! | `ports` | [`Ports`]: which of them are open, and why the others are not | RC-27 |
-//! | `certificate` | certificates of the server in SMTP, and of others | TA-35 |
 //! | `selection` | which Receive connector | RC-30, RC-31 |
 //! | `connectors` | Receive connectors as the listener needs them | RC-11 … RC-15 |
 //! | `shared`, `session` | the answers that a client gets | RC-40 ff. |
@@ -27,7 +26,6 @@
 //! | `memory` | how much of half-received messages is held in all | invariant 7 |
 
 mod authentication;
-pub mod certificate;
 mod connectors;
 mod destination;
 mod doors;

@@ -36,7 +36,7 @@ mod wire;
 pub use admin::{Administrator, QueueHandler};
 pub use client::{PeerAddress, Peers};
 pub use convert::{WireError, octets};
-pub use proxy::{FrontEnds, OpenError, OpenSession, OpenedSession, ProxyRequest, ProxySession, SealedAuthentication};
+pub use proxy::{FrontEnds, NotOpened, OpenError, OpenSession, OpenedSession, ProxyRequest, ProxySession};
 pub use security::Credentials;
 pub use serve::Offer;
 pub use transfer::{Content, DeliverHandler, Deliveries, Incoming, RecipientDelivery, SubmitHandler, TransferError};

@@ -5,17 +5,17 @@
 //!                                        outcome per recipient ◀══════════════════════════════ its own OutboundSession
 //! ```
 //!
-//! The plan travels, the replies come back unchanged, and the message stays in Transport's queue until then (PL-28).
-//! Credentials travel sealed: see [`ProxyRequest`].
+//! The connector travels by its identity and revision: the front end makes the same plan from its own snapshot, or refuses. The replies come back unchanged, and the message stays in Transport's queue until then (PL-28).
+//! No credential travels.
 
 mod client;
 mod server;
 
 use async_trait::async_trait;
-use envelope::TraceContext;
+use envelope::{Domain, Revision, TraceContext};
 use net::PeerIdentity;
-use smtp::{CredentialRequirement, Failure, OutboundSession, Peer, SessionPlan};
-use topology::SealedCredential;
+use smtp::{Failure, OutboundSession, Peer};
+use topology::Guid;
 
 pub use client::{FrontEnds, OpenError, ProxySession};
 pub(crate) use server::ProxyService;
@@ -23,28 +23,30 @@ pub(crate) use server::ProxyService;
 /// What a front end is asked to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyRequest {
-    /// The session. Of this, `authentication`, `source` and `targets` stay behind: the credential travels sealed, and
-    /// which addresses a front end has and may reach is its own matter (PL-29).
-    pub plan: SessionPlan,
-    /// The credential of the Send connector.
-    pub authentication: Option<SealedAuthentication>,
-    /// `UseExternalDNSServersEnabled`: which of the front end's name servers are asked (SC-37).
-    pub external_dns: bool,
+    /// The Send connector.
+    pub connector: Guid,
+    /// Its name, for whoever reads.
+    pub name: Box<str>,
+    /// The configuration that Transport works by: the front end must have it, or a later one.
+    pub revision: Revision,
+    /// Names of the connector's properties that say how the session is opened and are not at their defaults. A front end
+    /// that does not know all of them must refuse.
+    pub properties: Vec<Box<str>>,
+    /// The domain whose exchangers are to be used; `None` for the connector's smart hosts.
+    pub domain: Option<Domain>,
     /// As for [`smtp::Sender::open`].
     pub turn: u64,
-    /// The Send connector, for logs.
-    pub connector: Box<str>,
     /// The trace under which the session belongs.
     pub trace: Option<TraceContext>,
 }
 
-/// A credential that only servers of the organization can open.
+/// Why a front end opened no session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedAuthentication {
-    /// Sealed under the organization's key.
-    pub credential: SealedCredential,
-    /// On what condition it is sent.
-    pub requirement: CredentialRequirement,
+pub enum NotOpened {
+    /// It does not know what was asked for; the next front end may.
+    Unknown(String),
+    /// It tried, and failed as Transport would have failed.
+    Failed(Box<Failure>),
 }
 
 /// An open session of a front end, and with whom.
@@ -62,9 +64,9 @@ pub struct OpenedSession {
 /// Opens sessions for Transport: Front End Transport.
 #[async_trait]
 pub trait OpenSession: Send + Sync + 'static {
-    /// Opens the session that `request` describes. Its plan has no `authentication`, `source` and the default `targets`.
+    /// Opens the session that `request` describes, for the Transport of the server that asks.
     ///
     /// # Errors
-    /// The failure, as if Transport had tried itself.
-    async fn open(&self, peer: &PeerIdentity, request: ProxyRequest) -> Result<OpenedSession, Box<Failure>>;
+    /// [`NotOpened`]
+    async fn open(&self, peer: &PeerIdentity, request: ProxyRequest) -> Result<OpenedSession, NotOpened>;
 }

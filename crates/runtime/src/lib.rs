@@ -16,12 +16,14 @@
 //! | [`node`] | [`Node`]: start-up and what services share |
 //! | [`follow`] | new snapshots and presences as they come |
 //! | [`peers`] | where the other servers' services are, and which failed lately |
+//! | [`certificate`] | the certificate that this server shows in SMTP, and the roots that it believes |
 //! | [`clock`] | time that does not jump |
 //! | [`reload`] | SIGHUP, and certificates whose files change |
 //! | [`memory`] | what the process and the machine use of it |
 //! | [`twin`] | another process that says that it is this one |
 //! | [`signals`] | SIGTERM and SIGINT become one drain |
 
+pub mod certificate;
 pub mod clock;
 pub mod follow;
 pub mod memory;

@@ -23,9 +23,6 @@ pub enum ReplyError {
     /// Lines of one reply with different codes.
     #[error("the lines of a reply have different codes")]
     Mixed,
-    /// A line that does not end in CRLF.
-    #[error("a reply line does not end in CRLF")]
-    LineEnding,
 }
 
 /// Collects the lines of one reply.
@@ -51,7 +48,8 @@ impl ReplyParser {
             if end >= REPLY_LINE_OCTETS_MAX {
                 return Err(ReplyError::LineTooLong);
             }
-            let line = input[..end].strip_suffix(b"\r").ok_or(ReplyError::LineEnding)?;
+            // A bare LF too: some hosts end replies so, and nothing but their own replies hangs on it.
+            let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
             let last = self.take_line(line)?;
             input.advance(end + 1);
             if last {

@@ -30,6 +30,8 @@ impl fmt::Display for Peer {
 /// How far it got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailurePhase {
+    /// Before anything was tried: the connector cannot be used as it is.
+    Configuration,
     /// Looking names up.
     Resolve,
     /// Opening the connection.
@@ -43,12 +45,24 @@ pub enum FailurePhase {
 impl fmt::Display for FailurePhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Configuration => f.write_str("configuration"),
             Self::Resolve => f.write_str("DNS"),
             Self::Connect => f.write_str("connect"),
             Self::Handshake => f.write_str("TLS handshake"),
             Self::Dialogue(phase) => phase.fmt(f),
         }
     }
+}
+
+/// What a host has not, where that is the cause: the message may go in another form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lack {
+    /// It offers CHUNKING and refuses `BDAT`.
+    Chunking,
+    /// 8BITMIME (RFC 6152).
+    EightBitMime,
+    /// SMTPUTF8 (RFC 6531).
+    SmtpUtf8,
 }
 
 /// Why a session could not be opened, or a recipient not be served.
@@ -68,6 +82,10 @@ pub struct Failure {
     pub text: Box<str>,
     /// The message was sent to its end and no reply was read: the peer may have it, trying again may make a duplicate.
     pub ambiguous: bool,
+    /// What the host would need for the message as it is.
+    pub lacks: Option<Lack>,
+    /// The fault is ours, and no other host would make it better: the content cannot be read.
+    pub ours: bool,
 }
 
 impl Failure {
@@ -75,7 +93,17 @@ impl Failure {
     #[must_use]
     pub fn new(status: EnhancedStatus, phase: FailurePhase, peer: Option<Peer>, text: impl Into<Box<str>>) -> Self {
         let severity = status.severity();
-        Self { severity, status, phase, peer, reply: None, text: text.into(), ambiguous: false }
+        Self {
+            severity,
+            status,
+            phase,
+            peer,
+            reply: None,
+            text: text.into(),
+            ambiguous: false,
+            lacks: None,
+            ours: false,
+        }
     }
 
     /// The reply, or what the cause would have been as one: for a `Diagnostic-Code`.
@@ -102,6 +130,18 @@ impl Failure {
         Self { reply: Some(reply), ..failure }
     }
 
+    /// The exchangers of a domain lead back to this organization.
+    pub(crate) fn mx_loopback(domain: &Domain, found: Option<(Host, SocketAddr)>) -> Self {
+        // ER-10: the documented wording.
+        let status = EnhancedStatus::new(5, 4, 4);
+        let text = format!("SMTPSEND.DNS.MxLoopback; the exchangers of {domain} are servers of this organization");
+        let peer = match found {
+            Some((host, address)) => Peer { host, address: Some(address) },
+            None => named(domain),
+        };
+        Self::new(status, FailurePhase::Resolve, Some(peer), text)
+    }
+
     pub(crate) fn forbidden(peer: Peer, why: ForbiddenTarget) -> Self {
         let text = format!("mail routed by DNS never goes to {why}");
         Self::new(EnhancedStatus::new(5, 4, 4), FailurePhase::Resolve, Some(peer), text)
@@ -118,7 +158,13 @@ impl Failure {
 
     pub(crate) fn dialogue(peer: Peer, failure: &client::SessionFailure) -> Self {
         let reply = match &failure.cause {
-            client::Cause::Reply(reply) => Some(reply.clone()),
+            client::Cause::Reply(reply) | client::Cause::ChunkingRefused(reply) => Some(reply.clone()),
+            _ => None,
+        };
+        let lacks = match &failure.cause {
+            client::Cause::ChunkingRefused(_) => Some(Lack::Chunking),
+            client::Cause::EightBitMimeNotOffered => Some(Lack::EightBitMime),
+            client::Cause::SmtpUtf8NotOffered => Some(Lack::SmtpUtf8),
             _ => None,
         };
         Self {
@@ -129,6 +175,8 @@ impl Failure {
             text: if reply.is_some() { "".into() } else { failure.cause.to_string().into() },
             reply,
             ambiguous: failure.is_ambiguous(),
+            lacks,
+            ours: failure.cause == client::Cause::ContentUnavailable,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  inbound   SmtpListener ─▶ Reception::admit (which connector? may it come in?) ─▶ inbound ─▶ SessionHandler
-//!  outbound  SessionPlan ─▶ Sender::open ─▶ targets (MX, smart hosts) ─▶ connect, TLS, AUTH ─▶ SmtpSession: OutboundSession
+//!  outbound  SessionPlan ─▶ Sender::open ─▶ targets (MX, smart hosts) ─▶ connect, TLS, AUTH ─▶ NextHopSession: OutboundSession
 //! ```
 //!
 //! Nothing here decides about mail: who may relay, what is accepted and where it goes is asked of the
@@ -19,10 +19,14 @@
 //! | `inbound` | one inbound session |
 //! | [`plan`] | everything about an outbound session |
 //! | [`targets`] | whom to call, in which order |
-//! | [`sender`] | opening sessions: connection, TLS, fallback |
-//! | [`outbound`] | sending messages over an open session |
+//! | [`sender`] | opening sessions |
+//! | [`search`] | one host after the other, in one attempt |
+//! | `call` | one connection: TLS with its fallback, authentication |
+//! | [`session`] | a session with a next hop, whichever of its hosts it is |
+//! | [`outbound`] | sending messages over one connection |
 //! | [`failure`] | why it did not work, as `LastError` shows it |
 
+mod call;
 pub mod failure;
 pub mod gate;
 pub mod handler;
@@ -30,14 +34,17 @@ mod inbound;
 pub mod listener;
 pub mod outbound;
 pub mod plan;
+pub mod search;
 pub mod sender;
+pub mod session;
 pub mod source;
 pub mod targets;
 
-pub use failure::{Failure, FailurePhase, Peer};
+pub use failure::{Failure, FailurePhase, Lack, Peer};
 pub use gate::{ConnectionGate, ConnectionLimits, Permit};
 pub use handler::{Accepted, Admission, Connection, Reception, SessionFacts, SessionHandler, SessionSettings};
 pub use listener::SmtpListener;
-pub use outbound::{Content, MessageOutcome, OutboundMessage, OutboundSession, SmtpSession, TlsOutcome};
-pub use plan::{Authentication, CredentialRequirement, NextHop, SessionPlan, TlsPolicy};
+pub use outbound::{Content, MessageOutcome, OutboundMessage, OutboundSession, TlsOutcome, Turn};
+pub use plan::{Authentication, CredentialRequirement, NextHop, Ourselves, SessionPlan, TlsPolicy};
 pub use sender::Sender;
+pub use session::NextHopSession;

@@ -1,4 +1,4 @@
-//! An open outbound session, and sending messages over it.
+//! One connection, and sending messages over it.
 //!
 //! The session machine decides what is said; here are the writes, the reads and the patience. Capabilities, TLS and
 //! identity belong to the connection: whoever keeps sessions for reuse keys them by the whole [`crate::SessionPlan`].
@@ -11,9 +11,10 @@ use envelope::{EnhancedStatus, Envelope, Reply};
 use net::{PeerTls, Stream};
 use smtp_session::client::{self, ClientEvent, ClientSession, MessageContent};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::failure::{Failure, FailurePhase, Peer};
+use crate::targets::Target;
 
 /// Content is read from its source in pieces of this many octets.
 const CONTENT_CHUNK_OCTETS: usize = 64 * 1024;
@@ -33,12 +34,34 @@ pub enum Content<'a> {
     },
 }
 
+/// Which turn of a message it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    /// The first: another message than before.
+    #[default]
+    First,
+    /// The same message for who is left, after an outcome that says [`MessageOutcome::again`].
+    Again,
+    /// The same, to another host in any case.
+    NextHost,
+}
+
 /// One message for one session.
 pub struct OutboundMessage<'a> {
     /// All recipients go in one transaction.
     pub envelope: &'a Envelope,
     /// Header and body.
     pub content: Content<'a>,
+    /// Whether it was sent before, for other recipients or in another form.
+    pub turn: Turn,
+}
+
+impl<'a> OutboundMessage<'a> {
+    /// A message that was not sent before.
+    #[must_use]
+    pub fn new(envelope: &'a Envelope, content: Content<'a>) -> Self {
+        Self { envelope, content, turn: Turn::First }
+    }
 }
 
 /// What became of a message.
@@ -48,6 +71,13 @@ pub struct MessageOutcome {
     pub recipients: Vec<Result<Reply, Failure>>,
     /// Whether another message may follow on this session.
     pub reusable: bool,
+    /// Whether the message may be sent again at once, with [`Turn::Again`], for the recipients that failed but not for good:
+    /// there is another host, or this one takes fewer recipients at a time.
+    pub again: bool,
+    /// Who answered.
+    pub peer: Peer,
+    /// The host understands DSN: it reports further itself (DS-24).
+    pub dsn: bool,
 }
 
 /// A session that can send: over a connection of this server, or through another server.
@@ -80,15 +110,15 @@ pub struct SmtpSession {
     stream: Stream,
     machine: ClientSession,
     peer: Peer,
+    target: Target,
     tls: TlsOutcome,
-    patience: Duration,
     /// What the system said when the connection broke.
     broken: Option<io::Error>,
 }
 
 impl SmtpSession {
-    pub(crate) fn new(stream: Stream, machine: ClientSession, peer: Peer, patience: Duration) -> Self {
-        Self { stream, machine, peer, tls: TlsOutcome::Clear, patience, broken: None }
+    pub(crate) fn new(stream: Stream, machine: ClientSession, peer: Peer, target: Target) -> Self {
+        Self { stream, machine, peer, target, tls: TlsOutcome::Clear, broken: None }
     }
 
     /// Who is at the other end.
@@ -109,6 +139,16 @@ impl SmtpSession {
         self.machine.capabilities()
     }
 
+    /// Whom the plan meant.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether the host may be believed that it takes `BDAT`.
+    pub(crate) fn may_chunk(&self) -> bool {
+        self.machine.may_chunk()
+    }
+
     pub(crate) fn fell_back(self, why: Box<str>) -> Self {
         Self { tls: TlsOutcome::FellBack(why), ..self }
     }
@@ -118,8 +158,8 @@ impl SmtpSession {
     }
 
     pub(crate) fn into_stream(self) -> (Stream, Parts) {
-        let Self { stream, machine, peer, patience, .. } = self;
-        (stream, Parts { machine, peer, patience })
+        let Self { stream, machine, peer, target, .. } = self;
+        (stream, Parts { machine, peer, target })
     }
 
     /// Talks until the machine has something to tell; `None` when the session is over and has nothing more.
@@ -137,21 +177,26 @@ impl SmtpSession {
     /// Gives whether the connection lives on.
     async fn transmit(&mut self) -> bool {
         let Some(octets) = self.machine.poll_transmit() else { return true };
-        let limit = self.machine.timeout().min(self.patience);
+        let limit = self.deadline();
         let written = async {
             self.stream.write_all(&octets).await?;
             self.stream.flush().await
         };
-        match timeout(limit, written).await {
+        match timeout_at(limit, written).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {
                 self.last_replies().await;
                 self.broken = Some(error);
                 self.machine.handle_disconnect();
             }
-            Err(_) => self.machine.handle_timeout(),
+            Err(_) => self.machine.handle_timeout(Instant::now().into_std()),
         }
         false
+    }
+
+    /// Until when the server may take its time.
+    fn deadline(&mut self) -> Instant {
+        Instant::from_std(self.machine.poll_timeout(Instant::now().into_std()))
     }
 
     /// A server that hangs up in the middle has often said why.
@@ -163,15 +208,15 @@ impl SmtpSession {
 
     /// Gives whether the connection lives on.
     async fn receive(&mut self) -> bool {
-        let limit = self.machine.timeout().min(self.patience);
-        match timeout(limit, self.stream.read_buf(self.machine.input_space())).await {
+        let limit = self.deadline();
+        match timeout_at(limit, self.stream.read_buf(self.machine.input_space())).await {
             Ok(Ok(1..)) => return true,
             Ok(Ok(0)) => self.machine.handle_disconnect(),
             Ok(Err(error)) => {
                 self.broken = Some(error);
                 self.machine.handle_disconnect();
             }
-            Err(_) => self.machine.handle_timeout(),
+            Err(_) => self.machine.handle_timeout(Instant::now().into_std()),
         }
         false
     }
@@ -232,22 +277,28 @@ impl SmtpSession {
         MessageOutcome {
             recipients: outcome.recipients.into_iter().map(explained).collect(),
             reusable: outcome.reusable,
+            again: false,
+            peer: self.peer.clone(),
+            dsn: self.capabilities().dsn,
         }
     }
 
     /// Nothing could be sent at all.
     fn unusable(&self, envelope: &Envelope, failure: Option<&client::SessionFailure>) -> MessageOutcome {
-        let gone = || {
-            let text = "the session is not usable any more";
-            Failure::new(
-                EnhancedStatus::new(4, 4, 2),
-                FailurePhase::Dialogue(client::Phase::Idle),
-                Some(self.peer.clone()),
-                text,
-            )
-        };
-        let failure = failure.map_or_else(gone, |failure| self.explain(failure));
-        MessageOutcome { recipients: vec![Err(failure); envelope.recipients.len()], reusable: false }
+        let failure = failure.map_or_else(|| self.gone(), |failure| self.explain(failure));
+        MessageOutcome {
+            recipients: vec![Err(failure); envelope.recipients.len()],
+            reusable: false,
+            again: false,
+            peer: self.peer.clone(),
+            dsn: false,
+        }
+    }
+
+    pub(crate) fn gone(&self) -> Failure {
+        let phase = FailurePhase::Dialogue(client::Phase::Idle);
+        let text = "the session is not usable any more";
+        Failure::new(EnhancedStatus::new(4, 4, 2), phase, Some(self.peer.clone()), text)
     }
 
     /// Looks at what has come since the last message, without waiting: anything at all makes the session unusable, or a
@@ -273,7 +324,7 @@ impl SmtpSession {
 pub(crate) struct Parts {
     machine: ClientSession,
     peer: Peer,
-    patience: Duration,
+    target: Target,
 }
 
 impl Parts {
@@ -282,15 +333,15 @@ impl Parts {
     }
 
     pub(crate) fn with_stream_and_tls(self, stream: Stream, about: PeerTls) -> SmtpSession {
-        let session = SmtpSession::new(stream, self.machine, self.peer, self.patience);
+        let session = SmtpSession::new(stream, self.machine, self.peer, self.target);
         SmtpSession { tls: TlsOutcome::Encrypted(about), ..session }
     }
 }
 
-#[async_trait]
-impl OutboundSession for SmtpSession {
-    async fn send(&mut self, message: OutboundMessage<'_>) -> MessageOutcome {
-        let OutboundMessage { envelope, mut content } = message;
+impl SmtpSession {
+    /// Sends a message over this connection.
+    pub(crate) async fn send(&mut self, message: OutboundMessage<'_>) -> MessageOutcome {
+        let OutboundMessage { envelope, mut content, .. } = message;
         match self.idle_event().await {
             Some(ClientEvent::Failed(failure)) => return self.unusable(envelope, Some(&failure)),
             _ if !self.machine.is_ready() => return self.unusable(envelope, None),
@@ -313,11 +364,11 @@ impl OutboundSession for SmtpSession {
         }
     }
 
-    async fn is_reusable(&mut self) -> bool {
+    pub(crate) async fn is_reusable(&mut self) -> bool {
         self.idle_event().await.is_none() && self.machine.is_ready()
     }
 
-    async fn close(mut self: Box<Self>) {
+    pub(crate) async fn close(mut self) {
         if self.is_reusable().await {
             self.machine.quit();
             // Whatever it answers, the session is over.

@@ -1,7 +1,9 @@
 //! Everything about an outbound session before it is opened: a plain value, made from a Send connector, that may travel
 //! to the front end that opens the session (`FrontendProxyEnabled`).
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::Domain;
@@ -53,6 +55,23 @@ pub struct Authentication {
     pub requirement: CredentialRequirement,
 }
 
+/// The servers of the organization, as DNS may lead to them (RFC 5321 §5.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ourselves {
+    /// Names under which they are published.
+    pub names: HashSet<Domain>,
+    /// Where they take mail by SMTP.
+    pub entrances: HashSet<SocketAddr>,
+}
+
+impl Ourselves {
+    /// Whether mail sent there would come back.
+    #[must_use]
+    pub fn has(&self, address: SocketAddr) -> bool {
+        self.entrances.contains(&address)
+    }
+}
+
 /// How to open a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionPlan {
@@ -74,6 +93,8 @@ pub struct SessionPlan {
     pub source: Option<IpAddr>,
     /// Which addresses DNS may lead to. Smart hosts and fixed addresses are the administrator's choice and not checked.
     pub targets: TargetPolicy,
+    /// Whom DNS must not lead to.
+    pub ourselves: Arc<Ourselves>,
 }
 
 impl SessionPlan {
@@ -90,6 +111,7 @@ impl SessionPlan {
             inactivity_timeout: INACTIVITY_TIMEOUT_DEFAULT,
             source: None,
             targets: TargetPolicy::RefuseSpecial,
+            ourselves: Arc::default(),
         }
     }
 }

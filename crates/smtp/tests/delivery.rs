@@ -12,21 +12,21 @@ use envelope::Limit;
 use net::tls::TrustedRoots;
 use net::{Host, Verification};
 use smtp::{
-    Authentication, ConnectionLimits, Content, CredentialRequirement, MessageOutcome, NextHop, OutboundMessage,
-    OutboundSession, SessionPlan, SmtpSession, TlsOutcome, TlsPolicy,
+    Authentication, ConnectionLimits, Content, CredentialRequirement, MessageOutcome, NextHop, NextHopSession,
+    OutboundMessage, OutboundSession, SessionPlan, TlsOutcome, TlsPolicy,
 };
 use smtp_session::ServerConfig;
-use support::dns::Record;
 use support::scripted::{Step, play_always, say};
 use support::*;
+use testkit::dns::{self, Record};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 const BODY: &[u8] = b"Subject: x\r\n\r\n.dot\r\nend\r\n";
 
-async fn send(session: &mut SmtpSession, recipients: &[&str], content: Content<'_>) -> MessageOutcome {
+async fn send(session: &mut NextHopSession, recipients: &[&str], content: Content<'_>) -> MessageOutcome {
     let envelope = envelope(recipients);
-    session.send(OutboundMessage { envelope: &envelope, content }).await
+    session.send(OutboundMessage::new(&envelope, content)).await
 }
 
 fn shown(outcome: &MessageOutcome) -> Vec<String> {

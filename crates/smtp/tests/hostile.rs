@@ -28,7 +28,7 @@ async fn deliver(script: Vec<Step>) -> String {
         Err(failure) => return show(failure.to_string()),
     };
     let envelope = envelope(&["a@b.example"]);
-    let outcome = session.send(OutboundMessage { envelope: &envelope, content: Content::Whole(BODY) }).await;
+    let outcome = session.send(OutboundMessage::new(&envelope, Content::Whole(BODY))).await;
     let reusable = if outcome.reusable { "reusable" } else { "closed" };
     let result = &outcome.recipients[0];
     show(format!("{reusable}: {}", result.as_ref().map_or_else(ToString::to_string, ToString::to_string)))

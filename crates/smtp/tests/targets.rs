@@ -9,8 +9,8 @@ use std::net::Ipv4Addr;
 use net::tls::TrustedRoots;
 use net::{Host, TargetPolicy};
 use smtp::{NextHop, SessionPlan};
-use support::dns::Record;
 use support::*;
+use testkit::dns::{self, Record};
 
 const HERE: Record = Record::A(Ipv4Addr::LOCALHOST);
 /// Nobody listens on this address of loopback.

@@ -30,7 +30,7 @@ async fn small_messages() {
                 let envelope = envelope(&["discard@b.example"]);
                 for _ in 0..MESSAGES {
                     let content = Content::Whole(body.as_bytes());
-                    let outcome = session.send(OutboundMessage { envelope: &envelope, content }).await;
+                    let outcome = session.send(OutboundMessage::new(&envelope, content)).await;
                     assert!(outcome.recipients[0].is_ok());
                 }
             })

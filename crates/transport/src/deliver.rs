@@ -21,6 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use envelope::{MessageHead, MessageId, Reply, Revision, Timestamp};
 use futures::FutureExt;
+use logs::tracking::Source;
 use queue::{ReadError, RecipientState};
 use routing::{DeliveryType, Route};
 use scheduler::{Item, QueueId, RecipientIndexes, Work};
@@ -176,6 +177,7 @@ async fn open_failed(core: &Arc<Core>, lane: QueueId, route: &Route, began: Time
             match core.spool.head(hand.message()).await {
                 Ok(stored) => {
                     core.node.metrics.failed.increment();
+                    track::given_up(core, &stored, hand.item(), &reply, Source::Smtp);
                     settle::give_up(core, &stored, hand, &reply, None).await;
                 }
                 Err(error) => settle::unreadable(core, hand, &error),

@@ -13,11 +13,11 @@ use queue::{
     ClockJump, Disk, Health as SpoolHealth, OnSync, OpenError, ReadError, RealDisk, Recovery, Role, Spool,
     SpoolOptions, StoredMessage, TIME_MARK_INTERVAL,
 };
-use reception::{Doors, certificate};
+use reception::Doors;
 use routing::DeliveryType;
 use rpc::Offer;
 use runtime::node::VERSION;
-use runtime::{Node, NodeError};
+use runtime::{Node, NodeError, certificate};
 use scheduler::{Ledger, Limits, QueueId};
 use telemetry::{Health, HealthChecks, HopName, HopOutcome, keys};
 use tokio::sync::mpsc;
@@ -103,7 +103,8 @@ impl Transport {
         node: Arc<Node>,
         drain: CancellationToken,
     ) -> Result<Self, TransportError> {
-        let outbound = Outbound::new(&node)?;
+        let own = certificate::of_server(&node)?;
+        let outbound = Outbound::new(&node, &own)?;
         let (path, server) = (node.settings.spool(), node.server().clone());
         let batch_size = node.metrics.queue_batch_size.clone();
         let on_sync = OnSync::new(move |records| batch_size.record(records));
@@ -120,7 +121,7 @@ impl Transport {
         let core = Core::new(Arc::clone(&node), spool, Ledger::new(limits), outbound, logs, errand, drain);
         let core = Arc::new(core);
         operations::restore_suspended(&core);
-        let (own, destination) = (certificate::of_server(&node)?, Arc::new(SpoolDestination(Arc::clone(&core))));
+        let destination = Arc::new(SpoolDestination(Arc::clone(&core)));
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;
         Ok(Self { core, errands, recovery, listener, doors })
     }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{EnhancedStatus, MessageId, Reply};
+use logs::tracking::Source;
 use message::Action;
-use queue::{CommitError, ReadError, StoredMessage, Transaction, Update};
+use queue::{CommitError, ReadError, RecipientState, StoredMessage, Transaction, Update};
 use scheduler::{RecipientIndexes, WithNdr};
 
 use self::notify::Notice;
@@ -171,8 +172,13 @@ pub(crate) async fn expire(core: &Arc<Core>, hand: Hand, last_error: Option<&str
     let reply = Reply::new(550, EnhancedStatus::new(4, 4, 7), "QUEUE.Expired; message expired");
     tracing::info!(message = %hand.message(), last_error, "expired");
     core.node.metrics.expired.increment();
-    track::expired(core, &stored, hand.item(), &reply);
-    give_up(core, &stored, hand, &reply, last_error).await;
+    track::given_up(core, &stored, hand.item(), &reply, Source::Queue);
+    // What the queue met last, or what was recorded with a recipient.
+    let recorded = hand.item().recipients.as_slice().iter().find_map(|at| match stored.states.get(*at as usize)? {
+        RecipientState::Pending(pending) => pending.last_error.clone(),
+        _ => None,
+    });
+    give_up(core, &stored, hand, &reply, last_error.or(recorded.as_deref())).await;
 }
 
 /// An administrator removed it (QU-58).

@@ -1,7 +1,7 @@
 //! Whole sessions: the two SMTP machines with shells that accept everything.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use envelope::{Address, Domain, Envelope, MessageId, Receipt, Recipient, ReversePath, ServerName};
 use smtp_session::client::{ClientConfig, ClientEvent, CredentialUse, MessageContent, StartTlsUse};
@@ -55,13 +55,16 @@ fn answer(session: &mut ServerSession) -> bool {
 
 /// A server's octets, given to a client that sends one message.
 pub fn client(input: &[u8]) {
-    let mut session = ClientSession::new(ClientConfig {
+    let config = ClientConfig {
         hello_name: Domain::parse("mail.contoso.com").unwrap(),
         force_helo: false,
         starttls: StartTlsUse::IfOffered,
         credentials: None,
+        chunking: true,
         credentials_in_clear: CredentialUse::Withheld,
-    });
+        inactivity_timeout: Duration::from_mins(10),
+    };
+    let mut session = ClientSession::new(config, Instant::now());
     let recipients = vec![Recipient::new(Address::parse("anna@fabrikam.com").unwrap())];
     let envelope = Envelope::new(ReversePath::Null, recipients);
     for piece in input.chunks(64) {

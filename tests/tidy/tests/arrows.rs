@@ -26,6 +26,7 @@ const BANDS: [(&str, &[&str]); 6] = [
             "logs",
             "runtime",
             "reception",
+            "sending",
         ],
     ),
     ("services", &["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery"]),
@@ -34,7 +35,7 @@ const BANDS: [(&str, &[&str]); 6] = [
 ];
 
 /// Arrows within a band.
-const WITHIN: [(&str, &[&str]); 12] = [
+const WITHIN: [(&str, &[&str]); 13] = [
     ("topology", &["envelope"]),
     ("categorizer", &["message", "routing"]),
     ("scheduler", &["routing"]),
@@ -45,6 +46,7 @@ const WITHIN: [(&str, &[&str]); 12] = [
     ("directory", &["organization"]),
     ("runtime", &["directory", "net", "rpc", "telemetry"]),
     ("reception", &["directory", "net", "runtime", "smtp", "telemetry"]),
+    ("sending", &["directory", "net", "rpc", "runtime", "smtp"]),
     ("postroad", &["lab"]),
     ("integration", &["testkit"]),
 ];

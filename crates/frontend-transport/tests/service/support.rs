@@ -111,6 +111,7 @@ impl Scene {
     /// With these Transports; those not named are not there.
     pub async fn new(transports: &[(&str, Conduct)]) -> Self {
         let world = World::new(&organization()).await;
+        certificate(&world, "smtp", "mail1.contoso.com");
         testkit::entrances::add_mailboxes(&world).await;
         let arrivals = Arc::default();
         let mut announcements = Vec::new();
@@ -162,6 +163,15 @@ impl Scene {
     pub async fn arrived(&self, count: usize) -> Vec<Arrival> {
         self.arrivals.subscribe().wait_for(|arrivals| arrivals.len() >= count).await.unwrap().clone()
     }
+}
+
+/// Gives MAIL1 a certificate for SMTP, so that none has to be made.
+pub fn certificate(world: &World, folder: &str, name: &str) -> net::KeyedCertificate {
+    let server = ServerName::parse(name.split('.').next().unwrap()).unwrap();
+    let now = std::time::SystemTime::now().into();
+    let issued = world.authority().issue_for_smtp(&server, &name.parse().unwrap(), now).unwrap();
+    issued.save_to(&world.settings("MAIL1").identity.join(folder)).unwrap();
+    issued
 }
 
 /// Serves, or only gives an address at which nobody listens.

@@ -9,7 +9,7 @@ use envelope::{EnhancedStatus, Envelope, Service};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
-use smtp::{Content, Failure, FailurePhase, MessageOutcome, OutboundMessage, OutboundSession, Peer};
+use smtp::{Content, Failure, FailurePhase, MessageOutcome, OutboundMessage, OutboundSession, Peer, Turn};
 use smtp_session::client::Phase;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
@@ -47,6 +47,14 @@ pub enum OpenError {
         /// What happened, to the last cause.
         cause: String,
     },
+    /// The front end works and does not know what was asked for: its configuration is older, or its program.
+    #[error("the front end {peer} does not open the session: {cause}")]
+    Unknown {
+        /// Which one.
+        peer: String,
+        /// What it does not know.
+        cause: String,
+    },
     /// The front end tried, and it failed as it would have failed here.
     #[error(transparent)]
     Session(Box<Failure>),
@@ -72,7 +80,7 @@ impl FrontEnds {
         let opening = tokio::time::timeout(CONNECT_TIMEOUT, client.session(ReceiverStream::new(outgoing))).await;
         let opening = opening.map_err(|_| unusable("no answer in time".to_owned()))?;
         let mut replies = opening.map_err(|status| unusable(in_words(&status)))?.into_inner().boxed();
-        match next(&mut replies).await.map_err(unusable)? {
+        match first(&mut replies, at).await? {
             ReplyPart::Opened(wire::Opened { peer: Some(peer), tls, dsn }) => {
                 let peer = words::peer_from_wire(&peer).map_err(|error| unusable(error.to_string()))?;
                 let state = State::Ready;
@@ -101,8 +109,23 @@ impl FrontEnds {
 
 type Replies = BoxStream<'static, Result<wire::SessionReply, Status>>;
 
-async fn next(replies: &mut Replies) -> Result<ReplyPart, String> {
+/// The answer to the request. What the front end refuses for want of knowledge is its refusal, not its failure.
+async fn first(replies: &mut Replies, at: &PeerAddress) -> Result<ReplyPart, OpenError> {
+    let peer = at.to_string();
     match replies.next().await {
+        Some(Err(status)) if status.code() == tonic::Code::FailedPrecondition => {
+            Err(OpenError::Unknown { peer, cause: convert::without_controls(status.message()).into() })
+        }
+        reply => part(reply).map_err(|cause| OpenError::FrontEnd { peer, cause }),
+    }
+}
+
+async fn next(replies: &mut Replies) -> Result<ReplyPart, String> {
+    part(replies.next().await)
+}
+
+fn part(reply: Option<Result<wire::SessionReply, Status>>) -> Result<ReplyPart, String> {
+    match reply {
         Some(Ok(wire::SessionReply { part: Some(part) })) => Ok(part),
         Some(Ok(wire::SessionReply { part: None })) => Err("a reply without content".to_owned()),
         Some(Err(status)) => Err(in_words(&status)),
@@ -114,6 +137,8 @@ async fn next(replies: &mut Replies) -> Result<ReplyPart, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Ready,
+    /// For another turn of the same message only.
+    Again,
     /// A question is under way. A session that is found like this was left in the middle.
     Asked,
     Ended,
@@ -160,7 +185,7 @@ impl ProxySession {
         let reply = tokio::select! {
             biased;
             reply = &mut reply => reply,
-            whole = give(requests, message.envelope, message.content) => {
+            whole = give(requests, message) => {
                 *sent_whole = whole;
                 reply.await
             }
@@ -186,7 +211,13 @@ impl ProxySession {
         let peer = Some(self.peer.clone());
         let failure = Failure::new(EnhancedStatus::new(4, 4, 2), FailurePhase::Dialogue(phase), peer, text);
         let failure = Failure { ambiguous: sent_whole, ..failure };
-        MessageOutcome { recipients: vec![Err(failure); envelope.recipients.len()], reusable: false }
+        MessageOutcome {
+            recipients: vec![Err(failure); envelope.recipients.len()],
+            reusable: false,
+            again: false,
+            peer: self.peer.clone(),
+            dsn: false,
+        }
     }
 }
 
@@ -194,7 +225,11 @@ impl ProxySession {
 impl OutboundSession for ProxySession {
     async fn send(&mut self, message: OutboundMessage<'_>) -> MessageOutcome {
         let envelope = message.envelope;
-        if self.state != State::Ready {
+        let usable = match message.turn {
+            Turn::First => self.state == State::Ready,
+            Turn::Again | Turn::NextHost => matches!(self.state, State::Ready | State::Again),
+        };
+        if !usable {
             return self.lost(envelope, "it is not usable any more", false);
         }
         self.state = State::Asked;
@@ -204,7 +239,14 @@ impl OutboundSession for ProxySession {
             Ok(_) => self.lost(envelope, "its answer does not fit the question", sent_whole),
             Err(cause) => self.lost(envelope, &cause, sent_whole),
         };
-        self.state = if outcome.reusable { State::Ready } else { State::Ended };
+        // What may be sent again needs no session that takes another message.
+        self.state = match (outcome.reusable, outcome.again) {
+            (true, _) => State::Ready,
+            (false, true) => State::Again,
+            (false, false) => State::Ended,
+        };
+        self.peer.clone_from(&outcome.peer);
+        self.dsn = outcome.dsn;
         outcome
     }
 
@@ -230,9 +272,10 @@ async fn put(requests: &mpsc::Sender<wire::SessionRequest>, part: Part) -> Resul
 
 /// Sends envelope and content; whether to their end. Content that cannot be read is called off, and the front end's
 /// outcome says so; when the stream has ended its end says why.
-async fn give(requests: &mpsc::Sender<wire::SessionRequest>, envelope: &Envelope, content: Content<'_>) -> bool {
-    let envelope = Some(convert::envelope_to_wire(envelope));
-    let begin = |size, content, last| Part::Begin(wire::Begin { envelope, size, content, last });
+async fn give(requests: &mpsc::Sender<wire::SessionRequest>, message: OutboundMessage<'_>) -> bool {
+    let OutboundMessage { envelope, content, turn } = message;
+    let (envelope, turn) = (Some(convert::envelope_to_wire(envelope)), words::turn_to_wire(turn));
+    let begin = |size, content, last| Part::Begin(wire::Begin { envelope, size, content, last, turn });
     match content {
         Content::Whole(octets) => {
             let (first, rest) = octets.split_at(octets.len().min(CHUNK_OCTETS));

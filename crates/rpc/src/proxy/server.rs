@@ -13,7 +13,7 @@ use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{OpenSession, OpenedSession};
+use super::{NotOpened, OpenSession, OpenedSession};
 use crate::convert::{self, proxy as words};
 use crate::security::authorize;
 use crate::wire::proxy::v1 as wire;
@@ -58,7 +58,10 @@ impl wire::outbound_proxy_server::OutboundProxy for ProxyService {
             };
             match opened.await {
                 Ok(Ok(opened)) => Driver { requests, replies }.run(opened, &drain).await,
-                Ok(Err(failure)) => {
+                Ok(Err(NotOpened::Unknown(what))) => {
+                    let _ = replies.send(Err(Status::failed_precondition(what))).await;
+                }
+                Ok(Err(NotOpened::Failed(failure))) => {
                     let part = ReplyPart::OpenFailed(words::failure_to_wire(&failure));
                     let _ = replies.send(Ok(wire::SessionReply { part: Some(part) })).await;
                 }
@@ -127,18 +130,19 @@ impl<R: Stream<Item = Result<wire::SessionRequest, Status>> + Unpin + Send> Driv
         session: &mut dyn smtp::OutboundSession,
         begin: wire::Begin,
     ) -> Result<wire::Outcome, Status> {
-        let wire::Begin { envelope, size, content, last } = begin;
+        let turn = words::turn_from_wire(&begin);
+        let wire::Begin { envelope, size, content, last, .. } = begin;
         let envelope =
             envelope.ok_or(convert::WireError::Missing("the envelope")).map_err(|error| malformed(&error))?;
         let envelope = convert::envelope_from_wire(envelope).map_err(|error| malformed(&error))?;
         let outcome = if last {
             let content = Content::Whole(&content);
-            session.send(OutboundMessage { envelope: &envelope, content }).await
+            session.send(OutboundMessage { envelope: &envelope, content, turn }).await
         } else {
             let pieces = futures::stream::once(async { Ok(content) }).chain(rest_of(&mut self.requests));
             let source = Box::new(StreamReader::new(Box::pin(pieces)));
             let content = Content::Streamed { size, source };
-            session.send(OutboundMessage { envelope: &envelope, content }).await
+            session.send(OutboundMessage { envelope: &envelope, content, turn }).await
         };
         Ok(words::outcome_to_wire(&outcome))
     }

@@ -4,16 +4,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::{Address, Domain, EnhancedStatus, Envelope, Recipient, Reply, ReversePath};
+use envelope::{Address, Domain, EnhancedStatus, Envelope, Recipient, Reply, ReversePath, Revision};
 use net::{PeerIdentity, Service};
-use rpc::{FrontEnds, OpenError, OpenSession, OpenedSession, ProxyRequest, SealedAuthentication};
-use smtp::{
-    Content, CredentialRequirement, Failure, FailurePhase, MessageOutcome, NextHop, OutboundMessage, OutboundSession,
-    Peer, SessionPlan,
-};
+use rpc::{FrontEnds, NotOpened, OpenError, OpenSession, OpenedSession, ProxyRequest};
+use smtp::{Content, Failure, FailurePhase, MessageOutcome, OutboundMessage, OutboundSession, Peer};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
-use topology::SealedCredential;
+use topology::Guid;
 
 use crate::support::{Cable, Running, SERVER, authority, credentials};
 
@@ -24,7 +21,7 @@ pub struct Stage {
     /// Content of each message, or that it was cut short.
     sent: Arc<watch::Sender<Vec<Sent>>>,
     closed: Arc<watch::Sender<usize>>,
-    refuse: Option<Failure>,
+    refuse: Option<NotOpened>,
 }
 
 type Sent = Result<Vec<u8>, std::io::ErrorKind>;
@@ -43,15 +40,18 @@ fn outcome() -> MessageOutcome {
     MessageOutcome {
         recipients: vec![Ok(Reply::new(250, EnhancedStatus::new(2, 6, 0), "queued as 4711")), Err(refused)],
         reusable: true,
+        again: false,
+        peer: peer(),
+        dsn: true,
     }
 }
 
 #[async_trait]
 impl OpenSession for Stage {
-    async fn open(&self, _: &PeerIdentity, request: ProxyRequest) -> Result<OpenedSession, Box<Failure>> {
+    async fn open(&self, _: &PeerIdentity, request: ProxyRequest) -> Result<OpenedSession, NotOpened> {
         self.opened.send_modify(|opened| opened.push(request));
         match &self.refuse {
-            Some(failure) => Err(Box::new(failure.clone())),
+            Some(refusal) => Err(refusal.clone()),
             None => {
                 let session = Box::new(Played(self.clone()));
                 Ok(OpenedSession { session, peer: peer(), tls: "TLSv1.3".into(), dsn: true })
@@ -63,7 +63,7 @@ impl OpenSession for Stage {
 #[async_trait]
 impl OutboundSession for Played {
     async fn send(&mut self, message: OutboundMessage<'_>) -> MessageOutcome {
-        let OutboundMessage { envelope, content } = message;
+        let OutboundMessage { envelope, content, .. } = message;
         if envelope.envelope_id.as_deref() == Some("early") {
             return outcome();
         }
@@ -103,16 +103,13 @@ async fn world(stage: Stage) -> World {
 }
 
 fn request() -> ProxyRequest {
-    let domain = |text| Domain::parse(text).unwrap();
     ProxyRequest {
-        plan: SessionPlan::new(NextHop::Mx(domain("fabrikam.com")), domain("mail.contoso.com")),
-        authentication: Some(SealedAuthentication {
-            credential: SealedCredential("sealed".into()),
-            requirement: CredentialRequirement::ValidatedTls,
-        }),
-        external_dns: true,
+        connector: Guid::ZERO,
+        name: "To Internet".into(),
+        revision: Revision(7),
+        properties: vec!["requireTLS".into()],
+        domain: Some(Domain::parse("fabrikam.com").unwrap()),
         turn: 3,
-        connector: "To Internet".into(),
         trace: None,
     }
 }
@@ -135,13 +132,13 @@ async fn messages_go_out_whole_and_replies_come_back_unchanged() {
     assert_eq!(*world.stage.opened.borrow(), [request()]);
     let (envelope, large) = (envelope(), large());
     for content in [Content::Whole(b""), Content::Whole(b"small"), Content::Whole(&large)] {
-        assert_eq!(session.send(OutboundMessage { envelope: &envelope, content }).await, outcome());
+        assert_eq!(session.send(OutboundMessage::new(&envelope, content)).await, outcome());
         assert!(session.is_reusable().await);
     }
     for octets in [&b""[..], b"small", &large] {
         let source = octets;
         let content = Content::Streamed { size: octets.len() as u64, source: Box::new(source) };
-        assert_eq!(session.send(OutboundMessage { envelope: &envelope, content }).await, outcome());
+        assert_eq!(session.send(OutboundMessage::new(&envelope, content)).await, outcome());
     }
     let each = [vec![], b"small".to_vec(), large.clone()].map(Ok);
     assert_eq!(*world.stage.sent.borrow(), [each.clone(), each].concat());
@@ -158,11 +155,11 @@ async fn an_outcome_before_the_end_of_the_content_ends_the_message_only() {
     // One that never ends, and one that does.
     let endless = AsyncReadExt::chain(&large[..], tokio::io::repeat(b'x'));
     let content = Content::Streamed { size: u64::MAX, source: Box::new(endless) };
-    assert_eq!(session.send(OutboundMessage { envelope: &early, content }).await, outcome());
+    assert_eq!(session.send(OutboundMessage::new(&early, content)).await, outcome());
     let content = Content::Whole(&large);
-    assert_eq!(session.send(OutboundMessage { envelope: &early, content }).await, outcome());
+    assert_eq!(session.send(OutboundMessage::new(&early, content)).await, outcome());
     let content = Content::Whole(b"next");
-    assert_eq!(session.send(OutboundMessage { envelope: &envelope(), content }).await, outcome());
+    assert_eq!(session.send(OutboundMessage::new(&envelope(), content)).await, outcome());
     assert_eq!(*world.stage.sent.borrow(), [Ok(b"next".to_vec())]);
 }
 
@@ -182,7 +179,7 @@ async fn content_that_cannot_be_read_is_never_sent_as_whole() {
     let mut session = world.front_ends.open(&world.server.address, &request()).await.unwrap();
     let source = AsyncReadExt::chain(&b"first part"[..], Broken);
     let content = Content::Streamed { size: 100, source: Box::new(source) };
-    let sent = session.send(OutboundMessage { envelope: &envelope(), content }).await;
+    let sent = session.send(OutboundMessage::new(&envelope(), content)).await;
     assert!(!sent.reusable);
     assert_eq!(*world.stage.sent.borrow(), [Err(std::io::ErrorKind::ConnectionAborted)]);
 }
@@ -195,7 +192,7 @@ async fn a_message_left_in_the_middle_leaves_a_session_of_no_use() {
     {
         let (mut writer, source) = tokio::io::duplex(64);
         let content = Content::Streamed { size: 100, source: Box::new(source) };
-        let mut sending = session.send(OutboundMessage { envelope: &envelope, content });
+        let mut sending = session.send(OutboundMessage::new(&envelope, content));
         // More than the pipe holds: the session has begun to read when this is done.
         let writing = tokio::io::AsyncWriteExt::write_all(&mut writer, &[b'x'; 100]);
         tokio::select! {
@@ -204,7 +201,7 @@ async fn a_message_left_in_the_middle_leaves_a_session_of_no_use() {
         }
     }
     assert!(!session.is_reusable().await);
-    let again = session.send(OutboundMessage { envelope: &envelope, content: Content::Whole(b"x") }).await;
+    let again = session.send(OutboundMessage::new(&envelope, Content::Whole(b"x"))).await;
     assert!(again.recipients.iter().all(|one| one.as_ref().is_err_and(|failure| !failure.ambiguous)));
     drop(session);
     let sent = world.stage.sent.subscribe().wait_for(|sent| !sent.is_empty()).await.unwrap().clone();
@@ -215,7 +212,7 @@ async fn a_message_left_in_the_middle_leaves_a_session_of_no_use() {
 #[tokio::test]
 async fn a_failure_to_open_is_the_sessions_or_the_front_ends() {
     let failure = Failure::new(EnhancedStatus::new(4, 4, 1), FailurePhase::Connect, Some(peer()), "refused");
-    let world = world(Stage { refuse: Some(failure.clone()), ..Stage::default() }).await;
+    let world = world(Stage { refuse: Some(NotOpened::Failed(Box::new(failure.clone()))), ..Stage::default() }).await;
     match world.front_ends.open(&world.server.address, &request()).await {
         Err(OpenError::Session(failed)) => assert_eq!(*failed, failure),
         other => panic!("{:?}", other.err()),
@@ -226,6 +223,19 @@ async fn a_failure_to_open_is_the_sessions_or_the_front_ends() {
         Err(error @ OpenError::FrontEnd { .. }) => {
             let text = error.to_string();
             assert!(text.contains(SERVER) && text.contains("refused"), "{text}");
+        }
+        other => panic!("{:?}", other.err()),
+    }
+}
+
+#[tokio::test]
+async fn what_a_front_end_does_not_know_is_neither_its_failure_nor_the_sessions() {
+    let refusal = NotOpened::Unknown("requireTLS of To\u{7}Internet means nothing".to_owned());
+    let world = world(Stage { refuse: Some(refusal), ..Stage::default() }).await;
+    match world.front_ends.open(&world.server.address, &request()).await {
+        Err(error @ OpenError::Unknown { .. }) => {
+            let text = error.to_string();
+            assert!(text.contains(SERVER) && text.ends_with("requireTLS of To Internet means nothing"), "{text}");
         }
         other => panic!("{:?}", other.err()),
     }
@@ -252,7 +262,7 @@ async fn a_lost_front_end_is_ambiguous_only_after_the_whole_message() {
     let (mut pipe, source) = tokio::io::duplex(64);
     tokio::io::AsyncWriteExt::write_all(&mut pipe, b"x").await.unwrap();
     let content = Content::Streamed { size: 100, source: Box::new(source) };
-    let lost = session.send(OutboundMessage { envelope: &envelope(), content }).await;
+    let lost = session.send(OutboundMessage::new(&envelope(), content)).await;
     let Err(failure) = &lost.recipients[0] else { panic!("{lost:?}") };
     assert!(!failure.ambiguous && failure.text.contains(SERVER), "{failure}");
 }

@@ -3,15 +3,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
-use envelope::{BodyType, DsnReturn, Envelope, Notify, Recipient, ReversePath};
+use envelope::{DsnReturn, Envelope, Notify, Recipient, ReversePath};
 use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
+use super::message::Needs;
 use crate::credentials::Credentials;
 use crate::xtext;
 
 /// `MAIL FROM:<…>` with what the server offers of the parameters.
-pub(super) fn mail(envelope: &Envelope, size: u64, offered: &Capabilities, out: &mut BytesMut) {
+pub(super) fn mail(envelope: &Envelope, needs: Needs, size: u64, offered: &Capabilities, out: &mut BytesMut) {
     out.put_slice(b"MAIL FROM:<");
     if let ReversePath::Address(address) = &envelope.reverse_path {
         out.put_slice(address.as_str().as_bytes());
@@ -21,10 +22,10 @@ pub(super) fn mail(envelope: &Envelope, size: u64, offered: &Capabilities, out: 
         out.put_slice(b" SIZE=");
         decimal(size, out);
     }
-    if envelope.body == BodyType::EightBitMime && offered.eight_bit_mime {
+    if needs.eight_bit_mime && offered.eight_bit_mime {
         out.put_slice(b" BODY=8BITMIME");
     }
-    if needs_smtputf8(envelope) && offered.smtputf8 {
+    if needs.smtputf8 && offered.smtputf8 {
         out.put_slice(b" SMTPUTF8");
     }
     if offered.dsn {
@@ -77,13 +78,6 @@ pub(super) fn last_chunk(size: usize, out: &mut BytesMut) {
     out.put_slice(b"BDAT ");
     decimal(size as u64, out);
     out.put_slice(b" LAST\r\n");
-}
-
-/// Whether the message cannot go without SMTPUTF8 (RFC 6531 §3.2).
-pub(super) fn needs_smtputf8(envelope: &Envelope) -> bool {
-    envelope.smtputf8
-        || envelope.reverse_path.address().is_some_and(|address| !address.is_ascii())
-        || envelope.recipients.iter().any(|recipient| !recipient.address.is_ascii())
 }
 
 /// `AUTH PLAIN` with its response (RFC 4616).

@@ -78,11 +78,14 @@ pub enum Cause {
     /// Credentials are configured, and neither LOGIN nor PLAIN is offered (TA-20).
     #[error("the server offers neither AUTH LOGIN nor AUTH PLAIN")]
     AuthNotOffered,
+    /// The server offers CHUNKING, and this is what it said to `BDAT`.
+    #[error("{0}")]
+    ChunkingRefused(Reply),
     /// The message needs SMTPUTF8 (RFC 6531 §3.2).
     #[error("the message needs SMTPUTF8, which the server does not offer")]
     SmtpUtf8NotOffered,
-    /// The message was accepted as 8BITMIME (RFC 6152 §3).
-    #[error("the message is 8BITMIME, which the server does not offer")]
+    /// The message holds octets above 127 (RFC 6152 §3).
+    #[error("the message needs 8BITMIME, which the server does not offer")]
     EightBitMimeNotOffered,
     /// Larger than the server says it takes (RFC 1870).
     #[error("the message is larger than the {0} octets that the server takes")]
@@ -121,7 +124,7 @@ impl SessionFailure {
     #[must_use]
     pub fn status(&self) -> EnhancedStatus {
         let status = match &self.cause {
-            Cause::Reply(reply) => reply.status_or_generic(),
+            Cause::Reply(reply) | Cause::ChunkingRefused(reply) => reply.status_or_generic(),
             Cause::Garbled(_) | Cause::Unsolicited => EnhancedStatus::new(4, 5, 0),
             Cause::Disconnected | Cause::TimedOut => EnhancedStatus::new(4, 4, 2),
             Cause::TlsNotOffered => EnhancedStatus::new(4, 7, 5),
@@ -138,6 +141,6 @@ impl SessionFailure {
     /// make a duplicate.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        self.phase == Phase::EndOfData && !matches!(self.cause, Cause::Reply(_))
+        self.phase == Phase::EndOfData && !matches!(self.cause, Cause::Reply(_) | Cause::ChunkingRefused(_))
     }
 }

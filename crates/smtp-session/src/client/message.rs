@@ -1,6 +1,6 @@
 //! One message on its way out: what is known of each recipient, and the outcome.
 
-use envelope::Reply;
+use envelope::{BodyType, Envelope, Reply};
 
 use super::failure::{Cause, SessionFailure};
 
@@ -23,6 +23,46 @@ impl MessageContent<'_> {
             Self::Streamed { size } => *size,
         }
     }
+}
+
+/// Extensions without which a message cannot go as it is. What is there counts, and a flag only where that cannot be seen:
+/// many clients say `BODY=8BITMIME` and `SMTPUTF8` with every message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// Octets above 127 in the content (RFC 6152).
+    pub eight_bit_mime: bool,
+    /// Something beyond ASCII in the envelope or the header (RFC 6531 §3.2).
+    pub smtputf8: bool,
+}
+
+impl Needs {
+    pub fn of(envelope: &Envelope, content: MessageContent<'_>) -> Self {
+        let beyond_ascii = envelope.reverse_path.address().is_some_and(|address| !address.is_ascii())
+            || envelope.recipients.iter().any(|recipient| !recipient.address.is_ascii());
+        match content {
+            MessageContent::Whole(octets) => {
+                let eight_bit_mime = !octets.is_ascii();
+                let in_header = envelope.smtputf8 && eight_bit_mime && !header(octets).is_ascii();
+                Self { eight_bit_mime, smtputf8: beyond_ascii || in_header }
+            }
+            MessageContent::Streamed { .. } => Self {
+                eight_bit_mime: envelope.body == BodyType::EightBitMime,
+                smtputf8: beyond_ascii || envelope.smtputf8,
+            },
+        }
+    }
+}
+
+/// Everything before the first empty line.
+fn header(content: &[u8]) -> &[u8] {
+    let mut rest = content;
+    while let Some(end) = memchr::memchr(b'\n', rest) {
+        if matches!(&rest[..end], b"" | b"\r") {
+            break;
+        }
+        rest = &rest[end + 1..];
+    }
+    &content[..content.len() - rest.len()]
 }
 
 /// What became of a message.
@@ -48,11 +88,13 @@ pub(super) struct Exchange {
     recipients: Vec<Standing>,
     accepted: usize,
     pub mail_refused: bool,
+    /// The content goes with `BDAT`.
+    pub in_chunks: bool,
 }
 
 impl Exchange {
     pub fn new(recipients: usize) -> Self {
-        Self { recipients: vec![Standing::Unanswered; recipients], accepted: 0, mail_refused: false }
+        Self { recipients: vec![Standing::Unanswered; recipients], accepted: 0, mail_refused: false, in_chunks: false }
     }
 
     pub fn accept(&mut self, index: usize) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use envelope::{Domain, Envelope, Reply, Severity};
@@ -10,7 +10,7 @@ use envelope::{Domain, Envelope, Reply, Severity};
 use super::capabilities::Capabilities;
 use super::commands;
 use super::failure::{Cause, Phase, SessionFailure};
-use super::message::{Exchange, MessageContent, MessageOutcome};
+use super::message::{Exchange, MessageContent, MessageOutcome, Needs};
 use crate::credentials::Credentials;
 use crate::dot::Stuffer;
 use crate::limits;
@@ -52,10 +52,14 @@ pub struct ClientConfig {
     pub force_helo: bool,
     /// When to use `STARTTLS`.
     pub starttls: StartTlsUse,
+    /// Whether to use CHUNKING when it is offered: not with a host that has refused `BDAT`.
+    pub chunking: bool,
     /// Who to authenticate as.
     pub credentials: Option<Credentials>,
     /// Whether they may be sent in clear; under TLS [`ClientSession::tls_established`] says.
     pub credentials_in_clear: CredentialUse,
+    /// `ConnectionInactivityTimeOut`: bounds every wait, below the limits of RFC 5321.
+    pub inactivity_timeout: Duration,
 }
 
 /// What the shell has to do or to know.
@@ -136,6 +140,10 @@ pub struct ClientSession {
     steps: VecDeque<(Expected, Bytes)>,
     /// The server still has a transaction of an earlier message.
     needs_reset: bool,
+    /// When the wait that is under way began.
+    waiting_since: Instant,
+    /// Something was sent or answered: the next wait is another one.
+    progress: bool,
 }
 
 impl fmt::Debug for ClientSession {
@@ -149,9 +157,9 @@ impl fmt::Debug for ClientSession {
 }
 
 impl ClientSession {
-    /// A session on a fresh connection, waiting for the banner.
+    /// A session on a connection that is up since `now`, waiting for the banner.
     #[must_use]
-    pub fn new(config: ClientConfig) -> Self {
+    pub fn new(config: ClientConfig, now: Instant) -> Self {
         Self {
             credential_use: config.credentials_in_clear,
             config,
@@ -165,6 +173,8 @@ impl ClientSession {
             expected: VecDeque::from([Expected::Banner]),
             steps: VecDeque::new(),
             needs_reset: false,
+            waiting_since: now,
+            progress: false,
         }
     }
 
@@ -200,12 +210,32 @@ impl ClientSession {
 
     /// Octets to send, all there are.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        self.progress |= !self.output.is_empty();
         (!self.output.is_empty()).then(|| self.output.split().freeze())
     }
 
-    /// How long to wait for the reply that is owed, or for content to be taken (RFC 5321 §4.5.3.2).
+    /// Until when to wait for the reply that is owed, or for content to be taken. Ask before each read and each write. It
+    /// moves when a reply is complete or something was sent, not with every octet: a server that answers one letter at a
+    /// time answers too late.
+    pub fn poll_timeout(&mut self, now: Instant) -> Instant {
+        if std::mem::take(&mut self.progress) {
+            self.waiting_since = now;
+        }
+        self.waiting_since + self.patience()
+    }
+
+    /// Whether another `BDAT` may be tried with this server.
     #[must_use]
-    pub fn timeout(&self) -> Duration {
+    pub fn may_chunk(&self) -> bool {
+        self.config.chunking
+    }
+
+    /// RFC 5321 §4.5.3.2.
+    fn patience(&self) -> Duration {
+        self.limit().min(self.config.inactivity_timeout)
+    }
+
+    fn limit(&self) -> Duration {
         if matches!(self.state, State::Content(..)) {
             return limits::DATA_BLOCK_TIMEOUT;
         }
@@ -220,9 +250,11 @@ impl ClientSession {
         }
     }
 
-    /// [`Self::timeout`] has passed.
-    pub fn handle_timeout(&mut self) {
-        self.fail(Cause::TimedOut);
+    /// Ends the session when [`Self::poll_timeout`] is over by `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if now >= self.waiting_since + self.patience() {
+            self.fail(Cause::TimedOut);
+        }
     }
 
     /// The connection is closed or broken. Replies that came before are read first.
@@ -258,6 +290,7 @@ impl ClientSession {
         self.under_tls = true;
         self.credential_use = credential_use;
         self.capabilities = Capabilities::default();
+        self.progress = true;
         self.hello();
     }
 
@@ -268,7 +301,9 @@ impl ClientSession {
     pub fn send(&mut self, envelope: &Envelope, content: MessageContent<'_>) {
         assert!(self.is_ready(), "one message at a time on a ready session");
         self.state = State::Sending(Exchange::new(envelope.recipients.len()));
-        if let Some(cause) = self.obstacle(envelope, content.size()) {
+        self.progress = true;
+        let needs = Needs::of(envelope, content);
+        if let Some(cause) = self.obstacle(needs, content.size()) {
             let failure = SessionFailure { phase: Phase::Mail, cause };
             self.exchange().fail_rest(&failure);
             return self.finish(true);
@@ -276,7 +311,7 @@ impl ClientSession {
         if std::mem::take(&mut self.needs_reset) {
             self.command(Expected::Reset, |_, out| out.put_slice(b"RSET\r\n"));
         }
-        self.command(Expected::Mail, |offered, out| commands::mail(envelope, content.size(), offered, out));
+        self.command(Expected::Mail, |offered, out| commands::mail(envelope, needs, content.size(), offered, out));
         for (index, recipient) in envelope.recipients.iter().enumerate() {
             self.command(Expected::Rcpt(index), |offered, out| commands::rcpt(recipient, offered, out));
         }
@@ -284,6 +319,7 @@ impl ClientSession {
             MessageContent::Whole(octets)
                 if self.capabilities.chunking && octets.len() <= limits::SINGLE_WRITE_OCTETS_MAX =>
             {
+                self.exchange().in_chunks = true;
                 self.command(Expected::EndOfData, |_, out| whole_chunk(octets, out));
             }
             _ => self.command(Expected::Data, |_, out| out.put_slice(b"DATA\r\n")),
@@ -363,20 +399,20 @@ impl ClientSession {
     }
 
     /// Why this message cannot go to this server at all.
-    fn obstacle(&self, envelope: &Envelope, size: u64) -> Option<Cause> {
+    fn obstacle(&self, needs: Needs, size: u64) -> Option<Cause> {
         let offered = &self.capabilities;
-        if commands::needs_smtputf8(envelope) && !offered.smtputf8 {
+        if needs.smtputf8 && !offered.smtputf8 {
             return Some(Cause::SmtpUtf8NotOffered);
         }
-        // Content that merely happens to hold octets above 127 is sent as it is; what was accepted as 8BITMIME keeps its
-        // promise or bounces (RFC 6152 §3; there is no conversion to 7 bits here).
-        if envelope.body == envelope::BodyType::EightBitMime && !offered.eight_bit_mime {
+        // RFC 6152 §3: it is converted or comes back, but is never sent all the same.
+        if needs.eight_bit_mime && !offered.eight_bit_mime {
             return Some(Cause::EightBitMimeNotOffered);
         }
         offered.size_max.filter(|&limit| size > limit).map(Cause::TooLarge)
     }
 
     fn reply(&mut self, reply: Reply) {
+        self.progress = true;
         let Some(expected) = self.expected.pop_front() else {
             // Usually a 421 of a server that will not wait any longer.
             let cause = if reply.code == 421 { Cause::Reply(reply) } else { Cause::Unsolicited };
@@ -400,6 +436,7 @@ impl ClientSession {
             Expected::Banner if positive => self.hello(),
             Expected::Ehlo if positive => {
                 self.capabilities = Capabilities::parse(&reply.text);
+                self.capabilities.chunking &= self.config.chunking;
                 self.after_hello();
             }
             // RFC 5321 §3.2: a server that does not know EHLO.
@@ -516,6 +553,13 @@ impl ClientSession {
             Expected::Rcpt(index) => self.exchange().fail(index, failure(reply)),
             Expected::Data if reply.code == 354 => return self.content_invited(),
             Expected::Data => self.exchange().settle_accepted(&Err(failure(reply))),
+            // The host offers CHUNKING and does not know it. What it makes of the content that follows is no reply to us.
+            Expected::EndOfData if self.exchange().in_chunks && (500..=504).contains(&reply.code) => {
+                self.config.chunking = false;
+                let cause = Cause::ChunkingRefused(reply);
+                self.exchange().settle_accepted(&Err(SessionFailure { phase: Phase::EndOfData, cause }));
+                return self.finish(false);
+            }
             Expected::EndOfData => {
                 // RFC 5321 §4.1.1.5: after the reply to the message the server has no transaction any more. After a
                 // refused BDAT it may still have one (RFC 3030 §2).

@@ -5,6 +5,7 @@ mod round_trip;
 mod sending;
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use envelope::{Address, Domain, Envelope, Recipient, ReversePath};
 
@@ -17,6 +18,8 @@ pub(super) fn config() -> ClientConfig {
         starttls: StartTlsUse::IfOffered,
         credentials: None,
         credentials_in_clear: CredentialUse::Withheld,
+        chunking: true,
+        inactivity_timeout: Duration::from_mins(10),
     }
 }
 
@@ -33,7 +36,7 @@ pub(super) struct Line {
 
 impl Line {
     pub fn new(config: ClientConfig) -> Self {
-        Self { session: ClientSession::new(config), events: VecDeque::new() }
+        Self { session: ClientSession::new(config, Instant::now()), events: VecDeque::new() }
     }
 
     /// Past EHLO, with these keywords offered.

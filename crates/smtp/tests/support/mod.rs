@@ -3,7 +3,6 @@
 
 #![expect(dead_code, reason = "each test binary uses its part")]
 
-pub mod dns;
 pub mod scripted;
 
 use std::net::{Ipv4Addr, SocketAddr};

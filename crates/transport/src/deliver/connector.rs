@@ -1,19 +1,22 @@
 //! Mail that leaves the organization by a Send connector of this server: an SMTP session, here or through a front end.
 
+use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::{ServerName, Severity};
+use bytes::Bytes;
+use envelope::{Domain, MessageId, ServerName, Severity};
 use message::firewall::{HeaderRights, Path};
 use net::Service;
 use routing::{DeliveryType, Route};
-use rpc::proxy::{OpenError, ProxyRequest, SealedAuthentication};
-use smtp::{Content, Failure, FailurePhase, OutboundMessage, OutboundSession, SessionPlan};
+use rpc::proxy::OpenError;
+use sending::{Errand, Source};
+use smtp::{Failure, FailurePhase, OutboundSession, Peer};
 use smtp_session::client::Phase;
 use topology::SendConnector;
 use topology::send_connector::ErrorPolicy;
 
-use super::{Hop, OpenFailure, outbound, replied};
+use super::{Hop, OpenFailure, replied};
 use crate::core::Core;
 use crate::deliver::outgoing::{self, Outgoing};
 use crate::ground::answer::{Answer, Sent, Taken};
@@ -36,13 +39,19 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
     let Some(connector) = connector else {
         return Err(transient("the Send connector was removed; the message is decided anew".to_owned()));
     };
-    let plan = outbound::plan(&core.node, connector, route, tables.local_server()).map_err(transient)?;
+    let domain = match route.key.delivery_type {
+        DeliveryType::DnsConnectorDelivery => Some(Domain::parse(&route.key.domain)),
+        _ => None,
+    };
+    let domain = domain.transpose().map_err(|error| transient(error.to_string()))?;
+    let errand = Errand { connector, domain: domain.as_ref(), turn: core.turn() };
     let session = if connector.frontend_proxy_enabled {
-        through_front_end(core, connector, route, &plan).await?
+        through_front_end(core, route, errand).await?
     } else {
-        let opened = core.outbound.sender(connector).open(&plan, core.turn()).await;
+        let opened = core.outbound.sessions.open(errand).await;
         let session = opened.map_err(|failure| open_failure(connector, &failure))?;
-        Opened { peer: session.peer().to_string(), reports: session.capabilities().dsn, session: Box::new(session) }
+        let peer = session.peer().clone();
+        Opened::new(Box::new(session), &peer, None)
     };
     let policies = connector.error_policies.clone();
     Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies }))
@@ -56,29 +65,85 @@ fn transient(error: String) -> OpenFailure {
 struct Opened {
     session: Box<dyn OutboundSession>,
     peer: String,
-    /// The peer understands DSN: it reports further itself.
-    reports: bool,
+    /// The front end through which it goes.
+    through: Option<ServerName>,
+}
+
+impl Opened {
+    fn new(session: Box<dyn OutboundSession>, peer: &Peer, through: Option<ServerName>) -> Self {
+        let mut opened = Self { session, peer: String::new(), through };
+        opened.asked(peer);
+        opened
+    }
+
+    /// Who is at the other end now: one of the next hop's hosts.
+    fn asked(&mut self, peer: &Peer) {
+        self.peer = match &self.through {
+            Some(server) => format!("{peer} through {server}"),
+            None => peer.to_string(),
+        };
+    }
+}
+
+/// A message of the spool, read from its beginning for each host that wants it.
+struct Stored<'a> {
+    core: &'a Core,
+    message: MessageId,
+    path: Option<Path>,
+    /// As it was read before.
+    read: Option<Outgoing>,
+    whole: Option<Bytes>,
+}
+
+impl<'a> Stored<'a> {
+    fn new(core: &'a Core, copy: &Parcel, content: Outgoing) -> Self {
+        let path = Some(Path::SendConnector(HeaderRights::ROUTING));
+        Self { core, message: copy.item.message, path, read: Some(content), whole: None }
+    }
+}
+
+#[async_trait]
+impl Source for Stored<'_> {
+    async fn open(&mut self) -> io::Result<sending::Opened> {
+        if let Some(whole) = &self.whole {
+            return Ok(sending::Opened::Whole(whole.clone()));
+        }
+        let content = match self.read.take() {
+            Some(content) => content,
+            None => {
+                let reader = self.core.spool.content(self.message).await.map_err(io::Error::other)?;
+                outgoing::prepare(reader, self.path, &self.core.progress).await.map_err(io::Error::other)?
+            }
+        };
+        Ok(match content {
+            Outgoing::Whole(octets) => sending::Opened::Whole(self.whole.insert(octets).clone()),
+            Outgoing::Streamed { size, beginning, rest } => {
+                sending::Opened::Streamed { size, reader: Box::new(outgoing::reader(beginning, rest)) }
+            }
+        })
+    }
 }
 
 /// PL-27: in the order of the route; another one when one fails.
-async fn through_front_end(
-    core: &Arc<Core>,
-    connector: &SendConnector,
-    route: &Route,
-    plan: &SessionPlan,
-) -> Result<Opened, OpenFailure> {
+async fn through_front_end(core: &Arc<Core>, route: &Route, errand: Errand<'_>) -> Result<Opened, OpenFailure> {
+    let request = core.outbound.sessions.request(&core.node.tables(), errand);
     let failed = |server: &ServerName| core.node.health.has_failed(server, Service::FrontendTransport);
     let mut last = "no front end of this site is known".to_owned();
     for server in route.way.attempts_from(0, failed).into_iter().map(|attempt| &attempt.server) {
         let Some(address) = core.node.find(server, Service::FrontendTransport).await else { continue };
-        match core.outbound.front_ends.open(&address, &proxy_request(core, connector, plan)).await {
+        match core.outbound.front_ends.open(&address, &request).await {
             Ok(session) => {
                 core.node.health.succeeded(server, Service::FrontendTransport);
-                let peer = format!("{} through {server}", session.peer());
-                return Ok(Opened { peer, reports: session.reports_itself(), session: Box::new(session) });
+                let peer = session.peer().clone();
+                return Ok(Opened::new(Box::new(session), &peer, Some(server.clone())));
             }
             // The front end works; it is the host outside that does not: another front end would find the same.
-            Err(OpenError::Session(failure)) => return Err(open_failure(connector, &failure)),
+            Err(OpenError::Session(failure)) => return Err(open_failure(errand.connector, &failure)),
+            // It works, and another one may know what this one does not.
+            Err(error @ OpenError::Unknown { .. }) => {
+                core.node.health.succeeded(server, Service::FrontendTransport);
+                last = error.to_string();
+            }
             Err(error @ OpenError::FrontEnd { .. }) => {
                 core.node.health.failed(server, Service::FrontendTransport, &error);
                 last = error.to_string();
@@ -86,21 +151,6 @@ async fn through_front_end(
         }
     }
     Err(transient(last))
-}
-
-fn proxy_request(core: &Core, connector: &SendConnector, plan: &SessionPlan) -> ProxyRequest {
-    let requirement = plan.authentication.as_ref().map(|authentication| authentication.requirement);
-    let credential = connector.authentication_credential.clone();
-    ProxyRequest {
-        plan: plan.clone(),
-        authentication: credential
-            .zip(requirement)
-            .map(|(credential, requirement)| SealedAuthentication { credential, requirement }),
-        external_dns: connector.use_external_dns_servers_enabled,
-        turn: core.turn(),
-        connector: connector.name.as_str().into(),
-        trace: None,
-    }
 }
 
 fn open_failure(connector: &SendConnector, failure: &Failure) -> OpenFailure {
@@ -121,18 +171,14 @@ struct ConnectorHop {
 impl Hop for ConnectorHop {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let envelope = &copy.head.envelope;
-        let outcome = match content {
-            Outgoing::Whole(octets) => {
-                self.opened.session.send(OutboundMessage { envelope, content: Content::Whole(&octets) }).await
-            }
-            Outgoing::Streamed { size, beginning, rest } => {
-                let content = Content::Streamed { size, source: Box::new(outgoing::reader(beginning, rest)) };
-                self.opened.session.send(OutboundMessage { envelope, content }).await
-            }
-        };
+        let mut source = Stored::new(&self.core, copy, content);
+        let outcome = sending::deliver(self.opened.session.as_mut(), envelope, &mut source).await;
+        self.opened.asked(&outcome.peer);
         let now = self.core.now();
         for (recipient, result) in envelope.recipients.iter().zip(&outcome.recipients) {
-            if let Some(reply) = result.as_ref().map_or_else(|failure| failure.reply.as_ref(), Some) {
+            if let Some(reply) =
+                result.as_ref().map_or_else(|failure| failure.reply.as_ref(), |taken| Some(&taken.reply))
+            {
                 replied(span, now, &recipient.address, reply);
             }
         }
@@ -168,11 +214,12 @@ impl Hop for ConnectorHop {
 }
 
 impl ConnectorHop {
-    fn answer(&self, result: Result<envelope::Reply, Failure>) -> Answer {
+    fn answer(&self, result: Result<sending::Taken, Failure>) -> Answer {
         match result {
-            Ok(_) => Answer::Taken(Taken::Host { reports_itself: self.opened.reports }),
+            Ok(taken) => Answer::Taken(Taken::Host { reports_itself: taken.reports_itself }),
+            // What this client refuses by itself was said by nobody at the other end.
             Err(failure) if self.is_permanent(&failure) => Answer::Never {
-                remote: failure.peer.as_ref().map(|peer| peer.host.to_string()),
+                remote: failure.peer.as_ref().filter(|_| failure.reply.is_some()).map(|peer| peer.host.to_string()),
                 reply: failure.as_reply(),
             },
             Err(failure) => Answer::Later(failure.to_string().into()),

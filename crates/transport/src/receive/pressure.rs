@@ -80,6 +80,10 @@ impl Pressure {
                 }
                 begun + actions.tarpit
             };
+            // A timer rounds up to its next tick, and a wait for nothing took longer than the rest of a small message.
+            if until <= tokio::time::Instant::now() {
+                return if drain.is_cancelled() { Err(going_away()) } else { Ok(()) };
+            }
             tokio::select! {
                 biased;
                 () = drain.cancelled() => return Err(going_away()),

@@ -175,9 +175,9 @@ pub(crate) fn lost(core: &Core, message: MessageId, error: &ReadError) {
     core.tracking.record(TrackingEvent { source_context, ..event });
 }
 
-/// FAIL: too old.
-pub(crate) fn expired(core: &Core, stored: &StoredMessage, item: &Item, reply: &Reply) {
-    ended(core, stored, item, reply, EventId::Fail, Source::Queue);
+/// FAIL: too old, or DNS says that it can never be delivered.
+pub(crate) fn given_up(core: &Core, stored: &StoredMessage, item: &Item, reply: &Reply, source: Source) {
+    ended(core, stored, item, reply, EventId::Fail, source);
 }
 
 /// FAIL: an administrator removed it (QU-58).

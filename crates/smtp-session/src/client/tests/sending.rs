@@ -100,7 +100,12 @@ fn parameters_go_where_they_are_offered() {
             "utf8",
             Some("reusable|Permanent 5.6.7 MAIL: the message needs SMTPUTF8, which the server does not offer"),
         ),
-        (&[], "8bit", Some("reusable|Permanent 5.6.3 MAIL: the message is 8BITMIME, which the server does not offer")),
+        (&[], "flag", None),
+        (
+            &[],
+            "8bit",
+            Some("reusable|Permanent 5.6.3 MAIL: the message needs 8BITMIME, which the server does not offer"),
+        ),
         (
             &["SIZE 10"],
             "",
@@ -108,13 +113,18 @@ fn parameters_go_where_they_are_offered() {
         ),
     ] {
         let mut mail = envelope(&[if change == "utf8" { "ü@c.example" } else { "b@c.example" }]);
-        if change == "8bit" {
-            mail.body = BodyType::EightBitMime;
-        }
+        // What is there counts, not what was said.
+        (mail.body, mail.smtputf8) = match change {
+            "flag" => (BodyType::EightBitMime, true),
+            _ => (BodyType::SevenBit, false),
+        };
+        let body =
+            if change == "8bit" { MessageContent::Whole("Subject: x\r\n\r\nGrüße\r\n".as_bytes()) } else { BODY };
         let mut line = Line::ready(keywords);
-        line.session.send(&mail, BODY);
+        line.session.send(&mail, body);
         match expected {
             Some(expected) => assert_eq!((line.sent().as_str(), line.outcome().as_str()), ("", expected)),
+            None if change == "flag" => assert_eq!(line.sent(), "MAIL FROM:<a@contoso.com>\r\n"),
             None => assert_eq!(line.sent(), "MAIL FROM:<a@contoso.com> SMTPUTF8\r\n"),
         }
     }

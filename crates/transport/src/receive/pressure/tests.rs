@@ -59,6 +59,18 @@ async fn everybody_waits_as_long_as_the_tarpit_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_tarpit_nobody_waits_for_a_timer() {
+    let bench = Bench::new();
+    let begun = Instant::now();
+    for source in [Source::Smtp, Source::Transfer, Source::Submission] {
+        assert_eq!(bench.admit(source).await, (Ok(()), 0), "{source:?}");
+    }
+    assert_eq!(Instant::now(), begun, "not even for one tick of it");
+    bench.drain.cancel();
+    assert_eq!(bench.admit(Source::Smtp).await, (Err(going_away()), 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_waits_is_refused_when_delaying_is_given_up() {
     // BP-10
     let bench = Arc::new(Bench::new());

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
+use crate::node::{Node, NodeError};
 use net::KeyedCertificate;
 use net::tls::TrustedRoots;
-use runtime::{Node, NodeError};
 
 /// Certificate and key for SMTP: those of the settings, or made here (TA-35).
 ///
 /// # Errors
 /// [`NodeError::File`] when the files that are there cannot be used.
 pub fn of_server(node: &Node) -> Result<KeyedCertificate, NodeError> {
-    let path = path(node);
-    if path.exists() {
+    let path = folder(node);
+    if path.join("cert.pem").exists() || path.join("key.pem").exists() {
         return KeyedCertificate::load_from(&path).map_err(|error| file_error(path, error.to_string()));
     }
     let tables = node.tables();
@@ -36,10 +36,12 @@ pub fn trusted_roots(node: &Node) -> Result<TrustedRoots, NodeError> {
 /// What the certificate of the settings is refused with.
 #[must_use]
 pub fn refused(node: &Node, cause: String) -> NodeError {
-    file_error(path(node), cause)
+    file_error(folder(node), cause)
 }
 
-fn path(node: &Node) -> PathBuf {
+/// Where they are: the server's own, and in folders of it those that connectors name.
+#[must_use]
+pub fn folder(node: &Node) -> PathBuf {
     node.settings.identity.join("smtp")
 }
 
