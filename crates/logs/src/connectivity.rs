@@ -1,4 +1,4 @@
-//! The connectivity log: connections that a service opened, with what they carried and how they ended; no messages (logs.md
+//! The connectivity log: connections that a service opened, with what they carried and how they ended; no messages (docs/rules.md, Logs
 //! §3).
 
 use std::path::{Path, PathBuf};

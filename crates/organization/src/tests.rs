@@ -365,7 +365,7 @@ Plan: 1 to create, 3 to update, 1 to delete.
 
 #[test]
 fn default_receive_connectors_are_objects_that_only_their_name_changes() {
-    // RC §2; RC-25
+    // New-ReceiveConnector; RC-25
     let names = |text: &str| {
         let contents = load(text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
         let connectors = contents.organization.draft().receive_connectors.clone().into_iter();

@@ -14,6 +14,7 @@ pub(crate) mod place;
 pub(crate) mod queue;
 mod queued;
 pub(crate) mod revisions;
+pub(crate) mod rule;
 pub(crate) mod servers;
 pub(crate) mod source;
 pub(crate) mod test;

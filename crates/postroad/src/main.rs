@@ -42,6 +42,8 @@ enum Command {
     Lab(commands::lab::LabArguments),
     /// Say where mail for a recipient would go, and why: every candidate and what eliminated it.
     Explain(commands::explain::ExplainArguments),
+    /// Say what a rule says that an explanation, an error or a queue names, such as RT-51.
+    Rule(commands::rule::RuleArguments),
     /// Check that mail goes the ways that a test file expects, as in CI.
     Test(commands::test::TestArguments),
     /// Show sites, links with their costs, servers and connectors: as text, as a drawing, or for programs.
@@ -113,6 +115,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::MailboxDelivery(arguments) => serve(ServiceChoice::MailboxDelivery, arguments).await,
         Command::Lab(arguments) => commands::lab::run(arguments).await,
         Command::Explain(arguments) => commands::explain::run(arguments).await,
+        Command::Rule(arguments) => commands::rule::run(&arguments),
         Command::Test(arguments) => Ok(commands::test::run(arguments).await),
         Command::Topology(arguments) => commands::topology::run(arguments).await,
         Command::Apply(arguments) => commands::apply::run(arguments).await,

@@ -123,7 +123,7 @@ fn passed<'a>(header: HeaderBlock<'a>, arrival: &Arrival<'_>) -> Vec<u8> {
     kept.into_owned()
 }
 
-/// What was found out about the sender (PF §3.2). The documentation gives `AuthMechanism` two hexadecimal digits and no
+/// What was found out about the sender (PF-26). The documentation gives `AuthMechanism` two hexadecimal digits and no
 /// meaning: 01 is a password, 10 a host that is trusted for its address.
 fn evaluation(arrival: &Arrival<'_>) -> String {
     let (auth_as, mechanism) = match arrival.origin {

@@ -66,7 +66,7 @@ fn rule(line: &'static str, links: &BTreeMap<&str, &'static str>) -> Option<(&'s
     let cells: Vec<&'static str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
     let [id, text, pages] = cells[..] else { return None };
     let (family, number) = id.split_once('-')?;
-    if family.len() != 2 || number.parse::<u16>().is_err() {
+    if family.chars().any(|one| !one.is_ascii_uppercase()) || number.parse::<u16>().is_err() {
         return None; // the head of a table
     }
     let page = |page: &'static str| links.get(page.strip_prefix('[')?.strip_suffix(']')?).copied();

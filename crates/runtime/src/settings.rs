@@ -129,7 +129,7 @@ pub struct Settings {
     services: BTreeMap<Service, ServiceSettings>,
 }
 
-/// Ports of the implicit connector when nothing is said. Sources: 2525, 717 and 475 of the specification's port table
+/// Ports of the implicit connector when nothing is said. Sources: 2525, 717 and 475 of the port table of the documentation
 /// (docs/rules.md, Pipeline), moved by 5000 because this connector speaks gRPC there, not SMTP.
 #[must_use]
 pub const fn default_organization_port(service: Service) -> u16 {

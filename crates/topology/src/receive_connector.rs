@@ -74,7 +74,7 @@ documented_enum! {
 }
 
 documented_enum! {
-    /// A right that a permission group gives and a connector may take away (RC §5; deny wins, PF-4).
+    /// A right that a permission group gives and a connector may take away (New-ReceiveConnector; deny wins, PF-4).
     ReceiveRight {
         /// Senders in the organization's authoritative domains (RC-53).
         AcceptAuthoritativeDomainSender = "ms-Exch-SMTP-Accept-Authoritative-Domain-Sender",
@@ -227,7 +227,7 @@ pub struct ReceiveConnector {
     pub max_protocol_errors: Limit<u32>,
     /// Default 3, 0 never closes.
     pub max_logon_failures: u32,
-    /// Default 5 minutes (RC §7).
+    /// Default 5 minutes (New-ReceiveConnector).
     pub connection_inactivity_timeout: Span,
     /// Default 10 minutes: the whole session, even while transferring.
     pub connection_timeout: Span,

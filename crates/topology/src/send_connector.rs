@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_new_connector_has_the_documented_defaults() {
-        // SC §2, SC-20, SC-23, SC-25, SC-89, SC-90
+        // New-SendConnector, SC-20, SC-23, SC-25, SC-89, SC-90
         let new = |usage| {
             let name = ObjectName::parse("C").unwrap();
             SendConnector::new(Guid::ZERO, name, usage, Vec::new(), Vec::new())

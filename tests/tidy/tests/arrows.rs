@@ -115,6 +115,20 @@ const SOCKETS: [(&str, &str); 7] = [
     ("crates/lab/src/world/backend.rs", "whether the lab's etcd listens"),
 ];
 
+/// Who reads the wall clock, and why; everybody else is told the time. The list only shrinks.
+const CLOCKS: [(&str, &str); 10] = [
+    ("crates/runtime/src/clock.rs", "the clock of a process: once, at start"),
+    ("crates/reception/src/connectors.rs", "until when a certificate is valid"),
+    ("crates/smtp/src/inbound.rs", "the date in the banner"),
+    ("crates/mailbox-store/src/database.rs", "the age of files in the staging folder"),
+    ("crates/directory/src/embedded.rs", "when a presence ends, among processes"),
+    ("crates/directory/src/forest/history.rs", "when a change was made"),
+    ("crates/lab/src/world/prepare.rs", "the lab makes certificates"),
+    ("crates/lab/src/internet/host.rs", "its hosts too"),
+    ("crates/lab/src/internet/session/content.rs", "when a host of the lab took a message"),
+    ("crates/postroad/src/commands/", "a command is asked now"),
+];
+
 /// Dependencies that no source names, and why they stand there.
 const UNNAMED: [(&str, &str); 5] = [
     ("directory", "nix"),   // in testkit's etcd.rs, which its tests include
@@ -230,6 +244,21 @@ fn sockets_belong_to_net() {
         }
     }
     assert!(wrong.is_empty(), "sockets are net's: {wrong:#?}");
+}
+
+#[test]
+fn the_wall_clock_is_read_in_few_places() {
+    let readings = ["SystemTime::now", "OffsetDateTime::now", "UtcDateTime::now"];
+    let product = sources().into_iter().filter(|source| !source.is_test() && source.path.starts_with("crates"));
+    let mut wrong = Vec::new();
+    for source in product {
+        let path = source.path.display().to_string();
+        let known = CLOCKS.iter().any(|(place, _)| path.starts_with(place));
+        if !known && source.code().lines().any(|line| readings.iter().any(|reading| line.contains(reading))) {
+            wrong.push(path);
+        }
+    }
+    assert!(wrong.is_empty(), "take the time as an argument: {wrong:#?}");
 }
 
 #[test]

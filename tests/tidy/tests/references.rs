@@ -6,16 +6,19 @@ use std::fs;
 use tidy::{root, texts};
 
 /// Families of rules. `HT`, scenarios, and other pairs of letters with a number, such as `GS-2`, are not rules.
-const FAMILIES: [&str; 15] = ["RT", "QU", "PL", "DS", "LM", "BP", "LG", "HA", "SC", "RC", "TA", "PF", "EN", "CM", "EX"];
+const FAMILIES: [&str; 16] =
+    ["V", "RT", "QU", "PL", "DS", "LM", "BP", "LG", "HA", "SC", "RC", "TA", "PF", "EN", "CM", "EX"];
 
 /// The rules that a text names: `RT-34`, and the first and last of `RT-36 … RT-39` and `RT-01…04`.
 fn cited(text: &str) -> Vec<(String, u16)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('-') {
-        let Some(family) = text.get(at.saturating_sub(2)..at).filter(|family| FAMILIES.contains(family)) else {
-            continue;
-        };
-        if text[..at - 2].ends_with(|one: char| one.is_alphanumeric() || matches!(one, '-' | '_')) {
+        let start = text[..at]
+            .rfind(|one: char| !one.is_ascii_uppercase())
+            .map_or(0, |before| before + text[before..].chars().next().map_or(0, char::len_utf8));
+        let family = &text[start..at];
+        let within = text[..start].ends_with(|one: char| one.is_alphanumeric() || matches!(one, '-' | '_'));
+        if within || !FAMILIES.contains(&family) {
             continue;
         }
         let Some((number, rest)) = leading_number(&text[at + 1..]) else { continue };
@@ -48,6 +51,34 @@ fn every_rule_that_is_cited_has_its_line() {
         }
     }
     assert!(unknown.is_empty(), "give these a line in docs/rules.md: {unknown:#?}");
+}
+
+/// Words that lead to documents which are not here: sections of something without its name, reference files.
+const ELSEWHERE: [&str; 5] = ["(design §", "design, §", "limits file", "errata", "the specification's"];
+
+#[test]
+fn no_text_leads_to_a_page_that_is_not_here() {
+    let texts = texts();
+    let names: BTreeSet<String> =
+        texts.iter().filter_map(|(path, _)| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+    let mut wrong = BTreeSet::new();
+    for (path, text) in texts.iter().filter(|(path, _)| !path.starts_with("tests/tidy") && !path.ends_with("rules.md"))
+    {
+        for word in text.split(|one: char| one.is_whitespace() || "()[]`\"'<>,;|#*".contains(one)) {
+            let page = word.trim_end_matches(['.', ':']);
+            let name = page.rsplit('/').next().unwrap_or_default();
+            let is_page =
+                name.len() > 3 && name.ends_with(".md") && !page.contains("://") && !page.contains(['{', '…']);
+            if is_page && !names.contains(name) {
+                wrong.insert(format!("{}: {page}", path.display()));
+            }
+        }
+        let elsewhere = ELSEWHERE.iter().filter(|words| text.contains(**words));
+        wrong.extend(elsewhere.map(|words| format!("{}: {words}", path.display())));
+        let section = |family: &&&str| text.contains(&format!(" {family} §")) || text.contains(&format!("({family} §"));
+        wrong.extend(FAMILIES.iter().filter(section).map(|family| format!("{}: {family} §", path.display())));
+    }
+    assert!(wrong.is_empty(), "these are not in the repository: {wrong:#?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub const SERVERS_PER_SITE_MAX: usize = 250;
 /// Third octet of the first site.
 const FIRST_SITE: usize = 100;
 
-/// Ports of a service on its server's address. Sources: the specification's port table (docs/rules.md, Pipeline: 25, 717, 475,
+/// Ports of a service on its server's address. Sources: the port table of the documentation (docs/rules.md, Pipeline: 25, 717, 475,
 /// 587, 2525, 465), moved beyond those that need privileges and out of each other's way, and the ports of the implicit
 /// connector.
 const fn ports(service: Service) -> Ports {

@@ -31,7 +31,7 @@ impl Form for ReceiveConnector {
             .is("Stable identity; derived from server and name when it is not given.", "RC-7")
             .defaults_to("derived"),
         property!("transportRole", transport_role).is("The service that listens.", "RC-5"),
-        property!("enabled", enabled).is("A connector that is not enabled does not listen.", "RC §7"),
+        property!("enabled", enabled).is("A connector that is not enabled does not listen.", "New-ReceiveConnector"),
         property!("bindings", bindings).is("Local addresses and ports.", "RC-26, RC-27").defaults_to(""),
         property!("remoteIPRanges", remote_ip_ranges)
             .is("Clients that are served; the most specific range of an endpoint wins.", "RC-28…RC-31"),
@@ -45,13 +45,17 @@ impl Form for ReceiveConnector {
         ]),
         property!("deniedRights", denied_rights)
             .is("Rights of the permission groups that clients of this connector do not have.", "RC-52, RC-53, PF-4"),
-        property!("fqdn", fqdn).is("Name in banner, EHLO reply and Received.", "RC §7").defaults_to("the server's"),
+        property!("fqdn", fqdn)
+            .is("Name in banner, EHLO reply and Received.", "New-ReceiveConnector")
+            .defaults_to("the server's"),
         property!("banner", banner).is("The greeting; it begins with 220.", "RC-63").defaults_to("the documented one"),
         property!("requireTLS", require_tls).is("MAIL only after STARTTLS.", "RC-45"),
         property!("maxMessageSize", max_message_size)
-            .is("Larger messages are refused.", "LM §2")
+            .is("Larger messages are refused.", "message-size-limits")
             .within(65536, 2147483647),
-        property!("maxHeaderSize", max_header_size).is("Larger headers are refused.", "LM §2").within(1, 2147483647),
+        property!("maxHeaderSize", max_header_size)
+            .is("Larger headers are refused.", "message-size-limits")
+            .within(1, 2147483647),
         property!("maxRecipientsPerMessage", max_recipients_per_message)
             .is("Further recipients are put off to a next message.", "RC-50, LM-11")
             .within(1, 512000),
@@ -60,32 +64,37 @@ impl Form for ReceiveConnector {
             .is("Received lines of this organization that a message may have; 0 is no limit.", "RT-74")
             .within(0, 50),
         property!("maxInboundConnection", max_inbound_connection)
-            .is("Connections at one time.", "LM §3")
+            .is("Connections at one time.", "message-rate-limits")
             .within(1, 2147483647),
         property!("maxInboundConnectionPerSource", max_inbound_connection_per_source)
-            .is("Connections at one time from one source.", "LM §3, RC-54")
+            .is("Connections at one time from one source.", "message-rate-limits, RC-54")
             .within(1, 10000),
         property!("maxInboundConnectionPercentagePerSource", max_inbound_connection_percentage_per_source)
             .is("Percentage of the connections still free that one source may take.", "LM-19")
             .within(1, 100),
         property!("maxProtocolErrors", max_protocol_errors)
-            .is("Errors after which a session is ended.", "LM §3")
+            .is("Errors after which a session is ended.", "message-rate-limits")
             .within(0, 2147483647),
         property!("maxLogonFailures", max_logon_failures)
-            .is("Failed logons after which a session is ended; 0 never.", "LM §3")
+            .is("Failed logons after which a session is ended; 0 never.", "message-rate-limits")
             .within(0, 10),
         property!("connectionInactivityTimeOut", connection_inactivity_timeout)
-            .is("A session without traffic is ended after this time; less than connectionTimeout.", "RC §7")
+            .is(
+                "A session without traffic is ended after this time; less than connectionTimeout.",
+                "New-ReceiveConnector",
+            )
             .within(1, 86_400)
             .on_edge("00:01:00"),
         property!("connectionTimeout", connection_timeout)
-            .is("A session is ended after this time, even while it transfers.", "RC §7")
+            .is("A session is ended after this time, even while it transfers.", "New-ReceiveConnector")
             .within(1, 86_400)
             .on_edge("00:05:00"),
         property!("authTarpitInterval", auth_tarpit_interval)
-            .is("Delay after a failed logon; 0 is none.", "RC §7, LM-25"),
-        property!("tarpitInterval", tarpit_interval)
-            .is("Delay of refusals when a client looks as if it was guessing; 0 is none.", "RC §7, LM-25"),
+            .is("Delay after a failed logon; 0 is none.", "New-ReceiveConnector, LM-25"),
+        property!("tarpitInterval", tarpit_interval).is(
+            "Delay of refusals when a client looks as if it was guessing; 0 is none.",
+            "New-ReceiveConnector, LM-25",
+        ),
         property!("messageRateLimit", message_rate_limit)
             .is("Messages in a minute from one source.", "LM-21, LM-22")
             .within(1, 2147483647),
@@ -96,7 +105,7 @@ impl Form for ReceiveConnector {
         property!("protocolLoggingLevel", protocol_logging_level)
             .is("Whether sessions are written to the protocol log.", "SC-119…SC-123")
             .stored_only("there is no protocol log yet"),
-        property!("comment", comment).is("Free text.", "RC §7"),
+        property!("comment", comment).is("Free text.", "New-ReceiveConnector"),
     ];
 
     fn blank() -> Self {

@@ -83,7 +83,7 @@ impl Form for RecipientForm {
             .is("The Mailbox server that expands the group.", "RT-72")
             .defaults_to("any"),
         property!("requireSenderAuthenticationEnabled", require_sender_authentication)
-            .is("Whether only senders of the organization may send to it.", "PL-47, RC §5")
+            .is("Whether only senders of the organization may send to it.", "PL-47, New-ReceiveConnector")
             .defaults_to("true for a group, else false"),
         property!("acceptMessagesOnlyFrom", accept_only_from)
             .is("Addresses of the only senders that may send to it; empty is everybody.", "PL-47"),

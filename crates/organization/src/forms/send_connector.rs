@@ -54,15 +54,18 @@ impl Form for SendConnector {
                 "SC-35, V-2…V-4",
             )
             .defaults_to("true, false with smartHosts"),
-        property!("port", port).is("TCP port at the next hop.", "SC §2").within(0, 65535),
+        property!("port", port).is("TCP port at the next hop.", "New-SendConnector").within(0, 65535),
         property!("maxMessageSize", max_message_size)
             .is("Larger messages do not go by the connector.", "SC-23, SC-70, V-24")
             .within(0, 2147483647)
             .defaults_to("35MB, unlimited with usage Internal"),
         property!("frontendProxyEnabled", frontend_proxy_enabled)
             .is("Send through a front end of the local site.", "SC-50…SC-54, V-25"),
-        property!("fqdn", fqdn).is("The name given in EHLO.", "SC §2, TA-7").defaults_to("the source server's"),
-        property!("forceHELO", force_helo).is("Send HELO instead of EHLO: no extensions, no TLS.", "SC §2, TA-4"),
+        property!("fqdn", fqdn)
+            .is("The name given in EHLO.", "New-SendConnector, TA-7")
+            .defaults_to("the source server's"),
+        property!("forceHELO", force_helo)
+            .is("Send HELO instead of EHLO: no extensions, no TLS.", "New-SendConnector, TA-4"),
         property!("ignoreSTARTTLS", ignore_starttls)
             .is("Do not use STARTTLS, although it is offered.", "SC-93, V-11, TA-2"),
         property!("requireTLS", require_tls).is("No message goes without TLS.", "SC-93, TA-3"),
@@ -77,7 +80,7 @@ impl Form for SendConnector {
             .is("Mutual TLS with the domains of the secure lists.", "SC-97, V-15, TA-40")
             .stored_only("Domain Security is not there yet; requireTLS with tlsAuthLevel proves the other side"),
         property!("smartHostAuthMechanism", smart_host_auth_mechanism)
-            .is("How the connector logs on to smartHosts.", "SC §4.2, V-9, V-10")
+            .is("How the connector logs on to smartHosts.", "New-SendConnector, V-9, V-10")
             .except(&[(
                 "ExchangeServer",
                 "mail of the connector waits: logging on by Kerberos (GSSAPI) is not there yet",
@@ -109,7 +112,7 @@ impl Form for SendConnector {
             .is("Whether sessions are written to the protocol log.", "SC-119…SC-123")
             .stored_only("there is no protocol log yet"),
         property!("sourceIPAddress", source_ip_address)
-            .is("Local address of outbound connections; Edge servers only.", "SC §2, V-17")
+            .is("Local address of outbound connections; Edge servers only.", "New-SendConnector, V-17")
             .defaults_to("any"),
         property!("useExternalDNSServersEnabled", use_external_dns_servers_enabled)
             .is("Resolve by the server's externalDNSServers.", "SC-37"),
@@ -117,10 +120,10 @@ impl Form for SendConnector {
             .is("Keep header fields of the organization between the two halves of a hybrid one.", "SC-117, PF-40…PF-45")
             .stored_only("there is no other half yet; header fields of the organization are always removed"),
         property!("connectorType", connector_type)
-            .is("Whether the connector sends to Microsoft 365.", "SC §2")
+            .is("Whether the connector sends to Microsoft 365.", "New-SendConnector")
             .stored_only("it is a label"),
-        property!("requireOorg", require_oorg).is("Reserved.", "SC §2").stored_only("it is reserved"),
-        property!("comment", comment).is("Free text.", "SC §2"),
+        property!("requireOorg", require_oorg).is("Reserved.", "New-SendConnector").stored_only("it is reserved"),
+        property!("comment", comment).is("Free text.", "New-SendConnector"),
     ];
 
     // SC-125…SC-127, V-23

@@ -45,7 +45,7 @@ impl Form for Server {
             },
         )
         .takes(|server| kind_of(&server.removed_receive_connectors))
-        .is("Default Receive connectors that the server does not have, by name.", "RC §2"),
+        .is("Default Receive connectors that the server does not have, by name.", "New-ReceiveConnector"),
         Property::<Self>::new(
             "transport",
             |server| property::write(&server.transport, Detail::Everything),
@@ -58,7 +58,7 @@ impl Form for Server {
         .takes(|_| "settings of the Transport service".to_owned())
         .defaults_to("")
         .holds(property::rows::<TransportServiceSettings>)
-        .is("Settings of the Transport service.", "QU §6, LM §3"),
+        .is("Settings of the Transport service.", "message-intervals, message-rate-limits"),
     ];
 
     fn blank() -> Self {
@@ -203,7 +203,7 @@ impl Form for TransportServiceSettings {
         .takes(|_| "settings of back pressure".to_owned())
         .defaults_to("")
         .holds(property::rows::<BackPressureSettings>)
-        .is("When this server takes no more mail for lack of a resource.", "BP §5"),
+        .is("When this server takes no more mail for lack of a resource.", "back-pressure"),
     ];
 
     fn blank() -> Self {

@@ -1,4 +1,4 @@
-//! What an administrator does to queues and messages of a running service (queues.md §8): the ledger decides, here is what
+//! What an administrator does to queues and messages of a running service (docs/rules.md, Queues): the ledger decides, here is what
 //! follows for connections, the categorizer and the sender.
 
 use std::sync::Arc;
