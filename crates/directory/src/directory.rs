@@ -18,6 +18,7 @@ use futures::stream::BoxStream;
 use organization::{Kind, Object};
 use topology::{DirectoryRecipient, Guid, Organization, Problems};
 
+pub use crate::author::Author;
 use crate::presence::{Announcement, Presence};
 use crate::revocation::RevocationRecord;
 
@@ -196,23 +197,6 @@ pub enum HistoryError {
     /// The backend does not answer.
     #[error("the directory cannot be reached: {0}")]
     Unavailable(String),
-}
-
-/// Who makes a change, and through what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Author {
-    /// A person or a program: `anna`, `root@mail1`.
-    pub who: String,
-    /// The way that the change takes: `postroad apply`, `admin API`.
-    pub through: String,
-}
-
-impl Author {
-    /// `who`, by means of `through`.
-    #[must_use]
-    pub fn new(who: impl Into<String>, through: impl Into<String>) -> Self {
-        Self { who: who.into(), through: through.into() }
-    }
 }
 
 /// What a change did, as it was recorded with the change.

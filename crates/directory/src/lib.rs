@@ -17,6 +17,7 @@
 //! This is the only crate that names etcd and SQLite. It routes nothing and opens no port.
 
 mod apply;
+mod author;
 mod directory;
 mod embedded;
 mod etcd;

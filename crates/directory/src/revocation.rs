@@ -4,7 +4,7 @@ use authority::{Revocation, Subject};
 use envelope::{ObjectName, ServerName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::directory::Author;
+use crate::author::Author;
 
 /// A revocation as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

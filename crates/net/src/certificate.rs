@@ -29,13 +29,11 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-pub use authority::{
-    AUTHORITY_VALIDITY, BACKDATE, CertificateAuthority, SERVER_CERTIFICATE_VALIDITY, self_signed_for_smtp,
-};
+pub use authority::{AUTHORITY_VALIDITY, CertificateAuthority, SERVER_CERTIFICATE_VALIDITY, self_signed_for_smtp};
 pub use files::ADMINISTRATOR_FOLDER;
 pub use identity::{
-    AdministratorIdentity, IdentityError, NodeIdentity, PeerIdentity, issued_at, parse_administrator, parse_identity,
-    service_name, validity,
+    AdministratorIdentity, BACKDATE, IdentityError, NodeIdentity, PeerIdentity, issued_at, parse_administrator,
+    parse_identity, service_name, validity,
 };
 
 pub use names::CertificateNames;

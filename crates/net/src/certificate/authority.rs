@@ -12,7 +12,9 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::identity::{NodeIdentity, administrator_uri, authority_subject, forest_of, identity_uris, service_name};
+use super::identity::{
+    BACKDATE, NodeIdentity, administrator_uri, authority_subject, forest_of, identity_uris, service_name,
+};
 use super::{CertificateError, KeyedCertificate, PrivateKeyPem};
 use crate::host::a_labels;
 
@@ -21,8 +23,6 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const AUTHORITY_VALIDITY: Duration = DAY.saturating_mul(3653);
 /// Validity of server certificates: five years (TA-35), never beyond their authority's.
 pub const SERVER_CERTIFICATE_VALIDITY: Duration = DAY.saturating_mul(1826);
-/// Certificates are valid from a little before they are made, for peers whose clock is slow.
-pub const BACKDATE: Duration = Duration::from_secs(3600);
 
 /// The authority of one forest. Whoever holds its key can be any server of it.
 #[derive(Debug)]

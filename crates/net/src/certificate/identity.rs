@@ -6,13 +6,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use envelope::{Domain, ObjectName, ServerName, Service, Timestamp};
 use rcgen::{DistinguishedName, DnType};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::authority::BACKDATE;
 use crate::host::a_labels;
+
+/// Certificates are valid from a little before they are made, for peers whose clock is slow.
+pub const BACKDATE: Duration = Duration::from_secs(3600);
 
 /// Who a certificate is issued to.
 #[derive(Clone, Debug, PartialEq, Eq)]
