@@ -23,11 +23,14 @@ acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}]
 sendConnectors: [{name: Internet, addressSpaces: ['*'], sourceTransportServers: [mail1]}]
 ";
 
-/// The objects of an organization file, without the settings when they are the default.
+/// The objects of an organization file that somebody wrote: without settings and connectors that are the default.
 pub fn from_yaml(yaml: &str) -> Vec<Object> {
     let (draft, recipients) = Document::parse(yaml).unwrap().to_draft(&WithoutSecrets).unwrap();
     let default = Object::TransportConfig(topology::TransportConfig::default());
-    objects(&draft, &recipients).into_iter().filter(|object| *object != default).collect()
+    objects(&draft, &recipients)
+        .into_iter()
+        .filter(|object| *object != default && !object.is_untouched_default())
+        .collect()
 }
 
 /// Who changes things here.
