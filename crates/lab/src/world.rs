@@ -295,7 +295,15 @@ impl World {
         self.etcd()?.kill().await
     }
 
-    /// Starts the lab's etcd again, with the data that it had, and waits until it answers.
+    /// Kills one of the three members of the lab's etcd: the directory goes on.
+    ///
+    /// # Errors
+    /// [`WorldError::NoEtcd`], or it cannot be killed.
+    pub async fn kill_etcd_member(&mut self, at: usize) -> Result<(), WorldError> {
+        self.etcd()?.kill_member(at).await
+    }
+
+    /// Starts those members of the lab's etcd that are away, with the data that they had, and waits until they answer.
     ///
     /// # Errors
     /// [`WorldError::NoEtcd`], or it does not start.
@@ -303,11 +311,11 @@ impl World {
         self.etcd()?.start().await
     }
 
-    /// Where the lab's etcd answers, if the lab has one.
+    /// Where the first member of the lab's etcd answers, if the lab has one.
     #[must_use]
     pub fn etcd_endpoint(&self) -> Option<String> {
         match &self.backend {
-            Backend::Etcd(etcd) => Some(etcd.endpoint()),
+            Backend::Etcd(etcd) => etcd.endpoints().into_iter().next(),
             Backend::Embedded { .. } => None,
         }
     }

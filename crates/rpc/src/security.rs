@@ -3,6 +3,7 @@
 //! each call and for each message of a long stream. Loopback is no exception.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use authority::{Act, Authority, Principal, Revocation, Who};
 use envelope::{Domain, Timestamp};
@@ -20,6 +21,7 @@ pub struct Credentials {
     own: RwLock<KeyedCertificate>,
     authority_pem: String,
     trust: Arc<Trust>,
+    renewals: AtomicU64,
 }
 
 /// Who is heard just now.
@@ -32,7 +34,7 @@ impl Credentials {
     pub fn new(own: KeyedCertificate, authority_pem: String) -> Self {
         let forest = own.to_der().ok().and_then(|der| principal(&der).ok()).map(|principal| principal.forest);
         let trust = Arc::new(Trust(RwLock::new(forest.map(Authority::of_forest))));
-        Self { own: RwLock::new(own), authority_pem, trust }
+        Self { own: RwLock::new(own), authority_pem, trust, renewals: AtomicU64::new(0) }
     }
 
     /// From now on only servers of `organization` are heard, in their role, and nobody whose certificate is revoked. Calls
@@ -47,7 +49,15 @@ impl Credentials {
         let mut known = self.own.write();
         let other = *known != *own;
         known.clone_from(own);
+        if other {
+            self.renewals.fetch_add(1, Ordering::Release);
+        }
         other
+    }
+
+    /// How often it was renewed: connections of before show the old certificate, and are left for new ones.
+    pub(crate) fn renewals(&self) -> u64 {
+        self.renewals.load(Ordering::Acquire)
     }
 
     fn identity(&self) -> Identity {

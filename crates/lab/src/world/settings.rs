@@ -72,7 +72,7 @@ pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<
         trusted_roots: internet_roots(directory),
         directory: match backend {
             Backend::Embedded { path } => DirectoryTable::Embedded { path: path.clone() },
-            Backend::Etcd(etcd) => DirectoryTable::Etcd { endpoints: vec![etcd.endpoint()] },
+            Backend::Etcd(etcd) => DirectoryTable::Etcd { endpoints: etcd.endpoints() },
         },
         identity: IdentityTable { path: server.identity_path(), organization_key: directory.join("organization.key") },
         peers: detours.iter().map(|(server, services)| (server.as_str(), by_name(services))).collect(),

@@ -47,7 +47,8 @@ pub(super) struct Peer {
     address: PeerAddress,
     credentials: Arc<Credentials>,
     next: AtomicUsize,
-    links: [Mutex<Option<Attempt>>; STREAMS_PER_PEER],
+    /// Each with the renewals of our certificate until it was begun.
+    links: [Mutex<Option<(u64, Attempt)>>; STREAMS_PER_PEER],
 }
 
 impl Peer {
@@ -105,19 +106,20 @@ impl Peer {
     fn attempt(&self) -> Attempt {
         let slot = &self.links[self.next.fetch_add(1, Ordering::Relaxed) % STREAMS_PER_PEER];
         let mut slot = slot.lock();
-        let usable = |attempt: &&Attempt| match attempt.peek() {
-            None => true,
-            Some(Ok(link)) => link.is_open(),
+        let renewals = self.credentials.renewals();
+        let usable = |(made, attempt): &&(u64, Attempt)| match attempt.peek() {
+            None => *made == renewals,
+            Some(Ok(link)) => *made == renewals && link.is_open(),
             Some(Err(_)) => false,
         };
-        if let Some(attempt) = slot.as_ref().filter(usable) {
+        if let Some((_, attempt)) = slot.as_ref().filter(usable) {
             return attempt.clone();
         }
         // A task of its own: the attempt goes on when the caller that began it is cancelled.
         let task = tokio::spawn(open(self.served, self.address.clone(), Arc::clone(&self.credentials)));
         let attempt = async move { task.await.unwrap_or_else(|error| Err(error.to_string().into())) };
         let attempt = attempt.boxed().shared();
-        *slot = Some(attempt.clone());
+        *slot = Some((renewals, attempt.clone()));
         attempt
     }
 

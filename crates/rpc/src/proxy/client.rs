@@ -33,7 +33,8 @@ const REQUESTS_WAITING_MAX: usize = 4;
 /// Connections to front ends; each carries many sessions.
 pub struct FrontEnds {
     credentials: Arc<Credentials>,
-    channels: Mutex<HashMap<PeerAddress, Channel>>,
+    /// Each with the renewals of our certificate until it was made.
+    channels: Mutex<HashMap<PeerAddress, (u64, Channel)>>,
 }
 
 /// Why there is no session.
@@ -96,13 +97,16 @@ impl FrontEnds {
 
     fn channel(&self, at: &PeerAddress) -> Result<Channel, String> {
         let mut channels = self.channels.lock();
-        if let Some(channel) = channels.get(at) {
+        let renewals = self.credentials.renewals();
+        if let Some((made, channel)) = channels.get(at)
+            && *made == renewals
+        {
             return Ok(channel.clone());
         }
         let channel = connect_lazily(at, Service::FrontendTransport, &self.credentials)?;
         // A front end that moved: its old connection ends with its last session.
         channels.retain(|known, _| known.server != at.server);
-        channels.insert(at.clone(), channel.clone());
+        channels.insert(at.clone(), (renewals, channel.clone()));
         Ok(channel)
     }
 }

@@ -242,7 +242,8 @@ async fn whoever_is_revoked_or_no_member_is_heard_no_more_on_open_streams_too() 
     let authority = authority();
     let recorder = Recorder::open();
     let server = Running::transport(&authority, recorder.clone()).await;
-    let peers = Peers::new(credentials(&authority, "MAIL2", &[Service::Transport]));
+    let own = credentials(&authority, "MAIL2", &[Service::Transport]);
+    let peers = Peers::new(own.clone());
     let members = organization(&["MAIL1", "MAIL2"]);
     server.credentials.heed(&members, &[]);
     // As many streams as a peer has.
@@ -257,13 +258,19 @@ async fn whoever_is_revoked_or_no_member_is_heard_no_more_on_open_streams_too() 
     let refused = peers.submit(&server.address, &head(6, 0), no_content()).await.unwrap_err();
     let TransferError::Refused { reply, .. } = refused else { panic!("{refused:?}") };
     assert!(reply.to_string().contains("4.7.1") && reply.to_string().contains("revoked"), "{reply}");
+    // With a certificate that was issued later its mail goes on, without a restart.
+    let later = now().plus(std::time::Duration::from_secs(5));
+    assert!(own.renew(&authority.issue(&identity("MAIL2", &[Service::Transport]), later).unwrap()));
+    for id in 7..=8 {
+        let _ = peers.submit(&server.address, &head(id, 0), no_content()).await.unwrap();
+    }
     // A new connection is refused as well.
     let again = Peers::new(credentials(&authority, "MAIL2", &[Service::Transport]));
     let old = Revocation { issued_until: now().plus(std::time::Duration::from_secs(60)), ..revoked };
     server.credentials.heed(&members, &[old]);
     let refused = again.submit(&server.address, &head(3, 0), no_content()).await.unwrap_err();
     assert!(format!("{refused}").contains("revoked"), "{refused}");
-    assert_eq!(recorder.arrivals.borrow().len(), 2);
+    assert_eq!(recorder.arrivals.borrow().len(), 4);
 
     server.credentials.heed(&organization(&["MAIL1"]), &[]);
     let refused = again.submit(&server.address, &head(4, 0), no_content()).await.unwrap_err();

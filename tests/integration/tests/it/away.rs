@@ -69,3 +69,24 @@ async fn mail_flows_while_the_directory_is_away_and_after_it_is_back() {
     inbox.wait_for(&back.message_id()).await;
     lab.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_three_etcd_may_die_and_nobody_outside_notices() {
+    let mut lab = Lab::start_with(ONE_SERVER, |options| options.etcd = true).await;
+    let mut inbox = lab.inbox("BERLIN1", "DB-Berlin1", "anna");
+    for at in 0..3 {
+        lab.world.kill_etcd_member(at).await.unwrap();
+        for number in 0..5 {
+            // Nobody has asked for these: the directory has to answer, and does.
+            let stranger = format!("stranger{at}{number}@contoso.example");
+            let unknown = test_message("visitor@tailspin.example", &stranger);
+            let refused = submit_from_outside(&lab, "BERLIN1", &unknown).await.unwrap_err();
+            assert_eq!(refused.severity(), Severity::Permanent, "member {at} is dead: {refused}");
+            let known = test_message("visitor@tailspin.example", "anna@contoso.example");
+            submit_from_outside(&lab, "BERLIN1", &known).await.unwrap();
+            inbox.wait_for(&known.message_id()).await;
+        }
+        lab.world.start_etcd().await.unwrap();
+    }
+    lab.finish().await;
+}
