@@ -167,7 +167,7 @@ servers:
     fn positions_are_those_of_the_whole_file() {
         for (text, expected) in [
             (format!("{ORGANIZATION}internet:\n  host: []\n"), "7:3: "),
-            (format!("internet: {{}}\n\n{}", ORGANIZATION.replace("fqdn", "fqdm")), "7:21: "),
+            (format!("internet: {{}}\n\n{}", ORGANIZATION.replace("fqdn", "fqdm")), "7:5: "),
             (format!("{ORGANIZATION}lab:\n  smtpPort: many\n"), "7:13: "),
             (format!("lab: {{}}\n{ORGANIZATION}lab: {{}}\n"), "7:1: "),
             (format!("lab: {{network: 192.0.2.0}}\n{ORGANIZATION}"), "lab.network: "),
