@@ -74,11 +74,14 @@ impl Form for SendConnector {
         property!("tlsDomain", tls_domain)
             .is("The name that the certificate must have with DomainValidation.", "SC-95, V-13, V-14, TA-10"),
         property!("tlsCertificateName", tls_certificate_name)
-            .is("The client certificate that is shown: <I>issuer<S>subject.", "TA-32, V-22")
-            .stored_only("no client certificate is shown to next hops yet"),
+            .is("The client certificate that is shown: <I>issuer<S>subject.", "TA-32, V-22"),
         property!("domainSecureEnabled", domain_secure_enabled)
             .is("Mutual TLS with the domains of the secure lists.", "SC-97, V-15, TA-40")
-            .stored_only("Domain Security is not there yet; requireTLS with tlsAuthLevel proves the other side"),
+            .except(&[(
+                "true",
+                "mail of the connector waits: Domain Security is not there yet; requireTLS with tlsAuthLevel: \
+                 DomainValidation proves the other side",
+            )]),
         property!("smartHostAuthMechanism", smart_host_auth_mechanism)
             .is("How the connector logs on to smartHosts.", "New-SendConnector, V-9, V-10")
             .except(&[(
