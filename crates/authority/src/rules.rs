@@ -51,7 +51,7 @@ impl Authority {
         }
         match &principal.who {
             Who::Server { server, services } => {
-                self.not_revoked(Subject::Server(server.clone()), principal.issued)?;
+                self.not_revoked(&Subject::Server(server.clone()), principal.issued)?;
                 let services = self.running(server, services)?;
                 if act.services().iter().any(|service| services.contains(service)) {
                     return Ok(());
@@ -61,7 +61,7 @@ impl Authority {
                 Err(Refusal { rule: Rule::Act, why: format!("{server} may not call this; it is for {whom}") })
             }
             Who::Administrator(name) => {
-                self.not_revoked(Subject::Administrator(name.clone()), principal.issued)?;
+                self.not_revoked(&Subject::Administrator(name.clone()), principal.issued)?;
                 if act.services().is_empty() {
                     return Ok(());
                 }
@@ -71,8 +71,8 @@ impl Authority {
         }
     }
 
-    fn not_revoked(&self, subject: Subject, issued: Timestamp) -> Result<(), Refusal> {
-        match self.revoked.get(&subject) {
+    fn not_revoked(&self, subject: &Subject, issued: Timestamp) -> Result<(), Refusal> {
+        match self.revoked.get(subject) {
             Some(until) if issued <= *until => {
                 let why = format!("the certificates of {subject} were revoked; it needs a new one");
                 Err(Refusal { rule: Rule::Revoked, why })

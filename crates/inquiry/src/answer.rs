@@ -224,7 +224,7 @@ impl End {
             Fate::Routed(explanation) => match &explanation.decision.outcome {
                 routing::Outcome::Unreachable(reason) => Some(Obstacle::Unreachable(reason.clone())),
                 routing::Outcome::Ndr(reason) => Some(Obstacle::Ndr(reason.clone())),
-                routing::Outcome::Deferred(reason) => Some(Obstacle::Deferred(reason.clone())),
+                routing::Outcome::Deferred(reason) => Some(Obstacle::Deferred(*reason)),
                 routing::Outcome::Route(_) | routing::Outcome::ExpandHere => None,
             },
         }

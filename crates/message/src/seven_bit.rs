@@ -198,8 +198,8 @@ fn multipart(body: &[u8], boundary: &str, out: &mut Vec<u8>, depth: usize) -> Re
     if boundary.is_empty() {
         return Err(NotConvertible::Structure);
     }
-    let (mut part, mut lines, mut open) = (0, Lines { rest: body, at: 0 }, None);
-    while let Some((from, line)) = lines.next() {
+    let (mut part, mut open) = (0, None);
+    for (from, line) in (Lines { rest: body, at: 0 }) {
         let Some(closing) = delimiter(line, boundary) else { continue };
         section(&body[part..from], open, out, depth)?;
         out.extend_from_slice(line);

@@ -63,9 +63,12 @@ impl Unknown {
     }
 }
 
+/// What a mapping holds.
+type Entries = Vec<(Key, Node)>;
+
 /// The entries that are in the schema, and the others. An object that is a value is divided likewise; its key is marked with
 /// a position, which nothing that is stored has.
-fn split(entries: Vec<(Key, Node)>, rows: &[Row]) -> (Vec<(Key, Node)>, Vec<(Key, Node)>) {
+fn split(entries: Entries, rows: &[Row]) -> (Entries, Entries) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for (key, node) in entries {
         let called = |row: &&Row| {

@@ -1,6 +1,8 @@
 //! The pages about the configuration are made from the schema: they cannot say something else. Neither can the sources: a
 //! property that works is read by somebody, and one that is only stored is read by nobody.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::path::Path;
 
 use organization::Kind;

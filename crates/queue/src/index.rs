@@ -11,6 +11,9 @@ use envelope::MessageId;
 
 use crate::record::{Place, RECORD_HEADER, Segment};
 
+/// A note of the services: key and value.
+pub(crate) type KeyAndValue = (Box<[u8]>, Box<[u8]>);
+
 /// How many removed messages are remembered, so that a peer that repeats a message whose acknowledgement was lost makes
 /// no duplicate. At 1,000 messages/s this is more than a minute; 16 + 8 octets each, twice.
 const REMEMBERED_MAX: usize = 65_536;
@@ -166,7 +169,7 @@ impl Index {
     }
 
     /// The notes that stand in a segment.
-    pub fn notes_in(&self, segment: u32) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+    pub fn notes_in(&self, segment: u32) -> Vec<KeyAndValue> {
         let there = self.notes.iter().filter(|(_, note)| note.segment == segment);
         there.map(|(key, note)| (key.clone(), note.value.clone())).collect()
     }

@@ -195,6 +195,7 @@ fn unable_to_relay() -> Reply {
 }
 
 /// What the directory said about a recipient.
+#[expect(clippy::large_enum_variant, reason = "made, looked at and dropped for one command; never kept")]
 pub(crate) enum Found {
     /// Something by that address.
     Recipient(DirectoryRecipient),

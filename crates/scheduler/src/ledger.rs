@@ -406,6 +406,7 @@ impl Ledger {
 
     /// An item has nothing left to do. `true` when it was the last of its message.
     #[must_use = "the message is to be removed with its last item"]
+    #[expect(clippy::needless_pass_by_value, reason = "whoever finishes an item does not have it any more")]
     pub fn finish(&mut self, finished: InHands, now: Timestamp) -> bool {
         let InHands { id, number, queue, .. } = finished;
         if let Some(record) = self.records.remove(&id) {

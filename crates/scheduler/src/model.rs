@@ -135,7 +135,9 @@ impl Model {
                 _ => {}
             }
         }
-        gone.iter().for_each(|id| drop(self.items.remove(id)));
+        for id in &gone {
+            self.items.remove(id);
+        }
         gone
     }
 
@@ -406,7 +408,8 @@ impl Both {
                 assert!(self.ledger.finish(item, now));
             }
         }
-        (gone.sort(), ended.sort());
+        gone.sort();
+        ended.sort();
         assert_eq!(ended, gone);
     }
 

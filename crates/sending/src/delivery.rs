@@ -20,7 +20,7 @@ pub const CONVERTED_OCTETS_MAX: u64 = 32 << 20;
 
 /// Content that can be read from its beginning once for every turn.
 #[async_trait]
-pub trait Source: Send {
+pub trait ContentSource: Send {
     /// Opens it.
     ///
     /// # Errors
@@ -64,7 +64,11 @@ pub struct Delivered {
 }
 
 /// Sends a message over a session.
-pub async fn deliver(session: &mut dyn OutboundSession, envelope: &Envelope, source: &mut dyn Source) -> Delivered {
+pub async fn deliver(
+    session: &mut dyn OutboundSession,
+    envelope: &Envelope,
+    source: &mut dyn ContentSource,
+) -> Delivered {
     let mut delivery = Delivery::new(envelope);
     let mut turn = Turn::First;
     loop {
@@ -212,7 +216,7 @@ impl Form {
     }
 
     /// Finds another form for a host that lacks something; `false` when there is none.
-    async fn change_for(&mut self, lack: Lack, envelope: &Envelope, source: &mut dyn Source) -> bool {
+    async fn change_for(&mut self, lack: Lack, envelope: &Envelope, source: &mut dyn ContentSource) -> bool {
         match lack {
             Lack::Chunking => false,
             Lack::SmtpUtf8 => {
@@ -245,7 +249,7 @@ enum Converted {
 }
 
 /// The content for a host without 8BITMIME; `None` when it cannot be had (RFC 6152 §3: it comes back then).
-async fn seven_bits(source: &mut dyn Source) -> Option<Converted> {
+async fn seven_bits(source: &mut dyn ContentSource) -> Option<Converted> {
     let content = match source.open().await.ok()? {
         Opened::Whole(content) => content,
         Opened::Streamed { size, mut reader } => {
@@ -265,7 +269,7 @@ async fn seven_bits(source: &mut dyn Source) -> Option<Converted> {
     converted.ok().map(|converted| Converted::To(converted.into()))
 }
 
-async fn read_all(source: &mut dyn Source) -> Option<Bytes> {
+async fn read_all(source: &mut dyn ContentSource) -> Option<Bytes> {
     match source.open().await.ok()? {
         Opened::Whole(content) => Some(content),
         Opened::Streamed { mut reader, .. } => {
@@ -289,7 +293,7 @@ async fn is_ascii(reader: &mut (dyn AsyncRead + Send + Unpin)) -> Option<bool> {
 
 /// Whether nothing but ASCII stands before the first empty line. A header that has no end within what is held counts as
 /// none.
-async fn has_ascii_header(source: &mut dyn Source) -> bool {
+async fn has_ascii_header(source: &mut dyn ContentSource) -> bool {
     let beginning = match source.open().await {
         Ok(Opened::Whole(content)) => content,
         Ok(Opened::Streamed { mut reader, .. }) => {

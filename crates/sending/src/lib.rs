@@ -27,6 +27,6 @@ pub mod plan;
 mod resolvers;
 mod sessions;
 
-pub use delivery::{Delivered, Opened, Source, Taken, deliver};
+pub use delivery::{ContentSource, Delivered, Opened, Taken, deliver};
 pub use plan::Unready;
 pub use sessions::{Errand, Sessions};

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::failure::{Failure, FailurePhase, Peer};
 use crate::outbound::SmtpSession;
 use crate::plan::{CredentialRequirement, NextHop, SessionPlan, TlsPolicy};
-use crate::search::Silent;
+use crate::silent::Silent;
 use crate::targets::Target;
 
 /// Calls hosts as one plan says.

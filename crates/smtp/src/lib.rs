@@ -37,6 +37,7 @@ pub mod plan;
 pub mod search;
 pub mod sender;
 pub mod session;
+mod silent;
 pub mod source;
 pub mod targets;
 

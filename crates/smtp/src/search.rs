@@ -5,20 +5,20 @@
 //! bounded in calls and in time; whoever did not answer lately is called after the others, so that the next attempt reaches
 //! the hosts that this one had no room for.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::Severity;
 use net::{Host, forbidden_target};
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::call::Caller;
 use crate::failure::{Failure, FailurePhase, Peer};
 use crate::outbound::SmtpSession;
 use crate::plan::NextHop;
+pub use crate::silent::LATELY;
+use crate::silent::Whom;
 use crate::targets::{self, Target};
 
 /// Most addresses called for one message, over all hosts: a domain with a hundred dead exchangers must not hold a lane for
@@ -28,43 +28,6 @@ pub const CALLS_MAX: usize = 10;
 pub const SESSIONS_MAX: usize = 5;
 /// Time after which no further host is looked for. Default 5 minutes: names that do not resolve take it too.
 pub const SEARCH_TIME_MAX: Duration = Duration::from_mins(5);
-/// Who did not answer is called after the others for this long. Default 15 minutes: longer than the intervals of the first
-/// attempts (SC-92), and than all calls of one attempt take.
-pub const LATELY: Duration = Duration::from_mins(15);
-/// Hosts remembered as not answering; more are forgotten, and cost a call each.
-const SILENT_HOSTS_MAX: usize = 4096;
-
-/// Hosts and addresses that did not answer lately.
-#[derive(Clone, Default)]
-pub(crate) struct Silent(Arc<Mutex<HashMap<Whom, Instant>>>);
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Whom {
-    Host(Host),
-    Address(SocketAddr),
-}
-
-impl Silent {
-    fn note(&self, whom: Whom) {
-        let mut known = self.0.lock();
-        if known.len() >= SILENT_HOSTS_MAX {
-            known.retain(|_, since| since.elapsed() < LATELY);
-            if known.len() >= SILENT_HOSTS_MAX {
-                known.clear();
-            }
-        }
-        known.insert(whom, Instant::now());
-    }
-
-    fn forget(&self, whom: &Whom) {
-        self.0.lock().remove(whom);
-    }
-
-    fn has(&self, whom: &Whom) -> bool {
-        self.0.lock().get(whom).is_some_and(|since| since.elapsed() < LATELY)
-    }
-}
-
 /// What is to be done next.
 #[derive(Clone)]
 enum Step {

@@ -8,8 +8,9 @@ use net::{Resolver, TlsClient};
 use crate::call::Caller;
 use crate::failure::Failure;
 use crate::plan::SessionPlan;
-use crate::search::{Search, Silent};
+use crate::search::Search;
 use crate::session::NextHopSession;
+use crate::silent::Silent;
 
 /// Opens sessions by plan. Cheap to clone; clones remember the same hosts as silent.
 #[derive(Clone)]

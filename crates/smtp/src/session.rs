@@ -22,7 +22,7 @@ enum Next {
     /// The same host, by another connection.
     SameHost,
     /// Another host.
-    NextHost,
+    OtherHost,
 }
 
 /// A session with a next hop.
@@ -66,7 +66,7 @@ impl NextHopSession {
         let opened = match next {
             Next::SameSession if self.current.is_reusable().await => return Ok(()),
             Next::SameSession | Next::SameHost => self.search.caller().call_again(&self.current).await?,
-            Next::NextHost => match self.search.next().await {
+            Next::OtherHost => match self.search.next().await {
                 Some(opened) => opened,
                 // There was nobody else: what the last host said stands.
                 None => {
@@ -98,7 +98,7 @@ impl NextHopSession {
             return Some(Next::SameSession);
         }
         let undone = failures().any(|failure| failure.severity == Severity::Transient || failure.reply.is_none());
-        (undone && !failures().any(is_ours) && self.search.may_go_on()).then_some(Next::NextHost)
+        (undone && !failures().any(is_ours) && self.search.may_go_on()).then_some(Next::OtherHost)
     }
 }
 
@@ -129,14 +129,14 @@ impl OutboundSession for NextHopSession {
                 None
             }
             Turn::Again => Some(self.next),
-            Turn::NextHost => Some(Next::NextHost),
+            Turn::NextHost => Some(Next::OtherHost),
         };
         if let Some(next) = next
             && let Err(failure) = self.go_on(next).await
         {
             let recipients = vec![Err(*failure); message.envelope.recipients.len()];
-            let again = next != Next::NextHost && self.search.may_go_on();
-            self.next = Next::NextHost;
+            let again = next != Next::OtherHost && self.search.may_go_on();
+            self.next = Next::OtherHost;
             return MessageOutcome { recipients, reusable: false, again, peer: self.peer().clone(), dsn: false };
         }
         let mut outcome = self.current.send(message).await;
@@ -145,7 +145,7 @@ impl OutboundSession for NextHopSession {
         let was_stale = next == Some(Next::SameSession) && outcome.recipients.iter().all(is_lost);
         let next = if was_stale { Some(Next::SameHost) } else { self.next_for(&outcome) };
         outcome.again = next.is_some();
-        self.next = next.unwrap_or(Next::NextHost);
+        self.next = next.unwrap_or(Next::OtherHost);
         outcome
     }
 

@@ -74,7 +74,7 @@ pub async fn a_revocation_reaches_everybody_and_outlives_the_directory(mut backe
     let until = |millis| Timestamp::from_millis(millis);
     let first = Revocation { subject: Subject::Server(ServerName::parse("MAIL1").unwrap()), issued_until: until(1) };
     directory.revoke(first.clone(), &author()).await.unwrap();
-    assert_eq!(soon(events.next()).await.unwrap(), [first.clone()]);
+    assert_eq!(soon(events.next()).await.unwrap(), std::slice::from_ref(&first));
     // Once more, by another spelling: the later one counts. A person beside it.
     let later = Revocation { subject: Subject::Server(ServerName::parse("mail1").unwrap()), issued_until: until(2) };
     let anna = Revocation { subject: Subject::Administrator(name("anna")), issued_until: until(3) };

@@ -9,7 +9,7 @@ use net::tls::ClientCertificates;
 use net::{KeyedCertificate, Listener, Stream, TlsServer};
 use parking_lot::Mutex;
 use rpc::OpenError;
-use sending::{Delivered, Errand, Opened, Source, deliver};
+use sending::{ContentSource, Delivered, Errand, Opened, deliver};
 use smtp::{Failure, OutboundSession};
 use testkit::dns::{self, Record};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -154,7 +154,7 @@ impl Mail {
 struct Content(Mail);
 
 #[async_trait::async_trait]
-impl Source for Content {
+impl ContentSource for Content {
     async fn open(&mut self) -> std::io::Result<Opened> {
         let content = self.0.content().into_bytes();
         Ok(if self.0.is_large() {

@@ -28,7 +28,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// The running backend.
 pub(super) enum Backend {
     Embedded { path: PathBuf },
-    Etcd(Etcd),
+    Etcd(Box<Etcd>),
 }
 
 /// Three etcd of the lab's own, as an organization has them; killed when dropped.
@@ -54,7 +54,7 @@ impl Backend {
         let members = ETCD_HOSTS.map(|host| Member { address: address(host), process: None });
         let mut etcd = Etcd { directory: directory.to_owned(), members };
         etcd.start().await?;
-        Ok(Self::Etcd(etcd))
+        Ok(Self::Etcd(Box::new(etcd)))
     }
 
     /// Opens it.

@@ -123,24 +123,6 @@ fn idle(organization: &Organization, used: &BTreeSet<ObjectName>) -> Vec<String>
     found.into_iter().filter(of_used).map(|problem| problem.to_string()).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use envelope::Revision;
-
-    #[test]
-    fn what_a_chosen_connector_says_for_nothing_is_told() {
-        let file = "sites: [{name: Berlin}]\nservers: [{name: A1, fqdn: a1.contoso.com, site: Berlin}]\nsendConnectors:\n\
-                    - {name: Internet, addressSpaces: ['*'], sourceTransportServers: [A1], connectorType: XPremises}\n\
-                    - {name: Other, addressSpaces: [a.example], sourceTransportServers: [A1], connectorType: XPremises}\n";
-        let organization = organization::load(file, Revision(1)).unwrap().organization;
-        let used = BTreeSet::from([ObjectName::parse("Internet").unwrap()]);
-        let expected =
-            "warning: sendConnectors[\"Internet\"].connectorType: it is stored and has no effect: it is a label";
-        assert_eq!(idle(&organization, &used), [expected]);
-    }
-}
-
 async fn compare(arguments: &ExplainArguments, file: PathBuf) -> anyhow::Result<ExitCode> {
     let opened = arguments.source.open().await?;
     let subjects = subjects(arguments, &opened).await?;
@@ -174,4 +156,22 @@ async fn subjects(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Resu
         from: from.clone(),
     };
     Ok(recipients.iter().flat_map(|recipient| from.iter().map(move |from| subject(recipient, from))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use envelope::Revision;
+
+    #[test]
+    fn what_a_chosen_connector_says_for_nothing_is_told() {
+        let file = "sites: [{name: Berlin}]\nservers: [{name: A1, fqdn: a1.contoso.com, site: Berlin}]\nsendConnectors:\n\
+                    - {name: Internet, addressSpaces: ['*'], sourceTransportServers: [A1], connectorType: XPremises}\n\
+                    - {name: Other, addressSpaces: [a.example], sourceTransportServers: [A1], connectorType: XPremises}\n";
+        let organization = organization::load(file, Revision(1)).unwrap().organization;
+        let used = BTreeSet::from([ObjectName::parse("Internet").unwrap()]);
+        let expected =
+            "warning: sendConnectors[\"Internet\"].connectorType: it is stored and has no effect: it is a label";
+        assert_eq!(idle(&organization, &used), [expected]);
+    }
 }

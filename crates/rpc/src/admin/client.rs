@@ -102,7 +102,7 @@ impl Administrator {
         let mut client = TrackingClient::new(self.channel(at).await?).max_decoding_message_size(REQUEST_OCTETS_MAX);
         let asked = client.search(query_to_wire(query, limit)).await;
         let answer = asked.map_err(|status| failure(at, &status))?.into_inner();
-        entries(at, answer, line_from_wire).try_collect().await
+        entries(at, answer, |line| line_from_wire(&line)).try_collect().await
     }
 
     async fn client(&self, at: &PeerAddress) -> Result<QueuesClient<Channel>, AdminError> {

@@ -38,7 +38,7 @@ impl wire::queues_server::Queues for QueuesService {
         request: Request<wire::ListMessagesRequest>,
     ) -> Result<Response<Self::ListMessagesStream>, Status> {
         let administrator = authorized(&request)?;
-        let request = words::messages_request_from_wire(request.into_inner());
+        let request = words::messages_request_from_wire(&request.into_inner());
         let limit = request.limit;
         let messages = self.0.messages(&administrator, request);
         let messages = messages.take(limit as usize).map(|message| Ok(words::message_to_wire(message)));

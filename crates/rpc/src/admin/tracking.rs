@@ -107,7 +107,7 @@ fn to_wire(line: Line) -> wire::Line {
     wire::Line { prefix: line.prefix.to_owned(), fields: line.fields }
 }
 
-pub(super) fn line_from_wire(line: wire::Line) -> Result<Line, WireError> {
+pub(super) fn line_from_wire(line: &wire::Line) -> Result<Line, WireError> {
     let prefix = PREFIXES.into_iter().find(|known| *known == line.prefix).ok_or(WireError::Invalid("log"))?;
     if line.fields.len() > FIELDS_MAX {
         return Err(WireError::Invalid("number of fields"));

@@ -118,7 +118,7 @@ pub(crate) fn messages_request_to_wire(request: MessagesRequest) -> wire::ListMe
     }
 }
 
-pub(crate) fn messages_request_from_wire(request: wire::ListMessagesRequest) -> MessagesRequest {
+pub(crate) fn messages_request_from_wire(request: &wire::ListMessagesRequest) -> MessagesRequest {
     MessagesRequest {
         queue: request.queue,
         queue_name: optional(&request.queue_name),

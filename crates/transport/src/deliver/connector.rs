@@ -10,7 +10,7 @@ use message::firewall::{HeaderRights, Path};
 use net::Service;
 use routing::{DeliveryType, Route};
 use rpc::proxy::OpenError;
-use sending::{Errand, Source};
+use sending::{ContentSource, Errand};
 use smtp::{Failure, FailurePhase, OutboundSession, Peer};
 use smtp_session::client::Phase;
 use topology::SendConnector;
@@ -103,7 +103,7 @@ impl<'a> Stored<'a> {
 }
 
 #[async_trait]
-impl Source for Stored<'_> {
+impl ContentSource for Stored<'_> {
     async fn open(&mut self) -> io::Result<sending::Opened> {
         if let Some(whole) = &self.whole {
             return Ok(sending::Opened::Whole(whole.clone()));
