@@ -74,6 +74,9 @@ pub(crate) fn receive(block: &[u8], arrival: &Arrival<'_>) -> Result<Header, Rep
         if header.field("Date").is_none() {
             octets.extend_from_slice(format!("Date: {}\r\n", date::rfc5322(arrival.at)).as_bytes());
         }
+        if let Some(user) = arrival.user.filter(|_| header.field("From").is_none()) {
+            octets.extend_from_slice(format!("From: <{}>\r\n", user.primary_address).as_bytes());
+        }
     }
     octets.extend_from_slice(&passed(header, arrival));
     octets.extend_from_slice(text);

@@ -145,12 +145,12 @@ pub(crate) fn kept_notify(
     }
 }
 
-/// The header of a user's message: as in an outbox, every author and the sender must be the user, and there must be one
-/// (RFC 6409 §6.1). A null reverse-path, which reports of mail programs have, changes nothing of that.
+/// The header of a user's message: as in an outbox, every author and the sender must be the user (RFC 6409 §6.1). Where none
+/// is named, the user is (RFC 6409 §8). A null reverse-path, which reports of mail programs have, changes nothing of that.
 pub(crate) fn check_author(header: HeaderBlock<'_>, user: &DirectoryRecipient) -> Result<(), Reply> {
     let is_own = |address: &Address| user.addresses().any(|own| own.key() == address.key());
     let all_own = |name: &str| header.address_entries(name).iter().all(|entry| entry.as_ref().is_ok_and(is_own));
-    let has_author = !header.addresses("From").is_empty();
+    let has_author = header.field("From").is_none() || !header.addresses("From").is_empty();
     if has_author && all_own("From") && all_own("Sender") { Ok(()) } else { Err(not_allowed_as()) }
 }
 

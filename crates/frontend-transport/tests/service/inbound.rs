@@ -39,7 +39,8 @@ async fn a_strangers_message_is_with_a_transport_before_the_250() {
     assert!(content.ends_with("\r\nMessage-ID: <1@client.example>\r\nSubject: Hi\r\n\r\nBody\r\n"), "{content}");
     assert_eq!((arrival.head.origin.kind, &*arrival.head.origin.connector), (OriginKind::Anonymous, "Default"));
     assert_eq!(arrival.head.size.as_u64(), content.len() as u64);
-    assert_eq!(arrival.head.revision, scene.node.revision());
+    // No server has decided about it yet: Transport looks at the limits of the organization (LM-12).
+    assert_eq!(arrival.head.revision, envelope::Revision::default());
     // The session goes on.
     let reply = client.send("", &["bob@contoso.com"], MESSAGE).await;
     assert!(reply.starts_with("250 2.6.0 "), "{reply}");
