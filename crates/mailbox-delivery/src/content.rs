@@ -38,13 +38,31 @@ impl ContentError {
 }
 
 /// One database's copy.
-pub(crate) struct Copy<T> {
+pub(crate) struct DatabaseCopy<T> {
     pub(crate) database: PathBuf,
     pub(crate) state: Result<(Visit, T), StoreError>,
 }
 
+impl DatabaseCopy<ContentWriter> {
+    async fn turn(&mut self) {
+        if let Ok((visit, _)) = &self.state
+            && let Err(error) = visit.turn().await
+        {
+            self.state = Err(error);
+        }
+    }
+
+    async fn finish(self) -> DatabaseCopy<StagedContent> {
+        let state = match self.state {
+            Ok((visit, writer)) => visit.work(|_| writer.finish()).await.map(|content| (visit, content)),
+            Err(error) => Err(error),
+        };
+        DatabaseCopy { database: self.database, state }
+    }
+}
+
 /// The copies being written.
-pub(crate) struct Copies(Vec<Copy<ContentWriter>>);
+pub(crate) struct Copies(Vec<DatabaseCopy<ContentWriter>>);
 
 impl Copies {
     /// Begins a copy for each database, with the trace lines of final delivery on top (RFC 5321 §4.4).
@@ -62,7 +80,7 @@ impl Copies {
                 begun.map(|writer| (visit, writer))
             };
             let state = state.await;
-            copies.push(Copy { database, state });
+            copies.push(DatabaseCopy { database, state });
         }
         Self(copies)
     }
@@ -91,26 +109,13 @@ impl Copies {
 
     /// Waits until it is this message's turn in each database, so that those in which it never is hold up nobody else.
     pub(crate) async fn turns(&mut self) {
-        let turns = self.0.iter_mut().map(async |copy| {
-            if let Ok((visit, _)) = &copy.state
-                && let Err(error) = visit.turn().await
-            {
-                copy.state = Err(error);
-            }
-        });
+        let turns = self.0.iter_mut().map(DatabaseCopy::turn);
         futures::future::join_all(turns).await;
     }
 
     /// Makes the copies durable.
-    pub(crate) async fn finish(self) -> Vec<Copy<StagedContent>> {
-        let finish = async |copy: Copy<ContentWriter>| Copy {
-            state: match copy.state {
-                Ok((visit, writer)) => visit.work(|_| writer.finish()).await.map(|content| (visit, content)),
-                Err(error) => Err(error),
-            },
-            database: copy.database,
-        };
-        futures::future::join_all(self.0.into_iter().map(finish)).await
+    pub(crate) async fn finish(self) -> Vec<DatabaseCopy<StagedContent>> {
+        futures::future::join_all(self.0.into_iter().map(DatabaseCopy::finish)).await
     }
 
     async fn append(&mut self, octets: &[u8]) {

@@ -15,7 +15,7 @@ use runtime::Node;
 use telemetry::{Hop, HopName, HopOutcome, keys};
 use tokio::sync::Semaphore;
 
-use crate::content::{ContentError, Copies, Copy};
+use crate::content::{ContentError, Copies, DatabaseCopy};
 use crate::databases::{Databases, Visit};
 use crate::placement::{Place, place, retry};
 
@@ -174,7 +174,7 @@ impl Handler {
     }
 }
 
-async fn deliver_one(copies: &mut [Copy<StagedContent>], place: &Place, id: DeliveryId) -> RecipientDelivery {
+async fn deliver_one(copies: &mut [DatabaseCopy<StagedContent>], place: &Place, id: DeliveryId) -> RecipientDelivery {
     let copy = copies.iter_mut().find(|copy| copy.database == place.database).expect("one for each database wanted");
     let (visit, content) = match &copy.state {
         Ok(state) => state,

@@ -30,7 +30,7 @@ sendConnectors:
     smartHostAuthMechanism: BasicAuth
     authenticationCredential: {user: contoso, password: correct-horse}
 recipients:
-  - {name: anna, address: anna@contoso.example, proxyAddresses: [a.berg@contoso.example], database: DB1, password: battery}
+  - {name: anna, address: anna@contoso.example, proxyAddresses: [a.berg@contoso.example, postmaster@contoso.example], database: DB1, password: battery}
   - {name: olga, address: olga@contoso.example, database: DB2}
   - {name: carol, address: carol@contoso.example, externalAddress: carol@fabrikam.example}
   - {name: team, address: team@contoso.example, members: [olga@contoso.example, carol@contoso.example]}

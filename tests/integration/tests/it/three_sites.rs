@@ -235,7 +235,7 @@ async fn the_command_shows_it(lab: &Lab, at_hub: &str) {
         run_postroad(&["track", "--lab", folder, "--recipient", "bjorn@contoso.example", "--event", "RECEIVE"]).await;
     let text = String::from_utf8(tracked.stdout).unwrap();
     // Found by one line, told whole: from the server that took it to the one on which it waits.
-    assert!(text.contains("RECEIVE SMTP") && text.contains("SUBMIT STOREDRIVER") && text.contains(at_hub), "{text}");
+    assert!(text.contains("RECEIVE SMTP") && text.contains("SEND SMTP") && text.contains(at_hub), "{text}");
     let shown = run_postroad(&["queue", "--lab", folder, "--server", at_hub, "--messages", "--json"]).await;
     let lines: Vec<serde_json::Value> =
         String::from_utf8(shown.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();

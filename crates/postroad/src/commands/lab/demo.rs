@@ -115,7 +115,7 @@ fn steps() -> Vec<Step> {
         ),
         Step {
             title: "too big to leave",
-            entry: Entry::Client(BEN),
+            entry: Entry::Outbox(BEN),
             to: "sales@fabrikam.example",
             size: ByteSize::mib(12),
             end: End::Notification { to: BEN, status: "5.3.4" },
