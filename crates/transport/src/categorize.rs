@@ -14,7 +14,7 @@ use categorizer::{
 };
 use envelope::{Address, OriginKind, Revision};
 use futures::FutureExt;
-use queue::StoredMessage;
+use queue::{StoredMessage, Update};
 use telemetry::{HopName, keys};
 use tokio::sync::Semaphore;
 
@@ -102,6 +102,7 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
             Step::NeedRecipients(pending) => machine = look_up(resolver, pending).await,
         }
     };
+    forgive(core, &work);
     match outcome {
         CategorizationOutcome::Categorized(categorized) => apply::apply(core, work, *categorized, hop).await,
         CategorizationOutcome::DirectoryUnavailable { retry_after } => {
@@ -111,6 +112,15 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
             hop.end(core.now(), telemetry::HopOutcome::Failed { status, cause: &wait.why });
             work.hand.defer_submitted(wait.until, wait.why);
         }
+    }
+}
+
+/// What was in hands when an earlier process died has now been looked at to the end: it was not the cause (QU-13). Failures of
+/// this process are counted on.
+fn forgive(core: &Core, work: &Work) {
+    let is_first = work.hand.item().decided == Revision::default();
+    if is_first && work.stored.crashes > 0 {
+        core.spool.update(work.hand.message(), &Update::crashes(0));
     }
 }
 

@@ -295,6 +295,10 @@ impl Member {
                     let Some(member) = member.upgrade() else { return };
                     if member.is_back().await {
                         member.probed.store(false, Ordering::Release);
+                        // It may have failed again since it answered, when nobody else asked beside.
+                        if member.failed.borrow().is_some() && !member.probed.swap(true, Ordering::AcqRel) {
+                            continue;
+                        }
                         tracing::info!(endpoint = member.endpoint, "a member of etcd answers again");
                         return;
                     }

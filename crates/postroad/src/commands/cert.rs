@@ -301,8 +301,12 @@ fn copy_key(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// What root writes into the folder of a service's user belongs to that user: the service has to read it.
+/// What root writes into the folder of a service's user belongs to that user: the service has to read it. Nobody else can
+/// give files away, nor needs to.
 fn keep_owner(folder: &Path) -> anyhow::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
     let owner = folder.metadata().with_context(|| format!("cannot look at {}", folder.display()))?;
     let mut left = vec![folder.to_owned()];
     while let Some(at) = left.pop() {
