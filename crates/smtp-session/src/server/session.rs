@@ -420,7 +420,9 @@ impl ServerSession {
     pub fn reject(&mut self, reply: Reply) {
         let reply = refusal(reply);
         let close = reply.code == 421;
-        self.tarpit();
+        // What is refused for now (the directory is away, a disk is full) says nothing about the client.
+        let is_guess = reply.severity() == Severity::Permanent;
+        self.tarpit(is_guess);
         match self.awaiting.take().expect("an answer is outstanding") {
             Awaiting::Authentication { .. } => self.logon_failed(&reply),
             Awaiting::Begin(Framing::Chunk { size, last }) if !close => {
@@ -432,7 +434,7 @@ impl ServerSession {
                 self.write(&reply);
             }
             Awaiting::Mail(_) | Awaiting::Rcpt(_) => {
-                self.refusals += 1;
+                self.refusals += u32::from(is_guess);
                 self.write(&reply);
                 if !close && self.user.is_none() && self.refusals > REFUSALS_MAX {
                     self.close_with("421 4.7.0 Too many refusals on this connection, closing transmission channel");
@@ -446,10 +448,12 @@ impl ServerSession {
 
     /// Holds the replies back that a client without authentication gets to what is refused, once it looks as if it was
     /// guessing (`TarpitInterval`, LM-25); after a failed logon always (`AuthTarpitInterval`).
-    fn tarpit(&mut self) {
+    fn tarpit(&mut self, is_guess: bool) {
         let delay = match self.awaiting {
             Some(Awaiting::Authentication { .. }) => self.config.auth_tarpit_interval,
-            Some(Awaiting::Mail(_) | Awaiting::Rcpt(_)) if self.user.is_none() && self.refusals >= REFUSALS_FREE => {
+            Some(Awaiting::Mail(_) | Awaiting::Rcpt(_))
+                if is_guess && self.user.is_none() && self.refusals >= REFUSALS_FREE =>
+            {
                 self.config.tarpit_interval
             }
             _ => return,

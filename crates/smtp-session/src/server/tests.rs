@@ -84,6 +84,9 @@ impl Desk {
                 ServerEvent::Rcpt(recipient) if recipient.address.local_part() == "unknown" => {
                     self.session.reject(no(550, "User unknown"));
                 }
+                ServerEvent::Rcpt(recipient) if recipient.address.local_part() == "later" => {
+                    self.session.reject(no(451, "Not now"));
+                }
                 ServerEvent::Begin(envelope) if envelope.recipients[0].address.local_part() == "full" => {
                     self.session.reject(no(452, "No space"));
                 }

@@ -75,6 +75,16 @@ fn guessing_is_slowed_down_and_ended() {
 }
 
 #[test]
+fn what_is_refused_for_now_is_no_guess() {
+    let (mut desk, _) = desk();
+    desk.hear("MAIL FROM:<>\r\n");
+    for _ in 0..200 {
+        assert!(desk.hear("RCPT TO:<later@contoso.com>\r\n").starts_with("451 "));
+    }
+    assert_eq!(desk.hear("RCPT TO:<unknown@contoso.com>\r\n"), "550 5.1.1 User unknown\r\n");
+}
+
+#[test]
 fn a_failed_logon_waits_and_a_user_never_does() {
     let (mut desk, start) = desk();
     assert_eq!(desk.hear("AUTH PLAIN AHVzZXIAd3Jvbmc=\r\n"), "");
