@@ -72,9 +72,13 @@ async fn what_dns_ends_is_reported_and_stands_in_the_tracking_log() {
     let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
     assert!(report.contains("Status: 5.4.4\r\n") && !report.contains("Remote-MTA"), "{report}");
     transport.drain().await;
-    let log = logged(&scene.world.settings("MAIL1").state);
-    let failed = log.lines().find(|line| line.contains(",FAIL,") && line.contains("bob@none.test"));
-    assert!(failed.is_some_and(|line| line.contains("NonExistentDomain")), "{log}");
+    // The log is written behind mail's back.
+    let failed = testkit::until("the line in the message tracking log", async || {
+        let log = logged(&scene.world.settings("MAIL1").state);
+        log.lines().find(|line| line.contains(",FAIL,") && line.contains("bob@none.test")).map(str::to_owned)
+    })
+    .await;
+    assert!(failed.contains("NonExistentDomain"), "{failed}");
 }
 
 /// Everything that the message tracking log of a server holds.
