@@ -1,11 +1,13 @@
 # Everything a person does with this repository, one word each. `make help` lists the words.
 
 SHELL := /bin/sh
-# etcd-client's build runs protoc; aws-lc and SQLite are compiled from C.
-BUILD_PACKAGES := gcc libc6-dev protobuf-compiler libprotobuf-dev
-# Real peers for the tests, started by them on loopback: etcd, Dovecot, Postfix's smtp-source, swaks; wrong clocks by
-# libfaketime.
-TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd postfix python3 mmdebstrap
+# etcd-client's build runs protoc; aws-lc and SQLite are compiled from C; the binding of MIT Kerberos is made by libclang.
+BUILD_PACKAGES := gcc libc6-dev protobuf-compiler libprotobuf-dev libkrb5-dev pkg-config libclang-dev
+# Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl; wrong clocks by libfaketime.
+TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd postfix python3 \
+	mmdebstrap openssl slapd ldap-utils libdb5.3 libgnutls-dane0 libnsl2 krb5-kdc krb5-admin-server libsasl2-modules-gssapi-mit
+# Exim is not installed, because Postfix is; it is unpacked, and needs the libraries above.
+TEST_UNPACKED := exim4-daemon-light exim4-base libidn12
 # Docker is not among them: there is more than one way to have it. Its test says so; POSTROAD_COMPOSE=off leaves that out.
 # Postfix and the libraries of the servers that the benchmark unpacks beside it.
 BENCH_PACKAGES := postfix python3 strace libdb5.3 libgnutls-dane0 libnsl2 libevent-2.1-7
@@ -15,7 +17,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: fuzz sbom help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: attack fuzz sbom help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +27,7 @@ packages:
 
 test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
+	@deploy/unpack.sh target/peers/exim $(TEST_UNPACKED)
 
 bench-packages:
 	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)
@@ -43,7 +46,7 @@ image: packages  ## Builds the container images: PROFILE=release for a small one
 	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
 	deploy/docker/image.sh target/$(PROFILE)/postroad
 
-up:  ## Runs the demo's organization in containers: two sites with a network each, etcd, an internet.
+up:  ## Runs the demo's organization in containers: two sites with a network each, three etcd, an internet.
 	@deploy/compose/compose.sh check
 	@docker image inspect postroad:dev >/dev/null 2>&1 || $(MAKE) --no-print-directory image
 	@deploy/compose/compose.sh up
@@ -81,6 +84,10 @@ soak-compose: test-packages  ## The same with every fault as long as in producti
 soak: test-packages  ## Kills and confuses real processes, fills their disks, attacks them for an hour, with a ledger (make soak SOAK="--help").
 	cargo build --release --workspace --bins
 	target/release/soak $(SOAK)
+
+attack: test-packages  ## Attacks a running organization as docs/security.md says, for MINUTES (5); a short run is in `make test`.
+	cargo build --release --workspace --bins
+	target/release/soak attack clients --minutes $(or $(MINUTES),5)
 
 check: packages  ## Type-checks everything.
 	cargo check --workspace --all-targets

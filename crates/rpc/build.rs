@@ -6,19 +6,22 @@ use std::path::Path;
 const FILES: [&str; 4] = [
     "postroad/transfer/v1/transfer.proto",
     "postroad/proxy/v1/proxy.proto",
-    "postroad/admin/v1/queues.proto",
-    "postroad/admin/v1/tracking.proto",
+    "postroad/mailboxes/v1/mailboxes.proto",
+    "postroad/logons/v1/logons.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    println!("cargo::rerun-if-changed={}", root.display());
+    for part in ["transfer", "proxy", "mailboxes", "logons"] {
+        println!("cargo::rerun-if-changed={}", root.join("postroad").join(part).display());
+    }
     let descriptors = protox::compile(FILES, [&root])?;
     // Content is handed on as it arrived, without a copy.
     tonic_prost_build::configure()
         .bytes(".postroad.transfer.v1")
         .bytes(".postroad.proxy.v1")
-        .bytes(".postroad.admin.v1")
+        .bytes(".postroad.mailboxes.v1")
+        .bytes(".postroad.logons.v1")
         .compile_fds(descriptors)?;
     Ok(())
 }

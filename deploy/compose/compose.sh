@@ -56,14 +56,23 @@ states() {
     [ -z "$ids" ] || docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' $ids
 }
 
+# Names of the services that say themselves that they are ready, one a line: the engine asks them once a minute only.
+ready() {
+    run exec -T tools postroad lab status 2>/dev/null | awk '$3 ~ /^ready,?$/ {print tolower($1) "-" $2}'
+    run exec -T tools postroad servers >/dev/null 2>&1 && echo admin
+}
+
 wait_until_healthy() {
     waited=0
     while :; do
         all=$(states)
-        missing=$(echo "$all" | awk '$2 == "running" && $3 != "" && $3 != "healthy" {print $1}')
+        unknown=$(echo "$all" | awk '$2 == "running" && $3 != "" && $3 != "healthy" {print $1}')
+        missing=""
+        [ -z "$unknown" ] || missing=$(echo "$unknown" | grep -vxF "$(ready)" || true)
         gone=$(echo "$all" | awk '$2 != "running" && $1 != "init" && $1 != "configure" {print $1 " (" $2 ")"}')
-        [ -n "$missing$gone" ] || return 0
-        [ -t 2 ] && printf '\r%s of %s services are healthy ' "$(echo "$all" | grep -c ' healthy')" "$(echo "$all" | grep -Ec ' running .+')" >&2
+        # A busy engine says nothing at times, which is no good news.
+        [ -z "$all" ] || [ -n "$missing$gone" ] || return 0
+        [ -t 2 ] && printf '\r%s services are not ready yet ' "$(echo "$missing" | grep -c .)" >&2
         if [ "$waited" -ge "$PATIENCE" ]; then
             echo >&2
             # shellcheck disable=SC2086  # lists
@@ -79,7 +88,7 @@ wait_until_healthy() {
 case "${1:-}" in
     check) ;;
     up)
-        echo "starting two sites, four servers, etcd and an internet …" >&2
+        echo "starting two sites, four servers, three etcd and an internet …" >&2
         output=$(mktemp)
         trap 'rm -f "$output"' EXIT
         if ! run up --detach --remove-orphans >"$output" 2>&1; then

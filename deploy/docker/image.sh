@@ -14,21 +14,23 @@ fi
 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-# Half of a program built for development is names for debuggers.
-strip -o "$context/postroad" "$program"
-cp "$here/etcd-health" "$here/router" "$here/link" "$here/delay.pl" "$context"
-chmod 755 "$context"/*
-# A file is the same to the cache of layers if its time is.
-touch -d 2026-01-01 "$context"/*
+cp "$here/etcd-health" "$here/router" "$here/link" "$here/delay.pl" "$here/policy.nft" "$context"
 
-for target in etcd router prometheus postroad; do
-    name=postroad-$target
-    [ "$target" = postroad ] && name=postroad
-    if ! docker build --quiet --build-arg "BASE=$base" --target "$target" --tag "$name:$tag" \
-        --file "$here/Dockerfile" "$context" >"$context/log" 2>&1; then
-        cat "$context/log" >&2
+build() {
+    name=postroad-$1
+    [ "$1" != postroad ] || name=postroad
+    chmod 755 "$context"/*
+    # A file is the same to the cache of layers if its time is.
+    touch -d 2026-01-01 "$context"/*
+    log=$(docker build --quiet --build-arg "BASE=$base" --target "$1" --tag "$name:$tag" --file "$here/Dockerfile" "$context" 2>&1) || {
+        echo "$log" >&2
         echo "error: the image $name cannot be built; the lines above say why" >&2
         exit 1
-    fi
+    }
     echo "$name:$tag"
-done
+}
+
+for target in etcd router prometheus; do build $target; done
+# Last, because every build is sent all of this folder. Half of a program built for development is names for debuggers.
+strip -o "$context/postroad" "$program"
+build postroad

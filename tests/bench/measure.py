@@ -130,13 +130,14 @@ class Process:
 class Sink:
     """Postfix's smtp-sink, with its counter."""
 
-    def __init__(self, address):
+    def __init__(self, address, within=()):
+        """`within`: a command that runs it somewhere else, such as in another network namespace."""
         # smtp-sink shares its port with others of its kind: the messages of two runs would be counted together.
         with socket.socket() as other:
             if other.connect_ex(address) == 0:
                 raise Failed("another measurement runs: somebody listens at %s:%d already" % address)
         as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        command = ["smtp-sink", *as_user, "-c", "-m", "2000", "inet:%s:%d" % address, "1024"]
+        command = [*within, "smtp-sink", *as_user, "-c", "-m", "2000", "inet:%s:%d" % address, "1024"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.tail = b""

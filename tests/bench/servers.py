@@ -308,7 +308,7 @@ class Postroad(Server):
             f"[services.{service}]\norganization = \"{host}:{port}\"\nsmtp = \"{host}:0\"\nsubmission = \"{host}:0\"\n"
             for service, port in (("transport", 7525), ("frontend-transport", 5717)))
         return (f"server = \"{server}\"\nforest = \"bench.example\"\nstate = \"{self.place}/state-{server}\"\n"
-                f"allow-private-targets = true\n[directory]\nkind = \"embedded\"\npath = \"{self.place}/directory.db\"\n"
+                f"[directory]\nkind = \"embedded\"\npath = \"{self.place}/directory.db\"\n"
                 f"[identity]\npath = \"{self.place}/identity-{server}\"\n{services}")
 
     def launch(self):

@@ -13,12 +13,16 @@
 //! | `member` | its server is one of the organization |
 //! | `role` | a server of that role runs the services that the certificate names |
 //! | `act` | the act is for one of these services, or for administrators |
+//! | `role-group` | an administrator is in a role group that may do that |
 //!
 //! Pure: reading certificates and following the directory are done elsewhere. A service is never an administrator, and no
-//! administrator a service.
+//! administrator a service; the admin service asks others for whom it has heard itself. A user of the server's operating system
+//! (by a Unix socket) is an administrator by the role groups that the server gives him.
 
+mod features;
 mod rules;
 mod words;
 
+pub use features::{Feature, RoleGroup};
 pub use rules::Authority;
 pub use words::{Act, Principal, Refusal, Revocation, Rule, Subject, Who};

@@ -1,10 +1,11 @@
-//! The rules, in their order: forest, revoked, member, role, act.
+//! The rules, in their order: forest, revoked, member, role, act, role group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use envelope::{Domain, ServerName, Service, Timestamp};
 use topology::{Organization, ServerRole};
 
+use crate::features::RoleGroup;
 use crate::words::{Act, Principal, Refusal, Revocation, Rule, Subject, Who};
 
 /// What is known about an organization's members just now.
@@ -20,6 +21,12 @@ impl Authority {
     #[must_use]
     pub fn of_forest(forest: Domain) -> Self {
         Self { forest, servers: None, revoked: BTreeMap::new() }
+    }
+
+    /// Whose members are heard.
+    #[must_use]
+    pub fn forest(&self) -> &Domain {
+        &self.forest
     }
 
     /// The same forest with the servers of a configuration.
@@ -49,31 +56,34 @@ impl Authority {
             let why = format!("the certificate is of forest {}, not of {}", principal.forest, self.forest);
             return Err(Refusal { rule: Rule::Forest, why });
         }
+        self.not_revoked(principal)?;
         match &principal.who {
             Who::Server { server, services } => {
-                self.not_revoked(&Subject::Server(server.clone()), principal.issued)?;
                 let services = self.running(server, services)?;
                 if act.services().iter().any(|service| services.contains(service)) {
                     return Ok(());
                 }
                 let names: Vec<&str> = act.services().iter().map(|service| service.as_str()).collect();
-                let whom = if names.is_empty() { "administrators".to_owned() } else { names.join(", ") };
+                let whom = if act.is_for_administrators() { "administrators".to_owned() } else { names.join(", ") };
                 Err(Refusal { rule: Rule::Act, why: format!("{server} may not call this; it is for {whom}") })
             }
-            Who::Administrator(name) => {
-                self.not_revoked(&Subject::Administrator(name.clone()), principal.issued)?;
-                if act.services().is_empty() {
-                    return Ok(());
-                }
-                let why = format!("{name} is an administrator; this is for services");
-                Err(Refusal { rule: Rule::Act, why })
-            }
+            Who::Administrator { name, groups } => in_group(name.as_str(), groups, act),
+            Who::User { name, groups } => in_group(name, groups, act),
         }
     }
 
-    fn not_revoked(&self, subject: &Subject, issued: Timestamp) -> Result<(), Refusal> {
-        match self.revoked.get(subject) {
-            Some(until) if issued <= *until => {
+    /// Whether the certificate of `principal` still counts.
+    ///
+    /// # Errors
+    /// [`Refusal`] by [`Rule::Revoked`].
+    pub fn not_revoked(&self, principal: &Principal) -> Result<(), Refusal> {
+        let subject = match &principal.who {
+            Who::Server { server, .. } => Subject::Server(server.clone()),
+            Who::Administrator { name, .. } => Subject::Administrator(name.clone()),
+            Who::User { .. } => return Ok(()),
+        };
+        match self.revoked.get(&subject) {
+            Some(until) if principal.issued <= *until => {
                 let why = format!("the certificates of {subject} were revoked; it needs a new one");
                 Err(Refusal { rule: Rule::Revoked, why })
             }
@@ -99,6 +109,27 @@ impl Authority {
             }
         }
     }
+}
+
+/// Whether somebody of these role groups may do that.
+fn in_group(name: &str, groups: &BTreeSet<RoleGroup>, act: Act) -> Result<(), Refusal> {
+    let (verb, feature) = match act {
+        Act::Read(feature) => ("read", feature),
+        Act::Change(feature) => ("change", feature),
+        _ => return Err(Refusal { rule: Rule::Act, why: format!("{name} is an administrator; this is for services") }),
+    };
+    if groups.iter().any(|group| act.is_for(*group)) {
+        return Ok(());
+    }
+    let named =
+        |groups: &mut dyn Iterator<Item = RoleGroup>| groups.map(RoleGroup::as_str).collect::<Vec<_>>().join(", ");
+    let whose = match named(&mut groups.iter().copied()) {
+        none if none.is_empty() => "no role group".to_owned(),
+        some => some,
+    };
+    let whom = named(&mut RoleGroup::ALL.into_iter().filter(|group| act.is_for(*group)));
+    let why = format!("{name}, of {whose}, may not {verb} {}; that is for {whom}", feature.as_str());
+    Err(Refusal { rule: Rule::RoleGroup, why })
 }
 
 #[cfg(test)]

@@ -5,14 +5,17 @@ use std::fmt;
 
 use envelope::{Domain, ObjectName, ServerName, Service, Timestamp};
 
-/// Who asks, by a certificate that was verified against the organization's authority.
+use crate::features::{Feature, RoleGroup};
+
+/// Who asks: by a certificate that was verified against the organization's authority, or by what the operating system says of
+/// the other end of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The forest that it belongs to, in A-labels.
     pub forest: Domain,
     /// A server's services, or a person.
     pub who: Who,
-    /// When the certificate was issued.
+    /// When the certificate was issued; for a user, now.
     pub issued: Timestamp,
 }
 
@@ -26,8 +29,20 @@ pub enum Who {
         /// As what it may act.
         services: BTreeSet<Service>,
     },
-    /// An administrator.
-    Administrator(ObjectName),
+    /// An administrator, by a certificate.
+    Administrator {
+        /// Who.
+        name: ObjectName,
+        /// As what.
+        groups: BTreeSet<RoleGroup>,
+    },
+    /// A user of this server's operating system.
+    User {
+        /// Who.
+        name: Box<str>,
+        /// As what.
+        groups: BTreeSet<RoleGroup>,
+    },
 }
 
 /// What somebody wants to do.
@@ -37,26 +52,41 @@ pub enum Act {
     SubmitMail,
     /// Hand mail to Mailbox Transport Delivery.
     DeliverMail,
+    /// Read the mailboxes of a database that leaves for the caller's server.
+    TakeMailboxes,
     /// Have a front end open a session to a host outside.
     OpenOutboundSession,
-    /// Look at queues, messages and peers of a Transport.
-    LookAtQueues,
-    /// Search the message tracking log of a server.
-    SearchTrackingLog,
+    /// Tell a service that takes logons of those that failed.
+    TellFailedLogons,
+    /// Look at a part of the organization: for administrators.
+    Read(Feature),
+    /// Change it: for administrators.
+    Change(Feature),
 }
 
 impl Act {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::SubmitMail, Self::DeliverMail, Self::OpenOutboundSession, Self::LookAtQueues, Self::SearchTrackingLog];
-
-    /// The services that may; none where it is for administrators.
+    /// The services that may. Of what is for administrators the admin service may ask others: it has heard who asks it.
     #[must_use]
     pub fn services(self) -> &'static [Service] {
         match self {
             Self::SubmitMail => &[Service::FrontendTransport, Service::MailboxSubmission, Service::Transport],
             Self::DeliverMail | Self::OpenOutboundSession => &[Service::Transport],
-            Self::LookAtQueues | Self::SearchTrackingLog => &[],
+            Self::TellFailedLogons => &[Service::FrontendTransport, Service::Transport],
+            Self::TakeMailboxes => &[Service::MailboxDelivery],
+            Self::Read(Feature::Queues | Feature::MessageTracking) | Self::Change(Feature::Queues) => &[Service::Admin],
+            Self::Read(_) | Self::Change(_) => &[],
+        }
+    }
+
+    pub(crate) fn is_for_administrators(self) -> bool {
+        matches!(self, Self::Read(_) | Self::Change(_))
+    }
+
+    pub(crate) fn is_for(self, group: RoleGroup) -> bool {
+        match self {
+            Self::Read(feature) => feature.is_read_by(group),
+            Self::Change(feature) => feature.administered_by().contains(&group),
+            _ => false,
         }
     }
 }
@@ -66,7 +96,7 @@ impl Act {
 pub enum Subject {
     /// All services of a server.
     Server(ServerName),
-    /// An administrator.
+    /// A person, by the name in the certificate; never a service.
     Administrator(ObjectName),
 }
 
@@ -101,6 +131,8 @@ pub enum Rule {
     Role,
     /// Not for this service, or not for administrators.
     Act,
+    /// Not for an administrator of these role groups.
+    RoleGroup,
 }
 
 impl Rule {
@@ -113,6 +145,7 @@ impl Rule {
             Self::Member => "member",
             Self::Role => "role",
             Self::Act => "act",
+            Self::RoleGroup => "role-group",
         }
     }
 }
@@ -121,7 +154,7 @@ impl Rule {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why} (rule `{}`)", rule.id())]
 pub struct Refusal {
-    /// The rule.
+    /// Which row of the table refused it.
     pub rule: Rule,
     /// In words.
     pub why: String,

@@ -120,7 +120,7 @@ pub enum Arrival {
 /// How much is kept of each routing decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Detail {
-    /// The decision.
+    /// What was decided and by which rule, without the candidates: for mail.
     Decision,
     /// The decision with every candidate, for traces.
     Explanation,

@@ -29,9 +29,6 @@ pub const EXPANDED_RECIPIENTS_MAX: usize = 100_000;
 /// Most contacts in a chain; one more counts as a loop (PL-50). The documented number of iterations behind 5.4.6 (RT-74).
 const FORWARDS_MAX: usize = 20;
 
-/// The local part that every domain has (RFC 5321 §4.5.1).
-pub const POSTMASTER: &str = "postmaster";
-
 /// What the directory says about an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
@@ -316,25 +313,14 @@ impl Categorization {
         let encapsulated =
             (organization.default_domain() == Some(&domain)).then(|| imcea::decode(address.local_part())).flatten();
         let edge = self.tables.local_server().role == ServerRole::Edge;
-        let postmaster = self.stand_in_postmaster(&address);
-        if let Some(postmaster) = postmaster {
-            return self.forward(item, &postmaster);
+        if let Some(stand_in) = organization.stand_in(&address).filter(|_| !edge) {
+            return self.forward(item, &stand_in);
         }
-        let organization = self.tables.organization();
         if !edge && organization.is_authoritative(&domain) && encapsulated.is_none() {
             return self.give_up(item, RecipientFailure::UnknownRecipient);
         }
         let home = encapsulated.map_or(Home::External, |(kind, text)| Home::NonSmtp { kind, text });
         self.settle_outside(item, &address, home);
-    }
-
-    /// Who reads the mail to the postmaster of an accepted domain that has none of its own: that of the organization
-    /// (RFC 5321 §4.5.1).
-    fn stand_in_postmaster(&self, address: &Address) -> Option<Address> {
-        let organization = self.tables.organization();
-        let ours =
-            address.local_part().eq_ignore_ascii_case(POSTMASTER) && organization.is_authoritative(&address.domain());
-        organization.postmaster().filter(|postmaster| ours && postmaster.key() != address.key())
     }
 
     fn settle_outside(&mut self, item: Item, address: &Address, home: Home) {

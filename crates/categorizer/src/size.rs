@@ -17,18 +17,18 @@ pub(crate) struct SizeCheck {
 }
 
 impl SizeCheck {
-    pub fn new(size: ByteSize, sender_kind: SenderKind, settings: &TransportConfig) -> Self {
+    pub(crate) fn new(size: ByteSize, sender_kind: SenderKind, settings: &TransportConfig) -> Self {
         Self { size, sender_kind, send: settings.max_send_size, receive: settings.max_receive_size }
     }
 
     /// The size to route by; zero passes every limit (LM-14).
-    pub fn routed(&self) -> ByteSize {
+    pub(crate) fn routed(&self) -> ByteSize {
         if self.sender_kind == SenderKind::System { ByteSize::bytes(0) } else { self.size }
     }
 
     /// The sending side: the limit of a known sender replaces the organization's (LM-05, LM-10). An anonymous sender is
     /// never known, whatever address it gives.
-    pub fn sender(&self, sender: Option<&DirectoryRecipient>) -> Result<(), RecipientFailure> {
+    pub(crate) fn sender(&self, sender: Option<&DirectoryRecipient>) -> Result<(), RecipientFailure> {
         let own = sender.and_then(|sender| sender.max_send_size);
         match (self.sender_kind, own) {
             (SenderKind::System, _) => Ok(()),
@@ -43,7 +43,7 @@ impl SizeCheck {
 
     /// The receiving side. For an authenticated sender the recipient's own limit replaces the organization's, upward too
     /// (LM-10); otherwise both apply (LM-07).
-    pub fn recipient(&self, recipient: &DirectoryRecipient) -> Result<(), RecipientFailure> {
+    pub(crate) fn recipient(&self, recipient: &DirectoryRecipient) -> Result<(), RecipientFailure> {
         match (self.sender_kind, recipient.max_receive_size) {
             (SenderKind::System, _) => Ok(()),
             (SenderKind::Authenticated, Some(own)) => self.within(own, RecipientFailure::RecipientSizeLimit),
@@ -55,7 +55,7 @@ impl SizeCheck {
     }
 
     /// The receiving side for an address outside, however it was reached (LM-05).
-    pub fn stranger(&self) -> Result<(), RecipientFailure> {
+    pub(crate) fn stranger(&self) -> Result<(), RecipientFailure> {
         match self.sender_kind {
             SenderKind::System => Ok(()),
             SenderKind::Anonymous | SenderKind::Authenticated => {

@@ -121,6 +121,7 @@ impl World {
             max_send_size: send.map(limit),
             restrictions: DeliveryRestrictions::default(),
             kind,
+            provenance: None,
         });
         for known in recipient.addresses() {
             self.directory.insert(known.key(), Lookup::Found(recipient.clone()));
@@ -404,6 +405,7 @@ fn lm_05_10_14_size_limits() {
 
 #[test]
 fn lm_02_the_lower_size_counts() {
+    // SC-75
     let size =
         |current, original| SizeFacts { current: ByteSize::mib(current), original: Some(ByteSize::mib(original)) };
     assert_eq!(size(12, 9).effective(), ByteSize::mib(9));
@@ -412,6 +414,7 @@ fn lm_02_the_lower_size_counts() {
 
 #[test]
 fn lm_14_exempt_mail_passes_connectors_of_any_size() {
+    // SC-75
     let mut world = World::new();
     world.draft.send_connectors[0].max_message_size = Limit::At(ByteSize::mib(1));
     let size = SizeFacts { current: ByteSize::mib(5), original: None };
@@ -473,6 +476,7 @@ fn pl_48_resolved_recipients_are_only_routed() {
 
 #[test]
 fn pl_54_copies_are_chipped_and_rt_31_equal_keys_travel_together() {
+    // SC-4: a connector for each recipient.
     let mut world = World::new();
     world.draft.transport_config.max_recipient_envelope_limit = Limit::Unlimited;
     let many: Vec<String> = (0..2001).map(|at| format!("u{at}@fabrikam.com")).collect();
@@ -557,8 +561,8 @@ fn who_may_send_to_a_group() {
 }
 
 #[test]
-fn every_domain_of_ours_has_a_postmaster() {
-    // RFC 5321 §4.5.1
+fn every_domain_of_ours_has_a_postmaster_and_hears_of_abuse() {
+    // RFC 5321 §4.5.1, RFC 2142 §4
     let mut world = World::new();
     let (guid, domain) = (world.guid(), "second.example".parse().unwrap());
     world.draft.accepted_domains.push(AcceptedDomain {
@@ -568,13 +572,37 @@ fn every_domain_of_ours_has_a_postmaster() {
         domain_type: AcceptedDomainType::Authoritative,
         is_default: false,
     });
-    let failed = |world: &World| {
-        let CategorizationOutcome::Categorized(done) = world.run(message(&["Postmaster@second.example"])) else {
-            panic!("it answers")
-        };
-        (done.failed.len(), done.copies.first().map(|copy| copy.recipients[0].recipient.address.to_string()))
-    };
-    assert_eq!(failed(&world), (1, None), "nobody is postmaster");
+    for address in ["Postmaster@second.example", "abuse@second.example", "Abuse@contoso.com"] {
+        assert_eq!(reached(&world, address), (1, None), "nobody is postmaster");
+    }
     world.mailbox(&["ann@contoso.com", "postmaster@contoso.com"], "DB-A");
-    assert_eq!(failed(&world), (0, Some("ann@contoso.com".to_owned())));
+    for address in ["Postmaster@second.example", "abuse@second.example", "Abuse@contoso.com"] {
+        assert_eq!(reached(&world, address), (0, Some("ann@contoso.com".to_owned())), "{address}");
+    }
+    world.mailbox(&["bo@contoso.com", "abuse@contoso.com"], "DB-A");
+    assert_eq!(reached(&world, "abuse@contoso.com"), (0, Some("bo@contoso.com".to_owned())), "who has it, has it");
+}
+
+/// How many failed, and whom the first copy is for.
+fn reached(world: &World, address: &str) -> (usize, Option<String>) {
+    let CategorizationOutcome::Categorized(done) = world.run(message(&[address])) else { panic!("it answers") };
+    (done.failed.len(), done.copies.first().map(|copy| copy.recipients[0].recipient.address.to_string()))
+}
+
+#[test]
+fn what_stands_behind_a_plus_is_the_owners_where_the_organization_says_so() {
+    // RFC 5233 §4
+    let mut world = World::new();
+    world.mailbox(&["ann@contoso.com"], "DB-A");
+    assert_eq!(reached(&world, "ann+lists@contoso.com"), (1, None), "not unless it is asked for");
+    world.draft.transport_config.plus_addressing_enabled = true;
+    assert_eq!(reached(&world, "ann+lists+more@contoso.com"), (0, Some("ann@contoso.com".to_owned())));
+    assert_eq!(reached(&world, "nobody+lists@contoso.com"), (1, None));
+    assert_eq!(reached(&world, "+lists@contoso.com"), (1, None));
+    world.mailbox(&["list@contoso.com", "ann+lists@contoso.com"], "DB-A");
+    assert_eq!(
+        reached(&world, "ann+lists@contoso.com"),
+        (0, Some("list@contoso.com".to_owned())),
+        "who has it, has it"
+    );
 }

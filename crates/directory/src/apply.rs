@@ -23,11 +23,11 @@ pub async fn apply(
     planned_at: Revision,
     author: &Author,
 ) -> Result<Revision, CommitError> {
-    commit(directory, plan, planned_at, author, false).await
+    commit(directory, plan, planned_at, Change::by(author.clone())).await
 }
 
 /// Commits `plan`, which was made against what could be [salvaged](Administration::salvage) of the configuration, and drops the
-/// rest of it.
+/// rest of it. `restored`: as a [change](Change::restored) says it.
 ///
 /// # Errors
 /// [`CommitError`]; what was committed before stays.
@@ -36,24 +36,26 @@ pub async fn repair(
     plan: Plan,
     planned_at: Revision,
     author: &Author,
+    restored: bool,
 ) -> Result<Revision, CommitError> {
-    commit(directory, plan, planned_at, author, true).await
+    let empty = Change { repairs: true, restored, ..Change::by(author.clone()) };
+    commit(directory, plan, planned_at, empty).await
 }
 
 async fn commit(
     directory: &dyn Administration,
     plan: Plan,
     planned_at: Revision,
-    author: &Author,
-    repairs: bool,
+    empty: Change,
 ) -> Result<Revision, CommitError> {
     let (configuration, recipients) = plan.split();
-    let mut change = Change { repairs, ..change_of(&configuration, author) };
+    let of_recipients = Change { repairs: false, ..empty.clone() };
+    let mut change = with(empty, &configuration);
     // Databases that recipients leave are deleted in the same change; their recipients follow.
     change.preconditions.push(Precondition::Revision(planned_at));
     let mut revision = directory.commit(change).await?;
     for batch in batches(recipients) {
-        let mut change = change_of(&batch, author);
+        let mut change = with(of_recipients.clone(), &batch);
         change.preconditions = batch.iter().filter_map(precondition).collect();
         revision = revision.max(directory.commit(change).await?);
     }
@@ -76,8 +78,7 @@ pub async fn all_recipients(directory: &dyn Recipients) -> Result<Vec<DirectoryR
     }
 }
 
-fn change_of(planned: &[Planned], author: &Author) -> Change {
-    let mut change = Change::by(author.clone());
+fn with(mut change: Change, planned: &[Planned]) -> Change {
     for planned in planned {
         match planned {
             Planned::Create(object) | Planned::Update { to: object, .. } => change.puts.push(object.clone()),

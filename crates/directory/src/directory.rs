@@ -87,6 +87,7 @@ pub trait Presences: Send + Sync {
 }
 
 /// What a service stands on: it reads, and says that it is there. It changes nothing else.
+#[async_trait]
 pub trait Directory: Configuration + Recipients + Presences {
     /// Tells the others that a service is there, until the handle is dropped or the process dies. Works while the
     /// directory is away: the announcement is made when it is back.
@@ -95,6 +96,21 @@ pub trait Directory: Configuration + Recipients + Presences {
     /// Certificates that count no more, now and after each change. Does not end by itself; while the directory is away it
     /// is silent.
     fn watch_revocations(&self) -> BoxStream<'static, Vec<Revocation>>;
+
+    /// Asks each member of the backend by itself: one of three that is dead is nobody's trouble, and the next one is
+    /// everybody's. Nobody where the directory is one file.
+    async fn members(&self) -> Vec<MemberState> {
+        Vec::new()
+    }
+}
+
+/// A member of the backend, and what stands in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberState {
+    /// As the settings name it: `https://etcd1.contoso.com:2379`.
+    pub endpoint: String,
+    /// Why it does not answer; nothing when it does.
+    pub failure: Option<String>,
 }
 
 /// What an administrator does: reads, changes, and looks back.
@@ -224,8 +240,10 @@ pub enum WatchEvent {
         /// Why.
         reason: String,
     },
-    /// The directory went away. Said once; the next event is that it is back with something new, or nothing.
+    /// The directory went away. Said once.
     Unavailable(String),
+    /// It answers again, with something new or not: what is new comes next.
+    Back,
 }
 
 /// A change, made as a whole or not at all.
@@ -243,13 +261,17 @@ pub struct Change {
     pub preconditions: Vec<Precondition>,
     /// Whether the configuration is written anew, without what cannot be understood of it. Else that stands in the way.
     pub repairs: bool,
+    /// Whether whoever makes it knows that the backend was restored from a backup, and begins an
+    /// [epoch](Administration::begin_epoch) with it. Else services that work by something newer stand in the way.
+    pub restored: bool,
 }
 
 impl Change {
     /// A change by `author` that does nothing yet.
     #[must_use]
     pub fn by(author: Author) -> Self {
-        Self { author, puts: Vec::new(), deletes: Vec::new(), preconditions: Vec::new(), repairs: false }
+        let (puts, deletes, preconditions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { author, puts, deletes, preconditions, repairs: false, restored: false }
     }
 }
 
@@ -285,6 +307,10 @@ pub enum CommitError {
     /// Something is stored that cannot be understood; a change that [repairs](Change::repairs) drops it.
     #[error("what is stored is not valid: {0}")]
     Damaged(String),
+    /// Services work by something newer than is stored: they would not take the change, until so many others came that they
+    /// took what they should not.
+    #[error("{0}")]
+    Restored(String),
     /// The organization would not be valid.
     #[error("{0}")]
     Invalid(Problems),
@@ -299,6 +325,9 @@ pub enum CommitError {
         /// What the backend takes.
         max: usize,
     },
+    /// Whoever makes the change may not, or says what the other side does not understand.
+    #[error("{0}")]
+    Refused(String),
     /// The backend did not answer. The change may have been made nevertheless: read again.
     #[error("the directory cannot be reached: {0}")]
     Unavailable(String),

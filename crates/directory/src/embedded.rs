@@ -1,11 +1,13 @@
 //! The embedded backend: one SQLite file that several processes of one machine share.
 //!
-//! Write-ahead log, synchronous commits: a change that was answered survives power loss. Waiting for a change is a look at
-//! one row every [`POLL`]; leases end by the wall clock, so a clock that is set forward may end presences early: they are
+//! Write-ahead log, synchronous commits: a change that was answered survives power loss. Whoever waits for a change is told of it
+//! by whoever makes it ([`news`]); leases end by the wall clock, so a clock that is set forward may end presences early: they are
 //! announced again at the next heartbeat.
 //!
 //! What a transaction replaces or deletes is kept in the same transaction, with the revision at which it ended, so that the
 //! past can be read; the oldest goes when there is too much. Leased entries leave no trace.
+
+mod news;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,12 +17,11 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::directory::{Backend, ReadError};
+use crate::directory::{Backend, MemberState, ReadError};
 use crate::forest::{Forest, LEASE_TTL_DEFAULT};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
+use news::News;
 
-/// How often the file is looked at for changes.
-const POLL: Duration = Duration::from_millis(50);
 /// How long a process waits for another one's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most keys of one question; far below SQLite's own limit.
@@ -86,6 +87,7 @@ pub fn open(settings: &EmbeddedSettings, forest: &str) -> Result<Arc<dyn Backend
 
 struct Embedded {
     connection: Arc<Mutex<Connection>>,
+    news: Arc<News>,
     history_entries_max: u32,
     /// The revision that is read; `None` for now.
     at: Option<i64>,
@@ -94,7 +96,7 @@ struct Embedded {
 /// A file that others may read is closed to them, saying so; with it what SQLite keeps beside it.
 fn close_to_others(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", news::SUFFIX] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         let Ok(about) = std::fs::metadata(&name) else { continue };
@@ -122,7 +124,8 @@ impl Embedded {
             return Err(ReadError::Invalid(text));
         }
         let connection = Arc::new(Mutex::new(connection));
-        Ok(Self { connection, history_entries_max: settings.history_entries_max, at: None })
+        let news = Arc::new(News::beside(path).map_err(|error| unavailable(&error))?);
+        Ok(Self { connection, news, history_entries_max: settings.history_entries_max, at: None })
     }
 
     /// Runs `work` in a transaction, away from the threads that serve.
@@ -175,6 +178,8 @@ fn prepare(connection: &mut Connection) -> Sql<i64> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // A service that is confined has no folder for temporary files.
+    connection.pragma_update(None, "temp_store", "memory")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = |transaction: &Transaction<'_>| transaction.query_row("PRAGMA user_version", [], |row| row.get(0));
     if version(&transaction)? == 0_i64 {
@@ -196,7 +201,8 @@ impl Store for Embedded {
 
     fn at(&self, revision: u64) -> Self {
         let at = Some(i64::try_from(revision).unwrap_or(i64::MAX));
-        Self { connection: self.connection.clone(), history_entries_max: self.history_entries_max, at }
+        let (connection, news) = (Arc::clone(&self.connection), Arc::clone(&self.news));
+        Self { connection, news, history_entries_max: self.history_entries_max, at }
     }
 
     async fn kept(&self, _key: &str, wanted: u64) -> Result<Kept, Unavailable> {
@@ -241,7 +247,7 @@ impl Store for Embedded {
 
     async fn transact(&self, conditions: Vec<Condition>, writes: Vec<Write>) -> Result<Outcome, Unavailable> {
         let history_max = self.history_entries_max;
-        self.write(move |sql| {
+        let made = self.write(move |sql| {
             for condition in &conditions {
                 if !holds(sql, condition)? {
                     return Ok(Outcome::Refused);
@@ -257,8 +263,12 @@ impl Store for Embedded {
                 forget(sql, history_max)?;
             }
             Ok(Outcome::Done(number(next)))
-        })
-        .await
+        });
+        let outcome = made.await?;
+        if outcome != Outcome::Refused {
+            self.news.tell();
+        }
+        Ok(outcome)
     }
 
     async fn changed(&self, _prefix: &str, after: u64) -> Result<(), Unavailable> {
@@ -266,14 +276,16 @@ impl Store for Embedded {
             return std::future::pending().await;
         }
         // The file knows only one revision: a change elsewhere wakes the watcher as well, which then finds nothing new.
+        let mut news = self.news.listen();
         loop {
-            let (now, ended) = self.read(|sql| Ok((revision(sql)?, ended_leases(sql)?))).await?;
-            if ended {
+            let (now, lease_left) = self.read(|sql| Ok((revision(sql)?, shortest_lease(sql)?))).await?;
+            if lease_left == Some(Duration::ZERO) {
                 self.write(end_leases).await?;
+                self.news.tell();
             } else if now != after {
                 return Ok(());
             } else {
-                tokio::time::sleep(POLL).await;
+                news.wait(lease_left.unwrap_or(Duration::MAX)).await;
             }
         }
     }
@@ -303,7 +315,13 @@ impl Store for Embedded {
             sql.execute("UPDATE lease SET ends_ms = 0 WHERE id = ?1", [lease.0])?;
             end_leases(sql)
         })
-        .await
+        .await?;
+        self.news.tell();
+        Ok(())
+    }
+
+    async fn members(&self) -> Vec<MemberState> {
+        Vec::new()
     }
 }
 
@@ -407,8 +425,10 @@ fn forget(sql: &Transaction<'_>, entries_max: u32) -> Sql<()> {
     Ok(())
 }
 
-fn ended_leases(sql: &Transaction<'_>) -> Sql<bool> {
-    sql.query_row("SELECT EXISTS (SELECT 1 FROM lease WHERE ends_ms <= ?1)", [now()], |row| row.get(0))
+/// How long the first lease that ends has still; nothing where there is none.
+fn shortest_lease(sql: &Transaction<'_>) -> Sql<Option<Duration>> {
+    let ends: Option<i64> = sql.query_row("SELECT min(ends_ms) FROM lease", [], |row| row.get(0))?;
+    Ok(ends.map(|ends| Duration::from_millis(number(ends.saturating_sub(now()).max(0)))))
 }
 
 /// Removes leases that have ended, with their entries.
@@ -420,6 +440,7 @@ fn end_leases(sql: &Transaction<'_>) -> Sql<()> {
 }
 
 /// Milliseconds since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "presences end at the same time for all processes that share the file")]
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

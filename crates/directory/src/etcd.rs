@@ -6,6 +6,7 @@
 //! what can be read of the past is decided by its `--auto-compaction-retention`.
 
 mod members;
+mod roles;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,12 +20,15 @@ use etcd_client::{
 use zeroize::Zeroizing;
 
 use self::members::{Members, OUT_OF_RANGE};
-use crate::directory::Backend;
+pub use self::roles::{EtcdUsers, secure_etcd};
+use crate::directory::{Backend, MemberState};
 use crate::forest::{Forest, LEASE_TTL_DEFAULT};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
 
 /// Longest wait for what a watch says at once.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// What etcd-client makes of the answer that there is no such lease.
+const NO_LEASE: &str = "lease not found";
 /// etcd's `--max-txn-ops` is 128 unless somebody changes it.
 const OPERATIONS_MAX: usize = 128;
 /// Largest answer: a configuration of some ten thousand objects.
@@ -41,7 +45,12 @@ pub struct EtcdSettings {
     pub user: Option<(String, Zeroizing<String>)>,
     /// How long a presence outlives its process.
     pub lease_ttl: Duration,
+    /// Reads the certificates anew for each new connection, if they can be renewed.
+    pub renewal: Option<Renewal>,
 }
+
+/// Gives the certificates of now, if they can be read.
+pub(crate) type Renewal = Arc<dyn Fn() -> Option<EtcdTls> + Send + Sync>;
 
 /// Certificates, in PEM.
 #[derive(Clone)]
@@ -54,11 +63,20 @@ pub struct EtcdTls {
     pub domain_name: Option<String>,
 }
 
+impl EtcdTls {
+    /// Shows this certificate to members with certificates of `ca`.
+    #[must_use]
+    pub fn showing(ca: Vec<u8>, certificate: String, key: &str) -> Self {
+        let key = Zeroizing::new(key.as_bytes().to_vec());
+        Self { ca, identity: Some((certificate.into_bytes(), key)), domain_name: None }
+    }
+}
+
 impl EtcdSettings {
     /// Plain settings for `endpoints`.
     #[must_use]
     pub fn new(endpoints: Vec<String>) -> Self {
-        Self { endpoints, tls: None, user: None, lease_ttl: LEASE_TTL_DEFAULT }
+        Self { endpoints, tls: None, user: None, lease_ttl: LEASE_TTL_DEFAULT, renewal: None }
     }
 }
 
@@ -257,17 +275,23 @@ impl Store for Etcd {
 
     async fn keep_alive(&self, lease: LeaseId) -> Result<bool, Unavailable> {
         let asked = self.members.call(|mut client| async move {
-            let (mut keeper, mut answers) = client.lease_keep_alive(lease.0).await?;
-            keeper.keep_alive().await?;
-            let answer = answers.message().await?;
-            answer.ok_or_else(|| Error::LeaseKeepAliveError("the stream has ended".to_owned()))
+            // Asks once, and reads the answer. That there is no such lease every member would say.
+            match client.lease_keep_alive(lease.0).await {
+                Ok(_) => Ok(true),
+                Err(Error::LeaseKeepAliveError(why)) if why == NO_LEASE => Ok(false),
+                Err(error) => Err(error),
+            }
         });
-        Ok(asked.await?.ttl() > 0)
+        asked.await
     }
 
     async fn revoke(&self, lease: LeaseId) -> Result<(), Unavailable> {
         let asked = self.members.call(|mut client| async move { client.lease_revoke(lease.0).await });
         asked.await.map(drop)
+    }
+
+    async fn members(&self) -> Vec<MemberState> {
+        self.members.each().await
     }
 }
 

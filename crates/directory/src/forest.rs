@@ -13,6 +13,8 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use view::organization as organization_of;
+
 use async_trait::async_trait;
 use authority::Revocation;
 use envelope::{Address, ObjectName, Revision};
@@ -21,8 +23,8 @@ use organization::Kind;
 use topology::{DirectoryRecipient, Organization};
 
 use crate::directory::{
-    Administration, Answer, Author, Change, CommitError, Configuration, Directory, HistoryError, Presences, ReadError,
-    Recipients, RevisionRecord, Salvage, WatchEvent,
+    Administration, Answer, Author, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
+    Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
 };
 use crate::keys::Keys;
 use crate::presence::{Announcement, Presence};
@@ -55,7 +57,7 @@ impl<S> Clone for Forest<S> {
 
 impl<S: Store> Forest<S> {
     /// The forest called `forest` in `store`; presences outlive their process by `lease_ttl`.
-    pub fn new(store: S, forest: &str, lease_ttl: Duration) -> Self {
+    pub(crate) fn new(store: S, forest: &str, lease_ttl: Duration) -> Self {
         Self { store: Arc::new(store), keys: Keys::new(forest), lease_ttl }
     }
 }
@@ -101,6 +103,7 @@ impl<S: Store> Presences for Forest<S> {
     }
 }
 
+#[async_trait]
 impl<S: Store> Directory for Forest<S> {
     fn announce(&self, presence: Presence) -> Announcement {
         self.announce_presence(presence)
@@ -108,6 +111,10 @@ impl<S: Store> Directory for Forest<S> {
 
     fn watch_revocations(&self) -> BoxStream<'static, Vec<Revocation>> {
         self.watch_all_revocations()
+    }
+
+    async fn members(&self) -> Vec<MemberState> {
+        self.store.members().await
     }
 }
 
@@ -124,11 +131,13 @@ impl<S: Store> Administration for Forest<S> {
         let any = kinds.any(of_recipients) || change.deletes.iter().any(|(kind, _)| of_recipients(*kind));
         let all = change.puts.iter().all(|object| of_recipients(object.kind()))
             && change.deletes.iter().all(|(kind, _)| of_recipients(*kind));
-        match (any, all) {
-            (true, false) => Err(CommitError::Mixed),
-            (true, true) => self.commit_recipients(change).await,
-            (false, _) => self.commit_configuration(change).await,
+        if any && !all {
+            return Err(CommitError::Mixed);
         }
+        if !change.restored {
+            self.nobody_is_ahead().await?;
+        }
+        if any { self.commit_recipients(change).await } else { self.commit_configuration(change).await }
     }
 
     async fn revoke(&self, revocation: Revocation, author: &Author) -> Result<(), CommitError> {

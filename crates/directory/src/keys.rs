@@ -29,56 +29,69 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub fn new(forest: &str) -> Self {
+    pub(crate) fn new(forest: &str) -> Self {
         Self { root: format!("/postroad/{}", segment(forest)).into() }
     }
 
     /// Every configuration object of every generation, and the marker.
-    pub fn configuration(&self) -> String {
+    pub(crate) fn configuration(&self) -> String {
         format!("{}/v1/config/", self.root)
     }
 
-    pub fn marker(&self) -> String {
+    /// All but presences.
+    pub(crate) fn stored(&self) -> String {
+        format!("{}/v1/", self.root)
+    }
+
+    pub(crate) fn recipients(&self) -> String {
+        format!("{}/v1/recipient/", self.root)
+    }
+
+    pub(crate) fn indexes(&self) -> String {
+        format!("{}/v1/index/", self.root)
+    }
+
+    pub(crate) fn marker(&self) -> String {
         format!("{}/v1/config/current", self.root)
     }
 
-    pub fn generation(&self, generation: &str) -> String {
+    pub(crate) fn generation(&self, generation: &str) -> String {
         format!("{}/v1/config/{generation}/", self.root)
     }
 
-    pub fn object(&self, generation: &str, kind: Kind, guid: Guid) -> String {
+    pub(crate) fn object(&self, generation: &str, kind: Kind, guid: Guid) -> String {
         format!("{}/v1/config/{generation}/{kind}/{guid}", self.root)
     }
 
-    pub fn change(&self) -> String {
+    pub(crate) fn change(&self) -> String {
         format!("{}/v1/change/config", self.root)
     }
 
-    pub fn epoch(&self) -> String {
+    pub(crate) fn epoch(&self) -> String {
         format!("{}/v1/epoch", self.root)
     }
 
-    pub fn recipient(&self, guid: Guid) -> String {
+    pub(crate) fn recipient(&self, guid: Guid) -> String {
         format!("{}/v1/recipient/{guid}", self.root)
     }
 
-    pub fn recipient_names(&self) -> String {
+    pub(crate) fn recipient_names(&self) -> String {
         format!("{}/v1/index/recipient/", self.root)
     }
 
-    pub fn recipient_name(&self, name: &str) -> String {
+    pub(crate) fn recipient_name(&self, name: &str) -> String {
         format!("{}/v1/index/recipient/{}", self.root, envelope::text::folded(name))
     }
 
-    pub fn address(&self, key: &str) -> String {
+    pub(crate) fn address(&self, key: &str) -> String {
         format!("{}/v1/index/address/{key}", self.root)
     }
 
-    pub fn revocations(&self) -> String {
+    pub(crate) fn revocations(&self) -> String {
         format!("{}/v1/revoked/", self.root)
     }
 
-    pub fn revocation(&self, subject: &Subject) -> String {
+    pub(crate) fn revocation(&self, subject: &Subject) -> String {
         let (kind, name) = match subject {
             Subject::Server(name) => ("server", name.as_str()),
             Subject::Administrator(name) => ("administrator", name.as_str()),
@@ -86,11 +99,11 @@ impl Keys {
         format!("{}/v1/revoked/{kind}/{}", self.root, segment(&name.to_lowercase()))
     }
 
-    pub fn presences(&self) -> String {
+    pub(crate) fn presences(&self) -> String {
         format!("{}/runtime/servers/", self.root)
     }
 
-    pub fn presence(&self, server: &ServerName, service: Service) -> String {
+    pub(crate) fn presence(&self, server: &ServerName, service: Service) -> String {
         format!("{}/runtime/servers/{}/{service}", self.root, segment(&server.as_str().to_lowercase()))
     }
 }

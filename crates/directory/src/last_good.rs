@@ -6,6 +6,7 @@
 //!   <path>.recipients   recipients found, in their stored form
 //!   <path>.services     services announced
 //!   <path>.revoked      certificates that count no more
+//!   <path>.left         the last snapshot that had this server, while the newest has not
 //! ```
 //!
 //! An address outside of the accepted domains about which nothing is known counts as nobody's while the directory is away:
@@ -29,11 +30,13 @@ use organization::{Object, assemble, decode, encode, objects};
 use parking_lot::Mutex;
 use topology::{DirectoryRecipient, Organization};
 
-use crate::directory::{Answer, Author, Configuration, Directory, Presences, ReadError, Recipients, WatchEvent};
+use crate::directory::{
+    Answer, Author, Configuration, Directory, MemberState, Presences, ReadError, Recipients, WatchEvent,
+};
 use crate::presence::{self, Announcement, Presence};
 use crate::revocation::{self, RevocationRecord};
-use answers::Answers;
-use notebook::{Notebook, write_whole};
+use answers::{Answers, News};
+use notebook::{Journal, Notebook, write_whole};
 
 /// First line of the file.
 const HEADER: &str = "postroad last good snapshot v1, revision ";
@@ -48,7 +51,7 @@ pub struct LastGood {
     inner: Arc<dyn Directory>,
     memory: Arc<Memory>,
     answers: Arc<Mutex<Answers>>,
-    recipients_file: Arc<Notebook>,
+    recipients_file: Arc<Journal>,
     services: Arc<Mutex<Services>>,
     services_file: Arc<Notebook>,
     revocations_file: Arc<Notebook>,
@@ -65,6 +68,8 @@ type Services = BTreeMap<(ServerName, Service), Presence>;
 /// The last good snapshot in memory and on disk.
 struct Memory {
     path: PathBuf,
+    /// Whose it is.
+    server: Option<ServerName>,
     snapshot: ArcSwapOption<Organization>,
     /// Held while the file is written.
     writing: Mutex<()>,
@@ -83,13 +88,13 @@ impl LastGood {
             }
         };
         let snapshot = ArcSwapOption::new(snapshot.map(Arc::new));
-        let recipients_file = Notebook::at(path.with_added_extension("recipients"));
+        let recipients_file = Journal::at(path.with_added_extension("recipients"));
         let services_file = Notebook::at(path.with_added_extension("services"));
         let revocations_file = Notebook::at(path.with_added_extension("revoked"));
         let answers = Arc::new(Mutex::new(remembered_recipients(&recipients_file.lines())));
         let services = services_file.lines().into_iter().filter_map(|line| presence::decode(line.as_bytes()));
         let services = services.map(|one| ((one.server.clone(), one.service), one)).collect();
-        let memory = Arc::new(Memory { path, snapshot, writing: Mutex::new(()) });
+        let memory = Arc::new(Memory { path, server: None, snapshot, writing: Mutex::new(()) });
         Self {
             inner,
             memory,
@@ -102,12 +107,34 @@ impl LastGood {
         }
     }
 
+    /// The memory of `server`: it also keeps the last configuration that had it.
+    #[must_use]
+    pub fn of_server(mut self, server: ServerName) -> Self {
+        let Memory { path, snapshot, .. } = &*self.memory;
+        let snapshot = ArcSwapOption::new(snapshot.load_full());
+        self.memory = Arc::new(Memory { path: path.clone(), server: Some(server), snapshot, writing: Mutex::new(()) });
+        self
+    }
+
+    /// The last configuration that had this server, if the newest that was seen has not: by it a server that has left the
+    /// organization goes on with the mail that it holds.
+    #[must_use]
+    pub fn left(&self) -> Option<Arc<Organization>> {
+        let path = self.memory.left_path();
+        load(&path).unwrap_or_else(|error| {
+            tracing::error!(path = %path.display(), %error, "the configuration before this server left cannot be read");
+            None
+        }).map(Arc::new)
+    }
+
     /// What is known about an address without the directory.
     fn remembered(&self, address: &Address) -> Option<Option<DirectoryRecipient>> {
-        self.answers.lock().get(address).or_else(|| {
-            let known = self.last_good()?;
-            known.accepted_domain(&address.domain()).is_none().then_some(None)
-        })
+        let remembered = self.answers.lock().get(address);
+        if let Some(answer) = remembered {
+            return Some(answer.map(Arc::unwrap_or_clone));
+        }
+        let known = self.last_good()?;
+        known.accepted_domain(&address.domain()).is_none().then_some(None)
     }
 
     /// The same about several: all or nothing.
@@ -126,19 +153,23 @@ impl LastGood {
         }
     }
 
-    /// Keeps what the directory has answered, in memory and, a moment later, on disk.
+    /// Keeps what the directory has answered, in memory and, a moment later, on disk. What is new costs its own size.
     fn remember<'a>(&self, answered: impl IntoIterator<Item = (&'a Address, &'a Answer)>) {
-        let mut news = false;
-        {
-            let mut answers = self.answers.lock();
-            for (address, answer) in answered {
-                let Ok(answer) = answer else { continue };
-                news |= answers.keep(address, answer.clone()) && answer.is_some();
+        let mut lines = Vec::new();
+        for (address, answer) in answered {
+            let Ok(answer) = answer else { continue };
+            let answer = answer.clone().map(Arc::new);
+            let news = self.answers.lock().keep(address, answer.clone());
+            match (news, answer) {
+                (News::Recipient, Some(recipient)) => lines.push(line_of(&recipient)),
+                (News::Gone, _) => lines.push(format!("{GONE}{}", address.key()).into_bytes()),
+                _ => {}
             }
         }
-        if news {
+        if !lines.is_empty() {
             let answers = Arc::clone(&self.answers);
-            self.recipients_file.write_soon(move || answers.lock().recipients().map(|one| encode(&one)).collect());
+            let count = answers.lock().count();
+            self.recipients_file.append_soon(lines, count, move || all_lines(&answers));
         }
     }
 
@@ -170,6 +201,11 @@ impl Away {
         due
     }
 
+    /// It answers again: questions go to it.
+    fn end(&self) {
+        *self.0.lock() = None;
+    }
+
     /// Notes that it is away, or answers again.
     fn note(&self, answers: &[Answer]) {
         let away = answers.iter().any(|answer| matches!(answer, Err(ReadError::Unavailable(_))));
@@ -178,6 +214,25 @@ impl Away {
 }
 
 impl Memory {
+    fn left_path(&self) -> PathBuf {
+        self.path.with_added_extension("left")
+    }
+
+    /// Keeps what had this server when `newer` has it no more; forgets it when it is back.
+    fn note_leaving(&self, newer: &Organization) -> std::io::Result<()> {
+        let Some(server) = &self.server else { return Ok(()) };
+        if newer.server(server).is_some() {
+            return match std::fs::remove_file(self.left_path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        match self.snapshot.load().as_ref().filter(|known| known.server(server).is_some()) {
+            Some(known) => save(&self.left_path(), known),
+            None => Ok(()),
+        }
+    }
+
     /// Takes a newer snapshot; says whether it is one.
     async fn keep(self: Arc<Self>, organization: Arc<Organization>) {
         let written = tokio::task::spawn_blocking(move || {
@@ -185,6 +240,9 @@ impl Memory {
             let newer = |known: &Arc<Organization>| known.revision() < organization.revision();
             if !self.snapshot.load().as_ref().is_none_or(newer) {
                 return;
+            }
+            if let Err(error) = self.note_leaving(&organization) {
+                tracing::error!(%error, "the configuration before this server left cannot be kept on disk");
             }
             if let Err(error) = save(&self.path, &organization) {
                 tracing::error!(path = %self.path.display(), %error, "the last good snapshot cannot be kept on disk");
@@ -219,12 +277,14 @@ impl Configuration for LastGood {
     fn watch(&self, after: Revision) -> BoxStream<'static, WatchEvent> {
         let known = self.last_good().filter(|known| known.revision() > after);
         let after = known.as_ref().map_or(after, |known| known.revision());
-        let memory = Arc::clone(&self.memory);
+        let (memory, away) = (Arc::clone(&self.memory), Arc::clone(&self.away));
         let newer = self.inner.watch(after).then(move |event| {
-            let memory = Arc::clone(&memory);
+            let (memory, away) = (Arc::clone(&memory), Arc::clone(&away));
             async move {
-                if let WatchEvent::Snapshot(organization) = &event {
-                    memory.keep(Arc::clone(organization)).await;
+                match &event {
+                    WatchEvent::Snapshot(organization) => memory.keep(Arc::clone(organization)).await,
+                    WatchEvent::Back => away.end(),
+                    WatchEvent::Rejected { .. } | WatchEvent::Unavailable(_) => {}
                 }
                 event
             }
@@ -263,7 +323,7 @@ impl Recipients for LastGood {
                 let name = name.clone();
                 async move { vec![inner.recipient_by_name(&name).await] }
             });
-            return Ok(Some(known));
+            return Ok(Some(Arc::unwrap_or_clone(known)));
         }
         let answer = self.inner.recipient_by_name(name).await;
         self.away.note(std::slice::from_ref(&answer));
@@ -276,7 +336,7 @@ impl Recipients for LastGood {
             }
             // The owner of an outbox, somebody who logs on: they go on sending.
             Err(ReadError::Unavailable(text)) => match self.answers.lock().named(name) {
-                Some(recipient) => Ok(Some(recipient)),
+                Some(recipient) => Ok(Some(Arc::unwrap_or_clone(recipient))),
                 None => Err(ReadError::Unavailable(text)),
             },
             other => other,
@@ -292,9 +352,14 @@ impl Recipients for LastGood {
     }
 }
 
+#[async_trait]
 impl Directory for LastGood {
     fn announce(&self, presence: Presence) -> Announcement {
         self.inner.announce(presence)
+    }
+
+    async fn members(&self) -> Vec<MemberState> {
+        self.inner.members().await
     }
 
     /// Starts with those that were known last: a directory that is away makes nobody count again.
@@ -347,13 +412,41 @@ fn save(path: &Path, organization: &Organization) -> std::io::Result<()> {
     write_whole(path, &text)
 }
 
+/// Begins a line about an address that has no recipient any more.
+const GONE: &str = "gone ";
+/// Recipients that are looked at in one piece, under the lock that mail needs.
+const PIECE: usize = 256;
+
+fn line_of(recipient: &DirectoryRecipient) -> Vec<u8> {
+    encode(&Object::Recipient(Box::new(recipient.clone())))
+}
+
+/// Every recipient that is remembered, once.
+fn all_lines(answers: &Mutex<Answers>) -> Vec<Vec<u8>> {
+    let (mut recipients, mut after) = (BTreeMap::new(), 0);
+    loop {
+        let piece = answers.lock().used_after(after, PIECE);
+        let Some((last, _)) = piece.last() else { break };
+        after = *last;
+        recipients.extend(piece.into_iter().map(|(_, recipient)| (recipient.guid, recipient)));
+    }
+    recipients.values().map(|recipient| line_of(recipient)).collect()
+}
+
 fn remembered_recipients(lines: &[String]) -> Answers {
     let mut answers = Answers::default();
     for line in lines {
+        if let Some(gone) = line.strip_prefix(GONE) {
+            if let Ok(address) = Address::parse(gone) {
+                answers.keep(&address, None);
+            }
+            continue;
+        }
         match decode(line.as_bytes()) {
             Ok(Object::Recipient(recipient)) => {
+                let recipient = Arc::new(*recipient);
                 for address in recipient.addresses() {
-                    answers.keep(address, Some((*recipient).clone()));
+                    answers.keep(address, Some(Arc::clone(&recipient)));
                 }
             }
             Ok(_) => {}

@@ -33,16 +33,16 @@ mod store;
 
 pub use apply::{all_recipients, apply, repair};
 pub use directory::{
-    Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, Precondition,
-    Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
+    Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
+    Precondition, Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
 };
 pub use embedded::{EmbeddedSettings, HISTORY_ENTRIES_MAX, HISTORY_OCTETS_MAX, open as open_embedded};
-pub use etcd::{EtcdSettings, EtcdTls, connect as connect_etcd};
-pub use forest::{LEASE_TTL_DEFAULT, LOOKUP_BATCH};
+pub use etcd::{EtcdSettings, EtcdTls, EtcdUsers, connect as connect_etcd, secure_etcd};
+pub use forest::{LEASE_TTL_DEFAULT, LOOKUP_BATCH, organization_of};
 pub use keys::FOREST_DEFAULT;
 pub use last_good::LastGood;
 pub use password::{VerifyError, create_verifier, verify_password};
 pub use presence::{Announcement, Presence};
 pub use revocation::RevocationRecord;
 pub use seal::{Credential, SealError, Sealer};
-pub use secrets::ApplySecrets;
+pub use secrets::{ApplySecrets, Passwords};

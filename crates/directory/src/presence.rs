@@ -9,7 +9,7 @@ use tokio::sync::watch;
 /// A service that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
-    /// Its server.
+    /// Of which server the service is.
     pub server: ServerName,
     /// Which service.
     pub service: Service,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::directory::MemberState;
+
 /// The backend does not answer, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -13,9 +15,9 @@ pub(crate) struct Unavailable(pub String);
 /// A key with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// The key.
+    /// The whole path, forest and kind included.
     pub key: String,
-    /// The value.
+    /// As it is stored; nothing is read of it here.
     pub value: Vec<u8>,
     /// Revision of the transaction that wrote the value.
     pub revision: u64,
@@ -117,4 +119,7 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Ends a lease now.
     async fn revoke(&self, lease: LeaseId) -> Result<(), Unavailable>;
+
+    /// The members that this backend consists of, each asked by itself. None where it is one file.
+    async fn members(&self) -> Vec<MemberState>;
 }

@@ -140,6 +140,17 @@ impl Reply {
     pub fn status_or_generic(&self) -> EnhancedStatus {
         self.status.unwrap_or(EnhancedStatus::new(2, 0, 0).with_severity(self.severity()))
     }
+
+    /// Whether it says nothing about the message, and would be given to any other as well for now: the server goes away
+    /// (RFC 5321 §3.8), has no room or takes nothing (RFC 3463 X.3.1, X.3.2), or is congested (X.4.5).
+    #[must_use]
+    pub fn is_about_system(&self) -> bool {
+        const ABOUT_SYSTEM: [EnhancedStatus; 3] =
+            [EnhancedStatus::new(4, 3, 1), EnhancedStatus::new(4, 3, 2), EnhancedStatus::new(4, 4, 5)];
+        self.code == 421
+            || (self.severity() == Severity::Transient
+                && self.status.is_some_and(|status| ABOUT_SYSTEM.contains(&status)))
+    }
 }
 
 impl fmt::Display for Reply {
@@ -191,5 +202,17 @@ mod tests {
             Reply::new(550, EnhancedStatus::new(5, 1, 1), "User\nunknown").to_string(),
             "550 5.1.1 User / unknown"
         );
+    }
+
+    #[test]
+    fn what_is_said_about_the_system_is_told_from_what_is_said_about_a_message() {
+        let status = |code, subject, detail| Reply::new(code, EnhancedStatus::new(4, subject, detail), "");
+        for busy in [Reply::plain(421, ""), status(452, 3, 1), status(451, 3, 2), status(451, 4, 5)] {
+            assert!(busy.is_about_system(), "{busy}");
+        }
+        let full = Reply::new(552, EnhancedStatus::new(5, 3, 1), "");
+        for other in [Reply::plain(451, ""), status(452, 2, 2), status(451, 3, 0), status(450, 7, 1), full] {
+            assert!(!other.is_about_system(), "{other}");
+        }
     }
 }

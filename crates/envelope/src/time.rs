@@ -27,6 +27,12 @@ impl Timestamp {
         Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// Earlier by that much; the epoch at the earliest.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// `2026-11-22T08:15:30.250Z` (ISO 8601, UTC).
     #[must_use]
     pub fn to_iso8601(self) -> String {

@@ -26,7 +26,7 @@ pub enum DsnReturn {
 /// `NOTIFY=` of `RCPT` (RFC 3461 §4.1). The default, no parameter, behaves as failure and delay (DS-02).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Notify {
-    /// `NEVER`.
+    /// `NOTIFY=NEVER`: not even when it fails (RFC 3461 §4.1).
     Never,
     /// Any of `SUCCESS`, `FAILURE`, `DELAY`.
     On {
@@ -110,7 +110,7 @@ pub struct Envelope {
     pub reverse_path: ReversePath,
     /// At least one, in the order given.
     pub recipients: Vec<Recipient>,
-    /// `BODY=`.
+    /// What the content is said to be (RFC 6152, RFC 3030).
     pub body: BodyType,
     /// `SMTPUTF8` (RFC 6531).
     pub smtputf8: bool,

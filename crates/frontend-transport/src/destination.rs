@@ -1,19 +1,17 @@
 //! Where a front end's messages go: to the Transport that routing names, held until they are whole as long as they are
 //! small, and passed on as they come from then on (RT-66, PL-25).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use envelope::{Receipt, Reply, ServerName};
-use net::Service;
+use envelope::{Receipt, Reply};
+use handover::Candidates;
 use reception::{Arriving, MessageTaker, Taking};
-use routing::RecipientHome;
 use runtime::Node;
 
-use crate::handover::Handover;
+use crate::passage::Passage;
 
 /// Content up to this is held until it is whole, so that any server may take it; more is passed on as it comes. One
 /// request of the implicit connector (RT-66, PL-25).
@@ -29,48 +27,41 @@ impl Transports {
     pub(crate) fn new(node: Arc<Node>) -> Self {
         Self { node, turn: AtomicU64::new(rand::random()) }
     }
-
-    /// RT-60 ff. Another start of the rotation for each message, the first one random (RT-24).
-    fn candidates(&self, arriving: &Arriving) -> VecDeque<ServerName> {
-        let homes =
-            arriving.homes.iter().map(|home| home.as_ref().map_or(RecipientHome::Other, RecipientHome::Mailbox));
-        let failed = |server: &_| self.node.health.has_failed(server, Service::Transport);
-        let attempts = arriving.tables.front_end_target(homes, self.turn.fetch_add(1, Ordering::Relaxed), failed);
-        attempts.into_iter().map(|attempt| attempt.server).collect()
-    }
 }
 
 impl MessageTaker for Transports {
     fn take(&self, arriving: Arriving) -> Box<dyn Taking> {
-        let candidates = self.candidates(&arriving);
-        let handover = Handover::new(Arc::clone(&self.node), arriving.head, candidates);
-        Box::new(Passage { handover, held: Some(BytesMut::new()) })
+        // Another start of the rotation for each message, the first one random (RT-24).
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let candidates = Candidates::of_front_end(&self.node, &arriving.tables, &arriving.homes, turn);
+        let passage = Passage::new(Arc::clone(&self.node), arriving.head, candidates);
+        Box::new(Passing { passage, held: Some(BytesMut::new()) })
     }
 }
 
 /// One message on its way through.
-struct Passage {
-    handover: Handover,
+struct Passing {
+    passage: Passage,
     /// Everything so far, until it is too much.
     held: Option<BytesMut>,
 }
 
 #[async_trait]
-impl Taking for Passage {
+impl Taking for Passing {
     async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
-        let Some(held) = &mut self.held else { return self.handover.push(piece).await };
+        let Some(held) = &mut self.held else { return self.passage.push(piece).await };
         held.extend_from_slice(&piece);
         if held.len() <= HELD_OCTETS_MAX {
             return Ok(());
         }
         let beginning = self.held.take().unwrap_or_default();
-        self.handover.begin(beginning.freeze()).await
+        self.passage.begin(beginning.freeze()).await
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Receipt, Reply> {
         match self.held.take() {
-            Some(content) => self.handover.submit(content.freeze()).await,
-            None => self.handover.finish().await,
+            Some(content) => self.passage.submit(content.freeze()).await,
+            None => self.passage.finish().await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Front End Transport: a stateless proxy for SMTP, inbound and outbound (docs/rules.md, Pipeline).
 //!
 //! ```text
-//!   client ──SMTP──▶ reception: who may send what to whom ─▶ Transports ─▶ Handover ──rpc──▶ Transport
+//!   client ──SMTP──▶ reception: who may send what to whom ─▶ Transports ─▶ Passage ──rpc──▶ Transport
 //!          ◀─ 250 only from the receipt ─────────────────────────────────────────────────┘
 //!   host outside ◀──SMTP── OutboundProxy ◀──rpc── Transport, which keeps the message in its queue
 //! ```
@@ -12,13 +12,13 @@
 //! | module | what | rules |
 //! |---|---|---|
 //! | `service` | [`FrontendTransport`]: ports, drain | |
-//! | `destination`, `handover` | one message to one Transport, or the next | RT-60 ff., PL-25 |
+//! | `destination`, `passage` | one message to one Transport, or the next | RT-60 ff., PL-25 |
 //! | `proxy` | sessions with the outside for Transport | PL-27 ff. |
 //!
 //! What a client is answered is `reception`'s, for this service and for Transport alike.
 
 mod destination;
-mod handover;
+mod passage;
 mod proxy;
 mod service;
 

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use logs::protocol::{self, ProtocolLog, Receiving, Sending, Side};
 use net::{OrganizationListener, Service};
 use reception::{DRAIN_GRACE, Doors};
 use rpc::Offer;
+use runtime::node::VERSION;
 use runtime::{Node, NodeError, certificate};
-use sending::Sessions;
+use sending::{Keys, Sessions};
 use telemetry::{Health, HealthChecks};
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
@@ -35,6 +37,11 @@ pub struct FrontendTransport {
     drain: CancellationToken,
 }
 
+/// Starts a protocol log (LG-06).
+fn protocol_log<S: Side>(node: &Node) -> std::io::Result<ProtocolLog<S>> {
+    ProtocolLog::start(protocol::folder::<S>(&node.settings.state, "FrontEnd"), VERSION, node.clock, || ())
+}
+
 impl FrontendTransport {
     /// Reads the certificate and opens the ports. Nothing is accepted yet.
     ///
@@ -42,11 +49,13 @@ impl FrontendTransport {
     /// [`FrontendError`]
     pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, FrontendError> {
         let own = certificate::of_server(&node)?;
-        let sessions = Sessions::new(Arc::clone(&node), &own)?;
+        let sessions = Sessions::new(Arc::clone(&node), &own, Keys::none())?;
+        let sessions = sessions.told_in(Arc::new(protocol_log::<Sending>(&node)?));
         let organization = node.listen().await?;
         let proxy = Arc::new(OutboundProxy::new(Arc::clone(&node), sessions));
         let destination = Arc::new(Transports::new(Arc::clone(&node)));
-        let doors = Doors::bind(&node, TransportRole::FrontendTransport, &own, destination)?;
+        let told = Arc::new(protocol_log::<Receiving>(&node)?);
+        let doors = Doors::bind(&node, TransportRole::FrontendTransport, &own, destination, told)?;
         Ok(Self { node, proxy, organization, doors, drain })
     }
 
@@ -74,7 +83,8 @@ impl FrontendTransport {
                 (true, _) => Health::Bad("draining".into()),
                 (false, false) => Health::Bad("no Transport service has been heard of yet".into()),
                 (false, true) => {
-                    let why = node.twin.there().or_else(|| ports.closed());
+                    let why =
+                        node.has_left().map(str::to_owned).or_else(|| node.twin.there()).or_else(|| ports.closed());
                     why.map_or(Health::Good, |why| Health::Bad(why.into()))
                 }
             },
@@ -90,6 +100,7 @@ impl FrontendTransport {
         let address = organization.local()?;
         let mut offer = Offer::new(drain.clone());
         offer.outbound_proxy(proxy);
+        offer.failed_logons(doors.failed_logons());
         let serving = tokio::spawn(offer.serve(organization, &node.credentials)?);
         node.announce(address);
         tracing::info!(%address, service = %Service::FrontendTransport, "ready");

@@ -230,6 +230,17 @@ impl End {
         }
     }
 
+    /// Whether DNS will be asked for a name of the organization itself: without an MX record that leads elsewhere its mail
+    /// comes back at once (RFC 5321 §5.1).
+    #[must_use]
+    pub fn leads_back(&self, organization: &Organization) -> bool {
+        let Some(selected) = self.explanation().and_then(Explanation::selected) else { return false };
+        let connector = organization.send_connector(selected.guid);
+        let asks_dns = connector.is_some_and(|connector| connector.dns_routing_enabled);
+        let domain = self.address.domain();
+        asks_dns && self.has_way() && organization.own_names().any(|own| *own == domain)
+    }
+
     /// The connector that was selected.
     #[must_use]
     pub fn connector(&self) -> Option<&ObjectName> {

@@ -64,9 +64,9 @@ pub enum Why {
     },
     /// The address stands for another one.
     Resolved {
-        /// Before.
+        /// The one it stands for now.
         before: Address,
-        /// After.
+        /// The one it would stand for.
         after: Address,
     },
     /// The connector that was selected is not any more: what becomes of it, if it is there.
@@ -77,23 +77,23 @@ pub enum Why {
     NoWay(Obstacle),
     /// The path leads through other sites. `None`: there is none.
     Path {
-        /// Before.
+        /// The path of now.
         before: Option<Path>,
-        /// After.
+        /// The path that would be taken.
         after: Option<Path>,
     },
     /// The same path costs something else.
     PathCost {
-        /// Before.
+        /// The sum of its links now (RT-06).
         before: u64,
-        /// After.
+        /// What the sum would be.
         after: u64,
     },
     /// The mail stops in other sites.
     Stops {
-        /// Before.
+        /// The stops of now.
         before: Vec<SiteName>,
-        /// After.
+        /// Where it would stop.
         after: Vec<SiteName>,
     },
     /// Nothing but whom connections are tried to.

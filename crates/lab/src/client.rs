@@ -29,7 +29,7 @@ pub const REPLY_TIMEOUT: Duration = Duration::from_secs(600);
 /// What to submit, and how.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// The server.
+    /// Where to connect.
     pub server: SocketAddr,
     /// Our address, where it matters (a Receive connector goes by it).
     pub source: Option<std::net::IpAddr>,
@@ -86,19 +86,19 @@ pub enum Encryption {
 /// A step of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The banner.
+    /// Until the server has greeted.
     Banner,
-    /// EHLO.
+    /// Until its extensions are known, under TLS once more.
     Ehlo,
     /// STARTTLS.
     StartTls,
-    /// AUTH.
+    /// The logon.
     Auth,
-    /// MAIL.
+    /// The sender, with SIZE and the like.
     Mail,
-    /// RCPT.
+    /// One of the recipients.
     Rcpt,
-    /// DATA.
+    /// Until `354`.
     Data,
     /// The final dot.
     EndOfData,

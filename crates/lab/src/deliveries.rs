@@ -97,7 +97,7 @@ pub(crate) struct DeliveryLog {
 
 impl DeliveryLog {
     /// Goes on in `directory`, which is made where it is missing.
-    pub fn open(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let path = directory.join(INDEX);
         let index = File::options().create(true).append(true).open(&path)?;
@@ -106,7 +106,7 @@ impl DeliveryLog {
     }
 
     /// Writes the content, then the line. Blocks on the file system.
-    pub fn keep(&self, delivery: &Delivery, content: &[u8]) -> Result<(), KeepError> {
+    pub(crate) fn keep(&self, delivery: &Delivery, content: &[u8]) -> Result<(), KeepError> {
         let mut line = serde_json::to_vec(delivery).expect("a delivery is plain data");
         line.push(b'\n');
         let mut index = self.index.lock();

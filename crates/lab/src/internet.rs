@@ -30,6 +30,7 @@ use net::CertificateAuthority;
 use net::certificate::CertificateError;
 use tokio::net::{TcpListener, UdpSocket};
 
+pub(crate) use description::SHAPE;
 pub use description::{
     Behavior, Description, DnsFailure, Extension, Fault, Host, HostTls, MailDomain, MxRecord, MxRecords, Reaction, Step,
 };

@@ -24,6 +24,7 @@
 //! | [`world`] | the processes, their addresses, settings and certificates |
 
 pub mod client;
+mod clock;
 pub mod deliveries;
 pub mod internet;
 pub mod plan;
@@ -33,6 +34,6 @@ pub mod world;
 pub use client::{ClientError, Submission, Submitted, TestMessage};
 pub use deliveries::{Deliveries, Delivery};
 pub use internet::{Description, Internet, InternetError, InternetOptions};
-pub use plan::{LabFile, PlanError};
+pub use plan::LabFile;
 pub use traces::{Palette, Trace, TraceReceiver, TraceStore};
 pub use world::{LabStatus, World, WorldError, WorldOptions};

@@ -18,8 +18,9 @@
 use std::net::Ipv4Addr;
 
 use envelope::{Domain, Revision};
-use organization::{Contents, FileProblems, Position};
+use organization::{Contents, FileProblem, FileProblems, Position, Shape};
 use serde::Deserialize;
+use topology::{Problem, Weight};
 
 use crate::internet::{DNS_PORT_DEFAULT, Description, SMTP_PORT_DEFAULT};
 
@@ -58,21 +59,9 @@ impl Default for LabSettings {
     }
 }
 
-/// Why a text is no lab file.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The organization.
-    #[error(transparent)]
-    Organization(#[from] FileProblems),
-    /// The internet or the lab's settings.
-    #[error("{}{text}", at.map(|at| format!("{at}: error: ")).unwrap_or_default())]
-    Lab {
-        /// Where in the file.
-        at: Option<Position>,
-        /// What is wrong.
-        text: String,
-    },
-}
+/// What the two sections may have.
+const SHAPE: Shape = Shape::Keys(&[("internet", crate::internet::SHAPE), ("lab", Shape::Keys(LAB))]);
+const LAB: &[(&str, Shape)] = &[("network", Shape::Any), ("smtpPort", Shape::Any), ("dnsPort", Shape::Any)];
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -85,17 +74,22 @@ impl LabFile {
     /// Reads and checks a lab file.
     ///
     /// # Errors
-    /// [`PlanError`] with positions.
-    pub fn parse(text: &str) -> Result<Self, PlanError> {
+    /// Everything that is wrong with it, with positions.
+    pub fn parse(text: &str) -> Result<Self, FileProblems> {
         let (organization_text, lab_text) = split(text);
-        let sections: Sections =
-            if lab_text.trim().is_empty() { Sections::default() } else { parse_sections(&lab_text)? };
-        let organization = organization::load(&organization_text, Revision(0))?;
-        let lab_problem = |text: &str| PlanError::Lab { at: None, text: text.to_owned() };
-        if sections.lab.network.is_some_and(|network| !network.is_loopback()) {
-            return Err(lab_problem("lab.network: only a network of 127.0.0.0/8 is on this machine alone"));
+        let mut problems = organization::unknown_keys(&lab_text, SHAPE);
+        let sections =
+            if problems.is_empty() { sections(&lab_text).map_err(|problem| problems.push(problem)) } else { Err(()) };
+        match (sections, organization::load(&organization_text, Revision(0))) {
+            (Ok(Sections { internet, lab }), Ok(organization)) => {
+                Ok(Self { organization_text, organization, internet, settings: lab })
+            }
+            (_, loaded) => {
+                problems.extend(loaded.err().map(|loaded| loaded.0).unwrap_or_default());
+                problems.sort_by_key(|problem| problem.at);
+                Err(FileProblems(problems))
+            }
         }
-        Ok(Self { organization_text, organization, internet: sections.internet, settings: sections.lab })
     }
 
     /// The forest that the organization is: its default accepted domain.
@@ -106,12 +100,24 @@ impl LabFile {
     }
 }
 
-fn parse_sections(text: &str) -> Result<Sections, PlanError> {
-    serde_saphyr::from_str(text).map_err(|error| {
+fn sections(text: &str) -> Result<Sections, FileProblem> {
+    if text.trim().is_empty() {
+        return Ok(Sections::default());
+    }
+    let sections: Sections = serde_saphyr::from_str(text).map_err(|error| {
         let at = error.location().filter(|location| location.line() > 0);
         let at = at.map(|location| Position { line: location.line(), column: location.column() });
-        PlanError::Lab { at, text: error.without_snippet().to_string() }
-    })
+        problem(at, "", error.without_snippet().to_string())
+    })?;
+    if sections.lab.network.is_some_and(|network| !network.is_loopback()) {
+        let text = "only a network of 127.0.0.0/8 is on this machine alone".to_owned();
+        return Err(problem(None, "lab.network", text));
+    }
+    Ok(sections)
+}
+
+fn problem(at: Option<Position>, place: &str, text: String) -> FileProblem {
+    FileProblem { at, problem: Problem { weight: Weight::Error, place: place.to_owned(), text } }
 }
 
 /// The organization's lines and the lab's, each with the other's left empty.
@@ -170,11 +176,57 @@ servers:
             (format!("internet: {{}}\n\n{}", ORGANIZATION.replace("fqdn", "fqdm")), "7:5: "),
             (format!("{ORGANIZATION}lab:\n  smtpPort: many\n"), "7:13: "),
             (format!("lab: {{}}\n{ORGANIZATION}lab: {{}}\n"), "7:1: "),
-            (format!("lab: {{network: 192.0.2.0}}\n{ORGANIZATION}"), "lab.network: "),
+            (format!("lab: {{network: 192.0.2.0}}\n{ORGANIZATION}"), "error: lab.network: "),
             (format!("{ORGANIZATION}labs: {{}}\n"), "6:1: "),
         ] {
             let error = LabFile::parse(&text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{expected}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_knows_is_told_at_once_in_every_section() {
+        let organization = ORGANIZATION.replace("fqdn:", "fqdm:");
+        let text = format!("internet: {{host: [], domains: [{{nane: a}}]}}\nlab:\n  smtpport: 1\n{organization}");
+        let told = LabFile::parse(&text).unwrap_err().to_string();
+        let places: Vec<&str> = told.lines().filter_map(|line| line.split(" error: ").next()).collect();
+        assert_eq!(&places[..4], ["1:12:", "1:33:", "3:3:", "8:5:"], "{told}");
+        assert!(told.contains("internet.domains[1].nane: there is no such key; did you mean name?"), "{told}");
+        assert!(told.contains("lab.smtpport: there is no such key; did you mean smtpPort?"), "{told}");
+    }
+
+    /// What the reader of `text` expects where it meets the key `nothing`, by its own complaint.
+    fn expected(text: &str) -> Vec<String> {
+        let error = serde_saphyr::from_str::<Sections>(text).err().unwrap().without_snippet().to_string();
+        let (_, names) = error.split_once("expected ").unwrap_or_else(|| panic!("{text}: {error}"));
+        let names = names.split(" at line ").next().unwrap().trim_start_matches("one of ");
+        names.split(", ").flat_map(|name| name.split(" or ")).map(|name| name.trim_matches('`').to_owned()).collect()
+    }
+
+    #[test]
+    fn the_shape_has_every_key_that_is_read_and_no_other() {
+        for place in [
+            "{}",
+            "internet: {}",
+            "internet: {domains: [{}]}",
+            "internet: {domains: [{mx: [{}]}]}",
+            "internet: {hosts: [{}]}",
+            "internet: {hosts: [{behavior: {}}]}",
+            "internet: {hosts: [{behavior: {login: {}}}]}",
+            "internet: {hosts: [{behavior: {faults: [{}]}}]}",
+            "lab: {}",
+        ] {
+            let with = |key: &str| place.replacen("{}", &format!("{{{key}: 1}}"), 1);
+            let mut names = expected(&with("nothing"));
+            let mut known: Vec<String> = Vec::new();
+            for name in &names {
+                assert!(organization::unknown_keys(&with(name), SHAPE).is_empty(), "{place}: {name}");
+            }
+            let told = organization::unknown_keys(&with("nothingofthesort"), SHAPE)[0].to_string();
+            known.extend(told.rsplit("there are ").next().unwrap().split(", ").map(str::to_owned));
+            names.sort();
+            known.sort();
+            assert_eq!(names, known, "{place}");
         }
     }
 }

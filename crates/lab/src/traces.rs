@@ -16,7 +16,8 @@ mod tests;
 mod tree;
 mod waterfall;
 
+pub use axis::WAIT_SHOWN;
 pub use receiver::{END_TIMEOUT, REQUEST_OCTETS_MAX, ReceiverError, TraceReceiver};
 pub use span::{Span, SpanEvent, SpanOutcome};
 pub use store::{FILE_OCTETS_MAX, QueryError, SPANS_MAX, Trace, TraceQuery, TraceStore, TraceStoreError};
-pub use waterfall::{Palette, WAIT_SHOWN, WIDTH_MIN, waterfall};
+pub use waterfall::{Palette, WIDTH_MIN, waterfall};

@@ -31,8 +31,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -400,8 +401,11 @@ async fn start_internet(
 
 /// Writes a file and the folders above it.
 fn write(path: &Path, content: &[u8]) -> Result<(), WorldError> {
-    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    folder
-        .and_then(|()| std::fs::write(path, content))
-        .map_err(|cause| WorldError::File { path: path.to_owned(), cause })
+    let make = |folder: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let write = || {
+        path.parent().map_or(Ok(()), make)?;
+        let mut options = std::fs::File::options();
+        options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(content)
+    };
+    write().map_err(|cause| WorldError::File { path: path.to_owned(), cause })
 }

@@ -1,12 +1,12 @@
 //! A log of whole documents: the routing table log, one file for each time that tables are calculated (LG-31…LG-33).
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use envelope::Timestamp;
 
-use crate::files::{delete_old, there};
+use crate::files::{delete_old, make_folder, new_file, there};
 use crate::record::LogLimits;
 
 /// Folder of the routing table log of Transport in a state directory (LG-32).
@@ -36,10 +36,15 @@ impl Documents {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, name: &str, document: &str, now: Timestamp) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
+        make_folder(&self.folder)?;
         let coming = u64::try_from(document.len()).unwrap_or(u64::MAX);
         delete_old(there(&self.folder, |name| parse(name, self.prefix))?, &self.limits, coming, now)?;
-        fs::write(self.folder.join(name), document)
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        new_file(&path)?.write_all(document.as_bytes())
     }
 }
 

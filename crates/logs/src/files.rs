@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use envelope::Timestamp;
@@ -26,12 +27,12 @@ struct Current {
 
 impl Files {
     /// Files of `folder`, which is made with the first.
-    pub fn new(folder: PathBuf, prefix: &'static str, version: &'static str, form: LogForm) -> Self {
+    pub(crate) fn new(folder: PathBuf, prefix: &'static str, version: &'static str, form: LogForm) -> Self {
         Self { folder, prefix, version, form, current: None }
     }
 
     /// Writes a line into the file of its day.
-    pub fn write(&mut self, line: &str, now: Timestamp) -> io::Result<()> {
+    pub(crate) fn write(&mut self, line: &str, now: Timestamp) -> io::Result<()> {
         let day = day(now);
         let fits = |current: &Current| {
             current.day == day && current.octets + line.len() as u64 <= self.form.limits.file_octets
@@ -47,17 +48,16 @@ impl Files {
     }
 
     /// Hands everything to the operating system.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.current.as_mut().map_or(Ok(()), |current| current.file.flush())
     }
 
     /// A new file: never one that is there, whoever wrote it (LG-02).
     fn begin(&self, day: String, now: Timestamp) -> io::Result<Current> {
-        fs::create_dir_all(&self.folder)?;
+        make_folder(&self.folder)?;
         self.delete_old(now)?;
         let last = self.there()?.into_iter().filter(|file| file.day == day).map(|file| file.number).max().unwrap_or(0);
-        let path = self.folder.join(format!("{}{day}-{}.log", self.prefix, last + 1));
-        let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(path)?);
+        let mut file = BufWriter::new(self.next_file(&day, last)?);
         let header = format!(
             "#Software: Postroad\r\n#Version: {}\r\n#Log-Type: {}\r\n#Date: {}\r\n#Fields: {}\r\n",
             self.version,
@@ -67,6 +67,18 @@ impl Files {
         );
         file.write_all(header.as_bytes())?;
         Ok(Current { file, day, octets: header.len() as u64 })
+    }
+
+    /// The first number after `last` that no other process has taken meanwhile.
+    fn next_file(&self, day: &str, last: u32) -> io::Result<File> {
+        let mut number = last;
+        loop {
+            number = number.checked_add(1).ok_or(io::ErrorKind::AlreadyExists)?;
+            match new_file(&self.folder.join(format!("{}{day}-{number}.log", self.prefix))) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made,
+            }
+        }
     }
 
     fn there(&self) -> io::Result<Vec<LogFile>> {
@@ -94,7 +106,12 @@ pub(crate) fn there(folder: &Path, parse: impl Fn(&str) -> Option<(String, u32)>
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if let Some((day, number)) = entry.file_name().to_str().and_then(&parse) {
-            found.push(LogFile { path: entry.path(), day, number, octets: entry.metadata()?.len() });
+            // One that another process has deleted meanwhile is not there.
+            let octets = match entry.metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?.len(),
+            };
+            found.push(LogFile { path: entry.path(), day, number, octets });
         }
     }
     found.sort_by(|one, other| (&one.day, one.number).cmp(&(&other.day, other.number)));
@@ -108,7 +125,10 @@ pub(crate) fn delete_old(files: Vec<LogFile>, limits: &LogLimits, coming: u64, n
     let mut octets: u64 = files.iter().map(|file| file.octets).sum();
     for file in files {
         if file.day < oldest || octets.saturating_add(coming) > limits.folder_octets {
-            fs::remove_file(&file.path)?;
+            match fs::remove_file(&file.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
             octets -= file.octets;
         }
     }
@@ -125,6 +145,40 @@ pub(crate) fn parse(name: &str, prefix: &str) -> Option<(String, u32)> {
 /// `yyyymmdd`
 pub(crate) fn day(at: Timestamp) -> String {
     at.to_iso8601()[..10].replace('-', "")
+}
+
+/// Makes the folder of a log. What is in logs is nobody else's, whatever the umask.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above.filter(|above| !above.is_dir()) {
+        make_folder(above)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        made => made.and_then(|()| hand_over(folder)),
+    }
+}
+
+/// A file of a log, which is not there yet.
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    hand_over(path)?;
+    Ok(file)
+}
+
+/// What root makes in somebody's folder is that somebody's: a command typed by root writes the same logs as a service that is
+/// another user, which could neither write nor read them.
+fn hand_over(made: &Path) -> io::Result<()> {
+    let Some(above) = made.parent().filter(|above| !above.as_os_str().is_empty()) else { return Ok(()) };
+    let (owner, own) = (fs::metadata(above)?, fs::metadata(made)?);
+    if own.uid() != 0 || owner.uid() == 0 {
+        return Ok(());
+    }
+    match lchown(made, Some(owner.uid()), Some(owner.gid())) {
+        // A service that has confined itself gives nothing away; run as root, it can use what is root's.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        given => given,
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +205,36 @@ mod tests {
     }
 
     const WIDE: LogLimits = LogLimits { file_octets: 2_000, folder_octets: 100_000, age: LogLimits::WIDE.age };
+
+    #[test]
+    fn processes_that_begin_at_once_have_files_of_their_own() {
+        // LG-02: both have seen the same last number.
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (files(folder.path(), WIDE), files(folder.path(), WIDE));
+        drop((one.next_file("20261122", 0).unwrap(), other.next_file("20261122", 0).unwrap()));
+        assert_eq!(names(folder.path()), ["MSGTRK20261122-1.log", "MSGTRK20261122-2.log"]);
+    }
+
+    #[test]
+    fn what_root_writes_in_the_folder_of_a_service_is_that_services() {
+        const SERVICE: u32 = 65_534;
+        let folder = tempfile::tempdir().unwrap();
+        if folder.path().metadata().unwrap().uid() != 0 {
+            return eprintln!("left out: only root gives files away");
+        }
+        lchown(folder.path(), Some(SERVICE), Some(SERVICE)).unwrap();
+        let logs = folder.path().join("logs/Audit");
+        make_folder(&logs).unwrap();
+        make_folder(&logs).unwrap();
+        files(&logs, WIDE).write("a line", at(0)).unwrap();
+        let mut made = vec![folder.path().join("logs"), logs.clone()];
+        made.extend(names(&logs).iter().map(|name| logs.join(name)));
+        assert_eq!(made.len(), 3);
+        for path in made {
+            let owner = path.metadata().unwrap();
+            assert_eq!((owner.uid(), owner.gid()), (SERVICE, SERVICE), "{}", path.display());
+        }
+    }
 
     #[test]
     fn a_file_is_of_one_day_and_size_and_begins_with_its_header() {

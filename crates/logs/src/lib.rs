@@ -15,15 +15,19 @@
 //! | [`record`] | what a log is: [`LogForm`], its header and limits; [`Record`], one line; [`Row`], its fields as RFC 4180 has them |
 //! | [`log`] | [`Log`]: the channel and the thread |
 //! | [`tracking`] | an event of the message tracking log: fields, event ids, sources |
+//! | [`audit`] | a change by an administrator, and the search for it |
 //! | [`connectivity`] | an event of the connectivity log: connections that were opened |
+//! | [`protocol`] | what was said in SMTP sessions |
 //! | [`documents`] | a log of whole files: the routing table log |
 //! | [`search`] | what was written, found again |
 //! | `files` | names, headers, sizes, ages |
 
+pub mod audit;
 pub mod connectivity;
 pub mod documents;
 mod files;
 pub mod log;
+pub mod protocol;
 pub mod record;
 pub mod search;
 pub mod tracking;

@@ -27,6 +27,8 @@ impl LogLimits {
     pub const WIDE: Self = Self { file_octets: 10 * MEGABYTE, folder_octets: 1000 * MEGABYTE, age: times(30) };
     /// Protocol: 10 MB, 250 MB, 30 days. Source: docs/rules.md, Logs.
     pub const PROTOCOL: Self = Self { file_octets: 10 * MEGABYTE, folder_octets: 250 * MEGABYTE, age: times(30) };
+    /// Audit: 10 MB, 1000 MB, 90 days, the documented age limit of the administrator audit log.
+    pub const AUDIT: Self = Self { age: times(90), ..Self::WIDE };
     /// Routing table, of Transport: 50 MB, 7 days; a file is a document. Source: docs/rules.md, Logs, LG-32.
     pub const ROUTING: Self = Self { file_octets: u64::MAX, folder_octets: 50 * MEGABYTE, age: times(7) };
 }

@@ -31,7 +31,7 @@ pub struct Query {
     pub end: Option<Timestamp>,
     /// `event-id`
     pub event_id: Option<String>,
-    /// `source`
+    /// Who wrote the line: `SMTP`, `STOREDRIVER`, `ROUTING` and the like, in any case.
     pub source: Option<String>,
     /// `message-id`; angle brackets may be left out.
     pub message_id: Option<String>,
@@ -170,9 +170,20 @@ fn may_hold(file: &LogFile, query: &Query) -> bool {
 
 fn read(file: &LogFile, prefix: &'static str, query: &Query) -> io::Result<Vec<Line>> {
     let mut found = Vec::new();
+    each_line(file, |fields| {
+        let line = Line { prefix, fields };
+        if query.matches(&line) {
+            found.push(line);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Hands the fields of each line of a file to `take`.
+pub(crate) fn each_line(file: &LogFile, mut take: impl FnMut(Vec<String>)) -> io::Result<()> {
     // Deleted since the folder was read: too old.
     let opened = match File::open(&file.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
     let mut reader = BufReader::new(opened);
@@ -180,17 +191,13 @@ fn read(file: &LogFile, prefix: &'static str, query: &Query) -> io::Result<Vec<L
     loop {
         bytes.clear();
         if reader.by_ref().take(LINE_OCTETS_MAX).read_until(b'\n', &mut bytes)? == 0 {
-            return Ok(found);
+            return Ok(());
         }
         // A header, or a line that is being written.
         if bytes.starts_with(b"#") || !bytes.ends_with(b"\n") {
             continue;
         }
-        let fields = fields(&String::from_utf8_lossy(&bytes)).into_iter().map(without_apostrophe).collect();
-        let line = Line { prefix, fields };
-        if query.matches(&line) {
-            found.push(line);
-        }
+        take(fields(&String::from_utf8_lossy(&bytes)).into_iter().map(without_apostrophe).collect());
     }
 }
 

@@ -71,8 +71,8 @@ impl Copies {
         wanted: BTreeMap<PathBuf, Vec<&Address>>,
         head: &MessageHead,
     ) -> Self {
-        let mut copies = Vec::with_capacity(wanted.len());
-        for (database, recipients) in wanted {
+        // At once: those whose disks do not answer are waited for no longer than one.
+        let copies = wanted.into_iter().map(async |(database, recipients)| {
             let trace = trace_lines(&head.envelope.reverse_path, &recipients);
             let state = async {
                 let visit = databases.enter(&database)?;
@@ -80,9 +80,9 @@ impl Copies {
                 begun.map(|writer| (visit, writer))
             };
             let state = state.await;
-            copies.push(DatabaseCopy { database, state });
-        }
-        Self(copies)
+            DatabaseCopy { database, state }
+        });
+        Self(futures::future::join_all(copies).await)
     }
 
     /// Reads the content to its end.
@@ -119,13 +119,14 @@ impl Copies {
     }
 
     async fn append(&mut self, octets: &[u8]) {
-        for copy in &mut self.0 {
+        let appending = self.0.iter_mut().map(async |copy| {
             if let Ok((visit, writer)) = &mut copy.state
                 && let Err(error) = visit.bounded(writer.write(octets)).await.and_then(|written| written)
             {
                 copy.state = Err(error);
             }
-        }
+        });
+        futures::future::join_all(appending).await;
     }
 }
 

@@ -18,8 +18,9 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 const MESSAGES_IN_HAND_MAX: usize = 128;
 /// Messages being written into the mailboxes of one database at once: four fifths of the server's turns.
 const TURNS_MAX: usize = 16;
-/// How long one operation of a database is waited for: 30 s. A disk that is alive answers within a few.
-const HUNG_AFTER: Duration = Duration::from_secs(30);
+/// How long one operation of a database is waited for: 20 s. A disk that is alive answers within a few, and Transport, which
+/// sends the content meanwhile, is not patient for longer than [`rpc::limits::PATIENCE`].
+const HUNG_AFTER: Duration = Duration::from_secs(20);
 
 /// Databases by folder. They stay open when they become active elsewhere: what is open costs next to nothing, and
 /// whether mail may be written to one is asked of the snapshot each time.
@@ -45,6 +46,11 @@ impl Default for Databases {
 impl Databases {
     fn new(hung_after: Duration) -> Self {
         Self { known: Mutex::default(), hung_after }
+    }
+
+    /// Lets go of a database that has left: what is known about its mailboxes is of the past.
+    pub(crate) fn forget(&self, folder: &Path) {
+        self.known.lock().remove(folder);
     }
 
     /// A place for one message among those of the database in `folder`.

@@ -9,8 +9,8 @@ use envelope::{Address, EnhancedStatus, MessageHead, Recipient, Reply, Severity}
 use logs::tracking::{self, EventId, Source, TrackingEvent};
 use logs::{Log, LogSettings};
 use mailbox_store::{DeliveryId, DeliveryOutcome, MailboxDatabase, StagedContent, StoreError};
-use net::PeerIdentity;
-use rpc::{DeliverHandler, Deliveries, Incoming, RecipientDelivery};
+use net::{PeerIdentity, Progress};
+use rpc::{DeliverHandler, Deliveries, Incoming, RecipientDelivery, Signs};
 use runtime::Node;
 use telemetry::{Hop, HopName, HopOutcome, keys};
 use tokio::sync::Semaphore;
@@ -34,10 +34,12 @@ const DELIVERED: &str = "250 2.1.5 Recipient OK";
 /// Delivers what Transport brings.
 pub(crate) struct Handler {
     node: Arc<Node>,
-    databases: Databases,
+    pub(crate) databases: Arc<Databases>,
     in_hand: Semaphore,
     deliveries: Semaphore,
     tracking: Log<TrackingEvent>,
+    /// Whether it gets on: an end is waited for as long as it does.
+    pub(crate) progress: Progress,
 }
 
 impl Handler {
@@ -53,10 +55,11 @@ impl Handler {
         let tracking = Log::start(settings, move || lost.increment())?;
         Ok(Self {
             node,
-            databases: Databases::default(),
+            databases: Arc::default(),
             in_hand: Semaphore::new(MESSAGES_IN_HAND_MAX),
             deliveries: Semaphore::new(CONCURRENT_DELIVERIES_MAX),
             tracking,
+            progress: Progress::default(),
         })
     }
 }
@@ -64,22 +67,24 @@ impl Handler {
 #[async_trait]
 impl DeliverHandler for Handler {
     async fn deliver(&self, peer: &PeerIdentity, message: Incoming) -> Result<Deliveries, Reply> {
+        self.progress.step();
         let Ok(_in_hand) = self.in_hand.try_acquire() else {
             let status = EnhancedStatus::new(4, 3, 2);
             return Err(Reply::new(451, status, "STOREDRV.Deliver; too many messages are being delivered"));
         };
-        let Incoming { head, content, .. } = message;
+        let Incoming { head, content, signs, .. } = message;
         let tables = self.node.tables();
         let mut hop = self.node.tracer.start(HopName::Deliver, head.trace, self.node.clock.now());
         hop.attribute(keys::MESSAGE_ID, &head.id);
         hop.attribute(keys::SERVER_ADDRESS, peer.server.as_str());
         hop.attribute(keys::REVISION, &tables.revision());
         hop.attribute(keys::RECIPIENTS, &(head.envelope.recipients.len() as u64));
-        let placed = self.place(&head.envelope.recipients, &tables).await;
-        let delivered = self.deliver_placed(&head, placed, content).await;
+        let placed = signs.while_at(self.place(&head.envelope.recipients, &tables)).await;
+        let delivered = self.deliver_placed(&head, placed, content, &signs).await;
         let result = delivered.map_err(|error| error.reply());
         self.track(&head, peer, &result);
         self.end(hop, &head, &result);
+        self.progress.step();
         result
     }
 }
@@ -108,6 +113,7 @@ impl Handler {
         head: &MessageHead,
         placed: Vec<Placed>,
         content: rpc::Content,
+        signs: &Signs,
     ) -> Result<Deliveries, ContentError> {
         let recipients = &head.envelope.recipients;
         let mut wanted: BTreeMap<PathBuf, Vec<&Address>> = BTreeMap::new();
@@ -119,19 +125,24 @@ impl Handler {
         if wanted.is_empty() {
             return Ok(placed.into_iter().filter_map(Result::err).collect());
         }
-        let mut copies = Copies::begin(&self.databases, wanted, head).await;
+        let mut copies = signs.while_at(Copies::begin(&self.databases, wanted, head)).await;
         copies.write(content).await?;
+        // Every wait from here on has a bound of its own.
+        Ok(signs.while_at(self.write_into(copies, head, placed)).await)
+    }
+
+    async fn write_into(&self, mut copies: Copies, head: &MessageHead, placed: Vec<Placed>) -> Deliveries {
         copies.turns().await;
         let _turn = self.deliveries.acquire().await.expect("the semaphore is never closed");
         let mut copies = copies.finish().await;
         let mut outcomes = Vec::with_capacity(placed.len());
-        for (place, recipient) in placed.into_iter().zip(recipients) {
+        for (place, recipient) in placed.into_iter().zip(&head.envelope.recipients) {
             outcomes.push(match place {
                 Ok(place) => deliver_one(&mut copies, &place, DeliveryId::new(head.id, &recipient.address)).await,
                 Err(outcome) => outcome,
             });
         }
-        Ok(outcomes)
+        outcomes
     }
 
     /// DELIVER for the recipients that have it; what became of the others Transport writes.
@@ -221,6 +232,9 @@ fn reply_of(outcome: &RecipientDelivery) -> Option<&Reply> {
 
 /// What Transport is told of a database that cannot be written: paths stay in the log.
 fn failure(error: &StoreError) -> RecipientDelivery {
+    if matches!(error, StoreError::Moving { .. }) {
+        return retry(error.status(), "the mailbox database is on its way to another server");
+    }
     tracing::error!(%error, "a message cannot be written into its mailbox");
     let status = error.status();
     match status.severity() {

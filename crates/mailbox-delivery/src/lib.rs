@@ -18,11 +18,15 @@
 //! | `handler` | one message: its bounds, its trace, its outcomes |
 //! | `placement` | which mailbox a recipient has, or why none here |
 //! | `content` | the message on its way to disk |
+//! | `moves`, `arrival`, `entries` | a database goes to another server, or comes from one |
 //! | `databases` | the databases opened so far |
 
+mod arrival;
 mod content;
 mod databases;
+mod entries;
 mod handler;
+mod moves;
 mod placement;
 pub mod service;
 

@@ -10,9 +10,11 @@ use telemetry::{Health, HealthChecks};
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Handler, TRACKING_PREFIX};
+use crate::moves::Moves;
 
-/// Deliveries under way at a drain are waited for as long; Transport brings the others again.
-const SETTLE_BOUND: Duration = Duration::from_secs(20);
+/// Deliveries under way at a drain are waited for as long as one of them gets on within this time; Transport brings the others
+/// again.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why Mailbox Transport Delivery cannot start or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,14 @@ impl MailboxDelivery {
         let Self { node, listener, drain } = self;
         let address = listener.local()?;
         let mut offer = Offer::new(drain.clone());
-        offer.mailbox_delivery(Arc::new(Handler::new(Arc::clone(&node))?));
-        offer.tracking(logs::tracking::folder(&node.settings.state), &[TRACKING_PREFIX]);
+        let handler = Arc::new(Handler::new(Arc::clone(&node))?);
+        let progress = handler.progress.clone();
+        let moves = Arc::new(Moves::new(Arc::clone(&node), Arc::clone(&handler.databases), drain.clone()));
+        offer.mailbox_delivery(handler);
+        offer.mailboxes(moves.clone());
+        admin_api::offer::databases(&mut offer, Arc::clone(&moves));
+        tokio::spawn(moves.follow());
+        admin_api::offer::tracking(&mut offer, logs::tracking::folder(&node.settings.state), &[TRACKING_PREFIX]);
         let mut serving = tokio::spawn(offer.serve(listener, &node.credentials)?);
         node.announce(address);
         tracing::info!(%address, service = %node.service, "ready");
@@ -70,9 +78,9 @@ impl MailboxDelivery {
             // Not drained: the port has failed.
             ended = &mut serving => return ended.map_err(std::io::Error::other)?.map_err(Into::into),
         }
-        match tokio::time::timeout(SETTLE_BOUND, serving).await {
-            Ok(ended) => ended.map_err(std::io::Error::other)?.map_err(Into::into),
-            Err(_) => {
+        match progress.wait_for(serving, SETTLE_PATIENCE).await {
+            Some(ended) => ended.map_err(std::io::Error::other)?.map_err(Into::into),
+            None => {
                 tracing::warn!("not every delivery was finished in time; Transport tries those again");
                 Ok(())
             }

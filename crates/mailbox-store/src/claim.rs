@@ -48,7 +48,7 @@ impl Claim {
 
 /// What stays the same while a file is renamed, and differs from that of every other file that had its name: the inode of a
 /// message that was sent is still in use, in `Sent`.
-fn identity(metadata: &Metadata) -> String {
+pub(crate) fn identity(metadata: &Metadata) -> String {
     format!("{}.{}.{}.{}", metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
 }
 

@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -22,11 +22,13 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use crate::delivery::{DeliveryId, DeliveryOutcome};
-use crate::disk;
+use crate::disk::{self, blocking};
 use crate::error::StoreError;
 use crate::ledger::{Ledger, Source};
 use crate::line_ends::ToDisk;
 use crate::mailbox::{Folder, MailboxName};
+use crate::moving::{self, Stay};
+use crate::outbox_id::{Brought, brought};
 
 /// Mailboxes whose ledgers are kept open: 256, about 50 MB at worst. Others are opened again when needed.
 const OPEN_LEDGERS_MAX: usize = 256;
@@ -44,6 +46,7 @@ struct Inner {
     /// Mailboxes whose ledger files say everything since the start: their folders need not be read again, however often
     /// their ledgers are closed and opened. Names only, one for each mailbox that had mail.
     complete: Mutex<HashSet<MailboxName>>,
+    brought: OnceLock<Brought>,
 }
 
 impl MailboxDatabase {
@@ -56,7 +59,8 @@ impl MailboxDatabase {
         let root = root.into();
         // inotify reports absolute paths.
         let root = std::path::absolute(&root).map_err(StoreError::io("find", &root))?;
-        let database = Self(Arc::new(Inner { root, ledgers: Mutex::default(), complete: Mutex::default() }));
+        let (ledgers, complete, brought) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        let database = Self(Arc::new(Inner { root, ledgers, complete, brought }));
         let opened = database.clone();
         blocking(move || opened.prepare()).await?;
         Ok(database)
@@ -91,6 +95,20 @@ impl MailboxDatabase {
         Ok(writer)
     }
 
+    /// The right to write into it: as long as the result is there, it does not leave for another server.
+    ///
+    /// # Errors
+    /// [`StoreError::Moving`]
+    pub async fn stay(&self) -> Result<Stay, StoreError> {
+        let database = self.clone();
+        blocking(move || moving::stay(&database.0.root)).await
+    }
+
+    /// Messages that waited in its outboxes when it came here.
+    pub(crate) fn brought(&self) -> &Brought {
+        self.0.brought.get_or_init(|| brought(&self.0.root))
+    }
+
     pub(crate) fn mailbox_path(&self, mailbox: &MailboxName) -> PathBuf {
         self.0.root.join(mailbox.as_str())
     }
@@ -112,9 +130,11 @@ impl MailboxDatabase {
         Ok(found)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the age of files in the staging folder")]
     fn prepare(&self) -> Result<(), StoreError> {
         let staging = self.0.root.join(STAGING);
         disk::create_directory(&staging)?;
+        moving::in_use(&self.0.root)?;
         disk::sync_directory(&self.0.root)?;
         for name in disk::names(&staging)? {
             let path = staging.join(name?);
@@ -129,6 +149,7 @@ impl MailboxDatabase {
     }
 
     fn create_mailbox_blocking(&self, mailbox: &MailboxName) -> Result<(), StoreError> {
+        let _stay = moving::stay(&self.0.root)?;
         let path = self.mailbox_path(mailbox);
         if path.is_dir() {
             // Also completes a mailbox that was made by hand.
@@ -146,6 +167,7 @@ impl MailboxDatabase {
     }
 
     fn deliver_blocking(&self, staged: &Path, to: &MailboxName, id: DeliveryId) -> Result<DeliveryOutcome, StoreError> {
+        let _stay = moving::stay(&self.0.root)?;
         let slot = self.ledger(to);
         let mut slot = slot.lock();
         let path = self.mailbox_path(to);
@@ -275,11 +297,6 @@ fn remove_staged(path: &Path) {
         }
         _ => {}
     }
-}
-
-/// Runs file work where it blocks nobody.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("file work neither panics nor is cancelled")
 }
 
 #[cfg(test)]

@@ -74,10 +74,15 @@ pub(crate) fn create_layout(mailbox: &Path) -> Result<(), StoreError> {
 }
 
 /// Names of the entries of a directory, one after the other.
-pub(crate) fn names(path: &Path) -> Result<impl Iterator<Item = Result<OsString, StoreError>>, StoreError> {
+pub(crate) fn names(path: &Path) -> Result<impl Iterator<Item = Result<OsString, StoreError>> + use<>, StoreError> {
     let path = path.to_owned();
     let entries = fs::read_dir(&path).map_err(StoreError::io("list", &path))?;
     Ok(entries.map(move |entry| entry.map(|entry| entry.file_name()).map_err(StoreError::io("list", &path))))
+}
+
+/// Runs file work where it blocks nobody.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("file work neither panics nor is cancelled")
 }
 
 /// Which directories were synced, for tests: of all that durability is made of, what was forgotten shows nowhere else.

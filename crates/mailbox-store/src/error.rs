@@ -40,6 +40,20 @@ pub enum StoreError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// It is on its way to another server, and nobody writes into it any more.
+    #[error("{} is on its way to another server", path.display())]
+    Moving {
+        /// The database.
+        path: PathBuf,
+    },
+    /// What was asked for does not fit what is there.
+    #[error("{}: {text}", path.display())]
+    Refused {
+        /// The database.
+        path: PathBuf,
+        /// Why, and what to do.
+        text: String,
+    },
     /// Any other failure of the file system.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -68,7 +82,9 @@ impl StoreError {
             Self::MailboxMissing { .. } => EnhancedStatus::new(5, 1, 1),
             Self::QuotaExceeded { .. } => EnhancedStatus::new(4, 2, 2),
             Self::DiskFull { .. } => EnhancedStatus::new(4, 3, 1),
-            Self::Hung { .. } | Self::Io { .. } | Self::Watch { .. } => EnhancedStatus::new(4, 3, 0),
+            // Nothing can be written into the database now, whatever it is.
+            Self::Hung { .. } | Self::Moving { .. } | Self::Refused { .. } => EnhancedStatus::new(4, 3, 2),
+            Self::Io { .. } | Self::Watch { .. } => EnhancedStatus::new(4, 3, 0),
         }
     }
 

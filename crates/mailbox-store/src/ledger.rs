@@ -106,10 +106,13 @@ impl Ledger {
     fn rewrite(&mut self) -> Result<(), StoreError> {
         let text: String = self.order.iter().map(|id| format!("{id}\n")).collect();
         let fresh = self.path.with_extension("tmp");
-        fs::write(&fresh, text)
-            .and_then(|()| File::open(&fresh)?.sync_all())
-            .and_then(|()| fs::rename(&fresh, &self.path))
-            .map_err(StoreError::io("rewrite", &self.path))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&fresh).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+        written.and_then(|()| fs::rename(&fresh, &self.path)).map_err(StoreError::io("rewrite", &self.path))?;
         disk::sync_directory(self.path.parent().expect("the ledger lies in a mailbox"))?;
         self.file = open_for_append(&self.path)?;
         self.lines = self.order.len();

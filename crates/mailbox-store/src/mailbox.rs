@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Longest mailbox name in octets. Aliases have at most 64 characters; a path component may have 255 octets.
-pub const MAILBOX_NAME_OCTETS_MAX: usize = 200;
+pub(crate) const MAILBOX_NAME_OCTETS_MAX: usize = 200;
 
 /// The name of a mailbox in its database, lower-case: the recipient's alias.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,6 +11,8 @@
 //! the same id and Transport knows it already; and a script that uses a name twice has sent two messages. The names in
 //! `Sent` and `Failed` are new: a message moved back to the outbox from there is a new message.
 
+use std::any::Any;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -18,14 +20,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use envelope::MessageId;
-use uuid::Uuid;
 
 use crate::claim::Claim;
-use crate::database::{MailboxDatabase, blocking};
-use crate::disk;
+use crate::database::MailboxDatabase;
+use crate::disk::{self, blocking};
 use crate::error::StoreError;
 use crate::line_ends::FromDisk;
 use crate::mailbox::{Folder, MailboxName, split_flags};
+use crate::outbox_id;
 
 /// Octets read from an outbox at once: 64 KB.
 const CHUNK_OCTETS: usize = 64 * 1024;
@@ -33,8 +35,9 @@ const CHUNK_OCTETS: usize = 64 * 1024;
 const REASON_CHARACTERS_MAX: usize = 900;
 /// Header that carries the reason; to be removed from a message that is sent again.
 pub const FAILURE_HEADER: &str = "X-Postroad-Failure";
-/// Namespace of message ids that come from outboxes (a random UUID, fixed forever).
-const OUTBOX_NAMESPACE: Uuid = Uuid::from_u128(0x2f6a_5d0e_9c3b_4e17_8a41_b7c2_60de_94f3);
+
+/// What is held until the disk has answered, such as one of a number of turns.
+pub type Held = Arc<dyn Any + Send + Sync>;
 
 /// A message that a user wants to send. While it exists, nobody else is offered the same one.
 #[derive(Debug)]
@@ -66,20 +69,20 @@ impl OutboxItem {
     /// The id to submit it under: always the same for the same message, another one for another file of the same name.
     #[must_use]
     pub fn message_id(&self) -> MessageId {
-        let name = format!("{}/{}/{}", self.mailbox(), self.name(), self.claim.file());
-        MessageId::from_uuid(Uuid::new_v5(&OUTBOX_NAMESPACE, name.as_bytes()))
+        outbox_id::id(self.database.brought(), self.mailbox(), self.name(), self.claim.file())
     }
 
-    /// Opens the content. `None` when the user has taken the message back meanwhile: drop the item then.
+    /// Opens the content. `None` when the user has taken the message back meanwhile: drop the item then. What is begun on a
+    /// disk that does not answer goes on when nobody waits for it any more; `held` is not dropped before that.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be opened or is no regular file.
-    pub async fn open(&self) -> Result<Option<OutboxReader>, StoreError> {
+    pub async fn open(&self, held: Held) -> Result<Option<OutboxReader>, StoreError> {
         let (outbox, name) = (self.outbox.clone(), self.name().to_owned());
         blocking(move || {
             let Some(path) = locate(&outbox, &name)? else { return Ok(None) };
             let file = disk::open_message(&path)?;
-            Ok(Some(OutboxReader { file: Arc::new(file), path, line_ends: FromDisk::default() }))
+            Ok(Some(OutboxReader { file: Arc::new(file), path, line_ends: FromDisk::default(), held }))
         })
         .await
     }
@@ -88,8 +91,9 @@ impl OutboxItem {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be moved; it is then offered again, and Transport will know it.
-    pub async fn sent(self) -> Result<(), StoreError> {
+    pub async fn sent(self, held: Held) -> Result<(), StoreError> {
         blocking(move || {
+            let _held = held;
             let Some(source) = locate(&self.outbox, self.name())? else { return Ok(()) };
             let sent = self.folder(Folder::Sent)?.join("cur");
             let target = sent.join(format!("{}.sent:2,S", self.message_id()));
@@ -104,9 +108,10 @@ impl OutboxItem {
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be moved; it is then offered again.
-    pub async fn rejected(self, reason: &str) -> Result<(), StoreError> {
+    pub async fn rejected(self, reason: &str, held: Held) -> Result<(), StoreError> {
         let line = failure_line(reason);
         blocking(move || {
+            let _held = held;
             let Some(source) = locate(&self.outbox, self.name())? else { return Ok(()) };
             let failed = self.folder(Folder::Failed)?;
             let name = format!("{}.failed", self.message_id());
@@ -134,11 +139,17 @@ impl OutboxItem {
 }
 
 /// Reads the content of a message with CR LF line ends.
-#[derive(Debug)]
 pub struct OutboxReader {
     file: Arc<File>,
     path: PathBuf,
     line_ends: FromDisk,
+    held: Held,
+}
+
+impl fmt::Debug for OutboxReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxReader").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl OutboxReader {
@@ -147,8 +158,9 @@ impl OutboxReader {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let file = Arc::clone(&self.file);
+        let (file, held) = (Arc::clone(&self.file), Arc::clone(&self.held));
         let read = blocking(move || {
+            let _held = held;
             let mut chunk = vec![0; CHUNK_OCTETS];
             let length = file.as_ref().read(&mut chunk)?;
             chunk.truncate(length);

@@ -23,8 +23,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::claim::{Claim, InHand, Key};
-use crate::database::{MailboxDatabase, blocking};
-use crate::disk;
+use crate::database::MailboxDatabase;
+use crate::disk::{self, blocking};
 use crate::error::StoreError;
 use crate::mailbox::{Folder, MailboxName, split_flags};
 use crate::outbox::OutboxItem;

@@ -105,9 +105,9 @@ async fn dovecot_reads_deliveries_and_sends_through_the_outbox() {
     let append = format!("APPEND Outbox {{{}+}}\r\n{message}", message.len());
     dovecot.imap("ann", &[&append]);
     let item = watch.next().await.unwrap();
-    let mut reader = item.open().await.unwrap().unwrap();
+    let mut reader = item.open(std::sync::Arc::new(())).await.unwrap().unwrap();
     assert_eq!(reader.next_chunk().await.unwrap().unwrap(), message);
-    item.sent().await.unwrap();
+    item.sent(std::sync::Arc::new(())).await.unwrap();
     let sent = dovecot.imap("ann", &["STATUS Outbox (MESSAGES)", "SELECT Sent", "FETCH 1:* (FLAGS BODY.PEEK[])"]);
     assert!(sent.contains("Outbox (MESSAGES 0)") && sent.contains("* 1 EXISTS"), "{sent}");
     assert!(sent.contains("\\Seen") && sent.contains(message), "{sent}");

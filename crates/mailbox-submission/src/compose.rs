@@ -165,7 +165,7 @@ fn outgoing_header(block: HeaderBlock<'_>, context: &Context<'_>) -> Vec<u8> {
         added.push_str(&format!("Date: {}\r\n", date::rfc5322(context.now)));
     }
     if block.message_id().is_none() {
-        added.push_str(&format!("Message-ID: <{}@{}>\r\n", context.id, context.domain));
+        added.push_str(&format!("Message-ID: <{}@{}>\r\n", context.id, context.domain.ascii()));
     }
     // A field that cannot be read is as good as missing, and two would be one too many.
     for (name, prefix) in [("Date", "Date: "), ("Message-ID", "Message-ID: ")] {

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use envelope::{BodyType, ByteSize};
 use futures::StreamExt;
-use mailbox_store::{OutboxItem, OutboxReader, StoreError};
+use mailbox_store::{Held, OutboxItem, OutboxReader, StoreError};
 use message::{HeaderCollector, HeaderTooLarge};
 
 /// Why a message cannot be read.
@@ -34,9 +34,9 @@ pub(crate) struct Scan {
     pub(crate) has_lone_cr: bool,
 }
 
-/// Reads a message. `None`: its owner has taken it back.
-pub(crate) async fn scan(item: &OutboxItem) -> Result<Option<Scan>, ScanError> {
-    let Some(mut reader) = item.open().await? else { return Ok(None) };
+/// Reads a message. `None`: its owner has taken it back. `turn` is given back when the disk has answered.
+pub(crate) async fn scan(item: &OutboxItem, turn: Held) -> Result<Option<Scan>, ScanError> {
+    let Some(mut reader) = item.open(turn).await? else { return Ok(None) };
     let mut scanner = Scanner::default();
     while let Some(chunk) = reader.next_chunk().await? {
         scanner.push(&chunk)?;
@@ -135,8 +135,8 @@ impl Outgoing {
     }
 
     /// The content for one attempt. `None`: its owner has taken it back.
-    pub(crate) async fn open(&self, item: &OutboxItem) -> Result<Option<rpc::Content>, StoreError> {
-        let Some(reader) = item.open().await? else { return Ok(None) };
+    pub(crate) async fn open(&self, item: &OutboxItem, turn: Held) -> Result<Option<rpc::Content>, StoreError> {
+        let Some(reader) = item.open(turn).await? else { return Ok(None) };
         let header = futures::stream::once(std::future::ready(Ok(self.header.clone())));
         let body = futures::stream::try_unfold((reader, self.skip), next_of_body);
         Ok(Some(header.chain(body).boxed()))

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::outboxes;
 use crate::submission::Core;
 
-/// Submissions under way at a drain are waited for as long; the others stay in their outboxes.
-const SETTLE_BOUND: Duration = Duration::from_secs(20);
+/// Submissions under way at a drain are waited for as long as one of them gets on within this time; the others stay in their
+/// outboxes.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why Mailbox Transport Submission cannot start or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -47,10 +48,14 @@ impl MailboxSubmission {
     /// Whether it lives and takes mail.
     #[must_use]
     pub fn health(&self) -> HealthChecks {
-        let drain = self.drain.clone();
+        let (drain, node) = (self.drain.clone(), Arc::clone(&self.core.node));
         HealthChecks::new(
             || Health::Good,
-            move || if drain.is_cancelled() { Health::Bad("draining".into()) } else { Health::Good },
+            move || match (drain.is_cancelled(), node.has_left()) {
+                (true, _) => Health::Bad("draining".into()),
+                (false, Some(why)) => Health::Bad(why.into()),
+                (false, None) => Health::Good,
+            },
         )
     }
 
@@ -97,12 +102,13 @@ impl Watched {
     fn follow(&mut self, tables: &RoutingTables) {
         let organization = tables.organization();
         let server = self.core.node.server().clone();
+        let has_left = self.core.node.has_left().is_some();
         for (name, (stop, _)) in &self.stops {
-            if organization.database(name).is_none_or(|database| database.active_server() != &server) {
+            if has_left || organization.database(name).is_none_or(|database| database.active_server() != &server) {
                 stop.cancel();
             }
         }
-        for database in organization.databases_active_on(&server) {
+        for database in organization.databases_active_on(&server).filter(|_| !has_left) {
             if !self.stops.contains_key(&database.name) {
                 let stop = self.drain.child_token();
                 let work = outboxes::run(Arc::clone(&self.core), database.name.clone(), stop.clone());
@@ -125,8 +131,9 @@ impl Watched {
 
     async fn settle(mut self) {
         self.stops.values().for_each(|(stop, _)| stop.cancel());
-        let settled = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(SETTLE_BOUND, settled).await.is_err() {
+        let tasks = &mut self.tasks;
+        let settled = async { while tasks.join_next().await.is_some() {} };
+        if self.core.progress.wait_for(settled, SETTLE_PATIENCE).await.is_none() {
             tracing::warn!("not every submission was settled in time; those are in their outboxes");
         }
     }

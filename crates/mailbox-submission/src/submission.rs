@@ -9,18 +9,22 @@
 //! ```
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use envelope::{
     Address, EnhancedStatus, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply, Revision, Severity,
 };
+use handover::{Candidates, NotHandedOver, Offered, Taker};
 use logs::tracking::{self, EventId, Source, TrackingEvent};
 use logs::{Log, LogSettings};
-use mailbox_store::{OutboxItem, StoreError};
-use net::Service;
+use mailbox_store::{Held, OutboxItem, Stay, StoreError};
+use net::Progress;
 use parking_lot::Mutex;
-use routing::{RECIPIENTS_CONSIDERED, RecipientHome, RoutingTables};
-use rpc::TransferError;
+use routing::RECIPIENTS_CONSIDERED;
+use rpc::{Content, TransferError};
 use runtime::Node;
 use telemetry::{Hop, HopName, HopOutcome, keys};
 use tokio::sync::Semaphore;
@@ -33,6 +37,8 @@ use crate::scan::{Outgoing, ScanError, scan};
 
 /// `MaxConcurrentMailboxSubmissions`: messages being submitted at once, 20 by default, range 1 to 256 (limits §3).
 pub(crate) const CONCURRENT_SUBMISSIONS_MAX: usize = 20;
+/// How long the disk of a database is waited for at each step: 30 s. One that is alive answers within a few.
+const HUNG_AFTER: Duration = Duration::from_secs(30);
 /// Messages remembered that are done with and cannot be moved: 100,000, some 10 MB.
 const UNMOVED_MAX: usize = 100_000;
 /// Files of the message tracking log (LG-16).
@@ -44,9 +50,11 @@ const SOURCE: &str = "Outbox";
 pub(crate) struct Core {
     pub(crate) node: Arc<Node>,
     submissions: Semaphore,
-    /// Messages that are done with and could not be moved out of their outboxes, as on a full disk: only that is tried again.
+    /// Messages that are done with and were not moved out of their outboxes yet, as on a full disk: only that is tried again.
     /// Submitted once more, they would go to another Transport, which does not know them.
     unmoved: Mutex<HashMap<MessageId, Done>>,
+    /// Whether it gets on: an end is waited for as long as it does.
+    pub(crate) progress: Progress,
     tracking: Log<TrackingEvent>,
 }
 
@@ -88,24 +96,40 @@ impl Core {
         };
         let lost = node.metrics.tracking_lost.clone();
         let tracking = Log::start(settings, move || lost.increment())?;
-        Ok(Self { tracking, node, submissions: Semaphore::new(CONCURRENT_SUBMISSIONS_MAX), unmoved: Mutex::default() })
+        Ok(Self {
+            tracking,
+            node,
+            submissions: Semaphore::new(CONCURRENT_SUBMISSIONS_MAX),
+            unmoved: Mutex::default(),
+            progress: Progress::default(),
+        })
     }
 
     /// Submits a message, again and again if need be, until it is settled, or `stop`, or it is to wait in its outbox. `turns`
     /// are those of its database.
-    pub(crate) async fn handle(&self, item: OutboxItem, turns: &Semaphore, stop: &CancellationToken) -> Settled {
+    pub(crate) async fn handle(&self, item: OutboxItem, turns: &Arc<Semaphore>, stop: &CancellationToken) -> Settled {
         let id = item.message_id();
         let done = self.unmoved.lock().get(&id).cloned();
         if let Some(done) = done {
-            return self.move_away(item, done).await;
+            return match (turn_of(turns, stop).await, stay(&item).await) {
+                (Some(turn), Ok(_stay)) => self.move_away(item, done, turn).await,
+                _ => Settled::No,
+            };
         }
         let mut hop = self.node.tracer.start(HopName::Submit, None, self.node.clock.now());
         hop.attribute(keys::MESSAGE_ID, &id);
         let mut backoff = Backoff::default();
         loop {
-            match self.attempt(&item, turns, &mut hop).await {
-                Ok(receipt) => return self.sent(item, hop, &receipt).await,
-                Err(Failure::Permanent { status, reason }) => return self.rejected(item, hop, status, &reason).await,
+            let Some(turn) = turn_of(turns, stop).await else { return Settled::No };
+            // Until it is settled the database does not leave: on another server it would be submitted once more.
+            let Ok(stay) = stay(&item).await else { return Settled::No };
+            let attempted = self.attempt(&item, Arc::clone(&turn), &mut hop).await;
+            self.progress.step();
+            match attempted {
+                Ok(receipt) => return self.sent(item, hop, &receipt, turn).await,
+                Err(Failure::Permanent { status, reason }) => {
+                    return self.rejected(item, hop, status, &reason, turn).await;
+                }
                 Err(Failure::TakenBack) => return Settled::Yes,
                 Err(Failure::Transient { status, reason }) => {
                     tracing::warn!(message = %id, mailbox = %item.mailbox(), %status, reason, "not submitted yet");
@@ -113,50 +137,59 @@ impl Core {
                     hop.event("not submitted yet", self.node.clock.now(), |event| event.set(keys::REPLY, &reply));
                 }
             }
+            drop(stay);
             if backoff.is_longest() || !backoff.wait(stop).await {
                 return Settled::No;
             }
         }
     }
 
-    async fn sent(&self, item: OutboxItem, hop: Hop, receipt: &Receipt) -> Settled {
+    async fn sent(&self, item: OutboxItem, hop: Hop, receipt: &Receipt, turn: Held) -> Settled {
         hop.end(self.node.clock.now(), HopOutcome::Done);
         tracing::info!(message = %receipt.message(), mailbox = %item.mailbox(), holder = %receipt.holder(), "submitted");
-        self.move_away(item, Done::Sent).await
+        self.move_away(item, Done::Sent, turn).await
     }
 
     /// The owner finds the message in another folder, with the reason.
-    async fn rejected(&self, item: OutboxItem, hop: Hop, status: EnhancedStatus, reason: &str) -> Settled {
+    async fn rejected(&self, item: OutboxItem, hop: Hop, status: EnhancedStatus, reason: &str, turn: Held) -> Settled {
         let id = item.message_id();
         hop.end(self.node.clock.now(), HopOutcome::Failed { status, cause: &reason });
         tracing::info!(message = %id, mailbox = %item.mailbox(), %status, reason, "cannot be sent");
-        self.move_away(item, Done::Rejected(format!("{status} {reason}"))).await
+        self.move_away(item, Done::Rejected(format!("{status} {reason}")), turn).await
     }
 
-    async fn move_away(&self, item: OutboxItem, done: Done) -> Settled {
-        let id = item.message_id();
-        let moved = match &done {
-            Done::Sent => item.sent().await,
-            Done::Rejected(reason) => item.rejected(reason).await,
-        };
-        let mut unmoved = self.unmoved.lock();
-        let Err(error) = moved else {
-            unmoved.remove(&id);
-            return Settled::Yes;
-        };
-        tracing::error!(message = %id, %error, "a message stays in its outbox although it is done with");
-        if unmoved.len() < UNMOVED_MAX {
-            unmoved.insert(id, done);
+    async fn move_away(&self, item: OutboxItem, done: Done, turn: Held) -> Settled {
+        let (id, root) = (item.message_id(), item.database().root().to_owned());
+        // Known before the move: once it has failed the item is let go, and may be offered before that is known here.
+        {
+            let mut unmoved = self.unmoved.lock();
+            if unmoved.len() < UNMOVED_MAX {
+                unmoved.insert(id, done.clone());
+            }
         }
-        Settled::No
+        let moving = async {
+            match &done {
+                Done::Sent => item.sent(turn).await,
+                Done::Rejected(reason) => item.rejected(reason, turn).await,
+            }
+        };
+        match answered(&root, moving).await.and_then(|moved| moved) {
+            Ok(()) => {
+                self.unmoved.lock().remove(&id);
+                Settled::Yes
+            }
+            Err(error) => {
+                tracing::error!(message = %id, %error, "a message stays in its outbox although it is done with");
+                Settled::No
+            }
+        }
     }
 
-    async fn attempt(&self, item: &OutboxItem, turns: &Semaphore, hop: &mut Hop) -> Result<Receipt, Failure> {
-        let _turn_of_database = turns.acquire().await.expect("the semaphore is never closed");
+    async fn attempt(&self, item: &OutboxItem, turn: Held, hop: &mut Hop) -> Result<Receipt, Failure> {
         let owner = self.owner(item).await?;
         // Read before it is the message's turn on this server: a disk that does not answer must not hold that.
-        let scan = scan(item).await?.ok_or(Failure::TakenBack)?;
-        let _turn = self.submissions.acquire().await.expect("the semaphore is never closed");
+        let scan = answered(item.database().root(), scan(item, Arc::clone(&turn))).await??.ok_or(Failure::TakenBack)?;
+        let _turn_of_server = self.submissions.acquire().await.expect("the semaphore is never closed");
         let (tables, now) = (self.node.tables(), self.node.clock.now());
         let organization = tables.organization();
         let fallback = owner.primary_address.domain();
@@ -179,7 +212,10 @@ impl Core {
             origin: Origin { kind: OriginKind::Mailbox, connector: SOURCE.into() },
             backed_off: Vec::new(),
         };
-        let receipt = self.submit(item, &tables, &head, &outgoing).await?;
+        let homes = self.homes(&head).await?;
+        let mut candidates = Candidates::of_submission(&self.node, &tables, &homes, head.id);
+        let mut offered = Outbound { item, head: &head, outgoing: &outgoing, turn, progress: &self.progress };
+        let receipt = candidates.hand_over(&mut offered).await?.receipt;
         self.track(item, &head, &receipt);
         Ok(receipt)
     }
@@ -213,40 +249,6 @@ impl Core {
         })
     }
 
-    /// Tries the Transport services in the order of routing (RT-67 ff.). One that is away or busy is passed over; one that
-    /// says never speaks for all. Equals among them take turns by the message: one that is submitted again, after a restart in
-    /// the middle of it, goes where it was before and is known there.
-    async fn submit(
-        &self,
-        item: &OutboxItem,
-        tables: &RoutingTables,
-        head: &MessageHead,
-        outgoing: &Outgoing,
-    ) -> Result<Receipt, Failure> {
-        let homes = self.homes(head).await?;
-        let homes = homes.iter().map(|home| home.as_ref().map_or(RecipientHome::Other, RecipientHome::Mailbox));
-        let rotation = turn_of(head.id);
-        let health = &self.node.health;
-        let targets = tables.submission_target(homes, rotation, |server| health.has_failed(server, Service::Transport));
-        let mut last = None;
-        for target in &targets {
-            let Some(peer) = self.node.find(&target.server, Service::Transport).await else { continue };
-            let content = outgoing.open(item).await?.ok_or(Failure::TakenBack)?;
-            match self.node.peers.submit(&peer, head, content).await {
-                Ok(receipt) => {
-                    health.succeeded(&target.server, Service::Transport);
-                    return Ok(receipt);
-                }
-                Err(error) if error.is_peer_failure() => {
-                    health.failed(&target.server, Service::Transport, &error);
-                    last = Some(error);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(last.map_or_else(no_transport, Failure::from))
-    }
-
     /// The databases of the first recipients.
     async fn homes(&self, head: &MessageHead) -> Result<Vec<Option<ObjectName>>, Failure> {
         let recipients = head.envelope.recipients.iter().take(RECIPIENTS_CONSIDERED);
@@ -260,15 +262,56 @@ impl Core {
     }
 }
 
-/// A number as good as random, always the same for a message.
-fn turn_of(id: MessageId) -> u64 {
-    let octets: [u8; 8] = id.as_bytes()[8..].try_into().expect("an id has 16 octets");
-    u64::from_be_bytes(octets)
+/// A message of an outbox, read anew for each Transport.
+struct Outbound<'a> {
+    item: &'a OutboxItem,
+    head: &'a MessageHead,
+    outgoing: &'a Outgoing,
+    turn: Held,
+    progress: &'a Progress,
 }
 
-fn no_transport() -> Failure {
-    let reason = "no Transport service is known".to_owned();
-    Failure::Transient { status: EnhancedStatus::new(4, 4, 0), reason }
+#[async_trait]
+impl Offered for Outbound<'_> {
+    type Unreadable = Failure;
+
+    async fn open(&mut self, _: &Taker) -> Result<(MessageHead, Content), Failure> {
+        self.progress.step();
+        let content =
+            answered(self.item.database().root(), self.outgoing.open(self.item, Arc::clone(&self.turn))).await??;
+        Ok((self.head.clone(), content.ok_or(Failure::TakenBack)?))
+    }
+}
+
+/// One of the turns of a database. Who stops does not wait for those that a disk keeps.
+async fn turn_of(turns: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Held> {
+    let turn = stop.run_until_cancelled(Arc::clone(turns).acquire_owned()).await?;
+    Some(Arc::new(turn.expect("the semaphore is never closed")))
+}
+
+/// Waits for the disk of a database, as long as it may take. A thread that waits for it longer keeps its database's turn.
+async fn answered<T>(database: &Path, work: impl Future<Output = T>) -> Result<T, StoreError> {
+    let hung = |_| StoreError::Hung { path: database.to_owned(), waited: HUNG_AFTER };
+    tokio::time::timeout(HUNG_AFTER, work).await.map_err(hung)
+}
+
+/// The right to submit out of the database of a message.
+async fn stay(item: &OutboxItem) -> Result<Stay, StoreError> {
+    let database = item.database();
+    answered(database.root(), database.stay()).await.and_then(|stay| stay)
+}
+
+impl From<NotHandedOver<Self>> for Failure {
+    fn from(why: NotHandedOver<Self>) -> Self {
+        match why {
+            NotHandedOver::Unreadable(failure) => failure,
+            NotHandedOver::Refused(error) | NotHandedOver::Nobody(Some(error)) => error.into(),
+            NotHandedOver::Nobody(None) => {
+                let reason = "no Transport service is known".to_owned();
+                Self::Transient { status: EnhancedStatus::new(4, 4, 0), reason }
+            }
+        }
+    }
 }
 
 impl From<Unsendable> for Failure {

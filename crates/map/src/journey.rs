@@ -44,7 +44,7 @@ pub struct LegView {
     pub from: usize,
     /// Another.
     pub to: usize,
-    /// The link.
+    /// The site link that it is drawn along.
     pub link: ObjectName,
 }
 
@@ -94,7 +94,7 @@ pub enum JourneyError {
     Group {
         /// Which.
         group: Address,
-        /// Its members.
+        /// Whom the group was expanded to.
         members: Vec<Address>,
     },
     /// It is given up before it is routed.

@@ -20,7 +20,7 @@ pub struct Survey {
 /// A site with its servers.
 #[derive(Clone, Debug)]
 pub struct SiteView {
-    /// Its name.
+    /// What stands over its box.
     pub name: SiteName,
     /// `HubSiteEnabled`
     pub hub: bool,
@@ -33,18 +33,18 @@ pub struct SiteView {
 /// A server.
 #[derive(Clone, Debug)]
 pub struct ServerView {
-    /// Its name.
+    /// What stands in its box.
     pub name: ServerName,
     /// An Edge server; a Mailbox server otherwise.
     pub edge: bool,
-    /// Its DAG.
+    /// The availability group that it is a member of.
     pub dag: Option<ObjectName>,
 }
 
 /// A site link.
 #[derive(Clone, Debug)]
 pub struct LinkView {
-    /// Its name.
+    /// What is written beside it.
     pub name: ObjectName,
     /// Places of its sites in [`Survey::sites`].
     pub sites: Vec<usize>,
@@ -59,7 +59,7 @@ pub struct LinkView {
 /// A connector of any kind.
 #[derive(Clone, Debug)]
 pub struct ConnectorView {
-    /// Its name.
+    /// What is written beside it.
     pub name: ObjectName,
     /// The documented name of its kind.
     pub kind: String,

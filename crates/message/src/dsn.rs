@@ -238,12 +238,12 @@ impl Report<'_> {
     fn message_header(&self, boundary: &str, form: Form) -> String {
         let mut out = String::new();
         let mut field = |name, value: &str| push_field(&mut out, name, value);
-        let reporting = printable(self.reporting_mta.as_str(), LINE_OCTETS_MAX);
+        let reporting = printable(self.reporting_mta.ascii(), LINE_OCTETS_MAX);
         if form.smtputf8 || self.from.is_ascii() {
             field("From", &format!("\"{FROM_NAME}\" <{}>", self.from));
         } else {
             // A postmaster whose name his correspondents' hosts could not take.
-            let host = printable(self.generating_server.as_str(), LINE_OCTETS_MAX);
+            let host = printable(self.generating_server.ascii(), LINE_OCTETS_MAX);
             field("From", &format!("\"{FROM_NAME}\" <postmaster@{host}>"));
         }
         field("To", &format!("<{}>", self.to));

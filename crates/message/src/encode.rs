@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 /// Where a field is folded: lines should be at most 78 characters without the line end (RFC 5322 §2.1.1).
 const LINE_CHARACTERS: usize = 78;
 /// Longest line that RFC 5322 §2.1.1 allows, without the line end.
-pub const LINE_OCTETS_MAX: usize = 998;
+pub(crate) const LINE_OCTETS_MAX: usize = 998;
 /// Longest encoded word (RFC 2047 §2).
 const ENCODED_WORD_CHARACTERS: usize = 75;
 
 /// `text` as printable ASCII on one line, at most `max` octets: white space of any kind becomes one space, anything else
 /// outside ASCII or not printable becomes `?`. So a remote reply can break neither a field nor a line (peers E2-17).
-pub fn printable(text: &str, max: usize) -> String {
+pub(crate) fn printable(text: &str, max: usize) -> String {
     let mut line = String::with_capacity(text.len().min(max));
     for character in text.chars() {
         if line.len() >= max {
@@ -31,7 +31,7 @@ pub fn printable(text: &str, max: usize) -> String {
 }
 
 /// Appends `name: value` CR LF, folded at spaces. `value` must hold no line ends. A word longer than a line stays whole.
-pub fn push_field(out: &mut String, name: &str, value: &str) {
+pub(crate) fn push_field(out: &mut String, name: &str, value: &str) {
     debug_assert!(!value.contains(['\r', '\n']), "values are made printable before they get here");
     out.push_str(name);
     out.push(':');
@@ -49,7 +49,7 @@ pub fn push_field(out: &mut String, name: &str, value: &str) {
 }
 
 /// An unstructured value as encoded words where it is not ASCII (RFC 2047, Q encoding).
-pub fn encoded_words(text: &str) -> String {
+pub(crate) fn encoded_words(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
     }
@@ -83,7 +83,7 @@ fn q_encoded(character: char) -> String {
 }
 
 /// Quoted-printable (RFC 2045 §6.7) of a text with CR LF line ends.
-pub fn quoted_printable(text: &[u8]) -> String {
+pub(crate) fn quoted_printable(text: &[u8]) -> String {
     const SOFT_BREAK_AT: usize = 73;
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for line in text.split_inclusive(|octet| *octet == b'\n') {

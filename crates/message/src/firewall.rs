@@ -3,8 +3,8 @@
 //! It works on the header block at the top of a message; nested messages are not looked into (PF-23), except that the
 //! original inside a notification passes through here when it is attached. A removed field goes with its folds. What
 //! only nearly is a field (white space before the colon, control characters in the name) is judged by its beginning,
-//! since a later reader may take it for one. Which rights a session has is decided elsewhere. Not done here: renaming
-//! of cross-premises headers (PF-40 ff.).
+//! since a later reader may take it for one. Which rights a session has is decided elsewhere. Not done: renaming
+//! of cross-premises headers (PF-40 ff.); they do not leave (PF-42).
 
 use std::borrow::Cow;
 
@@ -14,6 +14,8 @@ use crate::header::{Field, HeaderBlock};
 pub const ORGANIZATION_PREFIX: &str = "X-MS-Exchange-Organization-";
 /// Prefix of forest headers (PF-21).
 pub const FOREST_PREFIX: &str = "X-MS-Exchange-Forest-";
+/// Prefix of headers for the other half of a hybrid organization, which is not there (PF-42).
+pub const CROSS_PREMISES_PREFIX: &str = "X-MS-Exchange-CrossPremises-";
 /// Prefix of the routing headers besides `Received` (PF-21, PF-22).
 pub const RESENT_PREFIX: &str = "Resent-";
 /// Organization headers that delivery keeps (PF-30b), without [`ORGANIZATION_PREFIX`].
@@ -94,6 +96,9 @@ impl Path {
         }
         if name.eq_ignore_ascii_case(b"Received") || strip_prefix(name, RESENT_PREFIX).is_some() {
             return rights.routing;
+        }
+        if strip_prefix(name, CROSS_PREMISES_PREFIX).is_some() {
+            return !matches!(self, Self::SendConnector(_));
         }
         true
     }

@@ -85,7 +85,7 @@ impl Received<'_> {
         if let Some(address) = self.peer {
             value.push_str(&format!(" ({})", literal(address)));
         }
-        value.push_str(&format!(" by {} with {}", self.by, self.protocol.as_str()));
+        value.push_str(&format!(" by {} with {}", self.by.ascii(), self.protocol.as_str()));
         if let Some(tls) = self.tls {
             value.push_str(&format!(" ({})", without_specials(tls, TLS_OCTETS_MAX)));
         }

@@ -6,8 +6,9 @@
 //!     │      SAN  DNS:mail1.contoso.com
 //!     │           DNS:_transport._postroad.mail1.contoso.com                   (by which a caller asks for a service)
 //!     │           URI:postroad://contoso.com/server/MAIL1/service/transport   (one for each service)
-//!     └─ issue_for_smtp(…)    → KeyedCertificate: what STARTTLS shows (TA-35)
-//!     │  issue_administrator(…) → KeyedCertificate: who may look into queues; good for no service
+//!     ├─ issue_for_smtp(…)    → KeyedCertificate: what STARTTLS shows (TA-35)
+//!     ├─ issue_administrator(…) → KeyedCertificate: who may look into queues; good for no service
+//!     └─ issue_for_etcd(…)    → KeyedCertificate: a user of etcd; good for nothing else
 //!   parse_identity(der)       → PeerIdentity: who the peer is, read back from the URIs
 //!   parse_administrator(der)  → AdministratorIdentity
 //! ```
@@ -29,11 +30,13 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-pub use authority::{AUTHORITY_VALIDITY, CertificateAuthority, SERVER_CERTIFICATE_VALIDITY, self_signed_for_smtp};
-pub use files::ADMINISTRATOR_FOLDER;
+pub use authority::{
+    AUTHORITY_VALIDITY, CertificateAuthority, IDENTITY_VALIDITY, SERVER_CERTIFICATE_VALIDITY, self_signed_for_smtp,
+};
+pub use files::{ADMINISTRATOR_FOLDER, ETCD_FOLDER, write_public};
 pub use identity::{
-    AdministratorIdentity, BACKDATE, IdentityError, NodeIdentity, PeerIdentity, issued_at, parse_administrator,
-    parse_identity, service_name, validity,
+    AdministratorIdentity, BACKDATE, ETCD_ADMINISTRATOR, ETCD_ROOT, IdentityError, NodeIdentity, PeerIdentity,
+    etcd_user, first_end, host_of, issued_at, parse_administrator, parse_identity, serial_of, service_name, validity,
 };
 
 pub use names::CertificateNames;

@@ -11,19 +11,31 @@
 //!
 //! | module | outside thing | rules |
 //! |---|---|---|
-//! | [`provider`] | the process-wide cryptography | – |
+//! | [`provider`], [`digest`] | the process-wide cryptography | – |
 //! | [`host`] | a peer by name or address, IDNA | RFC 5890 |
 //! | [`stream`], [`listener`] | TCP | SC-43 |
-//! | [`tls`] | rustls | TA-1 … TA-13, TA-21, TA-43, TA-75 |
+//! | [`bridge`] | a connection for a library that wants a socket | – |
+//! | [`organization`] | the port of the implicit connector | – |
+//! | [`tls`] | rustls | TA-1 … TA-8, TA-10 … TA-13, TA-21, TA-43, TA-75 |
+//! | [`revocation`] | hyper: lists and answers of authorities | TA-8, TA-12, TA-34 |
 //! | [`dns`] | hickory | SC-36 … SC-39, RFC 5321 §5.1, RFC 7505 |
 //! | [`certificate`] | rcgen, x509-parser | TA-35, ARCHITECTURE.md |
 //! | [`target`] | – | which addresses MX-routed mail never goes to |
+//! | [`progress`] | – | how long a silent transfer is waited for |
 
+pub mod bridge;
 pub mod certificate;
+pub mod digest;
 pub mod dns;
 pub mod host;
 pub mod listener;
+pub mod local;
+pub mod organization;
+pub mod progress;
 pub mod provider;
+pub mod proxy_protocol;
+pub mod revocation;
+pub mod source;
 pub mod stream;
 pub mod target;
 pub mod tls;
@@ -36,7 +48,11 @@ pub use certificate::{
 pub use dns::{DnsError, MailExchanger, MxAnswer, Resolver};
 pub use envelope::{Service, ServiceError};
 pub use host::Host;
-pub use listener::{Listener, OrganizationListener, listen, outward_address};
+pub use listener::{Listener, listen, outward_address};
+pub use local::{LocalListener, own_user, user_name};
+pub use organization::{OrganizationListener, OrganizationStream, OrganizationTls};
+pub use progress::Progress;
+pub use revocation::{RevocationCheck, Revocations};
 pub use stream::{ConnectError, Stream, connect};
 pub use target::{ForbiddenTarget, TargetPolicy, forbidden_target};
 pub use tls::{PeerCertificate, PeerTls, TlsClient, TlsError, TlsServer, Verification};

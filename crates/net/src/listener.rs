@@ -44,40 +44,6 @@ pub fn listen(address: SocketAddr) -> io::Result<Listener> {
     Ok(Listener { socket, local })
 }
 
-/// The port on which a service serves the organization. Whoever serves on it (`rpc`) takes the socket as it is.
-#[derive(Debug)]
-pub struct OrganizationListener(TcpListener);
-
-impl OrganizationListener {
-    /// Listens on `address`; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// As the system says (address in use, not an address of this machine).
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        TcpListener::bind(address).await.map(Self)
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn local(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-
-    /// The socket, for a server that accepts by itself.
-    #[must_use]
-    pub fn into_socket(self) -> TcpListener {
-        self.0
-    }
-}
-
-impl From<TcpListener> for OrganizationListener {
-    fn from(socket: TcpListener) -> Self {
-        Self(socket)
-    }
-}
-
 /// The address by which this machine reaches the world, found without sending anything. Loopback where there is no route.
 #[must_use]
 pub fn outward_address() -> IpAddr {
@@ -121,15 +87,23 @@ impl Listener {
                 },
                 Err(error) => error,
             };
-            match failure(&error) {
-                Failure::Connection => {}
-                Failure::Exhausted => {
-                    tracing::warn!(listener = %self.local, %error, "cannot accept connections for the moment");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-                Failure::Listener => return Err(error),
+            if !accept_again(&error).await {
+                return Err(error);
             }
         }
+    }
+}
+
+/// Whether accepting goes on after this error, which is waited for and logged where the machine is short of something.
+pub(crate) async fn accept_again(error: &io::Error) -> bool {
+    match failure(error) {
+        Failure::Connection => true,
+        Failure::Exhausted => {
+            tracing::warn!(%error, "cannot accept connections for the moment");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            true
+        }
+        Failure::Listener => false,
     }
 }
 

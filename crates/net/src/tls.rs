@@ -8,13 +8,15 @@
 //! ```
 //!
 //! TLS 1.2 is the least (TA-13). Sessions are never resumed: a resumed one skips verification, and what one connector
-//! accepted must not count for another. Revocation lists are not fetched.
+//! accepted must not count for another. Whether a certificate has been revoked is asked after the handshake and before
+//! anything is said ([`crate::revocation`]).
 //!
 //! With TLS 1.3 a server that refuses the client's certificate says so only after the handshake: pass errors of the first
 //! read through [`TlsError::from_io`].
 
 mod client;
 mod error;
+mod names;
 mod peer;
 mod roots;
 mod server;
@@ -28,7 +30,8 @@ use envelope::Domain;
 
 pub use client::TlsClient;
 pub use error::{CertificateProblem, TlsError};
-pub use peer::{CertificateName, Fingerprint, PeerCertificate, PeerTls, Trust};
+pub use names::CertificateName;
+pub use peer::{Fingerprint, PeerCertificate, PeerTls, Trust};
 pub use roots::{RootsError, TrustedRoots};
 pub use server::{ClientCertificates, TlsServer};
 
@@ -38,14 +41,15 @@ use crate::host::Host;
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// TA-13.
-const TLS_VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub(crate) const TLS_VERSIONS: &[&rustls::SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// What must be true of the server's certificate (`TlsAuthLevel`, TA-8).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verification {
     /// Nothing: encryption only, opportunistic or required.
     None,
-    /// It leads to a trusted root and is within its dates (`CertificateValidation`).
+    /// It leads to a trusted root, is within its dates and not revoked (`CertificateValidation`).
     Chain,
     /// And it is for exactly this host, wildcards aside (TA-21): by dNSName, or by iPAddress for an address.
     Host(Host),
@@ -53,4 +57,6 @@ pub enum Verification {
     Domain(Domain),
     /// And it is for this domain or any name under it: `TlsDomain` `*.contoso.com` (TA-10).
     Subdomains(Domain),
+    /// As [`Self::Domain`], and the server wants to see who we are as well: Domain Security (TA-43).
+    Mutual(Domain),
 }

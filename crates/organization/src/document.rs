@@ -65,7 +65,7 @@ pub struct Document {
 pub struct Contents {
     /// The checked organization.
     pub organization: Organization,
-    /// Its recipients.
+    /// `recipients:`; empty when the file does not speak of them.
     pub recipients: Vec<DirectoryRecipient>,
     /// What was accepted, but probably not meant.
     pub warnings: FileProblems,

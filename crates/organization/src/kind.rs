@@ -9,25 +9,25 @@ use topology::Guid;
 pub enum Kind {
     /// The one object of organization-wide settings.
     TransportConfig,
-    /// Site.
+    /// Key `sites` of the organization file.
     Site,
     /// IP site link.
     SiteLink,
     /// Database availability group.
     Dag,
-    /// Server.
+    /// Key `servers`.
     Server,
     /// Mailbox database.
     Database,
-    /// Accepted domain.
+    /// Key `acceptedDomains`.
     AcceptedDomain,
-    /// Send connector.
+    /// Key `sendConnectors`.
     SendConnector,
-    /// Delivery Agent connector.
+    /// Key `deliveryAgentConnectors`.
     DeliveryAgentConnector,
-    /// Foreign connector.
+    /// Key `foreignConnectors`.
     ForeignConnector,
-    /// Receive connector.
+    /// Key `receiveConnectors`.
     ReceiveConnector,
     /// Mailbox, contact or group; apart from the configuration.
     Recipient,

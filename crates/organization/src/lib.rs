@@ -10,12 +10,14 @@
 //! | `postroad apply` | [`Document::parse`], [`Document::to_draft`], [`objects`], [`plan`](plan()) |
 //! | `postroad export` | [`Document::from_draft`], [`Document::to_yaml`] |
 //! | documents, parameters, forms | [`schema`] |
+//! | objects as their properties, one by one | [`properties_of`], [`object_of`] |
 //! | `directory` | [`encode`], [`decode`], [`assemble`], [`recipients::lint`] |
 //!
 //! An object without a `guid` gets one that is derived from its kind and name; see [`Kind::derived_guid`].
 
 mod document;
 mod forms;
+mod keys;
 mod kind;
 mod literal;
 mod node;
@@ -28,13 +30,16 @@ mod secrets;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod written;
 mod yaml;
 
 pub use document::{Contents, Document, FileProblem, FileProblems, load, text_of};
+pub use keys::{Shape, unknown_keys};
 pub use kind::Kind;
 pub use node::Position;
 pub use object::{Object, assemble, objects};
 pub use plan::{Change, Plan, PropertyChange, plan};
 pub use secrets::{PasswordSource, Secrets, WithoutSecrets};
 pub use stored::{STORED_OCTETS_MAX, STORED_VERSION, StoredError, Unknown, decode, decode_whole, encode, encode_with};
+pub use written::{Properties, Written, Wrong, object_of, properties_of};
 pub use yaml::{FILE_DEPTH_MAX, FILE_NODES_MAX, FILE_OCTETS_MAX};

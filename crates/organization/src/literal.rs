@@ -7,9 +7,10 @@ use topology::receive_connector::{AuthMechanism, MessageRateSource, PermissionGr
 use topology::send_connector::{
     ConnectorType, ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage,
 };
-use topology::{AddressSpace, DomainPattern, Guid, LinkCost, RemoteRange, SmartHost};
+use topology::{AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost};
 
 use crate::node::{Node, Position, Value};
+use crate::schema::Shape;
 
 /// One thing wrong with an object, relative to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +25,12 @@ pub(crate) struct Fault {
 
 impl Fault {
     /// A fault at `node` itself.
-    pub fn at(node: &Node, text: impl Into<String>) -> Self {
+    pub(crate) fn at(node: &Node, text: impl Into<String>) -> Self {
         Self { path: String::new(), at: node.at, text: text.into() }
     }
 
     /// The same fault seen from one level higher.
-    pub fn under(mut self, step: &str) -> Self {
+    pub(crate) fn under(mut self, step: &str) -> Self {
         self.path.insert_str(0, step);
         self
     }
@@ -43,7 +44,7 @@ pub(crate) enum Unit {
     Count,
     /// Seconds of a time span.
     Seconds,
-    /// Octets.
+    /// A size, written `10 MB` or as a number.
     Octets,
 }
 
@@ -58,7 +59,7 @@ pub(crate) struct Measure {
 
 impl Unit {
     /// `0 to 15`, `00:00:01 to 1.00:00:00`, `64KB to 2147483647B`.
-    pub fn range(self, least: u64, most: u64) -> String {
+    pub(crate) fn range(self, least: u64, most: u64) -> String {
         let write = |count: u64| match self {
             Self::Count => count.to_string(),
             Self::Seconds => Span::seconds(count).to_string(),
@@ -73,10 +74,19 @@ pub(crate) fn kind_of<T: Literal>(_: &T) -> String {
     T::kind()
 }
 
+/// The sort of a value of this kind.
+pub(crate) fn shape_of<T: Literal>(_: &T) -> Shape {
+    T::shape()
+}
+
 /// A value with a written form.
 pub(crate) trait Literal: Sized {
     /// What may be written: `an address such as user@contoso.com`.
     fn kind() -> String;
+    /// The sort of the value.
+    fn shape() -> Shape {
+        Shape::Text
+    }
     /// The value as a number, for what has a range.
     fn measure(&self) -> Option<Measure> {
         None
@@ -112,7 +122,8 @@ macro_rules! text_literals {
 /// Names the text that is wrong when the error itself does not.
 fn explain(text: &str, error: &impl ToString, expected: &str) -> String {
     let error = error.to_string();
-    if error.contains(text) && !text.is_empty() { error } else { format!("{text:?} is not {expected}: {error}") }
+    let repeats = error.contains(text) || error.contains(&format!("{text:?}"));
+    if repeats && !text.is_empty() { error } else { format!("{text:?} is not {expected}: {error}") }
 }
 
 text_literals! {
@@ -126,6 +137,7 @@ text_literals! {
     RemoteRange = "an address range",
     ServerName = "the name of a server",
     SiteName = "the name of a site",
+    Permission = "a permission such as \"allow ms-Exch-SMTP-Accept-Any-Recipient for ANONYMOUS LOGON\"",
     SmartHost = "an IP address or a host name",
     SocketAddr = "an endpoint such as 0.0.0.0:25",
     String = "a text",
@@ -136,6 +148,9 @@ macro_rules! named_literals {
         impl Literal for $type {
             fn kind() -> String {
                 Self::ALL.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(", ")
+            }
+            fn shape() -> Shape {
+                Shape::Word(Self::ALL.iter().map(|value| value.as_str()).collect())
             }
             fn read(node: &Node) -> Result<Self, Vec<Fault>> {
                 let text = scalar(node, &format!("one of {}", Self::kind()))?;
@@ -158,6 +173,9 @@ impl Literal for Span {
     fn kind() -> String {
         "a time span such as 00:10:00".to_owned()
     }
+    fn shape() -> Shape {
+        Shape::Span
+    }
     fn measure(&self) -> Option<Measure> {
         Some(Measure { count: self.0.as_secs(), unit: Unit::Seconds })
     }
@@ -173,6 +191,9 @@ impl Literal for Span {
 impl Literal for bool {
     fn kind() -> String {
         "true or false".to_owned()
+    }
+    fn shape() -> Shape {
+        Shape::Truth
     }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let text = scalar(node, "true or false")?;
@@ -190,6 +211,9 @@ macro_rules! number_literals {
             fn kind() -> String {
                 "a whole number".to_owned()
             }
+            fn shape() -> Shape {
+                Shape::Whole
+            }
             fn measure(&self) -> Option<Measure> {
                 Some(Measure { count: u64::from(*self), unit: Unit::Count })
             }
@@ -198,7 +222,9 @@ macro_rules! number_literals {
                 let digits = text.bytes().all(|byte| byte.is_ascii_digit());
                 let number = if digits { text.parse().ok() } else { None };
                 number.ok_or_else(|| {
-                    vec![Fault::at(node, format!("{text:?} is not a whole number from 0 to {}", Self::MAX))]
+                    // What no number is says nothing about the range, which is that of the property.
+                    let range = if digits { format!(" from 0 to {}", Self::MAX) } else { String::new() };
+                    vec![Fault::at(node, format!("{text:?} is not a whole number{range}"))]
                 })
             }
             fn write(&self) -> Node {
@@ -213,12 +239,16 @@ impl Literal for LinkCost {
     fn kind() -> String {
         "a cost".to_owned()
     }
+    fn shape() -> Shape {
+        Shape::Whole
+    }
     fn measure(&self) -> Option<Measure> {
         Some(Measure { count: self.get().into(), unit: Unit::Count })
     }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
-        let cost = u32::read(node)?;
-        Self::new(cost).ok_or_else(|| vec![Fault::at(node, format!("{cost} is not a cost from 1 to 99999"))])
+        let text = scalar(node, "a whole number")?;
+        let cost = u32::read(node).ok().and_then(Self::new);
+        cost.ok_or_else(|| vec![Fault::at(node, format!("{text:?} is not a cost from 1 to 99999"))])
     }
     fn write(&self) -> Node {
         self.get().write()
@@ -228,6 +258,9 @@ impl Literal for LinkCost {
 impl Literal for ByteSize {
     fn kind() -> String {
         "a size such as 35MB".to_owned()
+    }
+    fn shape() -> Shape {
+        Shape::Size
     }
     fn measure(&self) -> Option<Measure> {
         Some(Measure { count: self.as_u64(), unit: Unit::Octets })
@@ -257,6 +290,9 @@ impl<T: Literal> Literal for Limit<T> {
     fn kind() -> String {
         format!("{}, or unlimited", T::kind())
     }
+    fn shape() -> Shape {
+        Shape::Limit(Box::new(T::shape()))
+    }
     fn measure(&self) -> Option<Measure> {
         match self {
             Self::At(limit) => limit.measure(),
@@ -281,6 +317,9 @@ impl<T: Literal> Literal for Option<T> {
     fn kind() -> String {
         T::kind()
     }
+    fn shape() -> Shape {
+        T::shape()
+    }
     fn measure(&self) -> Option<Measure> {
         self.as_ref().and_then(Literal::measure)
     }
@@ -295,6 +334,9 @@ impl<T: Literal> Literal for Option<T> {
 impl<T: Literal> Literal for Vec<T> {
     fn kind() -> String {
         format!("list: {}", T::kind())
+    }
+    fn shape() -> Shape {
+        Shape::List(Box::new(T::shape()))
     }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         let items = node.items().ok_or_else(|| vec![Fault::at(node, "write a list, such as [a, b]")])?;

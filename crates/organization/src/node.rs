@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 /// Line and column in a file, both counted from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// Line.
+    /// Line, from the beginning of the file.
     pub line: u64,
     /// Column, in characters.
     pub column: u64,
@@ -28,7 +28,7 @@ impl fmt::Display for Position {
 pub(crate) struct Node {
     /// Where it was read; `None` when it came from no file.
     pub at: Option<Position>,
-    /// The value.
+    /// What stands there.
     pub value: Value,
 }
 
@@ -80,28 +80,28 @@ impl From<Value> for Node {
 
 impl Node {
     /// A text.
-    pub fn text(text: impl fmt::Display) -> Self {
+    pub(crate) fn text(text: impl fmt::Display) -> Self {
         Value::Text(text.to_string()).into()
     }
 
     /// Nothing.
-    pub fn null() -> Self {
+    pub(crate) fn null() -> Self {
         Value::Null.into()
     }
 
     /// A mapping from its entries.
-    pub fn map(entries: Vec<(&str, Self)>) -> Self {
+    pub(crate) fn map(entries: Vec<(&str, Self)>) -> Self {
         let key = |text: &str| Key { at: None, text: text.to_owned() };
         Value::Map(entries.into_iter().map(|(text, node)| (key(text), node)).collect()).into()
     }
 
     /// Whether there is nothing.
-    pub fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         self.value == Value::Null
     }
 
     /// The scalar as text.
-    pub fn scalar(&self) -> Option<Cow<'_, str>> {
+    pub(crate) fn scalar(&self) -> Option<Cow<'_, str>> {
         match &self.value {
             Value::Text(text) => Some(text.into()),
             Value::Bool(flag) => Some(flag.to_string().into()),
@@ -111,7 +111,7 @@ impl Node {
     }
 
     /// As a default is shown: a plain scalar without quotes, nothing for nothing.
-    pub fn brief(&self) -> String {
+    pub(crate) fn brief(&self) -> String {
         match &self.value {
             Value::Null => String::new(),
             Value::Text(text) => text.clone(),
@@ -121,7 +121,7 @@ impl Node {
     }
 
     /// The entries of a mapping.
-    pub fn entries(&self) -> Option<&[(Key, Self)]> {
+    pub(crate) fn entries(&self) -> Option<&[(Key, Self)]> {
         match &self.value {
             Value::Map(entries) => Some(entries),
             _ => None,
@@ -129,7 +129,7 @@ impl Node {
     }
 
     /// The items of a sequence.
-    pub fn items(&self) -> Option<&[Self]> {
+    pub(crate) fn items(&self) -> Option<&[Self]> {
         match &self.value {
             Value::List(items) => Some(items),
             _ => None,
@@ -137,7 +137,7 @@ impl Node {
     }
 
     /// The value under `name`, compared without regard to case.
-    pub fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.entries()?.iter().find(|(key, _)| key.text.eq_ignore_ascii_case(name)).map(|(_, node)| node)
     }
 }

@@ -20,25 +20,25 @@ use crate::secrets::Secrets;
 pub enum Object {
     /// Organization-wide settings.
     TransportConfig(TransportConfig),
-    /// Site.
+    /// Servers that reach each other well.
     Site(Site),
     /// IP site link.
     SiteLink(SiteLink),
     /// Database availability group.
     Dag(Dag),
-    /// Server.
+    /// A Mailbox or an Edge server.
     Server(Box<Server>),
     /// Mailbox database.
     Database(Database),
-    /// Accepted domain.
+    /// A domain that mail is taken for.
     AcceptedDomain(AcceptedDomain),
-    /// Send connector.
+    /// A way out by SMTP.
     SendConnector(Box<SendConnector>),
-    /// Delivery Agent connector.
+    /// A way out by an agent.
     DeliveryAgentConnector(Box<DeliveryAgentConnector>),
-    /// Foreign connector.
+    /// A way out by a drop directory.
     ForeignConnector(Box<ForeignConnector>),
-    /// Receive connector.
+    /// A way in by SMTP, at one server.
     ReceiveConnector(Box<ReceiveConnector>),
     /// Mailbox, contact or group.
     Recipient(Box<DirectoryRecipient>),

@@ -41,7 +41,7 @@ pub enum Change {
 /// A property that changes, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropertyChange {
-    /// Its name.
+    /// As the organization file writes it.
     pub name: String,
     /// What it is.
     pub old: String,

@@ -6,7 +6,7 @@
 
 use crate::literal::{Fault, Measure};
 use crate::node::{Key, Node, Value};
-use crate::schema::{Effect, Row};
+use crate::schema::{Effect, Row, Shape};
 use crate::secrets::Secrets;
 
 /// A kind of object that is read and written by a table.
@@ -44,6 +44,8 @@ pub(crate) struct Property<F> {
     pub idle_values: &'static [(&'static str, &'static str)],
     /// What may be written, as a part of a sentence.
     pub kind_of_value: fn(&F) -> String,
+    /// The sort of its value.
+    pub shape: fn(&F) -> Shape,
     /// Least and most, in what [`measure`](Self::measure) counts.
     pub range: Option<(u64, u64)>,
     /// The value as a number of its unit; nothing for what is not limited, or no number.
@@ -61,7 +63,7 @@ pub(crate) struct Property<F> {
 
 impl<F> Property<F> {
     /// An optional property.
-    pub const fn new(name: &'static str, get: fn(&F) -> Node, set: Set<F>) -> Self {
+    pub(crate) const fn new(name: &'static str, get: fn(&F) -> Node, set: Set<F>) -> Self {
         Self {
             name,
             aliases: &[],
@@ -72,6 +74,7 @@ impl<F> Property<F> {
             effect: Effect::Works,
             idle_values: &[],
             kind_of_value: |_| String::new(),
+            shape: |_| Shape::Text,
             range: None,
             measure: |_| None,
             default: None,
@@ -83,74 +86,80 @@ impl<F> Property<F> {
     }
 
     /// What it does, in a line, and the rules that say so.
-    pub const fn is(mut self, help: &'static str, rule: &'static str) -> Self {
+    pub(crate) const fn is(mut self, help: &'static str, rule: &'static str) -> Self {
         self.help = help;
         self.rule = rule;
         self
     }
 
     /// It has no effect.
-    pub const fn stored_only(mut self, why: &'static str) -> Self {
+    pub(crate) const fn stored_only(mut self, why: &'static str) -> Self {
         self.effect = Effect::StoredOnly(why);
         self
     }
 
     /// Some of its values have no effect.
-    pub const fn except(mut self, values: &'static [(&'static str, &'static str)]) -> Self {
+    pub(crate) const fn except(mut self, values: &'static [(&'static str, &'static str)]) -> Self {
         self.idle_values = values;
         self
     }
 
     /// What may be written.
-    pub const fn takes(mut self, kind: fn(&F) -> String) -> Self {
+    pub(crate) const fn takes(mut self, kind: fn(&F) -> String) -> Self {
         self.kind_of_value = kind;
         self
     }
 
+    /// The sort of its value.
+    pub(crate) const fn shaped(mut self, shape: fn(&F) -> Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
     /// How its value is counted.
-    pub const fn measured(mut self, measure: fn(&F) -> Option<Measure>) -> Self {
+    pub(crate) const fn measured(mut self, measure: fn(&F) -> Option<Measure>) -> Self {
         self.measure = measure;
         self
     }
 
     /// The least and the most that may be written: a count, seconds or octets.
-    pub const fn within(mut self, least: u64, most: u64) -> Self {
+    pub(crate) const fn within(mut self, least: u64, most: u64) -> Self {
         self.range = Some((least, most));
         self
     }
 
     /// The default in words, where the blank object does not tell it.
-    pub const fn defaults_to(mut self, text: &'static str) -> Self {
+    pub(crate) const fn defaults_to(mut self, text: &'static str) -> Self {
         self.default = Some(text);
         self
     }
 
     /// The default on an Edge server.
-    pub const fn on_edge(mut self, text: &'static str) -> Self {
+    pub(crate) const fn on_edge(mut self, text: &'static str) -> Self {
         self.edge_default = Some(text);
         self
     }
 
     /// Its value is an object with a table of its own.
-    pub const fn holds(mut self, rows: fn() -> Vec<Row>) -> Self {
+    pub(crate) const fn holds(mut self, rows: fn() -> Vec<Row>) -> Self {
         self.nested = Some(rows);
         self
     }
 
     /// It must be given.
-    pub const fn required(mut self) -> Self {
+    pub(crate) const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
     /// It is shown to nobody.
-    pub const fn secret(mut self) -> Self {
+    pub(crate) const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
     /// It has other spellings.
-    pub const fn or(mut self, aliases: &'static [&'static str]) -> Self {
+    pub(crate) const fn or(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
@@ -172,6 +181,7 @@ macro_rules! property {
             },
         )
         .takes(|form| $crate::literal::kind_of(&form.$($field).+))
+        .shaped(|form| $crate::literal::shape_of(&form.$($field).+))
         .measured(|form| $crate::literal::Literal::measure(&form.$($field).+))
     };
 }
@@ -257,6 +267,8 @@ pub(crate) fn rows<F: Form>() -> Vec<Row> {
             name: property.name,
             aliases: property.aliases,
             takes: (property.kind_of_value)(&blank),
+            shape: (property.shape)(&blank),
+            limits: property.range,
             range: property.range.map(|(least, most)| unit.unwrap_or_default().range(least, most)),
             default,
             edge_default: property.edge_default,

@@ -7,6 +7,7 @@
 
 pub mod page;
 mod row;
+mod shape;
 
 use topology::{
     AcceptedDomain, Dag, DeliveryAgentConnector, ForeignConnector, OrganizationDraft, Problem, ReceiveConnector,
@@ -17,8 +18,9 @@ use crate::forms::recipient::RecipientForm;
 use crate::forms::server::DatabaseForm;
 use crate::kind::Kind;
 use crate::object::{self, Object};
-use crate::property::rows;
+use crate::property::{Form, rows};
 pub use row::{Effect, Row};
+pub use shape::Shape;
 
 /// The properties of `kind`, in the order in which they are applied.
 #[must_use]
@@ -36,6 +38,15 @@ pub fn properties(kind: Kind) -> Vec<Row> {
         Kind::ForeignConnector => rows::<ForeignConnector>(),
         Kind::ReceiveConnector => rows::<ReceiveConnector>(),
         Kind::Recipient => rows::<RecipientForm>(),
+    }
+}
+
+/// Properties that there were, each with what is done today instead.
+#[must_use]
+pub fn retired(kind: Kind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        Kind::SendConnector => SendConnector::RETIRED,
+        _ => &[],
     }
 }
 

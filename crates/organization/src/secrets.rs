@@ -3,8 +3,8 @@
 //! The cryptography is elsewhere (`directory`): this crate only says what it needs, and never prints a secret.
 
 use envelope::ObjectName;
-use topology::SealedCredential;
 use topology::recipient::PasswordVerifier;
+use topology::{SealedCredential, SendConnector};
 
 use crate::literal::Fault;
 use crate::node::{Key, Node};
@@ -25,22 +25,24 @@ pub enum PasswordSource<'a> {
 /// An implementation that knows what is stored now returns that unchanged while the password is still the same, so that
 /// applying a file twice changes nothing.
 pub trait Secrets {
-    /// Seals the credential of a Send connector.
+    /// Seals the credential of a Send connector, of which everything is known that the seal binds it to: identity, smart
+    /// hosts, mechanism.
     ///
     /// # Errors
     /// What is wrong, without the password.
     fn credential(
         &self,
-        connector: &ObjectName,
+        connector: &SendConnector,
         user: &str,
         password: PasswordSource<'_>,
     ) -> Result<SealedCredential, String>;
 
-    /// Whether a credential that is given sealed can be opened by the organization.
+    /// Takes a credential that is given sealed, if the organization can open it for that connector. What comes back is
+    /// stored: the same, or in the form of now.
     ///
     /// # Errors
     /// What is wrong with it.
-    fn check_sealed(&self, connector: &ObjectName, sealed: &SealedCredential) -> Result<(), String>;
+    fn sealed(&self, connector: &SendConnector, sealed: SealedCredential) -> Result<SealedCredential, String>;
 
     /// Makes the verifier of a mailbox user's password.
     ///
@@ -54,11 +56,11 @@ pub trait Secrets {
 pub struct WithoutSecrets;
 
 impl Secrets for WithoutSecrets {
-    fn credential(&self, _: &ObjectName, _: &str, _: PasswordSource<'_>) -> Result<SealedCredential, String> {
+    fn credential(&self, _: &SendConnector, _: &str, _: PasswordSource<'_>) -> Result<SealedCredential, String> {
         Ok(SealedCredential("".into()))
     }
-    fn check_sealed(&self, _: &ObjectName, _: &SealedCredential) -> Result<(), String> {
-        Ok(())
+    fn sealed(&self, _: &SendConnector, sealed: SealedCredential) -> Result<SealedCredential, String> {
+        Ok(sealed)
     }
     fn verifier(&self, _: &ObjectName, _: PasswordSource<'_>) -> Result<PasswordVerifier, String> {
         Ok(PasswordVerifier("".into()))
@@ -74,7 +76,7 @@ const CREDENTIAL_FORM: &str = "write {user: …, password: …}, {user: …, pas
 
 /// Reads `authenticationCredential`.
 pub(crate) fn read_credential(
-    connector: &ObjectName,
+    connector: &SendConnector,
     node: &Node,
     secrets: &dyn Secrets,
 ) -> Result<Option<SealedCredential>, Vec<Fault>> {
@@ -94,8 +96,7 @@ pub(crate) fn read_credential(
     match (user, password, sealed) {
         (None, None, Some(sealed)) => {
             let sealed = SealedCredential(sealed.into());
-            secrets.check_sealed(connector, &sealed).map_err(|error| vec![Fault::at(node, error)])?;
-            Ok(Some(sealed))
+            secrets.sealed(connector, sealed).map(Some).map_err(|error| vec![Fault::at(node, error)])
         }
         (Some(user), Some((key, text)), None) => {
             let source = match key.to_ascii_lowercase().as_str() {

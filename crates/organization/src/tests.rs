@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use topology::send_connector::Usage;
 use topology::{Organization, RecipientKind};
 
-use crate::{Document, Kind, WithoutSecrets, assemble, decode, encode, load, objects, plan};
+use crate::{Document, Kind, WithoutSecrets, assemble, decode, encode, load, object_of, objects, plan, properties_of};
 
 const TWO_SITES: &str = r#"
 sites:
@@ -54,13 +54,10 @@ fn a_whole_file_becomes_an_organization() {
     assert_eq!(organization.revision(), Revision(7));
     let warnings: Vec<String> = contents.warnings.0.iter().map(ToString::to_string).collect();
     let expected = [
-        "3:20: warning: sites[\"Berlin\"].subnets: it is stored and has no effect: the site of a server is the one that it names",
         "26:5: warning: deliveryAgentConnectors[\"X400\"]: nothing is delivered by it: there are no delivery agents yet; its \
          mail waits in its queue",
         "28:5: warning: foreignConnectors[\"Fax\"]: nothing is delivered by it: files are not written yet; its mail waits in \
          its queue",
-        "31:28: warning: receiveConnectors[\"mail1\\Default Frontend mail1\"].protocolLoggingLevel: it is stored and has no \
-         effect: there is no protocol log yet",
         "33:1: warning: recipients: no recipient has the address postmaster@contoso.com, where others report trouble (RFC 5321 \
          §4.5.1)",
     ];
@@ -217,7 +214,7 @@ fn mistakes_are_told_with_what_to_do() {
             "siteLinks[\"Berlin-1\"].sites: a site link joins two or more",
         ),
         ("siteLinks:\n  - {name: Berlin-1", "dummy:\n  - {name: Berlin-1", "there is no such section"),
-        ("- {name: Bob,", "- {name: \"B\\u202Eob\",", "is not a name"),
+        ("- {name: Bob,", "- {name: \"B\\u202Eob\",", "].name: \"B\\u{202e}ob\" is not a name: 1 to 64"),
         ("requireTLS: true", "requireTLS: true\n    requireTls: true", "requireTLS: it is given twice"),
     ] {
         let said = said(from, to);
@@ -414,6 +411,7 @@ fn default_receive_connectors_are_objects_that_only_their_name_changes() {
     assert!(plan_of(TWO_SITES, &without).contains("- receiveConnectors[\"mail2\\Client Frontend mail2\"]"));
     assert!(!plan_of("", TWO_SITES).contains("Client Frontend"));
 
+    // RC-3, RC-29
     let collides = TWO_SITES
         .replace("transportConfig", "  - {name: In, server: mail2, bindings: [\"0.0.0.0:25\"]}\ntransportConfig");
     let problems = load(&collides, Revision(1)).unwrap_err().to_string();
@@ -478,8 +476,11 @@ fn the_stored_form_is_what_it_was() {
         .map(|object| String::from_utf8(encode(object)).unwrap())
         .collect();
     assert_eq!(stored.join("\n"), fixture.trim_end());
-    // As it was written before restrictions of recipients and rates of connectors: what is missing has its default.
-    for fixture in [fixture, include_str!("tests/stored-v1-unrestricted.json")] {
+    // As it was written before permissions of connectors, and before restrictions of recipients and rates of connectors: what is
+    // missing has its default.
+    let before =
+        [include_str!("tests/stored-v1-before-permissions.json"), include_str!("tests/stored-v1-unrestricted.json")];
+    for fixture in [fixture].into_iter().chain(before) {
         let read = fixture.lines().map(|line| decode(line.as_bytes()).unwrap());
         let (mut draft, recipients) = assemble(read);
         draft.complete();
@@ -496,7 +497,12 @@ proptest! {
         let read = read.map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
         prop_assert_eq!(&read, &(draft.clone(), recipients.clone()));
         let stored = objects(&draft, &recipients).into_iter().map(|object| decode(&encode(&object)).unwrap());
-        prop_assert_eq!(assemble(stored), (draft, recipients));
+        prop_assert_eq!(assemble(stored), (draft.clone(), recipients.clone()));
+        let made = objects(&draft, &recipients).into_iter().map(|object| {
+            object_of(object.kind(), properties_of(&object), &WithoutSecrets)
+                .map_err(|wrong| TestCaseError::fail(format!("{}: {wrong:?}", object.place())))
+        });
+        prop_assert_eq!(assemble(made.collect::<Result<Vec<_>, _>>()?), (draft, recipients));
     }
 
     #[test]

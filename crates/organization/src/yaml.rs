@@ -89,6 +89,9 @@ fn in_words(error: &str, at: Option<Position>, text: &str) -> String {
     if indent.contains('\t') {
         return "indent with spaces; YAML allows no tabs there".to_owned();
     }
+    if said.ends_with("found a tab") {
+        return "a tab follows; indent and separate with spaces".to_owned();
+    }
     if let Some(rest) = said.strip_prefix("duplicate mapping key: ") {
         let key = rest.split(',').next().unwrap_or(rest);
         return format!("{key} is there twice");
@@ -236,6 +239,7 @@ mod tests {
         assert!(read(&"[".repeat(100)).is_err());
         for (text, line, expected) in [
             ("sites:\n\t- name: a\n", 2, "indent with spaces; YAML allows no tabs there"),
+            ("a: {b: 7\n\tc: 1}\n", 1, "a tab follows; indent and separate with spaces"),
             ("sites: []\n---\nservers: []\n", 2, "a file holds one document; a line of --- begins another"),
             ("a: 1\na: 2\n", 2, "a is there twice"),
             (&format!("a: {}{}", "[".repeat(40), "]".repeat(40)), 1, "values are nested deeper than 16 levels"),

@@ -124,6 +124,8 @@ fn what_works_is_read_and_what_is_only_stored_is_not() {
         ("requireSenderAuthenticationEnabled", "require_sender_authentication"),
         ("acceptMessagesOnlyFrom", "accept_only_from"),
         ("rejectMessagesFrom", "reject_from"),
+        ("syncedFrom", "provenance"),
+        ("syncedEntry", "provenance"),
     ];
     let for_people = ["comment", "usage"];
     let product = product();

@@ -2,11 +2,13 @@
 
 mod change;
 mod json;
+mod legend;
 mod palette;
 mod phrase;
 mod report;
 
 pub(crate) use change::{reason, short};
 pub(crate) use json::{Line, line};
+pub(crate) use legend::legend;
 pub(crate) use palette::{Palette, wrapped};
 pub(crate) use report::{Candidates, text};

@@ -7,9 +7,16 @@ mod answers;
 mod commands;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
-use postroad::service::{ServiceArguments, ServiceChoice, run as serve};
+use postroad::service::{ServiceArguments, ServiceChoice, confine_process, run as serve, with_keytab};
+use runtime::Settings;
+use runtime::settings::KerberosSettings;
+
+/// How long an end waits for files that are being written.
+const FILES_PATIENCE: Duration = Duration::from_secs(5);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,7 +35,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run all four services of a server in one process.
+    /// Run all services of a server in one process, the admin service where the settings have it: for trying out.
     Up(ServiceArguments),
     /// Run Front End Transport: SMTP from outside in, and out for connectors with FrontendProxyEnabled.
     FrontendTransport(ServiceArguments),
@@ -38,6 +45,8 @@ enum Command {
     MailboxSubmission(ServiceArguments),
     /// Run Mailbox Transport Delivery: writes into this server's mailbox databases.
     MailboxDelivery(ServiceArguments),
+    /// Run the admin service: what administrators ask of the organization and change, authorized and written down.
+    Admin(ServiceArguments),
     /// Run an organization on this machine, with a simulated internet around it.
     Lab(commands::lab::LabArguments),
     /// Say where mail for a recipient would go, and why: every candidate and what eliminated it.
@@ -50,12 +59,26 @@ enum Command {
     Topology(commands::topology::TopologyArguments),
     /// Make the organization what a file says, after showing what that changes.
     Apply(commands::apply::ApplyArguments),
+    /// Take a mailbox database with its mail to another server.
+    Database(commands::database::DatabaseArguments),
     /// Print the organization as a file for `postroad apply`.
     Export(commands::export::ExportArguments),
+    /// Bring mailboxes, contacts and groups from Active Directory or another LDAP directory, and keep them like there.
+    Sync(commands::sync::SyncArguments),
+    /// Take over a configuration of Exchange or of Postfix, saying what is taken, changed and lost.
+    Import(commands::import::ImportArguments),
+    /// The management shell: the documented commands of Exchange, typed, in scripts, or one line.
+    Shell(commands::shell::ShellArguments),
     /// List the last changes of the configuration, to be asked about by `--revision`.
     Revisions(commands::revisions::RevisionsArguments),
+    /// Make the configuration what it was at a revision, after showing what that changes.
+    Rollback(commands::rollback::RollbackArguments),
+    /// Search the audit log: what was changed, by whom, through what, from where.
+    Audit(commands::audit::AuditArguments),
     /// Look at what a server needs before it starts: settings, certificates, directory, ports, DNS, disk, clock.
     Check(commands::check::CheckArguments),
+    /// Try the way out by a Send connector, step by step, without sending mail.
+    Probe(commands::probe::ProbeArguments),
     /// Say whether the services of a server are ready, and what waits in their queues.
     Health(commands::health::HealthArguments),
     /// List the services that are there, and the configuration that each works by.
@@ -66,6 +89,8 @@ enum Command {
     Track(commands::track::TrackArguments),
     /// Show one message's way over all servers, with the time that each step took.
     Trace(commands::trace::TraceArguments),
+    /// Take a message on standard input, as sendmail(8) does, and hand it to a server; queues nothing.
+    Sendmail(commands::sendmail::SendmailArguments),
     /// Make the organization's own authority, and the certificates of its servers.
     Cert(commands::cert::CertArguments),
     /// Print the completion script of a shell: `postroad completion bash > /etc/bash_completion.d/postroad`.
@@ -76,34 +101,62 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it runs services of a server.
-    fn serves(&self) -> bool {
-        matches!(
-            self,
-            Self::Up(_)
-                | Self::FrontendTransport(_)
-                | Self::Transport(_)
-                | Self::MailboxSubmission(_)
-                | Self::MailboxDelivery(_)
-        )
+    /// Who logs on by Kerberos, of what opens sessions by Send connectors. Settings that cannot be read are told by whoever
+    /// needs them.
+    fn kerberos(&self) -> Option<KerberosSettings> {
+        let settings = match self {
+            Self::Up(arguments) | Self::FrontendTransport(arguments) | Self::Transport(arguments) => {
+                Settings::load(arguments.settings()).ok()
+            }
+            Self::Probe(arguments) => arguments.settings().ok(),
+            _ => None,
+        };
+        settings?.kerberos
+    }
+
+    /// Which services of a server it runs, if it does.
+    fn services(&mut self) -> Option<(ServiceChoice, &mut ServiceArguments)> {
+        match self {
+            Self::Up(arguments) => Some((ServiceChoice::All, arguments)),
+            Self::FrontendTransport(arguments) => Some((ServiceChoice::FrontendTransport, arguments)),
+            Self::Transport(arguments) => Some((ServiceChoice::Transport, arguments)),
+            Self::MailboxSubmission(arguments) => Some((ServiceChoice::MailboxSubmission, arguments)),
+            Self::MailboxDelivery(arguments) => Some((ServiceChoice::MailboxDelivery, arguments)),
+            Self::Admin(arguments) => Some((ServiceChoice::Admin, arguments)),
+            _ => None,
+        }
     }
 }
 
 fn main() -> ExitCode {
     net::provider::install();
-    let arguments = CommandLine::parse();
-    if arguments.command.serves() {
-        // Before anything is written: queue, logs and state are nobody else's.
-        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    if let Some(arguments) = commands::sendmail::called() {
+        return block_on(commands::sendmail::send(&arguments)).unwrap_or_else(|error| fail(&error));
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start the runtime")),
-    };
-    match runtime.block_on(run(arguments.command)) {
-        Ok(code) => code,
-        Err(error) => fail(&error),
+    let mut arguments = CommandLine::parse();
+    // Before anything is written: queue, logs, state, keys and labs are nobody else's.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    if let Some(kerberos) = arguments.command.kerberos()
+        && let Err(error) = with_keytab(&kerberos)
+    {
+        return fail(&anyhow::Error::new(error).context("cannot start again with the keytab of the settings"));
     }
+    if let Some((choice, arguments)) = arguments.command.services() {
+        confine_process(choice, arguments);
+    }
+    match block_on(run(arguments.command)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) | Err(error) => fail(&error),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let ended = runtime.block_on(work);
+    // Who waits for a disk that does not answer waits for ever: the end of the process does not.
+    runtime.shutdown_timeout(FILES_PATIENCE);
+    Ok(ended)
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -113,20 +166,29 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Transport(arguments) => serve(ServiceChoice::Transport, arguments).await,
         Command::MailboxSubmission(arguments) => serve(ServiceChoice::MailboxSubmission, arguments).await,
         Command::MailboxDelivery(arguments) => serve(ServiceChoice::MailboxDelivery, arguments).await,
+        Command::Admin(arguments) => serve(ServiceChoice::Admin, arguments).await,
         Command::Lab(arguments) => commands::lab::run(arguments).await,
         Command::Explain(arguments) => commands::explain::run(arguments).await,
         Command::Rule(arguments) => commands::rule::run(&arguments),
         Command::Test(arguments) => Ok(commands::test::run(arguments).await),
         Command::Topology(arguments) => commands::topology::run(arguments).await,
         Command::Apply(arguments) => commands::apply::run(arguments).await,
+        Command::Database(arguments) => commands::database::run(arguments).await,
         Command::Export(arguments) => commands::export::run(arguments).await,
+        Command::Sync(arguments) => commands::sync::run(arguments).await,
+        Command::Import(arguments) => commands::import::run(arguments).await,
+        Command::Shell(arguments) => commands::shell::run(arguments).await,
         Command::Revisions(arguments) => commands::revisions::run(arguments).await,
+        Command::Rollback(arguments) => commands::rollback::run(arguments).await,
+        Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Check(arguments) => commands::check::run(arguments).await,
+        Command::Probe(arguments) => commands::probe::run(arguments).await,
         Command::Health(arguments) => commands::health::run(arguments).await,
         Command::Servers(arguments) => commands::servers::run(arguments).await,
         Command::Queue(arguments) => commands::queue::run(arguments).await,
         Command::Track(arguments) => commands::track::run(arguments).await,
         Command::Trace(arguments) => commands::trace::run(arguments).await,
+        Command::Sendmail(arguments) => Ok(commands::sendmail::run(arguments).await),
         Command::Cert(arguments) => commands::cert::run(&arguments).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
@@ -138,5 +200,5 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    commands::output::failed(error, 1)
+    commands::failure::failed(error, 1)
 }

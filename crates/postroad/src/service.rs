@@ -3,17 +3,20 @@
 //! Not here: what a service does. Tests run Transport this way on a disk that fails.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use admin::Admin;
 use anyhow::Context;
 use frontend_transport::FrontendTransport;
 use mailbox_delivery::MailboxDelivery;
 use mailbox_submission::MailboxSubmission;
 use net::Service;
 use queue::{Disk, RealDisk};
-use runtime::{Node, PeerHealth, Reloads, Settings, drain_on_signals};
+use runtime::settings::KerberosSettings;
+use runtime::{Confinement, Node, PeerHealth, Reloads, Settings, confine, descriptors, drain_on_signals};
 use telemetry::{
     Collector, HealthChecks, LogFormat, LogSettings, OperationsServer, SampleRatio, Telemetry, TelemetrySettings,
 };
@@ -36,6 +39,12 @@ pub struct ServiceArguments {
     /// `text` for people, `json` for collectors.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
+    /// Give nothing up: no Landlock, no seccomp, core dumps as the system has them. For debuggers.
+    #[arg(long, env = "POSTROAD_UNCONFINED")]
+    unconfined: bool,
+    /// What this process has given up.
+    #[arg(skip)]
+    confinement: Option<Confinement>,
 }
 
 impl ServiceArguments {
@@ -53,28 +62,36 @@ pub enum ServiceChoice {
     All,
     /// Front End Transport.
     FrontendTransport,
-    /// Transport.
+    /// The queue, the categorizer, routing and the Send connectors.
     Transport,
     /// Mailbox Transport Submission.
     MailboxSubmission,
     /// Mailbox Transport Delivery.
     MailboxDelivery,
+    /// The admin service.
+    Admin,
 }
 
 impl ServiceChoice {
-    fn services(self) -> Vec<Service> {
+    fn services(self, settings: &Settings) -> Vec<Service> {
         match self {
             // Deliveries first: by the time mail comes in, everybody who handles it is there.
-            Self::All => vec![
-                Service::MailboxDelivery,
-                Service::Transport,
-                Service::FrontendTransport,
-                Service::MailboxSubmission,
-            ],
+            Self::All => {
+                let mail = [
+                    Service::MailboxDelivery,
+                    Service::Transport,
+                    Service::FrontendTransport,
+                    Service::MailboxSubmission,
+                ];
+                // Not every server may change the configuration.
+                let admin = settings.has_service(Service::Admin).then_some(Service::Admin);
+                mail.into_iter().chain(admin).collect()
+            }
             Self::FrontendTransport => vec![Service::FrontendTransport],
             Self::Transport => vec![Service::Transport],
             Self::MailboxSubmission => vec![Service::MailboxSubmission],
             Self::MailboxDelivery => vec![Service::MailboxDelivery],
+            Self::Admin => vec![Service::Admin],
         }
     }
 
@@ -86,7 +103,34 @@ impl ServiceChoice {
             Self::Transport => "postroad-transport",
             Self::MailboxSubmission => "postroad-mailbox-submission",
             Self::MailboxDelivery => "postroad-mailbox-delivery",
+            Self::Admin => "postroad-admin",
         }
+    }
+}
+
+/// Starts this program anew, as the same process, where its environment does not name the keytab of its settings: the library
+/// of Kerberos takes it from there. Before the first thread is started; comes back where there is nothing to do.
+///
+/// # Errors
+/// The program cannot be started again.
+pub fn with_keytab(kerberos: &KerberosSettings) -> std::io::Result<()> {
+    if kerberos::is_in_force(&kerberos.keytab) {
+        return Ok(());
+    }
+    let mut again = std::process::Command::new(std::env::current_exe()?);
+    again.args(std::env::args_os().skip(1)).envs(kerberos::environment(&kerberos.keytab));
+    Err(again.exec())
+}
+
+/// Takes away from this process what these services do not need. Before the first thread is started.
+///
+/// Settings that cannot be read are told by [`run`].
+pub fn confine_process(choice: ServiceChoice, arguments: &mut ServiceArguments) {
+    if arguments.unconfined {
+        return;
+    }
+    if let Ok(settings) = Settings::load(&arguments.settings) {
+        arguments.confinement = Some(confine::confine(&settings, &arguments.settings, &choice.services(&settings)));
     }
 }
 
@@ -114,15 +158,17 @@ pub async fn run_on(
         server: settings.server.clone(),
         site: None,
         logs: LogSettings { filter: arguments.log, format: arguments.log_format },
-        collector: settings.otlp.clone().map(collector),
+        collector: collector(&settings)?,
     })?;
+    descriptors::raise_limit();
+    confine::tell(arguments.confinement.as_ref(), choice.services(&settings).len());
     let drain = drain_on_signals().context("cannot listen for signals")?;
     let reloads = Reloads::on_signals(arguments.settings, settings.identity.clone());
     let reloads = reloads.context("cannot listen for signals")?;
     let (mut running, health) = (JoinSet::new(), PeerHealth::default());
     let surroundings = Surroundings { disk, drain, telemetry };
     let mut operations = Vec::new();
-    for service in choice.services() {
+    for service in choice.services(&settings) {
         let started = Node::start(Arc::clone(&settings), service, &surroundings.telemetry, health.clone());
         let mut node = started.await?;
         node.follow_reloads(reloads.clone());
@@ -148,8 +194,14 @@ struct Surroundings {
     telemetry: Telemetry,
 }
 
-fn collector(endpoint: String) -> Collector {
-    Collector { endpoint, roots_pem: None, sample_ratio: SampleRatio::ALL, metrics: false }
+fn collector(settings: &Settings) -> anyhow::Result<Option<Collector>> {
+    let Some(endpoint) = settings.otlp.clone() else { return Ok(None) };
+    let read = |path: &PathBuf| {
+        let pem = std::fs::read_to_string(path);
+        pem.with_context(|| format!("cannot read {} (otlp-ca): it must hold the collector's authority", path.display()))
+    };
+    let roots_pem = settings.otlp_ca.as_ref().map(read).transpose()?;
+    Ok(Some(Collector { endpoint, roots_pem, sample_ratio: SampleRatio::ALL, metrics: false }))
 }
 
 async fn start(
@@ -184,7 +236,12 @@ async fn start(
             running.spawn(async { Ok(built.run().await?) });
             health
         }
-        Service::Admin => anyhow::bail!("the admin service is not part of this version"),
+        Service::Admin => {
+            let built = Admin::build(node_, drain).await?;
+            let health = built.health();
+            running.spawn(async { Ok(built.run().await?) });
+            health
+        }
     };
     serve_operations(node, health, &surroundings.telemetry).await
 }

@@ -113,6 +113,7 @@ fn every_field_of_the_json_is_documented_and_nothing_else_is() {
         "team@contoso.example --from BERLIN1 --size 101MB",
         "bob@fabrikam.example --from BERLIN1 --size 101MB",
         "bob@fabrikam.example --from BERLIN1 --size 101MB --sender anna@contoso.example",
+        "root@berlin1.contoso.example --from BERLIN1",
     ] {
         let command = format!("postroad explain {question} --json --organization docs/examples/three-sites.yaml");
         let answer: Value = serde_json::from_str(&run(folder.path(), &command)).unwrap();

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folder of the repository that the README's commands name.
-const DEPLOY: &str = "deploy";
+/// The folders of the repository that the README's commands name.
+const FOLDERS: [&str; 2] = ["deploy", "crates"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -20,7 +20,9 @@ fn commands(readme: &str) -> Vec<String> {
 #[test]
 fn the_commands_of_the_readme_work() {
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join(DEPLOY).canonicalize().unwrap(), folder.path().join(DEPLOY)).unwrap();
+    for name in FOLDERS {
+        std::os::unix::fs::symlink(root().join(name).canonicalize().unwrap(), folder.path().join(name)).unwrap();
+    }
     let program = Path::new(env!("CARGO_BIN_EXE_postroad")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
     let commands = commands(&std::fs::read_to_string(root().join("README.md")).unwrap());

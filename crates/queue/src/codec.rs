@@ -56,17 +56,17 @@ pub(crate) trait Stored: Sized {
 pub(crate) struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
-    pub fn take(&mut self, count: usize) -> Result<&'a [u8], LoadError> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], LoadError> {
         let (head, tail) = self.0.split_at_checked(count).ok_or(Malformed)?;
         self.0 = tail;
         Ok(head)
     }
 
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], LoadError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], LoadError> {
         Ok(self.take(N)?.try_into().expect("take gives N octets"))
     }
 
-    pub fn blob(&mut self) -> Result<&'a [u8], LoadError> {
+    pub(crate) fn blob(&mut self) -> Result<&'a [u8], LoadError> {
         let length = u32::load(self)?;
         self.take(usize::try_from(length).map_err(|_| Malformed)?)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use envelope::{ByteSize, MessageId};
@@ -12,7 +12,8 @@ use crate::codec::{Meta, Stored};
 use crate::disk::DiskFile;
 use crate::error::ReadError;
 use crate::index::Entry;
-use crate::message::StoredMessage;
+use crate::jobs::lock;
+use crate::message::{RecipientState, StoredMessage, Update};
 
 /// Octets read at once: large enough to keep a disk busy, small enough for thousands of deliveries.
 pub const READ_OCTETS: usize = 128 * 1024;
@@ -127,16 +128,16 @@ impl RecentMessage {
 }
 
 impl Recent {
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { messages: HashMap::new(), order: BTreeMap::new(), added: 0, octets: 0, limit }
     }
 
-    pub fn content(&self, id: MessageId) -> Option<Bytes> {
+    pub(crate) fn content(&self, id: MessageId) -> Option<Bytes> {
         self.messages.get(&id).map(|message| message.content.clone())
     }
 
     /// The head of a message that was not changed since it was stored.
-    pub fn head(&self, id: MessageId) -> Option<StoredMessage> {
+    pub(crate) fn head(&self, id: MessageId) -> Option<StoredMessage> {
         let message = self.messages.get(&id)?;
         let Meta(mut stored) = Meta::from_bytes(message.meta.as_deref()?).ok()?;
         stored.head.id = id;
@@ -144,7 +145,7 @@ impl Recent {
         Some(stored)
     }
 
-    pub fn add(&mut self, id: MessageId, content: Bytes, meta: Vec<u8>) {
+    pub(crate) fn add(&mut self, id: MessageId, content: Bytes, meta: Vec<u8>) {
         self.remove(id);
         self.added += 1;
         let message = RecentMessage { position: self.added, content, meta: Some(meta) };
@@ -158,11 +159,11 @@ impl Recent {
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self { added: self.added, ..Self::new(self.limit) };
     }
 
-    pub fn remove(&mut self, id: MessageId) {
+    pub(crate) fn remove(&mut self, id: MessageId) {
         if let Some(message) = self.messages.remove(&id) {
             self.octets -= message.octets();
             self.order.remove(&message.position);
@@ -170,7 +171,7 @@ impl Recent {
     }
 
     /// The stored fields were changed: what is here is not the truth any more.
-    pub fn changed(&mut self, id: MessageId) {
+    pub(crate) fn changed(&mut self, id: MessageId) {
         if let Some(message) = self.messages.get_mut(&id)
             && let Some(meta) = message.meta.take()
         {
@@ -179,35 +180,80 @@ impl Recent {
     }
 }
 
-/// Recipients from which on a head is worth remembering: below, decoding it again costs less.
+/// A stored message as all who work at its recipients share it: a list of any length is decoded once, and a change of one
+/// recipient costs no more than that one.
+#[derive(Clone, Debug)]
+pub struct SharedMessage {
+    read: Arc<StoredMessage>,
+    /// States that have changed since it was read.
+    changed: Arc<Mutex<HashMap<usize, RecipientState>>>,
+}
+
+impl From<StoredMessage> for SharedMessage {
+    fn from(read: StoredMessage) -> Self {
+        Self { read: Arc::new(read), changed: Arc::default() }
+    }
+}
+
+impl SharedMessage {
+    /// The message when it was read. Everything but the states is as it is now; a list of recipients that takes its place has the
+    /// same recipients at the same positions.
+    #[must_use]
+    pub fn as_read(&self) -> &StoredMessage {
+        &self.read
+    }
+
+    /// The state of the recipient at that position now.
+    #[must_use]
+    pub fn state(&self, at: u32) -> Option<RecipientState> {
+        let at = at as usize;
+        lock(&self.changed).get(&at).or_else(|| self.read.states.get(at)).cloned()
+    }
+}
+
+/// Recipients from which on a message is worth remembering: below, decoding it again costs less.
 const HEAD_RECIPIENTS_MIN: usize = 16;
-/// Heads remembered: enough for the messages that are being delivered to many at one time.
+/// Messages remembered: enough for those that are being delivered to many at one time.
 const HEADS_MAX: usize = 64;
 
-/// Heads of messages with many recipients, decoded, as long as the index says the same of them.
+/// Messages with many recipients, decoded, as long as the index says the same of them.
 #[derive(Default)]
 pub(crate) struct Heads {
-    heads: HashMap<MessageId, (Entry, Arc<StoredMessage>)>,
+    known: HashMap<MessageId, (Entry, SharedMessage)>,
     order: VecDeque<MessageId>,
 }
 
 impl Heads {
-    pub fn get(&self, id: MessageId, entry: Entry) -> Option<Arc<StoredMessage>> {
-        let (known, head) = self.heads.get(&id)?;
-        (*known == entry).then(|| Arc::clone(head))
+    pub(crate) fn get(&self, id: MessageId, entry: Entry) -> Option<SharedMessage> {
+        let (known, message) = self.known.get(&id)?;
+        (*known == entry).then(|| message.clone())
     }
 
-    pub fn add(&mut self, id: MessageId, entry: Entry, head: &Arc<StoredMessage>) {
-        if head.states.len() < HEAD_RECIPIENTS_MIN {
+    pub(crate) fn add(&mut self, id: MessageId, entry: Entry, message: &SharedMessage) {
+        if message.read.states.len() < HEAD_RECIPIENTS_MIN {
             return;
         }
-        if self.heads.insert(id, (entry, Arc::clone(head))).is_none() {
+        if self.known.insert(id, (entry, message.clone())).is_none() {
             self.order.push_back(id);
         }
         if self.order.len() > HEADS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
-            self.heads.remove(&oldest);
+            self.known.remove(&oldest);
+        }
+    }
+
+    /// A change that is durable, and what the index will say after it. One of states alone changes what is remembered; after any
+    /// other the index says something else, and the message is read again.
+    pub(crate) fn changed(&mut self, id: MessageId, entry: Option<Entry>, update: &[u8]) {
+        let (Some((known, message)), Some(entry)) = (self.known.get_mut(&id), entry) else { return };
+        let Ok(Update { recipients: None, states, crashes: None, role: None, unknown }) = Update::from_bytes(update)
+        else {
+            return;
+        };
+        if unknown.is_empty() {
+            lock(&message.changed).extend(states);
+            *known = entry;
         }
     }
 }

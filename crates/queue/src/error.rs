@@ -17,7 +17,7 @@ pub enum OpenError {
     Version {
         /// Number of the segment.
         segment: u32,
-        /// Its version.
+        /// What the file says; this program reads the versions that docs/queue.md lists.
         version: u8,
     },
     /// The segment size is outside of its range.

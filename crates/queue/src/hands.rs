@@ -52,7 +52,7 @@ impl fmt::Debug for InHand {
 impl Hands {
     /// What was in hands when the process before died, if that was in this boot of the machine. What cannot be read counts for
     /// nothing, and keeps no mail from going out.
-    pub fn left(disk: &dyn Disk, root: &Path) -> HashSet<MessageId> {
+    pub(crate) fn left(disk: &dyn Disk, root: &Path) -> HashSet<MessageId> {
         Self::read_left(disk, root).unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::warn!(%error, "what was in hands cannot be read");
@@ -75,7 +75,7 @@ impl Hands {
     }
 
     /// Begins anew, with nothing in hands. Without the file nothing is counted; that keeps no mail from going out.
-    pub fn begin(disk: &dyn Disk, root: &Path) -> Self {
+    pub(crate) fn begin(disk: &dyn Disk, root: &Path) -> Self {
         let path = root.join(FILE);
         let begin = || {
             match disk.remove(&path) {
@@ -95,7 +95,7 @@ impl Hands {
         }
     }
 
-    pub fn take(&self, id: MessageId) -> InHand {
+    pub(crate) fn take(&self, id: MessageId) -> InHand {
         let taken = self.0.as_ref().and_then(|marks| {
             let slot = lock(&marks.free).pop()?;
             Some((Arc::clone(marks), slot))

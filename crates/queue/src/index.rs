@@ -39,7 +39,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// A message that was there and cannot be read any more.
-    pub fn lost(place: Place, sequence: u64, large: u32) -> Self {
+    pub(crate) fn lost(place: Place, sequence: u64, large: u32) -> Self {
         Self { place, update: Place::default(), footprint: LOST_FOOTPRINT, large, sequence, updates: 0, lost: true }
     }
 }
@@ -70,7 +70,7 @@ pub(crate) struct SegmentState {
 }
 
 impl SegmentState {
-    pub fn new(segment: Segment, end: u32, allocated: u32) -> Self {
+    pub(crate) fn new(segment: Segment, end: u32, allocated: u32) -> Self {
         Self { segment, end, allocated, live: 0, live_octets: 0, unreadable: false }
     }
 }
@@ -88,25 +88,25 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub fn get(&self, id: MessageId) -> Option<Entry> {
+    pub(crate) fn get(&self, id: MessageId) -> Option<Entry> {
         self.messages.get(&id).copied()
     }
 
-    pub fn messages(&self) -> impl Iterator<Item = (&MessageId, &Entry)> {
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (&MessageId, &Entry)> {
         self.messages.iter()
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
 
     /// Octets of live messages in the log, and of the log.
-    pub fn octets(&self) -> (u64, u64) {
+    pub(crate) fn octets(&self) -> (u64, u64) {
         (self.live_octets, self.log_octets)
     }
 
     /// Sets or takes away a message.
-    pub fn set(&mut self, id: MessageId, entry: Option<Entry>) {
+    pub(crate) fn set(&mut self, id: MessageId, entry: Option<Entry>) {
         let old = match (self.messages.entry(id), entry) {
             (MapEntry::Occupied(mut slot), Some(entry)) => Some(slot.insert(entry)),
             (MapEntry::Occupied(slot), None) => Some(slot.remove()),
@@ -143,12 +143,12 @@ impl Index {
     }
 
     /// Messages of which nothing is left.
-    pub fn lost(&self) -> usize {
+    pub(crate) fn lost(&self) -> usize {
         self.lost
     }
 
     /// Sets a note, or takes it away when its value is empty.
-    pub fn set_note(&mut self, key: &[u8], value: &[u8], segment: u32) {
+    pub(crate) fn set_note(&mut self, key: &[u8], value: &[u8], segment: u32) {
         if let Some(old) = self.notes.remove(key) {
             self.release(old.segment, (key.len() + old.value.len()) as u64);
         }
@@ -159,74 +159,74 @@ impl Index {
     }
 
     /// The notes whose keys begin so, in order.
-    pub fn notes<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pub(crate) fn notes<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let from = self.notes.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
         from.take_while(move |(key, _)| key.starts_with(prefix)).map(|(key, note)| (&**key, &*note.value))
     }
 
-    pub fn note_count(&self) -> usize {
+    pub(crate) fn note_count(&self) -> usize {
         self.notes.len()
     }
 
     /// The notes that stand in a segment.
-    pub fn notes_in(&self, segment: u32) -> Vec<KeyAndValue> {
+    pub(crate) fn notes_in(&self, segment: u32) -> Vec<KeyAndValue> {
         let there = self.notes.iter().filter(|(_, note)| note.segment == segment);
         there.map(|(key, note)| (key.clone(), note.value.clone())).collect()
     }
 
-    pub fn segment(&self, number: u32) -> Option<&SegmentState> {
+    pub(crate) fn segment(&self, number: u32) -> Option<&SegmentState> {
         let position = self.segments.binary_search_by_key(&number, |state| state.segment.number).ok()?;
         self.segments.get(position)
     }
 
-    pub fn segment_mut(&mut self, number: u32) -> Option<&mut SegmentState> {
+    pub(crate) fn segment_mut(&mut self, number: u32) -> Option<&mut SegmentState> {
         let position = self.segments.binary_search_by_key(&number, |state| state.segment.number).ok()?;
         self.segments.get_mut(position)
     }
 
-    pub fn oldest(&self) -> Option<&SegmentState> {
+    pub(crate) fn oldest(&self) -> Option<&SegmentState> {
         self.segments.front()
     }
 
-    pub fn newest(&self) -> Option<&SegmentState> {
+    pub(crate) fn newest(&self) -> Option<&SegmentState> {
         self.segments.back()
     }
 
-    pub fn segment_count(&self) -> usize {
+    pub(crate) fn segment_count(&self) -> usize {
         self.segments.len()
     }
 
     /// The oldest segments that hold nothing, the one written to excepted; not those of which parts could not be read, if they
     /// are `held`.
-    pub fn dead(&self, held: bool) -> usize {
+    pub(crate) fn dead(&self, held: bool) -> usize {
         let sealed = self.segments.len().saturating_sub(1);
         let is_dead = |state: &&SegmentState| state.live == 0 && !(held && state.unreadable);
         self.segments.iter().take(sealed).take_while(is_dead).count()
     }
 
     /// Segments of which parts could not be read.
-    pub fn unreadable(&self) -> usize {
+    pub(crate) fn unreadable(&self) -> usize {
         self.segments.iter().filter(|state| state.unreadable).count()
     }
 
     /// Number of the segment that is the oldest once `count` are dropped.
-    pub fn after(&self, count: usize) -> u32 {
+    pub(crate) fn after(&self, count: usize) -> u32 {
         self.segments.get(count).map_or(1, |state| state.segment.number)
     }
 
-    pub fn push_segment(&mut self, state: SegmentState) {
+    pub(crate) fn push_segment(&mut self, state: SegmentState) {
         self.log_octets += u64::from(state.allocated);
         self.segments.push_back(state);
     }
 
-    pub fn pop_segment(&mut self) -> Option<SegmentState> {
+    pub(crate) fn pop_segment(&mut self) -> Option<SegmentState> {
         let state = self.segments.pop_front()?;
         self.log_octets -= u64::from(state.allocated);
         Some(state)
     }
 
     /// Notes how far the newest segment is written.
-    pub fn set_end(&mut self, end: u32) {
+    pub(crate) fn set_end(&mut self, end: u32) {
         if let Some(state) = self.segments.back_mut() {
             state.end = end;
         }
@@ -241,7 +241,7 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    pub fn add(&mut self, id: MessageId) {
+    pub(crate) fn add(&mut self, id: MessageId) {
         if self.ids.insert(id) {
             self.order.push_back(id);
             if self.order.len() > REMEMBERED_MAX
@@ -252,7 +252,7 @@ impl Remembered {
         }
     }
 
-    pub fn contains(&self, id: MessageId) -> bool {
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
         self.ids.contains(&id)
     }
 }

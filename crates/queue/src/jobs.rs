@@ -46,12 +46,12 @@ pub(crate) struct LargeFile {
 }
 
 impl LargeFile {
-    pub fn new(number: u32, file: Arc<dyn DiskFile>, jobs: Arc<JobQueue>) -> Self {
+    pub(crate) fn new(number: u32, file: Arc<dyn DiskFile>, jobs: Arc<JobQueue>) -> Self {
         Self { number, length: 0, file, jobs, taken: false }
     }
 
     /// The log says now that the file exists: it stays.
-    pub fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.taken = true;
     }
 }
@@ -92,36 +92,36 @@ impl Step {
 
 impl Job {
     /// A job that nobody waits for.
-    pub fn lazy(step: Step) -> Self {
+    pub(crate) fn lazy(step: Step) -> Self {
         Self { steps: vec![step], repeated: Vec::new(), reply: None, queued: Instant::now() }
     }
 
     /// A job with its answer: the messages that were stored already.
-    pub fn awaited(steps: Vec<Step>) -> (Self, oneshot::Receiver<Result<Vec<MessageId>, CommitError>>) {
+    pub(crate) fn awaited(steps: Vec<Step>) -> (Self, oneshot::Receiver<Result<Vec<MessageId>, CommitError>>) {
         let (sender, receiver) = oneshot::channel();
         (Self { steps, repeated: Vec::new(), reply: Some(sender), queued: Instant::now() }, receiver)
     }
 
     /// Octets of its record, at most.
-    pub fn octets(&self) -> u64 {
+    pub(crate) fn octets(&self) -> u64 {
         u64::from(RECORD_HEADER) + 8 + self.steps.iter().map(Step::octets).sum::<u64>()
     }
 
     /// Whether it brings mail in, and so is refused first when space runs out.
-    pub fn is_acceptance(&self) -> bool {
+    pub(crate) fn is_acceptance(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Store { .. }))
     }
 
     /// Whether it keeps to the limits of a record.
-    pub fn fits(&self) -> bool {
+    pub(crate) fn fits(&self) -> bool {
         self.steps.len() <= TRANSACTION_OPERATIONS_MAX && self.octets() <= u64::from(TRANSACTION_OCTETS_MAX)
     }
 
-    pub fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         self.reply.is_some()
     }
 
-    pub fn answer(self, result: Result<Vec<MessageId>, CommitError>) {
+    pub(crate) fn answer(self, result: Result<Vec<MessageId>, CommitError>) {
         if let Some(reply) = self.reply {
             // A caller that has gone away needs no answer.
             let _ = reply.send(result);
@@ -155,7 +155,7 @@ pub(crate) struct Waiting {
 
 impl JobQueue {
     /// Queues a job, unless the queue is closed or `sound` says otherwise.
-    pub fn push(&self, job: Job, sound: impl FnOnce() -> Result<(), CommitError>) -> Result<(), CommitError> {
+    pub(crate) fn push(&self, job: Job, sound: impl FnOnce() -> Result<(), CommitError>) -> Result<(), CommitError> {
         let mut waiting = self.lock();
         if waiting.closing {
             return Err(CommitError::Closed);
@@ -178,32 +178,32 @@ impl JobQueue {
         Ok(())
     }
 
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut waiting = self.lock();
         waiting.closing = true;
         self.wake(waiting);
     }
 
     /// Lets the writer remove a file that no message names. If it cannot, the next start does.
-    pub fn discard_large(&self, number: u32) {
+    pub(crate) fn discard_large(&self, number: u32) {
         let mut waiting = self.lock();
         waiting.discarded.push(number);
         self.wake(waiting);
     }
 
     /// How long the oldest job has waited that is not durable yet.
-    pub fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         let waiting = self.lock();
         let oldest = waiting.jobs.front().map(|job| job.queued).into_iter().chain(waiting.working_since).min();
         oldest.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Waiting> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Waiting> {
         lock(&self.waiting)
     }
 
     /// Sleeps until woken, or until then.
-    pub fn sleep<'w>(
+    pub(crate) fn sleep<'w>(
         &'w self,
         mut waiting: MutexGuard<'w, Waiting>,
         until: Option<Instant>,
@@ -232,14 +232,14 @@ impl JobQueue {
 
 impl Waiting {
     /// Whether there is something that may not wait; else when the first lazy job is due.
-    pub fn due(&self, lazy_delay: Duration) -> Option<Instant> {
+    pub(crate) fn due(&self, lazy_delay: Duration) -> Option<Instant> {
         let first = self.jobs.front()?;
         let at_once = self.urgent > 0 || self.closing || self.jobs.len() >= LAZY_JOBS_MAX;
         if at_once { Some(first.queued) } else { self.lazy_since.map(|since| since + lazy_delay) }
     }
 
     /// Takes what fits into one batch.
-    pub fn take(&mut self) -> Vec<Job> {
+    pub(crate) fn take(&mut self) -> Vec<Job> {
         let mut octets = 0;
         let mut jobs = Vec::with_capacity(self.jobs.len());
         while let Some(job) = self.jobs.front() {
@@ -258,12 +258,12 @@ impl Waiting {
     }
 
     /// What was taken is durable, or refused.
-    pub fn done(&mut self) {
+    pub(crate) fn done(&mut self) {
         self.working_since = None;
     }
 
     /// Everything that waits, to be refused.
-    pub fn take_all(&mut self) -> VecDeque<Job> {
+    pub(crate) fn take_all(&mut self) -> VecDeque<Job> {
         self.urgent = 0;
         self.working_since = None;
         std::mem::take(&mut self.jobs)

@@ -49,7 +49,7 @@ mod spool;
 mod transaction;
 mod writer;
 
-pub use content::{ContentReader, READ_OCTETS};
+pub use content::{ContentReader, READ_OCTETS, SharedMessage};
 pub use disk::{Disk, RealDisk, Space};
 pub use draft::{Draft, INLINE_OCTETS_MAX};
 pub use error::{CommitError, Health, OpenError, ReadError};

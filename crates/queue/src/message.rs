@@ -3,6 +3,8 @@
 //! Routes, next hops, delivery queues and retry times are not here: they are recomputed from this at start and on each
 //! new configuration (invariant 3).
 
+use std::collections::BTreeMap;
+
 use envelope::{MessageHead, Recipient, ServerName, Timestamp};
 
 /// Everything stored about a message except its content.
@@ -168,19 +170,20 @@ impl Update {
         replace(&mut stored.unknown, self.unknown);
     }
 
-    /// This change, and then another: as one.
-    pub(crate) fn then(mut self, later: Self) -> Self {
-        if later.recipients.is_some() {
-            (self.recipients, self.states) = (later.recipients, Vec::new());
+    /// Changes that were made one after the other, as one.
+    pub(crate) fn all_as_one(updates: impl IntoIterator<Item = Self>) -> Self {
+        let (mut all, mut states) = (Self::default(), BTreeMap::new());
+        for later in updates {
+            if later.recipients.is_some() {
+                (all.recipients, states) = (later.recipients, BTreeMap::new());
+            }
+            states.extend(later.states);
+            all.crashes = later.crashes.or(all.crashes);
+            all.role = later.role.or(all.role);
+            replace(&mut all.unknown, later.unknown);
         }
-        for (position, state) in later.states {
-            self.states.retain(|(earlier, _)| *earlier != position);
-            self.states.push((position, state));
-        }
-        self.crashes = later.crashes.or(self.crashes);
-        self.role = later.role.or(self.role);
-        replace(&mut self.unknown, later.unknown);
-        self
+        all.states = states.into_iter().collect();
+        all
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Note {
     Discard {
         /// The server that holds the copy.
         peer: ServerName,
-        /// The message.
+        /// Which message the peer may forget.
         message: MessageId,
     },
 }

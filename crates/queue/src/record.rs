@@ -70,7 +70,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    pub fn length(self) -> u64 {
+    pub(crate) fn length(self) -> u64 {
         match self {
             Self::Inline { length, .. } => u64::from(length),
             Self::Large { length, .. } | Self::Lost { length } => length,
@@ -78,7 +78,7 @@ impl Content {
     }
 
     /// Octets that a message with this content takes in its segment.
-    pub fn footprint(self, meta: &[u8]) -> u32 {
+    pub(crate) fn footprint(self, meta: &[u8]) -> u32 {
         let inline = if let Self::Inline { length, .. } = self { length } else { 0 };
         let meta = u32::try_from(meta.len()).expect("a record is far below 4 GiB");
         RECORD_HEADER.saturating_add(inline).saturating_add(meta)
@@ -224,7 +224,7 @@ pub(crate) struct RecordBuilder {
 
 impl RecordBuilder {
     /// Adds content to the body and says where it will be.
-    pub fn add_body(&mut self, content: Bytes) -> Content {
+    pub(crate) fn add_body(&mut self, content: Bytes) -> Content {
         let length = u32::try_from(content.len()).expect("inline content is small");
         let place = Content::Inline { offset: self.body_length, length };
         self.body_length += length;
@@ -233,7 +233,7 @@ impl RecordBuilder {
     }
 
     /// Adds an operation and gives its position.
-    pub fn add(&mut self, operation: &Operation<'_>) -> u16 {
+    pub(crate) fn add(&mut self, operation: &Operation<'_>) -> u16 {
         let start = self.head.len();
         0u32.store(&mut self.head);
         operation.store(&mut self.head);
@@ -243,12 +243,12 @@ impl RecordBuilder {
         self.operations - 1
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.operations == 0
     }
 
     /// Appends the record to `batch`, which starts with the batch's first record.
-    pub fn finish(self, salt: u64, batch_number: u32, batch: &mut Vec<u8>) {
+    pub(crate) fn finish(self, salt: u64, batch_number: u32, batch: &mut Vec<u8>) {
         let start = batch.len();
         let length = |count: usize| u32::try_from(count).expect("a batch is far below 4 GiB");
         salt.store(batch);
@@ -283,7 +283,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// The operations, in order.
-    pub fn operations(&self) -> Result<Vec<Operation<'_>>, LoadError> {
+    pub(crate) fn operations(&self) -> Result<Vec<Operation<'_>>, LoadError> {
         let mut input = Input(&self.head);
         let mut operations = Vec::new();
         while !input.0.is_empty() {
@@ -293,7 +293,7 @@ impl Record {
     }
 
     /// The operation at a position.
-    pub fn operation(&self, position: u16) -> Result<Operation<'_>, LoadError> {
+    pub(crate) fn operation(&self, position: u16) -> Result<Operation<'_>, LoadError> {
         let mut input = Input(&self.head);
         for _ in 0..position {
             input.blob()?;
@@ -312,7 +312,7 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// Reads the record at `offset`; `None` when there is no valid one below `limit`.
-    pub fn record(&self, offset: u32, limit: u32) -> io::Result<Option<Record>> {
+    pub(crate) fn record(&self, offset: u32, limit: u32) -> io::Result<Option<Record>> {
         let mut bytes = vec![0; HEAD_READ.min(limit.saturating_sub(offset) as usize)];
         let count = self.file.read_at(&mut bytes, u64::from(offset))?;
         bytes.truncate(count);
@@ -335,7 +335,7 @@ impl Segment {
     }
 
     /// Reads part of a record's body (`None` when the file ends before).
-    pub fn read(&self, offset: u64, length: usize) -> io::Result<Option<Bytes>> {
+    pub(crate) fn read(&self, offset: u64, length: usize) -> io::Result<Option<Bytes>> {
         let mut bytes = vec![0; length];
         let count = self.file.read_at(&mut bytes, offset)?;
         Ok((count == length).then(|| bytes.into()))
@@ -386,17 +386,17 @@ pub(crate) struct SegmentHeader {
 
 impl SegmentHeader {
     /// The header of a new segment.
-    pub fn new(number: u32, salt: u64, previous_end: u32, first: u32) -> Self {
+    pub(crate) fn new(number: u32, salt: u64, previous_end: u32, first: u32) -> Self {
         Self { version: VERSION, readable_by: VERSION, number, salt, previous_end, first }
     }
 
     /// Whether this version may read the segment.
-    pub fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         self.version <= VERSION || (1..=VERSION).contains(&self.readable_by)
     }
 
     /// The octets before the first record.
-    pub fn to_block(self) -> Vec<u8> {
+    pub(crate) fn to_block(self) -> Vec<u8> {
         let mut header = Vec::with_capacity(RECORDS_START as usize);
         header.extend_from_slice(MAGIC);
         header.extend_from_slice(&[self.version, self.readable_by, 0, 0]);
@@ -417,7 +417,7 @@ impl SegmentHeader {
     ///
     /// # Errors
     /// When there is none that is right, and the disk would not read one of them.
-    pub fn read(file: &dyn DiskFile) -> io::Result<Option<Self>> {
+    pub(crate) fn read(file: &dyn DiskFile) -> io::Result<Option<Self>> {
         let mut failure = None;
         for offset in [0, HEADER_COPY] {
             let mut bytes = [0; SEGMENT_HEADER];

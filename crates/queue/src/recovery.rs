@@ -77,21 +77,28 @@ pub struct RecoveryReport {
 pub struct Recovery {
     spool: Spool,
     report: RecoveryReport,
+    crashed: HashSet<MessageId>,
     ids: std::vec::IntoIter<MessageId>,
 }
 
 impl Recovery {
-    pub(crate) fn new(spool: Spool, report: RecoveryReport) -> Self {
+    pub(crate) fn new(spool: Spool, report: RecoveryReport, crashed: HashSet<MessageId>) -> Self {
         let mut order: Vec<_> = spool.alive.0.index().messages().map(|(id, entry)| (entry.sequence, *id)).collect();
         order.sort_unstable();
         let ids: Vec<_> = order.into_iter().map(|(_, id)| id).collect();
-        Self { spool, report, ids: ids.into_iter() }
+        Self { spool, report, crashed, ids: ids.into_iter() }
     }
 
     /// What was found.
     #[must_use]
     pub fn report(&self) -> RecoveryReport {
         self.report
+    }
+
+    /// Those that were in hands when the process before died, whose crash has been counted.
+    #[must_use]
+    pub fn crashed(&self) -> &HashSet<MessageId> {
+        &self.crashed
     }
 
     /// The next messages, oldest first; empty at the end. One that was removed meanwhile is left out; one whose head
@@ -121,15 +128,19 @@ impl Spool {
     /// # Errors
     /// [`OpenError`].
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: SpoolOptions) -> Result<(Self, Recovery), OpenError> {
-        let (shared, report) = open(disk, dir, options)?;
+        let (shared, report, crashed) = open(disk, dir, options)?;
         let spool = Self::new(shared);
-        let recovery = Recovery::new(spool.clone(), report);
+        let recovery = Recovery::new(spool.clone(), report, crashed);
         Ok((spool, recovery))
     }
 }
 
 /// Opens the spool in `dir` and starts its writer.
-fn open(disk: Arc<dyn Disk>, dir: &Path, options: SpoolOptions) -> Result<(Arc<Shared>, RecoveryReport), OpenError> {
+fn open(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    options: SpoolOptions,
+) -> Result<(Arc<Shared>, RecoveryReport, HashSet<MessageId>), OpenError> {
     if !(SEGMENT_OCTETS_MIN..=SEGMENT_OCTETS_MAX).contains(&options.segment_octets) {
         return Err(OpenError::SegmentSize { min: SEGMENT_OCTETS_MIN.into(), max: SEGMENT_OCTETS_MAX.into() });
     }
@@ -156,6 +167,7 @@ fn open(disk: Arc<dyn Disk>, dir: &Path, options: SpoolOptions) -> Result<(Arc<S
         unreadable: options.unreadable,
         unreadable_segments: AtomicU32::new(0),
         syncs: AtomicU64::new(0),
+        decoded: AtomicU64::new(0),
         written: AtomicU64::new(0),
         ended: watch::Sender::new(false),
         index: Mutex::new(replay.index),
@@ -166,25 +178,26 @@ fn open(disk: Arc<dyn Disk>, dir: &Path, options: SpoolOptions) -> Result<(Arc<S
     let mut writer = Writer::new(Arc::clone(&shared), replay.sequence, replay.remembered);
     let mut report = replay.report;
     report.clock_jump = clock.jump;
-    report.crashed = note_start(&shared, &mut writer, &hands, clock);
+    let crashed = note_start(&shared, &mut writer, &hands, clock);
+    report.crashed = crashed.len();
     report.messages = shared.index().len();
     report.segments = shared.index().segment_count();
     let start = std::thread::Builder::new().name("spool-writer".into()).spawn(move || writer.run(guard));
     start.map_err(|error| OpenError::Io { action: "start the writer thread", error })?;
-    Ok((shared, report))
+    Ok((shared, report, crashed))
 }
 
 /// Makes durable what a start has to note before anybody goes on: who was in hands when the process before died, and that the
-/// clock has jumped. Gives how many were in hands. On a full disk it is left out: that must not keep mail from going out.
-fn note_start(shared: &Shared, writer: &mut Writer, left: &HashSet<MessageId>, clock: Clock) -> usize {
+/// clock has jumped. Gives those that were in hands. On a full disk it is left out: that must not keep mail from going out.
+fn note_start(shared: &Shared, writer: &mut Writer, left: &HashSet<MessageId>, clock: Clock) -> HashSet<MessageId> {
     let mut steps: Vec<Step> = clock.notes.into_iter().map(|(key, value)| Step::Note { key, value }).collect();
-    let mut crashed = 0;
+    let mut crashed = HashSet::new();
     for id in left {
         let Ok(stored) = reading::head(shared, *id) else { continue };
         let crashes = stored.crashes.saturating_add(1);
         tracing::warn!(message = %id, crashes, "the process died while a message was in its hands");
         steps.push(Step::Update { id: *id, update: Update::crashes(crashes).to_bytes() });
-        crashed += 1;
+        crashed.insert(*id);
     }
     writer.run_jobs(steps.into_iter().map(Job::lazy).collect());
     // The marks go when the counts are durable: a message that ends every start within a moment is counted all the same.

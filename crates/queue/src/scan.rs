@@ -44,16 +44,16 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// Walks from the first record. `limit` is where the valid records end (`sealed`) or where the file does.
-    pub fn new(segment: &'a Segment, limit: u32, sealed: bool) -> Self {
+    pub(crate) fn new(segment: &'a Segment, limit: u32, sealed: bool) -> Self {
         Self::resume(segment, RECORDS_START, limit, sealed)
     }
 
     /// Walks on from the beginning of a record.
-    pub fn resume(segment: &'a Segment, offset: u32, limit: u32, sealed: bool) -> Self {
+    pub(crate) fn resume(segment: &'a Segment, offset: u32, limit: u32, sealed: bool) -> Self {
         Self { segment, offset, limit, sealed, batch: 0, unreadable: false }
     }
 
-    pub fn next(&mut self) -> Found {
+    pub(crate) fn next(&mut self) -> Found {
         if self.offset >= self.limit {
             return Found::End(self.offset);
         }

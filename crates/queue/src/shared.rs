@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub recent: Mutex<Recent>,
     pub health: Mutex<Health>,
     pub jobs: Arc<JobQueue>,
-    /// Heads decoded last, of messages with many recipients.
+    /// Messages with many recipients, decoded last. Locked after `recent` and before the index.
     pub heads: Mutex<Heads>,
     /// What is in hands now.
     pub hands: OnceLock<Hands>,
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub unreadable_segments: AtomicU32,
     pub syncs: AtomicU64,
     pub written: AtomicU64,
+    /// Recipients decoded.
+    pub decoded: AtomicU64,
     pub ended: watch::Sender<bool>,
 }
 
@@ -90,16 +92,16 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         let (segments, large, quarantine) = (root.join("segments"), root.join("large"), root.join("quarantine"));
         Self { root: root.to_owned(), segments, large, quarantine }
     }
 
-    pub fn segment(&self, number: u32) -> PathBuf {
+    pub(crate) fn segment(&self, number: u32) -> PathBuf {
         self.segments.join(format!("{number:010}.log"))
     }
 
-    pub fn large_file(&self, number: u32) -> PathBuf {
+    pub(crate) fn large_file(&self, number: u32) -> PathBuf {
         self.large.join(format!("{number:010}.eml"))
     }
 }
@@ -115,7 +117,7 @@ impl Drop for Alive {
 
 impl Shared {
     /// Queues a transaction and waits for its end. Gives the messages that were stored already.
-    pub async fn run(&self, steps: Vec<Step>) -> Result<Vec<MessageId>, CommitError> {
+    pub(crate) async fn run(&self, steps: Vec<Step>) -> Result<Vec<MessageId>, CommitError> {
         let (job, receiver) = Job::awaited(steps);
         if !job.fits() {
             return Err(CommitError::TooLarge);
@@ -124,7 +126,7 @@ impl Shared {
         receiver.await.unwrap_or_else(|_| Err(self.failure()))
     }
 
-    pub fn push_lazy(&self, step: Step) {
+    pub(crate) fn push_lazy(&self, step: Step) {
         // Nobody waits: a spool that is closed or failed forgets the change, as a crash would.
         let _ = self.push(Job::lazy(step));
     }
@@ -137,18 +139,18 @@ impl Shared {
         })
     }
 
-    pub fn index(&self) -> MutexGuard<'_, Index> {
+    pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
         lock(&self.index)
     }
 
     /// A number for a new file in `large/`.
-    pub fn next_large(&self) -> u32 {
+    pub(crate) fn next_large(&self) -> u32 {
         self.large_last.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Turns an error of the disk into what a caller gets. Unless space ran out, the spool has failed from here on: after
     /// a failed sync the kernel may have dropped what was to be written, so nothing can be tried again.
-    pub fn failed(&self, action: &str, error: &io::Error) -> CommitError {
+    pub(crate) fn failed(&self, action: &str, error: &io::Error) -> CommitError {
         let mut health = lock(&self.health);
         if disk::is_full(error) && !matches!(*health, Health::Failed(_)) {
             return CommitError::Full;
@@ -162,23 +164,23 @@ impl Shared {
     }
 
     /// What whoever waits gets when nothing can be written any more.
-    pub fn failure(&self) -> CommitError {
+    pub(crate) fn failure(&self) -> CommitError {
         match &*lock(&self.health) {
             Health::Failed(reason) => CommitError::Failed(Arc::clone(reason)),
             _ => CommitError::Closed,
         }
     }
 
-    pub fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         matches!(*lock(&self.health), Health::Failed(_))
     }
 
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         *lock(&self.health) == Health::Full
     }
 
     /// Notes that space ran out, or came back.
-    pub fn set_full(&self, full: bool) {
+    pub(crate) fn set_full(&self, full: bool) {
         let mut health = lock(&self.health);
         match (&*health, full) {
             (Health::Ready, true) => {

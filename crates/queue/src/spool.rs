@@ -9,7 +9,7 @@ use std::time::Duration;
 use envelope::{ByteSize, MessageId, ServerName, Timestamp};
 
 use crate::codec::Stored;
-use crate::content::{ContentReader, blocking_read};
+use crate::content::{ContentReader, SharedMessage, blocking_read};
 use crate::disk::Space;
 use crate::draft::Draft;
 use crate::error::{CommitError, Health, ReadError};
@@ -88,6 +88,8 @@ pub struct Stats {
     pub syncs: u64,
     /// Octets written to the log since it was opened.
     pub written: ByteSize,
+    /// Recipients of messages that were decoded since it was opened, each as often as it was.
+    pub decoded_recipients: u64,
 }
 
 impl Spool {
@@ -139,34 +141,47 @@ impl Spool {
         self.alive.0.index().get(id).is_some()
     }
 
+    /// The place of a message in the order of acceptance: the same as long as it is stored, over restarts, and another one for
+    /// each message.
+    #[must_use]
+    pub fn sequence(&self, id: MessageId) -> Option<u64> {
+        self.alive.0.index().get(id).map(|entry| entry.sequence)
+    }
+
     /// Everything about a message but its content: from memory if it was stored just now and not changed since.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn head(&self, id: MessageId) -> Result<StoredMessage, ReadError> {
-        if let Some(stored) = lock(&self.alive.0.recent).head(id) {
-            return Ok(stored);
-        }
-        let shared = Arc::clone(&self.alive.0);
-        blocking_read(id, move || reading::head(&shared, id)).await
+        let recent = lock(&self.alive.0.recent).head(id);
+        let stored = match recent {
+            Some(stored) => stored,
+            None => {
+                let shared = Arc::clone(&self.alive.0);
+                blocking_read(id, move || reading::head(&shared, id)).await?
+            }
+        };
+        self.alive.0.decoded.fetch_add(stored.states.len() as u64, Ordering::Relaxed);
+        Ok(stored)
     }
 
-    /// The same, decoded once however often it is asked for: for a message with many recipients, each of whom has an item of
-    /// its own.
+    /// The same, decoded once however often it is asked for, for a message with many recipients, each of whom has an item of its
+    /// own.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn shared_head(&self, id: MessageId) -> Result<Arc<StoredMessage>, ReadError> {
+    pub async fn shared_head(&self, id: MessageId) -> Result<SharedMessage, ReadError> {
         let entry = self.alive.0.index().get(id).ok_or(ReadError::Unknown(id))?;
-        if let Some(head) = lock(&self.alive.0.heads).get(id, entry) {
-            return Ok(head);
+        if let Some(message) = lock(&self.alive.0.heads).get(id, entry) {
+            return Ok(message);
         }
-        let head = Arc::new(self.head(id).await?);
+        let message = SharedMessage::from(self.head(id).await?);
         // What changed meanwhile is not remembered as what was before it.
+        let mut heads = lock(&self.alive.0.heads);
         if self.alive.0.index().get(id) == Some(entry) {
-            lock(&self.alive.0.heads).add(id, entry, &head);
+            heads.add(id, entry, &message);
         }
-        Ok(head)
+        Ok(message)
     }
 
     /// The content of a message: from memory if it was stored just now and is not large.
@@ -243,6 +258,7 @@ impl Spool {
             unreadable_segments: self.alive.0.unreadable_segments.load(Ordering::Relaxed) as usize + index.unreadable(),
             syncs: self.alive.0.syncs.load(Ordering::Relaxed),
             written: ByteSize::bytes(self.alive.0.written.load(Ordering::Relaxed)),
+            decoded_recipients: self.alive.0.decoded.load(Ordering::Relaxed),
         }
     }
 

@@ -47,8 +47,12 @@ impl Transaction {
     }
 
     /// Stores a message in a role: a copy that is kept for another server, or one that it takes over.
-    pub fn store_as(mut self, draft: Draft, head: MessageHead, role: Role) -> Self {
-        let stored = StoredMessage { role, ..StoredMessage::new(head) };
+    pub fn store_as(self, draft: Draft, head: MessageHead, role: Role) -> Self {
+        self.store_message(draft, StoredMessage { role, ..StoredMessage::new(head) })
+    }
+
+    /// Stores a message with what it went through before, on another server. Where its id is stored already, that stays as it is.
+    pub fn store_message(mut self, draft: Draft, stored: StoredMessage) -> Self {
         self.steps.push(TransactionStep::Store(Box::new((draft, stored))));
         self
     }
@@ -94,8 +98,16 @@ impl Draft {
     /// # Errors
     /// [`CommitError`]: nothing is stored.
     pub async fn commit(self, head: MessageHead) -> Result<Committed, CommitError> {
+        self.commit_message(StoredMessage::new(head)).await
+    }
+
+    /// Stores the message as [`Transaction::store_message`] does.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn commit_message(self, stored: StoredMessage) -> Result<Committed, CommitError> {
         let alive = std::sync::Arc::clone(&self.alive);
-        let mut committed = commit(Transaction::new().store(self, head).steps, &alive.0).await?;
+        let mut committed = commit(Transaction::new().store_message(self, stored).steps, &alive.0).await?;
         Ok(committed.pop().expect("one for each message to be stored"))
     }
 }

@@ -67,7 +67,7 @@ enum Work {
 }
 
 impl Writer {
-    pub fn new(shared: Arc<Shared>, sequence: u64, remembered: Remembered) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, sequence: u64, remembered: Remembered) -> Self {
         Self {
             shared,
             batch: 0,
@@ -87,7 +87,7 @@ impl Writer {
     /// The thread: works until the spool is closed; then gives the directory free. After a panic, a fault of ours, nothing
     /// is known about what is written: the spool has failed, whoever waits is told so, and the directory stays ours until the
     /// spool is closed, because others still read from it.
-    pub fn run(mut self, guard: LockGuard) {
+    pub(crate) fn run(mut self, guard: LockGuard) {
         let shared = Arc::clone(&self.shared);
         if std::panic::catch_unwind(AssertUnwindSafe(move || self.work())).is_err() {
             shared.failed("go on", &std::io::Error::other("its writer has panicked"));
@@ -144,7 +144,7 @@ impl Writer {
     }
 
     /// Makes jobs durable, all in one batch, and answers them.
-    pub fn run_jobs(&mut self, jobs: Vec<Job>) {
+    pub(crate) fn run_jobs(&mut self, jobs: Vec<Job>) {
         self.try_jobs(jobs);
         self.shared.jobs.lock().done();
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use envelope::{Domain, Limit, ObjectName, ServerName};
 use net::TlsServer;
+use net::tls::{ClientCertificates, TrustedRoots};
 use parking_lot::Mutex;
 use smtp::{ConnectionGate, ConnectionLimits, SessionSettings};
 use smtp_session::ServerConfig;
@@ -14,7 +15,12 @@ use telemetry::Metrics;
 use telemetry::named::ReceiveMetrics;
 use topology::{AuthMechanism, Organization, ReceiveConnector, Server, TransportRole};
 
+use crate::policy;
 use crate::rate::Rates;
+
+/// File descriptors that are for others than clients and hosts outside: listeners, queue, logs, directory, other servers,
+/// and strangers at the port of the organization.
+const DESCRIPTORS_RESERVED: u64 = 1024;
 
 /// A connector in use.
 pub(crate) struct Entrance {
@@ -33,13 +39,18 @@ pub(crate) struct Entrance {
 /// The connectors in use, by name.
 pub(crate) struct Entrances {
     tls: TlsServer,
+    /// The same, for clients that are asked who they are: partners (TA-41).
+    partners: TlsServer,
     metrics: Metrics,
+    /// File descriptors of this process.
+    descriptors: u64,
     known: Mutex<HashMap<ObjectName, Arc<Entrance>>>,
 }
 
 impl Entrances {
-    pub(crate) fn new(tls: TlsServer, metrics: Metrics) -> Self {
-        Self { tls, metrics, known: Mutex::default() }
+    pub(crate) fn new(tls: TlsServer, roots: TrustedRoots, metrics: Metrics, descriptors: u64) -> Self {
+        let partners = tls.asking(ClientCertificates::Requested(roots));
+        Self { tls, partners, metrics, descriptors, known: Mutex::default() }
     }
 
     /// What the listener needs for `connector` of `server`.
@@ -49,9 +60,10 @@ impl Entrances {
         organization: &Organization,
         server: &Server,
     ) -> Arc<Entrance> {
-        let hostname = connector.fqdn.as_ref().unwrap_or(&server.fqdn);
+        // What clients are told must not need SMTPUTF8.
+        let hostname = &a_labels(connector.fqdn.as_ref().unwrap_or(&server.fqdn));
         // RFC 5321 §4.5.1: `RCPT TO:<postmaster>`, without a domain.
-        let postmaster_domain = organization.default_domain().unwrap_or(hostname);
+        let postmaster_domain = &organization.default_domain().map_or_else(|| hostname.clone(), a_labels);
         let mut known = self.known.lock();
         let before = known.get(&connector.name);
         let recipients_max = recipients_max(connector, organization);
@@ -64,17 +76,21 @@ impl Entrances {
         if let Some(entrance) = before.filter(same) {
             return Arc::clone(entrance);
         }
-        let limits = limits_of(connector);
-        let gate = match before.filter(|before| limits_of(&before.connector) == limits) {
+        let limits = limits_of(connector, fitting(connector, organization, server, self.descriptors));
+        let gate = match before.filter(|before| before.settings.gate.limits() == limits) {
             Some(before) => Arc::clone(&before.settings.gate),
-            None => ConnectionGate::new(limits),
+            None => {
+                tell_lowered(connector, &limits, self.descriptors);
+                ConnectionGate::new(limits)
+            }
         };
         let rates = match before.filter(|before| before.rates.lock().fits(connector)) {
             Some(before) => Arc::clone(&before.rates),
             None => Arc::new(Mutex::new(Rates::of(connector))),
         };
         let protocol = ServerConfig { recipients_max, ..protocol_of(connector, hostname, postmaster_domain) };
-        let settings = SessionSettings::new(protocol, Some(self.tls.clone()), gate);
+        let tls = if policy::asks_partners(connector) { &self.partners } else { &self.tls };
+        let settings = SessionSettings::new(protocol, Some(tls.clone()), gate);
         let entrance = Arc::new(Entrance {
             connector: connector.clone(),
             hostname: hostname.clone(),
@@ -85,6 +101,11 @@ impl Entrances {
         known.insert(connector.name.clone(), Arc::clone(&entrance));
         entrance
     }
+}
+
+/// A name as DNS has it, and every protocol before SMTPUTF8 (RFC 5890 §2.3.2.1).
+fn a_labels(name: &Domain) -> Domain {
+    Domain::parse(name.ascii()).unwrap_or_else(|_| name.clone())
 }
 
 /// The enabled connectors of `server` in the service of that role (RC-5), its default ones among them.
@@ -98,12 +119,49 @@ pub(crate) fn connectors_of(
     connectors.filter(|connector| connector.enabled).cloned().collect()
 }
 
-fn limits_of(connector: &ReceiveConnector) -> ConnectionLimits {
+fn limits_of(connector: &ReceiveConnector, connections: Limit<u32>) -> ConnectionLimits {
     let percentage = connector.max_inbound_connection_percentage_per_source.clamp(1, 100);
     ConnectionLimits {
-        connections: connector.max_inbound_connection,
+        connections,
         per_source: connector.max_inbound_connection_per_source,
         percentage_per_source: u8::try_from(percentage).expect("at most 100"),
+    }
+}
+
+/// `MaxInboundConnection`, or as many as there are file descriptors for: a process without any can neither write its queue nor
+/// hear the other servers. The connectors of a service share them as they would have shared more.
+fn fitting(connector: &ReceiveConnector, organization: &Organization, server: &Server, descriptors: u64) -> Limit<u32> {
+    let wanted = |connector: &ReceiveConnector| match connector.max_inbound_connection {
+        Limit::At(connections) => u64::from(connections),
+        Limit::Unlimited => u64::from(smtp::gate::CONNECTIONS_DEFAULT),
+    };
+    let outbound = match server.transport.max_outbound_connections {
+        Limit::At(connections) => u64::from(connections),
+        Limit::Unlimited => 0,
+    };
+    // Half of few are for clients whatever else is configured.
+    let left = descriptors.saturating_sub(DESCRIPTORS_RESERVED + outbound).max(descriptors / 2);
+    let all: u64 = connectors_of(organization, &server.name, connector.transport_role).iter().map(wanted).sum();
+    if all <= left && connector.max_inbound_connection != Limit::Unlimited {
+        return connector.max_inbound_connection;
+    }
+    let share = if all <= left { left - (all - wanted(connector)) } else { wanted(connector) * left / all };
+    Limit::At(u32::try_from(share.max(1)).unwrap_or(u32::MAX))
+}
+
+fn tell_lowered(connector: &ReceiveConnector, limits: &ConnectionLimits, descriptors: u64) {
+    if let (Limit::At(configured), Limit::At(possible)) = (connector.max_inbound_connection, limits.connections)
+        && possible < configured
+    {
+        let connector = connector.name.as_str();
+        tracing::warn!(
+            connector,
+            configured,
+            possible,
+            descriptors,
+            "there are file descriptors for fewer connections than MaxInboundConnection: raise LimitNOFILE of the service, or \
+             `ulimit -Hn`, or lower MaxInboundConnection"
+        );
     }
 }
 
@@ -117,15 +175,17 @@ fn recipients_max(connector: &ReceiveConnector, organization: &Organization) -> 
     }
 }
 
-fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domain: &Domain) -> ServerConfig {
-    let starttls = connector.offers(AuthMechanism::Tls);
-    // RC-46: BasicAuth alone is the administrator's own choice.
-    let auth = match (connector.offers(AuthMechanism::BasicAuth), connector.offers(AuthMechanism::BasicAuthRequireTLS))
-    {
+/// RC-46: `BasicAuth` alone is the administrator's own choice.
+pub(crate) fn auth_offer(connector: &ReceiveConnector) -> AuthOffer {
+    match (connector.offers(AuthMechanism::BasicAuth), connector.offers(AuthMechanism::BasicAuthRequireTLS)) {
         (_, true) => AuthOffer::UnderTls,
         (true, false) => AuthOffer::Always,
         (false, false) => AuthOffer::Never,
-    };
+    }
+}
+
+fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domain: &Domain) -> ServerConfig {
+    let starttls = connector.offers(AuthMechanism::Tls);
     // `220 ` is written by the session.
     let banner = connector.banner.as_ref().map(|banner| banner.trim_start_matches("220").trim_start().into());
     ServerConfig {
@@ -141,7 +201,7 @@ fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domai
         auth_tarpit_interval: connector.auth_tarpit_interval.0,
         starttls,
         require_tls: connector.require_tls,
-        auth,
+        auth: auth_offer(connector),
         ..ServerConfig::new(hostname.clone())
     }
 }
@@ -150,7 +210,6 @@ fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domai
 mod tests {
     use super::*;
     use envelope::Revision;
-    use net::tls::ClientCertificates;
 
     const FRONT_END: TransportRole = TransportRole::FrontendTransport;
 
@@ -162,11 +221,13 @@ mod tests {
         organization::load(&text, Revision(revision)).unwrap_or_else(|problems| panic!("{problems}")).organization
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a certificate of a test is of now")]
     fn entrances() -> Entrances {
         let (server, fqdn) = (ServerName::parse("MAIL1").unwrap(), Domain::parse("mail1.contoso.com").unwrap());
         let now = std::time::SystemTime::now().into();
         let certificate = net::certificate::self_signed_for_smtp(&server, &fqdn, now).unwrap();
-        Entrances::new(TlsServer::new(&certificate, ClientCertificates::Ignored).unwrap(), Metrics::off())
+        let tls = TlsServer::new(&certificate, ClientCertificates::Ignored).unwrap();
+        Entrances::new(tls, TrustedRoots::none(), Metrics::off(), 1 << 20)
     }
 
     #[test]
@@ -190,8 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_told_names_that_need_no_smtputf8() {
+        let text = "sites: [{name: Berlin}]\nservers: [{name: MAIL1, fqdn: mail1.müller.example, site: Berlin}]\n\
+                    acceptedDomains: [{name: müller, domainName: bücher.example, default: true}]\n";
+        let organization = organization::load(text, Revision(1)).unwrap().organization;
+        let connectors = connectors_of(&organization, &ServerName::parse("MAIL1").unwrap(), FRONT_END);
+        let entrance = entrances().entrance(&connectors[0], &organization, &organization.servers()[0]);
+        let protocol = &entrance.settings.protocol;
+        assert_eq!(protocol.hostname.as_str(), "mail1.xn--mller-kva.example");
+        assert_eq!(protocol.postmaster_domain.as_str(), "xn--bcher-kva.example");
+        assert_eq!(entrance.hostname.as_str(), "mail1.xn--mller-kva.example");
+    }
+
+    #[test]
     fn each_service_has_its_own_connectors_and_disabled_ones_take_no_part() {
-        // RC-5, RC-14, RC-15
+        // RC-2, RC-5, RC-14, RC-15; RC-30: a disabled one takes no part.
         let connector = |name: &str, role: &str, rest: &str| {
             format!("  - {{name: {name}, server: MAIL1, transportRole: {role}, bindings: ['0.0.0.0:25']{rest}}}\n")
         };
@@ -208,6 +282,26 @@ mod tests {
         assert_eq!(names(&relay, FRONT_END).len(), 2);
         let off = "  - {name: Default Frontend MAIL1, server: MAIL1, enabled: false}\n";
         assert_eq!(names(&format!("{relay}{off}"), FRONT_END), ["Client Frontend MAIL1"], "changed by its name alone");
+    }
+
+    #[test]
+    fn there_are_no_more_connections_than_descriptors() {
+        let of = |connectors: &str, descriptors| {
+            let organization = organization(1, connectors);
+            let connectors = connectors_of(&organization, &ServerName::parse("MAIL1").unwrap(), FRONT_END);
+            let server = &organization.servers()[0];
+            connectors.iter().map(|one| fitting(one, &organization, server, descriptors)).collect::<Vec<_>>()
+        };
+        // Two default connectors of 5,000 each; 1,000 connections outward.
+        assert_eq!(of("", 1 << 20), [Limit::At(5000), Limit::At(5000)]);
+        assert_eq!(of("", 12_024), [Limit::At(5000), Limit::At(5000)], "just enough");
+        assert_eq!(of("", 7024), [Limit::At(2500), Limit::At(2500)]);
+        assert_eq!(of("", 1024), [Limit::At(256), Limit::At(256)]);
+        assert_eq!(of("", 0), [Limit::At(1), Limit::At(1)]);
+        let unlimited =
+            "receiveConnectors: [{name: Default Frontend MAIL1, server: MAIL1, maxInboundConnection: unlimited}]";
+        let [first, second] = of(unlimited, 22_024)[..] else { panic!("two connectors") };
+        assert!([first, second].contains(&Limit::At(15_000)) && [first, second].contains(&Limit::At(5000)));
     }
 
     #[test]

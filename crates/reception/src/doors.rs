@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use net::tls::ClientCertificates;
 use net::{KeyedCertificate, Service, TlsServer};
-use runtime::{Node, NodeError, certificate};
-use smtp::SmtpListener;
+use rpc::FailedLogonsHandler;
+use runtime::{Node, NodeError, certificate, descriptors};
+use smtp::{SmtpListener, Transcripts};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use topology::TransportRole;
@@ -16,9 +17,12 @@ use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRON
 
 use crate::connectors::{Entrances, connectors_of};
 use crate::destination::MessageTaker;
+use crate::door::Door;
+use crate::keepers::keepers;
 use crate::ports::{Ports, complaint};
 use crate::selection::Place;
-use crate::shared::{Door, Shared};
+use crate::shared::Shared;
+use crate::telling::{self, Ears};
 
 /// Sessions under way at a drain are waited for as long. One that is cut off then has no `250`, and nothing is lost.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -39,20 +43,25 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Binds the addresses of the server's Receive connectors of this role. Nothing is accepted yet.
+    /// Binds the addresses of the server's Receive connectors of this role. Nothing is accepted yet. Sessions of connectors
+    /// that want it are told in `transcripts`.
     ///
     /// # Errors
-    /// [`NodeError::File`] when the certificate cannot be used.
+    /// [`NodeError::File`] when the certificate, or the authority of a directory that keeps passwords, cannot be used.
     pub fn bind(
         node: &Arc<Node>,
         role: TransportRole,
         certificate: &KeyedCertificate,
         destination: Arc<dyn MessageTaker>,
+        transcripts: Arc<dyn Transcripts>,
     ) -> Result<Self, NodeError> {
         let tls = TlsServer::new(certificate, ClientCertificates::Ignored);
-        let tls = tls.map_err(|error| certificate::refused(node, error.to_string()))?;
+        let tls = tls.map_err(|error| certificate::refused(&node.settings, error.to_string()))?;
         tokio::spawn(show_anew(Arc::clone(node), tls.clone()));
-        let shared = Shared::new(Arc::clone(node), role, destination, Entrances::new(tls, node.metrics.clone()));
+        let roots = certificate::trusted_roots(&node.settings)?;
+        let entrances = Entrances::new(tls, roots, node.metrics.clone(), descriptors::limit());
+        let keepers = keepers(node)?;
+        let shared = Shared::new(Arc::clone(node), role, destination, entrances, keepers, transcripts);
         let mut doors = Self {
             shared: Arc::new(shared),
             bound: Vec::new(),
@@ -77,9 +86,16 @@ impl Doors {
         self.ports.clone()
     }
 
+    /// Counts what other services tell of logons that failed there.
+    #[must_use]
+    pub fn failed_logons(&self) -> Arc<dyn FailedLogonsHandler> {
+        Arc::new(Ears(Arc::clone(&self.shared)))
+    }
+
     /// Serves, follows the configuration, and ends with the last session after the drain.
     pub async fn run(mut self, drain: CancellationToken) {
         let mut tables = self.shared.node.watch_tables();
+        tokio::spawn(telling::run(Arc::clone(&self.shared), drain.clone()));
         while !drain.is_cancelled() {
             let missing = self.bind_missing();
             self.open(&drain);
@@ -137,14 +153,15 @@ impl Doors {
         let Shared { node, role, .. } = &*self.shared;
         let tables = node.tables();
         let mut wanted = Vec::new();
+        if node.has_left().is_some() {
+            return wanted;
+        }
         for connector in connectors_of(tables.organization(), node.server(), *role) {
             for binding in connector.bindings {
-                let place = match instead(node, *role, binding.port()) {
-                    Some(address) => Place::InPlaceOf(binding.port(), address),
-                    None => Place::Configured(binding),
-                };
-                if !wanted.contains(&place) {
-                    wanted.push(place);
+                for place in places(node, *role, binding) {
+                    if !wanted.contains(&place) {
+                        wanted.push(place);
+                    }
                 }
             }
         }
@@ -162,20 +179,24 @@ impl Doors {
     }
 }
 
-/// What the process settings put in the place of a port of the default connectors.
-fn instead(node: &Node, role: TransportRole, port: u16) -> Option<SocketAddr> {
+/// Where a binding is served: the process settings may put other addresses in the place of a port of the default connectors,
+/// and open some for clients that begin with TLS.
+fn places(node: &Node, role: TransportRole, binding: SocketAddr) -> Vec<Place> {
     let (service, servers, clients) = match role {
         TransportRole::FrontendTransport => (Service::FrontendTransport, FRONTEND_PORT, CLIENT_PORT),
         TransportRole::HubTransport => (Service::Transport, HUB_PORT, CLIENT_PROXY_PORT),
     };
-    let settings = node.settings.service(service);
-    if port == servers {
-        settings.smtp
-    } else if port == clients {
-        settings.submission
-    } else {
-        None
-    }
+    let (settings, port) = (node.settings.service(service), binding.port());
+    let (instead, under_tls) = match port {
+        _ if port == servers => (settings.smtp, Vec::new()),
+        _ if port == clients => (settings.submission, settings.submissions),
+        _ => (Vec::new(), Vec::new()),
+    };
+    let instead: Vec<Place> = match instead.as_slice() {
+        [] => vec![Place::Configured(binding)],
+        instead => instead.iter().map(|address| Place::InPlaceOf(port, *address)).collect(),
+    };
+    instead.into_iter().chain(under_tls.into_iter().map(|address| Place::UnderTls(port, address))).collect()
 }
 
 /// Clients are shown what lies at the certificate's place, whenever it is to be read anew.
@@ -184,7 +205,7 @@ async fn show_anew(node: Arc<Node>, tls: TlsServer) {
     loop {
         reloads.next().await;
         let shown = certificate::of_server(&node)
-            .and_then(|own| tls.replace(&own).map_err(|error| certificate::refused(&node, error.to_string())));
+            .and_then(|own| tls.replace(&own).map_err(|error| certificate::refused(&node.settings, error.to_string())));
         match shown {
             Ok(()) => tracing::info!("the certificate for SMTP was read anew"),
             Err(error) => tracing::error!(%error, "the certificate for SMTP cannot be read anew; the old one goes on"),

@@ -11,9 +11,9 @@ use envelope::{Domain, EnhancedStatus, MessageId, OriginKind, Recipient, Reply, 
 use message::firewall::{self, HeaderRights, Path};
 use message::{HeaderBlock, Protocol, Received, date};
 use smtp::SessionFacts;
-use topology::{DirectoryRecipient, Organization, ReceiveConnector};
+use topology::{ConnectorRight, DirectoryRecipient, Organization, ReceiveConnector};
 
-use crate::policy;
+use crate::policy::{self, Principal};
 
 /// Longest `Message-ID` that is repeated in the reply to the client.
 const MESSAGE_ID_OCTETS_MAX: usize = 250;
@@ -27,6 +27,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) origin: OriginKind,
     /// Whose session it is, when somebody logged on.
     pub(crate) user: Option<&'a DirectoryRecipient>,
+    /// The domain that a partner has proved (TA-45).
+    pub(crate) partner: Option<&'a Domain>,
     /// `MAIL` had `SMTPUTF8`.
     pub(crate) smtputf8: bool,
     pub(crate) id: MessageId,
@@ -60,7 +62,7 @@ pub(crate) fn receive(block: &[u8], arrival: &Arrival<'_>) -> Result<Header, Rep
             "The message begins in the middle of a header field",
         ));
     }
-    if let Some(user) = arrival.user {
+    if let Some(user) = arrival.user.filter(|_| !holds(arrival, ConnectorRight::AcceptAnySender)) {
         policy::check_author(header, user)?;
     }
     let own_id = format!("<{}@{}>", arrival.id, arrival.hostname);
@@ -108,16 +110,25 @@ fn ends_in_empty_line(block: &[u8]) -> bool {
     ends || block == b"\r\n" || block == b"\n"
 }
 
-/// The fields that may pass. No principal of an SMTP session may bring organization or forest headers (PL-41); nobody may
+fn holds(arrival: &Arrival<'_>, right: ConnectorRight) -> bool {
+    Principal::of(arrival.connector, arrival.user, arrival.partner.is_some()).holds(arrival.connector, right)
+}
+
+/// The fields that may pass: organization and forest headers are brought by nobody who was not given that (PL-41, PF-20); nobody may
 /// say in our name what we found out (RFC 8601 §5); and blind copies are for the envelope (RFC 6409 §8, as PL-63).
 fn passed<'a>(header: HeaderBlock<'a>, arrival: &Arrival<'_>) -> Vec<u8> {
     let own = |name: &str| {
         let servers = arrival.organization.servers().iter().map(|server| &server.fqdn);
         let mut names = servers.chain([arrival.hostname]);
-        let accepted = || Domain::parse(name).is_ok_and(|name| arrival.organization.accepted_domain(&name).is_some());
-        names.any(|own| own.as_str().eq_ignore_ascii_case(name)) || accepted()
+        // In whatever spelling.
+        Domain::parse(name)
+            .is_ok_and(|name| names.any(|own| *own == name) || arrival.organization.accepted_domain(&name).is_some())
     };
-    let path = Path::ReceiveConnector(HeaderRights::ROUTING);
+    let path = Path::ReceiveConnector(HeaderRights {
+        organization: holds(arrival, ConnectorRight::AcceptHeadersOrganization),
+        forest: holds(arrival, ConnectorRight::AcceptHeadersForest),
+        routing: holds(arrival, ConnectorRight::AcceptHeadersRouting),
+    });
     let passed = firewall::apply(header, path);
     let strips_copies = arrival.origin == OriginKind::Authenticated;
     let kept = firewall::retain(HeaderBlock::new(&passed), |field| {
@@ -132,10 +143,14 @@ fn evaluation(arrival: &Arrival<'_>) -> String {
     let (auth_as, mechanism) = match arrival.origin {
         OriginKind::Authenticated => ("Internal", Some("01")),
         OriginKind::ExternallySecured => ("Internal", Some("10")),
+        OriginKind::Anonymous if arrival.partner.is_some() => ("Partner", None),
         OriginKind::Anonymous | OriginKind::Mailbox | OriginKind::Notification => ("Anonymous", None),
     };
     let prefix = firewall::ORGANIZATION_PREFIX;
     let mut lines = format!("{prefix}AuthSource: {}\r\n{prefix}AuthAs: {auth_as}\r\n", arrival.hostname);
+    if let Some(domain) = arrival.partner {
+        lines.push_str(&format!("{prefix}AuthDomain: {domain}\r\n"));
+    }
     if let Some(mechanism) = mechanism {
         lines.push_str(&format!("{prefix}AuthMechanism: {mechanism}\r\n"));
     }

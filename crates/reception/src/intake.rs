@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use envelope::{
-    ByteSize, EnhancedStatus, Envelope, Limit, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt, Reply,
-    Revision, Timestamp,
+    ByteSize, Domain, EnhancedStatus, Envelope, Limit, MessageHead, MessageId, ObjectName, Origin, OriginKind, Receipt,
+    Reply, Revision, Timestamp,
 };
 use message::HeaderCollector;
 use routing::RoutingTables;
@@ -18,7 +18,6 @@ use crate::destination::{Arriving, Taking};
 use crate::header::{self, Arrival};
 use crate::memory::Hold;
 use crate::policy;
-use crate::session::Transaction;
 use crate::shared::Shared;
 
 /// Status of the reply to a message that is taken over: message accepted.
@@ -48,11 +47,22 @@ enum Stage {
     Over,
 }
 
+/// What is settled of a message before its content comes.
+pub(crate) struct Agreed {
+    /// One configuration for the whole message (invariant 5).
+    pub(crate) tables: Arc<RoutingTables>,
+    pub(crate) session: SessionFacts,
+    /// The databases of the first recipients, in order (RT-64).
+    pub(crate) homes: Vec<Option<ObjectName>>,
+}
+
 /// Who a message is from, as the session knows it.
 pub(crate) struct Sender {
     pub(crate) origin: OriginKind,
     /// Whose session it is, when somebody logged on.
     pub(crate) user: Option<Arc<DirectoryRecipient>>,
+    /// The domain that a partner has proved (TA-45).
+    pub(crate) partner: Option<Domain>,
     /// How large it may be.
     pub(crate) size_limit: Limit<ByteSize>,
 }
@@ -61,6 +71,7 @@ pub(crate) struct Sender {
 struct Beginning {
     origin: OriginKind,
     user: Option<Arc<DirectoryRecipient>>,
+    partner: Option<Domain>,
     envelope: Envelope,
     homes: Vec<Option<ObjectName>>,
     header: HeaderCollector,
@@ -78,18 +89,18 @@ impl Intake {
     pub(crate) fn new(
         shared: &Arc<Shared>,
         entrance: &Arc<Entrance>,
-        transaction: &Transaction,
+        agreed: &Agreed,
         sender: Sender,
         envelope: Envelope,
     ) -> Self {
         let header = HeaderCollector::new(entrance.connector.max_header_size);
-        let Sender { origin, user, size_limit } = sender;
-        let beginning = Beginning { origin, user, envelope, homes: transaction.homes.clone(), header };
+        let Sender { origin, user, partner, size_limit } = sender;
+        let beginning = Beginning { origin, user, partner, envelope, homes: agreed.homes.clone(), header };
         Self {
             shared: Arc::clone(shared),
             entrance: Arc::clone(entrance),
-            tables: Arc::clone(&transaction.tables),
-            session: transaction.session.clone(),
+            tables: Arc::clone(&agreed.tables),
+            session: agreed.session.clone(),
             id: shared.node.clock.message_id(),
             begun: shared.node.clock.now(),
             size_limit,
@@ -163,7 +174,7 @@ impl Intake {
 
     async fn header_complete(&mut self) -> Result<(), Reply> {
         let Stage::Header(beginning) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(()) };
-        let Beginning { origin, user, envelope, homes, header } = *beginning;
+        let Beginning { origin, user, partner, envelope, homes, header } = *beginning;
         let arrival = Arrival {
             organization: self.tables.organization(),
             connector: &self.entrance.connector,
@@ -171,6 +182,7 @@ impl Intake {
             session: &self.session,
             origin,
             user: user.as_deref(),
+            partner: partner.as_ref(),
             smtputf8: envelope.smtputf8,
             id: self.id,
             recipients: &envelope.recipients,
@@ -219,7 +231,7 @@ impl Intake {
     /// The documented wording: `<id> [InternalId=…, Hostname=…] Queued mail for delivery`.
     fn acceptance(&self, receipt: &Receipt, text_id: &str) -> Box<str> {
         let holder = self.tables.organization().server(receipt.holder());
-        let host = holder.map_or(receipt.holder().as_str(), |server| server.fqdn.as_str());
+        let host = holder.map_or(receipt.holder().as_str(), |server| server.fqdn.ascii());
         format!("{text_id} [InternalId={}, Hostname={host}] Queued mail for delivery", self.id).into()
     }
 

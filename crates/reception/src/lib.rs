@@ -19,8 +19,11 @@
 //! | `shared`, `session` | the answers that a client gets | RC-40 ff. |
 //! | `authentication` | passwords of mailbox users | TA-72 |
 //! | `policy` | senders and recipients | PL-41, PL-42, RC-50 ff. |
+//! | `partners` | Domain Security: who proves of which domain he is | TA-41 … TA-45 |
+//! | `questions` | what strangers have the directory asked | LM-25 |
 //! | `rate` | messages in a minute from one source | LM-21, LM-22 |
 //! | `suspicion`, `tally` | who looks as if he was guessing | LM-25 |
+//! | `telling`, `news` | failed logons, here and at the other services that take logons | LM-25 |
 //! | `header` | hop counts, header firewall, `Received` | RT-74, PL-73 |
 //! | `intake` | one message, until its header is complete and then on | |
 //! | `memory` | how much of half-received messages is held in all | invariant 7 |
@@ -28,18 +31,24 @@
 mod authentication;
 mod connectors;
 mod destination;
+mod door;
 mod doors;
 mod header;
 mod intake;
+mod keepers;
 mod memory;
+mod news;
+mod partners;
 mod policy;
 mod ports;
+mod questions;
 mod rate;
 mod selection;
 mod session;
 mod shared;
 mod suspicion;
 mod tally;
+mod telling;
 
 pub use destination::{Arriving, MessageTaker, Taking};
 pub use doors::{DRAIN_GRACE, Doors};

@@ -5,8 +5,9 @@
 //! | anonymous | AnonymousUsers | anyone | accepted domains |
 //! | authenticated user | ExchangeUsers | own addresses, `<>` | anyone |
 //! | externally secured host | ExchangeServers | anyone | anyone |
+//! | partner (TA-45) | Partners | the domain that its certificate is for | accepted domains |
 //!
-//! A connector may deny the rights to send as anyone. A recipient in an authoritative domain must exist, whoever asks, and take
+//! That is what the groups give; the permissions of a connector may give and deny single rights besides (PF-4, PF-36). A recipient in an authoritative domain must exist, whoever asks, and take
 //! mail of this sender and size.
 
 use categorizer::encapsulated_address;
@@ -14,8 +15,8 @@ use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, OriginKind, Rep
 use message::HeaderBlock;
 use smtp_session::command::MailCommand;
 use topology::{
-    AcceptedDomainType, AuthMechanism, DirectoryRecipient, Organization, PermissionGroup, ReceiveConnector,
-    ReceiveRight, RecipientKind, Restricted,
+    AcceptedDomainType, AuthMechanism, ConnectorRight, DirectoryRecipient, Grantee, Organization, PermissionGroup,
+    ReceiveConnector, RecipientKind, Restricted,
 };
 
 /// Characters by which other systems read a route out of a local part: `user%elsewhere@here`, `elsewhere!user@here`,
@@ -31,39 +32,58 @@ pub(crate) enum Principal<'a> {
     User(&'a DirectoryRecipient),
     /// `Externally Secured Servers`: every session of a connector with `ExternalAuthoritative`.
     ExternallySecured,
+    /// `Partner Servers`: one that has proved to be of the sender's domain (TA-45).
+    Partner,
 }
 
 impl<'a> Principal<'a> {
-    /// The principal of a session on `connector`.
-    pub(crate) fn of(connector: &ReceiveConnector, user: Option<&'a DirectoryRecipient>) -> Self {
+    /// The principal of a session on `connector`; `partner` where it has proved to be one for the message under way.
+    pub(crate) fn of(connector: &ReceiveConnector, user: Option<&'a DirectoryRecipient>, partner: bool) -> Self {
         match user {
             _ if connector.offers(AuthMechanism::ExternalAuthoritative) => Self::ExternallySecured,
             Some(user) => Self::User(user),
+            None if partner => Self::Partner,
             None => Self::Anonymous,
         }
     }
 
-    /// `ms-Exch-SMTP-Submit` (RC-41).
-    pub(crate) fn may_submit(self, connector: &ReceiveConnector) -> bool {
-        connector.permits(match self {
-            Self::Anonymous => PermissionGroup::AnonymousUsers,
-            Self::User(_) => PermissionGroup::ExchangeUsers,
-            Self::ExternallySecured => PermissionGroup::ExchangeServers,
-        })
-    }
-
-    /// `ms-Exch-SMTP-Accept-Any-Recipient`.
-    pub(crate) fn may_relay(self) -> bool {
-        !matches!(self, Self::Anonymous)
-    }
-
-    pub(crate) fn origin(self) -> OriginKind {
+    /// Whether it holds a right of a connector (PF-4).
+    pub(crate) fn holds(self, connector: &ReceiveConnector, right: ConnectorRight) -> bool {
         match self {
-            Self::Anonymous => OriginKind::Anonymous,
-            Self::User(_) => OriginKind::Authenticated,
-            Self::ExternallySecured => OriginKind::ExternallySecured,
+            Self::Anonymous => connector.gives(&[Grantee::Anonymous], right),
+            Self::Partner => connector.gives(&[Grantee::PartnerServers], right),
+            Self::ExternallySecured => connector.gives(&[Grantee::ExternallySecuredServers], right),
+            Self::User(user) => {
+                connector.gives(&[Grantee::AuthenticatedUsers, Grantee::User(user.name.clone())], right)
+            }
         }
     }
+
+    /// RC-41.
+    pub(crate) fn may_submit(self, connector: &ReceiveConnector) -> bool {
+        self.holds(connector, ConnectorRight::Submit)
+    }
+
+    fn may_relay(self, connector: &ReceiveConnector) -> bool {
+        self.holds(connector, ConnectorRight::AcceptAnyRecipient)
+    }
+
+    /// As what its messages count (`ms-Exch-SMTP-Accept-Authentication-Flag`).
+    pub(crate) fn origin(self, connector: &ReceiveConnector) -> OriginKind {
+        match self {
+            Self::User(_) => OriginKind::Authenticated,
+            _ if self.holds(connector, ConnectorRight::AcceptAuthenticationFlag) => OriginKind::ExternallySecured,
+            _ => OriginKind::Anonymous,
+        }
+    }
+}
+
+/// Whether a connector asks clients for certificates: partners show them (TA-41).
+pub(crate) fn asks_partners(connector: &ReceiveConnector) -> bool {
+    connector.domain_secure_enabled
+        && connector.offers(AuthMechanism::Tls)
+        && !connector.offers(AuthMechanism::ExternalAuthoritative)
+        && connector.permits(PermissionGroup::Partners)
 }
 
 /// `MAIL`: who it is from, and how much it says it will be (RFC 1870 §6.1).
@@ -83,21 +103,29 @@ pub(crate) fn check_sender(
     if size_limit(organization, principal).allows(&declared) { Ok(()) } else { Err(too_large()) }
 }
 
-/// RC-52, RC-53: a right that the connector denies is nobody's (PF-4).
+/// RC-52, RC-53. A user is who he is: he sends as himself, or as whom he was given to send as.
 fn check_sender_address(
     connector: &ReceiveConnector,
     organization: &Organization,
     principal: Principal<'_>,
     sender: &Address,
 ) -> Result<(), Reply> {
+    let holds = |right| principal.holds(connector, right);
+    let domain = sender.domain();
+    let (any, own) = (ConnectorRight::AcceptAnySender, ConnectorRight::AcceptAuthoritativeDomainSender);
     if let Principal::User(user) = principal {
         let key = sender.key();
-        return if user.addresses().any(|own| own.key() == key) { Ok(()) } else { Err(not_allowed_as()) };
+        let is_own = user.addresses().any(|own| own.key() == key);
+        let may = is_own || (holds(any) && (holds(own) || !organization.is_authoritative(&domain)));
+        return if may { Ok(()) } else { Err(not_allowed_as()) };
     }
-    let denied = |right| connector.denied_rights.contains(&right);
-    let domain = sender.domain();
-    let spoofed = denied(ReceiveRight::AcceptAnySender) && organization.accepted_domain(&domain).is_none()
-        || denied(ReceiveRight::AcceptAuthoritativeDomainSender) && organization.is_authoritative(&domain);
+    // What a partner sends as, it has proved; it may only be denied.
+    let holds = |right| match principal {
+        Principal::Partner => !connector.denies(&Grantee::PartnerServers, right),
+        _ => holds(right),
+    };
+    let spoofed = !holds(any) && organization.accepted_domain(&domain).is_none()
+        || !holds(own) && organization.is_authoritative(&domain);
     if spoofed {
         let text = "Client does not have permissions to send as this sender";
         return Err(Reply::new(550, EnhancedStatus::new(5, 7, 1), text));
@@ -110,7 +138,7 @@ fn check_sender_address(
 pub(crate) fn size_limit(organization: &Organization, principal: Principal<'_>) -> Limit<ByteSize> {
     let settings = organization.transport_config();
     match principal {
-        Principal::Anonymous => lower(settings.max_send_size, settings.max_receive_size),
+        Principal::Anonymous | Principal::Partner => lower(settings.max_send_size, settings.max_receive_size),
         Principal::User(user) => user.max_send_size.unwrap_or(settings.max_send_size),
         Principal::ExternallySecured => Limit::Unlimited,
     }
@@ -171,6 +199,7 @@ pub(crate) enum Lookup {
 
 /// `RCPT`, without the directory.
 pub(crate) fn check_recipient(
+    connector: &ReceiveConnector,
     organization: &Organization,
     principal: Principal<'_>,
     recipient: &Address,
@@ -178,14 +207,14 @@ pub(crate) fn check_recipient(
     match organization.accepted_domain(&recipient.domain()).map(|accepted| accepted.domain_type) {
         Some(AcceptedDomainType::Authoritative) => Ok(Lookup::Required),
         Some(AcceptedDomainType::InternalRelay | AcceptedDomainType::ExternalRelay)
-            if !principal.may_relay() && recipient.local_part().contains(ROUTING_CHARACTERS) =>
+            if !principal.may_relay(connector) && recipient.local_part().contains(ROUTING_CHARACTERS) =>
         {
             // Whoever the mail is relayed to might follow the route.
             Err(unable_to_relay())
         }
         Some(AcceptedDomainType::InternalRelay) => Ok(Lookup::Useful),
         Some(AcceptedDomainType::ExternalRelay) => Ok(Lookup::Pointless),
-        None if principal.may_relay() => Ok(Lookup::Pointless),
+        None if principal.may_relay(connector) => Ok(Lookup::Pointless),
         None => Err(unable_to_relay()),
     }
 }
@@ -195,19 +224,21 @@ fn unable_to_relay() -> Reply {
 }
 
 /// What the directory said about a recipient.
+#[derive(Clone)]
 #[expect(clippy::large_enum_variant, reason = "made, looked at and dropped for one command; never kept")]
 pub(crate) enum Found {
     /// Something by that address.
     Recipient(DirectoryRecipient),
-    /// Nothing.
+    /// The directory answered that nobody has the address.
     Nothing,
-    /// No answer.
+    /// The directory is away, and nothing is remembered of the address.
     NoAnswer,
 }
 
 /// A transaction as far as recipients are judged by it.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
+    pub(crate) connector: &'a ReceiveConnector,
     pub(crate) organization: &'a Organization,
     pub(crate) principal: Principal<'a>,
     pub(crate) sender: &'a ReversePath,
@@ -216,19 +247,25 @@ pub(crate) struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    fn may_relay(&self) -> bool {
+        self.principal.may_relay(self.connector)
+    }
+
     /// Whether an address is believed to be the sender's: of what a stranger says, only what is not ours.
     fn is_sender(&self, address: &Address) -> bool {
         let claimed = || self.sender.address().is_some_and(|sender| sender.key() == address.key());
         match self.principal {
             Principal::User(user) => user.addresses().any(|own| own.key() == address.key()),
             Principal::ExternallySecured => claimed(),
-            Principal::Anonymous => claimed() && !self.organization.is_authoritative(&address.domain()),
+            Principal::Anonymous | Principal::Partner => {
+                claimed() && !self.organization.is_authoritative(&address.domain())
+            }
         }
     }
 
     /// Whether a recipient takes mail of this sender and size; the categorizer judges again by what has come.
     fn check_recipient_object(&self, recipient: &DirectoryRecipient) -> Result<(), Reply> {
-        let authenticated = self.principal != Principal::Anonymous;
+        let authenticated = self.principal.origin(self.connector) != OriginKind::Anonymous;
         let refused = |text| Err(Reply::new(550, EnhancedStatus::new(5, 7, 1), text));
         match recipient.restrictions.check(authenticated, |address| self.is_sender(address)) {
             Err(Restricted::NotAuthenticated) => return refused("RESOLVER.RST.AuthRequired; authentication required"),
@@ -251,7 +288,7 @@ impl Asker<'_> {
     /// Whether an address that nobody has leads somewhere all the same: one of another type inside (PL-45), for whoever may
     /// send to anybody.
     fn is_encapsulated(&self, address: &Address) -> bool {
-        self.principal.may_relay()
+        self.may_relay()
             && self.organization.default_domain() == Some(&address.domain())
             && encapsulated_address(address.local_part()).is_some()
     }
@@ -265,7 +302,7 @@ pub(crate) fn check_found(asker: Asker<'_>, address: &Address, lookup: Lookup, f
         (_, Found::Recipient(recipient)) => asker.check_recipient_object(recipient),
         (Lookup::Required, Found::Nothing) if asker.is_encapsulated(address) => Ok(()),
         (Lookup::Required, Found::Nothing) => Err(Reply::new(550, EnhancedStatus::new(5, 1, 1), "User unknown")),
-        (Lookup::Required, Found::NoAnswer) if !asker.principal.may_relay() => Err(Reply::new(
+        (Lookup::Required, Found::NoAnswer) if !asker.may_relay() => Err(Reply::new(
             451,
             EnhancedStatus::new(4, 4, 3),
             "Temporary server error; the recipient cannot be looked up",
@@ -275,4 +312,4 @@ pub(crate) fn check_found(asker: Asker<'_>, address: &Address, lookup: Lookup, f
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

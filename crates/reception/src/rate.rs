@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use envelope::{EnhancedStatus, Limit, Reply, Timestamp};
-use smtp::source::source;
+use net::source::source;
 use topology::{MessageRateSource, ReceiveConnector};
 
-use crate::tally::Tally;
+use crate::tally::{Bounds, Tally};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const EXCEEDED: &str = "Message submission rate for this client has exceeded the configured limit";
@@ -24,11 +24,12 @@ pub(crate) struct Rates {
 impl Rates {
     pub(crate) fn of(connector: &ReceiveConnector) -> Self {
         let limit = connector.message_rate_limit;
-        let interval = match limit {
-            Limit::At(limit) => MINUTE / limit.max(1),
-            Limit::Unlimited => MINUTE,
+        let most = match limit {
+            Limit::At(limit) => limit.max(1),
+            Limit::Unlimited => 1,
         };
-        let (addresses, users) = (Tally::draining_each(interval), Tally::draining_each(interval));
+        let bounds = Bounds::draining_each(MINUTE / most, most);
+        let (addresses, users) = (Tally::new(bounds), Tally::new(bounds));
         Self { limit, source: connector.message_rate_source, addresses, users }
     }
 
@@ -52,10 +53,10 @@ impl Rates {
         let by_address = by_address && !is_local(peer);
         let (address, user) = (source(peer), Box::from(user.to_lowercase()));
         // What is refused is not counted: whoever keeps trying comes through as often as the limit says.
-        if by_address && self.addresses.count(&address, now) >= limit {
+        if by_address && self.addresses.count(&address, now).all >= limit {
             return Err(Reply::new(421, EnhancedStatus::new(4, 4, 2), EXCEEDED));
         }
-        if by_user && self.users.count(&user, now) >= limit {
+        if by_user && self.users.count(&user, now).all >= limit {
             return Err(Reply::new(450, EnhancedStatus::new(4, 4, 2), EXCEEDED));
         }
         if by_address {

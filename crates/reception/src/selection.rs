@@ -4,18 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 
 use topology::ReceiveConnector;
 
-/// A listening address: a binding of the configuration, or what the process settings put in the place of a port.
+/// A listening address: a binding of the configuration, or what the process settings put in the place of a port, or open
+/// beside it for TLS from the first octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     Configured(SocketAddr),
     InPlaceOf(u16, SocketAddr),
+    UnderTls(u16, SocketAddr),
 }
 
 impl Place {
     /// Where to listen.
     pub(crate) fn address(self) -> SocketAddr {
         match self {
-            Self::Configured(address) | Self::InPlaceOf(_, address) => address,
+            Self::Configured(address) | Self::InPlaceOf(_, address) | Self::UnderTls(_, address) => address,
         }
     }
 
@@ -23,15 +25,20 @@ impl Place {
     pub(crate) fn port(self) -> u16 {
         match self {
             Self::Configured(address) => address.port(),
-            Self::InPlaceOf(port, _) => port,
+            Self::InPlaceOf(port, _) | Self::UnderTls(port, _) => port,
         }
+    }
+
+    /// Whether a connection begins with TLS.
+    pub(crate) fn begins_with_tls(self) -> bool {
+        matches!(self, Self::UnderTls(..))
     }
 
     /// Where a connection to `local` came in. The port is the configured one: port 0 stands for any.
     pub(crate) fn endpoint(self, local: SocketAddr) -> LocalEndpoint {
         match self {
             Self::Configured(binding) => LocalEndpoint::At(SocketAddr::new(local.ip(), binding.port())),
-            Self::InPlaceOf(port, _) => LocalEndpoint::InPlaceOf(port),
+            Self::InPlaceOf(port, _) | Self::UnderTls(port, _) => LocalEndpoint::InPlaceOf(port),
         }
     }
 }
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_most_specific_range_wins() {
-        // RC-31, PL-37
+        // RC-30, RC-31, PL-37
         let all = [
             connector("Default", &["0.0.0.0:25"], &["0.0.0.0-255.255.255.255"]),
             connector("A", &["0.0.0.0:25"], &["192.168.1.0-192.168.1.255"]),
@@ -107,12 +114,14 @@ mod tests {
         {
             assert_eq!(selected(&all, "10.1.1.1:25", client), Some(expected), "{client}");
         }
+        // RC-33
         assert_eq!(selected(&all, "10.1.1.1:587", "10.0.0.1"), None);
         assert_eq!(selected(&all, "[2001:db8::1]:25", "2001:db8::2"), None);
     }
 
     #[test]
     fn between_equal_ranges_the_very_address_wins_and_a_range_is_stronger_than_an_address() {
+        // RC-30
         let all = [
             connector("All", &["0.0.0.0:25", "[::]:25"], &["0.0.0.0/0", "::/0"]),
             connector("Here", &["10.1.1.1:25"], &["0.0.0.0/0"]),
@@ -134,5 +143,8 @@ mod tests {
         let client = "127.0.0.1".parse().unwrap();
         assert!(select(&all, LocalEndpoint::InPlaceOf(25), client).is_some());
         assert!(select(&all, LocalEndpoint::InPlaceOf(587), client).is_none());
+        // RC-19: port 465 of a connector begins in clear; TLS at once is for addresses of the settings.
+        let at = "0.0.0.0:465".parse().unwrap();
+        assert!(!Place::Configured(at).begins_with_tls() && Place::UnderTls(465, at).begins_with_tls());
     }
 }

@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use categorizer::POSTMASTER;
-use envelope::{Address, ByteSize, EnhancedStatus, Envelope, ObjectName, Recipient, Reply, ReversePath, Severity};
-use routing::{RECIPIENTS_CONSIDERED, RoutingTables};
+use envelope::{Address, ByteSize, Domain, EnhancedStatus, Envelope, Recipient, Reply, ReversePath, Severity};
+use routing::RECIPIENTS_CONSIDERED;
 use runtime::Node;
 use smtp::{Accepted, SessionFacts, SessionHandler};
 use smtp_session::Credentials;
 use smtp_session::command::MailCommand;
 use telemetry::metrics::Direction;
+use telemetry::named::Logon;
 use topology::{DirectoryRecipient, Organization, RecipientKind};
 
 use crate::authentication;
 use crate::connectors::Entrance;
-use crate::intake::{Intake, Sender};
+use crate::intake::{Agreed, Intake, Sender};
+use crate::partners;
 use crate::policy::{self, Asker, Found, Lookup, Principal};
 use crate::shared::Shared;
+use crate::suspicion::FailedLogon;
 
 /// One client.
 pub(crate) struct Session {
@@ -28,18 +30,16 @@ pub(crate) struct Session {
     entrance: Arc<Entrance>,
     peer: IpAddr,
     user: Option<Arc<DirectoryRecipient>>,
+    /// The sender's domain, of which the client has proved to be (TA-45).
+    partner: Option<Domain>,
     /// How long the next refusal is held back at least.
     delay: Duration,
     transaction: Option<Transaction>,
 }
 
 /// One message from `MAIL` on.
-pub(crate) struct Transaction {
-    /// One configuration for the whole message (invariant 5).
-    pub(crate) tables: Arc<RoutingTables>,
-    pub(crate) session: SessionFacts,
-    /// The databases of the first recipients, in order (RT-64).
-    pub(crate) homes: Vec<Option<ObjectName>>,
+struct Transaction {
+    agreed: Agreed,
     sender: ReversePath,
     /// `SIZE` of `MAIL`.
     size: ByteSize,
@@ -77,7 +77,7 @@ impl Session {
         let metrics = &shared.node.metrics;
         metrics.connections.increment(Direction::Inbound);
         metrics.connections_opened.add(Direction::Inbound, 1);
-        Self { shared, entrance, peer, user: None, delay: Duration::ZERO, transaction: None }
+        Self { shared, entrance, peer, user: None, partner: None, delay: Duration::ZERO, transaction: None }
     }
 
     /// `MessageRateLimit`.
@@ -88,22 +88,23 @@ impl Session {
     }
 
     fn principal(&self) -> Principal<'_> {
-        Principal::of(&self.entrance.connector, self.user.as_deref())
+        Principal::of(&self.entrance.connector, self.user.as_deref(), self.partner.is_some())
     }
 
     /// Whether a recipient may be sent to, and where its mailbox is.
     async fn screen(&mut self, recipient: &Recipient) -> Result<(), Reply> {
         let Some(transaction) = &self.transaction else { return Err(out_of_order()) };
         let address = &recipient.address;
-        let tables = Arc::clone(&transaction.tables);
+        let tables = Arc::clone(&transaction.agreed.tables);
         let organization = tables.organization();
-        let lookup = policy::check_recipient(organization, self.principal(), address)?;
+        let lookup = policy::check_recipient(&self.entrance.connector, organization, self.principal(), address)?;
         let found = match lookup {
             Lookup::Pointless => Found::Nothing,
             Lookup::Required | Lookup::Useful => find(&self.shared, organization, address, self.user.is_none()).await,
         };
         if let Some(Transaction { sender, size, .. }) = &self.transaction {
-            let asker = Asker { organization, principal: self.principal(), sender, size: *size };
+            let connector = &self.entrance.connector;
+            let asker = Asker { connector, organization, principal: self.principal(), sender, size: *size };
             policy::check_found(asker, address, lookup, &found)?;
         }
         let home = match found {
@@ -113,9 +114,9 @@ impl Session {
             Found::Recipient(_) | Found::Nothing | Found::NoAnswer => None,
         };
         if let Some(transaction) = &mut self.transaction
-            && transaction.homes.len() < RECIPIENTS_CONSIDERED
+            && transaction.agreed.homes.len() < RECIPIENTS_CONSIDERED
         {
-            transaction.homes.push(home);
+            transaction.agreed.homes.push(home);
         }
         Ok(())
     }
@@ -134,6 +135,23 @@ impl Session {
     }
 }
 
+impl Session {
+    /// The line by which somebody who guesses is found.
+    fn tell_failed(&self, account: &str, failed: FailedLogon) {
+        let FailedLogon { of_account, of_network, .. } = failed;
+        tracing::warn!(
+            peer = %self.peer,
+            account = ?account,
+            connector = self.entrance.connector.name.as_str(),
+            of_account = of_account.all,
+            of_account_elsewhere = of_account.told,
+            of_network = of_network.all,
+            of_network_elsewhere = of_network.told,
+            "a logon failed"
+        );
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.shared.node.metrics.connections.decrement(Direction::Inbound);
@@ -143,23 +161,29 @@ impl Drop for Session {
 #[async_trait]
 impl SessionHandler for Session {
     async fn authenticate(&mut self, credentials: Credentials, _session: &SessionFacts) -> Result<(), Reply> {
-        let account = credentials.user.clone();
+        let account = authentication::account_digest(&credentials.user);
         let shared = Arc::clone(&self.shared);
-        shared.suspicion.lock().check_logon(self.peer, shared.node.clock.now())?;
+        let metrics = &self.entrance.metrics;
+        shared
+            .suspicion
+            .lock()
+            .check_logon(self.peer, shared.node.clock.now())
+            .inspect_err(|_| metrics.logon(Logon::Refused))?;
         let user = match authentication::authenticate(&shared, &credentials).await {
             Ok(user) => user,
             Err(reply) if reply.severity() == Severity::Permanent => {
-                let failed = shared.suspicion.lock().logon_failed(self.peer, &account, shared.node.clock.now());
-                let (of_account, of_network) = (failed.of_account, failed.of_network);
-                let connector = self.entrance.connector.name.as_str();
-                tracing::warn!(peer = %self.peer, account = ?account, connector, of_account, of_network, "a logon failed");
+                let failed = shared.suspicion.lock().logon_failed(self.peer, account, shared.node.clock.now());
+                shared.has_news.notify_one();
+                self.tell_failed(&credentials.user, failed);
+                metrics.logon(Logon::Failed);
                 self.delay = failed.delay;
                 return Err(reply);
             }
             Err(reply) => return Err(reply),
         };
         shared.suspicion.lock().logon_succeeded(&account);
-        if !Principal::of(&self.entrance.connector, Some(&user)).may_submit(&self.entrance.connector) {
+        metrics.logon(Logon::Succeeded);
+        if !Principal::of(&self.entrance.connector, Some(&user), false).may_submit(&self.entrance.connector) {
             // RC-41
             return Err(authentication::unsuccessful());
         }
@@ -177,15 +201,19 @@ impl SessionHandler for Session {
             self.user = None;
         }
         let tables = self.shared.node.tables();
+        self.partner = None;
+        let (shared, entrance) = (Arc::clone(&self.shared), Arc::clone(&self.entrance));
+        if self.user.is_none() {
+            let proved = partners::prove(&shared, &entrance, tables.organization(), mail, session).await;
+            self.partner = proved.inspect_err(|_| entrance.metrics.refused())?;
+        }
         policy::check_sender(&self.entrance.connector, tables.organization(), self.principal(), mail)
             .and_then(|()| self.count_message(mail))
             .inspect_err(|_| self.entrance.metrics.refused())?;
         self.shared.held.check()?;
         self.shared.destination.admit().await?;
         self.transaction = Some(Transaction {
-            tables,
-            session: session.clone(),
-            homes: Vec::new(),
+            agreed: Agreed { tables, session: session.clone(), homes: Vec::new() },
             sender: mail.reverse_path.clone(),
             size: ByteSize::bytes(mail.size.unwrap_or_default()),
             intake: None,
@@ -209,10 +237,11 @@ impl SessionHandler for Session {
         for recipient in &mut envelope.recipients {
             recipient.notify = policy::kept_notify(&self.entrance.connector, principal, recipient.notify);
         }
-        let size_limit = policy::size_limit(transaction.tables.organization(), principal);
+        let size_limit = policy::size_limit(transaction.agreed.tables.organization(), principal);
         let user = matches!(principal, Principal::User(_)).then(|| self.user.clone()).flatten();
-        let sender = Sender { origin: principal.origin(), user, size_limit };
-        let intake = Intake::new(&self.shared, &self.entrance, transaction, sender, envelope);
+        let partner = self.partner.clone().filter(|_| principal == Principal::Partner);
+        let sender = Sender { origin: principal.origin(&self.entrance.connector), user, partner, size_limit };
+        let intake = Intake::new(&self.shared, &self.entrance, &transaction.agreed, sender, envelope);
         if let Some(transaction) = &mut self.transaction {
             transaction.intake = Some(Box::new(intake));
         }
@@ -238,18 +267,13 @@ impl SessionHandler for Session {
     }
 }
 
-/// The recipient of an address, or whoever stands in for it: every accepted domain of ours has a postmaster (RFC 5321 §4.5.1).
+/// The recipient of an address, or whoever stands in for it: every accepted domain of ours has a postmaster.
 /// Strangers share what the directory has time for.
 async fn find(shared: &Shared, organization: &Organization, address: &Address, stranger: bool) -> Found {
-    let _turn = if stranger { shared.lookups.acquire().await.ok() } else { None };
-    let found = look_up(&shared.node, address).await;
-    let stand_in = organization.postmaster().filter(|_| {
-        matches!(found, Found::Nothing)
-            && address.local_part().eq_ignore_ascii_case(POSTMASTER)
-            && organization.is_authoritative(&address.domain())
-    });
-    match stand_in {
-        Some(postmaster) => look_up(&shared.node, &postmaster).await,
+    let asking = look_up(&shared.node, address);
+    let found = if stranger { shared.questions.ask(address, asking).await } else { asking.await };
+    match organization.stand_in(address).filter(|_| matches!(found, Found::Nothing)) {
+        Some(stand_in) => look_up(&shared.node, &stand_in).await,
         None => found,
     }
 }

@@ -1,27 +1,25 @@
-//! What the sessions of a service share, and who answers for a connection: the Receive connector is chosen, and a session
-//! begins (RC-30, RC-33).
+//! What the sessions of a service share.
 
 use std::sync::Arc;
 
-use envelope::{EnhancedStatus, Reply};
+use net::dns::ResolverError;
+use net::{RevocationCheck, Revocations};
 use parking_lot::Mutex;
-use runtime::Node;
-use smtp::{Admission, Connection, Reception};
-use tokio::sync::Semaphore;
+use runtime::resolvers::Side;
+use runtime::{Node, Resolvers};
+use smtp::Transcripts;
+use tokio::sync::{Notify, Semaphore};
 use topology::TransportRole;
 
-use crate::connectors::{Entrances, connectors_of};
+use crate::connectors::Entrances;
 use crate::destination::MessageTaker;
+use crate::keepers::Keepers;
 use crate::memory::HeldOctets;
-use crate::selection::{Place, select};
-use crate::session::Session;
+use crate::questions::Questions;
 use crate::suspicion::Suspicion;
 
 /// Passwords checked at a time: each check takes a core for some ten milliseconds and 19 MiB.
 const PASSWORD_CHECKS_MAX: usize = 4;
-
-/// Recipients of strangers looked up at a time: whoever guesses waits for himself, and the directory stays free for mail.
-const LOOKUPS_MAX: usize = 32;
 
 /// What every session of a service shares.
 pub(crate) struct Shared {
@@ -31,10 +29,18 @@ pub(crate) struct Shared {
     pub(crate) destination: Arc<dyn MessageTaker>,
     pub(crate) entrances: Entrances,
     pub(crate) password_checks: Semaphore,
-    /// Questions of strangers to the directory under way.
-    pub(crate) lookups: Semaphore,
+    /// The directories that keep passwords of mailboxes.
+    pub(crate) keepers: Keepers,
+    pub(crate) questions: Questions,
     pub(crate) suspicion: Mutex<Suspicion>,
+    /// A logon has failed, which others are to be told.
+    pub(crate) has_news: Notify,
     pub(crate) held: Arc<HeldOctets>,
+    resolvers: Resolvers,
+    /// Whose certificates were revoked.
+    revocations: Revocations,
+    /// The protocol log.
+    pub(crate) transcripts: Arc<dyn Transcripts>,
 }
 
 impl Shared {
@@ -43,38 +49,30 @@ impl Shared {
         role: TransportRole,
         destination: Arc<dyn MessageTaker>,
         entrances: Entrances,
+        keepers: Keepers,
+        transcripts: Arc<dyn Transcripts>,
     ) -> Self {
         Self {
+            keepers,
             node,
             role,
             destination,
             entrances,
             password_checks: Semaphore::new(PASSWORD_CHECKS_MAX),
-            lookups: Semaphore::new(LOOKUPS_MAX),
+            questions: Questions::default(),
             suspicion: Mutex::default(),
+            has_news: Notify::new(),
             held: Arc::default(),
+            resolvers: Resolvers::default(),
+            revocations: Revocations::default(),
+            transcripts,
         }
     }
-}
 
-/// One listening address.
-pub(crate) struct Door {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) place: Place,
-}
-
-impl Reception for Door {
-    fn admit(&self, connection: Connection) -> Result<Admission, Reply> {
-        let shared = &self.shared;
-        shared.suspicion.lock().check(connection.peer.ip(), shared.node.clock.now())?;
-        let tables = shared.node.tables();
-        let server = tables.local_server();
-        let connectors = connectors_of(tables.organization(), &server.name, shared.role);
-        let endpoint = self.place.endpoint(connection.local);
-        let connector = select(&connectors, endpoint, connection.peer.ip())
-            .ok_or_else(|| Reply::new(421, EnhancedStatus::new(4, 3, 2), "Service not available"))?;
-        let entrance = shared.entrances.entrance(connector, tables.organization(), server);
-        let settings = Arc::clone(&entrance.settings);
-        Ok(Admission { settings, handler: Box::new(Session::new(Arc::clone(shared), entrance, connection.peer.ip())) })
+    /// Asks whose certificates were revoked, by the name servers of the configuration in force.
+    pub(crate) fn revocation(&self) -> Result<RevocationCheck, ResolverError> {
+        let tables = self.node.tables();
+        let resolver = self.resolvers.of(&self.node.settings, tables.local_server(), Side::External)?;
+        Ok(self.revocations.asking(resolver))
     }
 }

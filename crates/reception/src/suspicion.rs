@@ -3,14 +3,19 @@
 //!
 //! A session has a budget of its own (`smtp-session`); this is for those who come again and again. Counted are networks, not
 //! addresses: IPv4 /24, IPv6 /64, and /56 with a larger budget. The machine itself is not counted.
+//!
+//! Failed logons of other services count like those of here ([`crate::telling`] brings them), by the same accounts and networks.
+//! What others told is not told again.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use envelope::{EnhancedStatus, Reply, Timestamp};
-use smtp::source::{V6_SUBNET_BITS, network};
+use net::source::{V6_SUBNET_BITS, network};
+use rpc::{AccountDigest, FailedLogons, ToldTooOften};
 
-use crate::tally::Tally;
+use crate::news::News;
+use crate::tally::{Bounds, Count, Tally, Teller};
 
 /// Refused recipients of a network that are forgotten, each after the one before it.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(6);
@@ -27,22 +32,36 @@ const LOGON_DELAY: Duration = Duration::from_secs(1);
 /// But never longer.
 const LOGON_DELAY_MAX: Duration = Duration::from_secs(60);
 
+/// Failed logons of an account or a network that are remembered. So many are forgotten within an hour: whatever happened
+/// before, and whatever others tell, nobody waits for longer.
+const LOGONS_KEPT_MAX: u32 = 60;
+/// Refused recipients that are remembered: an hour and a half.
+const REFUSALS_KEPT_MAX: u32 = 900;
+/// Whoever tells has told so often at once: ten times what he has reason to.
+const TELLINGS_MAX: u32 = 10;
+/// And may again, each after the one before it. Half of [`crate::telling::INTERVAL`]: clocks differ.
+const TELLING_INTERVAL: Duration = Duration::from_millis(500);
+
 /// What is known of clients.
 #[derive(Debug)]
 pub(crate) struct Suspicion {
     refusals: Tally<IpAddr>,
     refusals_wide: Tally<IpAddr>,
     logons: Tally<IpAddr>,
-    accounts: Tally<Box<str>>,
+    accounts: Tally<AccountDigest>,
+    tellings: Tally<Teller>,
+    news: News,
 }
 
 impl Default for Suspicion {
     fn default() -> Self {
         Self {
-            refusals: Tally::draining_each(REFUSAL_INTERVAL),
-            refusals_wide: Tally::draining_each(REFUSAL_INTERVAL),
-            logons: Tally::draining_each(LOGON_INTERVAL),
-            accounts: Tally::draining_each(LOGON_INTERVAL),
+            refusals: Tally::new(Bounds::draining_each(REFUSAL_INTERVAL, REFUSALS_KEPT_MAX)),
+            refusals_wide: Tally::new(Bounds::draining_each(REFUSAL_INTERVAL, REFUSALS_KEPT_MAX)),
+            logons: Tally::new(Bounds::draining_each(LOGON_INTERVAL, LOGONS_KEPT_MAX)),
+            accounts: Tally::new(Bounds::draining_each(LOGON_INTERVAL, LOGONS_KEPT_MAX)),
+            tellings: Tally::new(Bounds::draining_each(TELLING_INTERVAL, 2 * TELLINGS_MAX)),
+            news: News::default(),
         }
     }
 }
@@ -64,8 +83,8 @@ impl Suspicion {
     /// The `421` for one that is sent away.
     pub(crate) fn check(&self, peer: IpAddr, now: Timestamp) -> Result<(), Reply> {
         let Some((narrow, wide)) = networks(peer) else { return Ok(()) };
-        let spent = self.refusals.count(&narrow, now) > REFUSALS_MAX
-            || wide.is_some_and(|wide| self.refusals_wide.count(&wide, now) > REFUSALS_WIDE_MAX);
+        let spent = self.refusals.count(&narrow, now).all > REFUSALS_MAX
+            || wide.is_some_and(|wide| self.refusals_wide.count(&wide, now).all > REFUSALS_WIDE_MAX);
         if spent { Err(away("Too many refused recipients from your network; try again later")) } else { Ok(()) }
     }
 
@@ -75,36 +94,58 @@ impl Suspicion {
     /// The `421` for one that has guessed too often.
     pub(crate) fn check_logon(&self, peer: IpAddr, now: Timestamp) -> Result<(), Reply> {
         let Some((narrow, _)) = networks(peer) else { return Ok(()) };
-        let spent = self.logons.count(&narrow, now) >= LOGONS_MAX;
+        let spent = self.logons.count(&narrow, now).all >= LOGONS_MAX;
         if spent { Err(away("Too many logon failures from your network; try again later")) } else { Ok(()) }
     }
 
-    /// A logon failed; gives how many of late, by account and by network, and how long its reply waits.
-    pub(crate) fn logon_failed(&mut self, peer: IpAddr, account: &str, now: Timestamp) -> FailedLogon {
-        let of_account = self.accounts.add(account_key(account), now);
-        let of_network = networks(peer).map_or(0, |(narrow, _)| self.logons.add(narrow, now));
+    /// A logon failed here; gives how many of late, by account and by network, and how long its reply waits. The others are to
+    /// be told.
+    pub(crate) fn logon_failed(&mut self, peer: IpAddr, account: AccountDigest, now: Timestamp) -> FailedLogon {
+        let network = networks(peer).map(|(narrow, _)| narrow);
+        self.news.note(account, network);
+        let of_account = self.accounts.add(account, now);
+        let of_network = network.map_or_else(Count::default, |network| self.logons.add(network, now));
         // One wrong password of somebody else is no reason to let a whole network wait.
-        let worse = of_account.max(of_network / 2).max(1);
+        let worse = of_account.all.max(of_network.all / 2).max(1);
         let delay = LOGON_DELAY.saturating_mul(2_u32.saturating_pow(worse - 1)).min(LOGON_DELAY_MAX);
         FailedLogon { of_account, of_network, delay }
     }
 
-    /// A logon was good: what was mistyped before is forgiven.
-    pub(crate) fn logon_succeeded(&mut self, account: &str) {
-        self.accounts.forget(&account_key(account));
+    /// A logon was good: what was mistyped before is forgiven. Here alone: nobody waits for the others' forgiveness, because a
+    /// good password is never delayed, and nobody can have them forget.
+    pub(crate) fn logon_succeeded(&mut self, account: &AccountDigest) {
+        self.accounts.forget(account);
+    }
+
+    /// What failed here since this was asked last.
+    pub(crate) fn take_news(&mut self) -> Option<FailedLogons> {
+        self.news.take()
+    }
+
+    /// Logons failed elsewhere; gives how many of them count here.
+    ///
+    /// # Errors
+    /// [`ToldTooOften`]: none.
+    pub(crate) fn told(&mut self, by: &Teller, news: FailedLogons, now: Timestamp) -> Result<u64, ToldTooOften> {
+        if self.tellings.count(by, now).all >= TELLINGS_MAX {
+            return Err(ToldTooOften);
+        }
+        self.tellings.add(Teller::clone(by), now);
+        let FailedLogons { accounts, networks: told } = news;
+        // As it is counted here, whatever the other one takes for a network.
+        let known = |(peer, failures)| networks(peer).map(|(narrow, _)| (narrow, failures));
+        let told: Vec<(IpAddr, u32)> = told.into_iter().filter_map(known).collect();
+        self.logons.add_told(by, told.into_iter(), now);
+        Ok(self.accounts.add_told(by, accounts.into_iter(), now))
     }
 }
 
 /// What is known after a failed logon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FailedLogon {
-    pub(crate) of_account: u32,
-    pub(crate) of_network: u32,
+    pub(crate) of_account: Count,
+    pub(crate) of_network: Count,
     pub(crate) delay: Duration,
-}
-
-fn account_key(account: &str) -> Box<str> {
-    account.to_lowercase().into()
 }
 
 /// The networks around a client; none around this machine.
@@ -121,59 +162,4 @@ fn away(text: &str) -> Reply {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_millis(1_000_000 + seconds * 1000)
-    }
-
-    fn peer(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_network_that_guesses_is_sent_away_and_comes_back() {
-        let mut suspicion = Suspicion::default();
-        for last in 0..=200_u8 {
-            assert!(suspicion.check(peer("192.0.2.9"), at(0)).is_ok());
-            suspicion.refused([192, 0, 2, last].into(), at(0));
-        }
-        assert_eq!(suspicion.check(peer("192.0.2.250"), at(0)).unwrap_err().code, 421);
-        assert!(suspicion.check(peer("192.0.3.1"), at(0)).is_ok(), "neighbours are not to blame");
-        assert!(suspicion.check(peer("192.0.2.250"), at(6)).is_ok());
-        for _ in 0..1000 {
-            suspicion.refused(peer("127.0.0.1"), at(0));
-        }
-        assert!(suspicion.check(peer("127.0.0.1"), at(0)).is_ok(), "the machine itself");
-    }
-
-    #[test]
-    fn whoever_has_many_networks_has_one_budget() {
-        let mut suspicion = Suspicion::default();
-        for subnet in 0..=800_u16 {
-            let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, subnet % 256, subnet, 0, 0, 1);
-            suspicion.refused(address.into(), at(0));
-        }
-        assert!(suspicion.check(peer("2001:db8:0:ff::7"), at(0)).is_err());
-        assert!(suspicion.check(peer("2001:db8:0:100::7"), at(0)).is_ok());
-    }
-
-    #[test]
-    fn logons_are_delayed_more_each_time_and_forgiven() {
-        let mut suspicion = Suspicion::default();
-        let delays: Vec<u64> = (0..8)
-            .map(|host| suspicion.logon_failed([198, 51, host, 1].into(), "Ann", at(0)).delay.as_secs())
-            .collect();
-        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60], "by account, wherever from");
-        suspicion.logon_succeeded("ann");
-        assert_eq!(suspicion.logon_failed(peer("198.51.100.1"), "ANN", at(0)).of_account, 1);
-        // Names that are tried one after the other from one place.
-        for name in 0..30 {
-            suspicion.logon_failed(peer("192.0.2.1"), &format!("user{name}"), at(0));
-        }
-        assert_eq!(suspicion.check_logon(peer("192.0.2.2"), at(0)).unwrap_err().code, 421);
-        assert!(suspicion.check_logon(peer("192.0.3.2"), at(0)).is_ok());
-        assert!(suspicion.check_logon(peer("192.0.2.2"), at(11 * 60)).is_ok());
-    }
-}
+mod tests;

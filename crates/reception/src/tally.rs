@@ -2,87 +2,184 @@
 //!
 //! Each key has a time until which it is drained; what is done adds an interval to that. So a key is one number, and one that
 //! is drained is as if it had never been there.
+//!
+//! Some is done here, and of some others tell. Both count alike; but one who tells has so many keys and no more, and all who tell
+//! have half of the table: what is done here is counted whatever is told.
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::Timestamp;
 
-/// Keys kept; beyond that the drained go, and if there are none, new ones are not counted.
+/// Who tells.
+pub(crate) type Teller = Arc<str>;
+
+/// How much is counted, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// One drains after another, each in this time.
+    pub(crate) interval: Duration,
+    /// More of one key are not remembered.
+    pub(crate) count: u32,
+    /// Keys kept; beyond that the drained go, and if there are none, new ones are not counted.
+    pub(crate) keys: usize,
+    /// Keys of them that are there because one other told of them.
+    pub(crate) keys_of_teller: usize,
+}
+
+/// Keys kept.
 const KEYS_MAX: usize = 100_000;
+/// Keys that one other may bring: at the rate at which passwords are checked, more than it has within the time that one lasts.
+const KEYS_OF_TELLER_MAX: usize = 10_000;
+
+impl Bounds {
+    /// One drains after another, each in `interval`, and no more than `count` of a key are remembered.
+    pub(crate) const fn draining_each(interval: Duration, count: u32) -> Self {
+        Self { interval, count, keys: KEYS_MAX, keys_of_teller: KEYS_OF_TELLER_MAX }
+    }
+}
 
 /// Counts by key.
 #[derive(Debug)]
 pub(crate) struct Tally<K> {
-    interval: Duration,
-    drained: HashMap<K, Timestamp>,
+    bounds: Bounds,
+    kept: HashMap<K, Kept>,
+    /// How many keys are there because of whom.
+    brought: HashMap<Teller, usize>,
+}
+
+/// What is known of one key.
+#[derive(Debug)]
+struct Kept {
+    drained: Timestamp,
+    /// When what was told alone is drained: never later.
+    told_drained: Timestamp,
+    /// Who brought it, as long as nothing was done here.
+    by: Option<Teller>,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) all: u32,
+    /// Of these, told by others.
+    pub(crate) told: u32,
 }
 
 impl<K: Eq + Hash> Tally<K> {
-    /// One in which one drains after another, each in an interval.
-    pub(crate) fn draining_each(interval: Duration) -> Self {
-        Self { interval, drained: HashMap::new() }
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { bounds, kept: HashMap::new(), brought: HashMap::new() }
     }
 
     /// Counts one more; gives the count with it.
-    pub(crate) fn add(&mut self, key: K, now: Timestamp) -> u32 {
-        if self.drained.len() >= KEYS_MAX && !self.drained.contains_key(&key) {
-            self.drained.retain(|_, drained| *drained > now);
-            if self.drained.len() >= KEYS_MAX {
-                return 1;
+    pub(crate) fn add(&mut self, key: K, now: Timestamp) -> Count {
+        if self.kept.len() >= self.bounds.keys && !self.kept.contains_key(&key) {
+            self.forget_drained(now);
+            if self.kept.len() >= self.bounds.keys {
+                return Count { all: 1, told: 0 };
             }
         }
-        let drained = self.drained.entry(key).or_insert(now);
-        *drained = (*drained).max(now).plus(self.interval);
-        count(*drained, now, self.interval)
+        let Bounds { interval, count, .. } = self.bounds;
+        let kept = self.kept.entry(key).or_insert(Kept { drained: now, told_drained: now, by: None });
+        if let Some(teller) = kept.by.take() {
+            release(&mut self.brought, &teller);
+        }
+        kept.drained = filled(kept.drained, 1, interval, count, now);
+        kept.count(interval, now)
+    }
+
+    /// Counts what somebody else tells: of each key so many more. Gives how many of all that were counted.
+    pub(crate) fn add_told(
+        &mut self,
+        teller: &Teller,
+        told: impl ExactSizeIterator<Item = (K, u32)>,
+        now: Timestamp,
+    ) -> u64 {
+        // Once for all of them: looking through everything for each would be work that others make.
+        if !self.has_room(teller, told.len()) {
+            self.forget_drained(now);
+        }
+        told.filter_map(|(key, more)| self.add_one_told(teller, key, more, now).then_some(u64::from(more))).sum()
+    }
+
+    fn add_one_told(&mut self, teller: &Teller, key: K, more: u32, now: Timestamp) -> bool {
+        // Drained, it is as if it had never been there: whoever brings it anew answers for it.
+        if self.kept.get(&key).is_some_and(|kept| kept.drained <= now) {
+            self.forget(&key);
+        }
+        let Bounds { interval, count, .. } = self.bounds;
+        if !self.kept.contains_key(&key) {
+            if !self.has_room(teller, 1) {
+                return false;
+            }
+            *self.brought.entry(Arc::clone(teller)).or_default() += 1;
+        }
+        let new = || Kept { drained: now, told_drained: now, by: Some(Arc::clone(teller)) };
+        let kept = self.kept.entry(key).or_insert_with(new);
+        kept.drained = filled(kept.drained, more, interval, count, now);
+        kept.told_drained = filled(kept.told_drained, more, interval, count, now);
+        true
+    }
+
+    /// Whether one who tells may bring so many new keys.
+    fn has_room(&self, teller: &Teller, more: usize) -> bool {
+        let Bounds { keys, keys_of_teller, .. } = self.bounds;
+        let of_teller = self.brought.get(teller).copied().unwrap_or_default();
+        let of_all: usize = self.brought.values().sum();
+        of_teller + more <= keys_of_teller && of_all + more <= keys / 2 && self.kept.len() + more <= keys
     }
 
     /// The count now.
-    pub(crate) fn count(&self, key: &K, now: Timestamp) -> u32 {
-        self.drained.get(key).map_or(0, |drained| count(*drained, now, self.interval))
+    pub(crate) fn count(&self, key: &K, now: Timestamp) -> Count {
+        self.kept.get(key).map_or_else(Count::default, |kept| kept.count(self.bounds.interval, now))
     }
 
     /// Forgets a key.
     pub(crate) fn forget(&mut self, key: &K) {
-        self.drained.remove(key);
+        if let Some(teller) = self.kept.remove(key).and_then(|kept| kept.by) {
+            release(&mut self.brought, &teller);
+        }
+    }
+
+    fn forget_drained(&mut self, now: Timestamp) {
+        let Self { kept, brought, .. } = self;
+        kept.retain(|_, kept| {
+            let stays = kept.drained > now;
+            if let (false, Some(teller)) = (stays, &kept.by) {
+                release(brought, teller);
+            }
+            stays
+        });
     }
 }
 
-fn count(drained: Timestamp, now: Timestamp, interval: Duration) -> u32 {
+impl Kept {
+    fn count(&self, interval: Duration, now: Timestamp) -> Count {
+        Count { all: count(self.drained, interval, now), told: count(self.told_drained, interval, now) }
+    }
+}
+
+fn release(brought: &mut HashMap<Teller, usize>, teller: &Teller) {
+    if let Some(keys) = brought.get_mut(teller) {
+        *keys -= 1;
+        if *keys == 0 {
+            brought.remove(teller);
+        }
+    }
+}
+
+/// With so many more, never more than `most` in all.
+fn filled(drained: Timestamp, more: u32, interval: Duration, most: u32, now: Timestamp) -> Timestamp {
+    let full = now.plus(interval.saturating_mul(most));
+    drained.max(now).plus(interval.saturating_mul(more)).min(full)
+}
+
+fn count(drained: Timestamp, interval: Duration, now: Timestamp) -> u32 {
     let left = drained.since(now).as_millis();
     u32::try_from(left.div_ceil(interval.as_millis().max(1))).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_millis(1_000_000 + seconds * 1000)
-    }
-
-    #[test]
-    fn counts_drain_one_after_another() {
-        let mut tally = Tally::draining_each(Duration::from_secs(10));
-        assert_eq!((tally.add("a", at(0)), tally.add("a", at(0)), tally.add("a", at(5))), (1, 2, 3));
-        for (seconds, expected) in [(5, 3), (10, 2), (11, 2), (20, 1), (29, 1), (30, 0), (1000, 0)] {
-            assert_eq!(tally.count(&"a", at(seconds)), expected, "{seconds}");
-        }
-        assert_eq!((tally.count(&"b", at(0)), tally.add("a", at(1000))), (0, 1));
-        tally.forget(&"a");
-        assert_eq!(tally.count(&"a", at(1000)), 0);
-    }
-
-    #[test]
-    fn there_are_never_more_keys_than_fit() {
-        let mut tally = Tally::draining_each(Duration::from_secs(10));
-        for key in 0..KEYS_MAX + 10 {
-            tally.add(key, at(0));
-        }
-        assert_eq!(tally.drained.len(), KEYS_MAX);
-        assert_eq!(tally.add(0, at(1)), 2, "who is known is counted on");
-        assert_eq!(tally.add(KEYS_MAX + 10, at(60)), 1);
-        assert_eq!(tally.drained.len(), 1, "the drained go");
-    }
-}
+mod tests;

@@ -43,7 +43,7 @@ impl fmt::Display for Precision {
 /// Where the nearest source server of a connector is; the least is best (RT-52).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Distance {
-    /// This server.
+    /// The server that decides is a source server itself.
     LocalServer,
     /// Another server of this site.
     LocalSite,
@@ -108,7 +108,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub fn connector(&self) -> ConnectorIndex {
+    pub(crate) fn connector(&self) -> ConnectorIndex {
         self.rank.connector
     }
 }

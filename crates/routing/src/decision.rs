@@ -125,7 +125,7 @@ pub enum NdrReason {
     SiteLinkTooSmall {
         /// The first such link.
         link: ObjectName,
-        /// Its limit.
+        /// `MaxMessageSize` of that link.
         limit: ByteSize,
     },
     /// No connector takes this address type (RT-55).

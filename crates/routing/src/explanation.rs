@@ -13,7 +13,7 @@ use crate::way::Way;
 pub struct Explanation {
     /// The server that decided.
     pub from: ServerName,
-    /// Its site.
+    /// Where the server stands.
     pub site: SiteName,
     /// What was asked, such as `domain fabrikam.com`.
     pub destination: String,
@@ -201,7 +201,12 @@ impl CandidateSummary {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, site, destination, size, .. } = self;
+        let Self { from, site, destination, .. } = self;
+        let size = if self.size == ByteSize::bytes(0) {
+            "whatever its size (LM-14)".to_owned()
+        } else {
+            self.size.to_string()
+        };
         writeln!(f, "{destination}, {size}, from {from} in site {site}, revision {}", self.decision.revision)?;
         match &self.decision.outcome {
             Outcome::Route(route) => self.write_route(f, route)?,

@@ -22,7 +22,7 @@ struct SiteRoster {
 }
 
 impl Roster {
-    pub fn build(organization: &Organization, tree: &PathTree) -> Self {
+    pub(crate) fn build(organization: &Organization, tree: &PathTree) -> Self {
         let mut sites: Vec<(SiteIndex, SiteRoster)> = organization
             .sites()
             .iter()
@@ -48,27 +48,27 @@ impl Roster {
     }
 
     /// Mailbox servers of a site, by name.
-    pub fn servers(&self, site: SiteIndex) -> &[ServerName] {
+    pub(crate) fn servers(&self, site: SiteIndex) -> &[ServerName] {
         &self.sites[site.at()].servers
     }
 
     /// Those of them that other sites may send to (RT-43). Mail inside the local site is not incoming mail.
-    pub fn accepting(&self, site: SiteIndex) -> &[ServerName] {
+    pub(crate) fn accepting(&self, site: SiteIndex) -> &[ServerName] {
         if self.accepts(site) { self.servers(site) } else { &[] }
     }
 
     /// Whether servers of the site take mail from here (RT-43).
-    pub fn accepts(&self, site: SiteIndex) -> bool {
+    pub(crate) fn accepts(&self, site: SiteIndex) -> bool {
         site == self.local || self.sites[site.at()].inbound
     }
 
     /// Whether mail stops in the site: the flag counts only with a server that can take the mail (RT-29).
-    pub fn is_hub(&self, site: SiteIndex) -> bool {
+    pub(crate) fn is_hub(&self, site: SiteIndex) -> bool {
         self.sites[site.at()].hub && !self.accepting(site).is_empty()
     }
 
     /// The site's identity.
-    pub fn guid(&self, site: SiteIndex) -> Guid {
+    pub(crate) fn guid(&self, site: SiteIndex) -> Guid {
         self.sites[site.at()].guid
     }
 }
@@ -107,7 +107,7 @@ pub(crate) struct Group {
 
 impl Group {
     /// Sorts `members` (server, site) by how near their sites are.
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         kind: GroupKind,
         members: impl IntoIterator<Item = (&'a ServerName, &'a SiteName)>,
         tree: &PathTree,
@@ -128,12 +128,12 @@ impl Group {
     }
 
     /// The nearest site with a member (RT-20).
-    pub fn primary(&self) -> Option<SiteIndex> {
+    pub(crate) fn primary(&self) -> Option<SiteIndex> {
         self.sites.first().map(|first| first.site)
     }
 
     /// Whether `server` is a member.
-    pub fn contains(&self, server: &ServerName) -> bool {
+    pub(crate) fn contains(&self, server: &ServerName) -> bool {
         self.sites.iter().any(|site| site.servers.contains(server))
     }
 }

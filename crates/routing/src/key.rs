@@ -13,6 +13,17 @@ pub enum NextHopCategory {
     External,
 }
 
+impl NextHopCategory {
+    /// The documented name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "Internal",
+            Self::External => "External",
+        }
+    }
+}
+
 /// How mail of a delivery queue travels. Only types that are produced exist; names are the documented ones (QU-20).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeliveryType {

@@ -32,6 +32,7 @@ mod group;
 mod key;
 mod log;
 mod path;
+mod planning;
 mod rule;
 mod service;
 mod tables;

@@ -19,8 +19,9 @@ use topology::{Connector, ServerRole};
 use crate::connector::{ConnectorIndex, Elimination, Via};
 use crate::decision::{Destination, Outcome};
 use crate::path::Path;
+use crate::planning::Planned;
 use crate::tables::RoutingTables;
-use crate::way::{Planned, Way};
+use crate::way::Way;
 
 /// A time in UTC as logs print it: `2026-11-22T05:00:00.000Z` (LG-01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

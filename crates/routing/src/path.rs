@@ -37,7 +37,7 @@ impl fmt::Display for Hops {
 pub struct Leg {
     /// The site at its end.
     pub to: SiteName,
-    /// The link.
+    /// The cheapest link that joins the two sites (RT-04).
     pub link: ObjectName,
     /// What the link costs (RT-02).
     pub cost: PathCost,
@@ -105,7 +105,7 @@ impl SiteIndex {
         Self(u32::try_from(at).expect("fewer than 2^32 sites fit into memory"))
     }
 
-    pub fn at(self) -> usize {
+    pub(crate) fn at(self) -> usize {
         self.0 as usize
     }
 }
@@ -141,7 +141,7 @@ pub(crate) struct PathTree {
 
 impl PathTree {
     /// The tree from `source`, which is a site of the organization.
-    pub fn build(organization: &Organization, source: &SiteName) -> Option<Self> {
+    pub(crate) fn build(organization: &Organization, source: &SiteName) -> Option<Self> {
         let mut sites: Vec<&Site> = organization.sites().iter().collect();
         sites.sort_by(|a, b| a.name.cmp(&b.name));
         let by_name: HashMap<_, _> =
@@ -193,22 +193,22 @@ impl PathTree {
     }
 
     /// The number of a site.
-    pub fn index(&self, name: &SiteName) -> Option<SiteIndex> {
+    pub(crate) fn index(&self, name: &SiteName) -> Option<SiteIndex> {
         self.by_name.get(name).copied()
     }
 
     /// The name of a site.
-    pub fn name(&self, site: SiteIndex) -> &SiteName {
+    pub(crate) fn name(&self, site: SiteIndex) -> &SiteName {
         &self.names[site.at()]
     }
 
     /// The local site.
-    pub fn source(&self) -> SiteIndex {
+    pub(crate) fn source(&self) -> SiteIndex {
         self.source
     }
 
     /// How near a site is, unless no chain of links leads there.
-    pub fn proximity(&self, site: SiteIndex) -> Option<Proximity> {
+    pub(crate) fn proximity(&self, site: SiteIndex) -> Option<Proximity> {
         if site == self.source {
             return Some(Proximity { cost: PathCost(0), hops: Hops(0), predecessor: site, site });
         }
@@ -219,7 +219,7 @@ impl PathTree {
     }
 
     /// The path to a site.
-    pub fn path(&self, site: SiteIndex) -> Option<Path> {
+    pub(crate) fn path(&self, site: SiteIndex) -> Option<Path> {
         let mut legs = Vec::new();
         let mut at = site;
         while at != self.source {

@@ -79,8 +79,9 @@ mod tests {
 
     #[test]
     fn every_line_of_the_page_has_a_rule_and_a_source() {
+        let (rules, _) = PAGE.split_once("## What no test shows").unwrap();
         let lines =
-            PAGE.lines().filter(|line| line.starts_with("| ") && line.contains("-") && !line.starts_with("| id"));
+            rules.lines().filter(|line| line.starts_with("| ") && line.contains("-") && !line.starts_with("| id"));
         assert_eq!(RULES.len(), lines.count(), "a line is there twice, or is none");
         for rule in Rule::all() {
             assert!(!rule.text.is_empty(), "{}", rule.id);

@@ -7,9 +7,10 @@ use envelope::{ObjectName, ServerName};
 
 use crate::group::Group;
 use crate::path::SiteIndex;
+use crate::planning::{TARGET, first_stop};
 use crate::rule::RuleId;
 use crate::tables::RoutingTables;
-use crate::way::{Attempt, TARGET, first_stop, rotate};
+use crate::way::{Attempt, rotate};
 
 /// How many recipients are looked at, in the order of the envelope (RT-62, RT-64).
 pub const RECIPIENTS_CONSIDERED: usize = 20;

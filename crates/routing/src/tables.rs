@@ -12,8 +12,9 @@ use crate::explanation::Explanation;
 use crate::group::{Group, GroupKind, Roster};
 use crate::key::{DeliveryType, NextHopSolutionKey};
 use crate::path::{Path, PathTree};
+use crate::planning::{Planned, Planner};
 use crate::rule::RuleId;
-use crate::way::{Attempt, Planned, Planner, Way};
+use crate::way::{Attempt, Way};
 
 /// RT-16: the server with the active copy of the database.
 const DATABASE: RuleId = RuleId("RT-16");

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p rpc --example transfer_bench [messages]`
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::error::Error;
 use std::net::Ipv4Addr;
 use std::sync::Arc;

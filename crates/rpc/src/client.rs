@@ -3,6 +3,7 @@
 //! A peer connects when it is first needed and again after a failure; it never retries a message by itself. Which server
 //! to try next is a routing decision (RT-34 ff.) and is made by the caller.
 
+mod channels;
 mod connect;
 mod link;
 mod peer;
@@ -12,15 +13,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{ByteSize, Domain, MessageHead, Receipt, ServerName};
+use envelope::{ByteSize, Domain, MessageHead, MessageId, Receipt, ServerName};
 use parking_lot::Mutex;
 
 use crate::convert;
+use crate::limits::PATIENCE;
 use crate::security::Credentials;
-use crate::transfer::{Content, Deliveries, TransferError};
-use crate::wire::transfer::v1::transfer_reply::Outcome;
-pub(crate) use connect::{connect, connect_lazily, in_words};
+use crate::transfer::{Content, Deliveries, History, TransferError};
+use crate::wire::transfer::v1 as wire;
+pub(crate) use channels::Channels;
+pub use connect::{connect, in_words, over};
 use peer::{Peer, Served};
+use wire::transfer_reply::Outcome;
 
 /// Streams, each on a connection of its own, to one peer. Source: one HTTP/2 connection is bound by one lock; two keep
 /// both sides busy.
@@ -30,8 +34,6 @@ const REQUESTS_WAITING_MAX: usize = 32;
 /// Time for TCP and TLS to a peer, and again for its first answer. Servers of one organization are near; a dead one is to
 /// be left soon.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for the acknowledgement after the last octet: as for the end of data in SMTP (RFC 5321 §4.5.3.2.6, 10 minutes).
-pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where a service of a server is to be found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +55,7 @@ impl std::fmt::Display for PeerAddress {
 /// Connections to every peer in use.
 pub struct Peers {
     credentials: Arc<Credentials>,
+    patience: Duration,
     known: Mutex<HashMap<(Served, PeerAddress), Arc<Peer>>>,
 }
 
@@ -60,7 +63,13 @@ impl Peers {
     /// No connections yet; they will be made with these credentials.
     #[must_use]
     pub fn new(credentials: Arc<Credentials>) -> Self {
-        Self { credentials, known: Mutex::default() }
+        Self::with_patience(credentials, PATIENCE)
+    }
+
+    /// The same with another time after which a peer is left that gives no sign of a message, as tests want it.
+    #[must_use]
+    pub fn with_patience(credentials: Arc<Credentials>, patience: Duration) -> Self {
+        Self { credentials, patience, known: Mutex::default() }
     }
 
     /// The credentials that connections are made with.
@@ -79,7 +88,24 @@ impl Peers {
         head: &MessageHead,
         content: Content,
     ) -> Result<Receipt, TransferError> {
-        self.submit_sized(to, head, Some(head.size), content).await
+        self.submit_begun(to, head.id, begin(head, Some(head.size)), content).await
+    }
+
+    /// Like [`Self::submit`], for a message that changes its server before its time: the other one goes on where this one
+    /// stopped.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn hand_over(
+        &self,
+        to: &PeerAddress,
+        head: &MessageHead,
+        history: &History,
+        content: Content,
+    ) -> Result<Receipt, TransferError> {
+        let history = Some(convert::history_to_wire(history));
+        let begin = wire::Begin { history, ..begin(head, Some(head.size)) };
+        self.submit_begun(to, head.id, begin, content).await
     }
 
     /// Like [`Self::submit`], for content whose length is not known before its end; `head.size` is not looked at. The
@@ -93,24 +119,24 @@ impl Peers {
         head: &MessageHead,
         content: Content,
     ) -> Result<Receipt, TransferError> {
-        self.submit_sized(to, head, None, content).await
+        self.submit_begun(to, head.id, begin(head, None), content).await
     }
 
-    async fn submit_sized(
+    async fn submit_begun(
         &self,
         to: &PeerAddress,
-        head: &MessageHead,
-        size: Option<ByteSize>,
+        id: MessageId,
+        begin: wire::Begin,
         content: Content,
     ) -> Result<Receipt, TransferError> {
         let peer = self.peer(Served::Transport, to);
-        match peer.transfer(head, size, content).await? {
+        match peer.transfer(begin, content).await? {
             Outcome::Accepted(accepted) => {
                 let holder = ServerName::parse(&accepted.server).map_err(|_| peer.lost("it named no server"))?;
-                Ok(Receipt::after_commit(head.id, holder))
+                Ok(Receipt::after_commit(id, holder))
             }
             Outcome::Refused(reply) => Err(peer.refused(&reply)),
-            Outcome::Deliveries(_) => Err(peer.lost("it answered for another service")),
+            Outcome::Deliveries(_) | Outcome::AtIt(_) => Err(peer.lost("it answered for another service")),
         }
     }
 
@@ -134,12 +160,14 @@ impl Peers {
         content: Content,
     ) -> Result<Deliveries, TransferError> {
         let peer = self.peer(Served::MailboxDelivery, to);
-        match peer.transfer(head, Some(head.size), content).await? {
+        match peer.transfer(begin(head, Some(head.size)), content).await? {
             Outcome::Deliveries(deliveries) if deliveries.deliveries.len() == head.envelope.recipients.len() => {
                 convert::deliveries_from_wire(deliveries).map_err(|error| peer.lost(&error.to_string()))
             }
             Outcome::Refused(reply) => Err(peer.refused(&reply)),
-            Outcome::Deliveries(_) | Outcome::Accepted(_) => Err(peer.lost("its answer does not fit the question")),
+            Outcome::Deliveries(_) | Outcome::Accepted(_) | Outcome::AtIt(_) => {
+                Err(peer.lost("its answer does not fit the question"))
+            }
         }
     }
 
@@ -166,8 +194,14 @@ impl Peers {
         }
         // A server that moved leaves its old connections behind; they end with their last message.
         known.retain(|(other, old), _| *other != served || old.server != address.server);
-        let peer = Arc::new(Peer::new(served, address.clone(), Arc::clone(&self.credentials)));
+        let peer = Arc::new(Peer::new(served, address.clone(), Arc::clone(&self.credentials), self.patience));
         known.insert((served, address.clone()), Arc::clone(&peer));
         peer
     }
+}
+
+/// What is said of a message before its content; `size` is that of the content, where it is known.
+fn begin(head: &MessageHead, size: Option<ByteSize>) -> wire::Begin {
+    let head = Some(convert::head_to_wire(head, size));
+    wire::Begin { head, hears_signs: true, ..wire::Begin::default() }
 }

@@ -1,8 +1,9 @@
 //! Between the nouns and the wire. Everything that comes from a peer is parsed as strictly as what comes from outside.
 
-pub(crate) mod admin;
 pub mod octets;
 pub(crate) mod proxy;
+
+use std::time::Duration;
 
 use envelope::domain::DomainError;
 use envelope::head::{MessageHead, Origin, OriginKind};
@@ -11,7 +12,7 @@ use envelope::{
     OriginalRecipient, Recipient, Reply, ReversePath, Revision, SiteName, Timestamp,
 };
 
-use crate::transfer::{Deliveries, RecipientDelivery};
+use crate::transfer::{Deliveries, History, RecipientDelivery, RecipientHistory};
 use crate::wire::transfer::v1 as wire;
 
 /// Most recipients of one message on the wire: `MaxRecipientsPerMessage` at its highest (docs/rules.md, Receive connectors).
@@ -65,6 +66,32 @@ pub(crate) fn head_from_wire(head: wire::MessageHead) -> Result<MessageHead, Wir
         origin: origin_from_wire(head.origin.ok_or(WireError::Missing("the origin"))?)?,
         backed_off: sites.collect::<Result<_, _>>()?,
     })
+}
+
+pub(crate) fn history_to_wire(history: &History) -> wire::History {
+    let recipient = |recipient: &RecipientHistory| wire::RecipientHistory {
+        attempts: recipient.attempts,
+        last_error: recipient.last_error.as_deref().unwrap_or_default().to_owned(),
+        delay_reported: recipient.delay_reported,
+    };
+    wire::History {
+        age_millis: u64::try_from(history.age.as_millis()).unwrap_or(u64::MAX),
+        recipients: history.recipients.iter().map(recipient).collect(),
+    }
+}
+
+/// `recipients`: how many the envelope has.
+pub(crate) fn history_from_wire(history: wire::History, recipients: usize) -> Result<History, WireError> {
+    if history.recipients.len() != recipients {
+        return Err(WireError::Invalid("history of recipients"));
+    }
+    let recipient = |recipient: wire::RecipientHistory| RecipientHistory {
+        attempts: recipient.attempts,
+        last_error: Some(without_controls(&recipient.last_error)).filter(|error| !error.is_empty()),
+        delay_reported: recipient.delay_reported,
+    };
+    let age = Duration::from_millis(history.age_millis);
+    Ok(History { age, recipients: history.recipients.into_iter().map(recipient).collect() })
 }
 
 fn origin_to_wire(origin: &Origin) -> wire::Origin {
@@ -179,7 +206,8 @@ pub(crate) fn reply_from_wire(reply: &wire::Reply) -> Result<Reply, WireError> {
 }
 
 /// Text for people. Lines stay, other control characters become spaces.
-pub(crate) fn without_controls(text: &str) -> Box<str> {
+#[must_use]
+pub fn without_controls(text: &str) -> Box<str> {
     text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
@@ -238,6 +266,17 @@ mod tests {
             backed_off: vec![SiteName::parse("Berlin").unwrap()],
         };
         assert_eq!(head_from_wire(head_to_wire(&head, Some(head.size))).unwrap(), head);
+    }
+
+    #[test]
+    fn what_a_message_went_through_survives_the_wire_for_each_recipient() {
+        let recipients = vec![
+            RecipientHistory { attempts: 3, last_error: Some("451 later".into()), delay_reported: true },
+            RecipientHistory::default(),
+        ];
+        let history = History { age: Duration::from_secs(86_400), recipients };
+        assert_eq!(history_from_wire(history_to_wire(&history), 2).unwrap(), history);
+        assert!(history_from_wire(history_to_wire(&history), 3).is_err(), "one of three recipients has none");
     }
 
     #[test]

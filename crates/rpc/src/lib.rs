@@ -8,8 +8,8 @@
 //! * Always mutual TLS; each RPC names the services that may call it ([`Credentials`], `security`).
 //! * Many messages in flight on a stream, each acknowledged after the receiver's commit; a message that is sent again under
 //!   its id after a lost acknowledgement is not taken twice.
-//! * The only crate that knows protobuf. Which server to call, in what order and when again is a routing decision and is
-//!   never made here (RT-34 ff.).
+//! * It alone knows protobuf, and `admin-api`, which stands on it. Which server to call, in what order and when again is a
+//!   routing decision and is never made here (RT-34 ff.).
 //!
 //! | module | what |
 //! |---|---|
@@ -17,15 +17,17 @@
 //! | [`client`] | [`Peers`]: the sending side |
 //! | [`serve`], `server` | [`Offer`]: the receiving side |
 //! | [`proxy`] | the outbound proxy: an SMTP session of a front end, used by Transport |
-//! | [`admin`] | what an administrator sees of a Transport's queues |
-//! | [`security`] | certificates and authorization |
+//! | [`mailboxes`] | files of a database that changes its server |
+//! | [`logons`] | failed logons, which the services that take logons tell one another |
+//! | [`security`] | certificates, local users, authorization |
 //! | [`limits`] | HTTP/2 windows, chunk and message limits |
 //! | `convert`, `wire` | the nouns and `proto/` |
 
-pub mod admin;
 pub mod client;
-mod convert;
+pub mod convert;
 pub mod limits;
+pub mod logons;
+pub mod mailboxes;
 pub mod proxy;
 pub mod security;
 pub mod serve;
@@ -33,10 +35,18 @@ mod server;
 pub mod transfer;
 mod wire;
 
-pub use admin::{Administrator, QueueHandler};
 pub use client::{PeerAddress, Peers};
 pub use convert::{WireError, octets};
-pub use proxy::{FrontEnds, NotOpened, OpenError, OpenSession, OpenedSession, ProxyRequest, ProxySession};
-pub use security::Credentials;
+pub use logons::{AccountDigest, Colleagues, FailedLogons, FailedLogonsHandler, ToldTooOften};
+pub use mailboxes::{
+    DatabaseMove, MailboxEntry, MailboxFile, MailboxPiece, MailboxPieces, MailboxSource, MailboxesHandler,
+};
+pub use proxy::{
+    FrontEnds, HandedCredential, NotOpened, OpenError, OpenSession, OpenedSession, ProxyRequest, ProxySession,
+};
+pub use security::{Asker, Credentials, LocalUsers};
 pub use serve::Offer;
-pub use transfer::{Content, DeliverHandler, Deliveries, Incoming, RecipientDelivery, SubmitHandler, TransferError};
+pub use transfer::{
+    Content, DeliverHandler, Deliveries, History, Incoming, RecipientDelivery, RecipientHistory, Signs, SubmitHandler,
+    TransferError,
+};

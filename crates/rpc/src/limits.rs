@@ -28,8 +28,17 @@ const STREAMS_MAX: u32 = 2048;
 const METADATA_OCTETS_MAX: u32 = 16 * 1024;
 /// Streams reset before they were accepted, against rapid reset (CVE-2023-44487).
 const RESETS_PENDING_MAX: usize = 64;
-/// Time for a peer's TLS handshake.
-pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer may give no sign of a message: take nothing of it, and say nothing about it. 30 s: the next candidate has
+/// it within tens of seconds. A peer that needs longer, for its delay under back pressure or for a mailbox database that is
+/// busy, says every [`SIGN_INTERVAL`] that it is at it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a receiver that keeps a message waiting says so: 5 s.
+pub const SIGN_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the next piece of a message may take whose length is known, so that it is on a disk and not on its way from a
+/// client: 60 s, more than what its sender waits for that disk.
+pub(crate) const STORED_CONTENT_PATIENCE: Duration = Duration::from_secs(60);
+/// The same for content that a front end passes on as it comes: longer than it lets its client be silent.
+pub(crate) const STREAMED_CONTENT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// A silent connection is asked whether it lives after this time; without, one cut by a partition stays forever.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// And is given up after this time without an answer.

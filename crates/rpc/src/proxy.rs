@@ -5,8 +5,10 @@
 //!                                        outcome per recipient ◀══════════════════════════════ its own OutboundSession
 //! ```
 //!
-//! The connector travels by its identity and revision: the front end makes the same plan from its own snapshot, or refuses. The replies come back unchanged, and the message stays in Transport's queue until then (PL-28).
-//! No credential travels.
+//! The connector travels by its identity and revision: the front end makes the same plan from its own snapshot, or refuses. The
+//! replies come back unchanged, and the message stays in Transport's queue until then (PL-28). The credential of a connector
+//! that authenticates is handed over with the session that needs it: a front end keeps none, and cannot open what the
+//! directory holds.
 
 mod client;
 mod server;
@@ -15,6 +17,7 @@ use async_trait::async_trait;
 use envelope::{Domain, Revision, TraceContext};
 use net::PeerIdentity;
 use smtp::{Failure, OutboundSession, Peer};
+use smtp_session::Credentials;
 use topology::Guid;
 
 pub use client::{FrontEnds, OpenError, ProxySession};
@@ -34,10 +37,23 @@ pub struct ProxyRequest {
     pub properties: Vec<Box<str>>,
     /// The domain whose exchangers are to be used; `None` for the connector's smart hosts.
     pub domain: Option<Domain>,
+    /// What the session logs on with, where the connector authenticates.
+    pub credential: Option<HandedCredential>,
     /// As for [`smtp::Sender::open`].
     pub turn: u64,
     /// The trace under which the session belongs.
     pub trace: Option<TraceContext>,
+}
+
+/// A credential for one session, and what it is for. Not printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedCredential {
+    /// User and password.
+    pub credentials: Credentials,
+    /// The connector's smart hosts as Transport knows them: to others the front end does not say it.
+    pub smart_hosts: Vec<Box<str>>,
+    /// The mechanism, likewise.
+    pub mechanism: Box<str>,
 }
 
 /// Why a front end opened no session.
@@ -51,7 +67,7 @@ pub enum NotOpened {
 
 /// An open session of a front end, and with whom.
 pub struct OpenedSession {
-    /// The session.
+    /// With the next hop, greeted, under TLS and logged on as the connector wants.
     pub session: Box<dyn OutboundSession>,
     /// Who is at its other end.
     pub peer: Peer,

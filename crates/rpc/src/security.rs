@@ -2,39 +2,52 @@
 //! and hangs up on any other certificate; whoever is called rules by `authority` about the certificate that it met, for
 //! each call and for each message of a long stream. Loopback is no exception.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use authority::{Act, Authority, Principal, Revocation, Who};
+use authority::{Act, Authority, Principal, Revocation, RoleGroup, Who};
 use envelope::{Domain, Timestamp};
-use net::certificate::{IdentityError, issued_at, service_name};
-use net::{AdministratorIdentity, KeyedCertificate, PeerIdentity, Service, parse_administrator, parse_identity};
-use parking_lot::RwLock;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use net::certificate::{CertificateError, IdentityError, issued_at, service_name};
+use net::{
+    AdministratorIdentity, KeyedCertificate, OrganizationTls, PeerIdentity, Service, parse_administrator,
+    parse_identity,
+};
+use parking_lot::{Mutex, RwLock};
+use tonic::transport::server::UdsConnectInfo;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use tonic::{Request, Status};
 use topology::Organization;
 
-use crate::limits::HANDSHAKE_TIMEOUT;
-
-/// A service's own certificate, the authority by which it knows the others, and what is known about them just now.
+/// A service's own certificate, the authorities by which it knows the others, and what is known about them just now.
 pub struct Credentials {
-    own: RwLock<KeyedCertificate>,
-    authority_pem: String,
+    papers: RwLock<Papers>,
+    /// What the ports show that were opened.
+    ports: Mutex<Vec<OrganizationTls>>,
     trust: Arc<Trust>,
     renewals: AtomicU64,
+}
+
+/// What is shown, and what is believed.
+#[derive(Clone, PartialEq, Eq)]
+struct Papers {
+    own: KeyedCertificate,
+    /// One, or two while one follows the other.
+    authorities_pem: String,
 }
 
 /// Who is heard just now.
 pub(crate) struct Trust(RwLock<Option<Authority>>);
 
 impl Credentials {
-    /// `own` must have been issued by the authority of `authority_pem`; a peer will refuse it otherwise. Every server of
+    /// `own` must have been issued by an authority of `authorities_pem`; a peer will refuse it otherwise. Every server of
     /// its forest is heard until [`heed`](Self::heed) says which there are.
     #[must_use]
-    pub fn new(own: KeyedCertificate, authority_pem: String) -> Self {
+    pub fn new(own: KeyedCertificate, authorities_pem: String) -> Self {
         let forest = own.to_der().ok().and_then(|der| principal(&der).ok()).map(|principal| principal.forest);
         let trust = Arc::new(Trust(RwLock::new(forest.map(Authority::of_forest))));
-        Self { own: RwLock::new(own), authority_pem, trust, renewals: AtomicU64::new(0) }
+        let papers = RwLock::new(Papers { own, authorities_pem });
+        Self { papers, ports: Mutex::default(), trust, renewals: AtomicU64::new(0) }
     }
 
     /// From now on only servers of `organization` are heard, in their role, and nobody whose certificate is revoked. Calls
@@ -44,15 +57,31 @@ impl Credentials {
         *known = known.take().map(|known| known.with_servers(organization).with_revocations(revocations));
     }
 
-    /// Shows `own` from the next call on. Whether it is another certificate than before.
-    pub fn renew(&self, own: &KeyedCertificate) -> bool {
-        let mut known = self.own.write();
-        let other = *known != *own;
-        known.clone_from(own);
-        if other {
-            self.renewals.fetch_add(1, Ordering::Release);
+    /// Whether this service's own certificate counts no more: no other service hears it.
+    #[must_use]
+    pub fn own_is_revoked(&self) -> bool {
+        let own = self.papers.read().own.to_der().ok().and_then(|der| principal(&der).ok());
+        let known = self.trust.0.read();
+        own.zip(known.as_ref()).is_some_and(|(own, known)| known.not_revoked(&own).is_err())
+    }
+
+    /// Shows `own` and believes `authorities_pem` from the next call and the next caller on. Whether one of the two is another
+    /// than before.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when they cannot be used; what was there goes on.
+    pub fn renew(&self, own: KeyedCertificate, authorities_pem: String) -> Result<bool, CertificateError> {
+        let papers = Papers { own, authorities_pem };
+        if *self.papers.read() == papers {
+            return Ok(false);
         }
-        other
+        OrganizationTls::new(&papers.own, &papers.authorities_pem)?;
+        for port in &*self.ports.lock() {
+            port.replace(&papers.own, &papers.authorities_pem)?;
+        }
+        *self.papers.write() = papers;
+        self.renewals.fetch_add(1, Ordering::Release);
+        Ok(true)
     }
 
     /// How often it was renewed: connections of before show the old certificate, and are left for new ones.
@@ -60,24 +89,21 @@ impl Credentials {
         self.renewals.load(Ordering::Acquire)
     }
 
-    fn identity(&self) -> Identity {
-        let own = self.own.read();
-        Identity::from_pem(&own.cert_pem, own.key_pem.expose())
-    }
-
     /// To call `service`, or any, of the server called `peer` in DNS, and nobody else.
     pub(crate) fn client(&self, peer: &Domain, service: Option<Service>) -> ClientTlsConfig {
+        let Papers { own, authorities_pem } = &*self.papers.read();
         ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(&self.authority_pem))
-            .identity(self.identity())
+            .ca_certificate(Certificate::from_pem(authorities_pem))
+            .identity(Identity::from_pem(&own.cert_pem, own.key_pem.expose()))
             .domain_name(service_name(service, peer))
     }
 
-    pub(crate) fn server(&self) -> ServerTlsConfig {
-        ServerTlsConfig::new()
-            .identity(self.identity())
-            .client_ca_root(Certificate::from_pem(&self.authority_pem))
-            .timeout(HANDSHAKE_TIMEOUT)
+    /// For a port of this service.
+    pub(crate) fn server(&self) -> Result<OrganizationTls, CertificateError> {
+        let Papers { own, authorities_pem } = &*self.papers.read();
+        let port = OrganizationTls::new(own, authorities_pem)?;
+        self.ports.lock().push(port.clone());
+        Ok(port)
     }
 
     pub(crate) fn trust(&self) -> Arc<Trust> {
@@ -86,6 +112,11 @@ impl Credentials {
 }
 
 impl Trust {
+    fn forest(&self) -> Result<Domain, Status> {
+        let known = self.0.read().as_ref().map(|authority| authority.forest().clone());
+        known.ok_or_else(|| Status::permission_denied("the certificate of this server names no forest"))
+    }
+
     fn rule(&self, principal: &Principal, act: Act) -> Result<(), Status> {
         let known = self.0.read();
         let Some(authority) = &*known else {
@@ -95,17 +126,102 @@ impl Trust {
     }
 }
 
+/// Somebody who asks: a service or an administrator by a certificate that TLS has verified, or a user of this server's operating
+/// system by its Unix socket.
+#[derive(Clone)]
+pub struct Asker {
+    principal: Principal,
+    from: Box<str>,
+    trust: Arc<Trust>,
+}
+
+impl Asker {
+    /// Who sent the request.
+    ///
+    /// # Errors
+    /// Nobody who is known.
+    pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        let trust = request.extensions().get::<Arc<Trust>>().cloned();
+        let trust = trust.ok_or_else(|| Status::internal("nobody says who may call"))?;
+        if let Some((users, uid)) = local(request) {
+            let principal = users.principal(uid, trust.forest()?);
+            return Ok(Self { principal, from: "local".into(), trust });
+        }
+        let principal = principal(&certificate(request)?).map_err(|error| refused(&error))?;
+        let from = request.remote_addr().map(|address| address.ip().to_string()).unwrap_or_default();
+        Ok(Self { principal, from: from.into(), trust })
+    }
+
+    /// Whether that may be done just now.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` with the rule.
+    pub fn may(&self, act: Act) -> Result<(), Status> {
+        self.trust.rule(&self.principal, act)
+    }
+
+    /// Who it is, for logs: `anna`, `root@local`, `MAIL1`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.principal.who {
+            Who::Server { server, .. } => server.to_string(),
+            Who::Administrator { name, .. } => name.to_string(),
+            Who::User { name, .. } => name.to_string(),
+        }
+    }
+
+    /// Whether a service asks, for somebody whom it has heard.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        matches!(self.principal.who, Who::Server { .. })
+    }
+
+    /// From where: an address, or `local` by the Unix socket.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        &self.from
+    }
+}
+
+/// Which role groups users of this server's operating system are in when they come by its Unix socket. Root and the service's
+/// own user are in Organization Management: whoever is one of them has the files below everything anyway.
+#[derive(Clone, Debug, Default)]
+pub struct LocalUsers(BTreeMap<String, BTreeSet<RoleGroup>>);
+
+impl LocalUsers {
+    /// With these, by their names.
+    #[must_use]
+    pub fn new(named: BTreeMap<String, BTreeSet<RoleGroup>>) -> Self {
+        Self(named)
+    }
+
+    fn principal(&self, uid: u32, forest: Domain) -> Principal {
+        let name = net::user_name(uid);
+        let mut groups = self.0.get(&name).cloned().unwrap_or_default();
+        if uid == 0 || uid == net::own_user() {
+            groups.insert(RoleGroup::OrganizationManagement);
+        }
+        Principal { forest, who: Who::User { name: name.into(), groups }, issued: Timestamp::from_millis(0) }
+    }
+}
+
+/// The user at the other end of a Unix socket, as the kernel knows him (`SO_PEERCRED`).
+fn local<T>(request: &Request<T>) -> Option<(Arc<LocalUsers>, u32)> {
+    let users = request.extensions().get::<Arc<LocalUsers>>()?;
+    let about = request.extensions().get::<UdsConnectInfo>()?;
+    Some((Arc::clone(users), about.peer_cred?.uid()))
+}
+
 /// A service that called, and was heard.
 pub(crate) struct Caller {
     pub(crate) peer: PeerIdentity,
-    principal: Principal,
-    trust: Arc<Trust>,
+    asker: Asker,
 }
 
 impl Caller {
     /// Whether it would still be heard: a stream may last for weeks.
     pub(crate) fn still_may(&self, act: Act) -> Result<(), Status> {
-        self.trust.rule(&self.principal, act)
+        self.asker.may(act)
     }
 }
 
@@ -124,19 +240,15 @@ fn principal(der: &[u8]) -> Result<Principal, IdentityError> {
             Ok(Principal { forest, who: Who::Server { server, services }, issued })
         }
         Err(IdentityError::Administrator) => {
-            let AdministratorIdentity { forest, name } = parse_administrator(der)?;
-            Ok(Principal { forest, who: Who::Administrator(name), issued })
+            let AdministratorIdentity { forest, name, mut groups } = parse_administrator(der)?;
+            // Of a version before role groups, whose administrators looked and changed nothing.
+            if groups.is_empty() {
+                groups.insert(RoleGroup::ViewOnlyOrganizationManagement);
+            }
+            Ok(Principal { forest, who: Who::Administrator { name, groups }, issued })
         }
         Err(error) => Err(error),
     }
-}
-
-fn heard<T>(request: &Request<T>, der: &[u8], act: Act) -> Result<(Principal, Arc<Trust>), Status> {
-    let trust = request.extensions().get::<Arc<Trust>>().cloned();
-    let trust = trust.ok_or_else(|| Status::internal("nobody says who may call"))?;
-    let principal = principal(der).map_err(|error| refused(&error))?;
-    trust.rule(&principal, act)?;
-    Ok((principal, trust))
 }
 
 fn refused(error: &IdentityError) -> Status {
@@ -146,17 +258,10 @@ fn refused(error: &IdentityError) -> Status {
     }
 }
 
-/// The caller, if it is an administrator who may do that. No service is one.
-pub(crate) fn authorize_administrator<T>(request: &Request<T>, act: Act) -> Result<AdministratorIdentity, Status> {
-    let der = certificate(request)?;
-    heard(request, &der, act)?;
-    parse_administrator(&der).map_err(|error| refused(&error))
-}
-
 /// The caller, if it runs one of the services that may do that.
 pub(crate) fn authorize<T>(request: &Request<T>, act: Act) -> Result<Caller, Status> {
-    let der = certificate(request)?;
-    let (principal, trust) = heard(request, &der, act)?;
-    let peer = parse_identity(&der).map_err(|error| refused(&error))?;
-    Ok(Caller { peer, principal, trust })
+    let asker = Asker::of(request)?;
+    asker.may(act)?;
+    let peer = parse_identity(&certificate(request)?).map_err(|error| refused(&error))?;
+    Ok(Caller { peer, asker })
 }

@@ -2,23 +2,24 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use net::OrganizationListener;
+use net::{LocalListener, OrganizationListener};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::service::{InterceptorLayer, RoutesBuilder};
-use tonic::transport::server::TcpIncoming;
 
-use crate::admin::{QueueHandler, QueuesService, TrackingService};
 use crate::limits::{REQUEST_OCTETS_MAX, server_builder};
+use crate::logons::{FailedLogonsHandler, FailedLogonsService, REQUEST_OCTETS_MAX as NEWS_OCTETS_MAX};
+use crate::mailboxes::{MailboxesHandler, MailboxesService};
 use crate::proxy::{OpenSession, ProxyService};
-use crate::security::Credentials;
+use crate::security::{Credentials, LocalUsers};
 use crate::server::{DeliveryService, TransportService};
 use crate::transfer::{DeliverHandler, SubmitHandler};
-use crate::wire::admin::v1::queues_server::QueuesServer;
-use crate::wire::admin::v1::tracking_server::TrackingServer;
+use crate::wire::logons::v1::failed_logons_server::FailedLogonsServer;
+use crate::wire::mailboxes::v1::mailboxes_server::MailboxesServer;
 use crate::wire::proxy::v1::outbound_proxy_server::OutboundProxyServer;
 use crate::wire::transfer::v1::mailbox_delivery_server::MailboxDeliveryServer;
 use crate::wire::transfer::v1::transport_server::TransportServer;
@@ -48,20 +49,27 @@ impl Offer {
         self.routes.add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
     }
 
+    /// Offers files of databases that leave for another server.
+    pub fn mailboxes(&mut self, handler: Arc<dyn MailboxesHandler>) {
+        let service = MailboxesServer::new(MailboxesService { handler, drain: self.drain.clone() });
+        self.routes.add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
+    }
+
     /// Offers the outbound proxy.
     pub fn outbound_proxy(&mut self, handler: Arc<dyn OpenSession>) {
         let service = OutboundProxyServer::new(ProxyService { handler, drain: self.drain.clone() });
         self.routes.add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
     }
 
-    /// Offers the view of the queues to administrators.
-    pub fn queues(&mut self, handler: Arc<dyn QueueHandler>) {
-        self.routes.add_service(QueuesServer::new(QueuesService(handler)));
+    /// Hears of logons that failed at others.
+    pub fn failed_logons(&mut self, handler: Arc<dyn FailedLogonsHandler>) {
+        let service = FailedLogonsServer::new(FailedLogonsService { handler });
+        self.routes.add_service(service.max_decoding_message_size(NEWS_OCTETS_MAX));
     }
 
-    /// Offers the message tracking logs in `folder`, of these prefixes, to administrators.
-    pub fn tracking(&mut self, folder: PathBuf, prefixes: &'static [&'static str]) {
-        self.routes.add_service(TrackingServer::new(TrackingService::new(folder, prefixes)));
+    /// Where another crate adds what it serves (`admin-api`).
+    pub fn routes(&mut self) -> &mut RoutesBuilder {
+        &mut self.routes
     }
 
     /// Serves until drained and every message under way has its acknowledgement. The caller bounds the wait.
@@ -73,19 +81,42 @@ impl Offer {
         listener: OrganizationListener,
         credentials: &Credentials,
     ) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
-        let server = server_builder().tls_config(credentials.server()).map_err(io::Error::other)?;
+        let tls = credentials.server().map_err(io::Error::other)?;
         let trust = credentials.trust();
-        let mut server = server.layer(InterceptorLayer::new(move |mut request: Request<()>| {
+        let mut server = server_builder().layer(InterceptorLayer::new(move |mut request: Request<()>| {
             request.extensions_mut().insert(Arc::clone(&trust));
             Ok(request)
         }));
         let (routes, drain) = (self.routes.routes(), self.drain);
-        // The builder's own setting is not for listeners that are given to it. Without this an acknowledgement may wait 40 ms
-        // for the peer's delayed ACK.
-        let incoming = TcpIncoming::from(listener.into_socket()).with_nodelay(Some(true));
+        let incoming = ReceiverStream::new(listener.incoming(tls)).map(Ok::<_, io::Error>);
         Ok(async move {
             let router = server.add_routes(routes);
             router.serve_with_incoming_shutdown(incoming, drain.cancelled_owned()).await.map_err(io::Error::other)
         })
+    }
+
+    /// The same over a Unix socket, for `users` of this machine. The operating system says who they are.
+    pub fn serve_local(
+        self,
+        listener: LocalListener,
+        credentials: &Credentials,
+        users: LocalUsers,
+    ) -> impl Future<Output = io::Result<()>> + use<> {
+        let (trust, users) = (credentials.trust(), Arc::new(users));
+        let mut server = server_builder().layer(InterceptorLayer::new(move |mut request: Request<()>| {
+            request.extensions_mut().insert(Arc::clone(&trust));
+            request.extensions_mut().insert(Arc::clone(&users));
+            Ok(request)
+        }));
+        let (routes, drain) = (self.routes.routes(), self.drain);
+        async move {
+            let router = server.add_routes(routes);
+            let incoming = futures::stream::unfold(listener, |listener| async move {
+                let stream = io::Result::Ok(listener.accept().await);
+                Some((stream, listener))
+            });
+            let serving = router.serve_with_incoming_shutdown(Box::pin(incoming), drain.cancelled_owned());
+            serving.await.map_err(io::Error::other)
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! What is transferred and how it can end, without any protobuf.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{ByteSize, EnhancedStatus, MessageHead, Receipt, Reply};
 use futures::stream::BoxStream;
 use net::PeerIdentity;
+
+use crate::limits::SIGN_INTERVAL;
 
 /// Content in pieces, in order.
 pub type Content = BoxStream<'static, io::Result<Bytes>>;
@@ -18,8 +22,55 @@ pub struct Incoming {
     pub head: MessageHead,
     /// Octets of content, unless the peer did not know beforehand.
     pub size: Option<ByteSize>,
+    /// What it went through on the server that it comes from, if that hands it over before its time.
+    pub history: Option<History>,
     /// The content; exactly `size` octets when stated, or an error.
     pub content: Content,
+    /// By which the peer is told that somebody is at it.
+    pub signs: Signs,
+}
+
+/// What a message went through before it changed its server: it is no younger for that, and nobody is told twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Since it was accepted.
+    pub age: Duration,
+    /// One for each recipient, in the order of the envelope.
+    pub recipients: Vec<RecipientHistory>,
+}
+
+/// What one recipient went through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecipientHistory {
+    /// Times that it was tried.
+    pub attempts: u32,
+    /// What was in the way last.
+    pub last_error: Option<Box<str>>,
+    /// The sender has been told that it is late (DS-20: once).
+    pub delay_reported: bool,
+}
+
+/// Tells a peer that its message is being worked at, so that it does not give up ([`PATIENCE`](crate::limits::PATIENCE)). To be
+/// used where it is certain that the wait has an end, and nowhere else: a disk that hangs must not look like work.
+#[derive(Clone)]
+pub struct Signs(Arc<dyn Fn() + Send + Sync>);
+
+impl Signs {
+    pub(crate) fn new(give: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(give))
+    }
+
+    /// Does `work`, and gives a sign whenever it has taken [`SIGN_INTERVAL`] more.
+    pub async fn while_at<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(SIGN_INTERVAL) => (self.0)(),
+            }
+        }
+    }
 }
 
 /// What Mailbox Transport Delivery says of one recipient (PL-13).
@@ -98,7 +149,7 @@ pub enum TransferError {
     Refused {
         /// Whom.
         peer: String,
-        /// Its reply.
+        /// What it said, for whoever waits for the outcome.
         reply: Reply,
     },
 }
@@ -110,6 +161,17 @@ impl TransferError {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } => true,
             Self::Refused { reply, .. } => reply.code < 500,
+            Self::Content(_) => false,
+        }
+    }
+
+    /// Whether it says nothing about the message: the peer is not there, goes away (RFC 5321 §3.8), or takes nobody's mail now
+    /// ([`Reply::is_about_system`]). What waits for the peer is tried again as one.
+    #[must_use]
+    pub fn is_about_peer(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } => true,
+            Self::Refused { reply, .. } => reply.is_about_system(),
             Self::Content(_) => false,
         }
     }

@@ -3,22 +3,31 @@
 use std::path::PathBuf;
 
 use crate::node::{Node, NodeError};
+use crate::settings::Settings;
+use envelope::Timestamp;
 use net::KeyedCertificate;
 use net::tls::TrustedRoots;
+use topology::Server;
+
+/// Certificate and key for SMTP of a running service: [`for_smtp`].
+///
+/// # Errors
+/// [`NodeError::File`] when the files that are there cannot be used.
+pub fn of_server(node: &Node) -> Result<KeyedCertificate, NodeError> {
+    for_smtp(&node.settings, node.tables().local_server(), node.clock.now())
+}
 
 /// Certificate and key for SMTP: those of the settings, or made here (TA-35).
 ///
 /// # Errors
 /// [`NodeError::File`] when the files that are there cannot be used.
-pub fn of_server(node: &Node) -> Result<KeyedCertificate, NodeError> {
-    let path = folder(node);
+pub fn for_smtp(settings: &Settings, server: &Server, now: Timestamp) -> Result<KeyedCertificate, NodeError> {
+    let path = folder(settings);
     if path.join("cert.pem").exists() || path.join("key.pem").exists() {
         return KeyedCertificate::load_from(&path).map_err(|error| file_error(path, error.to_string()));
     }
-    let tables = node.tables();
-    let server = tables.local_server();
     tracing::warn!(path = %path.display(), "no certificate for STARTTLS; using a self-signed one until the next start");
-    net::certificate::self_signed_for_smtp(&server.name, &server.fqdn, node.clock.now())
+    net::certificate::self_signed_for_smtp(&server.name, &server.fqdn, now)
         .map_err(|error| file_error(path, error.to_string()))
 }
 
@@ -26,23 +35,23 @@ pub fn of_server(node: &Node) -> Result<KeyedCertificate, NodeError> {
 ///
 /// # Errors
 /// [`NodeError::File`] when they cannot be read.
-pub fn trusted_roots(node: &Node) -> Result<TrustedRoots, NodeError> {
+pub fn trusted_roots(settings: &Settings) -> Result<TrustedRoots, NodeError> {
     let roots = TrustedRoots::system();
-    let Some(path) = &node.settings.trusted_roots else { return Ok(roots) };
+    let Some(path) = &settings.trusted_roots else { return Ok(roots) };
     let pem = std::fs::read_to_string(path).map_err(|error| file_error(path.clone(), error.to_string()))?;
     roots.and_pem(&pem).map_err(|error| file_error(path.clone(), error.to_string()))
 }
 
 /// What the certificate of the settings is refused with.
 #[must_use]
-pub fn refused(node: &Node, cause: String) -> NodeError {
-    file_error(folder(node), cause)
+pub fn refused(settings: &Settings, cause: String) -> NodeError {
+    file_error(folder(settings), cause)
 }
 
 /// Where they are: the server's own, and in folders of it those that connectors name.
 #[must_use]
-pub fn folder(node: &Node) -> PathBuf {
-    node.settings.identity.join("smtp")
+pub fn folder(settings: &Settings) -> PathBuf {
+    settings.identity.join("smtp")
 }
 
 fn file_error(path: PathBuf, cause: String) -> NodeError {

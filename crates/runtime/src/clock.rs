@@ -14,6 +14,7 @@ pub struct Clock {
 }
 
 impl Default for Clock {
+    #[expect(clippy::disallowed_methods, reason = "the clock of a process reads the wall clock once, at start")]
     fn default() -> Self {
         Self { started: Instant::now(), base: SystemTime::now().into() }
     }
@@ -38,5 +39,15 @@ impl Clock {
         let millis = self.now().as_millis();
         let (seconds, nanos) = (millis / 1000, u32::try_from(millis % 1000 * 1_000_000).unwrap_or_default());
         MessageId::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
+    }
+}
+
+impl logs::protocol::Moments for Clock {
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+
+    fn id(&self) -> MessageId {
+        self.message_id()
     }
 }

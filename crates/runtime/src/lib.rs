@@ -14,32 +14,42 @@
 //! |---|---|
 //! | [`settings`] | the settings file |
 //! | [`node`] | [`Node`]: start-up and what services share |
+//! | `expiry` | when certificates end |
 //! | [`follow`] | new snapshots and presences as they come |
 //! | [`peers`] | where the other servers' services are, and which failed lately |
 //! | [`certificate`] | the certificate that this server shows in SMTP, and the roots that it believes |
+//! | [`resolvers`] | the name servers that are asked |
 //! | [`clock`] | time that does not jump |
 //! | [`reload`] | SIGHUP, and certificates whose files change |
+//! | [`confine`] | what a process takes away from itself |
+//! | [`descriptors`] | how many files and connections it may have open |
 //! | [`memory`] | what the process and the machine use of it |
 //! | [`twin`] | another process that says that it is this one |
 //! | [`signals`] | SIGTERM and SIGINT become one drain |
 
 pub mod certificate;
 pub mod clock;
+pub mod confine;
+pub mod descriptors;
+mod expiry;
 pub mod follow;
 pub mod memory;
 pub mod node;
 pub mod peers;
 mod private;
 pub mod reload;
+pub mod resolvers;
 pub mod settings;
 pub mod signals;
 pub mod twin;
 
 pub use clock::Clock;
+pub use confine::Confinement;
 pub use memory::{MemoryUse, memory_use};
 pub use node::{Node, NodeError};
 pub use peers::{PeerBook, PeerHealth};
 pub use reload::Reloads;
-pub use settings::{DirectorySettings, ServiceSettings, Settings, SettingsError};
+pub use resolvers::Resolvers;
+pub use settings::{DirectorySettings, LdapSettings, ServiceSettings, Settings, SettingsError};
 pub use signals::drain_on_signals;
 pub use twin::Twin;

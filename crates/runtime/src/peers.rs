@@ -3,7 +3,7 @@
 mod health;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use directory::Presence;
 use envelope::{ServerName, Timestamp};
@@ -11,7 +11,7 @@ use net::Service;
 use rpc::PeerAddress;
 use topology::Organization;
 
-pub use health::{FAILURE_MEMORY, PEER_MEMORY, PeerHealth};
+pub use health::{FAILURE_MEMORY, PEER_MEMORY, PeerHealth, PeerState};
 
 use crate::settings::default_organization_port;
 
@@ -54,6 +54,12 @@ impl PeerBook {
     /// Where a service was announced last, and when it began to listen there.
     pub(crate) fn announced(&self, server: &ServerName, service: Service) -> Option<(SocketAddr, Timestamp)> {
         self.announced.get(&(server.clone(), service)).map(|announced| (announced.address, announced.started))
+    }
+
+    /// The addresses at which services of a server were announced.
+    pub fn addresses(&self, server: &ServerName) -> impl Iterator<Item = IpAddr> {
+        let of_server = self.announced.iter().filter(move |((named, _), _)| named == server);
+        of_server.map(|(_, announced)| announced.address.ip())
     }
 
     /// Whether a service of that kind was ever announced, by any server.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use envelope::Service;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -70,7 +71,11 @@ fn tell_settings(path: &Path, known: String) -> String {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            tracing::error!(path = %path.display(), %error, "the settings cannot be read anew; the old ones go on");
+            // `sed -i` and most editors put another file in its place, which a service that has confined itself does not see.
+            tracing::error!(
+                path = %path.display(), %error,
+                "the settings cannot be read anew; the old ones go on. If the file was replaced since the start, restart this service"
+            );
             return known;
         }
     };
@@ -115,11 +120,19 @@ fn flat(text: &str) -> BTreeMap<String, String> {
     out
 }
 
-/// When the newest certificate below `identity` was written.
+/// When the newest certificate below `identity` was written. Asked by name: a service that is confined may not look into the
+/// folder, which holds those of the others.
 fn newest(identity: &Path) -> Option<SystemTime> {
-    let folders = std::fs::read_dir(identity).ok()?;
-    let written = |folder: std::fs::DirEntry| folder.path().join("cert.pem").metadata().ok()?.modified().ok();
-    folders.filter_map(Result::ok).filter_map(written).max()
+    let smtp = identity.join("smtp");
+    let named: Vec<PathBuf> = std::fs::read_dir(&smtp).map_or_else(
+        |_| Vec::new(),
+        |named| named.filter_map(Result::ok).map(|folder| folder.path().join("cert.pem")).collect(),
+    );
+    let of_services = Service::ALL.into_iter().flat_map(|service| {
+        ["cert.pem", "ca.pem", "etcd/cert.pem"].map(|file| identity.join(service.as_str()).join(file))
+    });
+    let files = of_services.chain(named).chain([smtp.join("cert.pem"), identity.join("ca.pem")]);
+    files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
 }
 
 #[cfg(test)]
@@ -136,6 +149,7 @@ mod tests {
         assert_eq!(changed_keys(before, &after), ["identity.organization-key", "services.transport.smtp", "state"]);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the time of a file")]
     #[test]
     fn a_certificate_that_is_written_is_noticed() {
         let folder = tempfile::tempdir().unwrap();

@@ -12,6 +12,17 @@
 //! path = "/var/lib/postroad/directory.db"
 //! [identity]
 //! path = "/etc/postroad/identity"        # ca.pem and <service>/{cert,key}.pem, from `postroad cert`
+//! [administrators]                       # users of this server, by the socket of its admin service
+//! anna = ["Server Management"]
+//! [ldap.contoso]                         # another directory that keeps recipients, and log-ons
+//! servers = ["ldaps://dc1.contoso.com"]
+//! base = "DC=contoso,DC=com"
+//! schema = "active-directory"
+//! [kerberos]                             # who logs on to smart hosts with smartHostAuthMechanism ExchangeServer
+//! keytab = "/etc/postroad/krb5.keytab"
+//! [services.frontend-transport]
+//! smtp = ["0.0.0.0:25", "[::]:25"]       # without it, where the Receive connectors say
+//! submissions = ["0.0.0.0:465"]          # TLS from the first octet
 //! [services.transport]
 //! organization = "0.0.0.0:7525"          # the implicit connector
 //! metrics = "127.0.0.1:9525"             # /metrics, /live, /ready
@@ -19,13 +30,22 @@
 //! transport = "192.0.2.7:7525"
 //! ```
 
-use std::collections::BTreeMap;
+pub mod schema;
+pub mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use authority::RoleGroup;
 use envelope::{Domain, ObjectName, ServerName};
 use net::Service;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use topology::RemoteRange;
+
+use self::schema::UnknownKey;
+use self::sources::LdapFile;
+pub use self::sources::LdapSettings;
 
 /// What is wrong with a settings file.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +66,14 @@ pub enum SettingsError {
         /// Where and why.
         cause: Box<toml::de::Error>,
     },
+    /// It has keys that there are not.
+    #[error("{}", unknown(path, keys))]
+    Unknown {
+        /// Which file.
+        path: PathBuf,
+        /// Which keys.
+        keys: Vec<UnknownKey>,
+    },
     /// A value that its type does not rule out but its meaning does.
     #[error("{path}: {place}: {text}")]
     Value {
@@ -58,6 +86,13 @@ pub enum SettingsError {
     },
 }
 
+fn unknown(path: &Path, keys: &[UnknownKey]) -> String {
+    let line = |UnknownKey { line, path: key, known }: &UnknownKey| {
+        format!("{}:{line}: there is no setting {key}; there are {}", path.display(), known.join(", "))
+    };
+    keys.iter().map(line).collect::<Vec<_>>().join("\n       ")
+}
+
 /// Where the organization's configuration is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectorySettings {
@@ -66,13 +101,14 @@ pub enum DirectorySettings {
         /// The file.
         path: PathBuf,
     },
-    /// etcd.
+    /// A cluster that several machines share: what an organization of more than one server needs.
     Etcd {
         /// `http://` or `https://` addresses of its members.
         endpoints: Vec<String>,
-        /// PEM of the authority that certified them; needed for `https://`.
+        /// PEM of the authority that certified them. Default for `https://`: the organization's.
         ca: Option<PathBuf>,
-        /// Directory with `cert.pem` and `key.pem` to show to them.
+        /// Directory with `cert.pem` and `key.pem` that every service and command shows to them. Default: each its own, in
+        /// folder `etcd` of its certificate.
         identity: Option<PathBuf>,
         /// User, when authentication is on.
         user: Option<String>,
@@ -91,9 +127,49 @@ pub struct ServiceSettings {
     pub metrics: Option<SocketAddr>,
     /// SMTP. Stands for every binding of the service's Receive connectors on port 25 (Front End Transport: from the
     /// internet) or 2525 (Transport: from servers).
-    pub smtp: Option<SocketAddr>,
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub smtp: Vec<SocketAddr>,
     /// SMTP from mail clients. Stands for every binding on port 587 (Front End Transport) or 465 (Transport).
-    pub submission: Option<SocketAddr>,
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub submission: Vec<SocketAddr>,
+    /// SMTP from mail clients by the same connector, under TLS from the first octet (RFC 8314). Default: none.
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub submissions: Vec<SocketAddr>,
+    /// Who begins connections with the PROXY protocol. Default: nobody.
+    #[serde(default, deserialize_with = "ranges")]
+    pub load_balancers: Vec<RemoteRange>,
+    /// The Unix socket of the admin service, for users of this server. Default: `<state>/admin.sock`.
+    pub socket: Option<PathBuf>,
+}
+
+/// One address, or a list of them.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(String),
+        Several(Vec<String>),
+    }
+    let written = match Written::deserialize(deserializer) {
+        Ok(Written::One(one)) => vec![one],
+        Ok(Written::Several(several)) => several,
+        Err(_) => {
+            return Err(serde::de::Error::custom(
+                "an address with its port, such as \"0.0.0.0:25\", or a list of them",
+            ));
+        }
+    };
+    let address = |text: String| {
+        let wrong =
+            || serde::de::Error::custom(format!("{text:?} is no address with its port, such as \"0.0.0.0:25\""));
+        text.parse().map_err(|_| wrong())
+    };
+    written.into_iter().map(address).collect()
+}
+
+fn ranges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RemoteRange>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }
 
 /// Process settings.
@@ -111,9 +187,10 @@ pub struct Settings {
     pub directory: DirectorySettings,
     /// Certificates of the services: `ca.pem`, `<service>/{cert,key}.pem`, `smtp/{cert,key}.pem`.
     pub identity: PathBuf,
-    /// The key under which the organization's secrets are sealed. Default: `<identity>/organization.key`.
+    /// The key under which the organization's secrets are sealed: read by Transport and by commands, by no other service.
+    /// Default: `<identity>/organization.key`.
     pub organization_key: PathBuf,
-    /// OTLP collector (`http://host:4317`). Default: none, no traces.
+    /// OTLP collector (`http://host:4317`, `https://host:4317`). Default: none, no traces.
     pub otlp: Option<String>,
     /// Address by which other servers reach this one, when it differs from the one listened on.
     pub advertise: Option<IpAddr>,
@@ -121,12 +198,29 @@ pub struct Settings {
     pub dns: Vec<SocketAddr>,
     /// Roots trusted besides the system's when certificates of hosts outside are checked (PEM).
     pub trusted_roots: Option<PathBuf>,
-    /// Mail may be delivered to loopback and private addresses found by MX, for a lab. Default: false.
-    pub allow_private_targets: bool,
+    /// The authority of a collector at `https://` (PEM).
+    pub otlp_ca: Option<PathBuf>,
     /// Where services of other servers are found from here, when that is not what they announce: behind address translation
     /// or a tunnel. Default: none.
     pub peers: BTreeMap<ServerName, BTreeMap<Service, SocketAddr>>,
+    /// Role groups of users of this server's operating system who come by the socket of its admin service. Default: none but
+    /// root and the service's own user, who are in Organization Management.
+    pub administrators: BTreeMap<String, BTreeSet<RoleGroup>>,
+    /// Other directories that keep recipients, by the name that each is given here.
+    pub ldap: BTreeMap<ObjectName, LdapSettings>,
+    /// Who logs on to smart hosts by Kerberos. Default: nobody.
+    pub kerberos: Option<KerberosSettings>,
     services: BTreeMap<Service, ServiceSettings>,
+}
+
+/// Who this server is in a realm of Kerberos.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct KerberosSettings {
+    /// The file with its keys.
+    pub keytab: PathBuf,
+    /// Which principal of it. Default: the first.
+    pub principal: Option<String>,
 }
 
 /// Ports of the implicit connector when nothing is said. Sources: 2525, 717 and 475 of the port table of the documentation
@@ -158,6 +252,10 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] with the place in the file.
     pub fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
+        let keys = schema::unknown_keys(text);
+        if !keys.is_empty() {
+            return Err(SettingsError::Unknown { path: path.to_owned(), keys });
+        }
         let file: File = toml::from_str(text)
             .map_err(|cause| SettingsError::Parse { path: path.to_owned(), cause: Box::new(cause) })?;
         file.check().map_err(|(place, text)| SettingsError::Value {
@@ -180,6 +278,18 @@ impl Settings {
         self.service(service).organization.unwrap_or(default)
     }
 
+    /// Whether this server runs a service, where that is for the settings to say: the admin service.
+    #[must_use]
+    pub fn has_service(&self, service: Service) -> bool {
+        self.services.contains_key(&service)
+    }
+
+    /// The Unix socket of the admin service.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.service(Service::Admin).socket.unwrap_or_else(|| self.state.join("admin.sock"))
+    }
+
     /// The spool of Transport.
     #[must_use]
     pub fn spool(&self) -> PathBuf {
@@ -194,10 +304,16 @@ impl Settings {
         self.mailboxes.join(name)
     }
 
+    /// Where services keep what the directory said last.
+    #[must_use]
+    pub fn remembered(&self) -> PathBuf {
+        self.state.join("last-good")
+    }
+
     /// Where a service keeps the last good configuration. One file per service: processes do not share files.
     #[must_use]
     pub fn last_good(&self, service: Service) -> PathBuf {
-        self.state.join(format!("last-good-{service}.json"))
+        self.remembered().join(format!("{service}.json"))
     }
 }
 
@@ -216,10 +332,14 @@ struct File {
     #[serde(default)]
     dns: Vec<SocketAddr>,
     trusted_roots: Option<PathBuf>,
-    #[serde(default)]
-    allow_private_targets: bool,
+    otlp_ca: Option<PathBuf>,
     #[serde(default)]
     peers: BTreeMap<String, BTreeMap<String, SocketAddr>>,
+    #[serde(default)]
+    administrators: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    ldap: BTreeMap<String, LdapFile>,
+    kerberos: Option<KerberosSettings>,
     #[serde(default)]
     services: BTreeMap<String, ServiceSettings>,
 }
@@ -252,6 +372,12 @@ impl File {
         let services = self.services.into_iter().map(|(name, settings)| Ok((name.parse::<Service>()?, settings)));
         let services = services.collect::<Result<_, net::ServiceError>>();
         let peers = peers(self.peers).map_err(|text| ("peers", text))?;
+        let groups = |(user, groups): (String, Vec<String>)| {
+            let groups: Result<BTreeSet<RoleGroup>, String> = groups.iter().map(|group| group.parse()).collect();
+            Ok((user, groups?))
+        };
+        let administrators = self.administrators.into_iter().map(groups).collect::<Result<_, String>>();
+        let ldap = sources::check(self.ldap)?;
         let directory = match self.directory {
             DirectoryFile::Embedded { path } => DirectorySettings::Embedded { path },
             DirectoryFile::Etcd { endpoints, .. } if endpoints.is_empty() => {
@@ -267,6 +393,18 @@ impl File {
                 DirectorySettings::Etcd { endpoints, ca, identity, user, password_file }
             }
         };
+        match (&self.otlp, &self.otlp_ca) {
+            (Some(otlp), None) if otlp.starts_with("https:") => {
+                return Err(("otlp-ca", "name the authority of the collector, a file in PEM".to_owned()));
+            }
+            (otlp, Some(_)) if otlp.as_ref().is_none_or(|otlp| !otlp.starts_with("https:")) => {
+                return Err((
+                    "otlp",
+                    "with otlp-ca it is an https address, such as \"https://collector:4317\"".to_owned(),
+                ));
+            }
+            _ => {}
+        }
         let key = self.identity.organization_key.unwrap_or_else(|| self.identity.path.join("organization.key"));
         Ok(Settings {
             server: ServerName::parse(&self.server).map_err(|error| ("server", error.to_string()))?,
@@ -280,8 +418,11 @@ impl File {
             advertise: self.advertise,
             dns: self.dns,
             trusted_roots: self.trusted_roots,
-            allow_private_targets: self.allow_private_targets,
+            otlp_ca: self.otlp_ca,
             peers,
+            ldap,
+            kerberos: self.kerberos,
+            administrators: administrators.map_err(|text| ("administrators", text))?,
             services: services.map_err(|error| ("services", error.to_string()))?,
         })
     }
@@ -319,6 +460,14 @@ mod tests {
         metrics = "127.0.0.1:9525"
         [peers.OSLO1]
         transport = "192.0.2.7:7525"
+        [administrators]
+        anna = ["Server Management"]
+        [ldap.contoso]
+        servers = ["ldaps://dc1.contoso.com", "ldap://dc2.contoso.com"]
+        base = "DC=contoso,DC=com"
+        schema = "active-directory"
+        bind-dn = "CN=reader,DC=contoso,DC=com"
+        password-file = "/etc/postroad/ldap-password"
     "#;
 
     #[test]
@@ -327,9 +476,25 @@ mod tests {
         assert_eq!(settings.organization_address(Service::Transport), "127.0.0.1:7525".parse().unwrap());
         assert_eq!(settings.organization_address(Service::MailboxDelivery).port(), 5475);
         assert_eq!(settings.organization_key, Path::new("/etc/postroad/identity/organization.key"));
-        assert!(!settings.allow_private_targets);
+        assert_eq!(settings.administrators["anna"], [RoleGroup::ServerManagement].into());
+        assert_eq!(settings.admin_socket(), Path::new("/var/lib/postroad/admin.sock"));
+        let contoso = &settings.ldap[&ObjectName::parse("Contoso").unwrap()];
+        assert_eq!((contoso.servers.len(), contoso.deletions_percent_max, contoso.logons), (2, 10, false));
         let oslo = &settings.peers[&ServerName::parse("oslo1").unwrap()];
         assert_eq!(oslo[&Service::Transport], "192.0.2.7:7525".parse().unwrap());
+    }
+
+    #[test]
+    fn an_entrance_has_one_address_or_several() {
+        let written = "organization = \"127.0.0.1:7525\"\nsmtp = '192.0.2.1:25'\nsubmissions = ['0.0.0.0:465', '[::]:465']\n\
+            load-balancers = ['192.0.2.0/28']";
+        let text = GOOD.replace("organization = \"127.0.0.1:7525\"", written);
+        let transport = Settings::parse(&text, Path::new("server.toml")).unwrap().service(Service::Transport);
+        assert_eq!(transport.smtp, ["192.0.2.1:25".parse().unwrap()]);
+        assert_eq!(transport.submissions, ["0.0.0.0:465", "[::]:465"].map(|text| text.parse().unwrap()));
+        assert!(transport.load_balancers[0].contains("192.0.2.15".parse().unwrap()));
+        let wrong = Settings::parse(&text.replace("192.0.2.1:25", "192.0.2.1"), Path::new("server.toml")).unwrap_err();
+        assert!(wrong.to_string().contains("such as \"0.0.0.0:25\""), "{wrong}");
     }
 
     #[test]
@@ -351,7 +516,23 @@ mod tests {
             (GOOD.replace("services.transport", "services.transports"), "services: "),
             (GOOD.replace("\"https://etcd1:2379\"", ""), "directory.endpoints: "),
             (GOOD.replace("transport = \"192", "transports = \"192"), "peers: "),
-            (GOOD.replace("otlp", "oltp"), "unknown field `oltp`"),
+            (GOOD.replace("Server Man", "Serve Man"), "administrators: \"Serve Management\" is no role group"),
+            (GOOD.replace("ldaps://", "http://"), "ldap.servers: \"http://dc1.contoso.com\" is no server"),
+            (GOOD.replace("active-d", "d"), "ldap.schema: "),
+            (GOOD.replace("bind-dn", "filter"), "ldap.bind-dn: "),
+            (GOOD.replace("schema =", "deletions-percent-max = 101\n        schema ="), "ldap.deletions-percent-max: "),
+            (GOOD.replace("http://127", "https://127"), "otlp-ca: "),
+            (GOOD.replace("otlp =", "otlp-ca = '/ca.pem'\n        otlp ="), "otlp: "),
+            (
+                GOOD.replace("otlp =", "allow-private-targets = true\n        otlp ="),
+                "no setting allow-private-targets",
+            ),
+            (GOOD.replace("otlp", "oltp"), "server.toml:5: there is no setting oltp; there are server, forest, state"),
+            // All at once.
+            (
+                GOOD.replace("otlp", "oltp").replace("metrics", "metric"),
+                "server.toml:13: there is no setting services.transport.metric;",
+            ),
             (GOOD.replace("127.0.0.1:9525", "nowhere"), "line 13"),
         ] {
             let error = Settings::parse(&change, Path::new("server.toml")).unwrap_err().to_string();

@@ -38,12 +38,12 @@ impl RecipientIndexes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemId(pub(crate) u64);
 
-/// The message integer: given when a message comes to this server, and the same in all its queues (QU-24).
+/// The message integer: given when a message comes to this server, and the same in all its queues and after restarts (QU-24).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageNumber(pub(crate) u64);
 
 impl MessageNumber {
-    /// As an administrator wrote it.
+    /// As it is stored, or as an administrator wrote it.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
@@ -99,6 +99,8 @@ impl QueueId {
 pub struct Item {
     /// Which message.
     pub message: MessageId,
+    /// Its number on this server: another one for every message.
+    pub number: MessageNumber,
     /// Which of its recipients.
     pub recipients: RecipientIndexes,
     /// When this server accepted it; late and expired are counted from here (QU-43).
@@ -121,7 +123,6 @@ pub struct Item {
 #[must_use = "an item in hands is given back to the ledger: finished, put back or deferred"]
 pub struct InHands {
     pub(crate) id: ItemId,
-    pub(crate) number: MessageNumber,
     pub(crate) queue: QueueId,
     /// The ledger's configuration when it was handed out.
     pub(crate) since: Revision,
@@ -139,7 +140,7 @@ impl InHands {
     /// Its message's number.
     #[must_use]
     pub fn number(&self) -> MessageNumber {
-        self.number
+        self.item.number
     }
 
     /// The queue that it was taken from.

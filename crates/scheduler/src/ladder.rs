@@ -37,6 +37,8 @@ impl RetrySettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ladder {
     failures: u32,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
 }
 
 impl Ladder {
@@ -44,6 +46,8 @@ impl Ladder {
     pub fn failed(&mut self, kind: DeliveryType, settings: &RetrySettings, now: Timestamp) -> Timestamp {
         let before = self.failures;
         self.failures = self.failures.saturating_add(1);
+        self.first.get_or_insert(now);
+        self.last = Some(now);
         let (glitches, transients) = (settings.glitch.0, settings.transient.0);
         let interval = if kind == DeliveryType::SmtpDeliveryToMailbox {
             settings.mailbox // QU-37: no ladder
@@ -59,13 +63,19 @@ impl Ladder {
 
     /// A connection succeeded: the next failure starts from the bottom (QU-36).
     pub fn reset(&mut self) {
-        self.failures = 0;
+        (self.failures, self.first) = (0, None);
     }
 
     /// Failures in a row: the queue's `RetryCount`.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
+    }
+
+    /// When the first of these failures was, and when the last of all.
+    #[must_use]
+    pub fn failed_at(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.first, self.last)
     }
 }
 
@@ -86,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_ladder_climbs_as_documented() {
-        // QU-34
+        // QU-34, SC-92
         let settings = TransportServiceSettings::default();
         let expected = [1, 2, 3, 4, 9, 14, 19, 24, 29, 34, 44, 54];
         assert_eq!(attempts(DeliveryType::DnsConnectorDelivery, &settings, 12), expected);
@@ -110,7 +120,9 @@ mod tests {
             ladder.failed(DeliveryType::DnsConnectorDelivery, &settings, Timestamp::from_millis(0));
         }
         ladder.reset();
-        let next = ladder.failed(DeliveryType::DnsConnectorDelivery, &settings, Timestamp::from_millis(0));
-        assert_eq!(next, Timestamp::from_millis(60_000));
+        let next = ladder.failed(DeliveryType::DnsConnectorDelivery, &settings, Timestamp::from_millis(7));
+        assert_eq!(next, Timestamp::from_millis(60_007));
+        let at = Some(Timestamp::from_millis(7));
+        assert_eq!(ladder.failed_at(), (at, at));
     }
 }

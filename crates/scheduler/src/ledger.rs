@@ -11,7 +11,7 @@ use routing::{NextHopSolutionKey, Route};
 
 use crate::item::{InHands, Item, ItemId, MessageNumber, QueueId, RecipientIndexes};
 use crate::lane::{Lane, Line};
-use crate::limits::{Limits, POISON_THRESHOLD};
+use crate::limits::Limits;
 use crate::queue::{Order, Queue, Stage};
 
 /// What the shell has to do for a queue after a change.
@@ -93,7 +93,6 @@ pub(crate) enum Wait {
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) item: Item,
-    pub(crate) number: MessageNumber,
     pub(crate) stage: Stage,
     pub(crate) pending: Option<Pending>,
     pub(crate) wait: Wait,
@@ -110,9 +109,10 @@ pub(crate) struct Record {
 pub struct Ledger {
     pub(crate) limits: Limits,
     pub(crate) records: BTreeMap<ItemId, Record>,
-    /// The items of each message that was ever more than one.
+    /// The item of each message that was never more than one.
+    whole: HashMap<MessageNumber, ItemId>,
+    /// The items of each of the others.
     divided: HashMap<MessageNumber, Vec<ItemId>>,
-    messages: usize,
     pub(crate) submission: Queue,
     /// The Submission queue's second lane: what was decided before, by another configuration or before a restart. However
     /// long it is, nothing that comes in waits behind all of it.
@@ -146,8 +146,8 @@ impl Ledger {
         Self {
             limits,
             records: BTreeMap::new(),
+            whole: HashMap::new(),
             divided: HashMap::new(),
-            messages: 0,
             submission: Queue::default(),
             again: BTreeSet::new(),
             again_next: false,
@@ -219,13 +219,11 @@ impl Ledger {
         }
     }
 
-    fn add(&mut self, item: Item, number: Option<MessageNumber>, stage: Stage) -> ItemId {
+    fn add(&mut self, item: Item, stage: Stage) -> ItemId {
         self.last_item += 1;
         let id = ItemId(self.last_item);
-        let number = number.unwrap_or(MessageNumber(id.0));
         let record = Record {
             item,
-            number,
             stage,
             pending: None,
             wait: Wait::Nothing,
@@ -246,9 +244,11 @@ impl Ledger {
 
     /// A message that was just accepted enters the Submission queue, whole.
     pub fn submit(&mut self, item: Item, now: Timestamp) -> ItemId {
-        self.messages += 1;
         self.submission.incoming.count(now);
-        self.add(item, None, Stage::Ready(QueueId::SUBMISSION))
+        let number = item.number;
+        let id = self.add(item, Stage::Ready(QueueId::SUBMISSION));
+        self.whole.insert(number, id);
+        id
     }
 
     /// A message that was found in the spool at start enters it again, as one item, or as one that is suspended and one that is
@@ -256,13 +256,14 @@ impl Ledger {
     pub fn recover(&mut self, items: impl IntoIterator<Item = Item>, now: Timestamp) -> Option<ItemId> {
         let mut first = None;
         for item in items {
-            let poison = item.crashes >= POISON_THRESHOLD;
+            let poison = self.limits.is_poison(item.crashes);
             let stage = if poison { Stage::Suspended(QueueId::POISON) } else { Stage::Again };
-            let id = self.add(item, first.map(|ItemId(number)| MessageNumber(number)), stage);
+            let number = item.number;
+            let id = self.add(item, stage);
             match first {
-                Some(first) => self.divide(MessageNumber(first.0), first, id),
+                Some(first) => self.divide(number, first, id),
                 None => {
-                    self.messages += 1;
+                    self.whole.insert(number, id);
                     self.submission.incoming.count(now);
                     first = Some(id);
                 }
@@ -285,13 +286,14 @@ impl Ledger {
     pub(crate) fn hand_out(&mut self, id: ItemId, queue: QueueId) -> InHands {
         self.shift(id, Stage::InHands(queue));
         let record = &self.records[&id];
-        InHands { id, number: record.number, queue, since: self.decided_from, item: record.item.clone() }
+        InHands { id, queue, since: self.decided_from, item: record.item.clone() }
     }
 
     /// Puts what configuration `by` decided into effect: the item becomes as many as there are shares, at least one. What
     /// has been overtaken by a newer configuration meanwhile is categorized anew instead.
     pub fn decide(&mut self, decided: InHands, shares: Vec<Share>, by: Revision, now: Timestamp) -> Decided {
-        let InHands { id, number, mut item, queue, .. } = decided;
+        let InHands { id, mut item, queue, .. } = decided;
+        let number = item.number;
         item.decided = by;
         let items = shares.len();
         let mut demands = Vec::new();
@@ -313,7 +315,7 @@ impl Ledger {
         }
         for share in shares {
             let item = Item { recipients: share.recipients, ..item.clone() };
-            let other = self.add(item, Some(number), Stage::InHands(queue));
+            let other = self.add(item, Stage::InHands(queue));
             self.divide(number, id, other);
             self.go(other, share.to, &wait, now, &mut demands);
         }
@@ -394,21 +396,22 @@ impl Ledger {
         from.item.recipients = RecipientIndexes::new(&rest).unwrap_or_else(|| from.item.recipients.clone());
         let item = Item { recipients: part, ..from.item.clone() };
         let pending = self.records.get(&from.id).and_then(|record| record.pending);
-        let id = self.add(item.clone(), Some(from.number), Stage::InHands(from.queue));
+        let id = self.add(item.clone(), Stage::InHands(from.queue));
         self.record_mut(id).pending = pending;
-        self.divide(from.number, from.id, id);
-        InHands { id, number: from.number, queue: from.queue, since: from.since, item }
+        self.divide(item.number, from.id, id);
+        InHands { id, queue: from.queue, since: from.since, item }
     }
 
     fn divide(&mut self, number: MessageNumber, one: ItemId, other: ItemId) {
+        self.whole.remove(&number);
         self.divided.entry(number).or_insert_with(|| vec![one]).push(other);
     }
 
     /// An item has nothing left to do. `true` when it was the last of its message.
     #[must_use = "the message is to be removed with its last item"]
-    #[expect(clippy::needless_pass_by_value, reason = "whoever finishes an item does not have it any more")]
     pub fn finish(&mut self, finished: InHands, now: Timestamp) -> bool {
-        let InHands { id, number, queue, .. } = finished;
+        let InHands { id, queue, item, .. } = finished;
+        let number = item.number;
         if let Some(record) = self.records.remove(&id) {
             self.take_off(id, record.item.arrived, record.stage);
             if let Some(age) = record.age {
@@ -424,8 +427,8 @@ impl Ledger {
             }
         };
         if is_last {
+            self.whole.remove(&number);
             self.divided.remove(&number);
-            self.messages -= 1;
         }
         is_last
     }
@@ -472,10 +475,11 @@ impl Ledger {
         self.defer_submitted(rerouted, until, why, now)
     }
 
-    /// Processing it failed by a fault of this program: it waits, and is poison the second time (QU-13). `true` then.
+    /// Processing it failed by a fault of this program: it waits, and is poison when that has happened as often as
+    /// `PoisonThreshold` says (QU-13). `true` then.
     pub fn crashed(&mut self, mut crashed: InHands, why: Arc<str>, now: Timestamp) -> (GivenBack, bool) {
         crashed.item.crashes = crashed.item.crashes.saturating_add(1);
-        if crashed.item.crashes < POISON_THRESHOLD {
+        if !self.limits.is_poison(crashed.item.crashes) {
             return (self.defer(crashed, why, now), false);
         }
         let (id, queue) = (crashed.id, crashed.queue);
@@ -550,13 +554,13 @@ impl Ledger {
     /// Items beyond the first of each message: with the number of messages, what this server is responsible for.
     #[must_use]
     pub fn further_items(&self) -> usize {
-        self.records.len() - self.messages
+        self.records.len() - self.whole.len() - self.divided.len()
     }
 
     /// Whether its message has other items.
     #[must_use]
     pub fn is_divided(&self, one: &InHands) -> bool {
-        self.divided.get(&one.number).is_some_and(|items| items.len() > 1)
+        self.divided.get(&one.number()).is_some_and(|items| items.len() > 1)
     }
 
     /// The items of a message.
@@ -564,7 +568,7 @@ impl Ledger {
     pub fn items_of_message(&self, number: MessageNumber) -> Vec<ItemId> {
         match self.divided.get(&number) {
             Some(items) => items.clone(),
-            None => self.records.get_key_value(&ItemId(number.0)).map(|(id, _)| *id).into_iter().collect(),
+            None => self.whole.get(&number).copied().into_iter().collect(),
         }
     }
 }

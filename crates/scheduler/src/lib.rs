@@ -51,7 +51,7 @@ pub use item::{InHands, Item, ItemId, MessageNumber, QueueId, RecipientIndexes};
 pub use ladder::{Ladder, RetrySettings};
 pub use lane::{Budget, QueueStatus};
 pub use ledger::{Decided, Demand, Demands, Destination, GivenBack, Share, WithNdr};
-pub use limits::{Limits, POISON_THRESHOLD};
+pub use limits::Limits;
 pub use operations::{Done, Refusal};
 pub use time::Event;
 pub use view::{ItemStatus, ItemView, QueueView, Why};

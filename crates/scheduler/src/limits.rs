@@ -7,9 +7,6 @@ use topology::TransportServiceSettings;
 
 use crate::ladder::RetrySettings;
 
-/// Failures of this program at one message until it is poison. Source: default of `PoisonThreshold` (QU-13).
-pub const POISON_THRESHOLD: u8 = 2;
-
 /// Times and bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -19,9 +16,18 @@ pub struct Limits {
     pub(crate) delay: Duration,
     pub(crate) resubmit: Duration,
     pub(crate) idle: Duration,
+    /// Failures of this program at one message until it is poison; none: it never is (QU-13).
+    pub(crate) poison: Option<u32>,
     /// Of each of the three budgets: outside, inside, mailboxes.
     pub(crate) connections: u32,
     pub(crate) connections_per_lane: u32,
+}
+
+impl Limits {
+    /// Whether a message is poison at which this program failed so often.
+    pub(crate) fn is_poison(&self, crashes: u8) -> bool {
+        self.poison.is_some_and(|threshold| u32::from(crashes) >= threshold)
+    }
 }
 
 impl From<&TransportServiceSettings> for Limits {
@@ -37,6 +43,7 @@ impl From<&TransportServiceSettings> for Limits {
             delay: settings.delay_notification_timeout.0,
             resubmit: settings.max_idle_time_before_resubmit.0,
             idle: settings.queue_max_idle_time.0,
+            poison: settings.poison_message_detection_enabled.then_some(settings.poison_threshold),
             connections: bound(settings.max_outbound_connections),
             connections_per_lane: bound(settings.max_per_domain_outbound_connections),
         }

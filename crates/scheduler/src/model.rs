@@ -16,6 +16,8 @@ const EXPIRED: u64 = 90;
 /// Minutes of `MessageRetryInterval` and `MailboxDeliveryQueueRetryInterval`.
 const DEFERRED: u64 = 15;
 const REROUTED: u64 = 5;
+/// Failures that make poison.
+const POISON_THRESHOLD: u8 = 2;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
@@ -53,7 +55,7 @@ struct Kept {
     since: u64,
 }
 
-/// The model.
+/// Everything in one list that is looked through from the beginning each time.
 #[derive(Debug, Default)]
 struct Model {
     now: u64,

@@ -242,11 +242,11 @@ impl Ledger {
         }
     }
 
-    /// A message in one queue (QU-24).
+    /// A message in one queue (QU-24): it is several items there when its recipients wait for different reasons.
     #[must_use]
-    pub fn item_in(&self, queue: QueueId, number: MessageNumber) -> Option<ItemId> {
+    pub fn items_in(&self, queue: QueueId, number: MessageNumber) -> Vec<ItemId> {
         let in_it = |id: &ItemId| self.records.get(id).is_some_and(|record| record.stage.queue() == queue);
-        self.items_of_message(number).into_iter().find(in_it)
+        self.items_of_message(number).into_iter().filter(in_it).collect()
     }
 
     /// From now on all mail of the delivery queues goes to the server of this route, or, with `None`, where it is routed

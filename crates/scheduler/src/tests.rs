@@ -37,6 +37,7 @@ pub(crate) fn id(number: u8) -> MessageId {
 pub(crate) fn item(number: u8, arrived: Timestamp) -> Item {
     Item {
         message: id(number),
+        number: MessageNumber(u64::from(number)),
         recipients: RecipientIndexes::One(0),
         arrived,
         delay_reported: false,
@@ -541,6 +542,34 @@ fn what_fails_the_program_twice_is_poison_and_stays_until_somebody_decides() {
 }
 
 #[test]
+fn how_many_failures_are_poison_is_configured() {
+    // QU-13
+    let failures_until_poison = |change: fn(&mut TransportServiceSettings)| {
+        let mut ledger = ledger(change);
+        ledger.submit(item(1, at(0)), at(0));
+        (1..=12u8).find(|number| {
+            let now = at(u64::from(*number) * 20);
+            ledger.handle_timeout(now);
+            let taken = ledger.next_submitted().unwrap();
+            ledger.crashed(taken, "failed".into(), now).1
+        })
+    };
+    assert_eq!(failures_until_poison(|_| {}), Some(2));
+    assert_eq!(failures_until_poison(|settings| settings.poison_threshold = 1), Some(1));
+    assert_eq!(failures_until_poison(|settings| settings.poison_threshold = 10), Some(10));
+    assert_eq!(failures_until_poison(|settings| settings.poison_message_detection_enabled = false), None);
+    // What is found at a start as well.
+    let stage = |change: fn(&mut TransportServiceSettings), crashes| {
+        let mut ledger = ledger(change);
+        let found = ledger.recover([Item { crashes, ..item(1, at(0)) }], at(0)).unwrap();
+        ledger.item(found).unwrap().queue
+    };
+    assert_eq!(stage(|settings| settings.poison_threshold = 3, 2), QueueId::SUBMISSION);
+    assert_eq!(stage(|settings| settings.poison_threshold = 3, 3), QueueId::POISON);
+    assert_eq!(stage(|settings| settings.poison_message_detection_enabled = false, 200), QueueId::SUBMISSION);
+}
+
+#[test]
 fn resubmission_is_for_queues_in_retry_and_leaves_what_is_suspended() {
     // QU-39, QU-41
     let mut ledger = ledger(|_| {});
@@ -618,7 +647,7 @@ fn a_message_that_was_divided_is_done_with_its_last_item() {
     assert_eq!((decided.items, decided.demands.len(), ledger.further_items()), (3, 3, 2));
     assert!(ledger.items_after(None, 9).iter().all(|view| view.number == number));
     let lanes: Vec<QueueId> = decided.demands.iter().map(|(lane, _)| *lane).collect();
-    assert!(ledger.item_in(lanes[1], number).is_some() && ledger.item_in(QueueId::SUBMISSION, number).is_none());
+    assert!(ledger.items_in(lanes[1], number).len() == 1 && ledger.items_in(QueueId::SUBMISSION, number).is_empty());
     let mut ended = Vec::new();
     for lane in lanes {
         let taken = take(&mut ledger, lane).unwrap();

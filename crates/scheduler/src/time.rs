@@ -82,14 +82,21 @@ impl Ledger {
         if self.end_deferrals(QueueId::SUBMISSION, Some(now)) > 0 {
             events.push(Event::Demand(QueueId::SUBMISSION, Demand::Wake));
         }
-        while let Some((_, id)) = self.unrecorded.first().copied().filter(|(due, _)| *due <= now) {
-            events.push(Event::Record(self.hand_out(id, QueueId::SUBMISSION)));
-        }
+        events.extend(self.hand_out_unrecorded(Some(now)).into_iter().map(Event::Record));
         let later = self.timer.split_off(&(now.plus(INSTANT), QueueId::SUBMISSION));
         for (_, id) in std::mem::replace(&mut self.timer, later) {
             self.lane_due(id, now, &mut events);
         }
         events
+    }
+
+    /// Hands out what became of is known and not written down: what is due at a time, or all of it.
+    pub fn hand_out_unrecorded(&mut self, due: Option<Timestamp>) -> Vec<InHands> {
+        let mut handed_out = Vec::new();
+        while let Some((_, id)) = self.unrecorded.first().copied().filter(|(at, _)| due.is_none_or(|due| *at <= due)) {
+            handed_out.push(self.hand_out(id, QueueId::SUBMISSION));
+        }
+        handed_out
     }
 
     fn grow_old(&mut self, now: Timestamp, events: &mut Vec<Event>) {

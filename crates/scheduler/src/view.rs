@@ -29,6 +29,10 @@ pub struct QueueView {
     pub connections: u32,
     /// Failures in a row.
     pub retry_count: u32,
+    /// When the first of these failures was.
+    pub first_failure: Option<Timestamp>,
+    /// When the last failure was.
+    pub last_failure: Option<Timestamp>,
     /// Next attempt, in Retry.
     pub next_retry: Option<Timestamp>,
     /// The full cause of the last failure.
@@ -232,7 +236,7 @@ impl Ledger {
         let of_queue = || self.queue(queue).and_then(|queue| queue.last_error.clone());
         ItemView {
             id,
-            number: record.number,
+            number: record.item.number,
             item: record.item.clone(),
             queue,
             route: lane.map(|lane| Arc::clone(&lane.route)),
@@ -276,6 +280,8 @@ fn persistent(id: QueueId, queue: &Queue, now: Timestamp) -> QueueView {
         deferred_message_count: queue.deferred.len(),
         connections: 0,
         retry_count: 0,
+        first_failure: None,
+        last_failure: None,
         next_retry: None,
         last_error: queue.last_error.clone(),
         incoming_rate: queue.incoming.per_second(now),
@@ -284,11 +290,14 @@ fn persistent(id: QueueId, queue: &Queue, now: Timestamp) -> QueueView {
 }
 
 fn delivery_queue(id: QueueId, lane: &Lane, now: Timestamp) -> QueueView {
+    let (first_failure, last_failure) = lane.ladder.failed_at();
     QueueView {
         route: Some(Arc::clone(&lane.route)),
         status: lane.status(),
         connections: lane.connections(),
         retry_count: lane.ladder.failures(),
+        first_failure,
+        last_failure,
         next_retry: lane.retry_at,
         ..persistent(id, &lane.queue, now)
     }

@@ -6,10 +6,11 @@
 //!   identity/smtp/<any name>/{cert,key}.pem further ones, for connectors that name them
 //! ```
 
+use envelope::Timestamp;
 use net::tls::TrustedRoots;
 use net::{KeyedCertificate, TlsClient};
 use parking_lot::RwLock;
-use runtime::{Node, NodeError, certificate};
+use runtime::{NodeError, Settings, certificate};
 
 use crate::plan::Unready;
 
@@ -34,26 +35,30 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     /// Reads what is there now.
-    pub(crate) fn load(node: &Node, own: &KeyedCertificate) -> Result<Self, NodeError> {
-        let roots = certificate::trusted_roots(node)?;
-        let refused = |error: &dyn std::fmt::Display| certificate::refused(node, error.to_string());
+    pub(crate) fn load(settings: &Settings, own: &KeyedCertificate) -> Result<Self, NodeError> {
+        let roots = certificate::trusted_roots(settings)?;
+        let refused = |error: &dyn std::fmt::Display| certificate::refused(settings, error.to_string());
         let client = TlsClient::new(roots.clone()).with_certificate(own).map_err(|error| refused(&error))?;
-        let all = RwLock::new(read_all(node, &roots, own));
+        let all = RwLock::new(read_all(settings, &roots, own));
         Ok(Self { roots, own: own.clone(), client, all })
     }
 
     /// The client that shows what a connector names, or the server's own certificate. One that was put there after the
     /// start is found when it is asked for.
-    pub(crate) fn client(&self, node: &Node, wanted: Option<&str>) -> Result<TlsClient, Unready> {
+    pub(crate) fn client(
+        &self,
+        settings: &Settings,
+        wanted: Option<&str>,
+        now: Timestamp,
+    ) -> Result<TlsClient, Unready> {
         let Some(wanted) = wanted else { return Ok(self.client.clone()) };
-        let now = node.clock.now().as_millis();
-        let chosen = || choose(&self.all.read(), wanted, now).map(|candidate| candidate.client.clone());
+        let chosen = || choose(&self.all.read(), wanted, now.as_millis()).map(|candidate| candidate.client.clone());
         if let Some(client) = chosen() {
             return Ok(client);
         }
-        *self.all.write() = read_all(node, &self.roots, &self.own);
+        *self.all.write() = read_all(settings, &self.roots, &self.own);
         chosen().ok_or_else(|| {
-            let folder = certificate::folder(node);
+            let folder = certificate::folder(settings);
             let text = format!(
                 "no valid certificate is {wanted} (tlsCertificateName); put cert.pem and key.pem into a folder of {}",
                 folder.display()
@@ -91,9 +96,9 @@ fn same_name(one: &str, two: &str) -> bool {
     one == two || one.iter().eq(two.iter().rev())
 }
 
-fn read_all(node: &Node, roots: &TrustedRoots, own: &KeyedCertificate) -> Vec<Candidate> {
+fn read_all(settings: &Settings, roots: &TrustedRoots, own: &KeyedCertificate) -> Vec<Candidate> {
     let mut found = vec![own.clone()];
-    let folders = std::fs::read_dir(certificate::folder(node)).into_iter().flatten().flatten();
+    let folders = std::fs::read_dir(certificate::folder(settings)).into_iter().flatten().flatten();
     for folder in folders.map(|entry| entry.path()).filter(|path| path.is_dir()) {
         match KeyedCertificate::load_from(&folder) {
             Ok(certificate) => found.push(certificate),

@@ -7,9 +7,9 @@ use envelope::{Domain, EnhancedStatus};
 use net::{Host, TargetPolicy, Verification};
 use smtp::plan::{Authentication, CredentialRequirement};
 use smtp::{Failure, FailurePhase, NextHop, Ourselves, SessionPlan, TlsPolicy};
-use smtp_session::{Credentials, Secret};
+use smtp_session::Credentials;
 use topology::send_connector::{SmartHost, SmartHostAuthMechanism, TlsAuthLevel};
-use topology::{DomainPattern, SealedCredential, SendConnector, Server};
+use topology::{DomainPattern, SendConnector, Server};
 
 /// Why a connector cannot be used as it is: a sentence for `LastError`. Waiting may mend it, sending otherwise would not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,32 +40,28 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) targets: TargetPolicy,
     /// Whom DNS must not lead to.
     pub(crate) ourselves: Arc<Ourselves>,
+    /// `TLSSendDomainSecureList`.
+    pub(crate) secured: &'a [Domain],
 }
 
-/// The session that a connector wants. `unseal` opens its credential, if the connector authenticates at all.
+/// The session that a connector wants. `credential` is asked for, if the connector authenticates at all.
 pub(crate) fn of(
     connector: &SendConnector,
     around: &Circumstances<'_>,
-    unseal: impl FnOnce(&SealedCredential) -> Result<Credentials, String>,
+    credential: impl FnOnce() -> Result<Credentials, String>,
 ) -> Result<SessionPlan, Unready> {
     let next_hop = next_hop(connector, around.domain)?;
-    if connector.domain_secure_enabled && !connector.frontend_proxy_enabled {
-        // TA-43 asks for mutual TLS with the domains of a list that this program does not have.
-        return Err(Unready::new(format!(
-            "{}: Domain Security (domainSecureEnabled) is not there yet; use requireTLS with tlsAuthLevel: \
-             DomainValidation",
-            connector.name
-        )));
-    }
-    let hello_name = connector.fqdn.clone().unwrap_or_else(|| around.source.fqdn.clone());
+    let named = connector.fqdn.as_ref().unwrap_or(&around.source.fqdn);
+    // Before it says what it offers, no host is known to understand U-labels.
+    let hello_name = Domain::parse(named.ascii()).unwrap_or_else(|_| named.clone());
     Ok(SessionPlan {
         port: connector.port,
         force_helo: connector.force_helo,
-        tls: tls_policy(connector, &next_hop),
-        authentication: authentication(connector, unseal)?,
+        tls: tls_policy(connector, &next_hop, around.secured),
+        authentication: authentication(connector, credential)?,
         inactivity_timeout: connector.connection_inactivity_timeout.0,
         source: connector.source_ip_address.filter(|address| around.by_source && !address.is_unspecified()),
-        targets: around.targets,
+        targets: around.targets.clone(),
         ourselves: Arc::clone(&around.ourselves),
         ..SessionPlan::new(next_hop, hello_name)
     })
@@ -91,9 +87,12 @@ fn host(smart_host: &SmartHost) -> Host {
     }
 }
 
-fn tls_policy(connector: &SendConnector, next_hop: &NextHop) -> TlsPolicy {
+fn tls_policy(connector: &SendConnector, next_hop: &NextHop, secured: &[Domain]) -> TlsPolicy {
     if connector.ignore_starttls {
         return TlsPolicy::Ignore;
+    }
+    if let Some(domain) = secured_domain(connector, next_hop, secured) {
+        return TlsPolicy::Require(Verification::Mutual(domain.clone()));
     }
     if !connector.require_tls {
         return TlsPolicy::Opportunistic;
@@ -113,41 +112,58 @@ fn tls_policy(connector: &SendConnector, next_hop: &NextHop) -> TlsPolicy {
     })
 }
 
+/// The domain with which the session is secured both ways (TA-40, TA-43); none where it is not, which is no less than others
+/// get (TA-44). Through a front end it never is (TA-47, SC-53).
+pub(crate) fn secured_domain<'a>(
+    connector: &SendConnector,
+    next_hop: &'a NextHop,
+    secured: &[Domain],
+) -> Option<&'a Domain> {
+    match next_hop {
+        NextHop::Mx(domain) => {
+            let wanted = connector.domain_secure_enabled && !connector.frontend_proxy_enabled;
+            (wanted && secured.contains(domain)).then_some(domain)
+        }
+        NextHop::SmartHosts(_) | NextHop::Addresses(_) => None,
+    }
+}
+
 fn authentication(
     connector: &SendConnector,
-    unseal: impl FnOnce(&SealedCredential) -> Result<Credentials, String>,
+    credential: impl FnOnce() -> Result<Credentials, String>,
 ) -> Result<Option<Authentication>, Unready> {
+    if by_kerberos(connector) {
+        return Ok(Some(Authentication::ExchangeServer));
+    }
+    let Some(requirement) = requirement(connector)? else { return Ok(None) };
+    let credentials = credential()
+        .map_err(|error| Unready::new(format!("the credential of {} cannot be used: {error}", connector.name)))?;
+    Ok(Some(Authentication::Password { credentials, requirement }))
+}
+
+/// Whether a session logs on by Kerberos (TA-60), with the keytab of the server that opens it.
+pub(crate) fn by_kerberos(connector: &SendConnector) -> bool {
+    // V-10, TA-26: hosts that DNS chose are not logged on to.
+    !connector.dns_routing_enabled && connector.smart_host_auth_mechanism == SmartHostAuthMechanism::ExchangeServer
+}
+
+/// Under which circumstances a session gives a password away; never, where the connector has none to give.
+pub(crate) fn requirement(connector: &SendConnector) -> Result<Option<CredentialRequirement>, Unready> {
     // V-10, TA-26: hosts that DNS chose never see credentials.
     if connector.dns_routing_enabled {
         return Ok(None);
     }
     let requirement = match connector.smart_host_auth_mechanism {
-        SmartHostAuthMechanism::None | SmartHostAuthMechanism::ExternalAuthoritative => return Ok(None),
+        SmartHostAuthMechanism::None
+        | SmartHostAuthMechanism::ExternalAuthoritative
+        | SmartHostAuthMechanism::ExchangeServer => return Ok(None),
         SmartHostAuthMechanism::BasicAuth => CredentialRequirement::AnyConnection,
         SmartHostAuthMechanism::BasicAuthRequireTLS => CredentialRequirement::ValidatedTls,
-        // TA-60 ff.: going without would send as nobody what was to be sent as one of the organization.
-        SmartHostAuthMechanism::ExchangeServer => {
-            let text = format!(
-                "{}: smartHostAuthMechanism ExchangeServer is not there yet; use BasicAuthRequireTLS, or None where the \
-                 smart host knows this server by its address",
-                connector.name
-            );
-            return Err(Unready::new(text));
-        }
     };
-    let Some(sealed) = &connector.authentication_credential else {
+    if connector.authentication_credential.is_none() {
         return Err(Unready::new(format!("{} authenticates and has no credential", connector.name)));
-    };
-    let unsealed = unseal(sealed);
-    let credentials = unsealed
-        .map_err(|error| Unready::new(format!("the credential of {} cannot be used: {error}", connector.name)))?;
-    Ok(Some(Authentication { credentials, requirement }))
-}
-
-/// What was sealed, for the session.
-pub(crate) fn credentials(credential: &directory::Credential) -> Credentials {
-    let secret = Secret::new(credential.password.as_bytes().to_vec());
-    Credentials { user: credential.user.as_str().into(), secret }
+    }
+    Ok(Some(requirement))
 }
 
 /// Properties of a connector that say how a session is opened and that differ from their defaults. Whoever opens one for
@@ -170,6 +186,7 @@ pub fn properties_in_use(connector: &SendConnector) -> Vec<&'static str> {
         max_message_size: _,
         // Transport's own: which header fields leave, what an answer means, how many messages.
         cloud_services_mail_enabled: _,
+        permissions: _,
         connector_type: _,
         require_oorg: _,
         error_policies: _,
@@ -212,4 +229,56 @@ pub fn properties_in_use(connector: &SendConnector) -> Vec<&'static str> {
         ("useExternalDNSServersEnabled", *use_external_dns_servers_enabled),
     ];
     used.into_iter().filter_map(|(name, used)| used.then_some(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use envelope::ObjectName;
+    use topology::Guid;
+    use topology::send_connector::{SealedCredential, Usage};
+
+    use super::*;
+
+    fn connector() -> SendConnector {
+        SendConnector::new(Guid::ZERO, ObjectName::parse("Out").unwrap(), Usage::Custom, Vec::new(), Vec::new())
+    }
+
+    #[test]
+    fn each_domain_is_validated_by_its_own_name_where_the_connector_names_none() {
+        // TA-8, TA-11
+        let mut connector = connector();
+        (connector.require_tls, connector.tls_auth_level) = (true, Some(TlsAuthLevel::DomainValidation));
+        for name in ["fabrikam.com", "contoso.com"] {
+            let domain = Domain::parse(name).unwrap();
+            let by_domain = TlsPolicy::Require(Verification::Domain(domain.clone()));
+            assert_eq!(tls_policy(&connector, &NextHop::Mx(domain), &[]), by_domain);
+        }
+        connector.tls_domain = Some("*.fabrikam.com".parse().unwrap());
+        let below = TlsPolicy::Require(Verification::Subdomains("fabrikam.com".parse().unwrap()));
+        assert_eq!(tls_policy(&connector, &NextHop::Mx("contoso.com".parse().unwrap()), &[]), below);
+    }
+
+    #[test]
+    fn passwords_are_for_smart_hosts_of_connectors_that_log_on() {
+        // TA-24, TA-25, TA-26, V-10
+        use SmartHostAuthMechanism::{
+            BasicAuth, BasicAuthRequireTLS, ExchangeServer, ExternalAuthoritative, None as Open,
+        };
+        for (mechanism, given) in [
+            (Open, None),
+            (ExternalAuthoritative, None),
+            (ExchangeServer, None),
+            (BasicAuth, Some(CredentialRequirement::AnyConnection)),
+            (BasicAuthRequireTLS, Some(CredentialRequirement::ValidatedTls)),
+        ] {
+            let mut connector = connector();
+            connector.smart_host_auth_mechanism = mechanism;
+            connector.authentication_credential = Some(SealedCredential("v1:x".into()));
+            connector.dns_routing_enabled = false;
+            assert_eq!(requirement(&connector), Ok(given), "{mechanism:?}");
+            connector.dns_routing_enabled = true;
+            assert_eq!(requirement(&connector), Ok(None), "{mechanism:?}: hosts that DNS chose");
+            assert!(!by_kerberos(&connector), "{mechanism:?}");
+        }
+    }
 }

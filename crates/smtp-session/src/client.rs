@@ -16,6 +16,7 @@ mod message;
 mod session;
 
 pub use capabilities::Capabilities;
+pub use commands::replay_fields;
 pub use failure::{Cause, Phase, SessionFailure};
 pub use message::{MessageContent, MessageOutcome};
 pub use session::{ClientConfig, ClientEvent, ClientSession, CredentialUse, StartTlsUse};

@@ -19,7 +19,7 @@ pub enum Command<'a> {
     Mail(&'a str),
     /// `RCPT TO:` and what follows.
     Rcpt(&'a str),
-    /// `DATA`.
+    /// `DATA`; the content follows once it is answered `354`.
     Data,
     /// `BDAT size [LAST]`.
     Bdat {
@@ -28,17 +28,17 @@ pub enum Command<'a> {
         /// Whether they are the last of the message.
         last: bool,
     },
-    /// `RSET`.
+    /// `RSET`: the transaction is forgotten, the session stays.
     Rset,
-    /// `NOOP`.
+    /// `NOOP`, with or without an argument that nobody reads.
     Noop,
-    /// `QUIT`.
+    /// `QUIT`: answered `221`, then closed.
     Quit,
-    /// `VRFY`.
+    /// `VRFY`: answered `252`, whoever is asked for.
     Vrfy,
-    /// `EXPN`.
+    /// `EXPN`: members of groups are told to nobody.
     Expn,
-    /// `HELP`.
+    /// `HELP`, with or without a topic.
     Help,
     /// `STARTTLS`.
     StartTls,

@@ -19,6 +19,7 @@
 //! | [`reply`] | reply writer and bounded reply parser |
 //! | [`dot`], [`lines`] | dot-stuffing both ways, strict CRLF |
 //! | [`xtext`] | RFC 3461 §4 |
+//! | [`spoken`] | what was said, for a protocol log |
 //! | [`limits`] | every limit and timeout, with its source |
 
 pub mod client;
@@ -29,8 +30,10 @@ pub mod limits;
 pub mod lines;
 pub mod reply;
 pub mod server;
+pub mod spoken;
 pub mod xtext;
 
 pub use client::{ClientConfig, ClientEvent, ClientSession};
-pub use credentials::{Credentials, Secret};
+pub use credentials::{Credentials, ExchangeTls, Logon, Secret};
 pub use server::{ServerConfig, ServerEvent, ServerSession};
+pub use spoken::Spoken;

@@ -4,16 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerberos::Initiator;
 use net::tls::{CertificateName, Trust};
 use net::{Host, PeerTls, Resolver, TlsClient, Verification};
 use smtp_session::client::{ClientConfig, ClientEvent, ClientSession, CredentialUse, Phase, StartTlsUse};
+use smtp_session::{ExchangeTls, Logon};
 use tokio::time::Instant;
 
 use crate::failure::{Failure, FailurePhase, Peer};
+use crate::logon::ServerLogon;
 use crate::outbound::SmtpSession;
-use crate::plan::{CredentialRequirement, NextHop, SessionPlan, TlsPolicy};
+use crate::plan::{Authentication, CredentialRequirement, NextHop, SessionPlan, TlsPolicy};
 use crate::silent::Silent;
 use crate::targets::Target;
+use crate::transcript::{self, Teller, ToldConnector};
 
 /// Calls hosts as one plan says.
 #[derive(Clone)]
@@ -23,6 +27,10 @@ pub(crate) struct Caller {
     pub(crate) tls: TlsClient,
     pub(crate) connect_timeout: Duration,
     pub(crate) silent: Silent,
+    /// As what the sessions are told, if they are.
+    pub(crate) told: Option<ToldConnector>,
+    /// Logs on by Kerberos, where that is set up.
+    pub(crate) kerberos: Option<Initiator>,
 }
 
 /// What is not used with a host although it offers it.
@@ -71,20 +79,30 @@ impl Caller {
         begun_tls: &mut bool,
     ) -> Result<SmtpSession, Box<Failure>> {
         let connected = net::connect(address, self.plan.source, self.connect_timeout).await;
-        let stream = connected.map_err(|error| Failure::connect(target.host.clone(), &error))?;
+        let stream = connected.map_err(|error| {
+            transcript::not_connected(self.told.as_ref(), address, &error.to_string());
+            Failure::connect(target.host.clone(), &error)
+        })?;
         let machine = ClientSession::new(self.client_config(without), Instant::now().into_std());
         let peer = Peer { host: target.host.clone(), address: Some(address) };
-        let mut session = SmtpSession::new(stream, machine, peer, target.clone());
+        let transcript = self.told.as_ref().map(ToldConnector::begin);
+        let teller = Teller::connected(transcript, stream.local(), address);
+        let mut session = SmtpSession::new(stream, machine, peer, target.clone(), teller);
+        let mut logon = ServerLogon::new(self.kerberos.as_ref(), &target.configured);
         loop {
             match session.next_event().await {
                 Some(ClientEvent::Ready) => return Ok(session),
+                Some(ClientEvent::Challenge(challenge)) => logon.answer(&challenge, session.machine()).await,
+                Some(ClientEvent::LoggedOn(last, by_exps)) => {
+                    logon.end(last.as_deref(), by_exps, session.machine()).await;
+                }
                 Some(ClientEvent::StartTls) => {
                     *begun_tls = true;
                     session = self.handshake(session, target).await?;
                 }
                 Some(ClientEvent::Failed(failure)) => {
                     *begun_tls |= failure.phase == Phase::StartTls;
-                    return Err(Box::new(session.explain(&failure)));
+                    return Err(Box::new(session.give_up(&failure)));
                 }
                 _ => return Err(Box::new(session.gone())),
             }
@@ -92,25 +110,39 @@ impl Caller {
     }
 
     fn client_config(&self, without: Without) -> ClientConfig {
-        // TA-26: hosts that DNS chose never see credentials.
-        let authentication =
-            self.plan.authentication.as_ref().filter(|_| !matches!(self.plan.next_hop, NextHop::Mx(_)));
+        let authentication = self.authentication();
         ClientConfig {
             hello_name: self.plan.hello_name.clone(),
             force_helo: self.plan.force_helo,
             starttls: without.starttls,
             chunking: without.chunking,
-            credentials: authentication.map(|authentication| authentication.credentials.clone()),
-            credentials_in_clear: match authentication.map(|authentication| authentication.requirement) {
-                Some(CredentialRequirement::ValidatedTls) => CredentialUse::Withheld,
+            logon: authentication.map(|authentication| match authentication {
+                Authentication::Password { credentials, .. } => Logon::Password(credentials.clone()),
+                Authentication::ExchangeServer => Logon::Exchange(self.exchange_tls(without.starttls)),
+            }),
+            credentials_in_clear: match authentication {
+                Some(Authentication::Password { requirement: CredentialRequirement::ValidatedTls, .. }) => {
+                    CredentialUse::Withheld
+                }
                 _ => CredentialUse::Permitted,
             },
             inactivity_timeout: self.plan.inactivity_timeout,
         }
     }
 
+    /// TA-26: hosts that DNS chose never see who we are.
+    fn authentication(&self) -> Option<&Authentication> {
+        self.plan.authentication.as_ref().filter(|_| !matches!(self.plan.next_hop, NextHop::Mx(_)))
+    }
+
+    /// TA-60: what it encrypts with proves nothing, so that a connector that asks for a proof has STARTTLS alone.
+    fn exchange_tls(&self, starttls: StartTlsUse) -> ExchangeTls {
+        let proof = matches!(&self.plan.tls, TlsPolicy::Require(verification) if *verification != Verification::None);
+        if starttls == StartTlsUse::Never || proof { ExchangeTls::Never } else { ExchangeTls::IfOffered }
+    }
+
     async fn handshake(&self, session: SmtpSession, target: &Target) -> Result<SmtpSession, Box<Failure>> {
-        let (stream, parts) = session.into_stream();
+        let (stream, mut parts) = session.into_stream();
         let verification = self.verification(target);
         match self.tls.connect(stream, &target.host, &verification).await {
             Ok((stream, about)) => {
@@ -119,12 +151,16 @@ impl Caller {
                 session.machine().tls_established(credential_use);
                 Ok(session)
             }
-            Err(error) => Err(Box::new(Failure::tls(parts.peer().clone(), &error))),
+            Err(error) => {
+                parts.note(&error.to_string(), "TLS handshake");
+                Err(Box::new(Failure::tls(parts.peer().clone(), &error)))
+            }
         }
     }
+
     fn validates_for_credentials(&self) -> bool {
-        let requirement = self.plan.authentication.as_ref().map(|authentication| authentication.requirement);
-        requirement == Some(CredentialRequirement::ValidatedTls) && !matches!(self.plan.next_hop, NextHop::Mx(_))
+        let validated = CredentialRequirement::ValidatedTls;
+        matches!(self.authentication(), Some(Authentication::Password { requirement, .. }) if *requirement == validated)
     }
 
     /// TA-21: with credentials at stake the certificate must be for exactly the configured host, at least.

@@ -38,7 +38,7 @@ pub enum FailurePhase {
     Connect,
     /// The TLS handshake.
     Handshake,
-    /// The dialogue.
+    /// Commands and replies; which.
     Dialogue(client::Phase),
 }
 

@@ -62,6 +62,12 @@ impl ConnectionGate {
         Arc::new(Self { limits, open: Mutex::default() })
     }
 
+    /// What holds.
+    #[must_use]
+    pub fn limits(&self) -> ConnectionLimits {
+        self.limits
+    }
+
     /// Connections inside.
     #[must_use]
     pub fn open_connections(&self) -> u32 {
@@ -73,7 +79,7 @@ impl ConnectionGate {
     /// # Errors
     /// The `421` for a connection over a limit.
     pub fn enter(self: &Arc<Self>, source: IpAddr) -> Result<Permit, Reply> {
-        let source = crate::source::source(source);
+        let source = net::source::source(source);
         let mut open = self.open.lock();
         let of_source = open.by_source.get(&source).copied().unwrap_or(0);
         if !self.limits.connections.allows(&(open.total + 1)) {

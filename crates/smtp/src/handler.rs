@@ -12,6 +12,7 @@ use smtp_session::command::MailCommand;
 use smtp_session::{Credentials, ServerConfig};
 
 use crate::gate::ConnectionGate;
+use crate::transcript::Transcript;
 
 /// Both ends of an inbound connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +48,26 @@ pub struct Admission {
     pub settings: Arc<SessionSettings>,
     /// For this connection only.
     pub handler: Box<dyn SessionHandler>,
+    /// Where the session is told, if somebody wants to know.
+    pub transcript: Option<Box<dyn Transcript>>,
+}
+
+/// What comes before SMTP on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preamble {
+    /// The peer is a load balancer of ours, and says who the client is (PROXY protocol).
+    pub balanced: bool,
+    /// TLS from the first octet (RFC 8314 §3.3).
+    pub tls: bool,
 }
 
 /// Chooses the Receive connector for a connection and makes its handler.
 pub trait Reception: Send + Sync + 'static {
+    /// What comes before SMTP on a connection of `peer`.
+    fn preamble(&self, _peer: SocketAddr) -> Preamble {
+        Preamble::default()
+    }
+
     /// Called once for each connection, before anything is said.
     ///
     /// # Errors

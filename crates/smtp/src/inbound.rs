@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use envelope::{EnhancedStatus, Reply};
 use net::{PeerTls, Stream, TlsError};
-use smtp_session::{ServerEvent, ServerSession, reply};
+use smtp_session::{ServerEvent, ServerSession, Spoken, reply};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Admission, Connection, SessionFacts, SessionHandler, SessionSettings};
+use crate::transcript::{Teller, Transcript};
 
 /// A client that is turned away, or does not take our replies, gets this long.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,21 +38,38 @@ struct Inbound {
     handler: Box<dyn SessionHandler>,
     settings: Arc<SessionSettings>,
     facts: SessionFacts,
+    teller: Teller,
 }
 
-/// Serves one client to the end of its session.
-pub(crate) async fn run(stream: Stream, connection: Connection, admission: Admission, drain: CancellationToken) {
-    let Admission { settings, handler } = admission;
-    let session = ServerSession::new(Arc::clone(&settings.protocol), connection.peer.ip()).at(connection.local.ip());
+/// Serves one client to the end of its session; `tls` from the first octet on, or as it asks.
+pub(crate) async fn run(
+    stream: Stream,
+    connection: Connection,
+    admission: Admission,
+    tls: bool,
+    drain: CancellationToken,
+) {
+    let Admission { settings, handler, transcript } = admission;
+    let mut session =
+        ServerSession::new(Arc::clone(&settings.protocol), connection.peer.ip()).at(connection.local.ip());
+    let teller = Teller::connected(transcript, connection.local, connection.peer);
+    if teller.is_telling() {
+        session.keep_words();
+    }
     let facts = SessionFacts { connection, hello_name: "".into(), extended: false, tls: None, user: None };
-    let inbound = Inbound { stream, session, handler, settings, facts };
-    if let Err(ended) = inbound.serve(&drain).await {
+    let inbound = Inbound { stream, session, handler, settings, facts, teller };
+    let served =
+        async { if tls { inbound.begin_tls().await?.serve(&drain).await } else { inbound.serve(&drain).await } };
+    if let Err(ended) = served.await {
         tracing::debug!(peer = %connection.peer, %ended, "inbound session ended");
     }
 }
 
 /// Says `reply` instead of a banner.
-pub(crate) async fn turn_away(mut stream: Stream, reply: Reply) {
+pub(crate) async fn turn_away(mut stream: Stream, reply: Reply, transcript: Option<Box<dyn Transcript>>) {
+    let mut teller = Teller::connected(transcript, stream.local(), stream.peer());
+    let mut said = Some(Spoken::Sent(reply.to_string().into()));
+    teller.spoken(|| said.take());
     let mut line = bytes::BytesMut::new();
     reply::write(&reply, reply::StatusCodes::Written, &mut line);
     let last_words = async {
@@ -77,11 +95,13 @@ fn now() -> std::time::Instant {
 
 impl Inbound {
     async fn serve(mut self, drain: &CancellationToken) -> Result<(), Ended> {
+        #[expect(clippy::disallowed_methods, reason = "the banner says what time it is")]
         let date = OffsetDateTime::now_utc().format(&Rfc2822).expect("the present has a date of four digits");
         self.early_talk().await?;
         self.session.greet(&date, now());
         loop {
             while let Some(event) = self.session.poll_event() {
+                self.tell();
                 match event {
                     ServerEvent::StartTls => self = self.start_tls().await?,
                     ServerEvent::Close => return self.close().await,
@@ -122,13 +142,25 @@ impl Inbound {
         tokio::select! {
             biased;
             () = drain.cancelled(), if may_leave => Ok(Input::Draining),
-            read = self.stream.read_buf(space) => if read? == 0 { Err(Ended::HungUp) } else { Ok(Input::Octets) },
+            read = self.stream.read_buf(space) => match read {
+                Ok(1..) => Ok(Input::Octets),
+                read => {
+                    self.teller.hung_up();
+                    Err(read.map_or_else(Ended::from, |_| Ended::HungUp))
+                }
+            },
             () = due => Ok(Input::Due),
         }
     }
 
+    fn tell(&mut self) {
+        self.teller.spoken(|| self.session.poll_spoken());
+    }
+
     async fn transmit(&mut self) -> Result<(), Ended> {
-        let Some(octets) = self.session.poll_transmit() else { return Ok(()) };
+        let octets = self.session.poll_transmit();
+        self.tell();
+        let Some(octets) = octets else { return Ok(()) };
         let written = async {
             self.stream.write_all(&octets).await?;
             self.stream.flush().await
@@ -152,11 +184,24 @@ impl Inbound {
         timeout(LAST_WORDS_TIMEOUT, last_words).await.unwrap_or(Err(Ended::NotReading))
     }
 
+    async fn begin_tls(self) -> Result<Self, Ended> {
+        let begun = self.encrypt().await?;
+        Ok(Self { session: begun.session.under_tls(), ..begun })
+    }
+
     async fn start_tls(mut self) -> Result<Self, Ended> {
         self.transmit().await?;
+        let mut started = self.encrypt().await?;
+        started.session.tls_established();
+        Ok(started)
+    }
+
+    async fn encrypt(mut self) -> Result<Self, Ended> {
         let server = self.settings.tls.clone().ok_or(TlsError::Unusable("no certificate is configured"))?;
-        let (stream, about): (Stream, PeerTls) = Box::pin(server.accept(self.stream)).await?;
-        self.session.tls_established();
+        let accepted = Box::pin(server.accept(self.stream)).await;
+        let (stream, about): (Stream, PeerTls) =
+            accepted.inspect_err(|error| self.teller.note(&error.to_string(), "TLS handshake"))?;
+        self.teller.secured(&about);
         self.facts = SessionFacts { tls: Some(about), user: None, hello_name: "".into(), ..self.facts };
         Ok(Self { stream, ..self })
     }
@@ -165,7 +210,10 @@ impl Inbound {
         let verdict = match event {
             ServerEvent::Authenticate(credentials) => {
                 self.refresh_facts();
-                self.handler.authenticate(credentials, &self.facts).await
+                let user = credentials.user.clone();
+                let verdict = self.handler.authenticate(credentials, &self.facts).await;
+                self.teller.note(&user, if verdict.is_ok() { "authenticated" } else { "not authenticated" });
+                verdict
             }
             ServerEvent::Mail(mail) => {
                 self.refresh_facts();

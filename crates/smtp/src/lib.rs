@@ -14,7 +14,6 @@
 //! |---|---|
 //! | [`handler`] | the questions that an inbound session asks |
 //! | [`gate`] | how many connections a connector takes, in all and from one source |
-//! | [`source`] | what one source is: addresses by network |
 //! | [`listener`] | accepting, draining |
 //! | `inbound` | one inbound session |
 //! | [`plan`] | everything about an outbound session |
@@ -22,8 +21,10 @@
 //! | [`sender`] | opening sessions |
 //! | [`search`] | one host after the other, in one attempt |
 //! | `call` | one connection: TLS with its fallback, authentication |
+//! | `logon` | Exchange Server authentication: tokens to and fro |
 //! | [`session`] | a session with a next hop, whichever of its hosts it is |
 //! | [`outbound`] | sending messages over one connection |
+//! | [`transcript`] | sessions told, for a protocol log |
 //! | [`failure`] | why it did not work, as `LastError` shows it |
 
 mod call;
@@ -32,20 +33,24 @@ pub mod gate;
 pub mod handler;
 mod inbound;
 pub mod listener;
+mod logon;
 pub mod outbound;
 pub mod plan;
 pub mod search;
 pub mod sender;
 pub mod session;
 mod silent;
-pub mod source;
 pub mod targets;
+pub mod transcript;
 
 pub use failure::{Failure, FailurePhase, Lack, Peer};
 pub use gate::{ConnectionGate, ConnectionLimits, Permit};
-pub use handler::{Accepted, Admission, Connection, Reception, SessionFacts, SessionHandler, SessionSettings};
+pub use handler::{
+    Accepted, Admission, Connection, Preamble, Reception, SessionFacts, SessionHandler, SessionSettings,
+};
 pub use listener::SmtpListener;
 pub use outbound::{Content, MessageOutcome, OutboundMessage, OutboundSession, TlsOutcome, Turn};
 pub use plan::{Authentication, CredentialRequirement, NextHop, Ourselves, SessionPlan, TlsPolicy};
-pub use sender::Sender;
+pub use sender::{Answered, Sender};
 pub use session::NextHopSession;
+pub use transcript::{Happening, Line, ToldConnector, Transcript, Transcripts};

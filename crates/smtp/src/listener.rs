@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{Listener, Stream};
+use envelope::Reply;
+use net::{Listener, Stream, proxy_protocol};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::handler::{Connection, Reception};
+use crate::gate::Permit;
+use crate::handler::{Admission, Connection, Preamble, Reception};
 use crate::inbound;
+use crate::transcript::Transcript;
 
 /// One listening address.
 pub struct SmtpListener {
@@ -62,25 +65,71 @@ impl SmtpListener {
         ended
     }
 
-    fn start(&self, stream: Stream, sessions: &TaskTracker, drain: &CancellationToken, stop: &CancellationToken) {
+    fn start(&self, mut stream: Stream, sessions: &TaskTracker, drain: &CancellationToken, stop: &CancellationToken) {
         let connection = Connection { peer: stream.peer(), local: stream.local() };
-        let entry = self.reception.admit(connection).and_then(|admission| {
-            let permit = admission.settings.gate.enter(connection.peer.ip())?;
-            Ok((admission, permit))
-        });
         let (drain, stop) = (drain.clone(), stop.clone());
-        match entry {
-            Ok((admission, permit)) => {
-                sessions.spawn(async move {
-                    let _permit = permit;
-                    let session = inbound::run(stream, connection, admission, drain);
-                    stop.run_until_cancelled_owned(session).await;
-                });
-            }
+        let Preamble { balanced, tls } = self.reception.preamble(connection.peer);
+        if !balanced {
+            let entry = Entry::of(self.reception.as_ref(), connection, tls);
             // A task of its own: a client that does not read must not hold up the others.
-            Err(reply) => {
-                sessions.spawn(async move { stop.run_until_cancelled_owned(inbound::turn_away(stream, reply)).await });
+            sessions.spawn(async move { stop.run_until_cancelled_owned(Box::pin(entry.serve(stream, drain))).await });
+            return;
+        }
+        let reception = Arc::clone(&self.reception);
+        let session = async move {
+            match client_of(&mut stream).await {
+                Ok(client) => {
+                    let connection = Connection { peer: client.unwrap_or(connection.peer), ..connection };
+                    Entry::of(reception.as_ref(), connection, tls).serve(stream, drain).await;
+                }
+                Err(error) => tracing::warn!(
+                    balancer = %connection.peer, %error,
+                    "a load balancer does not say who its client is: let it send the PROXY protocol, or take it out of \
+                     `load-balancers`"
+                ),
             }
+        };
+        sessions.spawn(async move { stop.run_until_cancelled_owned(Box::pin(session)).await });
+    }
+}
+
+/// Who is behind a load balancer.
+async fn client_of(stream: &mut Stream) -> io::Result<Option<SocketAddr>> {
+    let read = tokio::time::timeout(proxy_protocol::HEADER_TIMEOUT, proxy_protocol::read(stream));
+    read.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// A client that has come in, or is turned away.
+struct Entry {
+    connection: Connection,
+    tls: bool,
+    admitted: Result<(Admission, Permit), TurnedAway>,
+}
+
+/// What somebody is told for whom there is no session.
+struct TurnedAway {
+    reply: Reply,
+    /// Where the reply is told too.
+    transcript: Option<Box<dyn Transcript>>,
+}
+
+impl Entry {
+    fn of(reception: &dyn Reception, connection: Connection, tls: bool) -> Self {
+        let admitted = reception.admit(connection).map_err(|reply| TurnedAway { reply, transcript: None });
+        let admitted = admitted.and_then(|admission| match admission.settings.gate.enter(connection.peer.ip()) {
+            Ok(permit) => Ok((admission, permit)),
+            Err(reply) => Err(TurnedAway { reply, transcript: admission.transcript }),
+        });
+        Self { connection, tls, admitted }
+    }
+
+    async fn serve(self, stream: Stream, drain: CancellationToken) {
+        let Self { connection, tls, admitted } = self;
+        match admitted {
+            Ok((admission, _permit)) => inbound::run(stream, connection, admission, tls, drain).await,
+            // Words in clear would be no TLS.
+            Err(_) if tls => {}
+            Err(TurnedAway { reply, transcript }) => inbound::turn_away(stream, reply, transcript).await,
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::failure::{Failure, FailurePhase, Peer};
 use crate::targets::Target;
+use crate::transcript::Teller;
 
 /// Content is read from its source in pieces of this many octets.
 const CONTENT_CHUNK_OCTETS: usize = 64 * 1024;
@@ -32,6 +33,8 @@ pub enum Content<'a> {
         /// Gives exactly the content.
         source: Box<dyn AsyncRead + Send + Unpin + 'a>,
     },
+    /// None: the host is asked whether it would take the message (`MAIL`, `RCPT`, `RSET`), and nothing is sent.
+    Nothing,
 }
 
 /// Which turn of a message it is.
@@ -114,11 +117,15 @@ pub struct SmtpSession {
     tls: TlsOutcome,
     /// What the system said when the connection broke.
     broken: Option<io::Error>,
+    teller: Teller,
 }
 
 impl SmtpSession {
-    pub(crate) fn new(stream: Stream, machine: ClientSession, peer: Peer, target: Target) -> Self {
-        Self { stream, machine, peer, target, tls: TlsOutcome::Clear, broken: None }
+    pub(crate) fn new(stream: Stream, mut machine: ClientSession, peer: Peer, target: Target, teller: Teller) -> Self {
+        if teller.is_telling() {
+            machine.keep_words();
+        }
+        Self { stream, machine, peer, target, tls: TlsOutcome::Clear, broken: None, teller }
     }
 
     /// Who is at the other end.
@@ -158,24 +165,33 @@ impl SmtpSession {
     }
 
     pub(crate) fn into_stream(self) -> (Stream, Parts) {
-        let Self { stream, machine, peer, target, .. } = self;
-        (stream, Parts { machine, peer, target })
+        let Self { stream, machine, peer, target, teller, .. } = self;
+        (stream, Parts { machine, peer, target, teller })
     }
 
     /// Talks until the machine has something to tell; `None` when the session is over and has nothing more.
     pub(crate) async fn next_event(&mut self) -> Option<ClientEvent> {
         loop {
-            if let Some(event) = self.machine.poll_event() {
-                return Some(event);
+            let event = self.machine.poll_event();
+            self.tell();
+            if event.is_some() {
+                return event;
             }
             if !self.transmit().await || !self.receive().await {
-                return self.machine.poll_event();
+                let event = self.machine.poll_event();
+                self.tell();
+                return event;
             }
         }
     }
 
+    fn tell(&mut self) {
+        self.teller.spoken(|| self.machine.poll_spoken());
+    }
+
     /// Gives whether the connection lives on.
     async fn transmit(&mut self) -> bool {
+        self.tell();
         let Some(octets) = self.machine.poll_transmit() else { return true };
         let limit = self.deadline();
         let written = async {
@@ -186,8 +202,7 @@ impl SmtpSession {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {
                 self.last_replies().await;
-                self.broken = Some(error);
-                self.machine.handle_disconnect();
+                self.broke(error);
             }
             Err(_) => self.machine.handle_timeout(Instant::now().into_std()),
         }
@@ -211,20 +226,28 @@ impl SmtpSession {
         let limit = self.deadline();
         match timeout_at(limit, self.stream.read_buf(self.machine.input_space())).await {
             Ok(Ok(1..)) => return true,
-            Ok(Ok(0)) => self.machine.handle_disconnect(),
-            Ok(Err(error)) => {
-                self.broken = Some(error);
-                self.machine.handle_disconnect();
-            }
+            Ok(Ok(0)) => self.hung_up(),
+            Ok(Err(error)) => self.broke(error),
             Err(_) => self.machine.handle_timeout(Instant::now().into_std()),
         }
         false
+    }
+
+    fn hung_up(&mut self) {
+        self.teller.hung_up();
+        self.machine.handle_disconnect();
+    }
+
+    fn broke(&mut self, error: io::Error) {
+        self.broken = Some(error);
+        self.hung_up();
     }
 
     async fn give_content(&mut self, content: &mut Content<'_>) {
         let complete = match content {
             Content::Whole(octets) => self.give_whole(octets).await,
             Content::Streamed { source, .. } => self.give_stream(source.as_mut()).await,
+            Content::Nothing => true,
         };
         if complete {
             self.machine.end_content();
@@ -263,6 +286,15 @@ impl SmtpSession {
         }
     }
 
+    /// The session could not be opened.
+    pub(crate) fn give_up(&mut self, failure: &client::SessionFailure) -> Failure {
+        let explained = self.explain(failure);
+        if explained.reply.is_none() {
+            self.teller.note(&explained.text, "given up");
+        }
+        explained
+    }
+
     pub(crate) fn explain(&self, failure: &client::SessionFailure) -> Failure {
         let mut explained = Failure::dialogue(self.peer.clone(), failure);
         if let (client::Cause::Disconnected, Some(error)) = (&failure.cause, &self.broken) {
@@ -271,11 +303,17 @@ impl SmtpSession {
         explained
     }
 
-    fn outcome(&self, outcome: client::MessageOutcome) -> MessageOutcome {
+    fn outcome(&mut self, outcome: client::MessageOutcome) -> MessageOutcome {
         let explained =
             |result: Result<Reply, client::SessionFailure>| result.map_err(|failure| self.explain(&failure));
+        let recipients: Vec<Result<Reply, Failure>> = outcome.recipients.into_iter().map(explained).collect();
+        // What the host said stands in its reply.
+        let silent = recipients.iter().find_map(|result| result.as_ref().err().filter(|one| one.reply.is_none()));
+        if let Some(failure) = silent {
+            self.teller.note(&failure.text, "not sent");
+        }
         MessageOutcome {
-            recipients: outcome.recipients.into_iter().map(explained).collect(),
+            recipients,
             reusable: outcome.reusable,
             again: false,
             peer: self.peer.clone(),
@@ -308,15 +346,14 @@ impl SmtpSession {
             biased;
             read = self.stream.read_buf(self.machine.input_space()) => match read {
                 Ok(1..) => {}
-                Ok(0) => self.machine.handle_disconnect(),
-                Err(error) => {
-                    self.broken = Some(error);
-                    self.machine.handle_disconnect();
-                }
+                Ok(0) => self.hung_up(),
+                Err(error) => self.broke(error),
             },
             () = std::future::ready(()) => {}
         }
-        self.machine.poll_event()
+        let event = self.machine.poll_event();
+        self.tell();
+        event
     }
 }
 
@@ -325,6 +362,7 @@ pub(crate) struct Parts {
     machine: ClientSession,
     peer: Peer,
     target: Target,
+    teller: Teller,
 }
 
 impl Parts {
@@ -332,8 +370,13 @@ impl Parts {
         &self.peer
     }
 
-    pub(crate) fn with_stream_and_tls(self, stream: Stream, about: PeerTls) -> SmtpSession {
-        let session = SmtpSession::new(stream, self.machine, self.peer, self.target);
+    pub(crate) fn note(&mut self, data: &str, context: &str) {
+        self.teller.note(data, context);
+    }
+
+    pub(crate) fn with_stream_and_tls(mut self, stream: Stream, about: PeerTls) -> SmtpSession {
+        self.teller.secured(&about);
+        let session = SmtpSession::new(stream, self.machine, self.peer, self.target, self.teller);
         SmtpSession { tls: TlsOutcome::Encrypted(about), ..session }
     }
 }
@@ -352,6 +395,7 @@ impl SmtpSession {
             match &content {
                 Content::Whole(octets) => MessageContent::Whole(octets),
                 Content::Streamed { size, .. } => MessageContent::Streamed { size: *size },
+                Content::Nothing => MessageContent::Nothing,
             },
         );
         loop {

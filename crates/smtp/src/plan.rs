@@ -48,11 +48,16 @@ pub enum CredentialRequirement {
 
 /// `SmartHostAuthMechanism` and `AuthenticationCredential`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authentication {
-    /// Who we are there. `Debug` shows no secret.
-    pub credentials: Credentials,
-    /// Where the secret may go.
-    pub requirement: CredentialRequirement,
+pub enum Authentication {
+    /// `BasicAuth`, `BasicAuthRequireTLS`.
+    Password {
+        /// Who we are there. `Debug` shows no secret.
+        credentials: Credentials,
+        /// Where the secret may go.
+        requirement: CredentialRequirement,
+    },
+    /// `ExchangeServer`: by Kerberos, both sides proving who they are (TA-60).
+    ExchangeServer,
 }
 
 /// The servers of the organization, as DNS may lead to them (RFC 5321 §5.1).
@@ -110,7 +115,7 @@ impl SessionPlan {
             authentication: None,
             inactivity_timeout: INACTIVITY_TIMEOUT_DEFAULT,
             source: None,
-            targets: TargetPolicy::RefuseSpecial,
+            targets: TargetPolicy::default(),
             ourselves: Arc::default(),
         }
     }

@@ -53,6 +53,8 @@ pub(crate) struct Search {
     sessions: usize,
     deadline: Instant,
     failure: Option<Box<Failure>>,
+    /// All of them, in order: at most one for each call and name.
+    noted: Vec<Failure>,
 }
 
 impl Search {
@@ -77,6 +79,7 @@ impl Search {
             sessions: 0,
             deadline: Instant::now(),
             failure: None,
+            noted: Vec::new(),
         };
         search.restart(None);
         Ok(search)
@@ -90,6 +93,7 @@ impl Search {
         (self.calls, self.sessions) = (0, 0);
         self.deadline = Instant::now() + SEARCH_TIME_MAX;
         self.failure = None;
+        self.noted.clear();
     }
 
     pub(crate) fn caller(&self) -> &Caller {
@@ -99,6 +103,11 @@ impl Search {
     /// Why no host was found, where one was looked for.
     pub(crate) fn failure(&mut self) -> Option<Box<Failure>> {
         self.failure.take()
+    }
+
+    /// Every failure since this was asked last, in order.
+    pub(crate) fn take_noted(&mut self) -> Vec<Failure> {
+        std::mem::take(&mut self.noted)
     }
 
     /// Whether there may be another host for the message.
@@ -189,7 +198,7 @@ impl Search {
                 self.note(Box::new(failure));
                 return None;
             }
-            if let Some(why) = forbidden_target(address.ip(), self.caller.plan.targets) {
+            if let Some(why) = forbidden_target(address.ip(), &self.caller.plan.targets) {
                 let peer = Peer { host: target.host.clone(), address: Some(address) };
                 self.note(Box::new(Failure::forbidden(peer, why)));
                 return None;
@@ -224,6 +233,7 @@ impl Search {
 
     /// The last failure counts, but none that bounces mail while another host may still take it.
     fn note(&mut self, failure: Box<Failure>) {
+        self.noted.push((*failure).clone());
         let known_transient = self.failure.as_ref().is_some_and(|known| known.severity == Severity::Transient);
         if failure.severity == Severity::Transient || !known_transient {
             self.failure = Some(failure);

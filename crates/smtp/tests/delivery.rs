@@ -88,7 +88,7 @@ async fn relay(name: &str) -> (Server, smtp::Sender, SessionPlan) {
 async fn tls_and_credentials_as_the_policy_says() {
     let validated = |password| {
         let requirement = CredentialRequirement::ValidatedTls;
-        Some(Authentication { credentials: credentials(password), requirement })
+        Some(Authentication::Password { credentials: credentials(password), requirement })
     };
     let (server, sender, plan) = relay("relay.test").await;
     // TA-21: opportunistic by policy, yet the credentials make it validated.

@@ -77,6 +77,10 @@ const SOURCE: Label = Label {
 };
 const SENT: Label = Label { key: "outcome", values: Values::Words("`delivered`, `deferred`, `failed`") };
 const RECEIVED: Label = Label { key: "outcome", values: Values::Words("`accepted`, `refused`") };
+const LOGON: Label = Label { key: "outcome", values: Values::Words("`succeeded`, `failed`, `refused`") };
+const TOLD: Label = Label { key: "outcome", values: Values::Words("`counted`, `dropped`, `unsent`") };
+const CERTIFICATE: Label =
+    Label { key: "certificate", values: Values::Words("`service`, `smtp`, `directory`, `authority`") };
 const TRANSFERRED: Label =
     Label { key: "outcome", values: Values::Words("`accepted`, `refused`; outbound also `unanswered`") };
 const RESOURCE: Label = Label {
@@ -232,6 +236,25 @@ pub const RECEIVE_MESSAGES: Instrument = Instrument {
                   content. What the client breaks off, and what breaks the protocol, is neither",
     labels: &[RECEIVE_CONNECTOR, RECEIVED],
 };
+/// By Receive connector: who logs on, and who tries to.
+pub const LOGONS: Instrument = Instrument {
+    name: "postroad.logons",
+    unit: "{logon}",
+    kind: Kind::Counter,
+    description: "Logons of clients by `AUTH`. Failed: name or password were wrong. Refused: nobody looked at the password, \
+                  because too many of the client's network had failed lately. The log says which account and peer",
+    labels: &[RECEIVE_CONNECTOR, LOGON],
+};
+/// Failed logons that services tell one another.
+pub const LOGONS_TOLD: Instrument = Instrument {
+    name: "postroad.logons.told",
+    unit: "{logon}",
+    kind: Kind::Counter,
+    description: "Failed logons that services which take logons tell one another. Counted: of others, in the budgets of this \
+                  service. Dropped: of others, not counted, because one tells more than it may. Unsent: of this service, for \
+                  each other one that was away and was not told",
+    labels: &[TOLD],
+};
 /// By server.
 pub const TRANSFER_MESSAGES: Instrument = Instrument {
     name: "postroad.transfer.messages",
@@ -274,12 +297,60 @@ pub const PRESSURE_MEASURE: Instrument = Instrument {
     description: "What was measured last of a resource: percent used, or messages for `SubmissionQueue`",
     labels: &[RESOURCE],
 };
+/// Until when certificates count.
+pub const CERTIFICATE_END: Instrument = Instrument {
+    name: "postroad.certificate.end",
+    unit: "s",
+    kind: Kind::Gauge,
+    description: "When the certificate ends, in seconds since 1970: of this service inside the organization, of this server for \
+                  clients of SMTP, for the directory, and of the organization's authority; where several count, the first \
+                  that ends",
+    labels: &[CERTIFICATE],
+};
+/// The certificate of the service is void.
+pub const CERTIFICATE_REVOKED: Instrument = Instrument {
+    name: "postroad.certificate.revoked",
+    unit: "{certificate}",
+    kind: Kind::Gauge,
+    description: "1 while the certificate that this service shows inside the organization is revoked, so that no other hears it, \
+                  else 0",
+    labels: &[],
+};
 /// Revision applied.
 pub const REVISION: Instrument = Instrument {
     name: "postroad.configuration.revision",
     unit: "{revision}",
     kind: Kind::Gauge,
     description: "Revision of the organization's configuration that this server has applied",
+    labels: &[],
+};
+
+/// The directory does not answer.
+pub const DIRECTORY_AWAY: Instrument = Instrument {
+    name: "postroad.directory.away",
+    unit: "{directory}",
+    kind: Kind::Gauge,
+    description: "1 while the directory does not answer this service, else 0. Mail goes on by what was known last",
+    labels: &[],
+};
+
+/// Members of etcd that do not answer.
+pub const DIRECTORY_MEMBERS_AWAY: Instrument = Instrument {
+    name: "postroad.directory.members_away",
+    unit: "{member}",
+    kind: Kind::Gauge,
+    description: "Members of etcd that do not answer this service, asked twice a minute each by itself. While more than half \
+                  answer nothing is amiss, and the next one that goes may be one too many",
+    labels: &[],
+};
+
+/// What the directory holds is not applied.
+pub const CONFIGURATION_REFUSED: Instrument = Instrument {
+    name: "postroad.configuration.refused",
+    unit: "{configuration}",
+    kind: Kind::Gauge,
+    description: "1 while the directory holds a configuration that this service does not apply, because it is not valid or \
+                  older than the one in use, else 0",
     labels: &[],
 };
 
@@ -299,6 +370,8 @@ pub const ALL: &[Instrument] = &[
     CONNECTIONS,
     CONNECTIONS_OPENED,
     RECEIVE_MESSAGES,
+    LOGONS,
+    LOGONS_TOLD,
     SEND_MESSAGES,
     SEND_DURATION,
     TRANSFER_MESSAGES,
@@ -307,7 +380,12 @@ pub const ALL: &[Instrument] = &[
     PRESSURE_LEVEL,
     PRESSURE_MEASURE,
     TRACKING_LOST,
+    CERTIFICATE_END,
+    CERTIFICATE_REVOKED,
     REVISION,
+    CONFIGURATION_REFUSED,
+    DIRECTORY_AWAY,
+    DIRECTORY_MEMBERS_AWAY,
 ];
 
 impl Instrument {

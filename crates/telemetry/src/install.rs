@@ -19,6 +19,7 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, 
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
+use crate::error::TelemetryError;
 use crate::keys::SITE;
 use crate::logs::{self, LogSettings};
 use crate::metrics::Metrics;
@@ -95,34 +96,10 @@ pub struct TelemetrySettings {
     pub server: ServerName,
     /// `postroad.site`, where it is known.
     pub site: Option<SiteName>,
-    /// Logs.
+    /// What goes to stderr, and in which form.
     pub logs: LogSettings,
     /// Where traces go; without it none are made.
     pub collector: Option<Collector>,
-}
-
-/// Telemetry that cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// Not a log filter.
-    #[error("{filter:?} is not a log filter: {cause}")]
-    LogFilter {
-        /// What was given.
-        filter: String,
-        /// What is wrong with it.
-        cause: String,
-    },
-    /// An exporter refused its settings.
-    #[error("cannot set up the export to {endpoint}: {cause}")]
-    Collector {
-        /// The collector.
-        endpoint: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// The Prometheus exporter refused.
-    #[error("cannot set up metrics: {0}")]
-    Metrics(String),
 }
 
 /// The telemetry of one service. End it with [`Telemetry::shutdown`]: dropping the last handle may block for seconds.

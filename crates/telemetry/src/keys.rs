@@ -136,7 +136,7 @@ keys! {
     REPLY: Reply = "postroad.smtp.reply";
     /// The server that does it.
     SERVER: ServerName = "postroad.server";
-    /// Its site.
+    /// The site of the server that the span is of.
     SITE: SiteName = "postroad.site";
     /// The Send or Receive connector.
     CONNECTOR: ObjectName = "postroad.connector";
@@ -152,9 +152,9 @@ keys! {
     RULE: str = "postroad.rule";
     /// How many recipients.
     RECIPIENTS: u64 = "postroad.recipients";
-    /// One recipient.
+    /// Whom a span is about that is about one recipient only.
     RECIPIENT: Address = "postroad.recipient";
-    /// The sender.
+    /// The reverse-path; `<>` for notifications.
     SENDER: ReversePath = "postroad.sender";
     /// How many times it was tried, this one included.
     ATTEMPT: u64 = "postroad.attempt";

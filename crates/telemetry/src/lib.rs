@@ -12,8 +12,7 @@
 //! Message spans do not go through `tracing`: they cross processes and restarts, carry their own times, and cost a branch
 //! when nobody collects them.
 //!
-//! Not here: message tracking (`tracking`), connectivity and protocol logs (those are records that an administrator relies
-//! on), and
+//! Not here: message tracking, connectivity and protocol logs (crate `logs`: records that an administrator relies on), and
 //! what is healthy (the services say so).
 //!
 //! | module | what |
@@ -22,14 +21,16 @@
 //! | [`trace`] | [`MessageTracer`], [`Hop`] |
 //! | [`keys`] | the attributes of spans and their types |
 //! | [`catalogue`] | every metric as data; the documentation page is made from it |
-//! | [`metrics`] | [`Metrics`]: the handles |
+//! | [`metrics`] | [`Metrics`]: the handles, made of the instruments in `instruments` |
 //! | [`named`] | the handles that belong to one connector or server |
 //! | [`operations`] | the HTTP endpoint |
 //! | [`probe`] | asking it |
 //! | [`logs`] | the log format |
 
 pub mod catalogue;
+mod error;
 pub mod install;
+mod instruments;
 pub mod keys;
 pub mod logs;
 pub mod metrics;
@@ -41,7 +42,8 @@ mod tests;
 pub mod trace;
 mod watched;
 
-pub use install::{Collector, SampleRatio, Telemetry, TelemetryError, TelemetrySettings};
+pub use error::TelemetryError;
+pub use install::{Collector, SampleRatio, Telemetry, TelemetrySettings};
 pub use keys::Key;
 pub use logs::{LogFormat, LogSettings};
 pub use metrics::Metrics;

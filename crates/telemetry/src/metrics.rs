@@ -1,13 +1,14 @@
 //! The handles of the metrics in [`crate::catalogue`]: what services count with. Cheap to clone, never blocking. Those whose
 //! labels are names of the configuration are in [`crate::named`].
 
-use std::time::Duration;
-
-use opentelemetry::KeyValue;
 use opentelemetry::metrics as otel;
+use topology::{ReceiveConnector, SendConnector, Server};
 
-use crate::catalogue::{self, Instrument, Kind};
-use crate::named::Named;
+use crate::catalogue;
+pub use crate::instruments::{
+    Counter, Direction, Durations, Gauge, LabelledCounter, LabelledGauge, LabelledUpDownCounter, Sizes,
+};
+use crate::named::{Named, PeerMetrics, ReceiveMetrics, SendMetrics};
 
 /// Where a message came from: label `source` of [`catalogue::ACCEPTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +43,23 @@ impl From<Source> for &'static str {
     }
 }
 
-/// Who opened a connection: label `direction`.
+/// What became of news of a failed logon: label `outcome` of [`catalogue::LOGONS_TOLD`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// The peer.
-    Inbound,
-    /// We.
-    Outbound,
+pub enum Told {
+    /// Another's, counted here.
+    Counted,
+    /// Another's, not counted.
+    Dropped,
+    /// Ours, for one that was not told.
+    Unsent,
 }
 
-impl From<Direction> for &'static str {
-    fn from(direction: Direction) -> Self {
-        match direction {
-            Direction::Inbound => "inbound",
-            Direction::Outbound => "outbound",
+impl From<Told> for &'static str {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Counted => "counted",
+            Told::Dropped => "dropped",
+            Told::Unsent => "unsent",
         }
     }
 }
@@ -89,15 +93,27 @@ pub struct Metrics {
     pub connections: LabelledUpDownCounter,
     /// [`catalogue::CONNECTIONS_OPENED`], by [`Direction`].
     pub connections_opened: LabelledCounter,
+    /// [`catalogue::LOGONS_TOLD`], by [`Told`].
+    pub logons_told: LabelledCounter,
     /// [`catalogue::TRACKING_LOST`].
     pub tracking_lost: Counter,
     /// [`catalogue::PRESSURE_LEVEL`], by resource.
     pub pressure_level: LabelledGauge,
     /// [`catalogue::PRESSURE_MEASURE`], by resource.
     pub pressure_measure: LabelledGauge,
+    /// [`catalogue::CERTIFICATE_END`], by certificate.
+    pub certificate_end: LabelledGauge,
+    /// [`catalogue::CERTIFICATE_REVOKED`].
+    pub certificate_revoked: Gauge,
     /// [`catalogue::REVISION`].
     pub revision: Gauge,
-    pub(crate) named: Named,
+    /// [`catalogue::DIRECTORY_AWAY`].
+    pub directory_away: Gauge,
+    /// [`catalogue::DIRECTORY_MEMBERS_AWAY`].
+    pub directory_members_away: Gauge,
+    /// [`catalogue::CONFIGURATION_REFUSED`].
+    pub configuration_refused: Gauge,
+    named: Named,
 }
 
 impl Metrics {
@@ -110,18 +126,42 @@ impl Metrics {
             removed: Counter::new(meter, &catalogue::REMOVED),
             queued: Gauge::new(meter, &catalogue::QUEUED),
             queue_length: LabelledGauge::new(meter, &catalogue::QUEUE_LENGTH),
-            accept_duration: Durations(histogram(meter, &catalogue::ACCEPT_DURATION)),
-            queue_batch_size: Sizes(histogram(meter, &catalogue::QUEUE_BATCH_SIZE)),
+            accept_duration: Durations::new(meter, &catalogue::ACCEPT_DURATION),
+            queue_batch_size: Sizes::new(meter, &catalogue::QUEUE_BATCH_SIZE),
             queue_written: Gauge::new(meter, &catalogue::QUEUE_WRITTEN),
             queue_disk: Gauge::new(meter, &catalogue::QUEUE_DISK),
             connections: LabelledUpDownCounter::new(meter, &catalogue::CONNECTIONS),
             connections_opened: LabelledCounter::new(meter, &catalogue::CONNECTIONS_OPENED),
+            logons_told: LabelledCounter::new(meter, &catalogue::LOGONS_TOLD),
             tracking_lost: Counter::new(meter, &catalogue::TRACKING_LOST),
             pressure_level: LabelledGauge::new(meter, &catalogue::PRESSURE_LEVEL),
             pressure_measure: LabelledGauge::new(meter, &catalogue::PRESSURE_MEASURE),
+            certificate_end: LabelledGauge::new(meter, &catalogue::CERTIFICATE_END),
+            certificate_revoked: Gauge::new(meter, &catalogue::CERTIFICATE_REVOKED),
             revision: Gauge::new(meter, &catalogue::REVISION),
+            directory_away: Gauge::new(meter, &catalogue::DIRECTORY_AWAY),
+            directory_members_away: Gauge::new(meter, &catalogue::DIRECTORY_MEMBERS_AWAY),
+            configuration_refused: Gauge::new(meter, &catalogue::CONFIGURATION_REFUSED),
             named: Named::new(meter),
         }
+    }
+
+    /// The metrics of a Send connector.
+    #[must_use]
+    pub fn of_send_connector(&self, connector: &SendConnector) -> SendMetrics {
+        self.named.of_send_connector(connector)
+    }
+
+    /// The metrics of a Receive connector.
+    #[must_use]
+    pub fn of_receive_connector(&self, connector: &ReceiveConnector) -> ReceiveMetrics {
+        self.named.of_receive_connector(connector)
+    }
+
+    /// The metrics of another server.
+    #[must_use]
+    pub fn of_peer(&self, server: &Server) -> PeerMetrics {
+        self.named.of_peer(server)
     }
 
     /// Counts nowhere: for tests of services.
@@ -130,131 +170,4 @@ impl Metrics {
         use opentelemetry::metrics::MeterProvider as _;
         Self::new(&opentelemetry_sdk::metrics::SdkMeterProvider::builder().build().meter("off"))
     }
-}
-
-/// A count that only grows.
-#[derive(Clone, Debug)]
-pub struct Counter(pub(crate) otel::Counter<u64>);
-
-impl Counter {
-    pub(crate) fn new(meter: &otel::Meter, from: &Instrument) -> Self {
-        debug_assert!(from.kind == Kind::Counter);
-        Self(meter.u64_counter(from.name).with_unit(from.unit).with_description(from.description).build())
-    }
-
-    /// Counts one more.
-    pub fn increment(&self) {
-        self.0.add(1, &[]);
-    }
-}
-
-/// A count that only grows, for each value of a label.
-#[derive(Clone, Debug)]
-pub struct LabelledCounter {
-    counter: Counter,
-    key: &'static str,
-}
-
-impl LabelledCounter {
-    fn new(meter: &otel::Meter, from: &Instrument) -> Self {
-        Self { counter: Counter::new(meter, from), key: label_key(from) }
-    }
-
-    /// Counts `more` under `label`.
-    pub fn add(&self, label: impl Into<&'static str>, more: u64) {
-        self.counter.0.add(more, &[KeyValue::new(self.key, label.into())]);
-    }
-}
-
-/// A count that grows and shrinks, for each value of a label.
-#[derive(Clone, Debug)]
-pub struct LabelledUpDownCounter {
-    counter: otel::UpDownCounter<i64>,
-    key: &'static str,
-}
-
-impl LabelledUpDownCounter {
-    fn new(meter: &otel::Meter, from: &Instrument) -> Self {
-        debug_assert!(from.kind == Kind::UpDownCounter);
-        let builder = meter.i64_up_down_counter(from.name);
-        let counter = builder.with_unit(from.unit).with_description(from.description).build();
-        Self { counter, key: label_key(from) }
-    }
-
-    /// Counts one more under `label`.
-    pub fn increment(&self, label: impl Into<&'static str>) {
-        self.counter.add(1, &[KeyValue::new(self.key, label.into())]);
-    }
-
-    /// Counts one less under `label`.
-    pub fn decrement(&self, label: impl Into<&'static str>) {
-        self.counter.add(-1, &[KeyValue::new(self.key, label.into())]);
-    }
-}
-
-/// What is.
-#[derive(Clone, Debug)]
-pub struct Gauge(pub(crate) otel::Gauge<u64>);
-
-impl Gauge {
-    pub(crate) fn new(meter: &otel::Meter, from: &Instrument) -> Self {
-        debug_assert!(from.kind == Kind::Gauge);
-        Self(meter.u64_gauge(from.name).with_unit(from.unit).with_description(from.description).build())
-    }
-
-    /// Is `now`.
-    pub fn set(&self, now: u64) {
-        self.0.record(now, &[]);
-    }
-}
-
-/// What is, for each value of a label.
-#[derive(Clone, Debug)]
-pub struct LabelledGauge {
-    gauge: Gauge,
-    key: &'static str,
-}
-
-impl LabelledGauge {
-    fn new(meter: &otel::Meter, from: &Instrument) -> Self {
-        Self { gauge: Gauge::new(meter, from), key: label_key(from) }
-    }
-
-    /// Is `now` under `label`.
-    pub fn set(&self, label: impl Into<&'static str>, now: u64) {
-        self.gauge.0.record(now, &[KeyValue::new(self.key, label.into())]);
-    }
-}
-
-/// How long things take.
-#[derive(Clone, Debug)]
-pub struct Durations(otel::Histogram<f64>);
-
-impl Durations {
-    /// One took `time`.
-    pub fn record(&self, time: Duration) {
-        self.0.record(time.as_secs_f64(), &[]);
-    }
-}
-
-/// How many things go together.
-#[derive(Clone, Debug)]
-pub struct Sizes(otel::Histogram<f64>);
-
-impl Sizes {
-    /// So many went together.
-    pub fn record(&self, count: u32) {
-        self.0.record(f64::from(count), &[]);
-    }
-}
-
-pub(crate) fn histogram(meter: &otel::Meter, from: &Instrument) -> otel::Histogram<f64> {
-    let Kind::Histogram(bounds) = from.kind else { unreachable!("{} is no histogram in the catalogue", from.name) };
-    let builder = meter.f64_histogram(from.name).with_unit(from.unit).with_description(from.description);
-    builder.with_boundaries(bounds.to_vec()).build()
-}
-
-fn label_key(from: &Instrument) -> &'static str {
-    let [label] = from.labels else { unreachable!("{} has not one label in the catalogue", from.name) };
-    label.key
 }

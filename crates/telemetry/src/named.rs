@@ -12,7 +12,7 @@ use opentelemetry::metrics as otel;
 use topology::{ReceiveConnector, SendConnector, Server};
 
 use crate::catalogue::{self, Instrument};
-use crate::metrics::{Counter, Direction, Gauge, Metrics, histogram};
+use crate::instruments::{Counter, Direction, Gauge, histogram};
 
 /// What an attempt to send came to: label `outcome` of [`catalogue::SEND_MESSAGES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +36,24 @@ pub enum Transfer {
     Unanswered,
 }
 
+/// What a logon came to: label `outcome` of [`catalogue::LOGONS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logon {
+    /// Name and password were right.
+    Succeeded,
+    /// They were not.
+    Failed,
+    /// Nobody looked.
+    Refused,
+}
+
 /// The instruments.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     send_messages: Counter,
     send_duration: otel::Histogram<f64>,
     receive_messages: Counter,
+    logons: Counter,
     transfer_messages: Counter,
     transfer_duration: otel::Histogram<f64>,
     peers_failed: Gauge,
@@ -53,43 +65,42 @@ impl Named {
             send_messages: Counter::new(meter, &catalogue::SEND_MESSAGES),
             send_duration: histogram(meter, &catalogue::SEND_DURATION),
             receive_messages: Counter::new(meter, &catalogue::RECEIVE_MESSAGES),
+            logons: Counter::new(meter, &catalogue::LOGONS),
             transfer_messages: Counter::new(meter, &catalogue::TRANSFER_MESSAGES),
             transfer_duration: histogram(meter, &catalogue::TRANSFER_DURATION),
             peers_failed: Gauge::new(meter, &catalogue::PEERS_FAILED),
         }
     }
-}
 
-impl Metrics {
-    /// The metrics of a Send connector.
-    #[must_use]
-    pub fn of_send_connector(&self, connector: &SendConnector) -> SendMetrics {
+    pub(crate) fn of_send_connector(&self, connector: &SendConnector) -> SendMetrics {
         let name = Arc::<str>::from(connector.name.as_str());
-        let one = |outcome| One::new(&self.named.send_messages, &catalogue::SEND_MESSAGES, &[&name, &word(outcome)]);
+        let one = |outcome| One::new(&self.send_messages, &catalogue::SEND_MESSAGES, &[&name, &word(outcome)]);
         SendMetrics {
             delivered: one("delivered"),
             deferred: one("deferred"),
             failed: one("failed"),
-            duration: Timed::new(&self.named.send_duration, &catalogue::SEND_DURATION, &[&name]),
+            duration: Timed::new(&self.send_duration, &catalogue::SEND_DURATION, &[&name]),
         }
     }
 
-    /// The metrics of a Receive connector.
-    #[must_use]
-    pub fn of_receive_connector(&self, connector: &ReceiveConnector) -> ReceiveMetrics {
+    pub(crate) fn of_receive_connector(&self, connector: &ReceiveConnector) -> ReceiveMetrics {
         let name = Arc::<str>::from(connector.name.as_str());
-        let one =
-            |outcome| One::new(&self.named.receive_messages, &catalogue::RECEIVE_MESSAGES, &[&name, &word(outcome)]);
-        ReceiveMetrics { accepted: one("accepted"), refused: one("refused") }
+        let one = |outcome| One::new(&self.receive_messages, &catalogue::RECEIVE_MESSAGES, &[&name, &word(outcome)]);
+        let logon = |outcome| One::new(&self.logons, &catalogue::LOGONS, &[&name, &word(outcome)]);
+        ReceiveMetrics {
+            accepted: one("accepted"),
+            refused: one("refused"),
+            logon_succeeded: logon("succeeded"),
+            logon_failed: logon("failed"),
+            logon_refused: logon("refused"),
+        }
     }
 
-    /// The metrics of another server.
-    #[must_use]
-    pub fn of_peer(&self, server: &Server) -> PeerMetrics {
+    pub(crate) fn of_peer(&self, server: &Server) -> PeerMetrics {
         let name = Arc::<str>::from(server.name.as_str());
         let one = |direction: Direction, outcome| {
             let values = [&name, &word(direction.into()), &word(outcome)];
-            One::new(&self.named.transfer_messages, &catalogue::TRANSFER_MESSAGES, &values)
+            One::new(&self.transfer_messages, &catalogue::TRANSFER_MESSAGES, &values)
         };
         PeerMetrics {
             accepted_there: one(Direction::Outbound, "accepted"),
@@ -97,8 +108,8 @@ impl Metrics {
             unanswered: one(Direction::Outbound, "unanswered"),
             accepted_here: one(Direction::Inbound, "accepted"),
             refused_here: one(Direction::Inbound, "refused"),
-            duration: Timed::new(&self.named.transfer_duration, &catalogue::TRANSFER_DURATION, &[&name]),
-            failed: (self.named.peers_failed.clone(), labels(&catalogue::PEERS_FAILED, &[&name])),
+            duration: Timed::new(&self.transfer_duration, &catalogue::TRANSFER_DURATION, &[&name]),
+            failed: (self.peers_failed.clone(), labels(&catalogue::PEERS_FAILED, &[&name])),
         }
     }
 }
@@ -129,6 +140,9 @@ impl SendMetrics {
 pub struct ReceiveMetrics {
     accepted: One,
     refused: One,
+    logon_succeeded: One,
+    logon_failed: One,
+    logon_refused: One,
 }
 
 impl ReceiveMetrics {
@@ -140,6 +154,15 @@ impl ReceiveMetrics {
     /// A message was refused.
     pub fn refused(&self) {
         self.refused.increment();
+    }
+
+    /// A logon came to this.
+    pub fn logon(&self, logon: Logon) {
+        match logon {
+            Logon::Succeeded => self.logon_succeeded.increment(),
+            Logon::Failed => self.logon_failed.increment(),
+            Logon::Refused => self.logon_refused.increment(),
+        }
     }
 }
 

@@ -56,11 +56,21 @@ pub async fn ask(address: SocketAddr, path: &str) -> io::Result<ProbeAnswer> {
     in_time.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
 }
 
+/// Why a service is not ready, if it is not, and its metrics, if it gives them.
+pub async fn ready(address: SocketAddr) -> (Option<String>, String) {
+    let reason = match ask(address, "/ready").await {
+        Ok(answer) if answer.is_good() => None,
+        Ok(answer) => Some(answer.body.trim_end().to_owned()),
+        Err(error) => Some(format!("no answer at {address}: {error}")),
+    };
+    (reason, ask(address, "/metrics").await.map(|answer| answer.body).unwrap_or_default())
+}
+
 /// One series of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series<'a> {
     labels: Vec<(&'a str, String)>,
-    /// Its number.
+    /// What was measured, in the unit of the catalogue.
     pub number: f64,
 }
 

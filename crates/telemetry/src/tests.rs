@@ -1,5 +1,7 @@
 //! Against a collector and a scraper made for the test.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,8 +28,8 @@ use tonic::transport::{Identity, ServerTlsConfig};
 
 use super::*;
 use crate::install::{Collector, SPANS_WAITING_MAX};
-use crate::metrics::{Direction, Source};
-use crate::named::{Attempt, Transfer};
+use crate::metrics::{Direction, Source, Told};
+use crate::named::{Attempt, Logon, Transfer};
 
 type Attributes = BTreeMap<String, String>;
 
@@ -218,7 +220,12 @@ fn without_a_collector_nothing_is_described_and_contexts_pass_through() {
     assert_eq!(hop.context(), Some(parent));
     hop.end(at(2), HopOutcome::Done);
     // A context from outside does not become ours by the absence of a collector.
-    assert_eq!(tracer.start_linked(HopName::Receive, parent, at(1)).context(), None);
+    let linked = tracer.start_linked(HopName::Receive, parent, at(1)).context().unwrap();
+    assert_ne!(linked.trace_id, parent.trace_id);
+    // Logs know a message by its trace, collected or not.
+    let first = tracer.start(HopName::Receive, None, at(1)).context().unwrap();
+    assert_ne!(first.trace_id, tracer.start(HopName::Receive, None, at(1)).context().unwrap().trace_id);
+    assert_eq!(tracer.start(HopName::Commit, Some(first), at(1)).context(), Some(first));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,6 +299,7 @@ fn count_by_name(metrics: &Metrics) {
     let server = &organization.servers()[0];
     let [receive, ..] = topology::receive_connector::defaults::front_end(&server.name);
     metrics.of_receive_connector(&receive).refused();
+    metrics.of_receive_connector(&receive).logon(Logon::Failed);
     let peer = metrics.of_peer(server);
     peer.sent(Transfer::Accepted, took);
     peer.sent(Transfer::Unanswered, took);
@@ -319,10 +327,16 @@ async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
     metrics.connections.increment(Direction::Inbound);
     metrics.connections.decrement(Direction::Inbound);
     metrics.connections_opened.add(Direction::Outbound, 1);
+    metrics.logons_told.add(Told::Counted, 1);
     metrics.tracking_lost.increment();
     metrics.pressure_level.set("SubmissionQueue", 1);
     metrics.pressure_measure.set("SubmissionQueue", 10_000);
+    metrics.certificate_end.set("service", 1);
+    metrics.certificate_revoked.set(1);
     metrics.revision.set(42);
+    metrics.directory_away.set(1);
+    metrics.directory_members_away.set(1);
+    metrics.configuration_refused.set(1);
     count_by_name(&metrics);
     let good = || Health::Good;
     let server = telemetry.serve((Ipv4Addr::LOCALHOST, 0).into(), HealthChecks::new(good, good)).await.unwrap();
@@ -348,6 +362,7 @@ async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
         r#"postroad_transfer_duration_seconds_count{peer="MAIL1"} 1"#,
         r#"postroad_peers_failed{peer="MAIL1"} 2"#,
         "postroad_configuration_revision 42",
+        "postroad_directory_away 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

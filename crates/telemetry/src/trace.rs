@@ -14,7 +14,7 @@ use opentelemetry::trace::{
     TraceId as OtelId, TraceState, Tracer as _,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{SdkTracer, Span};
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator, SdkTracer, Span};
 
 use crate::keys::{ERROR_TYPE, Key, ToAttribute};
 
@@ -107,7 +107,8 @@ pub struct MessageTracer {
 }
 
 impl MessageTracer {
-    /// Records nothing, passes contexts on.
+    /// Records nothing. Contexts are made and passed on all the same: the message tracking logs of all servers know a message by
+    /// the id of its trace.
     #[must_use]
     pub const fn off() -> Self {
         Self { tracer: None }
@@ -127,7 +128,7 @@ impl MessageTracer {
     /// organization made may be parents.
     pub fn start(&self, name: HopName, parent: Option<TraceContext>, at: Timestamp) -> Hop {
         match &self.tracer {
-            None => Hop { inherited: parent, span: None },
+            None => Hop { inherited: Some(parent.unwrap_or_else(unrecorded)), span: None },
             Some(tracer) => begin(tracer, name, parent, None, at),
         }
     }
@@ -135,10 +136,18 @@ impl MessageTracer {
     /// Starts the first hop of a new trace, linked to a context that came from outside.
     pub fn start_linked(&self, name: HopName, outside: TraceContext, at: Timestamp) -> Hop {
         match &self.tracer {
-            None => Hop { inherited: None, span: None },
+            None => Hop { inherited: Some(unrecorded()), span: None },
             Some(tracer) => begin(tracer, name, None, Some(outside), at),
         }
     }
+}
+
+/// The context of a trace that nobody recorded so far. Whoever comes next may: a service that has a collector, after one that has
+/// none.
+fn unrecorded() -> TraceContext {
+    let ids = RandomIdGenerator::default();
+    let (trace_id, span_id) = (ids.new_trace_id().to_bytes(), ids.new_span_id().to_bytes());
+    TraceContext { trace_id, span_id, sampled: true }
 }
 
 fn begin(

@@ -74,6 +74,7 @@ async fn follow(
                     return;
                 }
             }
+            WatchEvent::Back => {}
             WatchEvent::Rejected { reason, .. } | WatchEvent::Unavailable(reason) => eprintln!("{server}: {reason}"),
         }
     }

@@ -1,4 +1,5 @@
-//! A DNS server that answers A and MX from a table, over UDP. Names that are not in the table do not exist.
+//! A DNS server that answers A, MX and CNAME from a table, over UDP, following aliases as a resolver's name server does. Names that
+//! are not in the table do not exist.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,6 +14,8 @@ pub enum Record {
     A(Ipv4Addr),
     /// `.` as host is the null MX.
     Mx(u16, &'static str),
+    /// Another name for that one.
+    Cname(&'static str),
 }
 
 /// Serves `table` until the runtime ends.
@@ -47,8 +50,16 @@ fn answer(query: &[u8], records: &BTreeMap<&'static str, Vec<Record>>) -> Vec<u8
     }
     let question = &query[12..at + 5];
     let kind = u16::from_be_bytes([query[at + 1], query[at + 2]]);
-    let found = records.get(labels.join(".").as_str());
-    let chosen: Vec<(u16, Vec<u8>)> = found.into_iter().flatten().map(data).filter(|(of, _)| *of == kind).collect();
+    // Owner, type and data of each record; an alias is followed by what it stands for.
+    let (mut chosen, mut name) = (Vec::new(), labels.join("."));
+    let mut found = records.get(name.as_str());
+    while let Some([Record::Cname(target)]) = found.map(Vec::as_slice) {
+        chosen.push((encoded(&name), 5, encoded(target)));
+        name = (*target).to_owned();
+        found = records.get(name.as_str());
+    }
+    let of_kind = found.into_iter().flatten().map(data).filter(|(of, _)| *of == kind);
+    chosen.extend(of_kind.map(|(kind, data)| (encoded(&name), kind, data)));
     let code = if found.is_some() { 0 } else { 3 };
     let mut message = Vec::from(&query[..2]);
     message.extend([
@@ -64,9 +75,9 @@ fn answer(query: &[u8], records: &BTreeMap<&'static str, Vec<Record>>) -> Vec<u8
         0,
     ]);
     message.extend(question);
-    for (kind, data) in chosen {
-        // A pointer to the question's name, the type, class IN, a TTL of one minute.
-        message.extend([0xc0, 12]);
+    for (owner, kind, data) in chosen {
+        // The name, the type, class IN, a TTL of one minute.
+        message.extend(owner);
         message.extend(kind.to_be_bytes());
         message.extend([0, 1, 0, 0, 0, 60]);
         message.extend(u16::try_from(data.len()).expect("a packet of a resolver").to_be_bytes());
@@ -80,12 +91,20 @@ fn data(record: &Record) -> (u16, Vec<u8>) {
         Record::A(address) => (1, address.octets().to_vec()),
         Record::Mx(preference, host) => {
             let mut data = preference.to_be_bytes().to_vec();
-            for label in host.split('.').filter(|label| !label.is_empty()) {
-                data.push(u8::try_from(label.len()).expect("a packet of a resolver"));
-                data.extend(label.as_bytes());
-            }
-            data.push(0);
+            data.extend(encoded(host));
             (15, data)
         }
+        Record::Cname(target) => (5, encoded(target)),
     }
+}
+
+/// RFC 1035 §3.1.
+fn encoded(name: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for label in name.split('.').filter(|label| !label.is_empty()) {
+        octets.push(u8::try_from(label.len()).expect("a packet of a resolver"));
+        octets.extend(label.as_bytes());
+    }
+    octets.push(0);
+    octets
 }

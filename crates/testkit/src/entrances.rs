@@ -42,7 +42,7 @@ pub fn receive_connectors(role: &str) -> String {
     )
 }
 
-/// Gives ann (DB1) and bob (DB2) of contoso.com a mailbox each.
+/// Gives ann (DB1) and bob (DB2) of contoso.com a mailbox each, and cathy@fabrikam.example an address inside as a contact.
 ///
 /// # Panics
 /// When the directory does not take them.
@@ -59,8 +59,13 @@ pub async fn add_mailboxes(world: &World) {
             database: ObjectName::parse(database).expect("a name"),
             password: Some(directory::create_verifier(PASSWORD)),
         },
+        provenance: None,
     };
-    let puts = [mailbox("ann", "DB1"), mailbox("bob", "DB2")].map(|mailbox| Object::Recipient(Box::new(mailbox)));
+    let external_address = Address::parse("cathy@fabrikam.example").expect("an address");
+    let contact =
+        DirectoryRecipient { kind: RecipientKind::MailContact { external_address }, ..mailbox("cathy", "DB1") };
+    let puts =
+        [mailbox("ann", "DB1"), mailbox("bob", "DB2"), contact].map(|mailbox| Object::Recipient(Box::new(mailbox)));
     world
         .directory()
         .commit(Change { puts: puts.into(), ..Change::by(crate::node::author()) })
@@ -112,6 +117,11 @@ async fn strangers_do_not_relay(entrances: &Entrances) {
         ("ann@contoso.com", "250 2.1.5 Recipient OK"),
         ("nobody@contoso.com", "550 5.1.1 User unknown"),
         ("victim@elsewhere.example", "550 5.7.1 Unable to relay"),
+        // A contact: by its address inside.
+        ("cathy@contoso.com", "250 2.1.5 Recipient OK"),
+        ("cathy@fabrikam.example", "550 5.7.1 Unable to relay"),
+        // PL-45: leads to a gateway, which is not for strangers.
+        ("IMCEAFAX-5551234@contoso.com", "550 5.1.1 User unknown"),
         ("victim%elsewhere.example@contoso.com", "550 5.1.1 User unknown"),
         ("elsewhere.example!victim@contoso.com", "550 5.1.1 User unknown"),
         ("\"victim@elsewhere.example\"@contoso.com", "550 5.1.1 User unknown"),
@@ -152,6 +162,18 @@ async fn users_log_on_under_tls_only(entrances: &Entrances) {
 async fn users_send_as_themselves_to_anyone(entrances: &Entrances) {
     let mut client = Client::connect(entrances.clients).await.start_tls().await;
     assert_eq!(client.log_on("ann@contoso.com", PASSWORD).await, "235 2.7.0 Authentication successful");
+    client.say("MAIL FROM:<ann@contoso.com>").await;
+    for (path, expected) in [
+        ("cathy@contoso.com", "250 2.1.5 Recipient OK"),
+        ("cathy@fabrikam.example", "250 2.1.5 Recipient OK"),
+        ("IMCEAFAX-5551234@contoso.com", "250 2.1.5 Recipient OK"),
+        ("IMCEAFAX-+4@contoso.com", "550 5.1.1 User unknown"),
+        ("IMCEAFAX-5551234@sub.contoso.com", "250 2.1.5 Recipient OK"),
+        ("nobody@contoso.com", "550 5.1.1 User unknown"),
+    ] {
+        assert_eq!(client.say(&format!("RCPT TO:<{path}>")).await, expected, "{path}");
+    }
+    client.say("RSET").await;
     let reply = client.send("ann@contoso.com", &["friend@elsewhere.example"], "Subject: Hi\r\n\r\nBody").await;
     assert!(reply.starts_with("250 2.6.0 <"), "{reply}");
     // RC-41: the strangers' connector has no ExchangeUsers.
@@ -195,17 +217,23 @@ pub fn check_taken(taken: impl Iterator<Item = (MessageHead, String)>) {
     assert_eq!(of(OriginKind::ExternallySecured).0, "Devices");
 }
 
-/// A change of the configuration opens an entrance, and another closes it, while the others stay.
+/// A change of the configuration opens an entrance, and another closes it, while the others stay. One that cannot be opened
+/// keeps no other closed (RC-27), and whom no connector serves is told so (RC-33).
 ///
 /// # Panics
 /// When it does not happen.
 pub async fn check_configuration(world: &World, organization: &str, role: &str) {
     let free = std::net::TcpListener::bind("127.0.0.9:0").and_then(|listener| listener.local_addr());
     let address = free.expect("loopback has a free port");
-    let further = format!(
-        "{organization}  - {{name: Further, server: MAIL1, transportRole: {role}, bindings: ['{address}'], \
-         authMechanism: [Tls], permissionGroups: [AnonymousUsers]}}\n"
-    );
+    let connector = |name: &str, more: &str| {
+        format!(
+            "  - {{name: {name}, server: MAIL1, transportRole: {role}, authMechanism: [Tls], \
+             permissionGroups: [AnonymousUsers], {more}}}\n"
+        )
+    };
+    // Of the networks for documentation: an address of no machine.
+    let nowhere = connector("Nowhere", "bindings: ['192.0.2.1:2525']");
+    let further = format!("{organization}{nowhere}{}", connector("Further", &format!("bindings: ['{address}']")));
     let answers = async || net::connect(address, None, net::stream::CONNECT_TIMEOUT).await.is_ok();
     assert!(!answers().await);
     world.apply(&further).await;
@@ -213,6 +241,10 @@ pub async fn check_configuration(world: &World, organization: &str, role: &str) 
     let mut client = Client::connect(address).await;
     assert!(client.say("MAIL FROM:<stranger@elsewhere.example>").await.starts_with("250 "));
     client.say("RSET").await;
+    let others = connector("Further", &format!("bindings: ['{address}'], remoteIPRanges: [192.0.2.9]"));
+    world.apply(&format!("{organization}{others}")).await;
+    let refused = "421 4.3.2 Service not available";
+    until("others to be served alone", async || (Client::first_reply(address).await == refused).then_some(())).await;
     world.apply(organization).await;
     assert!(client.reply().await.starts_with("421 4.3.2 "), "idle sessions are sent away");
     until("the entrance to be closed", async || (!answers().await).then_some(())).await;

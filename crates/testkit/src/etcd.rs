@@ -4,17 +4,23 @@
 //! and starting it again is how tests take the directory away and bring it back. [`EtcdCluster`] is several of them that
 //! elect a leader, each an [`EtcdServer`] to be killed, frozen or started again by itself.
 
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::daemon::answering;
+
 /// How often other ports are tried when somebody takes a free one first.
 const PORT_ATTEMPTS: u32 = 5;
+/// How long the others may take until their members can be changed.
+const MEMBER_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries.
+const MEMBER_PAUSE: Duration = Duration::from_millis(100);
 /// What etcd prints when it answers.
 const READY: &str = "serving client traffic";
 
@@ -88,6 +94,37 @@ impl EtcdCluster {
     #[must_use]
     pub fn endpoints(&self) -> Vec<String> {
         self.members.iter().map(EtcdServer::endpoint).collect()
+    }
+
+    /// A member whose machine is gone: the others take it out, and one of another name, on other ports and without data, comes in
+    /// its place and has caught up when this returns.
+    ///
+    /// # Panics
+    /// When the others do not agree, or it does not start.
+    pub fn replace(&mut self, at: usize) {
+        self.members[at].kill();
+        let (gone, first) = (self.members[at].name.clone(), self.members[(at + 1) % self.members.len()].endpoint());
+        let listed = etcdctl(&first, &["member", "list"]).expect("the others answer");
+        let mut lines = listed.lines().map(|line| line.split(", ").collect::<Vec<_>>());
+        let line = lines.find(|words| words.get(2) == Some(&gone.as_str())).expect("it was a member");
+        let removed = insisted(&first, &["member", "remove", line[0]]);
+        assert!(removed.contains("removed"), "{removed}");
+        let (name, ports) = (format!("{gone}-anew"), distinct_ports(1)[0]);
+        let peer = format!("--peer-urls=http://127.0.0.1:{}", ports.1);
+        let added = insisted(&first, &["member", "add", &name, &peer]);
+        let cluster = added.lines().find_map(|line| line.strip_prefix("ETCD_INITIAL_CLUSTER=")).expect("it says so");
+        let old = &self.members[at];
+        let mut anew = EtcdServer {
+            child: None,
+            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+            name,
+            ports,
+            cluster: cluster.trim_matches('"').to_owned(),
+            tls: old.tls.clone(),
+            extra: [old.extra.clone(), vec!["--initial-cluster-state=existing".to_owned()]].concat(),
+        };
+        assert!(anew.run(), "the new member does not start; its last words are above");
+        self.members[at] = anew;
     }
 
     /// Starts all that do not run, at once: alone none would answer.
@@ -190,24 +227,11 @@ impl EtcdServer {
 
     /// Runs the process; false when it ends before it answers.
     fn run(&mut self) -> bool {
-        let mut child = self.command().spawn().unwrap_or_else(|error| {
+        let child = self.command().spawn().unwrap_or_else(|error| {
             panic!("etcd cannot be started ({error}); install it: apt-get install etcd-server (Debian: package etcd)")
         });
-        let output = child.stderr.take().expect("standard error is piped");
-        let mut lines = BufReader::new(output).lines();
-        let mut said = Vec::new();
-        for line in lines.by_ref().map_while(Result::ok) {
-            if line.contains(READY) {
-                // The pipe must not fill up.
-                std::thread::spawn(move || lines.for_each(drop));
-                self.child = Some(child);
-                return true;
-            }
-            said.push(line);
-        }
-        child.wait().expect("our own child can be waited for");
-        said.iter().rev().take(5).rev().for_each(|line| eprintln!("etcd: {line}"));
-        false
+        self.child = answering(child, "etcd", READY);
+        self.child.is_some()
     }
 
     fn command(&self) -> Command {
@@ -233,8 +257,30 @@ impl Drop for EtcdServer {
     }
 }
 
+/// What `etcdctl` says, or why nothing.
+fn etcdctl(endpoint: &str, arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new("etcdctl");
+    command.env("ETCDCTL_API", "3").arg(format!("--endpoints={endpoint}")).args(arguments);
+    let output = command.output().expect("etcdctl can be run; install it: apt-get install etcd-client");
+    let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+/// The same, again while the cluster is not healthy enough for a change of its members: etcd says so of members that have not
+/// been connected for five seconds.
+fn insisted(endpoint: &str, arguments: &[&str]) -> String {
+    let begun = Instant::now();
+    loop {
+        match etcdctl(endpoint, arguments) {
+            Ok(said) => return said,
+            Err(error) => assert!(begun.elapsed() < MEMBER_PATIENCE, "{arguments:?}: {error}"),
+        }
+        std::thread::sleep(MEMBER_PAUSE);
+    }
+}
+
 /// A port for clients and one for peers, for each member. All are held until all are found.
-fn distinct_ports(number: usize) -> Vec<(u16, u16)> {
+pub(crate) fn distinct_ports(number: usize) -> Vec<(u16, u16)> {
     let listen = || TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
     let port = |listener: &TcpListener| listener.local_addr().expect("a listener has an address").port();
     let held: Vec<(TcpListener, TcpListener)> = (0..number).map(|_| (listen(), listen())).collect();

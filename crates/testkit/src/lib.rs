@@ -1,9 +1,12 @@
 //! What tests share: real peers as processes, conditions to wait for, disks that fail
 
 pub mod away;
+mod daemon;
 pub mod dns;
 pub mod entrances;
 pub mod etcd;
+pub mod kerberos;
+pub mod ldap;
 pub mod node;
 pub mod smtp;
 pub mod wait;

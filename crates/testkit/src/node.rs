@@ -9,6 +9,8 @@
 //! # }
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,7 +66,12 @@ impl World {
     /// When the file has a mistake.
     pub async fn apply(&self, yaml: &str) -> Revision {
         let document = Document::parse(yaml).unwrap_or_else(|problems| panic!("{problems}"));
-        let (draft, recipients) = document.to_draft(&WithoutSecrets).unwrap_or_else(|problems| panic!("{problems}"));
+        let (mut draft, recipients) =
+            document.to_draft(&WithoutSecrets).unwrap_or_else(|problems| panic!("{problems}"));
+        if draft.transport_config.private_target_ranges.is_empty() {
+            // Hosts outside are on loopback.
+            draft.transport_config.private_target_ranges.push("127.0.0.0/8".parse().expect("a range"));
+        }
         let now = self.directory.snapshot().await.expect("the directory is there");
         let known = directory::all_recipients(self.directory.as_ref()).await.expect("the directory is there");
         let plan = plan(objects(now.draft(), &known), objects(&draft, &recipients));
@@ -90,14 +97,28 @@ impl World {
     /// When the name is none.
     #[must_use]
     pub fn settings(&self, server: &str) -> Settings {
+        self.settings_with(server, "")
+    }
+
+    /// The same for services whose clients come by a load balancer, which says who they are.
+    ///
+    /// # Panics
+    /// As [`Self::settings`].
+    #[must_use]
+    pub fn settings_behind_balancer(&self, server: &str) -> Settings {
+        self.settings_with(server, "load-balancers = [\"127.0.0.0/8\"]\n")
+    }
+
+    fn settings_with(&self, server: &str, of_services: &str) -> Settings {
         let (folder, home) = (self.folder.path().display(), self.home(server));
         let home = home.display();
         let services = ["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery", "admin"];
         let free = "\"127.0.0.1:0\"";
-        let services = services
-            .map(|name| format!("[services.{name}]\norganization = {free}\nsmtp = {free}\nsubmission = {free}\n"));
+        let services = services.map(|name| {
+            format!("[services.{name}]\norganization = {free}\nsmtp = {free}\nsubmission = {free}\n{of_services}")
+        });
         let text = format!(
-            "server = \"{server}\"\nforest = \"{FOREST}\"\nstate = \"{home}/state\"\nallow-private-targets = true\n\
+            "server = \"{server}\"\nforest = \"{FOREST}\"\nstate = \"{home}/state\"\n\
              [directory]\nkind = \"embedded\"\npath = \"{folder}/directory.db\"\n\
              [identity]\npath = \"{home}/identity\"\norganization-key = \"{folder}/organization.key\"\n{}",
             services.concat()
@@ -136,6 +157,12 @@ impl World {
     pub async fn found(&self, node: &Node, server: &str, service: Service) -> rpc::PeerAddress {
         let server = ServerName::parse(server).expect("a server name");
         until("the address of a service", async || node.find(&server, service).await).await
+    }
+
+    /// Waits until a node has heard of a service of a server from itself.
+    pub async fn found_by_presence(&self, node: &Node, server: &str, service: Service) -> rpc::PeerAddress {
+        let server = ServerName::parse(server).expect("a server name");
+        until("a service to be heard of", async || node.heard_of(&server, service)).await
     }
 
     /// Waits until a node has applied a revision.

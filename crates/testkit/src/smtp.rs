@@ -1,6 +1,6 @@
 //! An SMTP client that says one line at a time and waits for each reply.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use net::tls::TrustedRoots;
 use net::{Stream, TlsClient, Verification};
@@ -18,10 +18,45 @@ impl Client {
     /// # Panics
     /// When the server does not go along.
     pub async fn connect(to: SocketAddr) -> Self {
-        let stream = net::connect(to, None, net::stream::CONNECT_TIMEOUT).await.expect("the server talks SMTP");
-        let mut client = Self { stream, unread: String::new() };
+        Self::begin(to, "").await
+    }
+
+    /// The same as a load balancer that says who its client is (PROXY protocol).
+    ///
+    /// # Panics
+    /// When the server does not go along.
+    pub async fn connect_behind(to: SocketAddr, client: IpAddr) -> Self {
+        Self::begin(to, &behind(client)).await
+    }
+
+    /// What the server says to a client of such a load balancer before it says anything, be it that it is sent away.
+    ///
+    /// # Panics
+    /// When the server says nothing.
+    pub async fn knock_behind(to: SocketAddr, client: IpAddr) -> String {
+        Self::open(to, &behind(client)).await.reply().await
+    }
+
+    async fn begin(to: SocketAddr, header: &str) -> Self {
+        let mut client = Self::open(to, header).await;
         assert!(client.reply().await.starts_with("220 mail1.contoso.com "));
         client.say("EHLO client.example").await;
+        client
+    }
+
+    /// What a server says first.
+    ///
+    /// # Panics
+    /// When nobody is there.
+    pub async fn first_reply(of: SocketAddr) -> String {
+        Self::open(of, "").await.reply().await
+    }
+
+    /// Connects and sends what comes before the first reply; that is not read yet.
+    async fn open(to: SocketAddr, header: &str) -> Self {
+        let stream = net::connect(to, None, net::stream::CONNECT_TIMEOUT).await.expect("the server talks SMTP");
+        let mut client = Self { stream, unread: String::new() };
+        client.write(header.as_bytes()).await;
         client
     }
 
@@ -99,17 +134,27 @@ impl Client {
     /// # Panics
     /// When the server does not go along.
     pub async fn log_on(&mut self, user: &str, password: &str) -> String {
-        let octets = format!("\0{user}\0{password}").into_bytes();
-        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::from("AUTH PLAIN ");
-        for triple in octets.chunks(3) {
-            let bits =
-                triple.iter().fold(0_u32, |bits, octet| bits << 8 | u32::from(*octet)) << (8 * (3 - triple.len()));
-            for at in 0..4 {
-                let digit = alphabet[(bits >> (18 - 6 * at) & 63) as usize];
-                text.push(if at <= triple.len() { char::from(digit) } else { '=' });
-            }
-        }
-        self.say(&text).await
+        self.say(&format!("AUTH PLAIN {}", plain(user, password))).await
     }
+}
+
+fn behind(client: IpAddr) -> String {
+    let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
+    format!("PROXY {family} {client} {client} 4711 25\r\n")
+}
+
+/// User and password as `AUTH PLAIN` has them (RFC 4616).
+#[must_use]
+pub fn plain(user: &str, password: &str) -> String {
+    let octets = format!("\0{user}\0{password}").into_bytes();
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for triple in octets.chunks(3) {
+        let bits = triple.iter().fold(0_u32, |bits, octet| bits << 8 | u32::from(*octet)) << (8 * (3 - triple.len()));
+        for at in 0..4 {
+            let digit = alphabet[(bits >> (18 - 6 * at) & 63) as usize];
+            text.push(if at <= triple.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
 }

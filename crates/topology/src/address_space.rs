@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_parse_vectors_of_the_specification() {
-        // docs/rules.md, Send connectors
+        // SC-55, SC-56, SC-61; docs/rules.md, Send connectors
         for (text, canonical) in [
             ("contoso.com", "SMTP:contoso.com;1"),
             ("SMTP:contoso.com", "SMTP:contoso.com;1"),

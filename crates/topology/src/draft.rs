@@ -16,25 +16,25 @@ use crate::site::{Site, SiteLink};
 /// A whole configuration as written, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrganizationDraft {
-    /// Sites.
+    /// `sites:` of the organization file; a name is unique in each of these lists.
     pub sites: Vec<Site>,
     /// IP site links.
     pub site_links: Vec<SiteLink>,
-    /// Servers.
+    /// `servers:`, each in one site.
     pub servers: Vec<Server>,
     /// Database availability groups.
     pub dags: Vec<Dag>,
     /// Mailbox databases.
     pub databases: Vec<Database>,
-    /// Send connectors.
+    /// `sendConnectors:`, of all sites; who sees which is decided by scope.
     pub send_connectors: Vec<SendConnector>,
-    /// Delivery Agent connectors.
+    /// `deliveryAgentConnectors:`, which compete with Send connectors.
     pub delivery_agent_connectors: Vec<DeliveryAgentConnector>,
-    /// Foreign connectors.
+    /// `foreignConnectors:`, which compete with Send connectors too.
     pub foreign_connectors: Vec<ForeignConnector>,
-    /// Receive connectors.
+    /// `receiveConnectors:`, each of one server; the default ones are among them.
     pub receive_connectors: Vec<ReceiveConnector>,
-    /// Accepted domains.
+    /// `acceptedDomains:`, one of which is the default.
     pub accepted_domains: Vec<AcceptedDomain>,
     /// Organization-wide settings.
     pub transport_config: TransportConfig,
@@ -134,7 +134,7 @@ mod tests {
         let again = completed.clone();
         completed.complete();
         assert_eq!(completed, again);
-        // RC-17, LM-20
+        // RC-2, RC-17, LM-20, RC-55
         let edge = &completed.receive_connectors[4];
         assert_eq!((edge.bindings.len(), edge.connection_timeout), (1, Span::minutes(5)));
     }

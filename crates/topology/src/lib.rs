@@ -15,6 +15,7 @@
 //! | [`gateway_connector`] | Delivery Agent and Foreign connectors | docs/rules.md, Edge and addresses that are not SMTP |
 //! | [`connector`] | what routing sees of all of them | docs/rules.md, Routing |
 //! | [`receive_connector`] | Receive connectors | docs/rules.md, Receive connectors |
+//! | [`permission`] | who may what on a connector | docs/rules.md, Permissions |
 //! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
 //! | [`recipient`] | mailboxes, contacts, groups | docs/rules.md, Pipeline |
 //! | [`settings`] | organization-wide and per-server transport settings | docs/rules.md, Limits, docs/rules.md, Queues |
@@ -23,11 +24,13 @@
 pub mod address_space;
 pub mod back_pressure;
 pub mod connector;
+mod documented;
 pub mod domain;
 pub mod draft;
 pub mod gateway_connector;
 pub mod guid;
 pub mod organization;
+pub mod permission;
 pub mod receive_connector;
 pub mod recipient;
 pub mod send_connector;
@@ -44,6 +47,7 @@ pub use draft::OrganizationDraft;
 pub use gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 pub use guid::Guid;
 pub use organization::Organization;
+pub use permission::{ConnectorRight, Grantee, Permission, PermissionKind};
 pub use receive_connector::{
     AuthMechanism, MessageRateSource, PermissionGroup, ReceiveConnector, ReceiveRight, RemoteRange, TransportRole,
 };

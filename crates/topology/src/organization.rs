@@ -201,6 +201,15 @@ impl Organization {
         self.accepted_domain(domain).is_some_and(|accepted| accepted.domain_type == AcceptedDomainType::Authoritative)
     }
 
+    /// The names under which servers of the organization are known: their own, and those that connectors give (`Fqdn`). Mail
+    /// that DNS leads to one of them would come back (RFC 5321 §5.1).
+    pub fn own_names(&self) -> impl Iterator<Item = &Domain> {
+        let servers = self.draft.servers.iter().map(|server| &server.fqdn);
+        let receiving = self.draft.receive_connectors.iter().filter_map(|connector| connector.fqdn.as_ref());
+        let sending = self.draft.send_connectors.iter().filter_map(|connector| connector.fqdn.as_ref());
+        servers.chain(receiving).chain(sending)
+    }
+
     /// The default accepted domain, when the organization has accepted domains at all.
     #[must_use]
     pub fn default_domain(&self) -> Option<&Domain> {
@@ -211,6 +220,21 @@ impl Organization {
         }
     }
 
+    /// Who gets mail for an address of ours that nobody has: the organization's postmaster for postmaster (RFC 5321 §4.5.1) and
+    /// abuse (RFC 2142 §4) of any domain; with plus addressing whoever has the part before the `+` (RFC 5233 §4).
+    #[must_use]
+    pub fn stand_in(&self, address: &Address) -> Option<Address> {
+        if !self.is_authoritative(&address.domain()) {
+            return None;
+        }
+        let local = address.local_part();
+        if STOOD_IN.iter().any(|role| local.eq_ignore_ascii_case(role)) {
+            return self.postmaster().filter(|postmaster| postmaster.key() != address.key());
+        }
+        let (before, _) = local.split_once('+').filter(|_| self.transport_config().plus_addressing_enabled)?;
+        Address::new(before, &address.domain()).ok()
+    }
+
     /// The external postmaster (DS-21), when there is a domain for it.
     #[must_use]
     pub fn postmaster(&self) -> Option<Address> {
@@ -218,6 +242,9 @@ impl Organization {
         configured.or_else(|| Address::new("postmaster", self.default_domain()?).ok())
     }
 }
+
+/// Mailboxes that every domain has.
+const STOOD_IN: [&str; 2] = ["postmaster", "abuse"];
 
 fn index<T, K: std::hash::Hash + Eq>(objects: &[T], key: impl Fn(&T) -> Option<K>) -> HashMap<K, usize> {
     objects.iter().enumerate().filter_map(|(at, object)| Some((key(object)?, at))).collect()

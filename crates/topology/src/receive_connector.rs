@@ -1,22 +1,26 @@
 //! Receive connectors: how one server listens (docs/rules.md, Receive connectors).
 
 pub mod defaults;
+pub mod rights;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use envelope::{ByteSize, Domain, Limit, ObjectName, ServerName, Span};
 
+use crate::documented::documented_enum;
 use crate::guid::Guid;
-use crate::send_connector::{ProtocolLoggingLevel, documented_enum};
+use crate::permission::Permission;
+use crate::send_connector::ProtocolLoggingLevel;
 
 documented_enum! {
     /// The service of a Mailbox server that listens (RC-5).
     TransportRole {
         /// Front End Transport.
         FrontendTransport = "FrontendTransport",
-        /// Transport.
+        /// Served by Transport itself, for servers and applications.
         HubTransport = "HubTransport",
     }
 }
@@ -52,10 +56,12 @@ documented_enum! {
         ExchangeUsers = "ExchangeUsers",
         /// Servers of the organization, and externally secured ones.
         ExchangeServers = "ExchangeServers",
-        /// Legacy servers.
+        /// Servers of Exchange 2003 and before.
         ExchangeLegacyServers = "ExchangeLegacyServers",
         /// Partners with mutual TLS.
         Partners = "Partners",
+        /// Says that there are permissions besides those of groups (PF-37); gives nothing.
+        Custom = "Custom",
     }
 }
 
@@ -96,6 +102,12 @@ impl RemoteRange {
     /// Every IPv6 address.
     pub const ALL_V6: Self =
         Self { first: IpAddr::V6(Ipv6Addr::UNSPECIFIED), last: IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)) };
+
+    /// From the first address to the last.
+    #[must_use]
+    pub fn bounds(&self) -> RangeInclusive<IpAddr> {
+        self.first..=self.last
+    }
 
     /// Whether `address` lies in the range. An IPv4 address mapped into IPv6 counts as IPv4.
     #[must_use]
@@ -197,6 +209,8 @@ pub struct ReceiveConnector {
     pub permission_groups: Vec<PermissionGroup>,
     /// Rights of those groups that clients of this connector do not have.
     pub denied_rights: Vec<ReceiveRight>,
+    /// Rights that are given and denied besides (PF-36).
+    pub permissions: Vec<Permission>,
     /// Default true.
     pub enabled: bool,
     /// Name in the banner and the EHLO reply; default the server's.
@@ -207,6 +221,8 @@ pub struct ReceiveConnector {
     pub comment: String,
     /// MAIL only after STARTTLS; default false.
     pub require_tls: bool,
+    /// Mutual TLS with the domains of the secure list (TA-41); default false, true on `Default Frontend <server>` (ER-07).
+    pub domain_secure_enabled: bool,
     /// Default 36 MB, 64 KB to 2 GB.
     pub max_message_size: ByteSize,
     /// Default 256 KB.
@@ -260,11 +276,13 @@ impl ReceiveConnector {
             auth_mechanism: vec![AuthMechanism::Tls],
             permission_groups: Vec::new(),
             denied_rights: Vec::new(),
+            permissions: Vec::new(),
             enabled: true,
             fqdn: None,
             banner: None,
             comment: String::new(),
             require_tls: false,
+            domain_secure_enabled: false,
             max_message_size: ByteSize::mib(36),
             max_header_size: ByteSize::kib(256),
             max_recipients_per_message: 200,

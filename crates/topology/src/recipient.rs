@@ -25,6 +25,17 @@ pub struct DirectoryRecipient {
     pub restrictions: DeliveryRestrictions,
     /// Mailbox, contact or group.
     pub kind: RecipientKind,
+    /// The entry of another directory that it was brought from; `None` for what was made here.
+    pub provenance: Option<Provenance>,
+}
+
+/// Where a recipient was brought from by `postroad sync`: only what has this source is changed or deleted by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The source, as the settings name it.
+    pub source: ObjectName,
+    /// The distinguished name of the entry there.
+    pub entry: Box<str>,
 }
 
 /// Who may send to a recipient.

@@ -7,8 +7,10 @@ use std::str::FromStr;
 use envelope::{ByteSize, Domain, Limit, ObjectName, ServerName, Span};
 
 use crate::address_space::AddressSpace;
+use crate::documented::documented_enum;
 use crate::domain::DomainPattern;
 use crate::guid::Guid;
+use crate::permission::{ConnectorRight, Grantee, Permission, held, send_default};
 
 /// A host that takes a connector's mail (SC-41, SC-43).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,43 +60,6 @@ impl fmt::Debug for SealedCredential {
         f.write_str("SealedCredential(…)")
     }
 }
-
-/// Declares an enumeration whose variants are spelled as documented, with `FromStr` (any case) and `Display`.
-macro_rules! documented_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant),+ }
-
-        impl $name {
-            /// Every value, in the documented order.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The documented spelling.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|value| value.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
-                    let known: Vec<_> = Self::ALL.iter().map(|value| value.as_str()).collect();
-                    format!("{text:?} is none of {}", known.join(", "))
-                })
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use documented_enum;
 
 documented_enum! {
     /// `Usage`: a label given at creation (SC-20, SC-21).
@@ -211,6 +176,8 @@ pub struct SendConnector {
     pub is_scoped_connector: bool,
     /// Default 35 MB, for usage Internal unlimited (SC-23).
     pub max_message_size: Limit<ByteSize>,
+    /// Rights that are given, denied and taken away, besides the documented ones (PF-10, PF-33).
+    pub permissions: Vec<Permission>,
     /// Port at the next hop; default 25.
     pub port: u16,
     /// Default None.
@@ -281,6 +248,7 @@ impl SendConnector {
             ignore_starttls: false,
             is_scoped_connector: false,
             max_message_size,
+            permissions: Vec::new(),
             port: SMTP_PORT,
             protocol_logging_level: ProtocolLoggingLevel::None,
             require_oorg: false,
@@ -295,6 +263,23 @@ impl SendConnector {
             tls_domain: None,
             usage,
             use_external_dns_servers_enabled: false,
+        }
+    }
+
+    /// Whether these hold a right of the connector.
+    #[must_use]
+    pub fn gives(&self, grantees: &[Grantee], right: ConnectorRight) -> bool {
+        held(&self.permissions, grantees, right, |grantee| send_default(grantee, right))
+    }
+
+    /// Whom the other end of its sessions is taken for (PF-6).
+    #[must_use]
+    pub fn other_end(&self) -> &'static [Grantee] {
+        match self.smart_host_auth_mechanism {
+            SmartHostAuthMechanism::ExternalAuthoritative => &[Grantee::ExternallySecuredServers],
+            // Nothing goes before both sides have proved who they are.
+            SmartHostAuthMechanism::ExchangeServer => &[Grantee::ExchangeServers, Grantee::HubTransportServers],
+            _ => &[Grantee::Anonymous],
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use envelope::{Address, ByteSize, Limit, Span};
+use envelope::{Address, ByteSize, Domain, Limit, Span};
 
 use crate::back_pressure::BackPressureSettings;
+use crate::receive_connector::RemoteRange;
 
 /// Organization-wide settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,14 @@ pub struct TransportConfig {
     pub dsn_max_message_attach_size: ByteSize,
     /// Whether late mail is reported; default true (QU-45).
     pub delay_dsn_enabled: bool,
+    /// Whether `anna+lists@contoso.com` is Anna where nobody has that very address (RFC 5233); default false.
+    pub plus_addressing_enabled: bool,
+    /// Private, shared and special networks to which mail may go by DNS; default none.
+    pub private_target_ranges: Vec<RemoteRange>,
+    /// Domains to which mail goes by mutual TLS alone, where the connector has Domain Security; default none (TA-40, TA-42).
+    pub tls_send_domain_secure_list: Vec<Domain>,
+    /// Domains from which mail comes by mutual TLS alone, where the connector has Domain Security; default none (TA-41, TA-42).
+    pub tls_receive_domain_secure_list: Vec<Domain>,
 }
 
 impl Default for TransportConfig {
@@ -32,6 +41,10 @@ impl Default for TransportConfig {
             external_postmaster_address: None,
             dsn_max_message_attach_size: ByteSize::mib(10),
             delay_dsn_enabled: true,
+            plus_addressing_enabled: false,
+            private_target_ranges: Vec::new(),
+            tls_send_domain_secure_list: Vec::new(),
+            tls_receive_domain_secure_list: Vec::new(),
         }
     }
 }
@@ -64,6 +77,10 @@ pub struct TransportServiceSettings {
     /// Transient directory errors in resolution are retried after; default 1 minute, for a directory that is away is back
     /// soon (PL-43 has 30).
     pub resolver_retry_interval: Span,
+    /// Whether a message at which this program fails again and again becomes poison; default true (QU-13).
+    pub poison_message_detection_enabled: bool,
+    /// After how many failures it does; default 2, 1 to 10 (QU-13).
+    pub poison_threshold: u32,
     /// Outbound connections of the server; default 1000 (SC-91).
     pub max_outbound_connections: Limit<u32>,
     /// Outbound connections per delivery queue; default 20 (SC-91, LM-18).
@@ -93,6 +110,8 @@ impl Default for TransportServiceSettings {
             max_idle_time_before_resubmit: Span::minutes(12 * 60),
             queue_max_idle_time: Span::minutes(3),
             resolver_retry_interval: Span::minutes(1),
+            poison_message_detection_enabled: true,
+            poison_threshold: 2,
             max_outbound_connections: Limit::At(1000),
             max_per_domain_outbound_connections: Limit::At(20),
             intra_org_connector_smtp_max_messages_per_connection: 20,

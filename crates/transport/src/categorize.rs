@@ -12,9 +12,9 @@ use categorizer::{
     Arrival, Categorization, CategorizationOutcome, Detail, Incoming, Lookup, Message, Pending, SenderKind, SizeFacts,
     Step,
 };
-use envelope::{Address, OriginKind, Revision};
+use envelope::{Address, OriginKind, Revision, TraceContext};
 use futures::FutureExt;
-use queue::{StoredMessage, Update};
+use queue::{SharedMessage, StoredMessage, Update};
 use telemetry::{HopName, keys};
 use tokio::sync::Semaphore;
 
@@ -57,7 +57,9 @@ pub(crate) fn run(core: &Arc<Core>) {
 /// One item on its way through the categorizer.
 struct Work {
     hand: Hand,
-    stored: StoredMessage,
+    /// Shared with the other items of the message.
+    stored: SharedMessage,
+    trace: Option<TraceContext>,
     /// Positions in the stored envelope, ascending; the categorizer numbers them from zero.
     positions: Vec<u32>,
 }
@@ -71,19 +73,20 @@ async fn attempt(core: &Arc<Core>, resolver: &Resolver, hand: Hand, stored: Opti
 async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, stored: Option<Box<StoredMessage>>) {
     let started = core.now();
     let stored = match stored {
-        Some(stored) => *stored,
-        None => match core.spool.head(hand.message()).await {
+        Some(stored) => SharedMessage::from(*stored),
+        None => match core.spool.shared_head(hand.message()).await {
             Ok(stored) => stored,
             Err(error) => return settle::unreadable(core, hand, &error),
         },
     };
-    let is_open = |at: &u32| stored.states.get(*at as usize).is_some_and(|state| !state.is_final());
+    let is_open = |at: &u32| stored.state(*at).is_some_and(|state| !state.is_final());
     let positions: Vec<u32> = hand.item().recipients.as_slice().iter().copied().filter(is_open).collect();
     hand.keep(&positions);
-    let work = Work { hand, stored, positions };
+    let trace = stored.as_read().head.trace;
+    let work = Work { hand, stored, trace, positions };
     let tables = core.node.tables();
-    let mut hop = core.node.tracer.start(HopName::Categorize, work.stored.head.trace, started);
-    hop.attribute(keys::MESSAGE_ID, &work.stored.head.id);
+    let mut hop = core.node.tracer.start(HopName::Categorize, work.trace, started);
+    hop.attribute(keys::MESSAGE_ID, &work.hand.message());
     hop.attribute(keys::REVISION, &tables.revision());
     let detail = if hop.context().is_some() && work.positions.len() <= EXPLAINED_RECIPIENTS_MAX {
         Detail::Explanation
@@ -94,7 +97,7 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
     let outcome = loop {
         let step = {
             // Should this end the process, the next one knows which message it was (QU-13).
-            let _mark = core.spool.take_in_hand(work.stored.head.id);
+            let _mark = core.spool.take_in_hand(work.hand.message());
             machine.step()
         };
         match step {
@@ -119,20 +122,21 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
 /// this process are counted on.
 fn forgive(core: &Core, work: &Work) {
     let is_first = work.hand.item().decided == Revision::default();
-    if is_first && work.stored.crashes > 0 {
+    if is_first && work.stored.as_read().crashes > 0 {
         core.spool.update(work.hand.message(), &Update::crashes(0));
     }
 }
 
 fn message(work: &Work, detail: Detail) -> Message {
-    let head = &work.stored.head;
+    let stored = work.stored.as_read();
+    let head = &stored.head;
     let sender_kind = match head.origin.kind {
         OriginKind::Anonymous => SenderKind::Anonymous,
         OriginKind::Authenticated | OriginKind::Mailbox | OriginKind::ExternallySecured => SenderKind::Authenticated,
         OriginKind::Notification => SenderKind::System,
     };
     // Whoever decided before counted the recipients; a restart or a resubmission does not count them again.
-    let first = head.revision == Revision::default() && work.positions.len() == work.stored.states.len();
+    let first = head.revision == Revision::default() && work.positions.len() == stored.states.len();
     Message {
         sender: head.envelope.reverse_path.clone(),
         sender_kind,

@@ -9,6 +9,7 @@ use envelope::{Reply, Revision, Timestamp};
 use logs::Log;
 use logs::connectivity::ConnectionEvent;
 use logs::tracking::TrackingEvent;
+use net::Progress;
 use parking_lot::Mutex;
 use queue::{Health, Spool, StoredMessage};
 use runtime::Node;
@@ -20,10 +21,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::administration::counted::Peers;
 use crate::deliver::outbound::Outbound;
-use crate::ground::fate::Fate;
 use crate::ground::submitted;
+use crate::ground::told::Told;
+use crate::ground::unrecorded::Unrecorded;
 use crate::receive::pressure::Pressure;
-use crate::state::{Present, Progress};
+use crate::state::Present;
 
 /// Messages in the Submission queue whose stored form is kept in memory, so that it need not be read back: a few times what is
 /// categorized at once.
@@ -41,12 +43,6 @@ pub(crate) enum Errand {
     Poison(Item),
 }
 
-/// What became of an item and could not be written down.
-pub(crate) struct Unrecorded {
-    pub(crate) stored: StoredMessage,
-    pub(crate) fates: Vec<Fate>,
-}
-
 /// The Transport service of one server.
 pub(crate) struct Core {
     pub(crate) node: Arc<Node>,
@@ -54,6 +50,7 @@ pub(crate) struct Core {
     pub(crate) outbound: Outbound,
     pub(crate) drain: CancellationToken,
     pub(crate) state: Present,
+    /// Whether it gets on: items settled, pieces of content sent. Its end is waited for as long as it does.
     pub(crate) progress: Progress,
     /// Deliveries and categorizations under way.
     pub(crate) work: TaskTracker,
@@ -77,8 +74,9 @@ pub(crate) struct Core {
     /// Read while outcomes are recorded, written while a message with several items gets another list of recipients: a
     /// list is replaced as a whole, and what was recorded since it was read would be forgotten.
     pub(crate) recipients: RwLock<()>,
-    /// Outcomes that could not be written down, by item. The spool was full; there are few.
-    unrecorded: Mutex<HashMap<ItemId, Unrecorded>>,
+    pub(crate) unrecorded: Unrecorded,
+    /// Whose sender was told of a failure a moment ago.
+    pub(crate) told: Told,
 }
 
 /// The ledger, with what is known besides of what has just come in.
@@ -103,12 +101,12 @@ impl Core {
         errands: mpsc::UnboundedSender<Errand>,
         drain: CancellationToken,
     ) -> Self {
-        let unsynced = spool.clone();
+        let (unsynced, around) = (spool.clone(), Arc::clone(&node));
         Self {
             node,
             spool,
             outbound,
-            state: Present::new(drain.clone()),
+            state: Present::new(drain.clone(), move || around.has_left().is_some()),
             progress: Progress::default(),
             drain,
             work: TaskTracker::new(),
@@ -123,7 +121,8 @@ impl Core {
             turn: AtomicU64::new(u64::from(uuid::Uuid::new_v4().as_fields().0)),
             alarm: Notify::new(),
             recipients: RwLock::default(),
-            unrecorded: Mutex::default(),
+            unrecorded: Unrecorded::default(),
+            told: Told::default(),
         }
     }
 
@@ -152,6 +151,13 @@ impl Core {
     pub(crate) async fn admit(&self, source: Source) -> Result<(), Reply> {
         self.state.takes_mail()?;
         self.pressure.admit(source, &self.drain).await
+    }
+
+    /// What is left to do for a server that the configuration has no more.
+    pub(crate) fn leaving(&self) -> String {
+        let left = self.spool.stats().messages;
+        let why = self.node.has_left().unwrap_or_default();
+        if left == 0 { format!("{why}; nothing is left: it may be ended") } else { format!("{why}; {left} wait") }
     }
 
     /// Nothing is to be begun any more: the service stops, or its spool has failed and could record nothing of it, so that all
@@ -184,7 +190,9 @@ impl Core {
 
     /// Hands a message that has just been stored to the Submission queue.
     pub(crate) fn submit(&self, stored: Box<StoredMessage>) {
-        let Some(item) = submitted::item(&stored) else { return };
+        // It was stored just now; should it have gone already, there is nothing to do.
+        let Some(sequence) = self.spool.sequence(stored.head.id) else { return };
+        let Some(item) = submitted::item(&stored, sequence) else { return };
         let now = self.now();
         self.held_and_alarm(|held| {
             let id = held.ledger.submit(item, now);
@@ -195,11 +203,15 @@ impl Core {
         self.submitted.notify_one();
     }
 
-    /// The same for what was found in the spool at start.
-    pub(crate) fn recover(&self, items: Vec<Item>) {
+    /// The same for what was found in the spool at start. Whether it is poison.
+    pub(crate) fn recover(&self, items: Vec<Item>) -> bool {
         let now = self.now();
-        self.ledger_and_alarm(|ledger| ledger.recover(items, now));
+        let poison = self.ledger_and_alarm(|ledger| {
+            let recovered = ledger.recover(items, now)?;
+            Some(ledger.item(recovered)?.queue == QueueId::POISON)
+        });
         self.submitted.notify_one();
+        poison == Some(true)
     }
 
     /// The next item to be categorized, with what is stored of it if that is known.
@@ -249,15 +261,6 @@ impl Core {
             let demands = self.ledger_and_alarm(|ledger| ledger.sweep(SWEEP_PIECE, now));
             self.meet_all(demands);
         }
-    }
-
-    /// Keeps an outcome until it can be written down.
-    pub(crate) fn keep_unrecorded(&self, item: ItemId, outcome: Unrecorded) {
-        self.unrecorded.lock().insert(item, outcome);
-    }
-
-    pub(crate) fn take_unrecorded(&self, item: ItemId) -> Option<Unrecorded> {
-        self.unrecorded.lock().remove(&item)
     }
 
     /// What is left of an item that has gone another way than through the categorizer.

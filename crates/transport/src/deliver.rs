@@ -51,6 +51,12 @@ const MADE_ROOM: &str =
 /// The documented `DeferReason` of mail whose database moved (QU-64).
 const REROUTED: &str = "Rerouted By Store Driver";
 
+/// How often the next hop may go away with a message before that waits for itself: perhaps it is what drives the hop away.
+const LOST_MAX: u16 = 1;
+/// How often the next hop may say to a message that it takes none: as often as a queue is tried again soon (QU-33). A host may say
+/// so of large messages alone.
+const BUSY_MAX: u16 = 4;
+
 /// A connection without work waits this long for more before it closes. Source: Postfix keeps idle connections 2 s; a
 /// session costs the peer more than it costs us.
 const IDLE_TIME: Duration = Duration::from_secs(2);
@@ -313,14 +319,18 @@ impl Connection {
                 None
             }
             Sent::Lost(error) => {
-                attempted.end(self.lost(hand, &error));
+                attempted.end(self.lost(hand, &error, LOST_MAX));
+                Some(error)
+            }
+            Sent::Busy(error) => {
+                attempted.end(self.lost(hand, &error, BUSY_MAX));
                 Some(error)
             }
         }
     }
 
-    /// Gives when the item is tried again.
-    fn lost(&self, mut hand: Hand, error: &Arc<str>) -> Option<Wait> {
+    /// The item stands in front of the others again, up to so many times. Gives when it is tried again.
+    fn lost(&self, mut hand: Hand, error: &Arc<str>, times: u16) -> Option<Wait> {
         if self.settled == 0 {
             // The lane goes to Retry before the item is back: otherwise it would ask for a connection at once.
             let now = self.core.now();
@@ -328,7 +338,7 @@ impl Connection {
                 self.core.ledger_and_alarm(|ledger| ledger.connection_lost(self.lane, Arc::clone(error), now));
             self.core.meet_all(demands);
         }
-        if hand.item().deferrals == 0 {
+        if hand.item().deferrals < times {
             hand.count_attempt();
             let until = hand.put_back()?;
             Some(Wait { until, why: Arc::clone(error) })
@@ -340,7 +350,12 @@ impl Connection {
 
     async fn content(&mut self, stored: MessageId) -> Result<Outgoing, ReadError> {
         let reader = self.core.spool.content(stored).await?;
-        outgoing::prepare(reader, connector::header_path(&self.route), &self.core.progress).await
+        outgoing::prepare(
+            reader,
+            connector::header_path(self.core.node.tables().organization(), &self.route),
+            &self.core.progress,
+        )
+        .await
     }
 
     async fn send(&mut self, mut copy: Parcel, content: Outgoing) -> (Sent, Parcel, Attempted) {
@@ -374,8 +389,9 @@ impl Connection {
         track::sent(core, &copy, &self.route, &self.hop.peer(), fates, error.as_deref(), later);
         told::not_taken(core, &copy, &self.route, fates, error.as_deref());
         let everything = copy.item.recipients.as_slice().len() == fates.len();
-        let quiet =
-            everything && fates.len() == copy.stored.states.len() && fates.iter().all(|fate| is_quiet(&copy, fate));
+        let quiet = everything
+            && fates.len() == copy.stored.as_read().states.len()
+            && fates.iter().all(|fate| is_quiet(&copy, fate));
         if let Some(error) = error {
             core.spool.update(copy.item.message, &attempted(&copy, later, error));
         }
@@ -387,7 +403,7 @@ impl Connection {
             settle::finish(core, hand);
             None
         } else {
-            settle::decide(core, &copy.stored, hand, answered.fates).await
+            settle::decide(core, copy.stored.as_read(), hand, answered.fates).await
         };
         pass_on(rest?, &answered.later, &answered.elsewhere, answered.error, copy.head.revision)
     }
@@ -470,23 +486,20 @@ fn pass_on(
 
 /// Whether an outcome needs no record but the removal of the message: nobody asked to be told.
 fn is_quiet(copy: &Parcel, fate: &Fate) -> bool {
-    let recipient = copy.stored.head.envelope.recipients.get(fate.position as usize);
+    let recipient = copy.stored.as_read().head.envelope.recipients.get(fate.position as usize);
     fate.kind.is_quiet(recipient.is_some_and(|recipient| recipient.notify_or_default().on_success()))
 }
 
+/// `positions` ascend.
 fn attempted(copy: &Parcel, positions: &[u32], error: &Arc<str>) -> queue::Update {
-    let states = positions.iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
-        RecipientState::Pending(pending) => {
-            let last_error = Some(Box::from(&**error));
-            let attempts = pending.attempts.saturating_add(1);
-            // The item knows it earlier than what is stored.
-            let delay_notified = copy.item.delay_reported;
-            Some((
-                *at as usize,
-                RecipientState::Pending(queue::Pending { attempts, last_error, delay_notified, ..pending.clone() }),
-            ))
-        }
-        _ => None,
+    let concerned = copy.pending().filter(|(at, _)| positions.binary_search(at).is_ok());
+    let states = concerned.map(|(at, pending)| {
+        let last_error = Some(Box::from(&**error));
+        let attempts = pending.attempts.saturating_add(1);
+        // The item knows it earlier than what is stored.
+        let delay_notified = copy.item.delay_reported;
+        let pending = queue::Pending { attempts, last_error, delay_notified, ..pending };
+        (at as usize, RecipientState::Pending(pending))
     });
     queue::Update::states(states)
 }
@@ -494,7 +507,7 @@ fn attempted(copy: &Parcel, positions: &[u32], error: &Arc<str>) -> queue::Updat
 /// What an attempt came to, for the Send connector's metrics.
 fn attempt(sent: &Sent) -> Attempt {
     match sent {
-        Sent::Lost(_) => Attempt::Deferred,
+        Sent::Lost(_) | Sent::Busy(_) => Attempt::Deferred,
         Sent::Answers(answers) if answers.iter().any(|answer| matches!(answer, Answer::Taken(_))) => Attempt::Delivered,
         Sent::Answers(answers) if answers.iter().all(|answer| matches!(answer, Answer::Never { .. })) => {
             Attempt::Failed
@@ -507,11 +520,12 @@ fn attempt(sent: &Sent) -> Attempt {
 async fn load(core: &Core, item: &Item) -> Result<Parcel, ReadError> {
     // Each recipient of a large list has an item of its own: the list is decoded once, and not copied for each.
     let stored = core.spool.shared_head(item.message).await?;
-    let (all, positions) = (&stored.head.envelope.recipients, item.recipients.as_slice());
+    let message = stored.as_read();
+    let (all, positions) = (&message.head.envelope.recipients, item.recipients.as_slice());
     let recipients: Vec<_> = positions.iter().filter_map(|at| all.get(*at as usize).cloned()).collect();
     if recipients.len() < positions.len() {
-        return Err(ReadError::Damaged(stored.head.id));
+        return Err(ReadError::Damaged(message.head.id));
     }
-    let head = MessageHead { revision: item.decided, ..stored.head.for_recipients(recipients) };
+    let head = MessageHead { revision: item.decided, ..message.head.for_recipients(recipients) };
     Ok(Parcel { item: item.clone(), stored, head })
 }

@@ -24,7 +24,7 @@
 //! | [`categorize`] | the Submission queue and the categorizer with its questions to the directory |
 //! | [`deliver`] | connections to next hops, and content on its way out |
 //! | [`settle`] | outcomes, notifications, removal, what goes into the message tracking log |
-//! | [`state`] | Active, Redirecting, Stopping; whether it gets on |
+//! | [`state`] | Active, Redirecting, Stopping |
 //! | [`timer`] | retries, lateness, expiry, new configurations |
 //! | [`administration`] | what an administrator sees: queues, metrics of the other servers, the routing table log |
 //! | [`hand`] | an item in the hands of a task: it goes back to the ledger (`scheduler`) whatever happens |

@@ -1,13 +1,16 @@
 //! The service from start to end: the spool is opened and what waits in it is taken up, the port is opened, mail flows,
 //! and on a signal the work in hand is settled.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin_api::AuditTrail;
 use envelope::{MessageId, TraceContext};
+use logs::protocol::{self, ProtocolLog, Receiving, Sending, Side};
 use logs::{Log, LogSettings};
-use logs::{connectivity, tracking};
+use logs::{audit, connectivity, tracking};
 use net::{OrganizationListener, Service};
 use queue::{
     ClockJump, Disk, Health as SpoolHealth, OnSync, OpenError, ReadError, RealDisk, Recovery, Role, Spool,
@@ -23,7 +26,7 @@ use telemetry::{Health, HealthChecks, HopName, HopOutcome, keys};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use topology::TransportRole;
+use topology::{ServerRole, TransportRole};
 
 use crate::administration::operations::{self, Operations};
 use crate::administration::routing_log;
@@ -56,7 +59,7 @@ pub enum TransportError {
     /// The process around it.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The spool.
+    /// Without its spool a Transport takes nothing and starts nothing.
     #[error("the queue cannot be opened: {0}")]
     Spool(#[from] OpenError),
     /// The implicit connector.
@@ -85,6 +88,12 @@ fn logs_of(node: &Node) -> std::io::Result<Logs> {
     })
 }
 
+/// Starts a protocol log: the folder is named as the documentation names the service (LG-06).
+fn protocol_log<S: Side>(node: &Node) -> std::io::Result<ProtocolLog<S>> {
+    let service = if node.tables().local_server().role == ServerRole::Edge { "Edge" } else { "Hub" };
+    ProtocolLog::start(protocol::folder::<S>(&node.settings.state, service), VERSION, node.clock, || ())
+}
+
 impl Transport {
     /// Opens the spool and the ports. Nothing is accepted or delivered yet.
     ///
@@ -104,7 +113,7 @@ impl Transport {
         drain: CancellationToken,
     ) -> Result<Self, TransportError> {
         let own = certificate::of_server(&node)?;
-        let outbound = Outbound::new(&node, &own)?;
+        let outbound = Outbound::new(&node, &own, Arc::new(protocol_log::<Sending>(&node)?))?;
         let (path, server) = (node.settings.spool(), node.server().clone());
         let batch_size = node.metrics.queue_batch_size.clone();
         let on_sync = OnSync::new(move |records| batch_size.record(records));
@@ -122,7 +131,8 @@ impl Transport {
         let core = Arc::new(core);
         operations::restore_suspended(&core);
         let destination = Arc::new(SpoolDestination(Arc::clone(&core)));
-        let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination)?;
+        let told = Arc::new(protocol_log::<Receiving>(&node)?);
+        let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination, told)?;
         Ok(Self { core, errands, recovery, listener, doors })
     }
 
@@ -149,6 +159,7 @@ impl Transport {
             },
             move || match (ready.spool.health(), ready.state.get()) {
                 (_, State::Stopping) => Health::Bad("draining".into()),
+                (_, State::Leaving) => Health::Bad(ready.leaving().into()),
                 (_, State::Redirecting) => Health::Bad("mail is redirected to another server".into()),
                 (SpoolHealth::Ready, State::Active) => match ready.node.twin.there() {
                     Some(twin) => Health::Bad(twin.into()),
@@ -171,8 +182,9 @@ impl Transport {
         lookout.look().await;
         let mut offer = Offer::new(core.drain.clone());
         offer.transport(Arc::new(Acceptor(Arc::clone(&core))));
-        offer.queues(Arc::new(Viewer(Arc::clone(&core))));
-        offer.tracking(tracking::folder(&core.node.settings.state), &TRACKING_SEARCHED);
+        offer.failed_logons(doors.failed_logons());
+        admin_api::offer::queues(&mut offer, Arc::new(Viewer(Arc::clone(&core))), audit_trail(&core)?);
+        admin_api::offer::tracking(&mut offer, tracking::folder(&core.node.settings.state), &TRACKING_SEARCHED);
         let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
         core.node.announce(address);
         let doors = tokio::spawn(doors.run(core.drain.clone()));
@@ -194,6 +206,15 @@ impl Transport {
         wind_up(&core, doors, serving, ended.is_some()).await;
         ended.map_or(Ok(()), |ended| Ok(ended.map_err(std::io::Error::other)??))
     }
+}
+
+/// Where it is written what administrators do to the queues.
+fn audit_trail(core: &Core) -> std::io::Result<AuditTrail> {
+    let settings = &core.node.settings;
+    let log = LogSettings { folder: audit::folder(&settings.state), prefix: audit::PREFIX, version: VERSION };
+    let (clock, lost) = (core.node.clock, || tracing::error!("something was done that the audit log does not have"));
+    let log = Arc::new(Log::start(log, lost)?);
+    Ok(AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str()))
 }
 
 fn lookout(core: &Arc<Core>) -> Lookout {
@@ -243,6 +264,7 @@ fn tell_jump(jump: &ClockJump) {
 /// in and out meanwhile.
 async fn take_up(core: Arc<Core>, mut recovery: Recovery) {
     let (mut taken, mut unread) = (0u64, Vec::new());
+    let crashed = recovery.crashed().clone();
     loop {
         if !core.pressure.boot_scan_may_go_on(&core.drain).await {
             break;
@@ -258,7 +280,7 @@ async fn take_up(core: Arc<Core>, mut recovery: Recovery) {
                     unread.push(id);
                     taken += 1;
                 }
-                stored => taken += u64::from(take_one(&core, id, stored)),
+                stored => taken += u64::from(take_one(&core, id, stored, &crashed)),
             }
         }
     }
@@ -266,11 +288,17 @@ async fn take_up(core: Arc<Core>, mut recovery: Recovery) {
         core.node.metrics.accepted.add(telemetry::metrics::Source::Recovery, taken);
         tracing::info!(messages = taken, "taken up from the queue");
     }
-    take_up_later(&core, unread).await;
+    take_up_later(&core, unread, &crashed).await;
 }
 
-/// Takes a message up, or tells its end. Whether it is to be counted as taken up.
-fn take_one(core: &Core, id: MessageId, stored: Result<StoredMessage, ReadError>) -> bool {
+/// Takes a message up, or tells its end; what is poison by what ended the process before is told as well. Whether it is to be
+/// counted as taken up.
+fn take_one(
+    core: &Core,
+    id: MessageId,
+    stored: Result<StoredMessage, ReadError>,
+    crashed: &HashSet<MessageId>,
+) -> bool {
     let stored = match stored {
         Ok(stored) => stored,
         Err(ReadError::Unknown(_)) => return false,
@@ -283,19 +311,23 @@ fn take_one(core: &Core, id: MessageId, stored: Result<StoredMessage, ReadError>
     if stored.role != Role::Own {
         return false;
     }
-    let items = submitted::items(&stored);
+    let Some(sequence) = core.spool.sequence(id) else { return false };
+    let items = submitted::items(&stored, sequence);
     if items.is_empty() {
         // Every recipient had its end, and was counted then; the removal was lost with the power.
         core.spool.remove(id);
         return false;
     }
     note_recovery(core, id, stored.head.trace);
-    core.recover(items);
+    let first = items[0].clone();
+    if core.recover(items) && crashed.contains(&id) {
+        track::poison(core, &stored, &first); // QU-13
+    }
     true
 }
 
 /// Messages that the disk would not read at the start: none is forgotten until the next one.
-async fn take_up_later(core: &Core, mut unread: Vec<MessageId>) {
+async fn take_up_later(core: &Core, mut unread: Vec<MessageId>, crashed: &HashSet<MessageId>) {
     while !unread.is_empty() {
         let pause = core.node.tables().local_server().transport.message_retry_interval.0;
         if core.drain.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -307,7 +339,7 @@ async fn take_up_later(core: &Core, mut unread: Vec<MessageId>) {
                     tracing::error!(message = %id, %error, "a queued message still cannot be read");
                     unread.push(id);
                 }
-                stored => drop(take_one(core, id, stored)),
+                stored => drop(take_one(core, id, stored, crashed)),
             }
         }
     }
@@ -376,8 +408,11 @@ async fn wind_up(core: &Core, doors: JoinHandle<()>, serving: JoinHandle<std::io
         }
         core.work.wait().await;
     };
-    if !core.progress.wait_for(settled, SETTLE_PATIENCE).await {
+    if core.progress.wait_for(settled, SETTLE_PATIENCE).await.is_none() {
         tracing::warn!("not everything was settled in time; it is durable and is taken up at the next start");
     }
-    core.spool.close().await;
+    // What was promised is durable already; a disk that does not answer is not waited for.
+    if tokio::time::timeout(SETTLE_PATIENCE, core.spool.close()).await.is_err() {
+        tracing::error!("the disk of the queue does not answer; the service ends without it");
+    }
 }

@@ -5,22 +5,27 @@
 pub(crate) mod notify;
 pub(crate) mod track;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{EnhancedStatus, MessageId, Reply};
+use envelope::{EnhancedStatus, MessageId, Reply, ReversePath, Timestamp, TraceContext};
 use logs::tracking::Source;
 use message::Action;
 use queue::{CommitError, ReadError, RecipientState, StoredMessage, Transaction, Update};
 use scheduler::{RecipientIndexes, WithNdr};
 
 use self::notify::Notice;
-use crate::core::{Core, Unrecorded};
+use crate::core::Core;
 use crate::ground::fate::{Fate, FateKind};
+use crate::ground::told::Telling;
+use crate::ground::unrecorded::Outcome;
 use crate::hand::Hand;
 
 /// Time between two attempts to record an outcome while the spool is full. The spool looks for space more often.
 const RECORD_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Why an item that has failed is still there.
+const GATHERED: &str = "its sender was told of others a moment ago, and is told of this with what fails meanwhile";
 
 /// Records the end of some of an item's recipients, and tells the sender what he is to know; what has come to its end is
 /// finished. Gives what is left of the item. What cannot be recorded for want of space stays in the ledger until it can; the
@@ -29,12 +34,23 @@ pub(crate) async fn decide(core: &Arc<Core>, stored: &StoredMessage, mut hand: H
     if fates.is_empty() {
         return Some(hand);
     }
+    let ends: HashSet<u32> = fates.iter().map(|fate| fate.position).collect();
+    let is_ended = |at: &u32| ends.contains(at);
+    let (ended, left): (Vec<u32>, Vec<u32>) = hand.item().recipients.as_slice().iter().copied().partition(is_ended);
+    let _telling = match together_with_others(core, stored, &fates) {
+        Ok(telling) => telling,
+        Err(until) => {
+            // A crash before that forgets it: these recipients are tried again.
+            let (ended, rest) = split(hand, &ended, &left);
+            core.unrecorded.keep(ended.id(), Outcome { stored: stored.clone(), fates });
+            ended.unrecorded(until, GATHERED.into());
+            return rest;
+        }
+    };
     let recorded = {
         let _others_too = core.recipients.read().await;
-        record(core, stored, Update::default(), &fates).await
+        record(core, stored, stored.head.trace, Update::default(), &fates).await
     };
-    let is_ended = |at: &u32| fates.iter().any(|fate| fate.position == *at);
-    let (ended, left): (Vec<u32>, Vec<u32>) = hand.item().recipients.as_slice().iter().copied().partition(is_ended);
     match recorded {
         Ok(()) if left.is_empty() => {
             finish(core, hand);
@@ -46,52 +62,80 @@ pub(crate) async fn decide(core: &Arc<Core>, stored: &StoredMessage, mut hand: H
         }
         Err(error) => {
             tracing::error!(message = %stored.head.id, %error, "an outcome could not be recorded");
-            let (ended, rest) = match RecipientIndexes::new(&ended) {
-                Some(ended) if !left.is_empty() => (hand.split(ended), Some(hand)),
-                _ => (hand, None),
-            };
-            record_later(core, ended, Unrecorded { stored: stored.clone(), fates }, &error);
+            let (ended, rest) = split(hand, &ended, &left);
+            record_later(core, ended, Outcome { stored: stored.clone(), fates }, &error);
             rest
         }
     }
 }
 
-fn record_later(core: &Core, hand: Hand, outcome: Unrecorded, error: &CommitError) {
-    core.keep_unrecorded(hand.id(), outcome);
+/// The part of an item that has ended, and what is left of it.
+fn split(mut hand: Hand, ended: &[u32], left: &[u32]) -> (Hand, Option<Hand>) {
+    match RecipientIndexes::new(ended) {
+        Some(ended) if !left.is_empty() => (hand.split(ended), Some(hand)),
+        _ => (hand, None),
+    }
+}
+
+/// `Err` says until when these outcomes wait for others of the message. Only failures do: who has a message must not get it
+/// again.
+fn together_with_others<'a>(
+    core: &'a Core,
+    stored: &StoredMessage,
+    fates: &[Fate],
+) -> Result<Option<Telling<'a>>, Timestamp> {
+    let all_failed = fates.iter().all(|fate| matches!(fate.kind, FateKind::Failed { .. }));
+    let has_sender = !matches!(stored.head.envelope.reverse_path, ReversePath::Null);
+    if !all_failed || !has_sender || core.drain.is_cancelled() {
+        return Ok(None);
+    }
+    core.told.begin(stored.head.id, core.now()).map(Some)
+}
+
+fn record_later(core: &Core, hand: Hand, outcome: Outcome, error: &CommitError) {
+    core.unrecorded.keep(hand.id(), outcome);
     hand.unrecorded(core.now().plus(RECORD_RETRY_INTERVAL), error.to_string().into());
 }
 
 /// Tries to write down once more what became of an item.
 pub(crate) async fn record_again(core: &Arc<Core>, hand: Hand) {
-    let Some(outcome) = core.take_unrecorded(hand.id()) else {
+    // With what else of the message waits to be written down: its sender is told once. The others find nothing left to do.
+    let Some((outcome, others)) = core.unrecorded.take(hand.message(), hand.id()) else {
         // Nothing is known of it after all: it is tried again.
         hand.defer_submitted(core.now(), "its outcome is not known".into());
         return;
     };
+    let all: Vec<Fate> = outcome.fates.iter().chain(others.iter().flat_map(|(_, fates)| fates)).cloned().collect();
     let recorded = {
         let _others_too = core.recipients.read().await;
-        record(core, &outcome.stored, Update::default(), &outcome.fates).await
+        record(core, &outcome.stored, outcome.stored.head.trace, Update::default(), &all).await
     };
     match recorded {
         Ok(()) | Err(CommitError::Unknown(_)) => finish(core, hand),
-        Err(error) => record_later(core, hand, outcome, &error),
+        Err(error) => {
+            core.unrecorded.fill(hand.message(), others);
+            record_later(core, hand, outcome, &error);
+        }
     }
 }
 
 /// Records outcomes on top of `update`, in one transaction with the notifications about them. Durable when it returns if
-/// there is a new list of recipients or a notification. The caller holds [`Core::recipients`].
+/// there is a new list of recipients or a notification, which is a part of `trace`. The caller holds [`Core::recipients`].
 pub(crate) async fn record(
     core: &Arc<Core>,
     stored: &StoredMessage,
+    trace: Option<TraceContext>,
     mut update: Update,
     fates: &[Fate],
 ) -> Result<(), CommitError> {
     let now = core.now();
     update.states.extend(fates.iter().map(|fate| (fate.position as usize, fate.kind.state(now))));
     let mut notices = Vec::new();
+    let mut told_of_failure = false;
     for action in [Action::Failed, Action::Relayed, Action::Delivered, Action::Expanded] {
         let concerned: Vec<&Fate> = fates.iter().filter(|fate| fate.kind.action() == Some(action)).collect();
-        notices.extend(notify::compose(core, stored, action, &concerned).await?);
+        notices.extend(notify::compose(core, stored, trace, action, &concerned).await?);
+        told_of_failure |= action == Action::Failed && !notices.is_empty();
     }
     if notices.is_empty() && update.recipients.is_none() {
         core.spool.update(stored.head.id, &update);
@@ -103,6 +147,10 @@ pub(crate) async fn record(
         transaction = transaction.store(notice.draft, notice.head);
     }
     transaction.commit(&core.spool).await?;
+    // A new list of recipients alone tells nobody anything.
+    if told_of_failure {
+        core.told.told(stored.head.id, now);
+    }
     submitted.into_iter().for_each(|stored| submit_notice(core, stored));
     Ok(())
 }

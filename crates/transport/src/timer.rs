@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use queue::{CommitError, Transaction};
-use scheduler::{Event, Item, Limits};
+use scheduler::{Event, Item, Limits, QueueId};
 
 use crate::core::Core;
 use crate::deliver::started;
@@ -15,6 +15,7 @@ use crate::settle::notify::{self, Notice};
 pub(crate) async fn run(core: Arc<Core>) {
     let (mut tables, mut peers) = (core.node.watch_tables(), core.node.watch_peers());
     let (mut known, mut following) = (Arc::clone(&peers.borrow_and_update()), true);
+    let mut away = core.node.watch_directory_away();
     loop {
         let next = core.ledger(|ledger| ledger.poll_timeout());
         let sleep = async {
@@ -24,11 +25,16 @@ pub(crate) async fn run(core: Arc<Core>) {
             }
         };
         tokio::select! {
-            () = core.drain.cancelled() => return,
+            () = core.drain.cancelled() => return write_down_the_rest(&core).await,
             () = core.alarm.notified() => {}
             () = sleep => due(&core),
             changed = tables.changed() => match changed {
                 Ok(()) => reconfigure(&core),
+                Err(_) => return,
+            },
+            changed = away.changed() => match changed {
+                Ok(()) if *away.borrow_and_update() => {}
+                Ok(()) => ask_again(&core),
                 Err(_) => return,
             },
             changed = peers.changed(), if following => {
@@ -38,6 +44,13 @@ pub(crate) async fn run(core: Arc<Core>) {
                 known = now;
             }
         }
+    }
+}
+
+/// What is known and waits to be told together with others is written down before the end: nobody is asked a second time.
+async fn write_down_the_rest(core: &Arc<Core>) {
+    for item in core.ledger(|ledger| ledger.hand_out_unrecorded(None)) {
+        settle::record_again(core, Hand::new(core, item)).await;
     }
 }
 
@@ -84,12 +97,25 @@ fn reconfigure(core: &Core) {
     core.reconfigure(Limits::from(&tables.local_server().transport), tables.revision());
 }
 
+/// The directory is back: what it delayed is categorized now, not after `ResolverRetryInterval`.
+fn ask_again(core: &Core) {
+    // Refused when nothing waits.
+    if let Ok(demands) = core.ledger_and_alarm(|ledger| ledger.retry_queue(QueueId::SUBMISSION)) {
+        core.meet_all(demands);
+    }
+}
+
 /// DS-20: once per message and recipients, in one transaction with the note that it was done.
 async fn report_late(core: &Arc<Core>, item: &Item, last_error: Option<&str>) {
     let Ok(stored) = core.spool.head(item.message).await else { return };
-    let result = match notify::late(core, &stored, item.recipients.as_slice(), last_error).await {
+    // One notification for the message, with whatever of its items is late first.
+    let (late, own) = (notify::newly_late(&stored), item.recipients.as_slice());
+    if !late.iter().any(|at| own.contains(at)) {
+        return;
+    }
+    let result = match notify::late(core, &stored, &late, own, last_error).await {
         Ok(None) => return,
-        Ok(Some(notice)) => store_late(core, item, notice).await,
+        Ok(Some(notice)) => store_late(core, item, &late, notice).await,
         Err(error) => Err(error),
     };
     match result {
@@ -100,14 +126,13 @@ async fn report_late(core: &Arc<Core>, item: &Item, last_error: Option<&str>) {
 }
 
 /// The item may have been delivered since it was found to be late: the note must not make its recipients pending again.
-async fn store_late(core: &Arc<Core>, item: &Item, notice: Notice) -> Result<(), CommitError> {
+async fn store_late(core: &Arc<Core>, item: &Item, late: &[u32], notice: Notice) -> Result<(), CommitError> {
     let _alone = core.recipients.write().await;
     core.spool.flush().await?;
     let Ok(stored) = core.spool.head(item.message).await else { return Err(CommitError::Unknown(item.message)) };
-    let late = notice.stored();
-    let transaction =
-        Transaction::new().update(item.message, &notify::marked_late(&stored, item.recipients.as_slice()));
+    let submitted = notice.stored();
+    let transaction = Transaction::new().update(item.message, &notify::marked_late(&stored, late));
     transaction.store(notice.draft, notice.head).commit(&core.spool).await?;
-    settle::submit_notice(core, late);
+    settle::submit_notice(core, submitted);
     Ok(())
 }

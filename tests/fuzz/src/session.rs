@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use envelope::{Address, Domain, Envelope, MessageId, Receipt, Recipient, ReversePath, ServerName};
 use smtp_session::client::{ClientConfig, ClientEvent, CredentialUse, MessageContent, StartTlsUse};
-use smtp_session::{ClientSession, ServerConfig, ServerEvent, ServerSession};
+use smtp_session::{ClientSession, ExchangeTls, Logon, ServerConfig, ServerEvent, ServerSession};
 
 /// A client's octets, given to a server in pieces as the first octet says. Every command has one reply, and nothing is said
 /// that is not a line.
-pub fn server(input: &[u8]) {
+pub(crate) fn server(input: &[u8]) {
     let config = ServerConfig::new(Domain::parse("mail.contoso.com").unwrap());
     let mut session = ServerSession::new(Arc::new(config), [192, 0, 2, 1].into());
     session.greet("today", Instant::now());
@@ -54,12 +54,14 @@ fn answer(session: &mut ServerSession) -> bool {
 }
 
 /// A server's octets, given to a client that sends one message.
-pub fn client(input: &[u8]) {
+pub(crate) fn client(input: &[u8]) {
+    // Every second input meets a client that proves who it is, and wants to be proved to.
+    let exchange = input.len() % 2 == 1;
     let config = ClientConfig {
         hello_name: Domain::parse("mail.contoso.com").unwrap(),
         force_helo: false,
         starttls: StartTlsUse::IfOffered,
-        credentials: None,
+        logon: exchange.then_some(Logon::Exchange(ExchangeTls::IfOffered)),
         chunking: true,
         credentials_in_clear: CredentialUse::Withheld,
         inactivity_timeout: Duration::from_mins(10),
@@ -79,6 +81,10 @@ pub fn client(input: &[u8]) {
                     session.content(b"Subject: x\r\n\r\n.\r\n");
                     session.end_content();
                 }
+                ClientEvent::Challenge(token) if token.len() % 7 == 6 => session.give_up_logon("no"),
+                ClientEvent::Challenge(token) => session.respond(&token),
+                ClientEvent::LoggedOn(None, _) => session.give_up_logon("nothing is proved"),
+                ClientEvent::LoggedOn(Some(_), _) => session.server_proved(),
                 ClientEvent::Finished(_) => session.quit(),
                 ClientEvent::Failed(_) | ClientEvent::Closed => return,
             }

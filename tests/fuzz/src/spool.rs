@@ -15,7 +15,7 @@ const SEGMENT: &str = "/spool/segments/0000000001.log";
 
 /// Changes of a log: after the salt of its head, four octets each, where (two octets, in eighths) and what. What is written
 /// in the salt's place hides nothing: an octet that is not there is not read.
-pub fn damaged(input: &[u8]) {
+pub(crate) fn damaged(input: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let disk = written().await;

@@ -28,7 +28,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "smtp_command", foreign: "any client", inputs: 4000, run: smtp_command },
     Target { name: "smtp_server", foreign: "any client", inputs: 1500, run: session::server },
     Target { name: "smtp_reply", foreign: "any next hop", inputs: 4000, run: smtp_reply },
@@ -44,6 +44,7 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "spool", foreign: "a failing disk", inputs: 40, run: spool::damaged },
     Target { name: "protobuf", foreign: "another version's services", inputs: 3000, run: protobuf },
     Target { name: "settings", foreign: "administrators", inputs: 500, run: settings },
+    Target { name: "shell_script", foreign: "administrators", inputs: 2000, run: shell_script },
     Target { name: "certificate_name", foreign: "any peer", inputs: 1500, run: certificate_name },
 ];
 
@@ -235,6 +236,16 @@ fn settings(input: &[u8]) {
     text(input, |text| {
         if let Err(error) = runtime::Settings::parse(text, Path::new("server.toml")) {
             assert!(!error.to_string().is_empty());
+        }
+    });
+}
+
+fn shell_script(input: &[u8]) {
+    text(input, |text| {
+        if let Err(error) = shell::parse(text) {
+            assert!(!error.message.is_empty() && error.extent.start <= text.len(), "{text:?}");
+            // It is told with the line in which it is, wherever that is.
+            assert!(!shell::Failure::from(&error).told(text, "").is_empty());
         }
     });
 }

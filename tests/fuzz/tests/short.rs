@@ -49,7 +49,7 @@ macro_rules! short {
 
 short! {
     smtp_command smtp_server smtp_reply smtp_client data_stream header_block mime_scan xtext address address_space
-    organization_file stored_object spool protobuf settings certificate_name
+    organization_file stored_object spool protobuf settings certificate_name shell_script
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::{Counts, program};
 
 /// One server, one mailbox, one way out.
 pub const ONE_SERVER: &str = "
+transportConfig: {privateTargetRanges: [127.0.0.0/8]}
 acceptedDomains: [{name: contoso, domain: contoso.example, type: Authoritative, default: true}]
 sites: [{name: Berlin}]
 servers: [{name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: QUICK}]

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::{Inbox, Lab};
 
 /// A `Message-ID` and one of its recipients, by what stands before the `@`.
-pub type Copy = (String, String);
+pub(crate) type Copy = (String, String);
 
 /// Everything that was acknowledged: each message once for each recipient.
 pub struct Ledger {
@@ -91,7 +91,7 @@ impl Default for Ledger {
 }
 
 /// What the hosts of the internet and the mailboxes have, and how often.
-pub fn arrived(deliveries: &mut ::lab::Deliveries, inboxes: &mut [Inbox]) -> HashMap<Copy, usize> {
+pub(crate) fn arrived(deliveries: &mut ::lab::Deliveries, inboxes: &mut [Inbox]) -> HashMap<Copy, usize> {
     let mut arrived: HashMap<Copy, usize> = HashMap::new();
     for delivery in deliveries.all().unwrap() {
         for to in &delivery.recipients {

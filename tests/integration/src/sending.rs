@@ -1,5 +1,7 @@
 //! Ways to hand mail in: from the internet, as a user who logs on, and over the implicit connector as another service.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -6,26 +6,35 @@
 //! | `crowd` | thousands of idle and of very slow connections while others send |
 //! | `peers` | destinations that greylist, refuse, hang up at every step, or answer late |
 //! | `clients` | clients that smuggle, inject, lie and hang up at every step, while others send |
+//! | `attack` | the attacks of docs/security.md that need a running organization, for as long as one likes |
 //! | `disk` | the disk under a queue is full, fails, hangs or is slow, and its Transport is killed meanwhile |
+//! | `hang` | the disk of a queue does not answer, and that of a mailbox database |
+//! | `blackhole` | a thousand domains whose host says nothing |
+//! | `switchover` | databases move between the servers of a DAG while mail keeps coming |
 //! | `directory` | etcd goes, comes back, comes back older than it was, and holds an object that is none |
 //!
 //! Every scenario takes a [`Plan`] and prints what it does; what must hold is asserted. The same seed makes the same choices;
 //! how processes interleave is the machine's affair.
 
+mod attack;
+mod blackhole;
 mod clients;
 mod crowd;
 mod directory;
 mod disk;
+mod hang;
 mod load;
 mod peers;
 mod processes;
+mod switchover;
 
 use std::fmt;
+use std::process::Output;
 use std::time::Duration;
 
 use net::Service;
 
-use crate::{Balance, Inbox, Lab};
+use crate::{Balance, Inbox, Lab, organization_text, run_postroad};
 
 /// What to do, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +55,14 @@ pub struct Plan {
     pub attacks: usize,
     /// How often a disk is full, fails, hangs or is slow.
     pub disk_faults: usize,
+    /// How often the disks of a queue and of a database hang.
+    pub hangs: usize,
+    /// Domains whose host says nothing.
+    pub holes: usize,
+    /// How often a database moves.
+    pub switchovers: usize,
+    /// How long an organization is attacked; one round at least.
+    pub attack_for: Duration,
 }
 
 impl Plan {
@@ -53,7 +70,20 @@ impl Plan {
     #[must_use]
     pub fn short(seed: u64) -> Self {
         let pause_max = Duration::from_millis(1500);
-        Self { seed, kills: 4, others: 2, pause_max, connections: 600, messages: 150, attacks: 400, disk_faults: 9 }
+        Self {
+            seed,
+            kills: 4,
+            others: 2,
+            pause_max,
+            connections: 600,
+            messages: 150,
+            attacks: 400,
+            disk_faults: 9,
+            hangs: 1,
+            holes: 150,
+            switchovers: 4,
+            attack_for: Duration::ZERO,
+        }
     }
 
     /// `make soak`: about an hour.
@@ -69,6 +99,10 @@ impl Plan {
             messages: 5000,
             attacks: 40_000,
             disk_faults: 210,
+            hangs: 10,
+            holes: 1000,
+            switchovers: 200,
+            attack_for: Duration::from_secs(300),
         }
     }
 }
@@ -84,15 +118,34 @@ pub enum Scenario {
     Peers,
     /// Clients that misbehave.
     Clients,
+    /// Attacks from outside and from beside.
+    Attack,
     /// A disk that is full, fails, hangs or is slow.
     Disk,
+    /// Disks that do not answer.
+    Hang,
+    /// Hosts that say nothing.
+    Blackhole,
+    /// Databases that move.
+    Switchover,
     /// A directory that fails.
     Directory,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Processes, Self::Crowd, Self::Peers, Self::Clients, Self::Disk, Self::Directory];
+    pub const ALL: [Self; 10] = [
+        Self::Processes,
+        Self::Crowd,
+        Self::Peers,
+        Self::Clients,
+        Self::Attack,
+        Self::Disk,
+        Self::Hang,
+        Self::Blackhole,
+        Self::Switchover,
+        Self::Directory,
+    ];
 
     /// Runs it, and returns when everything is as it must be.
     ///
@@ -105,7 +158,11 @@ impl Scenario {
             Self::Crowd => crowd::run(plan).await,
             Self::Peers => peers::run(plan).await,
             Self::Clients => clients::run(plan).await,
+            Self::Attack => attack::run(plan).await,
             Self::Disk => disk::run(plan).await,
+            Self::Hang => hang::run(plan).await,
+            Self::Blackhole => blackhole::run(plan).await,
+            Self::Switchover => switchover::run(plan).await,
             Self::Directory => directory::run(plan).await,
         }
     }
@@ -118,7 +175,11 @@ impl fmt::Display for Scenario {
             Self::Crowd => "crowd",
             Self::Peers => "peers",
             Self::Clients => "clients",
+            Self::Attack => "attack",
             Self::Disk => "disk",
+            Self::Hang => "hang",
+            Self::Blackhole => "blackhole",
+            Self::Switchover => "switchover",
             Self::Directory => "directory",
         })
     }
@@ -126,6 +187,7 @@ impl fmt::Display for Scenario {
 
 /// Two servers of one site: what one cannot do for a moment, the other does. Bank's mail goes out through the front ends.
 const TWO_SERVERS: &str = "
+transportConfig: {privateTargetRanges: [127.0.0.0/8]}
 acceptedDomains: [{name: contoso, domain: contoso.example, type: Authoritative, default: true}]
 sites: [{name: Berlin}]
 servers:
@@ -154,6 +216,19 @@ const SERVERS: [&str; 2] = ["BERLIN1", "BERLIN2"];
 /// The mailboxes of [`TWO_SERVERS`].
 fn inboxes(lab: &Lab) -> Vec<Inbox> {
     vec![lab.inbox("BERLIN1", "DB-Berlin1", "anna"), lab.inbox("BERLIN2", "DB-Berlin2", "ben")]
+}
+
+/// Applies another organization file, as an administrator does.
+async fn apply(lab: &Lab, text: &str) {
+    let ended = try_to_apply(lab, text, &[]).await;
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+async fn try_to_apply(lab: &Lab, text: &str, options: &[&str]) -> Output {
+    let file = lab.folder().join("change.yaml");
+    std::fs::write(&file, organization_text(text)).unwrap();
+    let folder = lab.folder().to_str().unwrap();
+    run_postroad(&[&["apply", file.to_str().unwrap(), "--yes", "--lab", folder], options].concat()).await
 }
 
 /// Prints a balance; nothing may be missing.

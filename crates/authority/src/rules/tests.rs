@@ -4,6 +4,7 @@ use envelope::ObjectName;
 use topology::OrganizationDraft;
 
 use super::*;
+use crate::features::Feature;
 
 fn forest() -> Domain {
     Domain::parse("contoso.com").unwrap()
@@ -18,8 +19,8 @@ fn service(server: &str, services: &[Service]) -> Principal {
     Principal { forest: forest(), who, issued: Timestamp::from_millis(1000) }
 }
 
-fn administrator(name: &str) -> Principal {
-    let who = Who::Administrator(ObjectName::parse(name).unwrap());
+fn administrator(name: &str, groups: &[RoleGroup]) -> Principal {
+    let who = Who::Administrator { name: ObjectName::parse(name).unwrap(), groups: groups.iter().copied().collect() };
     Principal { forest: forest(), who, issued: Timestamp::from_millis(1000) }
 }
 
@@ -30,25 +31,89 @@ fn refused_by(authority: &Authority, principal: &Principal, act: Act) -> Option<
 #[test]
 fn each_act_is_for_the_services_that_it_names_or_for_administrators() {
     use Service::{Admin, FrontendTransport, MailboxDelivery, MailboxSubmission, Transport};
-    let table: [(Act, &[Service], bool); 5] = [
-        (Act::SubmitMail, &[FrontendTransport, Transport, MailboxSubmission], false),
-        (Act::DeliverMail, &[Transport], false),
-        (Act::OpenOutboundSession, &[Transport], false),
-        (Act::LookAtQueues, &[], true),
-        (Act::SearchTrackingLog, &[], true),
+    let mut table: Vec<(Act, &[Service])> = vec![
+        (Act::SubmitMail, &[FrontendTransport, Transport, MailboxSubmission]),
+        (Act::DeliverMail, &[Transport]),
+        (Act::OpenOutboundSession, &[Transport]),
+        (Act::TellFailedLogons, &[FrontendTransport, Transport]),
+        (Act::TakeMailboxes, &[MailboxDelivery]),
+        (Act::Read(Feature::Queues), &[Admin]),
+        (Act::Read(Feature::MessageTracking), &[Admin]),
+        (Act::Change(Feature::Queues), &[Admin]),
     ];
+    for feature in Feature::ALL {
+        if feature != Feature::Queues {
+            table.push((Act::Change(feature), &[]));
+        }
+        if !matches!(feature, Feature::Queues | Feature::MessageTracking) {
+            table.push((Act::Read(feature), &[]));
+        }
+    }
     let authority = Authority::of_forest(forest());
-    assert_eq!(table.map(|(act, ..)| act), Act::ALL);
-    for (act, services, administrators) in table {
+    let organization = [RoleGroup::OrganizationManagement];
+    for (act, services) in table {
         for one in [FrontendTransport, Transport, MailboxSubmission, MailboxDelivery, Admin] {
             let expected = (!services.contains(&one)).then_some(Rule::Act);
             assert_eq!(refused_by(&authority, &service("MAIL1", &[one]), act), expected, "{one} {act:?}");
         }
-        let expected = (!administrators).then_some(Rule::Act);
-        assert_eq!(refused_by(&authority, &administrator("anna"), act), expected, "{act:?}");
+        let expected = (!act.is_for_administrators()).then_some(Rule::Act);
+        assert_eq!(refused_by(&authority, &administrator("anna", &organization), act), expected, "{act:?}");
+        let user = Who::User { name: "root".into(), groups: organization.into() };
+        let user = Principal { who: user, ..service("MAIL1", &[]) };
+        assert_eq!(refused_by(&authority, &user, act), expected, "{act:?}");
         // A certificate without a service that is known grants nothing.
         assert_eq!(refused_by(&authority, &service("MAIL1", &[]), act), Some(Rule::Act));
     }
+}
+
+/// O, S, R, L, H: who changes; V and these: who reads. As the documentation has it (PF-71).
+#[test]
+fn administrators_do_what_their_role_groups_may() {
+    let letters = ["O", "S", "R", "L", "H", "V"];
+    let table = [
+        (Feature::Organization, "O", "OSRLHV"),
+        (Feature::SendConnectors, "O", "OV"),
+        (Feature::ForeignConnectors, "O", "OV"),
+        (Feature::AcceptedDomains, "O", "OV"),
+        (Feature::Sites, "O", "OV"),
+        (Feature::Certificates, "O", "OV"),
+        (Feature::TransportConfiguration, "O", "OV"),
+        (Feature::DeliveryAgentConnectors, "OS", "OSV"),
+        (Feature::Queues, "OS", "OSV"),
+        (Feature::ReceiveConnectors, "OSH", "OSHV"),
+        (Feature::TransportServices, "OSH", "OSHV"),
+        (Feature::Servers, "OS", "OSV"),
+        (Feature::Recipients, "OR", "OSRLHV"),
+        (Feature::MessageTracking, "ORL", "ORLV"),
+        (Feature::AuditLog, "OL", "OLV"),
+    ];
+    assert_eq!(table.map(|(feature, ..)| feature), Feature::ALL);
+    let authority = Authority::of_forest(forest());
+    for (feature, change, read) in table {
+        for (group, letter) in RoleGroup::ALL.into_iter().zip(letters) {
+            for (act, whom) in [(Act::Change(feature), change), (Act::Read(feature), read)] {
+                let expected = (!whom.contains(letter)).then_some(Rule::RoleGroup);
+                assert_eq!(refused_by(&authority, &administrator("anna", &[group]), act), expected, "{group} {act:?}");
+            }
+        }
+        assert_eq!(refused_by(&authority, &administrator("anna", &[]), Act::Read(feature)), Some(Rule::RoleGroup));
+    }
+    let hygiene = administrator("anna", &[RoleGroup::HygieneManagement]);
+    let refusal = authority.rule(&hygiene, Act::Change(Feature::SendConnectors)).unwrap_err().to_string();
+    assert_eq!(
+        refusal,
+        "anna, of Hygiene Management, may not change Send connectors; that is for Organization Management (rule `role-group`)"
+    );
+}
+
+#[test]
+fn role_groups_are_read_as_they_are_written() {
+    for group in RoleGroup::ALL {
+        for text in [group.as_str().to_owned(), group.as_str().to_lowercase().replace([' ', '-'], "")] {
+            assert_eq!(text.parse(), Ok(group));
+        }
+    }
+    assert!("Everything".parse::<RoleGroup>().unwrap_err().contains("Organization Management, "));
 }
 
 #[test]
@@ -84,7 +149,8 @@ fn a_revocation_voids_what_was_issued_until_then_and_nothing_else() {
     let renewed = Principal { issued: Timestamp::from_millis(1001), ..old };
     assert_eq!(refused_by(&authority, &renewed, Act::SubmitMail), None);
     assert_eq!(refused_by(&authority, &service("MAIL2", &[Service::Transport]), Act::SubmitMail), None);
-    assert_eq!(refused_by(&authority, &administrator("anna"), Act::LookAtQueues), None, "hers is younger");
+    let anna = administrator("anna", &[RoleGroup::ServerManagement]);
+    assert_eq!(refused_by(&authority, &anna, Act::Read(Feature::Queues)), None, "hers is younger");
     assert_eq!(
         refused_by(&authority.with_revocations(&[]), &service("MAIL1", &[Service::Transport]), Act::SubmitMail),
         None

@@ -19,11 +19,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use etcd_client::{Certificate, Client, ConnectOptions, Error, GetOptions, Identity, TlsOptions, WatchOptions};
+use etcd_client::{
+    Certificate, Client, ConnectOptions, Error, GetOptions, GetResponse, Identity, TlsOptions, WatchOptions,
+};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::EtcdSettings;
+use crate::directory::MemberState;
 use crate::store::Unavailable;
 
 /// Longest wait for the answer to one call, all members together: an election of a busy cluster, and a vote that was split.
@@ -91,7 +94,7 @@ enum Failure {
 
 impl Members {
     /// No connection is made yet. Processes begin with different members, so that these share the work.
-    pub fn new(settings: EtcdSettings) -> Self {
+    pub(super) fn new(settings: EtcdSettings) -> Self {
         let endpoints = settings.endpoints.clone();
         let settings = Arc::new(settings);
         let member = |endpoint| {
@@ -105,7 +108,7 @@ impl Members {
     }
 
     /// Makes one call, at whatever member answers.
-    pub async fn call<T, F>(&self, call: impl Fn(Client) -> F) -> Result<T, Unavailable>
+    pub(super) async fn call<T, F>(&self, call: impl Fn(Client) -> F) -> Result<T, Unavailable>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -113,7 +116,7 @@ impl Members {
     }
 
     /// The same, and whether a member that gave no answer may have done what was asked before.
-    pub async fn call_noting_doubt<T, F>(&self, call: impl Fn(Client) -> F) -> Result<(T, bool), Unavailable>
+    pub(super) async fn call_noting_doubt<T, F>(&self, call: impl Fn(Client) -> F) -> Result<(T, bool), Unavailable>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -122,7 +125,7 @@ impl Members {
     }
 
     /// Returns when a key that starts with `prefix` may have changed; `options` say after which revision.
-    pub async fn changed(&self, prefix: &str, options: &WatchOptions) -> Result<(), Unavailable> {
+    pub(super) async fn changed(&self, prefix: &str, options: &WatchOptions) -> Result<(), Unavailable> {
         let mut why = String::new();
         for _ in 0..=self.members.len() {
             let open = |mut client: Client| {
@@ -147,6 +150,20 @@ impl Members {
             member.fail(&why);
         }
         Err(Unavailable(format!("etcd: {why}")))
+    }
+
+    /// Asks each by itself, all at once.
+    pub(super) async fn each(&self) -> Vec<MemberState> {
+        let states = self.members.iter().map(|member| async {
+            let failure = member.ask(ALONE_TIMEOUT, &Member::question).await;
+            let failure = match failure {
+                Ok(_) | Err(Failure::Final(_)) => None,
+                // Whoever needs it finds out: one that is slow now has nobody's connection taken away.
+                Err(Failure::Passing { why, .. }) => Some(why),
+            };
+            MemberState { endpoint: member.endpoint.clone(), failure }
+        });
+        futures::future::join_all(states).await
     }
 
     async fn attempt<T, F>(&self, call: &impl Fn(Client) -> F) -> Result<Answered<T>, Unavailable>
@@ -266,7 +283,8 @@ impl Member {
         if let Some((name, password)) = &self.settings.user {
             options = options.with_user(name, password.as_str()).with_auto_token_refresh(true);
         }
-        if let Some(tls) = &self.settings.tls {
+        let renewed = self.settings.renewal.as_ref().and_then(|renewal| renewal());
+        if let Some(tls) = renewed.as_ref().or(self.settings.tls.as_ref()) {
             let mut with = TlsOptions::new().ca_certificate(Certificate::from_pem(&tls.ca));
             if let Some((certificate, key)) = &tls.identity {
                 with = with.identity(Identity::from_pem(certificate, key.as_slice()));
@@ -308,13 +326,14 @@ impl Member {
         }
     }
 
-    /// A question that needs a leader and costs nothing.
+    /// One that needs a leader and costs nothing.
+    async fn question(mut client: Client) -> Result<GetResponse, Error> {
+        let options = GetOptions::new().with_count_only().with_limit(1);
+        client.get("/postroad", Some(options)).await
+    }
+
     async fn is_back(self: &Arc<Self>) -> bool {
-        let ask = |mut client: Client| async move {
-            let options = GetOptions::new().with_count_only().with_limit(1);
-            client.get("/postroad", Some(options)).await
-        };
-        match self.ask(ALONE_TIMEOUT, &ask).await {
+        match self.ask(ALONE_TIMEOUT, &Self::question).await {
             Ok(_) => true,
             Err(Failure::Final(_)) => {
                 self.failed.send_replace(None);

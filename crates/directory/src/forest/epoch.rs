@@ -16,6 +16,22 @@ use crate::store::{Outcome, Store, Write};
 const TOGETHER: usize = 32;
 
 impl<S: Store> Forest<S> {
+    /// That no service works by a newer configuration than is stored.
+    pub(super) async fn nobody_is_ahead(&self) -> Result<(), CommitError> {
+        // First who is there: what somebody works by was stored before he said so.
+        let presences = self.list_presences().await?.1;
+        let Some(newest) = presences.iter().max_by_key(|presence| presence.applied_revision) else { return Ok(()) };
+        let stored = self.view().await?.revision;
+        if newest.applied_revision <= stored {
+            return Ok(());
+        }
+        Err(CommitError::Restored(format!(
+            "{} {} works by revision {}, and the directory is at revision {stored}: it was restored from a backup. Nothing is \
+             changed until `postroad apply --restored FILE` makes it count again",
+            newest.server, newest.service, newest.applied_revision
+        )))
+    }
+
     /// Makes the stored configuration newer than `beyond`.
     pub(super) async fn commit_epoch(&self, beyond: Revision, author: &Author) -> Result<Revision, CommitError> {
         let before = self.store.get(&[self.keys.epoch()]).await?.pop().flatten();

@@ -30,9 +30,14 @@ struct Record {
     through: Option<String>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "when a change was made, for people")]
+fn now_millis() -> u64 {
+    Timestamp::from(SystemTime::now()).as_millis()
+}
+
 /// The record of `change`, which is made now. `before` knows the objects that were there.
 pub(super) fn record(change: &Change, before: &dyn Fn((Kind, Guid)) -> Option<Object>) -> Vec<u8> {
-    let at_millis = Timestamp::from(SystemTime::now()).as_millis();
+    let at_millis = now_millis();
     let Author { who, through } = change.author.clone();
     let record = Record { at_millis, summary: summary(change, before), who: Some(who), through: Some(through) };
     serde_json::to_vec(&record).expect("a record is plain data")
@@ -40,7 +45,7 @@ pub(super) fn record(change: &Change, before: &dyn Fn((Kind, Guid)) -> Option<Ob
 
 /// The record of an epoch that begins now.
 pub(super) fn epoch_record(epoch: u64, author: &Author) -> Vec<u8> {
-    let at_millis = Timestamp::from(SystemTime::now()).as_millis();
+    let at_millis = now_millis();
     let summary = format!("restored from a backup: epoch {epoch}");
     let Author { who, through } = author.clone();
     let record = Record { at_millis, summary, who: Some(who), through: Some(through) };

@@ -68,7 +68,7 @@ impl<S: Store> Forest<S> {
             let now = presence.borrow_and_update().clone();
             let key = self.keys.presence(&now.server, now.service);
             if let Outcome::Refused =
-                self.store.transact(Vec::new(), vec![Write::PutUnder(lease, key, encode(&now))]).await?
+                self.store.transact(Vec::new(), vec![Write::PutUnder(lease, key.clone(), encode(&now))]).await?
             {
                 return Err(Unavailable("the lease has ended".into()).into());
             }
@@ -82,6 +82,11 @@ impl<S: Store> Forest<S> {
                     () = tokio::time::sleep(self.lease_ttl / HEARTBEATS_PER_LEASE) => {
                         if !self.store.keep_alive(lease).await? {
                             return Err(Unavailable("the lease has ended".into()).into());
+                        }
+                        // A backend that was restored from a backup knows the lease, and what was announced then.
+                        let stored = self.store.get(std::slice::from_ref(&key)).await?.pop().flatten();
+                        if stored.is_none_or(|entry| entry.value != encode(&now)) {
+                            break;
                         }
                     }
                 }

@@ -32,11 +32,11 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    pub fn new(generation: &str, objects: usize) -> Self {
+    pub(super) fn new(generation: &str, objects: usize) -> Self {
         Self { v: MARKER_VERSION, generation: generation.to_owned(), objects }
     }
 
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a marker is plain data")
     }
 }
@@ -54,7 +54,7 @@ pub(super) struct View {
     marker: Option<(u64, Result<Marker, String>)>,
     /// The generation whose objects count. The only one, when the marker does not say.
     pub generation: Option<String>,
-    /// Its objects.
+    /// Each with the revision that wrote it.
     pub objects: BTreeMap<(Kind, Guid), Stored>,
     /// What a newer program said about them.
     pub unknown: BTreeMap<(Kind, Guid), Unknown>,
@@ -128,7 +128,7 @@ impl View {
     }
 
     /// The bytes of an object, with what a newer program said about it.
-    pub fn encode(&self, object: &Object) -> Vec<u8> {
+    pub(super) fn encode(&self, object: &Object) -> Vec<u8> {
         match self.unknown.get(&(object.kind(), object.guid())) {
             Some(unknown) => encode_with(object, unknown),
             None => encode(object),
@@ -136,14 +136,14 @@ impl View {
     }
 
     /// The checked organization, or why there is none.
-    pub fn organization(&self) -> Result<Organization, String> {
+    pub(super) fn organization(&self) -> Result<Organization, String> {
         self.complete()?;
         let objects: Result<Vec<Object>, String> = self.objects.values().cloned().collect();
         organization(objects?, self.revision).map_err(|problems| problems.to_string())
     }
 
     /// Whether what the marker promises is there.
-    pub fn complete(&self) -> Result<(), String> {
+    pub(super) fn complete(&self) -> Result<(), String> {
         if let Some(key) = self.strange.first() {
             return Err(format!("{key} is no key of an object"));
         }
@@ -160,18 +160,18 @@ impl View {
     }
 
     /// The objects that can be understood.
-    pub fn readable(&self) -> Vec<Object> {
+    pub(super) fn readable(&self) -> Vec<Object> {
         self.objects.values().flatten().cloned().collect()
     }
 
     /// What says which objects count; of a directory that holds nothing, a new one.
-    pub fn marker(&self) -> Marker {
+    pub(super) fn marker(&self) -> Marker {
         let marker = self.marker.as_ref().and_then(|(_, marker)| marker.as_ref().ok());
         marker.cloned().unwrap_or_else(|| Marker::new(&Uuid::new_v4().simple().to_string(), 0))
     }
 
     /// Holds as long as nobody else changes the configuration.
-    pub fn unchanged(&self, keys: &Keys) -> Condition {
+    pub(super) fn unchanged(&self, keys: &Keys) -> Condition {
         match &self.marker {
             Some((revision, _)) => Condition::Unchanged(keys.marker(), *revision),
             None => Condition::Absent(keys.marker()),
@@ -179,7 +179,7 @@ impl View {
     }
 
     /// Checks what a change of the configuration asks for.
-    pub fn check(&self, preconditions: &[Precondition]) -> Result<(), CommitError> {
+    pub(super) fn check(&self, preconditions: &[Precondition]) -> Result<(), CommitError> {
         let conflict = |text: String| Err(CommitError::Conflict(text));
         for precondition in preconditions {
             match precondition {
@@ -203,7 +203,10 @@ impl View {
 }
 
 /// Assembles and checks, in an order that does not depend on identities: kind by kind, by name.
-pub(super) fn organization(mut objects: Vec<Object>, revision: Revision) -> Result<Organization, topology::Problems> {
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn organization(mut objects: Vec<Object>, revision: Revision) -> Result<Organization, topology::Problems> {
     objects.sort_by_cached_key(|object| (object.kind(), object.name().to_lowercase()));
     Organization::validate(assemble(objects).0, revision)
 }

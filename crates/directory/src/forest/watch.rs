@@ -7,7 +7,8 @@
 //!            ┌───────────── changed ◀────────────┐
 //!   start ─▶ read ── newer, valid ─▶ Snapshot ──▶ wait
 //!             │ ├──── not valid, or older ─▶ Rejected ─▶ wait      (the last good snapshot stays)
-//!             │ └──── nothing new ──────────────────────▶ wait
+//!             │ ├──── nothing new ──────────────────────▶ wait
+//!             │ └──── after Unavailable ─▶ Back (once) ─▶ read
 //!             └─ no answer ─▶ Unavailable (once) ─▶ pause ─▶ read
 //! ```
 
@@ -22,7 +23,7 @@ use super::{Backoff, Forest};
 use crate::directory::WatchEvent;
 use crate::store::{Store, Unavailable};
 
-/// One watcher.
+/// Somebody who is told of every newer snapshot until he goes.
 struct Watcher<S> {
     forest: Forest<S>,
     /// Revision of the last good snapshot.
@@ -57,8 +58,8 @@ impl<S: Store> Watcher<S> {
     async fn next(&mut self) -> WatchEvent {
         loop {
             let event = match self.read().await {
+                Ok(_) if std::mem::take(&mut self.away) => Some(WatchEvent::Back),
                 Ok(view) => {
-                    self.away = false;
                     self.backoff.reset();
                     self.read_at = Some(view.store_revision);
                     self.judge(&view)

@@ -2,10 +2,11 @@
 //! are remembered apart, so that names that somebody guesses never push a recipient out.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use envelope::{Address, ObjectName};
-use organization::Object;
-use topology::{DirectoryRecipient, Guid};
+use topology::DirectoryRecipient;
 
 /// Recipients kept, by address; some 50 MB with large groups apart.
 const RECIPIENTS_MAX: usize = 50_000;
@@ -15,19 +16,31 @@ const NOBODIES_MAX: usize = 10_000;
 /// Answers by address.
 #[derive(Default)]
 pub(super) struct Answers {
-    recipients: Lately<DirectoryRecipient>,
+    recipients: Lately<Arc<DirectoryRecipient>>,
     nobodies: Lately<()>,
     /// The address under which a recipient is known, by the recipient's name.
     names: BTreeMap<ObjectName, String>,
 }
 
+/// What an answer changes of what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing, or only who is not there.
+    Nothing,
+    /// A recipient, or what is known of it.
+    Recipient,
+    /// There was a recipient, and is none any more.
+    Gone,
+}
+
 impl Answers {
-    /// Remembers an answer. Tells whether it is another one than before.
-    pub fn keep(&mut self, address: &Address, answer: Option<DirectoryRecipient>) -> bool {
+    /// Remembers an answer. Tells what of it is new.
+    pub(super) fn keep(&mut self, address: &Address, answer: Option<Arc<DirectoryRecipient>>) -> News {
         let key = address.key();
         let Some(recipient) = answer else {
-            self.recipients.remove(&key);
-            return self.nobodies.keep(key, (), NOBODIES_MAX).0;
+            let gone = self.recipients.remove(&key);
+            self.nobodies.keep(key, (), NOBODIES_MAX);
+            return if gone { News::Gone } else { News::Nothing };
         };
         self.nobodies.remove(&key);
         self.names.insert(recipient.name.clone(), key.clone());
@@ -37,24 +50,29 @@ impl Answers {
         {
             self.names.remove(&recipient.name);
         }
-        news
+        if news { News::Recipient } else { News::Nothing }
     }
 
-    /// Every recipient that is known, once.
-    pub fn recipients(&self) -> impl Iterator<Item = Object> {
-        let found = self.recipients.known.values().map(|(_, recipient)| recipient);
-        let once: BTreeMap<Guid, &DirectoryRecipient> = found.map(|recipient| (recipient.guid, recipient)).collect();
-        once.into_values().map(|recipient| Object::Recipient(Box::new(recipient.clone())))
+    /// How many recipients are known, each as often as it has addresses that were asked for.
+    pub(super) fn count(&self) -> usize {
+        self.recipients.known.len()
+    }
+
+    /// Up to `limit` recipients that were used after that one, the one that was used longest ago first, each with the number by which
+    /// to go on. Whoever goes on until none is left has met every recipient: those that are used meanwhile come at the end again.
+    pub(super) fn used_after(&self, after: u64, limit: usize) -> Vec<(u64, Arc<DirectoryRecipient>)> {
+        let used = self.recipients.used.range((Bound::Excluded(after), Bound::Unbounded)).take(limit);
+        used.filter_map(|(used, key)| Some((*used, Arc::clone(&self.recipients.known.get(key)?.1)))).collect()
     }
 
     /// The last answer: `None` when it is not known, `Some(None)` when there was no such recipient.
-    pub fn get(&mut self, address: &Address) -> Option<Option<DirectoryRecipient>> {
+    pub(super) fn get(&mut self, address: &Address) -> Option<Option<Arc<DirectoryRecipient>>> {
         let key = address.key();
         self.recipients.get(&key).map(Some).or_else(|| self.nobodies.get(&key).map(|()| None))
     }
 
     /// The recipient of a name, when it is known.
-    pub fn named(&mut self, name: &ObjectName) -> Option<DirectoryRecipient> {
+    pub(super) fn named(&mut self, name: &ObjectName) -> Option<Arc<DirectoryRecipient>> {
         let key = self.names.get(name)?;
         self.recipients.get(key).filter(|recipient| recipient.name == *name)
     }
@@ -94,10 +112,9 @@ impl<T: Clone + PartialEq> Lately<T> {
         Some(value.clone())
     }
 
-    fn remove(&mut self, key: &str) {
-        if let Some((used, _)) = self.known.remove(key) {
-            self.used.remove(&used);
-        }
+    fn remove(&mut self, key: &str) -> bool {
+        let removed = self.known.remove(key);
+        removed.is_some_and(|(used, _)| self.used.remove(&used).is_some())
     }
 
     fn remove_oldest(&mut self) -> Option<(String, T)> {
@@ -116,9 +133,9 @@ mod tests {
         Address::parse(&format!("u{number}@contoso.com")).unwrap()
     }
 
-    fn recipient(number: usize) -> DirectoryRecipient {
-        DirectoryRecipient {
-            guid: Guid::ZERO,
+    fn recipient(number: usize) -> Arc<DirectoryRecipient> {
+        Arc::new(DirectoryRecipient {
+            guid: topology::Guid::ZERO,
             name: ObjectName::parse(&format!("u{number}")).unwrap(),
             primary_address: address(number),
             proxy_addresses: Vec::new(),
@@ -126,13 +143,14 @@ mod tests {
             max_send_size: None,
             restrictions: DeliveryRestrictions::default(),
             kind: RecipientKind::Mailbox { database: ObjectName::parse("DB1").unwrap(), password: None },
-        }
+            provenance: None,
+        })
     }
 
     #[test]
     fn the_longest_unused_answer_goes_first() {
         let mut answers = Answers::default();
-        assert!((0..NOBODIES_MAX).all(|number| answers.keep(&address(number), None)), "all are news");
+        (0..NOBODIES_MAX).for_each(|number| assert_eq!(answers.keep(&address(number), None), News::Nothing));
         assert_eq!(answers.get(&address(0)), Some(None));
         answers.keep(&address(NOBODIES_MAX), None);
         assert_eq!((answers.get(&address(0)), answers.get(&address(1))), (Some(None), None));
@@ -149,9 +167,29 @@ mod tests {
         assert_eq!(answers.get(&address(1)), Some(Some(recipient(1))));
         assert_eq!(answers.named(&recipient(1).name), Some(recipient(1)));
         // What there was and is no more.
-        assert!(answers.keep(&address(1), None));
+        assert_eq!(answers.keep(&address(1), None), News::Gone);
         assert_eq!((answers.get(&address(1)), answers.named(&recipient(1).name)), (Some(None), None));
-        assert!(answers.keep(&address(1), Some(recipient(1))) && !answers.keep(&address(1), Some(recipient(1))));
-        assert_eq!(answers.recipients().count(), 1);
+        assert_eq!(answers.keep(&address(1), Some(recipient(1))), News::Recipient);
+        assert_eq!(answers.keep(&address(1), Some(recipient(1))), News::Nothing);
+        assert_eq!(answers.count(), 1);
+    }
+
+    #[test]
+    fn whoever_goes_through_all_in_pieces_meets_each_although_they_are_used_meanwhile() {
+        let mut answers = Answers::default();
+        (0..100).for_each(|number| {
+            let _ = answers.keep(&address(number), Some(recipient(number)));
+        });
+        let (mut after, mut met) = (0, std::collections::BTreeSet::new());
+        loop {
+            let piece = answers.used_after(after, 7);
+            let Some((last, _)) = piece.last() else { break };
+            after = *last;
+            met.extend(piece.iter().map(|(_, recipient)| recipient.name.clone()));
+            if met.len() < 50 {
+                answers.get(&address(99 - met.len()));
+            }
+        }
+        assert_eq!(met.len(), 100);
     }
 }

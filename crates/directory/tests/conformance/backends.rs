@@ -10,7 +10,7 @@ use directory::{EmbeddedSettings, EtcdSettings, FOREST_DEFAULT, connect_etcd, op
 const LEASE_TTL: Duration = Duration::from_secs(2);
 
 /// A backend and its accidents.
-pub trait Backend: Send + Sync {
+pub(crate) trait Backend: Send + Sync {
     /// A directory with a connection of its own, as another process would have.
     fn directory(&self) -> Arc<dyn directory::Backend>;
     /// Writes past the directory.
@@ -31,16 +31,16 @@ pub trait Backend: Send + Sync {
     fn lose_everything(&mut self);
 }
 
-pub struct Etcd {
+pub(crate) struct Etcd {
     server: EtcdServer,
 }
 
 impl Etcd {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { server: EtcdServer::start() }
     }
 
-    async fn client(&self) -> etcd_client::Client {
+    pub(crate) async fn client(&self) -> etcd_client::Client {
         etcd_client::Client::connect([self.server.endpoint()], None).await.unwrap()
     }
 }
@@ -82,12 +82,12 @@ impl Backend for Etcd {
     }
 }
 
-pub struct Embedded {
+pub(crate) struct Embedded {
     folder: tempfile::TempDir,
 }
 
 impl Embedded {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 

@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use crate::etcd_server::{EtcdCluster, EtcdTlsFiles};
+use crate::etcd_server::{EtcdCluster, EtcdServer, EtcdTlsFiles};
 use crate::presences::presence;
 use crate::tls::Authority;
 use crate::world::{address, connector, founded, mailbox, put, recipient, snapshot, soon, until};
@@ -195,6 +195,33 @@ async fn each_member_freezes_in_turn_and_nobody_notices() {
     organization.end().await;
 }
 
+/// A machine is gone for good. One of the three leads: each is replaced once.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_member_is_replaced_by_a_new_one_elsewhere_and_nobody_notices() {
+    for at in 0..3 {
+        let mut cluster = cluster();
+        let before = EtcdSettings::new(cluster.endpoints());
+        let mut organization = Organization::start(before.clone()).await;
+        organization.goes_on().await;
+        cluster.replace(at);
+        assert_ne!(cluster.endpoints(), before.endpoints, "it listens elsewhere");
+        organization.goes_on().await;
+        // The new one counts: with it another may go, and those who know only the old ones go on.
+        let other = (at + 1) % 3;
+        cluster.members[other].kill();
+        organization.goes_on().await;
+        // Who was told of the new one alone finds everything there, and changes it.
+        let told = connected(&EtcdSettings::new(vec![cluster.members[at].endpoint()]));
+        let known = *organization.committed.lock();
+        assert!(told.snapshot().await.unwrap().revision() >= known);
+        let alice = told.recipients(&[address("alice@contoso.com")]).await;
+        assert!(matches!(&alice[..], [Ok(Some(_))]), "{alice:?}");
+        told.commit(put(vec![connector("By the new one")])).await.unwrap();
+        cluster.members[other].restart();
+        organization.end().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_with_certificates_and_users() {
     let folder = tempfile::tempdir().unwrap();
@@ -344,7 +371,7 @@ async fn a_dead_cluster_is_told_with_every_member() {
     let mut cluster = cluster();
     let directory = connected(&EtcdSettings::new(cluster.endpoints()));
     founded(&*directory).await;
-    cluster.members.iter_mut().for_each(crate::etcd_server::EtcdServer::kill);
+    cluster.members.iter_mut().for_each(EtcdServer::kill);
     let Err(ReadError::Unavailable(text)) = directory.snapshot().await else { panic!("nobody is there") };
     assert!(cluster.endpoints().iter().all(|endpoint| text.contains(endpoint.as_str())), "{text}");
 }

@@ -8,12 +8,12 @@ use organization::{Object, objects, plan};
 use crate::backends::Backend;
 use crate::world::{connector, connectors, founded, from_yaml, key_of, put, snapshot, soon};
 
-pub async fn an_empty_directory_is_an_organization(backend: impl Backend) {
+pub(crate) async fn an_empty_directory_is_an_organization(backend: impl Backend) {
     let organization = backend.directory().snapshot().await.unwrap();
     assert_eq!((organization.revision(), organization.servers().len()), (Revision(0), 0));
 }
 
-pub async fn a_change_is_made_as_a_whole_or_not_at_all(backend: impl Backend) {
+pub(crate) async fn a_change_is_made_as_a_whole_or_not_at_all(backend: impl Backend) {
     let directory = backend.directory();
     let first = founded(&*directory).await;
     let organization = backend.directory().snapshot().await.unwrap();
@@ -44,7 +44,7 @@ pub async fn a_change_is_made_as_a_whole_or_not_at_all(backend: impl Backend) {
     assert_eq!(directory.commit(Change::by(crate::world::author())).await, Ok(third));
 }
 
-pub async fn preconditions_hold_or_nothing_is_changed(backend: impl Backend) {
+pub(crate) async fn preconditions_hold_or_nothing_is_changed(backend: impl Backend) {
     let directory = backend.directory();
     let first = founded(&*directory).await;
     let (one, two) = (connector("One"), connector("Two"));
@@ -66,7 +66,7 @@ pub async fn preconditions_hold_or_nothing_is_changed(backend: impl Backend) {
     directory.commit(with(&two, Precondition::Unchanged(one))).await.unwrap();
 }
 
-pub async fn names_are_unique_without_regard_to_case(backend: impl Backend) {
+pub(crate) async fn names_are_unique_without_regard_to_case(backend: impl Backend) {
     let directory = backend.directory();
     let first = founded(&*directory).await;
     let twin = connector("INTERNET").with_guid(connector("Other").guid());
@@ -75,7 +75,7 @@ pub async fn names_are_unique_without_regard_to_case(backend: impl Backend) {
     assert_eq!(directory.snapshot().await.unwrap().revision(), first);
 }
 
-pub async fn of_two_writers_with_one_precondition_one_wins(backend: impl Backend) {
+pub(crate) async fn of_two_writers_with_one_precondition_one_wins(backend: impl Backend) {
     let (one, two) = (backend.directory(), backend.directory());
     let first = founded(&*one).await;
     let change =
@@ -88,7 +88,7 @@ pub async fn of_two_writers_with_one_precondition_one_wins(backend: impl Backend
     assert_eq!(connectors(&organization), [name, "Internet"]);
 }
 
-pub async fn writers_without_preconditions_both_get_through(backend: impl Backend) {
+pub(crate) async fn writers_without_preconditions_both_get_through(backend: impl Backend) {
     let (one, two) = (backend.directory(), backend.directory());
     founded(&*one).await;
     let (a, b) = tokio::join!(one.commit(put(vec![connector("A")])), two.commit(put(vec![connector("B")])));
@@ -96,7 +96,7 @@ pub async fn writers_without_preconditions_both_get_through(backend: impl Backen
     assert_eq!(connectors(&one.snapshot().await.unwrap()), ["A", "B", "Internet"]);
 }
 
-pub async fn a_change_of_any_size_is_seen_as_a_whole(backend: impl Backend) {
+pub(crate) async fn a_change_of_any_size_is_seen_as_a_whole(backend: impl Backend) {
     // etcd takes 128 operations in one transaction.
     const MANY: usize = 300;
     let directory = backend.directory();
@@ -117,7 +117,7 @@ pub async fn a_change_of_any_size_is_seen_as_a_whole(backend: impl Backend) {
     assert_eq!(keys.len(), 7, "{keys:?}"); // six objects and the marker
 }
 
-pub async fn a_plan_is_applied_and_then_there_is_nothing_to_do(backend: impl Backend) {
+pub(crate) async fn a_plan_is_applied_and_then_there_is_nothing_to_do(backend: impl Backend) {
     const RECIPIENTS: usize = 120;
     let directory = backend.directory();
     let recipients: String = (0..RECIPIENTS)

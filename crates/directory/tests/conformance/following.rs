@@ -1,16 +1,19 @@
 //! Following the configuration through everything that can happen to a backend.
 
-use directory::{CommitError, Configuration, LastGood, repair};
-use envelope::Revision;
+use directory::{Change, CommitError, Configuration, Directory, LastGood, Presence, Presences, repair};
+use envelope::{Revision, Service};
 use futures::StreamExt;
 use organization::Object;
 
 use crate::backends::Backend;
-use crate::world::{ORGANIZATION, connector, connectors, founded, from_yaml, put, rejection, snapshot, soon, until};
+use crate::presences::presence;
+use crate::world::{
+    ORGANIZATION, connector, connectors, founded, from_yaml, mailbox, put, rejection, snapshot, soon, until,
+};
 
 const CONFIGURATION: &str = "/postroad/default/v1/config/";
 
-pub async fn newer_configurations_arrive_even_after_a_compaction(backend: impl Backend) {
+pub(crate) async fn newer_configurations_arrive_even_after_a_compaction(backend: impl Backend) {
     let directory = backend.directory();
     let mut events = backend.directory().watch(Revision(0));
     let first = founded(&*directory).await;
@@ -29,7 +32,7 @@ pub async fn newer_configurations_arrive_even_after_a_compaction(backend: impl B
     assert_eq!(snapshot(&mut directory.watch(first)).await.revision(), last);
 }
 
-pub async fn a_restart_of_the_backend_is_survived(mut backend: impl Backend) {
+pub(crate) async fn a_restart_of_the_backend_is_survived(mut backend: impl Backend) {
     let directory = backend.directory();
     let mut events = backend.directory().watch(Revision(0));
     let first = founded(&*directory).await;
@@ -47,7 +50,7 @@ pub async fn a_restart_of_the_backend_is_survived(mut backend: impl Backend) {
     assert_eq!(connectors(&seen), ["After", "Internet"]);
 }
 
-pub async fn what_is_written_behind_our_back_is_reported_and_not_applied(backend: impl Backend) {
+pub(crate) async fn what_is_written_behind_our_back_is_reported_and_not_applied(backend: impl Backend) {
     let directory = backend.directory();
     let first = founded(&*directory).await;
     let mut events = backend.directory().watch(first);
@@ -77,7 +80,7 @@ pub async fn what_is_written_behind_our_back_is_reported_and_not_applied(backend
     assert!(rejection(&mut events).await.contains("is no key of an object"));
 }
 
-pub async fn what_a_newer_program_said_is_followed_and_passed_on(backend: impl Backend) {
+pub(crate) async fn what_a_newer_program_said_is_followed_and_passed_on(backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     let keys = backend.keys(CONFIGURATION).await;
@@ -99,7 +102,7 @@ pub async fn what_a_newer_program_said_is_followed_and_passed_on(backend: impl B
     assert!(backend.read(key).await.contains("{\"of\":\"light\"}"));
 }
 
-pub async fn what_vanishes_behind_our_back_is_reported_and_repaired(backend: impl Backend) {
+pub(crate) async fn what_vanishes_behind_our_back_is_reported_and_repaired(backend: impl Backend) {
     let directory = backend.directory();
     let first = founded(&*directory).await;
     let mut events = backend.directory().watch(first);
@@ -113,7 +116,7 @@ pub async fn what_vanishes_behind_our_back_is_reported_and_repaired(backend: imp
     assert_eq!((seen.revision(), connectors(&seen)), (second, vec!["Internet".into()]));
 }
 
-pub async fn whatever_is_damaged_is_repaired_by_the_whole_organization(backend: impl Backend) {
+pub(crate) async fn whatever_is_damaged_is_repaired_by_the_whole_organization(backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     let before = directory.snapshot().await.unwrap();
@@ -138,7 +141,7 @@ pub async fn whatever_is_damaged_is_repaired_by_the_whole_organization(backend: 
         assert!(directory.snapshot().await.is_err(), "{damage}");
         let found = directory.salvage().await.unwrap();
         let plan = || organization::plan(found.objects.clone(), from_yaml(ORGANIZATION));
-        repair(&*directory, plan(), found.revision, &crate::world::author())
+        repair(&*directory, plan(), found.revision, &crate::world::author(), false)
             .await
             .unwrap_or_else(|error| panic!("{damage}: {error}"));
         let now = directory.snapshot().await.unwrap();
@@ -147,12 +150,12 @@ pub async fn whatever_is_damaged_is_repaired_by_the_whole_organization(backend: 
         // What could be read keeps its identity.
         let kept = now.sites()[0].guid == before.sites()[0].guid;
         assert!(kept || damage == "everything", "{damage}");
-        let again = repair(&*directory, plan(), found.revision, &crate::world::author()).await;
+        let again = repair(&*directory, plan(), found.revision, &crate::world::author(), false).await;
         assert!(matches!(again, Err(CommitError::Conflict(_))), "{damage}: planned against what is no longer there");
     }
 }
 
-pub async fn a_revision_that_goes_backwards_is_reported(mut backend: impl Backend) {
+pub(crate) async fn a_revision_that_goes_backwards_is_reported(mut backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     let last = directory.commit(put(vec![connector("Later")])).await.unwrap();
@@ -179,7 +182,13 @@ pub async fn a_revision_that_goes_backwards_is_reported(mut backend: impl Backen
     assert_eq!(seen.await.revision(), revision);
 }
 
-pub async fn a_backup_that_was_restored_counts_again_by_an_epoch(mut backend: impl Backend) {
+/// Whether somebody announces himself.
+async fn there(directory: &dyn Presences) -> Result<(), String> {
+    let presences = directory.presences().await.map_err(|error| error.to_string())?;
+    if presences.is_empty() { Err("nobody is there".to_owned()) } else { Ok(()) }
+}
+
+pub(crate) async fn a_backup_that_was_restored_counts_again_by_an_epoch(mut backend: impl Backend) {
     let folder = tempfile::tempdir().unwrap();
     let directory = backend.directory();
     founded(&*directory).await;
@@ -190,10 +199,24 @@ pub async fn a_backup_that_was_restored_counts_again_by_an_epoch(mut backend: im
     let service = LastGood::new(backend.directory(), folder.path().join("last-good"));
     assert_eq!(service.snapshot().await.unwrap().revision(), newest);
     let mut events = service.watch(newest);
+    let _announced = service.announce(Presence { applied_revision: newest, ..presence("mail1", Service::Transport) });
+    until(|| there(&*directory)).await;
 
-    // What comes back knows less and counts lower, whatever is changed in it.
+    // What comes back knows less and counts lower, whatever is changed in it: so nothing is.
     backend.lose_everything();
-    let restored = until(|| directory.commit(put(from_yaml(ORGANIZATION)))).await;
+    until(|| there(&*directory)).await;
+    for change in [put(from_yaml(ORGANIZATION)), put(vec![mailbox("alice", "alice@contoso.com", &[])])] {
+        let refused = until(async || match directory.commit(change.clone()).await {
+            Err(CommitError::Unavailable(why)) => Err(why),
+            other => Ok(other),
+        });
+        let refused = refused.await.unwrap_err();
+        assert!(
+            matches!(&refused, CommitError::Restored(why) if why.contains("mail1 transport works by revision")),
+            "{refused}"
+        );
+    }
+    let restored = directory.commit(Change { restored: true, ..put(from_yaml(ORGANIZATION)) }).await.unwrap();
     assert!(restored < newest);
     let reason = rejection(&mut events).await;
     assert!(reason.contains("restored from a backup") && reason.contains("apply --restored"), "{reason}");

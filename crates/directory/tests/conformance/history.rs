@@ -17,7 +17,7 @@ async fn contents(directory: &dyn Administration) -> (Revision, Vec<Object>) {
     (organization.revision(), objects(organization.draft(), &recipients))
 }
 
-pub async fn every_revision_can_be_read_as_it_was(backend: impl Backend) {
+pub(crate) async fn every_revision_can_be_read_as_it_was(backend: impl Backend) {
     // More than one transaction of etcd takes: staged as another generation.
     const MANY: usize = 150;
     let directory = backend.directory();
@@ -61,7 +61,7 @@ pub async fn every_revision_can_be_read_as_it_was(backend: impl Backend) {
     assert_eq!(contents(&*directory).await, was.last().unwrap().1);
 }
 
-pub async fn any_sequence_of_changes_can_be_read_back(backend: impl Backend) {
+pub(crate) async fn any_sequence_of_changes_can_be_read_back(backend: impl Backend) {
     const CHANGES: usize = 40;
     let seed: u64 = rand::random();
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
@@ -94,7 +94,7 @@ pub async fn any_sequence_of_changes_can_be_read_back(backend: impl Backend) {
     }
 }
 
-pub async fn what_is_not_kept_is_told_with_what_is(backend: impl Backend) {
+pub(crate) async fn what_is_not_kept_is_told_with_what_is(backend: impl Backend) {
     let directory = backend.directory();
     let first = founded(&*directory).await;
     let second = directory.commit(put(vec![connector("One")])).await.unwrap();
@@ -115,7 +115,7 @@ pub async fn what_is_not_kept_is_told_with_what_is(backend: impl Backend) {
     assert_eq!(directory.revisions(10).await.unwrap().len(), 1);
 }
 
-pub async fn changes_are_listed_with_what_they_did(backend: impl Backend) {
+pub(crate) async fn changes_are_listed_with_what_they_did(backend: impl Backend) {
     let directory = backend.directory();
     assert_eq!(directory.revisions(10).await.unwrap(), []);
     let first = founded(&*directory).await;

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use crate::backends::Backend;
 use crate::world::{address, connector, connectors, founded, mailbox, name, put, recipient, snapshot, soon, until};
 
-pub async fn a_server_goes_on_without_the_directory(mut backend: impl Backend) {
+pub(crate) async fn a_server_goes_on_without_the_directory(mut backend: impl Backend) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("last-good");
     let inner = backend.directory();
@@ -44,6 +44,8 @@ pub async fn a_server_goes_on_without_the_directory(mut backend: impl Backend) {
     assert_eq!(snapshot(&mut events).await.revision(), revision);
     assert!(matches!(soon(events.next()).await, Some(WatchEvent::Unavailable(_))));
     backend.bring_back();
+    // Said although nothing has changed: what waits for the directory is tried again.
+    assert!(matches!(soon(events.next()).await, Some(WatchEvent::Back)));
     let later = until(|| inner.commit(put(vec![connector("Later")]))).await;
     let mut seen = snapshot(&mut events).await;
     while seen.revision() < later {

@@ -7,15 +7,21 @@
 mod backends;
 mod cluster;
 mod configuration;
-/// The starter of `testkit`, by its file: `testkit` itself stands on this crate.
+/// Of `testkit`, by its file: `testkit` itself stands on this crate.
+#[path = "../../../testkit/src/daemon.rs"]
+mod daemon;
+/// The starter of `testkit`, in the same way.
+#[expect(unreachable_pub, reason = "it is public in testkit")]
 #[path = "../../../testkit/src/etcd.rs"]
 mod etcd_server;
 mod following;
 mod frozen;
 mod history;
 mod last_good;
+mod leases;
 mod presences;
 mod recipients;
+mod roles;
 mod tls;
 mod world;
 

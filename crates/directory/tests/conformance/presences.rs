@@ -9,14 +9,14 @@ use futures::stream::BoxStream;
 use crate::backends::Backend;
 use crate::world::{author, name, soon};
 
-pub fn presence(server: &str, service: Service) -> Presence {
+pub(crate) fn presence(server: &str, service: Service) -> Presence {
     Presence {
         server: ServerName::parse(server).unwrap(),
         service,
         addresses: vec!["127.0.0.1:2525".parse().unwrap()],
         started: Timestamp::from_millis(1),
         version: "1.2.3".into(),
-        applied_revision: Revision(7),
+        applied_revision: Revision(1),
     }
 }
 
@@ -24,7 +24,7 @@ async fn seen(events: &mut BoxStream<'static, Vec<Presence>>, wanted: &[Presence
     soon(async { while events.next().await.unwrap() != wanted {} }).await;
 }
 
-pub async fn services_come_change_and_go(backend: impl Backend) {
+pub(crate) async fn services_come_change_and_go(backend: impl Backend) {
     let directory = backend.directory();
     let mut events = backend.directory().watch_presences();
     let (one, mut two) = (presence("mail1", Service::Transport), presence("mail2", Service::FrontendTransport));
@@ -40,7 +40,7 @@ pub async fn services_come_change_and_go(backend: impl Backend) {
     seen(&mut events, &[two]).await;
 }
 
-pub async fn a_presence_outlives_its_process_only_by_its_lease(backend: impl Backend) {
+pub(crate) async fn a_presence_outlives_its_process_only_by_its_lease(backend: impl Backend) {
     let mut events = backend.directory().watch_presences();
     let one = presence("mail1", Service::Transport);
     // A runtime of its own, whose end stops every heartbeat as the death of a process would.
@@ -53,7 +53,7 @@ pub async fn a_presence_outlives_its_process_only_by_its_lease(backend: impl Bac
     drop(announcement);
 }
 
-pub async fn presences_come_back_with_the_backend(mut backend: impl Backend) {
+pub(crate) async fn presences_come_back_with_the_backend(mut backend: impl Backend) {
     let directory = backend.directory();
     let one = presence("mail1", Service::Admin);
     let _announcement = directory.announce(one.clone());
@@ -64,7 +64,7 @@ pub async fn presences_come_back_with_the_backend(mut backend: impl Backend) {
     seen(&mut events, &[one]).await;
 }
 
-pub async fn a_revocation_reaches_everybody_and_outlives_the_directory(mut backend: impl Backend) {
+pub(crate) async fn a_revocation_reaches_everybody_and_outlives_the_directory(mut backend: impl Backend) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("last-good");
     let directory = backend.directory();

@@ -7,7 +7,7 @@ use organization::Object;
 use crate::backends::Backend;
 use crate::world::{address, connector, founded, from_yaml, key_of, mailbox, put, recipient};
 
-pub async fn recipients_are_found_by_any_address_and_by_name(backend: impl Backend) {
+pub(crate) async fn recipients_are_found_by_any_address_and_by_name(backend: impl Backend) {
     let directory = backend.directory();
     let configuration = founded(&*directory).await;
     let alice = mailbox("alice", "Alice@contoso.com", &["a@contoso.com"]);
@@ -35,7 +35,7 @@ pub async fn recipients_are_found_by_any_address_and_by_name(backend: impl Backe
     assert_eq!(directory.snapshot().await.unwrap().revision(), configuration);
 }
 
-pub async fn addresses_and_names_belong_to_one_recipient(backend: impl Backend) {
+pub(crate) async fn addresses_and_names_belong_to_one_recipient(backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     directory.commit(put(vec![mailbox("alice", "alice@contoso.com", &["a@contoso.com"])])).await.unwrap();
@@ -57,7 +57,7 @@ pub async fn addresses_and_names_belong_to_one_recipient(backend: impl Backend) 
     assert!(directory.recipient(&address("same@contoso.com")).await.unwrap().is_some());
 }
 
-pub async fn an_address_moves_between_recipients_in_one_change(backend: impl Backend) {
+pub(crate) async fn an_address_moves_between_recipients_in_one_change(backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     let alice = mailbox("alice", "alice@contoso.com", &["info@contoso.com", "old@contoso.com"]);
@@ -74,7 +74,7 @@ pub async fn an_address_moves_between_recipients_in_one_change(backend: impl Bac
     assert_eq!(left, Vec::<String>::new());
 }
 
-pub async fn wrong_recipients_are_refused(backend: impl Backend) {
+pub(crate) async fn wrong_recipients_are_refused(backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     let lost = from_yaml("recipients: [{name: lost, address: lost@contoso.com, database: DB9}]");
@@ -85,7 +85,7 @@ pub async fn wrong_recipients_are_refused(backend: impl Backend) {
     assert_eq!(directory.recipient(&address("a@contoso.com")).await, Ok(None));
 }
 
-pub async fn recipients_are_changed_only_if_unchanged(backend: impl Backend) {
+pub(crate) async fn recipients_are_changed_only_if_unchanged(backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     let (before, after) = (mailbox("a", "a@contoso.com", &[]), mailbox("a", "a@contoso.com", &["b@contoso.com"]));
@@ -103,7 +103,7 @@ pub async fn recipients_are_changed_only_if_unchanged(backend: impl Backend) {
     assert_eq!(directory.recipient(&address("b@contoso.com")).await, Ok(Some(recipient(&after))));
 }
 
-pub async fn damaged_recipients_are_errors_not_unknown(backend: impl Backend) {
+pub(crate) async fn damaged_recipients_are_errors_not_unknown(backend: impl Backend) {
     let directory = backend.directory();
     founded(&*directory).await;
     let alice = mailbox("alice", "alice@contoso.com", &[]);

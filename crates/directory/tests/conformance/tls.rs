@@ -4,18 +4,18 @@ use std::path::Path;
 
 use crate::etcd_server::{EtcdServer, EtcdTlsFiles};
 use directory::{EtcdSettings, EtcdTls, FOREST_DEFAULT, connect_etcd};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
 use zeroize::Zeroizing;
 
 use crate::world::{founded, until};
 
-pub struct Authority {
+pub(crate) struct Authority {
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -23,15 +23,24 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
+    /// A certificate for a user of etcd, and its key.
+    pub(crate) fn user(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     /// A certificate and its key.
-    pub fn issue(&self, name: &str) -> (String, String) {
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 }
 
-fn server(folder: &Path, authority: &Authority) -> EtcdServer {
+pub(crate) fn server(folder: &Path, authority: &Authority) -> EtcdServer {
     let (certificate, key) = authority.issue("etcd.test");
     let file = |name: &str, text: &str| {
         std::fs::write(folder.join(name), text).unwrap();

@@ -15,7 +15,7 @@ use topology::{DirectoryRecipient, Organization};
 /// Longest wait for anything that must happen; a generous end for hanging tests, no measure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub const ORGANIZATION: &str = "
+pub(crate) const ORGANIZATION: &str = "
 sites: [{name: Berlin}]
 servers: [{name: mail1, fqdn: mail1.contoso.com, site: Berlin}]
 databases: [{name: DB1, server: mail1}]
@@ -24,7 +24,7 @@ sendConnectors: [{name: Internet, addressSpaces: ['*'], sourceTransportServers: 
 ";
 
 /// The objects of an organization file that somebody wrote: without settings and connectors that are the default.
-pub fn from_yaml(yaml: &str) -> Vec<Object> {
+pub(crate) fn from_yaml(yaml: &str) -> Vec<Object> {
     let (draft, recipients) = Document::parse(yaml).unwrap().to_draft(&WithoutSecrets).unwrap();
     let default = Object::TransportConfig(topology::TransportConfig::default());
     objects(&draft, &recipients)
@@ -34,63 +34,63 @@ pub fn from_yaml(yaml: &str) -> Vec<Object> {
 }
 
 /// Who changes things here.
-pub fn author() -> Author {
+pub(crate) fn author() -> Author {
     Author::new("anna", "a test")
 }
 
-pub fn put(puts: Vec<Object>) -> Change {
+pub(crate) fn put(puts: Vec<Object>) -> Change {
     Change { puts, ..Change::by(author()) }
 }
 
 /// One more Send connector.
-pub fn connector(name: &str) -> Object {
+pub(crate) fn connector(name: &str) -> Object {
     let yaml = format!("sendConnectors: [{{name: '{name}', addressSpaces: ['*'], sourceTransportServers: [mail1]}}]");
     from_yaml(&yaml).remove(0)
 }
 
 /// A mailbox with proxy addresses.
-pub fn mailbox(name: &str, address: &str, proxies: &[&str]) -> Object {
+pub(crate) fn mailbox(name: &str, address: &str, proxies: &[&str]) -> Object {
     let proxies = proxies.join(", ");
     let yaml =
         format!("recipients: [{{name: {name}, address: {address}, proxyAddresses: [{proxies}], database: DB1}}]");
     from_yaml(&yaml).remove(0)
 }
 
-pub fn recipient(object: &Object) -> DirectoryRecipient {
+pub(crate) fn recipient(object: &Object) -> DirectoryRecipient {
     match object {
         Object::Recipient(recipient) => (**recipient).clone(),
         other => panic!("{} is no recipient", other.place()),
     }
 }
 
-pub fn name(text: &str) -> ObjectName {
+pub(crate) fn name(text: &str) -> ObjectName {
     ObjectName::parse(text).unwrap()
 }
 
-pub fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-pub fn key_of(object: &Object) -> (Kind, topology::Guid) {
+pub(crate) fn key_of(object: &Object) -> (Kind, topology::Guid) {
     (object.kind(), object.guid())
 }
 
 /// Commits the small organization.
-pub async fn founded(directory: &dyn Administration) -> Revision {
+pub(crate) async fn founded(directory: &dyn Administration) -> Revision {
     directory.commit(put(from_yaml(ORGANIZATION))).await.unwrap()
 }
 
-pub fn connectors(organization: &Arc<Organization>) -> Vec<String> {
+pub(crate) fn connectors(organization: &Arc<Organization>) -> Vec<String> {
     organization.send_connectors().iter().map(|connector| connector.name.to_string()).collect()
 }
 
 /// The answer, within [`PATIENCE`].
-pub async fn soon<T>(answer: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(answer: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, answer).await.expect("it happens within a minute")
 }
 
 /// Asks again until the answer is good.
-pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(mut ask: impl FnMut() -> F) -> T {
     soon(async {
         loop {
             match ask().await {
@@ -103,7 +103,7 @@ pub async fn until<T, E: Debug, F: Future<Output = Result<T, E>>>(mut ask: impl 
 }
 
 /// The next event of a kind, others left out.
-pub async fn snapshot(events: &mut BoxStream<'static, WatchEvent>) -> Arc<Organization> {
+pub(crate) async fn snapshot(events: &mut BoxStream<'static, WatchEvent>) -> Arc<Organization> {
     soon(async {
         loop {
             if let WatchEvent::Snapshot(organization) = events.next().await.unwrap() {
@@ -114,13 +114,13 @@ pub async fn snapshot(events: &mut BoxStream<'static, WatchEvent>) -> Arc<Organi
     .await
 }
 
-pub async fn rejection(events: &mut BoxStream<'static, WatchEvent>) -> String {
+pub(crate) async fn rejection(events: &mut BoxStream<'static, WatchEvent>) -> String {
     soon(async {
         loop {
             match events.next().await.unwrap() {
                 WatchEvent::Rejected { reason, .. } => return reason,
                 WatchEvent::Snapshot(organization) => panic!("revision {} was applied", organization.revision()),
-                WatchEvent::Unavailable(_) => {}
+                WatchEvent::Unavailable(_) | WatchEvent::Back => {}
             }
         }
     })

@@ -38,6 +38,7 @@ async fn a_strangers_message_is_with_a_transport_before_the_250() {
     assert!(content.starts_with("Received: from client.example ([127.0.0.1]) by mail1.contoso.com with ESMTP id"));
     assert!(content.ends_with("\r\nMessage-ID: <1@client.example>\r\nSubject: Hi\r\n\r\nBody\r\n"), "{content}");
     assert_eq!((arrival.head.origin.kind, &*arrival.head.origin.connector), (OriginKind::Anonymous, "Default"));
+    // SC-26: what is counted is what was transmitted.
     assert_eq!(arrival.head.size.as_u64(), content.len() as u64);
     // No server has decided about it yet: Transport looks at the limits of the organization (LM-12).
     assert_eq!(arrival.head.revision, envelope::Revision::default());
@@ -58,6 +59,7 @@ async fn clients_are_answered_as_their_connector_says() {
 
 #[tokio::test]
 async fn a_change_of_the_configuration_opens_and_closes_entrances() {
+    // RC-27, RC-33: see there.
     let scene = Scene::new(&[]).await;
     testkit::entrances::check_configuration(&scene.world, &organization(), "FrontendTransport").await;
 }
@@ -134,6 +136,7 @@ async fn large_content_goes_once_and_the_next_message_goes_elsewhere() {
 
 #[tokio::test]
 async fn without_a_transport_the_client_keeps_its_message() {
+    // SC-8: a front end keeps nothing.
     let scene = Scene::new(&[]).await;
     let mut client = scene.client(STRANGERS).await;
     for content in [MESSAGE.to_owned(), large()] {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A message, and everything that can be known of the session that brought it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub hello: String,
     pub tls: Option<&'static str>,
     /// Fingerprint of the client's certificate.
@@ -32,7 +32,7 @@ pub struct Seen {
     pub content: Vec<u8>,
 }
 
-pub struct NextHop {
+pub(crate) struct NextHop {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     _drain: tokio_util::sync::DropGuard,
@@ -40,7 +40,7 @@ pub struct NextHop {
 
 impl NextHop {
     /// Shows `certificate`, and asks for the client's.
-    pub fn serve(certificate: &KeyedCertificate) -> Self {
+    pub(crate) fn serve(certificate: &KeyedCertificate) -> Self {
         let name = Domain::parse("mx.fabrikam.com").unwrap();
         let tls = TlsServer::new(certificate, ClientCertificates::Requested(TrustedRoots::none())).unwrap();
         let protocol = ServerConfig { auth: AuthOffer::Always, starttls: true, ..ServerConfig::new(name) };
@@ -55,7 +55,7 @@ impl NextHop {
     }
 
     /// What has come since it was asked last.
-    pub fn take(&self) -> Vec<Seen> {
+    pub(crate) fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut self.seen.lock())
     }
 }
@@ -69,7 +69,7 @@ impl Reception for Host {
     fn admit(&self, _: Connection) -> Result<Admission, Reply> {
         let session =
             Session { seen: Arc::clone(&self.seen), facts: None, password: None, envelope: None, content: vec![] };
-        Ok(Admission { settings: Arc::clone(&self.settings), handler: Box::new(session) })
+        Ok(Admission { settings: Arc::clone(&self.settings), handler: Box::new(session), transcript: None })
     }
 }
 

@@ -26,7 +26,7 @@ struct Odd {
 
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
-enum Mail {
+pub(crate) enum Mail {
     Plain,
     /// ASCII, submitted with BODY=8BITMIME and SMTPUTF8 as many clients do.
     Flagged,
@@ -44,6 +44,50 @@ enum Mail {
 type Case = (&'static str, Odd, Mail, &'static str, &'static str);
 
 const ALL: &str = "PIPELINING 8BITMIME SMTPUTF8 CHUNKING";
+/// What the good host offers where TLS is required.
+const ALL_AND_TLS: &str = "PIPELINING 8BITMIME SMTPUTF8 CHUNKING STARTTLS";
+
+/// What a connector wants beside what all want.
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    Usual,
+    RequireTls,
+    Impatient,
+}
+
+impl Manner {
+    const ALL: [Self; 3] = [Self::Usual, Self::RequireTls, Self::Impatient];
+
+    const fn properties(self) -> &'static str {
+        match self {
+            Self::Usual => "",
+            Self::RequireTls => ", requireTLS: true",
+            Self::Impatient => ", connectionInactivityTimeOut: '00:00:01'",
+        }
+    }
+}
+
+/// Whom a message is sent to.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    /// The exchangers of this domain.
+    Mx(&'static str),
+    /// `a` alone, or `a` and then `b`, as smart hosts.
+    SmartHosts(usize),
+}
+
+impl To {
+    fn connector(self, manner: Manner) -> String {
+        match self {
+            Self::Mx(_) => format!("{manner:?} by MX"),
+            Self::SmartHosts(count) => format!("{manner:?} by {count} smart hosts"),
+        }
+    }
+}
+
+/// Every way to `a` alone, and every way to both.
+const ALONE: [To; 2] = [To::Mx("one.test"), To::SmartHosts(1)];
+const WITH_ANOTHER: [To; 2] = [To::Mx("two.test"), To::SmartHosts(2)];
 
 const fn odd(does: &'static str) -> Odd {
     Odd { offers: "PIPELINING", does }
@@ -105,8 +149,36 @@ const CASES: [Case; 37] = [
     ("too small", offers("SIZE 10"), Mail::Plain, "bounces: MAIL: 550 5.3.4 ", "b"),
 ];
 
+/// Connectors with `requireTLS`: nothing leaves in clear.
+const TLS_CASES: [Case; 6] = [
+    ("behaves", offers("STARTTLS"), Mail::Plain, "a", "a"),
+    ("no STARTTLS", odd(""), Mail::Plain, "waits: STARTTLS: 451 4.7.5 ", "b"),
+    (
+        "STARTTLS 454",
+        Odd { offers: "STARTTLS", does: "STARTTLS=454 4.7.0 Not now" },
+        Mail::Plain,
+        "waits: STARTTLS: 454 4.7.0 Not now",
+        "b",
+    ),
+    ("STARTTLS hangs up", Odd { offers: "STARTTLS", does: "STARTTLS=" }, Mail::Plain, "waits: STARTTLS: ", "b"),
+    (
+        "no handshake after 220",
+        Odd { offers: "STARTTLS", does: "handshake=" },
+        Mail::Plain,
+        "waits: TLS handshake: ",
+        "b",
+    ),
+    ("hangs up after the handshake", Odd { offers: "STARTTLS", does: "tls=" }, Mail::Plain, "waits: EHLO: ", "b"),
+];
+
+/// A reply has its time as a whole, however many letters of it have come.
+const SLOW_CASES: [Case; 2] = [
+    ("greets one letter at a time", odd("letters=2"), Mail::Plain, "waits: banner: 451 4.4.2 ", "b"),
+    ("answers RCPT one letter at a time", odd("letters=RCPT"), Mail::Plain, "waits: RCPT: 451 4.4.2 ", "b"),
+];
+
 impl Mail {
-    fn recipients(self) -> Vec<String> {
+    pub(crate) fn recipients(self) -> Vec<String> {
         match self {
             Self::Utf8Recipient => vec!["jörg@fabrikam.com".to_owned()],
             Self::ULabel => vec!["bob@müller.example".to_owned()],
@@ -115,7 +187,7 @@ impl Mail {
         }
     }
 
-    fn envelope(self) -> Envelope {
+    pub(crate) fn envelope(self) -> Envelope {
         let recipient = |text: &String| Recipient::new(Address::parse(text).unwrap());
         let recipients = self.recipients().iter().map(recipient).collect();
         let mut envelope = Envelope::new(ReversePath::parse("ann@contoso.com").unwrap(), recipients);
@@ -151,7 +223,7 @@ impl Mail {
 }
 
 /// As Transport reads its spool.
-struct Content(Mail);
+pub(crate) struct Content(pub(crate) Mail);
 
 #[async_trait::async_trait]
 impl ContentSource for Content {
@@ -213,6 +285,9 @@ impl Session {
     async fn run(mut self, stream: Stream) -> std::io::Result<()> {
         let mut stream = BufReader::new(stream);
         let banner = self.host.instead("banner").unwrap_or("220 here");
+        if self.host.instead("letters") == Some("2") {
+            return one_letter_at_a_time(&mut stream, banner).await;
+        }
         if !self.say(&mut stream, banner).await? {
             return Ok(());
         }
@@ -225,6 +300,9 @@ impl Session {
             let (line, verb) = (line.trim_end(), line.get(..4).unwrap_or_default().to_ascii_uppercase());
             let verb = if verb == "STAR" { "STARTTLS".to_owned() } else { verb };
             let instead = self.host.instead(&verb);
+            if self.host.instead("letters") == Some(verb.as_str()) {
+                return one_letter_at_a_time(&mut stream, "250 ok").await;
+            }
             let full = self.host.instead("five").filter(|_| verb == "RCPT" && recipients.len() >= 5);
             if let Some(reply) = instead.or(full) {
                 // Whoever does not know BDAT takes its content for commands.
@@ -323,6 +401,17 @@ impl Session {
     }
 }
 
+/// Never comes to the end of its reply; the client hangs up at some time.
+async fn one_letter_at_a_time(stream: &mut BufReader<Stream>, reply: &str) -> std::io::Result<()> {
+    let mut pace = tokio::time::interval(std::time::Duration::from_millis(100));
+    for letter in reply.bytes().chain(std::iter::repeat(b'.')) {
+        pace.tick().await;
+        stream.write_all(&[letter]).await?;
+        stream.flush().await?;
+    }
+    Ok(())
+}
+
 /// The organization, two hosts outside, and the DNS that knows them.
 struct Stage {
     scene: Scene,
@@ -354,6 +443,9 @@ impl Stage {
             ("backup.test", Record::Mx(30, "b.test")),
             ("better.test", Record::Mx(10, "a.test")),
             ("better.test", Record::Mx(20, "mail1.contoso.com")),
+            ("mx-alias.test", Record::Mx(10, "alias.test")),
+            ("alias.test", Record::Cname("a.test")),
+            ("domain-alias.test", Record::Cname("one.test")),
         ];
         const DEAD: [&str; 12] = [
             "d1.test", "d2.test", "d3.test", "d4.test", "d5.test", "d6.test", "d7.test", "d8.test", "d9.test",
@@ -364,17 +456,23 @@ impl Stage {
             table.push((name, Record::A(Ipv4Addr::new(127, 0, 1, number))));
         }
         let servers = format!(", transport: {{internalDNSServers: ['{}']}}", dns::serve(&table).await);
-        ways.configure(&scene, &servers, &format!("port: {}", address.port())).await;
+        ways.configure(&scene, &servers, &connectors(address.port())).await;
         Self { scene, ways, a, b }
     }
 
-    async fn open(&self, domain: &str, proxied: bool) -> Result<Box<dyn OutboundSession>, Box<Failure>> {
-        let (tables, domain) = (self.ways.node.tables(), Domain::parse(domain).unwrap());
-        let errand = Errand { connector: &tables.organization().send_connectors()[0], domain: Some(&domain), turn: 0 };
+    async fn open(&self, manner: Manner, to: To, proxied: bool) -> Result<Box<dyn OutboundSession>, Box<Failure>> {
+        let (tables, name) = (self.ways.node.tables(), to.connector(manner));
+        let connectors = tables.organization().send_connectors();
+        let connector = connectors.iter().find(|connector| connector.name.as_str() == name).unwrap();
+        let domain = match to {
+            To::Mx(domain) => Some(Domain::parse(domain).unwrap()),
+            To::SmartHosts(_) => None,
+        };
+        let errand = Errand { connector, domain: domain.as_ref(), turn: 0 };
         if !proxied {
             return Ok(Box::new(self.ways.direct.open(errand).await?));
         }
-        let request = self.ways.direct.request(&tables, errand);
+        let request = self.ways.direct.request(&tables, errand)?;
         match self.ways.front_ends.open(&self.ways.at, &request).await {
             Ok(session) => Ok(Box::new(session)),
             Err(OpenError::Session(failure)) => Err(failure),
@@ -383,8 +481,12 @@ impl Stage {
     }
 
     /// What becomes of a message, in words.
-    async fn send(&self, mail: Mail, domain: &str, proxied: bool) -> String {
-        let mut session = match self.open(domain, proxied).await {
+    async fn send(&self, mail: Mail, domain: &'static str, proxied: bool) -> String {
+        self.send_to(mail, Manner::Usual, To::Mx(domain), proxied).await
+    }
+
+    async fn send_to(&self, mail: Mail, manner: Manner, to: To, proxied: bool) -> String {
+        let mut session = match self.open(manner, to, proxied).await {
             Ok(session) => session,
             Err(failure) => return in_words(&failure),
         };
@@ -426,28 +528,63 @@ impl Stage {
     }
 }
 
-fn in_words(failure: &Failure) -> String {
+/// A connector for each manner and each way; the first is what the test of the properties uses.
+fn connectors(port: u16) -> String {
+    let mut all = vec![format!("port: {port}")];
+    for manner in Manner::ALL {
+        for (to, hosts) in [(To::Mx(""), ""), (To::SmartHosts(1), "a.test"), (To::SmartHosts(2), "a.test, b.test")] {
+            let by = if hosts.is_empty() { String::new() } else { format!(", smartHosts: [{hosts}]") };
+            all.push(format!(
+                "name: {}, addressSpaces: ['c{}.test'], sourceTransportServers: [MAIL1], port: {port}{by}{}",
+                to.connector(manner),
+                all.len(),
+                manner.properties()
+            ));
+        }
+    }
+    all.join("}\n  - {")
+}
+
+pub(crate) fn in_words(failure: &Failure) -> String {
     let what = if failure.severity == Severity::Permanent { "bounces" } else { "waits" };
     format!("{what}: {}: {}", failure.phase, failure.as_reply())
 }
 
-#[tokio::test]
-async fn what_becomes_of_mail_with_odd_hosts() {
-    let stage = Stage::new().await;
+/// Each case directly and through a front end, by MX and by smart hosts, alone and with a good host after it.
+async fn check(stage: &Stage, manner: Manner, cases: &[Case]) {
     let mut wrong = Vec::new();
-    for (name, odd, mail, alone, with_another) in CASES {
-        *stage.a.odd.lock() = odd;
-        for proxied in [false, true] {
-            for (domain, expected) in [("one.test", alone), ("two.test", with_another)] {
-                let became = stage.send(mail, domain, proxied).await;
+    for (name, odd, mail, alone, with_another) in cases {
+        *stage.a.odd.lock() = *odd;
+        let ways = ALONE.map(|to| (to, *alone)).into_iter().chain(WITH_ANOTHER.map(|to| (to, *with_another)));
+        for (to, expected) in ways {
+            for proxied in [false, true] {
+                let became = stage.send_to(*mail, manner, to, proxied).await;
                 let fits = if expected.ends_with(' ') { became.starts_with(expected) } else { became == expected };
                 if !fits {
-                    wrong.push(format!("{name}, {mail:?}, {domain}, proxied {proxied}: {became:?}, not {expected:?}"));
+                    wrong.push(format!("{name}, {mail:?}, {to:?}, proxied {proxied}: {became:?}, not {expected:?}"));
                 }
             }
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_becomes_of_mail_with_odd_hosts() {
+    check(&Stage::new().await, Manner::Usual, &CASES).await;
+}
+
+#[tokio::test]
+async fn nothing_leaves_in_clear_where_tls_is_required() {
+    // TA-3, RFC 5321 §5.1
+    let stage = Stage::new().await;
+    *stage.b.odd.lock() = offers(ALL_AND_TLS);
+    check(&stage, Manner::RequireTls, &TLS_CASES).await;
+}
+
+#[tokio::test]
+async fn a_reply_has_its_time_as_a_whole() {
+    check(&Stage::new().await, Manner::Impatient, &SLOW_CASES).await;
 }
 
 #[tokio::test]
@@ -458,6 +595,17 @@ async fn dead_exchangers_are_called_last_so_that_the_thirteenth_has_its_turn() {
         let first = stage.send(Mail::Plain, "many.test", proxied).await;
         assert!(first.starts_with("waits: connect: 451 4.4.1"), "ten calls are enough for one attempt: {first}");
         assert_eq!(stage.send(Mail::Plain, "many.test", proxied).await, "b", "proxied {proxied}");
+    }
+}
+
+#[tokio::test]
+async fn aliases_in_dns_are_followed_and_the_address_stays_as_it_was() {
+    // SC-39, RFC 5321 §5.1
+    let stage = Stage::new().await;
+    for proxied in [false, true] {
+        for domain in ["mx-alias.test", "domain-alias.test"] {
+            assert_eq!(stage.send(Mail::Plain, domain, proxied).await, "a", "{domain}, proxied {proxied}");
+        }
     }
 }
 

@@ -41,6 +41,7 @@ async fn a_message_leaves_through_the_front_end_and_its_replies_come_back() {
 
 #[tokio::test]
 async fn a_host_that_does_not_answer_is_the_sessions_failure() {
+    // SC-54
     let scene = Scene::new(&[]).await;
     let ways = Ways::new(&scene).await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -89,6 +90,7 @@ async fn a_front_end_refuses_what_it_does_not_know() {
 
 #[tokio::test]
 async fn only_transport_may_use_the_proxy() {
+    // SC-51
     let scene = Scene::new(&[]).await;
     let ways = Ways::new(&scene).await;
     ways.configure(&scene, "", &to("127.0.0.1:9".parse().unwrap())).await;

@@ -1,5 +1,7 @@
 //! An organization with one front end, Transports that do as the test says, and a client that talks SMTP line by line.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use frontend_transport::FrontendTransport;
 use futures::StreamExt;
 use net::{CertificateAuthority, NodeIdentity, PeerIdentity, Service};
 use rpc::{Credentials, Incoming, Offer, SubmitHandler};
-use runtime::Node;
+use runtime::{Node, Settings};
 use testkit::entrances::{Entrances, receive_connectors};
 use testkit::{Client, World, until};
 use tokio::net::TcpListener;
@@ -18,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use testkit::entrances::{DEVICES, STRANGERS};
+pub(crate) use testkit::entrances::{DEVICES, STRANGERS};
 
 const ORGANIZATION: &str = "
 sites: [{name: Berlin}, {name: Hamburg}]
@@ -31,13 +33,13 @@ acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}]
 ";
 
 /// With the entrances that every service with SMTP is tested at.
-pub fn organization() -> String {
+pub(crate) fn organization() -> String {
     format!("{ORGANIZATION}{}", receive_connectors("FrontendTransport"))
 }
 
 /// A message as a Transport got it.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     pub server: ServerName,
     pub head: MessageHead,
     /// `Err`: it was cut short.
@@ -46,7 +48,7 @@ pub struct Arrival {
 
 /// What a Transport does with messages.
 #[derive(Clone)]
-pub enum Conduct {
+pub(crate) enum Conduct {
     Take,
     /// Before it reads anything.
     Refuse(Reply),
@@ -96,7 +98,7 @@ impl SubmitHandler for Transport {
 }
 
 /// The organization, its front end and its Transports.
-pub struct Scene {
+pub(crate) struct Scene {
     pub world: World,
     pub node: Arc<Node>,
     pub arrivals: Arc<watch::Sender<Vec<Arrival>>>,
@@ -109,8 +111,27 @@ pub struct Scene {
 
 impl Scene {
     /// With these Transports; those not named are not there.
-    pub async fn new(transports: &[(&str, Conduct)]) -> Self {
-        let world = World::new(&organization()).await;
+    pub(crate) async fn new(transports: &[(&str, Conduct)]) -> Self {
+        Self::with(transports, |_| ()).await
+    }
+
+    /// The same with settings of the front end that are changed before it starts.
+    pub(crate) async fn with(transports: &[(&str, Conduct)], change: impl FnOnce(&mut Settings)) -> Self {
+        let settings = |world: &World| {
+            let mut settings = world.settings("MAIL1");
+            change(&mut settings);
+            settings
+        };
+        Self::of(&organization(), transports, settings).await
+    }
+
+    /// The same in another organization of these servers, with these settings.
+    pub(crate) async fn of(
+        organization: &str,
+        transports: &[(&str, Conduct)],
+        settings: impl FnOnce(&World) -> Settings,
+    ) -> Self {
+        let world = World::new(organization).await;
         certificate(&world, "smtp", "mail1.contoso.com");
         testkit::entrances::add_mailboxes(&world).await;
         let arrivals = Arc::default();
@@ -130,7 +151,10 @@ impl Scene {
                 applied_revision: Revision(1),
             }));
         }
-        let node = world.node("MAIL1", Service::FrontendTransport).await;
+        // A front end has no key of the organization.
+        let mut settings = settings(&world);
+        settings.organization_key = settings.state.join("no such key");
+        let node = world.node_with(settings, Service::FrontendTransport).await;
         for (name, address) in addresses {
             let server = ServerName::parse(name).unwrap();
             until("the Transports to be known", async || {
@@ -147,26 +171,26 @@ impl Scene {
     }
 
     /// Where an entrance is.
-    pub fn address(&self, entrance: &str) -> SocketAddr {
+    pub(crate) fn address(&self, entrance: &str) -> SocketAddr {
         self.addresses.iter().find(|(binding, _)| binding.to_string() == entrance).unwrap().1
     }
 
     /// A client that has said EHLO.
-    pub async fn client(&self, entrance: &str) -> Client {
+    pub(crate) async fn client(&self, entrance: &str) -> Client {
         Client::connect(self.address(entrance)).await
     }
 
-    pub fn entrances(&self) -> Entrances {
+    pub(crate) fn entrances(&self) -> Entrances {
         Entrances::new(&self.addresses)
     }
 
-    pub async fn arrived(&self, count: usize) -> Vec<Arrival> {
+    pub(crate) async fn arrived(&self, count: usize) -> Vec<Arrival> {
         self.arrivals.subscribe().wait_for(|arrivals| arrivals.len() >= count).await.unwrap().clone()
     }
 }
 
 /// Gives MAIL1 a certificate for SMTP, so that none has to be made.
-pub fn certificate(world: &World, folder: &str, name: &str) -> net::KeyedCertificate {
+pub(crate) fn certificate(world: &World, folder: &str, name: &str) -> net::KeyedCertificate {
     let server = ServerName::parse(name.split('.').next().unwrap()).unwrap();
     let now = std::time::SystemTime::now().into();
     let issued = world.authority().issue_for_smtp(&server, &name.parse().unwrap(), now).unwrap();
@@ -193,4 +217,9 @@ async fn transport(
         tokio::spawn(offer.serve(listener.into(), &credentials).unwrap());
     }
     address
+}
+
+/// Servers of others look into folders of tests as users of their own.
+pub(crate) fn readable() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o755)
 }

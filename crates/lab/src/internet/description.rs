@@ -23,12 +23,36 @@ use std::fmt;
 use std::time::Duration;
 
 use envelope::{Address, Domain, EnhancedStatus, Reply, Severity};
+use organization::Shape;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error, SeqAccess, Visitor};
 use smtp_session::{Credentials, Secret};
 
+/// The keys of a description.
+pub(crate) const SHAPE: Shape =
+    Shape::Keys(&[("domains", Shape::Each(&Shape::Keys(DOMAIN))), ("hosts", Shape::Each(&Shape::Keys(HOST)))]);
+const DOMAIN: &[(&str, Shape)] =
+    &[("name", Shape::Any), ("mx", Shape::Each(&Shape::Keys(MX))), ("nullMx", Shape::Any), ("failure", Shape::Any)];
+const MX: &[(&str, Shape)] = &[("host", Shape::Any), ("preference", Shape::Any)];
+const HOST: &[(&str, Shape)] = &[("name", Shape::Any), ("behavior", Shape::Keys(BEHAVIOR))];
+const BEHAVIOR: &[(&str, Shape)] = &[
+    ("dead", Shape::Any),
+    ("tls", Shape::Any),
+    ("without", Shape::Any),
+    ("login", Shape::Keys(&[("user", Shape::Any), ("password", Shape::Any)])),
+    ("faults", Shape::Each(&Shape::Keys(FAULT))),
+];
+const FAULT: &[(&str, Shape)] = &[
+    ("at", Shape::Any),
+    ("delayMillis", Shape::Any),
+    ("reply", Shape::Any),
+    ("disconnect", Shape::Any),
+    ("times", Shape::Any),
+    ("recipient", Shape::Any),
+];
+
 /// Longest delay of a fault: longer than any SMTP timeout (RFC 5321 §4.5.3.2: ten minutes).
-pub const DELAY_MAX: Duration = Duration::from_secs(3600);
+pub(super) const DELAY_MAX: Duration = Duration::from_secs(3600);
 
 /// A simulated internet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -46,7 +70,7 @@ pub struct Description {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "MailDomainForm")]
 pub struct MailDomain {
-    /// The name.
+    /// How it greets, and what its certificate is for.
     pub name: Domain,
     /// What a question for its MX records gets.
     pub answer: MxRecords,
@@ -69,7 +93,7 @@ pub enum MxRecords {
 pub enum DnsFailure {
     /// SERVFAIL.
     ServerFailure,
-    /// REFUSED.
+    /// The name server answers REFUSED.
     Refused,
 }
 

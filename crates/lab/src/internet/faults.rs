@@ -10,7 +10,7 @@ use super::description::{Behavior, Fault, Step};
 
 /// Sender and recipient pairs that one host counts for. Beyond it faults with `times` no longer happen: the lab has been
 /// fed more than it is meant for.
-pub const COUNTED_PAIRS_MAX: usize = 65_536;
+pub(super) const COUNTED_PAIRS_MAX: usize = 65_536;
 
 /// Who a fault counts for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,12 +27,12 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    pub fn new(behavior: Behavior) -> Self {
+    pub(super) fn new(behavior: Behavior) -> Self {
         Self { behavior: Arc::new(behavior), happened: Mutex::default() }
     }
 
     /// The faults that happen to `party` at `step`, in the order described; each is counted as it is taken.
-    pub fn at<'a>(&'a self, step: Step, party: &'a Party) -> impl Iterator<Item = &'a Fault> {
+    pub(super) fn at<'a>(&'a self, step: Step, party: &'a Party) -> impl Iterator<Item = &'a Fault> {
         let faults = self.behavior.faults.iter().enumerate();
         faults.filter(move |(index, fault)| self.happens(*index, fault, step, party)).map(|(_, fault)| fault)
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use envelope::{Domain, ServerName, Timestamp};
 use net::certificate::{CertificateError, KeyedCertificate, self_signed_for_smtp};
@@ -18,7 +18,7 @@ use super::session::{Session, Site};
 use crate::deliveries::DeliveryLog;
 
 /// Sessions that one host serves at a time; more wait in the kernel.
-pub const SESSIONS_MAX: usize = 1000;
+pub(super) const SESSIONS_MAX: usize = 1000;
 /// How long ago an expired certificate was made: more than its validity of five years.
 const EXPIRED_AGE: Duration = Duration::from_secs(6 * 366 * 24 * 3600);
 
@@ -32,7 +32,7 @@ pub(super) struct RunningHost {
 }
 
 impl RunningHost {
-    pub async fn start(
+    pub(super) async fn start(
         host: &Host,
         listener: Listener,
         log: Arc<DeliveryLog>,
@@ -47,11 +47,11 @@ impl RunningHost {
         Ok(Self { name: host.name.clone(), address, log, site: sender, task })
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub async fn set_behavior(
+    pub(super) async fn set_behavior(
         &self,
         behavior: Behavior,
         authority: &Arc<CertificateAuthority>,
@@ -60,7 +60,7 @@ impl RunningHost {
         Ok(())
     }
 
-    pub async fn stop(mut self) {
+    pub(super) async fn stop(mut self) {
         self.task.abort();
         // Its only result is that it was aborted.
         let _aborted = (&mut self.task).await;
@@ -143,7 +143,7 @@ fn certificate(
     host: &Domain,
     authority: &CertificateAuthority,
 ) -> Result<Option<KeyedCertificate>, CertificateError> {
-    let now = Timestamp::from(SystemTime::now());
+    let now = crate::clock::now();
     let first_label = host.labels().next().expect("a domain has a label");
     let name = ServerName::parse(first_label).expect("a label has 1 to 63 visible characters");
     let past = Timestamp::from_millis(now.as_millis() - u64::try_from(EXPIRED_AGE.as_millis()).expect("six years"));

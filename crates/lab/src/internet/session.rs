@@ -85,13 +85,13 @@ enum Next {
 }
 
 impl Session {
-    pub fn new(site: Arc<Site>, stream: Stream) -> Self {
+    pub(super) fn new(site: Arc<Site>, stream: Stream) -> Self {
         let (peer, input) = (stream.peer(), BytesMut::new());
         Self { site, stream, peer, input, tls: None, hello: None, user: None, transaction: None }
     }
 
     /// Serves the peer until one of the two has enough.
-    pub async fn serve(mut self) -> Ended {
+    pub(super) async fn serve(mut self) -> Ended {
         if let Err(ended) = self.greet().await {
             return ended;
         }

@@ -1,8 +1,6 @@
 //! The simulated internet seen from outside: through the product's resolver and TLS, and the lab's client.
 
-use std::time::SystemTime;
-
-use envelope::{Address, EnhancedStatus, ReversePath, Severity, Timestamp};
+use envelope::{Address, EnhancedStatus, ReversePath, Severity};
 use net::dns::DnsProtocol;
 use net::tls::TrustedRoots;
 use net::{MxAnswer, Resolver, Verification};
@@ -35,7 +33,7 @@ impl Lab {
     async fn start(yaml: &str) -> Self {
         let description = serde_saphyr::from_str(yaml).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let now = Timestamp::from(SystemTime::now());
+        let now = crate::clock::now();
         let authority = Arc::new(CertificateAuthority::create(&domain("internet.example"), now).unwrap());
         let mut options = InternetOptions::new(directory.path());
         options.names.insert(domain("mail.contoso.example"), vec![IpAddr::from([127, 77, 9, 9])]);

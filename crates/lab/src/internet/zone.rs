@@ -37,7 +37,7 @@ pub(super) struct Zone(BTreeMap<Name, Entry>);
 
 impl Zone {
     /// Mail domains of `description`, and `addresses` of hosts.
-    pub fn new<'a>(
+    pub(super) fn new<'a>(
         description: &Description,
         addresses: impl IntoIterator<Item = (&'a Domain, IpAddr)>,
     ) -> Result<Self, NotADnsName> {

@@ -1,8 +1,12 @@
 //! From points in time to columns of a bar. Times in which nothing happened at all are drawn short, so that a retry after
 //! a quarter of an hour does not squeeze everything else into one column.
 
+use std::time::Duration;
+
 use super::store::Trace;
-use super::waterfall::WAIT_SHOWN;
+
+/// Waits from this long on get a line of their own and are drawn short: shorter ones are the machine at work.
+pub const WAIT_SHOWN: Duration = Duration::from_secs(1);
 
 /// A long wait is drawn as one part in so many of the time in which something happened.
 const WAIT_SHARE: u64 = 10;
@@ -22,7 +26,7 @@ struct Stretch {
 }
 
 impl Axis {
-    pub fn of(trace: &Trace) -> Self {
+    pub(super) fn of(trace: &Trace) -> Self {
         let longest_gap = u64::try_from(WAIT_SHOWN.as_nanos()).expect("seconds");
         let mut stretches: Vec<Stretch> = Vec::new();
         // The spans come in order of their start.
@@ -44,7 +48,7 @@ impl Axis {
     }
 
     /// The column of `columns` in which `nanos` lies; a point in a drawn-short wait lies at its end.
-    pub fn column(&self, nanos: u64, columns: usize) -> usize {
+    pub(super) fn column(&self, nanos: u64, columns: usize) -> usize {
         let after = self.stretches.partition_point(|stretch| stretch.to < nanos);
         let drawn =
             self.stretches.get(after).map_or(self.length, |stretch| stretch.at + nanos.saturating_sub(stretch.from));

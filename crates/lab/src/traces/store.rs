@@ -35,7 +35,7 @@ pub(super) struct SpanLog {
 }
 
 impl SpanLog {
-    pub fn open(directory: &Path) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path) -> io::Result<Self> {
         Self::with_limit(directory, FILE_OCTETS_MAX)
     }
 
@@ -47,7 +47,7 @@ impl SpanLog {
     }
 
     /// Blocks on the file system.
-    pub fn append(&self, spans: &[Span]) -> io::Result<()> {
+    pub(super) fn append(&self, spans: &[Span]) -> io::Result<()> {
         let mut lines = Vec::new();
         for span in spans {
             serde_json::to_writer(&mut lines, span).expect("a span is plain data");

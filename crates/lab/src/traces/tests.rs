@@ -1,9 +1,9 @@
 //! Spans over the wire, the search, and the waterfall against its golden text.
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use envelope::{EnhancedStatus, MessageId, ServerName, Timestamp};
+use envelope::{EnhancedStatus, MessageId, ServerName};
 use telemetry::{
     Collector, HopName, HopOutcome, LogFormat, LogSettings, SampleRatio, Telemetry, TelemetrySettings, keys,
 };
@@ -115,7 +115,7 @@ async fn spans_of_two_servers_make_one_trace() {
     let receiver = TraceReceiver::start((Ipv4Addr::LOCALHOST, 0).into(), directory.path()).await.unwrap();
     let (first, second) = (telemetry("MAIL1", &receiver), telemetry("MAIL2", &receiver));
     let message: MessageId = "0192e4a0-0000-7000-8000-000000000001".parse().unwrap();
-    let now = Timestamp::from(SystemTime::now());
+    let now = crate::clock::now();
     let at = |millis| now.plus(Duration::from_millis(millis));
 
     let mut receive = first.tracer().start(HopName::Receive, None, now);

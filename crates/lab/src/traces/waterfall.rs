@@ -16,15 +16,13 @@ use std::time::Duration;
 
 use telemetry::keys;
 
-use super::axis::Axis;
+use super::axis::{Axis, WAIT_SHOWN};
 use super::span::{Span, SpanOutcome};
 use super::store::Trace;
 use super::tree::{Row, rows};
 
 /// Least width in columns; narrower is drawn so wide all the same.
 pub const WIDTH_MIN: usize = 80;
-/// Waits from this long on get a line of their own: shorter ones are the machine at work.
-pub const WAIT_SHOWN: Duration = Duration::from_secs(1);
 
 const BAR_MAX: usize = 40;
 const BAR_MIN: usize = 10;

@@ -45,7 +45,7 @@ struct Member {
 
 impl Backend {
     /// The file, or a started etcd that answers.
-    pub async fn start(etcd: bool, network: Ipv4Addr, directory: &Path) -> Result<Self, WorldError> {
+    pub(super) async fn start(etcd: bool, network: Ipv4Addr, directory: &Path) -> Result<Self, WorldError> {
         if !etcd {
             return Ok(Self::Embedded { path: directory.join("directory.db") });
         }
@@ -58,7 +58,7 @@ impl Backend {
     }
 
     /// Opens it.
-    pub fn open(&self, forest: &Domain) -> Result<Arc<dyn directory::Backend>, WorldError> {
+    pub(super) fn open(&self, forest: &Domain) -> Result<Arc<dyn directory::Backend>, WorldError> {
         match self {
             Self::Embedded { path } => {
                 Ok(directory::open_embedded(&EmbeddedSettings::new(path.clone()), forest.as_str())?)
@@ -70,12 +70,12 @@ impl Backend {
 
 impl Etcd {
     /// One for each member.
-    pub fn endpoints(&self) -> Vec<String> {
+    pub(super) fn endpoints(&self) -> Vec<String> {
         self.members.iter().map(|member| format!("http://{}", member.client())).collect()
     }
 
     /// Starts those that are away, with the data that they had, and waits until all answer.
-    pub async fn start(&mut self) -> Result<(), WorldError> {
+    pub(super) async fn start(&mut self) -> Result<(), WorldError> {
         let cluster = self.cluster();
         for at in 0..ETCD_MEMBERS {
             if self.members[at].process.is_none() {
@@ -96,7 +96,7 @@ impl Etcd {
     }
 
     /// Kills all, as a power loss would.
-    pub async fn kill(&mut self) -> Result<(), WorldError> {
+    pub(super) async fn kill(&mut self) -> Result<(), WorldError> {
         for at in 0..ETCD_MEMBERS {
             self.kill_member(at).await?;
         }
@@ -104,7 +104,7 @@ impl Etcd {
     }
 
     /// Kills one, if there is one of that number: the others go on.
-    pub async fn kill_member(&mut self, at: usize) -> Result<(), WorldError> {
+    pub(super) async fn kill_member(&mut self, at: usize) -> Result<(), WorldError> {
         let Some(mut process) = self.members.get_mut(at).and_then(|member| member.process.take()) else {
             return Ok(());
         };

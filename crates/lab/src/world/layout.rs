@@ -12,9 +12,9 @@ use topology::{Organization, ServerRole};
 use super::WorldError;
 
 /// Sites of a lab: third octets 100 to 249.
-pub const SITES_MAX: usize = 150;
+pub(super) const SITES_MAX: usize = 150;
 /// Servers of one site: fourth octets 1 to 250.
-pub const SERVERS_PER_SITE_MAX: usize = 250;
+pub(super) const SERVERS_PER_SITE_MAX: usize = 250;
 /// Third octet of the first site.
 const FIRST_SITE: usize = 100;
 

@@ -209,7 +209,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Listens for every service from every other site, at the lab's own address. Nothing is cut.
-    pub async fn start(
+    pub(super) async fn start(
         organization: &Organization,
         servers: &[ServerLayout],
         address: Ipv4Addr,
@@ -241,12 +241,12 @@ impl Exchange {
     }
 
     /// What the services of a site are to be told.
-    pub fn detours(&self, site: &SiteName) -> Detours {
+    pub(super) fn detours(&self, site: &SiteName) -> Detours {
         self.detours.get(site).cloned().unwrap_or_default()
     }
 
     /// Cuts what joins two sites, or joins them again.
-    pub async fn set(&self, one: &SiteName, other: &SiteName, cut: bool) -> Result<(), LinkError> {
+    pub(super) async fn set(&self, one: &SiteName, other: &SiteName, cut: bool) -> Result<(), LinkError> {
         let mut links = Links::clone(&self.links.borrow());
         links.set(one.as_str(), other.as_str(), cut)?;
         links.ask(&self.directory).await

@@ -42,7 +42,7 @@ pub(super) struct Network {
 
 impl Network {
     /// `wanted`, or else the first that is free.
-    pub fn reserve(wanted: Option<Ipv4Addr>) -> Result<Self, NetworkError> {
+    pub(super) fn reserve(wanted: Option<Ipv4Addr>) -> Result<Self, NetworkError> {
         if let Some(network) = wanted {
             return Self::try_reserve(network)?.ok_or(NetworkError::Taken(network));
         }
@@ -66,7 +66,7 @@ impl Network {
     }
 
     /// Its first address, where the lab itself listens.
-    pub fn address(&self) -> Ipv4Addr {
+    pub(super) fn address(&self) -> Ipv4Addr {
         self.address
     }
 }

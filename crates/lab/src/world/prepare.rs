@@ -1,10 +1,11 @@
 //! What has to be there before the first process starts: authorities, certificates, the configuration.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::SystemTime;
 
+use authority::RoleGroup;
 use directory::{ApplySecrets, Author, Sealer};
-use envelope::{Domain, ObjectName, Timestamp};
+use envelope::{Domain, ObjectName};
 use net::certificate::CertificateError;
 use net::{CertificateAuthority, KeyedCertificate, NodeIdentity};
 use organization::Document;
@@ -12,6 +13,7 @@ use organization::Document;
 use super::backend::Backend;
 use super::layout::ServerLayout;
 use super::{WorldError, WorldOptions};
+use crate::clock;
 use crate::plan::LabFile;
 
 /// Forest of the authority that certifies the internet's hosts: not the organization's, which it must not be taken for.
@@ -43,7 +45,7 @@ fn authority(folder: &Path, forest: &Domain) -> Result<CertificateAuthority, Wor
     match KeyedCertificate::load_from(folder) {
         Ok(pair) => Ok(CertificateAuthority::load(pair)?),
         Err(CertificateError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
-            let authority = CertificateAuthority::create(forest, now())?;
+            let authority = CertificateAuthority::create(forest, clock::now())?;
             authority.keyed_certificate().save_to(folder)?;
             Ok(authority)
         }
@@ -54,17 +56,20 @@ fn authority(folder: &Path, forest: &Domain) -> Result<CertificateAuthority, Wor
 /// Certificates of every service, anew at each start: they are cheap, and names may have changed.
 pub(super) fn servers(servers: &[ServerLayout], authority: &CertificateAuthority) -> Result<(), WorldError> {
     let administrator = ObjectName::parse(ADMINISTRATOR).expect("a name");
+    let everything = BTreeSet::from([RoleGroup::OrganizationManagement]);
     for server in servers {
         let folder = server.identity_path();
         let services = server.services.keys().copied().collect();
         let identity = NodeIdentity { server: server.name.clone(), fqdn: server.fqdn.clone(), services };
-        authority.save_identity_to(&identity, &folder, now())?;
-        authority.save_administrator_to(&administrator, &folder, now())?;
-        let smtp = authority.issue_for_smtp(&server.name, &server.fqdn, now())?;
+        authority.save_identity_to(&identity, &folder, clock::now())?;
+        authority.save_administrator_to(&administrator, &everything, &folder, clock::now())?;
+        let smtp = authority.issue_for_smtp(&server.name, &server.fqdn, clock::now())?;
         smtp.save_to(&folder.join("smtp"))?;
     }
     Ok(())
 }
+
+const LOOPBACK: &str = "127.0.0.0/8";
 
 /// Applies the organization file to the lab's directory, which is made where it is missing.
 pub(super) async fn directory(lab: &LabFile, options: &WorldOptions, backend: &Backend) -> Result<(), WorldError> {
@@ -76,14 +81,14 @@ pub(super) async fn directory(lab: &LabFile, options: &WorldOptions, backend: &B
     let current = organization::objects(before.draft(), &recipients);
     let document = Document::parse(&lab.organization_text)?;
     let secrets = ApplySecrets::new(&sealer, options.folder.clone(), &current);
-    let (draft, wanted) = document.to_draft(&secrets)?;
+    let (mut draft, wanted) = document.to_draft(&secrets)?;
+    if draft.transport_config.private_target_ranges.is_empty() {
+        // The whole internet of a lab is on loopback.
+        draft.transport_config.private_target_ranges.push(LOOPBACK.parse().expect("a range"));
+    }
     let plan = organization::plan(current, organization::objects(&draft, &wanted));
     if !plan.is_empty() {
         directory::apply(&*directory, plan, before.revision(), &Author::new(ADMINISTRATOR, "postroad lab")).await?;
     }
     Ok(())
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub struct NotReady {
     pub service: Service,
     /// What it says, or what became of it.
     pub reason: String,
-    /// Its log.
+    /// Where its stderr goes.
     pub log: PathBuf,
     /// The last lines of it.
     pub log_end: String,
@@ -52,12 +53,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub fn spawn(layout: &ServerLayout, service: Service, options: &WorldOptions) -> Result<Self, WorldError> {
+    pub(super) fn spawn(layout: &ServerLayout, service: Service, options: &WorldOptions) -> Result<Self, WorldError> {
         let unknown = || WorldError::Unknown { server: layout.name.clone(), service };
         let metrics = layout.services.get(&service).ok_or_else(unknown)?.metrics;
         let log = layout.log_path(service);
         let file = |cause| WorldError::File { path: log.clone(), cause };
-        let output = File::options().create(true).append(true).open(&log).map_err(file)?;
+        let output = File::options().create(true).append(true).mode(0o600).open(&log).map_err(file)?;
         let mut command = Command::new(&options.program);
         command.arg(service.as_str()).arg("--settings").arg(layout.settings_path());
         command.envs(options.log_filter.iter().map(|filter| ("RUST_LOG", filter)));
@@ -71,12 +72,12 @@ impl Process {
         Ok(Self { server: layout.name.clone(), service, child, pid, metrics, log })
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Asks until it is ready, has ended, or `deadline` has passed.
-    pub async fn wait_until_ready(&mut self, deadline: Instant) -> Result<(), NotReady> {
+    pub(super) async fn wait_until_ready(&mut self, deadline: Instant) -> Result<(), NotReady> {
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.not_ready(format!("it has ended with {status}")));
@@ -99,7 +100,7 @@ impl Process {
     }
 
     /// SIGTERM, and SIGKILL when that has not helped in `within`.
-    pub async fn stop(&mut self, within: Duration) -> io::Result<ExitStatus> {
+    pub(super) async fn stop(&mut self, within: Duration) -> io::Result<ExitStatus> {
         if let Ok(Some(status)) = self.child.try_wait() {
             return Ok(status);
         }
@@ -115,7 +116,7 @@ impl Process {
     }
 
     /// SIGKILL.
-    pub async fn kill(&mut self) -> io::Result<ExitStatus> {
+    pub(super) async fn kill(&mut self) -> io::Result<ExitStatus> {
         self.child.start_kill()?;
         self.child.wait().await
     }

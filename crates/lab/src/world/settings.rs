@@ -24,7 +24,6 @@ struct SettingsFile<'a> {
     state: PathBuf,
     otlp: String,
     dns: Vec<SocketAddr>,
-    allow_private_targets: bool,
     trusted_roots: PathBuf,
     directory: DirectoryTable,
     identity: IdentityTable,
@@ -67,8 +66,6 @@ pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<
         state: server.folder.join("state"),
         otlp: traces.endpoint(),
         dns: vec![internet.dns_address()],
-        // The whole internet of a lab is on loopback.
-        allow_private_targets: true,
         trusted_roots: internet_roots(directory),
         directory: match backend {
             Backend::Embedded { path } => DirectoryTable::Embedded { path: path.clone() },

@@ -38,11 +38,11 @@ pub struct LabStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServerStatus {
-    /// Its name.
+    /// As the organization names it.
     pub name: String,
     /// Its name in DNS.
     pub fqdn: String,
-    /// Its address.
+    /// The loopback address that all its services listen on.
     pub address: Ipv4Addr,
     /// Settings file of its processes, also for commands that talk to it.
     pub settings: PathBuf,

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envelope::{Address, ByteSize, Envelope, MessageHead, Origin, OriginKind, Recipient, Reply, ReversePath, Revision};
+use envelope::{
+    Address, ByteSize, Envelope, MessageHead, ObjectName, Origin, OriginKind, Recipient, Reply, ReversePath, Revision,
+};
 use futures::StreamExt;
 use mailbox_delivery::MailboxDelivery;
+use mailbox_store::Departing;
 use net::Service;
-use rpc::{Content, PeerAddress, RecipientDelivery, TransferError};
+use rpc::{Content, DatabaseMove, MailboxSource, PeerAddress, RecipientDelivery, TransferError};
 use runtime::Node;
 use testkit::{AwayDirectory, World};
 use tokio::task::JoinHandle;
@@ -140,6 +143,40 @@ async fn each_recipient_has_an_outcome_of_its_own() {
     assert_eq!(failed.status_or_generic().to_string(), "5.1.1");
     assert!(rerouted.to_string().starts_with("451 4.3.2 STOREDRV.Deliver; rerouted"), "{rerouted}");
     assert_eq!(files(&scene.inbox("DB1", "ann")).len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_is_read_by_the_server_that_it_goes_to_and_by_no_other() {
+    let scene = Scene::begin().await;
+    let head = scene.head(&["ann@contoso.com"]);
+    scene.deliver(&head, content()).await.unwrap();
+    let database = ObjectName::parse("DB1").unwrap();
+    let new = scene.world.node("BERLIN2", Service::MailboxDelivery).await;
+    let parts = async |node: &Node, id| {
+        let of = DatabaseMove { database: database.clone(), id };
+        MailboxSource::connect(&scene.peer, &node.credentials, of).await.unwrap().parts().await
+    };
+    assert!(
+        parts(&new, [0; 16]).await.unwrap_err().contains("does not go to BERLIN2"),
+        "it was not promised to anybody"
+    );
+    let departing = Departing::of(scene.node.settings.mailbox_database(&database));
+    let departure = departing.begin(new.server()).await.unwrap();
+    assert_eq!(parts(&new, departure.id.into_bytes()).await.unwrap(), ["ann"]);
+    assert!(parts(&new, [0; 16]).await.is_err(), "another move");
+    assert!(parts(&scene.node, departure.id.into_bytes()).await.is_err(), "another server");
+
+    // Held: mail waits in the queue of whoever brings it, and another database goes on.
+    departing.hold(departure.id).await.unwrap();
+    let head = scene.head(&["bob@contoso.com", "eve@contoso.com"]);
+    let outcomes = scene.deliver(&head, content()).await.unwrap();
+    let [RecipientDelivery::Retry(waits), RecipientDelivery::Delivered] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
+    };
+    assert!(waits.to_string().contains("4.3.2") && waits.to_string().contains("on its way"), "{waits}");
+    assert!(files(&scene.inbox("DB1", "bob")).is_empty());
+    departing.stay().await.unwrap();
+    assert_eq!(scene.deliver(&head, content()).await.unwrap(), vec![RecipientDelivery::Delivered; 2]);
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ async fn finds_what_was_there_before_and_what_comes_after() {
         fixture.put("ann", place);
         let (mailbox, item) = next(&mut watch).await;
         assert_eq!(mailbox, "ann");
-        item.sent().await.unwrap();
+        item.sent(Arc::new(())).await.unwrap();
     }
 }
 
@@ -68,7 +68,7 @@ async fn finds_mailboxes_made_later_and_folders_made_again() {
     fixture.create("carl").await;
     fixture.put("carl", "new/1.a.host");
     let (_, item) = next(&mut watch).await;
-    item.sent().await.unwrap();
+    item.sent(Arc::new(())).await.unwrap();
 
     // The owner removes the folder, then renames it: each time it is made again and watched again.
     let elsewhere = fixture.outbox("carl").with_file_name(".Old");
@@ -82,7 +82,7 @@ async fn finds_mailboxes_made_later_and_folders_made_again() {
         }
         let waiting = tokio::spawn(async move {
             let (_, item) = next(&mut watch).await;
-            item.sent().await.unwrap();
+            item.sent(Arc::new(())).await.unwrap();
             watch
         });
         while !fixture.outbox("carl").join("maildirfolder").exists() {
@@ -120,11 +120,11 @@ async fn drafts_deleted_messages_and_strange_files_are_left_alone() {
     fixture.put("ann", "new/9.good.host");
     let mut watch = fixture.watch().await;
     let (_, item) = next(&mut watch).await;
-    item.sent().await.unwrap();
+    item.sent(Arc::new(())).await.unwrap();
     // The draft is finished: its flag goes away.
     fs::rename(fixture.outbox("ann").join("cur/1.draft.host:2,DS"), fixture.outbox("ann").join("cur/1.draft.host:2,S"))
         .unwrap();
-    next(&mut watch).await.1.sent().await.unwrap();
+    next(&mut watch).await.1.sent(Arc::new(())).await.unwrap();
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn lost_events_lose_no_message() {
     let databases = [fixture.database.clone()];
     let listener = Listener::new(&databases, Arc::clone(&watch.signal));
     fixture.put("ann", "new/1.a.host");
-    next(&mut watch).await.1.sent().await.unwrap();
+    next(&mut watch).await.1.sent(Arc::new(())).await.unwrap();
     listener.handle(Ok(Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan)));
     assert!(watch.signal.pending.lock().databases.contains(&0));
 }

@@ -17,6 +17,7 @@ fn owner() -> DirectoryRecipient {
         max_send_size: None,
         restrictions: DeliveryRestrictions::default(),
         kind: RecipientKind::Mailbox { database: "DB1".parse().unwrap(), password: None },
+        provenance: None,
     }
 }
 

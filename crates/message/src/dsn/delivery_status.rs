@@ -17,7 +17,7 @@ const NAME_OCTETS_MAX: usize = 500;
 
 /// Appends the fields of the message, then a group for each recipient; `wide` is the global type.
 pub(super) fn push(out: &mut String, report: &Report<'_>, wide: bool) {
-    let reporting = printable(report.reporting_mta.as_str(), NAME_OCTETS_MAX);
+    let reporting = printable(report.reporting_mta.ascii(), NAME_OCTETS_MAX);
     push_field(out, "Reporting-MTA", &format!("dns; {reporting}"));
     if let Some(id) = &report.original.envelope.envelope_id {
         push_field(out, "Original-Envelope-Id", &printable(id, NAME_OCTETS_MAX));

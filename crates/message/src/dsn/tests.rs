@@ -154,6 +154,11 @@ fn a_report_needs_only_what_it_holds() {
         );
         assert!(dsn.body == BodyType::EightBitMime || dsn.prefix.is_ascii());
         let text = String::from_utf8_lossy(&dsn.prefix).into_owned();
+        assert!(text.contains("Reporting-MTA: dns; xn--mller-kva.example\r\n"), "{text}");
+        assert!(
+            text.contains("Message-ID: <01010101-0101-0101-0101-010101010101@xn--mller-kva.example>\r\n"),
+            "{text}"
+        );
         assert!(text.contains("report-type=delivery-status;") && !text.contains("global-delivery-status"), "{text}");
         assert_eq!(text.contains("message/global"), body == BodyType::EightBitMime && header == wide_header);
     }

@@ -22,6 +22,7 @@ fn every_cell_of_the_table() {
     };
     const YES: bool = true;
     const NO: bool = false;
+    // PF-20, PF-21: a class stays with its right, each by itself, with all its folds.
     // path, organization, organization kept by delivery (PF-30b), forest, Received, Resent-*
     let rows = [
         (ReceiveConnector(HeaderRights::NONE), NO, NO, NO, NO, NO),
@@ -34,14 +35,16 @@ fn every_cell_of_the_table() {
         (SendConnector(rights(false, true, false)), NO, NO, YES, NO, NO),
         (SendConnector(HeaderRights::ROUTING), NO, NO, NO, YES, YES), // PF-22
         (SendConnector(HeaderRights::ALL), YES, YES, YES, YES, YES),
-        (Pickup, NO, NO, NO, NO, NO),
+        (Pickup, NO, NO, NO, NO, NO), // PF-27
+        // PF-28
         (Replay(ReplayCreator::Exchange), YES, YES, YES, YES, YES),
         (Replay(ReplayCreator::Other), NO, NO, NO, YES, YES),
-        (Drop, NO, NO, NO, YES, YES),
+        (Drop, NO, NO, NO, YES, YES), // PF-29
+        // PF-30
         (Submission, NO, NO, NO, NO, NO),
         (Delivery, NO, YES, NO, YES, YES),
-        (OriginalInDsn, NO, NO, NO, NO, NO),
-        (AgentSubmission, YES, YES, YES, YES, YES),
+        (OriginalInDsn, NO, NO, NO, NO, NO),        // PF-31
+        (AgentSubmission, YES, YES, YES, YES, YES), // PF-32
     ];
     for (path, organization, kept, forest, received, resent) in rows {
         for (field, passes) in
@@ -66,7 +69,7 @@ fn delivery_keeps_exactly_the_seven() {
 
 #[test]
 fn disguised_headers_are_removed_too() {
-    // peers E2-41
+    // PF-21; peers E2-41
     let path = Path::ReceiveConnector(HeaderRights::ROUTING);
     for disguise in [
         "X-MS-EXCHANGE-ORGANIZATION-SCL: -1\r\n",
@@ -90,7 +93,17 @@ fn other_exchange_headers_and_the_body_are_not_touched() {
     let block = b"X-MS-Exchange-CrossPremises-SCL: 1\r\nReceived-SPF: pass\r\n\r\nReceived: body\r\n"; // PF-26
     assert!(matches!(apply(HeaderBlock::new(block), Path::Pickup), Cow::Borrowed(same) if same == block));
     let block = b"Received: x\r\nA: 1\r\n\r\nReceived: body\r\n";
+    // PF-23: what is further down, a message in the message too, is no header.
     assert_eq!(&*apply(HeaderBlock::new(block), Path::Pickup), b"A: 1\r\n\r\nReceived: body\r\n");
+}
+
+#[test]
+fn cross_premises_headers_leave_by_no_send_connector() {
+    // PF-42, whatever rights the session has.
+    let block = b"x-ms-exchange-crosspremises-SCL: 1\r\n\tfolded\r\nA: 1\r\n\r\n";
+    for rights in [HeaderRights::NONE, HeaderRights::ALL] {
+        assert_eq!(&*apply(HeaderBlock::new(block), Path::SendConnector(rights)), b"A: 1\r\n\r\n");
+    }
 }
 
 #[test]

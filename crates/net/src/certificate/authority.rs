@@ -3,25 +3,32 @@
 //! Keys of the authority and of nodes are ECDSA P-256. What STARTTLS shows is RSA 2048 (TA-35): printers and other
 //! devices speak to it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use authority::RoleGroup;
 use envelope::{Domain, ObjectName, ServerName, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RevokedCertParams,
+    RsaKeySize, SanType, SerialNumber,
 };
 use time::OffsetDateTime;
 
 use super::identity::{
-    BACKDATE, NodeIdentity, administrator_uri, authority_subject, forest_of, identity_uris, service_name,
+    BACKDATE, NodeIdentity, administrator_uris, authority_subject, forest_of, identity_uris, issuer_of, service_name,
+    subject_of,
 };
 use super::{CertificateError, KeyedCertificate, PrivateKeyPem};
 use crate::host::a_labels;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Validity of the authority: ten years, twice that of what it issues.
+/// Validity of the authority: ten years, twice that of the longest that it issues.
 pub const AUTHORITY_VALIDITY: Duration = DAY.saturating_mul(3653);
-/// Validity of server certificates: five years (TA-35), never beyond their authority's.
+/// Validity of what services and administrators show inside the organization: eight weeks, never beyond their authority's. They
+/// are renewed without a restart.
+pub const IDENTITY_VALIDITY: Duration = DAY.saturating_mul(56);
+/// Validity of what STARTTLS shows: five years (TA-35), never beyond their authority's.
 pub const SERVER_CERTIFICATE_VALIDITY: Duration = DAY.saturating_mul(1826);
 
 /// The authority of one forest. Whoever holds its key can be any server of it.
@@ -31,6 +38,8 @@ pub struct CertificateAuthority {
     pair: KeyedCertificate,
     issuer: Issuer<'static, KeyPair>,
     not_after: Timestamp,
+    /// Certificates of authorities that are believed as well: one that comes after this one, or came before it.
+    others: String,
 }
 
 impl CertificateAuthority {
@@ -59,7 +68,27 @@ impl CertificateAuthority {
         let key = KeyPair::from_pem(pair.key_pem.expose()).map_err(|error| CertificateError::Key(error.to_string()))?;
         let issuer = Issuer::from_ca_cert_pem(&pair.cert_pem, key)
             .map_err(|error| CertificateError::Certificate(error.to_string()))?;
-        Ok(Self { forest, pair, issuer, not_after })
+        Ok(Self { forest, pair, issuer, not_after, others: String::new() })
+    }
+
+    /// The same, with other authorities of the forest that whoever is certified believes as well (PEM).
+    #[must_use]
+    pub fn with_others(self, others: String) -> Self {
+        Self { others, ..self }
+    }
+
+    /// Whom those believe that are certified: this authority, and the others.
+    #[must_use]
+    pub fn trusted_pem(&self) -> String {
+        format!("{}{}", self.pair.cert_pem, self.others)
+    }
+
+    /// Whether a certificate names this authority, or one of the same forest, as the one that issued it.
+    #[must_use]
+    pub fn is_issuer_of(&self, certificate_der: &[u8]) -> bool {
+        self.pair
+            .to_der()
+            .is_ok_and(|own| issuer_of(certificate_der).is_some_and(|issuer| Some(issuer) == subject_of(&own)))
     }
 
     /// The forest it speaks for, in A-labels.
@@ -85,7 +114,8 @@ impl CertificateAuthority {
     /// # Errors
     /// [`CertificateError::Issue`].
     pub fn issue(&self, identity: &NodeIdentity, now: Timestamp) -> Result<KeyedCertificate, CertificateError> {
-        let mut params = self.server_params(&identity.server, &identity.fqdn, now)?;
+        let not_after = now.plus(IDENTITY_VALIDITY).min(self.not_after);
+        let mut params = server_params(&identity.server, &identity.fqdn, now, not_after)?;
         for service in identity.services.iter().copied().map(Some).chain([None]) {
             let name = service_name(service, &identity.fqdn);
             params.subject_alt_names.push(SanType::DnsName(name.try_into()?));
@@ -96,19 +126,40 @@ impl CertificateAuthority {
         self.sign(&params, &KeyPair::generate()?)
     }
 
-    /// What an administrator shows: good for looking at servers, and for nothing that a service does.
+    /// What an administrator in `groups` shows: good for what these may, and for nothing that a service does.
     ///
     /// # Errors
     /// [`CertificateError::Issue`].
-    pub fn issue_administrator(&self, name: &ObjectName, now: Timestamp) -> Result<KeyedCertificate, CertificateError> {
-        let mut params = validity(now, now.plus(SERVER_CERTIFICATE_VALIDITY).min(self.not_after));
+    pub fn issue_administrator(
+        &self,
+        name: &ObjectName,
+        groups: &BTreeSet<RoleGroup>,
+        now: Timestamp,
+    ) -> Result<KeyedCertificate, CertificateError> {
+        let mut params = self.client_params(name.as_str(), now);
+        let uris = administrator_uris(&self.forest, name, groups).into_iter();
+        params.subject_alt_names =
+            uris.map(|uri| Ok(SanType::URI(uri.try_into()?))).collect::<Result<_, CertificateError>>()?;
+        self.sign(&params, &KeyPair::generate()?)
+    }
+
+    /// What is shown to etcd, which knows its users by their common name. It names no server and no administrator, so it opens
+    /// no other door.
+    ///
+    /// # Errors
+    /// [`CertificateError::Issue`].
+    pub fn issue_for_etcd(&self, user: &str, now: Timestamp) -> Result<KeyedCertificate, CertificateError> {
+        self.sign(&self.client_params(user, now), &KeyPair::generate()?)
+    }
+
+    fn client_params(&self, name: &str, now: Timestamp) -> CertificateParams {
+        let mut params = validity(now, now.plus(IDENTITY_VALIDITY).min(self.not_after));
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name.as_str());
-        params.subject_alt_names = vec![SanType::URI(administrator_uri(&self.forest, name).try_into()?)];
+        params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        self.sign(&params, &KeyPair::generate()?)
+        params
     }
 
     /// What STARTTLS shows on a server of the organization (TA-35), trusted within it.
@@ -122,6 +173,29 @@ impl CertificateAuthority {
         now: Timestamp,
     ) -> Result<KeyedCertificate, CertificateError> {
         self.sign(&self.server_params(server, fqdn, now)?, &rsa_key()?)
+    }
+
+    /// A list (RFC 5280 §5, PEM) of certificates of this authority that are void, by their serial numbers.
+    ///
+    /// # Errors
+    /// [`CertificateError::Issue`].
+    pub fn revocation_list(&self, serials: &[Vec<u8>], now: Timestamp) -> Result<String, CertificateError> {
+        let revoked = |serial: &Vec<u8>| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: date(now),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date(now),
+            // Whoever reads it has no other: it counts until it is replaced.
+            next_update: date(self.not_after),
+            crl_number: SerialNumber::from(now.as_millis()),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(list.signed_by(&self.issuer)?.pem()?)
     }
 
     fn server_params(

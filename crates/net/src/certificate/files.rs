@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use authority::RoleGroup;
 use envelope::{ObjectName, Timestamp};
 
+use super::identity::{ETCD_ADMINISTRATOR, ETCD_ROOT, etcd_user};
 use super::{CertificateAuthority, CertificateError, KeyedCertificate, NodeIdentity, PrivateKeyPem};
 
 /// The certificate with its chain.
@@ -18,8 +20,12 @@ const KEY_FILE: &str = "key.pem";
 const AUTHORITY_FILE: &str = "ca.pem";
 /// Folder of an administrator's certificate beside those of services.
 pub const ADMINISTRATOR_FOLDER: &str = "administrator";
-const CERTIFICATE_MODE: u32 = 0o644;
+/// Folder of what a service or an administrator shows to etcd, in that of its certificate.
+pub const ETCD_FOLDER: &str = "etcd";
+const CERTIFICATE_MODE: u32 = 0o600;
 const KEY_MODE: u32 = 0o600;
+const PUBLIC_MODE: u32 = 0o644;
+const FOLDER_MODE: u32 = 0o700;
 
 impl KeyedCertificate {
     /// Writes `cert.pem` and `key.pem` (mode 0600) into `directory`, which is created where it is missing. Each file
@@ -28,7 +34,7 @@ impl KeyedCertificate {
     /// # Errors
     /// [`CertificateError::File`].
     pub fn save_to(&self, directory: &Path) -> Result<(), CertificateError> {
-        fs::create_dir_all(directory).map_err(|cause| file_error(directory, cause))?;
+        make_private(directory)?;
         write_whole(directory, KEY_FILE, self.key_pem.expose().as_bytes(), KEY_MODE)?;
         write_whole(directory, CERTIFICATE_FILE, self.cert_pem.as_bytes(), CERTIFICATE_MODE)
     }
@@ -47,8 +53,9 @@ impl KeyedCertificate {
 }
 
 impl CertificateAuthority {
-    /// Writes what the processes of a server show each other and trust: `ca.pem`, and `<service>/{cert,key}.pem` for each
-    /// service of `identity`, good for that service alone. What was there is replaced. Blocks.
+    /// Writes what the processes of a server show each other and trust: `ca.pem`, and `<service>/{ca,cert,key}.pem` for each
+    /// service of `identity`, good for that service alone, with `<service>/etcd/{cert,key}.pem` for the directory. What was
+    /// there is replaced; who is believed first, so that no certificate is older than that. Blocks.
     ///
     /// # Errors
     /// [`CertificateError`].
@@ -58,13 +65,34 @@ impl CertificateAuthority {
         directory: &Path,
         now: Timestamp,
     ) -> Result<(), CertificateError> {
-        fs::create_dir_all(directory).map_err(|cause| file_error(directory, cause))?;
-        write_whole(directory, AUTHORITY_FILE, self.certificate_pem().as_bytes(), CERTIFICATE_MODE)?;
+        make_private(directory)?;
+        write_whole(directory, AUTHORITY_FILE, self.trusted_pem().as_bytes(), CERTIFICATE_MODE)?;
         for service in &identity.services {
             let one = NodeIdentity { services: BTreeSet::from([*service]), ..identity.clone() };
-            self.issue(&one, now)?.save_to(&directory.join(service.as_str()))?;
+            let folder = directory.join(service.as_str());
+            self.issue(&one, now)?.save_to(&folder)?;
+            self.save_trusted_to(&folder)?;
+            self.issue_for_etcd(&etcd_user(&identity.server, *service), now)?.save_to(&folder.join(ETCD_FOLDER))?;
         }
         Ok(())
+    }
+
+    /// Writes what etcd's root shows and trusts: `ca.pem` and `cert.pem`, `key.pem`. Blocks.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn save_etcd_root_to(&self, directory: &Path, now: Timestamp) -> Result<(), CertificateError> {
+        make_private(directory)?;
+        write_whole(directory, AUTHORITY_FILE, self.trusted_pem().as_bytes(), CERTIFICATE_MODE)?;
+        self.issue_for_etcd(ETCD_ROOT, now)?.save_to(directory)
+    }
+
+    /// Writes whom everybody believes, `ca.pem`. Blocks.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn save_trusted_to(&self, directory: &Path) -> Result<(), CertificateError> {
+        write_whole(directory, AUTHORITY_FILE, self.trusted_pem().as_bytes(), CERTIFICATE_MODE)
     }
 
     /// Writes what an administrator shows and trusts: `ca.pem` and `administrator/{cert,key}.pem`. What was there is
@@ -75,13 +103,38 @@ impl CertificateAuthority {
     pub fn save_administrator_to(
         &self,
         name: &ObjectName,
+        groups: &BTreeSet<RoleGroup>,
         directory: &Path,
         now: Timestamp,
     ) -> Result<(), CertificateError> {
-        fs::create_dir_all(directory).map_err(|cause| file_error(directory, cause))?;
-        write_whole(directory, AUTHORITY_FILE, self.certificate_pem().as_bytes(), CERTIFICATE_MODE)?;
-        self.issue_administrator(name, now)?.save_to(&directory.join(ADMINISTRATOR_FOLDER))
+        make_private(directory)?;
+        write_whole(directory, AUTHORITY_FILE, self.trusted_pem().as_bytes(), CERTIFICATE_MODE)?;
+        let folder = directory.join(ADMINISTRATOR_FOLDER);
+        self.issue_administrator(name, groups, now)?.save_to(&folder)?;
+        self.save_trusted_to(&folder)?;
+        // etcd knows no role groups: who may not do everything comes by the admin service.
+        if groups.contains(&RoleGroup::OrganizationManagement) {
+            self.issue_for_etcd(ETCD_ADMINISTRATOR, now)?.save_to(&folder.join(ETCD_FOLDER))?;
+        }
+        Ok(())
     }
+}
+
+/// Writes what everybody may read, whole or not at all. Blocks.
+///
+/// # Errors
+/// [`CertificateError::File`].
+pub fn write_public(path: &Path, content: &str) -> Result<(), CertificateError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| file_error(path, io::Error::from(io::ErrorKind::InvalidFilename)))?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    write_whole(directory, name, content.as_bytes(), PUBLIC_MODE)
+}
+
+/// Makes the folder of keys, with those above it that are missing.
+fn make_private(directory: &Path) -> Result<(), CertificateError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(directory);
+    made.map_err(|cause| file_error(directory, cause))
 }
 
 fn write_whole(directory: &Path, name: &str, content: &[u8], mode: u32) -> Result<(), CertificateError> {

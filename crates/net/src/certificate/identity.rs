@@ -1,15 +1,19 @@
 //! Who a node or a person is, written into a certificate as URIs and read back from a peer's.
 //!
 //! `postroad://<forest>/server/<server>/service/<service>` for a server's service,
-//! `postroad://<forest>/administrator/<name>` for an administrator; names percent-encoded (RFC 3986 §2.1). A certificate is
-//! one or the other, never both: no service may administer, and no administrator may hand in mail as a server.
+//! `postroad://<forest>/administrator/<name>` for an administrator, `…/administrator/<name>/role-group/<group>` for one in a role
+//! group; names percent-encoded (RFC 3986 §2.1). A certificate is one or the other, never both: no service may administer, and
+//! no administrator may hand in mail as a server.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use authority::RoleGroup;
 use envelope::{Domain, ObjectName, ServerName, Service, Timestamp};
 use rcgen::{DistinguishedName, DnType};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::host::a_labels;
@@ -20,7 +24,7 @@ pub const BACKDATE: Duration = Duration::from_secs(3600);
 /// Who a certificate is issued to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeIdentity {
-    /// The server.
+    /// As the organization names it, which need not be how DNS does.
     pub server: ServerName,
     /// Its name in DNS.
     pub fqdn: Domain,
@@ -33,7 +37,7 @@ pub struct NodeIdentity {
 pub struct PeerIdentity {
     /// The forest it belongs to, in A-labels.
     pub forest: Domain,
-    /// The server.
+    /// As the organization names it, which need not be how DNS does.
     pub server: ServerName,
     /// What it may act as. Services of a later version, unknown here, grant nothing and are left out.
     pub services: BTreeSet<Service>,
@@ -46,6 +50,8 @@ pub struct AdministratorIdentity {
     pub forest: Domain,
     /// The person or tool, for logs.
     pub name: ObjectName,
+    /// The role groups that it names. Those of a later version, unknown here, grant nothing and are left out.
+    pub groups: BTreeSet<RoleGroup>,
 }
 
 /// Why a certificate is no identity.
@@ -120,6 +126,12 @@ fn parse(certificate_der: &[u8]) -> Result<Identity, IdentityError> {
                 known.services.extend(more.services);
                 Identity::Server(known)
             }
+            (Some(Identity::Administrator(mut known)), Identity::Administrator(more))
+                if known.forest == more.forest && known.name == more.name =>
+            {
+                known.groups.extend(more.groups);
+                Identity::Administrator(known)
+            }
             (Some(_), _) => return Err(IdentityError::Ambiguous),
         });
     }
@@ -139,15 +151,23 @@ fn parse_uri(uri: &str) -> Option<Identity> {
             Identity::Server(PeerIdentity { forest, server, services: BTreeSet::from_iter(service.parse::<Service>()) })
         }
         ("administrator", name) => {
-            Identity::Administrator(AdministratorIdentity { forest, name: ObjectName::parse(&name).ok()? })
+            let groups = match (parts.next(), parts.next()) {
+                (None, _) => BTreeSet::new(),
+                (Some("role-group"), Some(group)) => BTreeSet::from_iter(percent_decoded(group)?.parse::<RoleGroup>()),
+                _ => return None,
+            };
+            Identity::Administrator(AdministratorIdentity { forest, name: ObjectName::parse(&name).ok()?, groups })
         }
         _ => return None,
     };
     parts.next().is_none().then_some(identity)
 }
 
-pub(super) fn administrator_uri(forest: &Domain, name: &ObjectName) -> String {
-    format!("postroad://{forest}/administrator/{}", percent_encoded(name.as_str()))
+/// One for the name, one for each role group.
+pub(super) fn administrator_uris(forest: &Domain, name: &ObjectName, groups: &BTreeSet<RoleGroup>) -> Vec<String> {
+    let own = format!("postroad://{forest}/administrator/{}", percent_encoded(name.as_str()));
+    let groups = groups.iter().map(|group| format!("{own}/role-group/{}", percent_encoded(group.as_str())));
+    std::iter::once(own.clone()).chain(groups).collect()
 }
 
 pub(super) fn identity_uris(forest: &Domain, identity: &NodeIdentity) -> impl Iterator<Item = String> {
@@ -164,6 +184,13 @@ pub fn service_name(service: Option<Service>, fqdn: &Domain) -> String {
         Some(service) => format!("_{service}._postroad.{host}"),
         None => format!("_postroad.{host}"),
     }
+}
+
+/// The serial number of a certificate.
+#[must_use]
+pub fn serial_of(certificate_der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(certificate_der).ok()?;
+    Some(certificate.raw_serial().to_vec())
 }
 
 /// When a certificate of ours was made. Only for certificates that were verified against the organization's authority.
@@ -214,6 +241,49 @@ pub fn validity(certificate_der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let moment = |seconds: i64| Some(Timestamp::from_millis(u64::try_from(seconds).ok()?.saturating_mul(1000)));
     Some((moment(validity.not_before.timestamp())?, moment(validity.not_after.timestamp())?))
 }
+
+/// When the first of the certificates in `pem` ends that is needed: a chain is as good as the first of its certificates that
+/// ends. `None` where there is none.
+#[must_use]
+pub fn first_end(pem: &str) -> Option<Timestamp> {
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
+    certificates.filter_map(|der| validity(&der)).map(|(_, end)| end).min()
+}
+
+/// Whom a certificate names as its issuer.
+pub(super) fn issuer_of(certificate_der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(certificate_der).ok()?;
+    Some(certificate.issuer().as_raw().to_vec())
+}
+
+/// Whom a certificate is for.
+pub(super) fn subject_of(certificate_der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(certificate_der).ok()?;
+    Some(certificate.subject().as_raw().to_vec())
+}
+
+/// The name in DNS of the server that a certificate is for: the first that is a host's.
+#[must_use]
+pub fn host_of(certificate_der: &[u8]) -> Option<Domain> {
+    let (_, certificate) = X509Certificate::from_der(certificate_der).ok()?;
+    let names = certificate.subject_alternative_name().ok()??.value.general_names.iter();
+    let mut hosts = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) if !name.starts_with('_') => Domain::parse(name).ok(),
+        _ => None,
+    });
+    hosts.next()
+}
+
+/// As whom etcd knows a service of a server.
+#[must_use]
+pub fn etcd_user(server: &ServerName, service: Service) -> String {
+    format!("{}/{service}", server.as_str().to_lowercase())
+}
+
+/// As whom etcd knows whoever administers the organization.
+pub const ETCD_ADMINISTRATOR: &str = "administrator";
+/// As whom etcd knows whoever says what the others may (etcd's own name for it).
+pub const ETCD_ROOT: &str = "root";
 
 /// Forest and end of validity, out of an authority's certificate.
 pub(super) fn forest_of(authority_der: &[u8]) -> Option<(Domain, Timestamp)> {

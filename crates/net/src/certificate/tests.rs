@@ -1,7 +1,9 @@
 //! Authority, identities and files.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
+use ::authority::RoleGroup;
 use envelope::{Domain, ObjectName, ServerName, Service, Timestamp};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -45,10 +47,16 @@ fn an_issued_identity_is_read_back_whatever_the_server_is_called() {
 #[test]
 fn an_administrator_is_no_server_and_a_server_no_administrator() {
     let authority = CertificateAuthority::create(&domain("contoso.com"), NOW).unwrap();
-    for name in ["anna", "Anna / Müller ?%&"] {
-        let issued = authority.issue_administrator(&ObjectName::parse(name).unwrap(), NOW).unwrap().to_der().unwrap();
+    for (name, groups) in [
+        ("anna", vec![]),
+        ("Anna / Müller ?%&", vec![RoleGroup::ServerManagement, RoleGroup::ViewOnlyOrganizationManagement]),
+    ] {
+        let groups: BTreeSet<RoleGroup> = groups.into_iter().collect();
+        let issued = authority.issue_administrator(&ObjectName::parse(name).unwrap(), &groups, NOW);
+        let issued = issued.unwrap().to_der().unwrap();
         let read = parse_administrator(&issued).unwrap();
         assert_eq!((read.forest.as_str(), read.name.as_str()), ("contoso.com", name));
+        assert_eq!(read.groups, groups);
         assert_eq!(parse_identity(&issued), Err(IdentityError::Administrator));
     }
     let server = authority.issue(&identity("MAIL1", &Service::ALL), NOW).unwrap().to_der().unwrap();

@@ -1,11 +1,12 @@
 //! The client's end: verification by the connector, an optional certificate of our own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustls::ClientConfig;
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls_pki_types::ServerName;
+use rustls::{ClientConfig, SignatureScheme};
+use rustls_pki_types::{ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 
 use super::error::TlsError;
@@ -16,6 +17,7 @@ use super::{HANDSHAKE_TIMEOUT, TLS_VERSIONS, Verification};
 use crate::certificate::{CertificateError, KeyedCertificate};
 use crate::host::{Host, a_labels};
 use crate::provider::provider;
+use crate::revocation::RevocationCheck;
 use crate::stream::{Stream, Transport};
 
 /// Turns connections that we opened into encrypted ones. Cheap to clone.
@@ -23,13 +25,20 @@ use crate::stream::{Stream, Transport};
 pub struct TlsClient {
     roots: TrustedRoots,
     certificate: Option<Arc<CertifiedKey>>,
+    revocation: Option<RevocationCheck>,
 }
 
 impl TlsClient {
-    /// Believes `roots`, shows no certificate.
+    /// Believes `roots`, shows no certificate, does not ask who was revoked.
     #[must_use]
     pub fn new(roots: TrustedRoots) -> Self {
-        Self { roots, certificate: None }
+        Self { roots, certificate: None, revocation: None }
+    }
+
+    /// Asks whether what has to be proved has been revoked (TA-8).
+    #[must_use]
+    pub fn with_revocation(self, check: RevocationCheck) -> Self {
+        Self { revocation: Some(check), ..self }
     }
 
     /// Shows `certificate` to servers that ask for one (TA-7, TA-21, TA-43).
@@ -60,8 +69,10 @@ impl TlsClient {
             roots: self.roots.clone(),
             provider: provider(),
             refused: OnceLock::new(),
+            chain: OnceLock::new(),
         });
-        let connector = TlsConnector::from(Arc::new(self.config(Arc::clone(&verifier))));
+        let shown = self.certificate.clone().map(|certificate| Arc::new(OurCertificate::new(certificate)));
+        let connector = TlsConnector::from(Arc::new(self.config(Arc::clone(&verifier), shown.clone())));
         let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, connector.connect(name, socket)).await;
         let tls = match handshake {
             Ok(Ok(tls)) => tls,
@@ -72,25 +83,69 @@ impl TlsClient {
         let trust = if *verification == Verification::None { Trust::NotChecked } else { Trust::Trusted };
         let certificate = connection.peer_certificates().and_then(|chain| chain.first());
         let certificate = certificate.and_then(|first| PeerCertificate::parse(first, trust));
+        if matches!(verification, Verification::Mutual(_)) && !shown.is_some_and(|shown| shown.was_asked_for()) {
+            return Err(TlsError::NotMutual);
+        }
+        // Boxed: few connections need it, and all would be as large.
+        Box::pin(self.check_revocation(&verifier, certificate.as_ref())).await?;
         let about = PeerTls::of(connection, certificate);
         Ok((Stream::encrypted(tls.into(), peer, local), about))
     }
 
+    async fn check_revocation(
+        &self,
+        verifier: &ServerVerifier,
+        shown: Option<&PeerCertificate>,
+    ) -> Result<(), TlsError> {
+        let (Some(check), Some(chain)) = (&self.revocation, verifier.chain.get()) else { return Ok(()) };
+        let checked = check.check(chain, UnixTime::now()).await;
+        checked.map_err(|problem| TlsError::Certificate {
+            problem: problem.into(),
+            certificate: shown.cloned().map(Box::new),
+        })
+    }
+
     /// Made for each connection, because the verification belongs to it: a few allocations beside a handshake.
-    fn config(&self, verifier: Arc<ServerVerifier>) -> ClientConfig {
+    fn config(&self, verifier: Arc<ServerVerifier>, shown: Option<Arc<OurCertificate>>) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(TLS_VERSIONS)
             .expect("the provider has cipher suites for both versions")
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match &self.certificate {
-            Some(certificate) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certificate))))
-            }
+        let mut config = match shown {
+            Some(shown) => builder.with_client_cert_resolver(shown),
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
         config
+    }
+}
+
+/// What we show, and whether somebody wanted to see it.
+#[derive(Debug)]
+struct OurCertificate {
+    shown: SingleCertAndKey,
+    asked_for: AtomicBool,
+}
+
+impl OurCertificate {
+    fn new(certificate: Arc<CertifiedKey>) -> Self {
+        Self { shown: SingleCertAndKey::from(certificate), asked_for: AtomicBool::new(false) }
+    }
+
+    fn was_asked_for(&self) -> bool {
+        self.asked_for.load(Ordering::Relaxed)
+    }
+}
+
+impl ResolvesClientCert for OurCertificate {
+    fn resolve(&self, issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked_for.store(true, Ordering::Relaxed);
+        ResolvesClientCert::resolve(&self.shown, issuers, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -7,6 +7,7 @@ use envelope::{EnhancedStatus, Severity};
 use rustls::{AlertDescription, CertificateError};
 
 use super::peer::PeerCertificate;
+use crate::revocation::RevocationProblem;
 
 /// Why a TLS connection did not come up. All are transient (TA-3, TA-5, TA-12).
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,9 @@ pub enum TlsError {
     /// [`super::HANDSHAKE_TIMEOUT`] passed.
     #[error("no TLS handshake with {0} in time")]
     Timeout(SocketAddr),
+    /// The server did not ask who we are, where both sides were to prove it (TA-43).
+    #[error("the server did not ask for this server's certificate, and Domain Security wants it from both sides")]
+    NotMutual,
     /// STARTTLS on a connection that is encrypted already, or a name that cannot stand in a handshake.
     #[error("TLS cannot start: {0}")]
     Unusable(&'static str),
@@ -50,9 +54,9 @@ pub enum CertificateProblem {
         "no trusted authority has issued the certificate: `trusted-roots` in the settings adds one to those of the system"
     )]
     UnknownIssuer,
-    /// On a revocation list.
-    #[error("the certificate has been revoked")]
-    Revoked,
+    /// Taken back, or nobody can tell.
+    #[error(transparent)]
+    Revocation(#[from] RevocationProblem),
     /// For others.
     #[error("the certificate is for {}, not for {wanted}", if presented.is_empty() { "no name" } else { presented })]
     WrongName {
@@ -112,7 +116,6 @@ impl From<&CertificateError> for CertificateProblem {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
-            CertificateError::Revoked => Self::Revoked,
             // Our own verdicts travel through rustls as `Other`.
             CertificateError::Other(inner) => match inner.0.downcast_ref::<Self>() {
                 Some(problem) => problem.clone(),

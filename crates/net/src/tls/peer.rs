@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use envelope::{Domain, Timestamp};
 use rustls::{CommonState, ProtocolVersion};
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
-use super::verify;
+use super::names::{CertificateName, name_covers};
+use crate::digest::sha256;
+use crate::revocation::{Chain, RevocationCheck, RevocationProblem};
 
 /// The other end of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,24 +41,8 @@ pub struct PeerCertificate {
     pub not_after: Timestamp,
     /// Whether it leads to a trusted root.
     pub trust: Trust,
-}
-
-/// Whom a certificate is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateName {
-    /// A dNSName or a common name, as written: wildcards occur, and in a common name anything does.
-    Dns(Box<str>),
-    /// An iPAddress.
-    Address(IpAddr),
-}
-
-impl fmt::Display for CertificateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dns(name) => name.fmt(f),
-            Self::Address(address) => write!(f, "[{address}]"),
-        }
-    }
+    /// The way to that root, of a client's.
+    pub(super) chain: Option<Arc<Chain>>,
 }
 
 /// Whether a certificate leads to a trusted root.
@@ -97,13 +83,25 @@ impl PeerCertificate {
             fingerprint: fingerprint(der),
             not_after: timestamp(certificate.validity().not_after),
             trust,
+            chain: None,
         })
+    }
+
+    /// Whether a client's certificate has been revoked (TA-43), or nobody can tell.
+    ///
+    /// # Errors
+    /// The problem.
+    pub async fn check_revocation(&self, check: &RevocationCheck) -> Result<(), RevocationProblem> {
+        match &self.chain {
+            Some(chain) => check.check(chain, UnixTime::now()).await,
+            None => Err(RevocationProblem::Unproved),
+        }
     }
 
     /// Whether the certificate is trusted and for `domain` by TA-10: what makes a partner of a client (TA-43, TA-75).
     #[must_use]
     pub fn vouches_for(&self, domain: &Domain) -> bool {
-        self.trust == Trust::Trusted && self.names.iter().any(|name| verify::name_covers(name, domain))
+        self.trust == Trust::Trusted && self.names.iter().any(|name| name_covers(name, domain))
     }
 }
 
@@ -147,8 +145,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
 }
 
 fn fingerprint(der: &CertificateDer<'_>) -> Fingerprint {
-    let digest = digest::digest(&digest::SHA256, der);
-    Fingerprint(digest.as_ref().try_into().expect("SHA-256 gives 32 octets"))
+    Fingerprint(sha256(&[der]))
 }
 
 fn timestamp(time: ASN1Time) -> Timestamp {

@@ -58,6 +58,10 @@ impl TrustedRoots {
         if store.len() == before { Err(RootsError::Empty) } else { Ok(Self(Arc::new(store))) }
     }
 
+    pub(crate) fn shared(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.0)
+    }
+
     pub(super) fn store(&self) -> &RootCertStore {
         &self.0
     }

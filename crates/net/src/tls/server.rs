@@ -42,6 +42,16 @@ impl TlsServer {
     /// [`CertificateError`] when certificate and key do not fit.
     pub fn new(certificate: &KeyedCertificate, clients: ClientCertificates) -> Result<Self, CertificateError> {
         let certificate = Arc::new(ReplaceableCertificate(ArcSwap::new(certificate.certified_key()?)));
+        Ok(Self::showing(certificate, clients))
+    }
+
+    /// The same server, for clients that are asked otherwise. Both show the same certificate from now on.
+    #[must_use]
+    pub fn asking(&self, clients: ClientCertificates) -> Self {
+        Self::showing(Arc::clone(&self.certificate), clients)
+    }
+
+    fn showing(certificate: Arc<ReplaceableCertificate>, clients: ClientCertificates) -> Self {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(TLS_VERSIONS)
             .expect("the provider has cipher suites for both versions");
@@ -55,7 +65,7 @@ impl TlsServer {
         // No resumption, see the module: no session store for TLS 1.2, no tickets for TLS 1.3.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate, clients })
+        Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate, clients }
     }
 
     /// Shows `certificate` from the next handshake on. Running connections keep what they have.
@@ -80,11 +90,12 @@ impl TlsServer {
         let tls = handshake.map_err(|_| TlsError::Timeout(peer))?.map_err(TlsError::from_io)?;
         let (_, connection) = tls.get_ref();
         let chain = connection.peer_certificates().unwrap_or_default();
-        let trust = match &self.clients {
-            ClientCertificates::Ignored => Trust::NotChecked,
+        let (trust, proved) = match &self.clients {
+            ClientCertificates::Ignored => (Trust::NotChecked, None),
             ClientCertificates::Requested(roots) => roots.trust_in_client(chain, UnixTime::now()),
         };
         let certificate = chain.first().and_then(|first| PeerCertificate::parse(first, trust));
+        let certificate = certificate.map(|certificate| PeerCertificate { chain: proved, ..certificate });
         let about = PeerTls::of(connection, certificate);
         Ok((Stream::encrypted(tls.into(), peer, local), about))
     }

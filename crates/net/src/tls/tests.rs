@@ -1,5 +1,7 @@
 //! Handshakes over loopback, good and bad.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 

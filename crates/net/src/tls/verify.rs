@@ -5,7 +5,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use envelope::Domain;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -14,12 +13,15 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use rustls_webpki::{EndEntityCert, KeyUsage};
+
 use super::Verification;
 use super::error::CertificateProblem;
-use super::peer::{CertificateName, PeerCertificate, Trust};
+use super::names::{is_host, joined, name_covers, name_is_within};
+use super::peer::{PeerCertificate, Trust};
 use super::roots::TrustedRoots;
-use crate::host::{Host, a_labels};
 use crate::provider::provider;
+use crate::revocation::Chain;
 
 /// Verifies a server as its connector asks.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct ServerVerifier {
     pub(super) provider: Arc<CryptoProvider>,
     /// The certificate that was refused, for the error: rustls itself forgets it.
     pub(super) refused: OnceLock<PeerCertificate>,
+    /// What was proved, where a proof was wanted: to be asked about after the handshake.
+    pub(super) chain: OnceLock<Chain>,
 }
 
 impl ServerVerifier {
@@ -36,12 +40,16 @@ impl ServerVerifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
+        stapled: &[u8],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         if self.verification == Verification::None {
             return Ok(());
         }
         self.roots.verify_server(end_entity, intermediates, now)?;
+        let chain = self.roots.chain(end_entity, intermediates, stapled, now, KeyUsage::server_auth());
+        let _first_kept =
+            self.chain.set(chain.ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?);
         check_name(end_entity, &self.verification).map_err(|problem| {
             rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(problem))))
         })
@@ -54,10 +62,10 @@ impl ServerCertVerifier for ServerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.verify(end_entity, intermediates, now);
+        let verdict = self.verify(end_entity, intermediates, ocsp_response, now);
         if let (Err(error), Some(shown)) = (&verdict, PeerCertificate::parse(end_entity, Trust::NotChecked)) {
             let trust = Trust::Untrusted(why(error));
             let _first_kept = self.refused.set(PeerCertificate { trust, ..shown });
@@ -157,17 +165,35 @@ impl TrustedRoots {
         verify_server_cert_signed_by_trust_anchor(&parsed, self.store(), intermediates, now, algorithms)
     }
 
+    /// The way to a root, of what leads to one.
+    fn chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        stapled: &[u8],
+        now: UnixTime,
+        usage: KeyUsage,
+    ) -> Option<Chain> {
+        let end_entity = EndEntityCert::try_from(end_entity).ok()?;
+        let algorithms = provider().signature_verification_algorithms.all;
+        let anchors = &self.store().roots;
+        let path = end_entity.verify_for_usage(algorithms, anchors, intermediates, now, usage, None, None).ok()?;
+        Chain::of(&path, stapled)
+    }
+
     /// Whether a client's certificates lead to one of these roots. Certificates for servers count too: mail servers
     /// show the one they have, and public authorities no longer issue any for clients.
-    pub(super) fn trust_in_client(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Trust {
-        let Some((end_entity, intermediates)) = chain.split_first() else { return Trust::NotChecked };
+    /// With the way to the root.
+    pub(super) fn trust_in_client(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> (Trust, Option<Arc<Chain>>) {
+        let Some((end_entity, intermediates)) = chain.split_first() else { return (Trust::NotChecked, None) };
+        let proved = |usage| self.chain(end_entity, intermediates, &[], now, usage).map(Arc::new);
         let as_client = WebPkiClientVerifier::builder_with_provider(Arc::new(self.store().clone()), provider())
             .build()
             .is_ok_and(|verifier| verifier.verify_client_cert(end_entity, intermediates, now).is_ok());
         match self.verify_server(end_entity, intermediates, now) {
-            _ if as_client => Trust::Trusted,
-            Ok(()) => Trust::Trusted,
-            Err(error) => Trust::Untrusted(why(&error)),
+            _ if as_client => (Trust::Trusted, proved(KeyUsage::client_auth())),
+            Ok(()) => (Trust::Trusted, proved(KeyUsage::server_auth())),
+            Err(error) => (Trust::Untrusted(why(&error)), None),
         }
     }
 }
@@ -187,7 +213,9 @@ fn check_name(end_entity: &CertificateDer<'_>, verification: &Verification) -> R
     let (matches, wanted) = match verification {
         Verification::None | Verification::Chain => return Ok(()),
         Verification::Host(host) => (names.iter().any(|name| is_host(name, host)), host.to_string()),
-        Verification::Domain(domain) => (names.iter().any(|name| name_covers(name, domain)), domain.to_string()),
+        Verification::Domain(domain) | Verification::Mutual(domain) => {
+            (names.iter().any(|name| name_covers(name, domain)), domain.to_string())
+        }
         Verification::Subdomains(domain) => {
             (names.iter().any(|name| name_is_within(name, domain)), format!("*.{domain}"))
         }
@@ -196,38 +224,4 @@ fn check_name(end_entity: &CertificateDer<'_>, verification: &Verification) -> R
         return Ok(());
     }
     Err(CertificateProblem::WrongName { wanted: wanted.into(), presented: joined(names).into() })
-}
-
-fn joined(names: &[CertificateName]) -> String {
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// TA-21: exactly, no wildcard.
-fn is_host(name: &CertificateName, host: &Host) -> bool {
-    match (name, host) {
-        (CertificateName::Address(name), Host::Address(wanted)) => name == wanted,
-        (CertificateName::Dns(name), Host::Name(wanted)) => {
-            a_labels(wanted).is_some_and(|wanted| name.eq_ignore_ascii_case(wanted.as_str()))
-        }
-        _ => false,
-    }
-}
-
-/// TA-10, TA-33: equal, or the certificate's `*.` stands for exactly one label.
-pub(super) fn name_covers(name: &CertificateName, domain: &Domain) -> bool {
-    let (CertificateName::Dns(name), Some(domain)) = (name, a_labels(domain)) else { return false };
-    match name.strip_prefix("*.") {
-        None => name.eq_ignore_ascii_case(domain.as_str()),
-        Some(parent) => {
-            let above = domain.as_str().split_once('.').map(|(_, above)| above);
-            above.is_some_and(|above| above.eq_ignore_ascii_case(parent))
-        }
-    }
-}
-
-/// TA-10: the connector's `*.contoso.com` takes contoso.com and any name under it, `*.eu.contoso.com` included.
-fn name_is_within(name: &CertificateName, parent: &Domain) -> bool {
-    let (CertificateName::Dns(name), Some(parent)) = (name, a_labels(parent)) else { return false };
-    let bare = name.strip_prefix("*.").unwrap_or(name);
-    Domain::parse(bare).is_ok_and(|bare| bare.is_within(&parent))
 }

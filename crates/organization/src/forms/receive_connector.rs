@@ -41,15 +41,25 @@ impl Form for ReceiveConnector {
         ]),
         property!("permissionGroups", permission_groups).is("Who may submit.", "RC-40, PL-41").except(&[
             ("ExchangeLegacyServers", "means nobody: there are no legacy servers"),
-            ("Partners", "means nobody: Domain Security is not there yet"),
+            ("Custom", "gives nothing: it says that `permissions` does"),
         ]),
         property!("deniedRights", denied_rights)
             .is("Rights of the permission groups that clients of this connector do not have.", "RC-52, RC-53, PF-4"),
+        property!("permissions", permissions)
+            .is(
+                "Rights besides those of the groups: allow or deny, a right, for, and whom (Add-ADPermission).",
+                "PF-4, PF-36, PF-62",
+            )
+            .defaults_to("none"),
         property!("fqdn", fqdn)
             .is("Name in banner, EHLO reply and Received.", "New-ReceiveConnector")
             .defaults_to("the server's"),
         property!("banner", banner).is("The greeting; it begins with 220.", "RC-63").defaults_to("the documented one"),
         property!("requireTLS", require_tls).is("MAIL only after STARTTLS.", "RC-45"),
+        property!("domainSecureEnabled", domain_secure_enabled).is(
+            "Mutual TLS with senders of tlsReceiveDomainSecureList, who are Partners then; needs that permission group.",
+            "RC-45, TA-41…TA-45",
+        ),
         property!("maxMessageSize", max_message_size)
             .is("Larger messages are refused.", "message-size-limits")
             .within(65536, 2147483647),
@@ -103,8 +113,7 @@ impl Form for ReceiveConnector {
         property!("notifyAnonymousOfSuccess", notify_anonymous_of_success)
             .is("Whether senders who are not authenticated are told of success, relaying and expansion.", "DS-02"),
         property!("protocolLoggingLevel", protocol_logging_level)
-            .is("Whether sessions are written to the protocol log.", "SC-119…SC-123")
-            .stored_only("there is no protocol log yet"),
+            .is("Whether sessions are written to the protocol log.", "SC-119…SC-123"),
         property!("comment", comment).is("Free text.", "New-ReceiveConnector"),
     ];
 

@@ -2,7 +2,7 @@
 //! group (docs/rules.md, Pipeline).
 
 use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
-use topology::recipient::PasswordVerifier;
+use topology::recipient::{PasswordVerifier, Provenance};
 use topology::{DeliveryRestrictions, DirectoryRecipient, Guid, RecipientKind};
 
 use super::{name_property, no_domain, no_name};
@@ -27,6 +27,8 @@ pub(crate) struct RecipientForm {
     require_sender_authentication: Option<bool>,
     accept_only_from: Vec<Address>,
     reject_from: Vec<Address>,
+    synced_from: Option<ObjectName>,
+    synced_entry: Option<String>,
 }
 
 /// A password that is found elsewhere: it can be written into a file, and never comes out again.
@@ -94,6 +96,12 @@ impl Form for RecipientForm {
         property!("maxSendSize", max_send_size)
             .is("Largest message from the recipient.", "LM-10")
             .defaults_to("the organization's"),
+        property!("syncedFrom", synced_from).is(
+            "The source (`[ldap.…]` of the settings) that `postroad sync` brought it from and keeps it like.",
+            "RFC 4511",
+        ),
+        property!("syncedEntry", synced_entry)
+            .is("Its entry there; where the source keeps log-ons, whose password is asked for.", "RFC 4511"),
     ];
 
     fn blank() -> Self {
@@ -112,6 +120,8 @@ impl Form for RecipientForm {
             require_sender_authentication: None,
             accept_only_from: Vec::new(),
             reject_from: Vec::new(),
+            synced_from: None,
+            synced_entry: None,
         }
     }
 }
@@ -128,6 +138,8 @@ impl From<&DirectoryRecipient> for RecipientForm {
             require_sender_authentication: Some(recipient.restrictions.require_sender_authentication),
             accept_only_from: recipient.restrictions.accept_only_from.clone(),
             reject_from: recipient.restrictions.reject_from.clone(),
+            synced_from: recipient.provenance.as_ref().map(|provenance| provenance.source.clone()),
+            synced_entry: recipient.provenance.as_ref().map(|provenance| provenance.entry.to_string()),
             ..Self::blank()
         };
         match recipient.kind.clone() {
@@ -145,7 +157,7 @@ impl From<&DirectoryRecipient> for RecipientForm {
 
 impl RecipientForm {
     /// The recipient, if the form is exactly one of mailbox, contact and group.
-    pub fn finish(self, node: &Node) -> Result<DirectoryRecipient, Vec<Fault>> {
+    pub(crate) fn finish(self, node: &Node) -> Result<DirectoryRecipient, Vec<Fault>> {
         let fault = |text: &str| Err(vec![Fault::at(node, text)]);
         let kind = match (self.database, self.external_address, self.members) {
             (Some(database), None, None) => RecipientKind::Mailbox { database, password: self.password.clone() },
@@ -166,6 +178,11 @@ impl RecipientForm {
         if self.expansion_server.is_some() && !matches!(kind, RecipientKind::DistributionGroup { .. }) {
             return fault("only a group has an expansionServer");
         }
+        let provenance = match (self.synced_from, self.synced_entry) {
+            (Some(source), Some(entry)) => Some(Provenance { source, entry: entry.into() }),
+            (None, None) => None,
+            _ => return fault("syncedFrom and syncedEntry go together"),
+        };
         let is_group = matches!(kind, RecipientKind::DistributionGroup { .. });
         let restrictions = DeliveryRestrictions {
             require_sender_authentication: self.require_sender_authentication.unwrap_or(is_group),
@@ -181,6 +198,7 @@ impl RecipientForm {
             max_receive_size: self.max_receive_size,
             max_send_size: self.max_send_size,
             kind,
+            provenance,
         })
     }
 }

@@ -4,7 +4,7 @@ use topology::send_connector::Usage;
 use topology::{Guid, SendConnector};
 
 use super::{name_property, no_name};
-use crate::literal::{Literal, kind_of};
+use crate::literal::{Literal, kind_of, shape_of};
 use crate::property::{Form, Property, property};
 use crate::secrets::{self, CREDENTIAL};
 
@@ -26,6 +26,7 @@ impl Form for SendConnector {
             },
         )
         .takes(|connector| kind_of(&connector.usage))
+        .shaped(|connector| shape_of(&connector.usage))
         .is("A label, given once when the connector is made; it decides the default of maxMessageSize.", "SC-20…SC-23"),
         property!("addressSpaces", address_spaces)
             .is("Addresses that the connector takes, with costs.", "SC-55…SC-65, V-5…V-8")
@@ -47,6 +48,7 @@ impl Form for SendConnector {
             },
         )
         .takes(|connector| kind_of(&connector.smart_hosts))
+        .shaped(|connector| shape_of(&connector.smart_hosts))
         .is("Hosts that take the connector's mail instead of the MX hosts of the domain.", "SC-40…SC-47"),
         property!("dnsRoutingEnabled", dns_routing_enabled)
             .is(
@@ -70,35 +72,42 @@ impl Form for SendConnector {
             .is("Do not use STARTTLS, although it is offered.", "SC-93, V-11, TA-2"),
         property!("requireTLS", require_tls).is("No message goes without TLS.", "SC-93, TA-3"),
         property!("tlsAuthLevel", tls_auth_level)
-            .is("What the next hop's certificate must prove.", "SC-94, V-12, TA-8"),
+            .is(
+                "What the next hop's certificate must prove; from CertificateValidation on also that it was not revoked.",
+                "SC-94, V-12, TA-8, TA-12",
+            ),
         property!("tlsDomain", tls_domain)
             .is("The name that the certificate must have with DomainValidation.", "SC-95, V-13, V-14, TA-10"),
         property!("tlsCertificateName", tls_certificate_name)
             .is("The client certificate that is shown: <I>issuer<S>subject.", "TA-32, V-22"),
         property!("domainSecureEnabled", domain_secure_enabled)
-            .is("Mutual TLS with the domains of the secure lists.", "SC-97, V-15, TA-40")
-            .except(&[(
-                "true",
-                "mail of the connector waits: Domain Security is not there yet; requireTLS with tlsAuthLevel: \
-                 DomainValidation proves the other side",
-            )]),
+            .is("Mutual TLS with the domains of tlsSendDomainSecureList; not through front ends.", "SC-97, V-15, TA-40…TA-47"),
         property!("smartHostAuthMechanism", smart_host_auth_mechanism)
-            .is("How the connector logs on to smartHosts.", "New-SendConnector, V-9, V-10")
-            .except(&[(
-                "ExchangeServer",
-                "mail of the connector waits: logging on by Kerberos (GSSAPI) is not there yet",
-            )]),
+            .is(
+                "How the connector logs on to smartHosts; ExchangeServer by Kerberos, with kerberos.keytab of the settings.",
+                "New-SendConnector, V-9, V-10, TA-60",
+            ),
+        // After what the seal binds it to: identity, smart hosts, mechanism.
         Property::<Self>::new(
             "authenticationCredential",
             |connector| secrets::write_credential(connector.authentication_credential.as_ref()),
             |connector, node, seal| {
-                connector.authentication_credential = secrets::read_credential(&connector.name, node, seal)?;
+                connector.authentication_credential = secrets::read_credential(connector, node, seal)?;
                 Ok(())
             },
         )
         .takes(|_| CREDENTIAL.to_owned())
-        .is("User and password for smartHosts; kept sealed under the organization's key.", "SC-96, V-9")
+        .is(
+            "User and password for smartHosts, sealed for this connector, its smartHosts and its smartHostAuthMechanism.",
+            "SC-96, V-9",
+        )
         .secret(),
+        property!("permissions", permissions)
+            .is(
+                "Rights besides the documented ones: allow, deny or without, a right, for, whom (Add-, Remove-ADPermission).",
+                "PF-3, PF-4, PF-10, PF-33",
+            )
+            .defaults_to("none"),
         property!("connectionInactivityTimeOut", connection_inactivity_timeout)
             .is("A connection without traffic is closed after this time.", "SC-89, V-21")
             .within(1, 86_400),
@@ -112,8 +121,7 @@ impl Form for SendConnector {
                 "has no effect: its list of replies cannot be configured and is empty",
             )]),
         property!("protocolLoggingLevel", protocol_logging_level)
-            .is("Whether sessions are written to the protocol log.", "SC-119…SC-123")
-            .stored_only("there is no protocol log yet"),
+            .is("Whether sessions are written to the protocol log.", "SC-119…SC-123"),
         property!("sourceIPAddress", source_ip_address)
             .is("Local address of outbound connections; Edge servers only.", "New-SendConnector, V-17")
             .defaults_to("any"),
@@ -121,7 +129,7 @@ impl Form for SendConnector {
             .is("Resolve by the server's externalDNSServers.", "SC-37"),
         property!("cloudServicesMailEnabled", cloud_services_mail_enabled)
             .is("Keep header fields of the organization between the two halves of a hybrid one.", "SC-117, PF-40…PF-45")
-            .stored_only("there is no other half yet; header fields of the organization are always removed"),
+            .stored_only("there is no other half yet; which header fields leave is said by permissions"),
         property!("connectorType", connector_type)
             .is("Whether the connector sends to Microsoft 365.", "New-SendConnector")
             .stored_only("it is a label"),

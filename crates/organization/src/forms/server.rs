@@ -7,7 +7,7 @@ use topology::{BackPressureSettings, Dag, Database, DatabaseHome, Guid, Server, 
 
 use super::{name_property, no_domain, no_name, no_server, no_site};
 use crate::kind::Kind;
-use crate::literal::{Fault, Literal, kind_of};
+use crate::literal::{Fault, Literal, kind_of, shape_of};
 use crate::node::{Node, Value};
 use crate::property::{self, Detail, Form, Property, property};
 
@@ -29,6 +29,7 @@ impl Form for Server {
             },
         )
         .takes(|server| kind_of(&server.role))
+        .shaped(|server| shape_of(&server.role))
         .is("What the server is.", "SC-2"),
         property!("dag", dag).is("The DAG of which it is a member.", "RT-30"),
         // Written only where somebody said something, as backPressure.
@@ -45,6 +46,7 @@ impl Form for Server {
             },
         )
         .takes(|server| kind_of(&server.removed_receive_connectors))
+        .shaped(|server| shape_of(&server.removed_receive_connectors))
         .is("Default Receive connectors that the server does not have, by name.", "New-ReceiveConnector"),
         Property::<Self>::new(
             "transport",
@@ -78,6 +80,9 @@ impl Form for Server {
 impl Literal for ServerRole {
     fn kind() -> String {
         "Mailbox, Edge".to_owned()
+    }
+    fn shape() -> crate::schema::Shape {
+        crate::schema::Shape::Word(vec!["Mailbox", "Edge"])
     }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         match node.scalar().unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -128,6 +133,7 @@ macro_rules! name_servers {
             },
         )
         .takes(|_| Vec::<NameServer>::kind())
+        .shaped(|_| Vec::<NameServer>::shape())
     };
 }
 
@@ -167,6 +173,9 @@ impl Form for TransportServiceSettings {
             .within(5, 3600),
         property!("resolverRetryInterval", resolver_retry_interval)
             .is("What the directory could not be asked for is asked again after this time.", "PL-43"),
+        property!("poisonMessageDetectionEnabled", poison_message_detection_enabled)
+            .is("A message at which the program fails again and again goes to the poison queue.", "QU-13"),
+        property!("poisonThreshold", poison_threshold).is("Failures after which it does.", "QU-13").within(1, 10),
         property!("maxOutboundConnections", max_outbound_connections)
             .is("Outbound connections of the server.", "SC-91")
             .within(1, 2147483647),
@@ -261,7 +270,7 @@ impl From<&Database> for DatabaseForm {
 
 impl DatabaseForm {
     /// The database, if the form says either server or DAG.
-    pub fn finish(self, node: &Node) -> Result<Database, Vec<Fault>> {
+    pub(crate) fn finish(self, node: &Node) -> Result<Database, Vec<Fault>> {
         let home = match (self.server, self.dag, self.active_on) {
             (Some(server), None, None) => DatabaseHome::Server(server),
             (None, Some(dag), Some(active_on)) => DatabaseHome::Dag { dag, active_on },

@@ -25,6 +25,26 @@ impl Form for TransportConfig {
             .is("Larger messages are not returned whole in a notification.", "DS-13")
             .within(0, 2147483647),
         property!("externalDelayDsnEnabled", delay_dsn_enabled).is("Late mail is reported to its sender.", "QU-45"),
+        property!("plusAddressingEnabled", plus_addressing_enabled)
+            .is("Where nobody has the very address, anna+lists@contoso.com is anna@contoso.com.", "PL-45"),
+        property!("privateTargetRanges", private_target_ranges)
+            .is(
+                "Private and special networks, and those of sites, to which mail may go by DNS; never the organization's servers.",
+                "RFC 6890",
+            )
+            .defaults_to("none"),
+        property!("tlsSendDomainSecureList", tls_send_domain_secure_list)
+            .is(
+                "Domains to which mail goes by mutual TLS alone, by connectors with domainSecureEnabled.",
+                "TA-40, TA-42, TA-43",
+            )
+            .defaults_to("none"),
+        property!("tlsReceiveDomainSecureList", tls_receive_domain_secure_list)
+            .is(
+                "Domains from which mail comes by mutual TLS alone, to connectors with domainSecureEnabled and Partners.",
+                "TA-41, TA-42, TA-43",
+            )
+            .defaults_to("none"),
     ];
 
     fn blank() -> Self {
@@ -68,6 +88,9 @@ impl Form for AcceptedDomain {
 impl Literal for AcceptedDomainType {
     fn kind() -> String {
         "Authoritative, InternalRelay, ExternalRelay".to_owned()
+    }
+    fn shape() -> crate::schema::Shape {
+        crate::schema::Shape::Word(vec!["Authoritative", "InternalRelay", "ExternalRelay"])
     }
     fn read(node: &Node) -> Result<Self, Vec<Fault>> {
         match node.scalar().unwrap_or_default().to_ascii_lowercase().as_str() {

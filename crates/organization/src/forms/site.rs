@@ -17,8 +17,7 @@ impl Form for Site {
         property!("inboundMailEnabled", inbound_mail_enabled)
             .is("The site's servers take mail from other sites.", "RT-43"),
         property!("subnets", subnets)
-            .is("Addresses of the site.", "RT-01")
-            .stored_only("the site of a server is the one that it names"),
+            .is("Networks of the site: mail goes there by DNS only if privateTargetRanges lists them.", "RT-01"),
     ];
 
     fn blank() -> Self {

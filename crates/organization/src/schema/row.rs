@@ -1,5 +1,7 @@
 //! One property of a kind of object, as the schema tells it.
 
+use super::Shape;
+
 /// What a property does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -18,8 +20,12 @@ pub struct Row {
     pub aliases: &'static [&'static str],
     /// What may be written.
     pub takes: String,
+    /// The sort of its value.
+    pub shape: Shape,
     /// Least and most, where it is a number.
     pub range: Option<String>,
+    /// The same in things, seconds or octets.
+    pub limits: Option<(u64, u64)>,
     /// The default as it is written; empty for none.
     pub default: String,
     /// The default on an Edge server, where it is another one.

@@ -6,8 +6,9 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
+use topology::permission::{ConnectorRight, Grantee, Permission, PermissionKind};
 use topology::receive_connector::{AuthMechanism, MessageRateSource, PermissionGroup, ReceiveRight, TransportRole};
-use topology::recipient::PasswordVerifier;
+use topology::recipient::{PasswordVerifier, Provenance};
 use topology::send_connector::{ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use topology::{
     AcceptedDomain, AcceptedDomainType, BackPressureSettings, Dag, Database, DatabaseHome, DeliveryAgentConnector,
@@ -91,7 +92,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn settings()(counts in uniform4(count()), spans in vec(span(), 10), limits in vec(limit(count()), 2),
+    fn settings()(counts in uniform4(count()), detects in any::<bool>(), spans in vec(span(), 10), limits in vec(limit(count()), 2),
                   servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3), back_pressure in back_pressure())
                   -> TransportServiceSettings {
         TransportServiceSettings {
@@ -107,6 +108,8 @@ prop_compose! {
             max_idle_time_before_resubmit: spans[7],
             queue_max_idle_time: spans[8],
             resolver_retry_interval: spans[9],
+            poison_message_detection_enabled: detects,
+            poison_threshold: counts[3],
             max_outbound_connections: limits[0],
             max_per_domain_outbound_connections: limits[1],
             intra_org_connector_smtp_max_messages_per_connection: counts[2],
@@ -125,7 +128,7 @@ prop_compose! {
         (policies, fqdn, size, port) in (vec(select(ErrorPolicy::ALL), 0..3), of(domain()), limit(size()), any::<u16>()),
         (logging, mechanism) in (select(ProtocolLoggingLevel::ALL), select(SmartHostAuthMechanism::ALL)),
         (count, source, level) in (count(), of(parsed(&["10.0.0.9", "::1"])), of(select(TlsAuthLevel::ALL))),
-        tls_domain in of(parsed(&["*", "*.contoso.com", "contoso.com"]))) -> SendConnector {
+        (tls_domain, permissions) in (of(parsed(&["*", "*.contoso.com", "contoso.com"])), permissions())) -> SendConnector {
         SendConnector {
             authentication_credential: sealed.map(|text| SealedCredential(text.into())),
             cloud_services_mail_enabled: flags[0], comment, connection_inactivity_timeout: timeout,
@@ -134,7 +137,7 @@ prop_compose! {
             is_scoped_connector: flags[7], max_message_size: size, port, protocol_logging_level: logging,
             require_tls: flags[8], smart_host_auth_mechanism: mechanism, smart_hosts: hosts,
             smtp_max_messages_per_connection: count, source_ip_address: source, tls_auth_level: level,
-            tls_certificate_name: certificate, tls_domain,
+            tls_certificate_name: certificate, tls_domain, permissions,
             ..SendConnector::new(guid, name, usage, spaces, sources)
         }
     }
@@ -160,6 +163,13 @@ prop_compose! {
     }
 }
 
+fn permissions() -> impl Strategy<Value = Vec<Permission>> {
+    let grantees = Grantee::KNOWN.map(|(grantee, _)| grantee).into_iter();
+    let grantees = grantees.chain([Grantee::User(ObjectName::parse("Ann O'Neil").unwrap())]).collect::<Vec<_>>();
+    let permission = (select(PermissionKind::ALL), select(ConnectorRight::ALL), select(grantees));
+    vec(permission.prop_map(|(kind, right, grantee)| Permission { kind, right, grantee }), 0..3)
+}
+
 prop_compose! {
     fn receive_connector()(guid in guid(), name in object(), server in server(), flags in any::<[bool; 3]>(),
         rate_source in select(MessageRateSource::ALL), denied in vec(select(ReceiveRight::ALL), 0..2),
@@ -167,7 +177,7 @@ prop_compose! {
         bindings in vec(parsed(&["0.0.0.0:25", "[::]:587"]), 0..3), banner in of(text()), fqdn in of(domain()),
         ranges in vec(parsed(&["10.0.0.0/8", "::1", "10.0.0.1-10.0.0.9"]), 0..3), sizes in vec(size(), 2),
         groups in vec(select(PermissionGroup::ALL), 0..3), mechanisms in vec(select(AuthMechanism::ALL), 0..3),
-        spans in vec(span(), 4)) -> ReceiveConnector {
+        spans in vec(span(), 4), permissions in permissions()) -> ReceiveConnector {
         ReceiveConnector {
             bindings, remote_ip_ranges: ranges, auth_mechanism: mechanisms, permission_groups: groups,
             enabled: flags[0], fqdn, banner, require_tls: flags[1], max_message_size: sizes[0],
@@ -177,7 +187,7 @@ prop_compose! {
             max_protocol_errors: limits[2], max_logon_failures: counts[4], message_rate_limit: limits[3],
             connection_inactivity_timeout: spans[0], connection_timeout: spans[1], auth_tarpit_interval: spans[2],
             tarpit_interval: spans[3], message_rate_source: rate_source, denied_rights: denied,
-            notify_anonymous_of_success: flags[2],
+            notify_anonymous_of_success: flags[2], permissions,
             ..ReceiveConnector::new(guid, name, server, role)
         }
     }
@@ -229,19 +239,25 @@ prop_compose! {
         databases in vec(database(), 0..3), send_connectors in vec(send_connector(), 0..3),
         (agent, foreign) in gateways(), receive_connectors in vec(receive_connector(), 0..3), accepted_domains in vec(accepted_domain(), 0..3),
         sizes in vec(limit(size()), 2), recipients in limit(count()), postmaster in of(address()),
-        attach in size(), delay in any::<bool>()) -> OrganizationDraft {
+        attach in size(), delay in any::<bool>(), plus in any::<bool>(),
+        targets in vec(prop_oneof![Just("10.0.0.0/8"), Just("fd00::1-fd00::9")].prop_map(|range| range.parse().unwrap()), 0..3),
+        secured in vec(prop_oneof![Just("fabrikam.com"), Just("müller.example")].prop_map(|name| name.parse().unwrap()), 0..2)) -> OrganizationDraft {
         OrganizationDraft {
             sites, site_links, servers, dags, databases, send_connectors, receive_connectors, accepted_domains,
             delivery_agent_connectors: vec![agent], foreign_connectors: vec![foreign],
             transport_config: TransportConfig {
                 max_send_size: sizes[0], max_receive_size: sizes[1], max_recipient_envelope_limit: recipients,
                 external_postmaster_address: postmaster, dsn_max_message_attach_size: attach, delay_dsn_enabled: delay,
+                plus_addressing_enabled: plus,
+                private_target_ranges: targets,
+                tls_send_domain_secure_list: secured.clone(),
+                tls_receive_domain_secure_list: secured,
             },
         }
     }
 }
 
-pub fn recipients() -> impl Strategy<Value = Vec<DirectoryRecipient>> {
+pub(super) fn recipients() -> impl Strategy<Value = Vec<DirectoryRecipient>> {
     let verifier = of(text().prop_map(|text| PasswordVerifier(text.into())));
     let kind = prop_oneof![
         (object(), verifier).prop_map(|(database, password)| RecipientKind::Mailbox { database, password }),
@@ -257,8 +273,11 @@ pub fn recipients() -> impl Strategy<Value = Vec<DirectoryRecipient>> {
             reject_from,
         },
     );
+    let provenance = of((object(), text()).prop_map(|(source, entry)| Provenance { source, entry: entry.into() }));
+    let kind = (kind, provenance);
     let one = (guid(), object(), address(), vec(address(), 0..3), limits, restrictions, kind).prop_map(
-        |(guid, name, primary_address, proxy_addresses, (max_receive_size, max_send_size), restrictions, kind)| {
+        |(guid, name, primary_address, proxy_addresses, limits, restrictions, (kind, provenance))| {
+            let (max_receive_size, max_send_size) = limits;
             DirectoryRecipient {
                 guid,
                 name,
@@ -268,6 +287,7 @@ pub fn recipients() -> impl Strategy<Value = Vec<DirectoryRecipient>> {
                 max_send_size,
                 restrictions,
                 kind,
+                provenance,
             }
         },
     );

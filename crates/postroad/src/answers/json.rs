@@ -6,6 +6,8 @@ use routing::{Attempt, CandidateSummary, EqualWay, Explanation, Leg, NextHopSumm
 use serde::Serialize;
 use topology::Organization;
 
+use super::phrase;
+
 /// One object.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,6 +41,9 @@ pub(crate) struct Line {
     pub rule: Option<&'static str>,
     /// A limit for senders and recipients that was told and did not decide.
     limit: Option<Refusal>,
+    /// How mail ends if DNS leads to this organization itself, where the domain is one of its names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loopback: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Line>,
     pub revision: u64,
@@ -124,6 +129,7 @@ fn of_end(answer: &Answer, end: &End) -> Line {
         status: obstacle.as_ref().and_then(|obstacle| obstacle.status()).map(|status| status.to_string()),
         reason: obstacle.as_ref().map(ToString::to_string),
         rule: obstacle.as_ref().map(|obstacle| obstacle.rule().0),
+        loopback: end.leads_back(answer.tables.organization()).then_some(phrase::LOOPBACK),
         ..line
     }
 }
@@ -198,6 +204,7 @@ fn empty(answer: &Answer) -> Line {
         reason: None,
         rule: None,
         limit: None,
+        loopback: None,
         members: Vec::new(),
         revision: answer.tables.revision().0,
     }

@@ -16,28 +16,28 @@ const WIDTH_MAX: usize = 120;
 
 impl Palette {
     /// Of the terminal, or of the pipe, that standard output is.
-    pub fn of_output() -> Self {
+    pub(crate) fn of_output() -> Self {
         Self { colours: crate::commands::output::colours(), width: crate::commands::output::width() }
     }
 
     /// What stands out.
-    pub fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.painted("1", text)
     }
     /// What was chosen, what passed.
-    pub fn good(self, text: &str) -> String {
+    pub(crate) fn good(self, text: &str) -> String {
         self.painted("32", text)
     }
     /// What has no way, what failed.
-    pub fn bad(self, text: &str) -> String {
+    pub(crate) fn bad(self, text: &str) -> String {
         self.painted("31", text)
     }
     /// What changes.
-    pub fn changed(self, text: &str) -> String {
+    pub(crate) fn changed(self, text: &str) -> String {
         self.painted("33", text)
     }
     /// What may be passed over.
-    pub fn quiet(self, text: &str) -> String {
+    pub(crate) fn quiet(self, text: &str) -> String {
         self.painted("2", text)
     }
 
@@ -46,7 +46,7 @@ impl Palette {
     }
 
     /// Columns to write in.
-    pub fn columns(self) -> usize {
+    pub(crate) fn columns(self) -> usize {
         self.width.clamp(WIDTH_MIN, WIDTH_MAX)
     }
 }

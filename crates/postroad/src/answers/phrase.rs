@@ -131,6 +131,18 @@ pub(super) fn attempt(attempt: &Attempt, kind: DeliveryType) -> &'static str {
     }
 }
 
+/// What becomes of mail for one of the organization's own names, as far as that can be known without DNS.
+pub(super) fn leads_back(end: &End) -> String {
+    let domain = end.address.domain_str();
+    format!(
+        "{domain} is a name of this organization's servers: unless its MX records name other hosts, mail comes back at once, \
+         {LOOPBACK} (RFC 5321 §5.1). Make it an accepted domain to take mail for it here."
+    )
+}
+
+/// How mail ends whose exchangers are this organization (RFC 5321 §5.1).
+pub(super) const LOOPBACK: &str = "5.4.4 SMTPSEND.DNS.MxLoopback";
+
 /// What would change a decision that is no route.
 pub(super) fn advice(explanation: &Explanation, organization: &Organization) -> Option<String> {
     let what = match &explanation.decision.outcome {

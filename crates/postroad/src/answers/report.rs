@@ -90,7 +90,7 @@ impl Report<'_> {
 
     fn fate(&mut self, end: &End) {
         match &end.fate {
-            Fate::Routed(explanation) => self.explanation(explanation),
+            Fate::Routed(explanation) => self.explanation(end, explanation),
             Fate::GivenUp(failure) => {
                 let text = format!(
                     "Is given up, the sender gets a non-delivery notification: {failure} ({}).",
@@ -127,7 +127,7 @@ impl Report<'_> {
         self.row("message", &text);
     }
 
-    fn explanation(&mut self, explanation: &Explanation) {
+    fn explanation(&mut self, end: &End, explanation: &Explanation) {
         let organization = self.answer.tables.organization();
         let sentence = phrase::outcome(explanation, organization);
         self.sentence(&sentence, explanation.route().is_some());
@@ -138,6 +138,9 @@ impl Report<'_> {
             self.compared(explanation);
             self.stops(&route.way);
             self.attempts(route, explanation);
+        }
+        if end.leads_back(self.answer.tables.organization()) {
+            self.row("caution", &phrase::leads_back(end));
         }
         if let Some(advice) = phrase::advice(explanation, self.answer.tables.organization()) {
             self.row("to change", &advice);

@@ -1,19 +1,23 @@
 //! `postroad apply`: the organization becomes what a file says, after everybody saw what that changes.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail};
-use directory::{Administration, ApplySecrets, CommitError, Presence, ReadError, Salvage, SealError, Sealer};
+use admin_api::RemoteSecrets;
+use anyhow::{anyhow, bail};
+use directory::{ApplySecrets, Presence, SealError, Sealer};
 use envelope::Revision;
-use organization::{Document, FileProblems, Object, Plan};
+use organization::{Document, FileProblems, Object, Plan, Secrets};
 use topology::{DirectoryRecipient, OrganizationDraft};
 
+use super::impact::{self, Wanted};
+use super::left_behind;
 use super::organization_file::{self, OrganizationFile};
 use super::output;
-use super::place::{self, Place};
+use super::place::{self, Place, Reach};
+use super::planned::{self, Current, advise};
+use super::since;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,11 +26,20 @@ Examples:
   postroad apply contoso.yaml
   # In a pipeline: do not ask.
   postroad apply contoso.yaml --yes --settings /etc/postroad/server.toml
+  # From a workstation, by the admin service of a server, as an administrator; on the server, by its socket.
+  postroad apply contoso.yaml --api mail1.contoso.com --identity ~/contoso-identity
+  postroad apply contoso.yaml --api /var/lib/postroad/admin.sock
   # etcd was restored from a backup: services refuse it as older than what they have, until this.
   postroad apply contoso.yaml --restored
 
+What a change would leave behind is counted, and the change refused: messages in the queues of a server
+that goes, mailboxes of a database that changes its server (`postroad database move` takes them along).
+--force does it all the same.
+
 The file describes the whole organization: what it does not name is deleted. A file without a
-`recipients:` section leaves recipients alone. `postroad export` writes a file of what is there.";
+`recipients:` section leaves recipients alone; what `postroad sync` brought stays either way. `postroad export` writes a file of what is there.
+The plan says which of the mail that waits, and of what came in the last three days, would take
+another way, where the servers that run can be asked (an administrator's certificate).";
 
 /// Arguments of `postroad apply`.
 #[derive(clap::Args)]
@@ -43,43 +56,63 @@ pub(crate) struct ApplyArguments {
     yes: bool,
     /// The directory was restored from a backup: make what it holds newer than what any service works by, then apply FILE to
     /// it. What was changed after the backup is lost unless FILE says it.
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     restored: bool,
+    /// Make the change although it leaves mail behind.
+    #[arg(long, conflicts_with = "dry_run")]
+    force: bool,
     #[command(flatten)]
     place: Place,
 }
 
-/// What a directory holds now.
-struct Current {
-    revision: Revision,
-    objects: Vec<Object>,
-    recipients: Vec<DirectoryRecipient>,
-    /// Why it is no valid organization.
-    damage: Option<String>,
+/// A plan, and the organization that it leads to.
+struct Planned {
+    plan: Plan,
+    draft: OrganizationDraft,
+    /// Where the file speaks of them.
+    recipients: Option<Vec<DirectoryRecipient>>,
 }
 
 pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let file = organization_file::read(&arguments.file)?;
-    let settings = arguments.place.settings()?;
-    let sealer = Sealer::load(&settings.organization_key).map_err(without_key)?;
-    let directory = place::connect(&settings)?;
-    let current = read(&*directory).await.map_err(|error| place::explained(&settings, &error))?;
-    let (revision, damage) = (current.revision, current.damage.clone());
+    let reach = arguments.place.reach().await?;
+    let directory = &reach.directory;
+    let current = planned::read(directory.as_ref()).await.map_err(|error| reach.explained(&error))?;
+    let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
+    let known = current.recipients.clone();
+    let secrets = SecretsOf::of(&reach, &arguments.file, &current.objects)?;
     let path = arguments.file.clone();
-    let plan = tokio::task::spawn_blocking(move || plan(&path, &file, &sealer, current)).await??;
+    let Planned { plan, draft, recipients } =
+        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current))).await??;
     if let Some(damage) = &damage {
         output::print(&format!(
             "What is stored is not valid: {damage}.\n\
              This plan is made against what can be read of it; the configuration is written anew, without the rest.\n\n"
         ))?;
     }
-    output::print(&painted(&plan.to_string(), output::colours()))?;
-    let ahead = ahead(&*directory, revision).await?;
+    output::print(&planned::painted(&plan.to_string(), output::colours()))?;
+    if !plan.is_empty() {
+        output::print(&since::told(directory.as_ref()).await)?;
+    }
+    if let (Some(before), false) = (before, plan.is_empty()) {
+        let wanted = Wanted { before, after: draft, recipients };
+        output::print(&impact::of(&arguments.place, directory.as_ref(), wanted).await)?;
+    }
+    let presences = directory.presences().await?;
+    let left = left_behind::by(&plan, &known, &presences, &arguments.place).await;
+    output::print(&left.told())?;
+    let ahead = ahead(presences, revision);
     output::print(&told(&ahead, revision, arguments.restored))?;
     if (plan.is_empty() && damage.is_none() && !arguments.restored) || arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    if !arguments.yes && !agreed()? {
+    if !ahead.is_empty() && !arguments.restored {
+        bail!(
+            "nothing was changed: `postroad apply --restored FILE` makes what the directory holds count again, and FILE with it"
+        );
+    }
+    left.allow(arguments.force)?;
+    if !arguments.yes && !planned::agreed()? {
         bail!("nothing was changed");
     }
     let changes = plan.changes.len();
@@ -89,27 +122,48 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let revision = if epoch { directory.begin_epoch(newest, &author).await.map_err(advise)? } else { revision };
     let applied = match damage {
         None => directory::apply(directory.as_ref(), plan, revision, &author).await,
-        Some(_) => directory::repair(directory.as_ref(), plan, revision, &author).await,
+        Some(_) => directory::repair(directory.as_ref(), plan, revision, &author, arguments.restored).await,
     };
     let mut last = applied.map_err(advise)?;
     if arguments.restored && !epoch {
         // Repaired by this very plan: only now it can be made to count.
         last = directory.begin_epoch(newest, &author).await.map_err(advise)?;
     }
-    // Changes of recipients alone leave the configuration at its revision, which is what servers report.
-    let revision = directory.snapshot().await?.revision();
-    let changes = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
-    // Recipients are written after the configuration that they refer to: what was applied is whole with the last of them.
-    let whole = if last > revision { format!("; with its recipients, {last}") } else { String::new() };
-    output::print(&format!("Applied: {changes}; the configuration is at revision {revision}{whole}.\n"))?;
+    planned::done(directory.as_ref(), changes, last).await?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Who seals: this command, with the organization's key beside it; or the admin service that is asked.
+pub(crate) enum SecretsOf {
+    Key { sealer: Sealer, folder: PathBuf, current: Vec<Object> },
+    Api(RemoteSecrets),
+}
+
+impl SecretsOf {
+    pub(crate) fn of(reach: &Reach, file: &Path, current: &[Object]) -> anyhow::Result<Self> {
+        let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(match (reach.api(), reach.settings()) {
+            (Some(api), _) => Self::Api(RemoteSecrets::new(api.clone(), folder, current)),
+            (None, settings) => {
+                let key = settings.map(|settings| settings.organization_key.clone()).unwrap_or_default();
+                let sealer = Sealer::load(&key).map_err(without_key)?;
+                Self::Key { sealer, folder, current: current.to_vec() }
+            }
+        })
+    }
+
+    pub(crate) fn with<T>(self, then: impl FnOnce(&dyn Secrets) -> T) -> T {
+        match self {
+            Self::Key { sealer, folder, current } => then(&ApplySecrets::new(&sealer, folder, &current)),
+            Self::Api(secrets) => then(&secrets),
+        }
+    }
+}
+
 /// Services that work by a newer configuration than there is.
-async fn ahead(directory: &dyn Administration, revision: Revision) -> anyhow::Result<Vec<Presence>> {
-    let mut presences = directory.presences().await?;
+fn ahead(mut presences: Vec<Presence>, revision: Revision) -> Vec<Presence> {
     presences.retain(|presence| presence.applied_revision > revision);
-    Ok(presences)
+    presences
 }
 
 fn told(ahead: &[Presence], revision: Revision, restored: bool) -> String {
@@ -122,61 +176,49 @@ fn told(ahead: &[Presence], revision: Revision, restored: bool) -> String {
         (true, _) => {}
         (false, true) => text.push_str("What was changed after the backup counts only as far as the file says it.\n"),
         (false, false) => text.push_str(
-            "The directory was restored from a backup: services refuse changes until `postroad apply --restored FILE`.\n",
+            "The directory was restored from a backup: services refuse what it holds, and nothing can be changed, until `postroad \
+             apply --restored FILE`.\n",
         ),
     }
     text
 }
 
-async fn read(directory: &dyn Administration) -> Result<Current, ReadError> {
-    let recipients = directory::all_recipients(directory).await?;
-    let (Salvage { revision, mut objects }, damage) = match directory.snapshot().await {
-        Ok(valid) => {
-            let objects = organization::objects(valid.draft(), &[]);
-            (Salvage { revision: valid.revision(), objects }, None)
-        }
-        Err(ReadError::Invalid(damage)) => (directory.salvage().await?, Some(damage)),
-        Err(error) => return Err(error),
-    };
-    objects.extend(recipients.iter().cloned().map(|recipient| Object::Recipient(Box::new(recipient))));
-    Ok(Current { revision, objects, recipients, damage })
-}
-
 /// Makes secrets, and compares. Blocks: verifiers of passwords take their time.
-fn plan(path: &Path, file: &OrganizationFile, sealer: &Sealer, current: Current) -> anyhow::Result<Plan> {
-    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let secrets = ApplySecrets::new(sealer, folder, &current.objects);
+fn plan(path: &Path, file: &OrganizationFile, secrets: &dyn Secrets, current: Current) -> anyhow::Result<Planned> {
     let planned = Document::parse(&file.text).and_then(|document| {
-        let (draft, recipients) = wanted(&document, &secrets, current.recipients)?;
+        let (draft, recipients) = wanted(&document, secrets, current.recipients)?;
         let plan = organization::plan(current.objects, organization::objects(&draft, &recipients));
         let refused = plan.refused();
-        if refused.has_errors() { Err(document.locate(&refused)) } else { Ok(plan) }
+        if refused.has_errors() {
+            return Err(document.locate(&refused));
+        }
+        Ok(Planned { plan, draft, recipients: document.has_recipients().then_some(recipients) })
     });
     planned.or_else(|problems| organization_file::fail(path, &problems))
 }
 
-/// What the directory shall hold. Recipients that a file does not speak of stay, and must fit into what it says.
+/// What the directory shall hold. Recipients that a file does not speak of stay, and must fit into what it says; so do those
+/// that `postroad sync` brought and the file does not name: their directory says when they go.
 fn wanted(
     document: &Document,
-    secrets: &ApplySecrets<'_>,
+    secrets: &dyn Secrets,
     stored: Vec<DirectoryRecipient>,
 ) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
-    let (draft, recipients) = document.to_draft(secrets)?;
+    let (draft, mut recipients) = document.to_draft(secrets)?;
     if document.has_recipients() {
-        return Ok((draft, recipients));
+        let named = |stored: &DirectoryRecipient| {
+            recipients.iter().any(|one| one.guid == stored.guid || one.name == stored.name)
+        };
+        let brought = stored.into_iter().filter(|one| one.provenance.is_some() && !named(one)).collect::<Vec<_>>();
+        if brought.is_empty() {
+            return Ok((draft, recipients));
+        }
+        recipients.extend(brought);
+    } else {
+        recipients = stored;
     }
-    let problems = organization::recipients::lint(&draft, &stored);
-    if problems.has_errors() { Err(document.locate(&problems)) } else { Ok((draft, stored)) }
-}
-
-fn agreed() -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nothing was changed, because there is nobody to ask; look at the plan and add --yes");
-    }
-    eprint!("\nApply this plan? Only `yes` does it: ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(answer.trim() == "yes")
+    let problems = organization::recipients::lint(&draft, &recipients);
+    if problems.has_errors() { Err(document.locate(&problems)) } else { Ok((draft, recipients)) }
 }
 
 fn without_key(error: SealError) -> anyhow::Error {
@@ -186,33 +228,4 @@ fn without_key(error: SealError) -> anyhow::Error {
         ),
         other => other.into(),
     }
-}
-
-fn advise(error: CommitError) -> anyhow::Error {
-    match error {
-        CommitError::Conflict(_) => {
-            anyhow!("{error}; nothing else of this plan was done. Apply again to see a new plan")
-        }
-        CommitError::Unavailable(_) => anyhow!("{error}. A part may have been done: apply again when it is back"),
-        other => other.into(),
-    }
-}
-
-/// Additions green, changes yellow, deletions red.
-fn painted(plan: &str, colours: bool) -> String {
-    if !colours {
-        return plan.to_owned();
-    }
-    let mut out = String::with_capacity(plan.len() * 2);
-    for line in plan.lines() {
-        let colour = match line.trim_start().chars().next() {
-            Some('+') => "\x1b[32m",
-            Some('~') => "\x1b[33m",
-            Some('-') => "\x1b[31m",
-            _ => "",
-        };
-        let plain = if colour.is_empty() { "" } else { "\x1b[0m" };
-        writeln!(out, "{colour}{line}{plain}").expect("a text can be written to");
-    }
-    out
 }

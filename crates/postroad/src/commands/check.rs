@@ -3,18 +3,15 @@
 
 mod machine;
 mod organization;
-mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
-use envelope::Timestamp;
 use postroad::service::SETTINGS_DEFAULT;
 use runtime::Settings;
 
-use super::output;
-use report::Findings;
+use super::findings::Findings;
+use super::{output, times};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +43,7 @@ pub(crate) struct CheckArguments {
 
 pub(crate) async fn run(arguments: CheckArguments) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
-    let now = Timestamp::from(SystemTime::now());
+    let now = times::now();
     match Settings::load(&arguments.settings) {
         Ok(settings) => {
             let name = arguments.settings.display();

@@ -1,7 +1,7 @@
 //! `postroad explain`: what production would do with mail for recipients, or does with what waits, and why; and what a change
 //! would do to it.
 
-mod difference;
+pub(super) mod difference;
 mod list;
 mod waiting;
 
@@ -14,8 +14,8 @@ use envelope::{Address, ByteSize, ObjectName, ServerName};
 use inquiry::{Sender, Subject};
 use topology::{Organization, Problem};
 
-use super::output;
 use super::source::{Opened, Source};
+use super::{failure, output};
 use crate::answers::{self, Candidates, Palette};
 
 /// Size of the message when none is given: a short text.
@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: ExplainArguments) -> anyhow::Result<ExitCode>
     match &arguments.diff {
         Some(file) => match compare(&arguments, file.clone()).await {
             Ok(code) => Ok(code),
-            Err(error) => Ok(output::failed(&error, output::NO_ANSWER)),
+            Err(error) => Ok(failure::failed(&error, output::NO_ANSWER)),
         },
         None => answer(&arguments).await,
     }
@@ -97,7 +97,7 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let mut inquiry = opened.inquiry(&subjects).await?;
     let palette = Palette::of_output();
     let candidates = if arguments.all { Candidates::All } else { Candidates::Near };
-    let mut separator = "";
+    let mut told = String::new();
     let mut used = BTreeSet::new();
     for subject in &subjects {
         let answer = inquiry.ask(subject)?;
@@ -105,11 +105,14 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         if arguments.json {
             output::print_json(&format!("{}\n", serde_json::to_string(&answers::line(&answer))?))?;
         } else {
-            output::print(&format!("{separator}{}", answers::text(&answer, candidates, palette)))?;
-            separator = "\n";
+            let text = answers::text(&answer, candidates, palette);
+            output::print(&format!("{}{text}", if told.is_empty() { "" } else { "\n" }))?;
+            told.push_str(&text);
         }
     }
     if !arguments.json {
+        let legend = answers::legend(&told, palette);
+        output::print(&format!("{}{legend}", if legend.is_empty() { "" } else { "\n" }))?;
         idle(&opened.organization, &used).iter().for_each(|warning| eprintln!("{warning}"));
     }
     Ok(ExitCode::SUCCESS)
@@ -132,7 +135,7 @@ async fn compare(arguments: &ExplainArguments, file: PathBuf) -> anyhow::Result<
 /// Each recipient, as each server sees it; or what waits on each.
 async fn subjects(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Result<Vec<Subject>> {
     if arguments.queued {
-        return waiting::subjects(&arguments.source.settings()?, &arguments.from).await;
+        return waiting::subjects(arguments.source.place(), &arguments.from).await;
     }
     let mut recipients = arguments.recipient.clone();
     if let Some(path) = &arguments.recipients {

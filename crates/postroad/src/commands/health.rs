@@ -6,26 +6,36 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use admin_api::ServiceHealth;
 use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use net::Service;
 use pressure::Level;
-use runtime::Settings;
 use serde::Serialize;
 use telemetry::{catalogue, probe};
 use tokio::task::JoinSet;
 
-use super::output;
+use super::place::Place;
+use super::{output, times};
 
 const EXAMPLES: &str = "\
 Examples:
   # All services of a server; one of them, as the health check of a container.
   postroad health --settings /etc/postroad/server.toml
   postroad health transport --settings /etc/postroad/server.toml
+  # Those of another server, by its admin service.
+  postroad health --api mail1.contoso.com
   postroad health -s /etc/postroad/server.toml --json | jq -r 'select(.ready | not) | .service'
 
-Ends with status 0 if all that were asked are ready. They are asked at services.<service>.metrics of
-the settings; a service without that address cannot be.";
+Ends with status 0 if all that were asked are ready. \"directory away\" is ready: mail goes on by what
+was known last, and nothing can be changed until the directory answers (`postroad check` says which members
+of etcd do not). \"refused\": the directory holds what is not valid, or older than what is in use
+(`postroad servers`). They are asked at services.<service>.metrics of the settings; a service without that
+address cannot be.";
+
+/// Certificates are told of in the table when they end within so many days.
+const CERTIFICATE_SOON_DAYS: u64 = 21;
+const SECONDS_OF_DAY: u64 = 24 * 60 * 60;
 
 /// What stands between the parts of a list in a table.
 const SEPARATOR: &str = ", ";
@@ -37,13 +47,11 @@ pub(crate) struct HealthArguments {
     /// Ask this one alone [default: every service that has an address for metrics].
     #[arg(value_name = "SERVICE", value_parser = service_parser())]
     service: Option<Service>,
-    /// Settings of the server (TOML).
-    #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS",
-          default_value = postroad::service::SETTINGS_DEFAULT)]
-    settings: std::path::PathBuf,
     /// JSON Lines: one object for each service.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 fn service_parser() -> impl TypedValueParser<Value = Service> {
@@ -61,12 +69,24 @@ pub(crate) struct State {
     pub(crate) reason: Option<String>,
     /// Of the configuration that it has applied.
     pub(crate) revision: Option<u64>,
+    /// The directory does not answer it: it is ready nevertheless, and goes on by what was known last.
+    pub(crate) directory_away: bool,
+    /// Members of etcd that do not answer it, while the others do.
+    pub(crate) directory_members_away: u64,
+    /// The directory holds what it does not apply: not valid, or older than what it works by.
+    pub(crate) configuration_refused: bool,
     /// Messages that it is responsible for, if it has a queue.
     pub(crate) queued: Option<u64>,
     /// Messages that wait for a next hop, by delivery type; those without any left out.
     pub(crate) waiting: Vec<(String, u64)>,
     /// How short its resources are, if it watches them (BP-19).
     pub(crate) pressure: Vec<Meter>,
+    /// Logons of clients that failed or were refused since it started, if it has clients that log on.
+    pub(crate) failed_logons: Option<u64>,
+    /// What it shows inside the organization is void: no other hears it.
+    pub(crate) certificate_revoked: bool,
+    /// Its certificates, with the days that are left, the one that ends first in front.
+    pub(crate) certificates: Vec<(String, u64)>,
 }
 
 /// One resource.
@@ -81,16 +101,20 @@ pub(crate) struct Meter {
 }
 
 pub(crate) async fn run(arguments: HealthArguments) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(&arguments.settings)?;
-    let wanted = |service: &Service| arguments.service.is_none_or(|only| only == *service);
-    let addresses = Service::ALL.into_iter().filter(wanted);
-    let addresses = addresses.filter_map(|service| Some((service, settings.service(service).metrics?)));
-    let asked: Vec<_> = addresses.map(|(service, at)| (settings.server.to_string(), service.to_string(), at)).collect();
-    if asked.is_empty() {
+    let states = match arguments.place.api().await? {
+        Some(api) => {
+            let told = api.check_health(arguments.service).await?;
+            let state = |one: ServiceHealth| {
+                of_answers(one.server.into(), one.service.into(), one.reason.map(String::from), &one.metrics)
+            };
+            told.into_iter().map(state).collect()
+        }
+        None => here(&arguments).await?,
+    };
+    if states.is_empty() {
         let service = arguments.service.map_or("<service>", Service::as_str);
-        bail!("nobody can be asked: {} has no services.{service}.metrics", arguments.settings.display());
+        bail!("nobody can be asked: the settings have no services.{service}.metrics");
     }
-    let states = ask(asked).await;
     if arguments.json {
         let line = |state: &State| serde_json::to_string(state).map(|line| line + "\n");
         output::print_json(&states.iter().map(line).collect::<Result<String, _>>()?)?;
@@ -98,6 +122,16 @@ pub(crate) async fn run(arguments: HealthArguments) -> anyhow::Result<ExitCode> 
         output::print(&table(&states))?;
     }
     Ok(if states.iter().all(|state| state.ready) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The services of the server whose settings there are.
+async fn here(arguments: &HealthArguments) -> anyhow::Result<Vec<State>> {
+    let settings = arguments.place.settings()?;
+    let wanted = |service: &Service| arguments.service.is_none_or(|wanted| wanted == *service);
+    let addresses = Service::ALL.into_iter().filter(wanted);
+    let addresses = addresses.filter_map(|service| Some((service, settings.service(service).metrics?)));
+    let asked = addresses.map(|(service, at)| (settings.server.to_string(), service.to_string(), at)).collect();
+    Ok(ask(asked).await)
 }
 
 /// Asks all at once; the answers come in the order of the questions.
@@ -112,15 +146,15 @@ pub(crate) async fn ask(asked: Vec<(String, String, SocketAddr)>) -> Vec<State> 
 }
 
 async fn state(server: String, service: String, address: SocketAddr) -> State {
-    let reason = match probe::ask(address, "/ready").await {
-        Ok(answer) if answer.is_good() => None,
-        Ok(answer) => Some(answer.body.trim_end().to_owned()),
-        Err(error) => Some(format!("no answer at {address}: {error}")),
-    };
-    let metrics = probe::ask(address, "/metrics").await.map(|answer| answer.body).unwrap_or_default();
+    let (reason, metrics) = probe::ready(address).await;
+    of_answers(server, service, reason, &metrics)
+}
+
+/// What a service said, in the words of the table.
+fn of_answers(server: String, service: String, reason: Option<String>, metrics: &str) -> State {
     let all = |instrument: &catalogue::Instrument, label: &str| {
         let name = instrument.prometheus_name();
-        let found = probe::series(&metrics, &name).map(|series| (series.label(label).to_owned(), whole(series.number)));
+        let found = probe::series(metrics, &name).map(|series| (series.label(label).to_owned(), whole(series.number)));
         found.collect::<Vec<(String, u64)>>()
     };
     let one = |instrument| all(instrument, "").first().map(|(_, number)| *number);
@@ -136,16 +170,55 @@ async fn state(server: String, service: String, address: SocketAddr) -> State {
         })
         .collect();
     pressure.sort_by(|one, other| one.resource.cmp(&other.resource));
+    let logons = all(&catalogue::LOGONS, "outcome");
+    let failed = |(outcome, number): &(String, u64)| if outcome == "succeeded" { 0 } else { *number };
+    let days = |(certificate, end): (String, u64)| (certificate, end.saturating_sub(seconds_now()) / SECONDS_OF_DAY);
+    let mut certificates: Vec<_> = all(&catalogue::CERTIFICATE_END, "certificate").into_iter().map(days).collect();
+    certificates.sort_by(|one, other| (one.1, &one.0).cmp(&(other.1, &other.0)));
     State {
         server,
         service,
         ready: reason.is_none(),
         reason,
         revision: one(&catalogue::REVISION),
+        directory_away: one(&catalogue::DIRECTORY_AWAY).is_some_and(|away| away > 0),
+        directory_members_away: one(&catalogue::DIRECTORY_MEMBERS_AWAY).unwrap_or_default(),
+        configuration_refused: one(&catalogue::CONFIGURATION_REFUSED).is_some_and(|refused| refused > 0),
         queued: one(&catalogue::QUEUED),
         waiting,
         pressure,
+        failed_logons: (!logons.is_empty()).then(|| logons.iter().map(failed).sum()),
+        certificate_revoked: one(&catalogue::CERTIFICATE_REVOKED).is_some_and(|revoked| revoked > 0),
+        certificates,
     }
+}
+
+/// Whether it is ready, and what is wrong with the directory: a health check of one that works must not fail by that.
+fn condition(state: &State) -> String {
+    let mut condition = state.reason.as_deref().unwrap_or("ready").to_owned();
+    match (state.directory_away, state.directory_members_away) {
+        (true, _) => condition.push_str(", directory away"),
+        (false, 1) => condition.push_str(", 1 member of etcd away"),
+        (false, 2..) => condition.push_str(&format!(", {} members of etcd away", state.directory_members_away)),
+        (false, 0) => {}
+    }
+    if state.certificate_revoked {
+        condition.push_str(", its certificate revoked");
+    }
+    if state.configuration_refused {
+        condition.push_str(", what the directory holds refused");
+    }
+    condition
+}
+
+fn seconds_now() -> u64 {
+    times::now().as_millis() / 1000
+}
+
+/// The certificates that end soon.
+fn ending(state: &State) -> String {
+    let soon = state.certificates.iter().filter(|(_, days)| *days < CERTIFICATE_SOON_DAYS);
+    soon.map(|(certificate, days)| format!("{certificate} ends in {days} d")).collect::<Vec<_>>().join(SEPARATOR)
 }
 
 /// The resources that are short.
@@ -167,7 +240,19 @@ fn whole(number: f64) -> u64 {
 /// One line for each service.
 pub(crate) fn table(states: &[State]) -> String {
     let mut rows = vec![
-        ["SERVER", "SERVICE", "STATE", "REVISION", "QUEUED", "PRESSURE", "WAITING FOR"].map(str::to_owned).to_vec(),
+        [
+            "SERVER",
+            "SERVICE",
+            "STATE",
+            "REVISION",
+            "QUEUED",
+            "PRESSURE",
+            "FAILED LOGONS",
+            "CERTIFICATES",
+            "WAITING FOR",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     for state in states {
         let number = |number: Option<u64>| number.map_or("–".to_owned(), |number| number.to_string());
@@ -175,10 +260,12 @@ pub(crate) fn table(states: &[State]) -> String {
         rows.push(vec![
             state.server.clone(),
             state.service.clone(),
-            state.reason.clone().unwrap_or_else(|| "ready".to_owned()),
+            condition(state),
             number(state.revision),
             number(state.queued),
             pressed(state),
+            state.failed_logons.map(|failed| failed.to_string()).unwrap_or_default(),
+            ending(state),
             waiting.join(SEPARATOR),
         ]);
     }

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use lab::LabFile;
-use lab::plan::PlanError;
 use organization::{Contents, FileProblems};
 use topology::Weight;
 
@@ -30,11 +29,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<OrganizationFile> {
             tell(path, &contents.warnings);
             Ok(OrganizationFile { text, contents })
         }
-        Err(PlanError::Organization(problems)) => fail(path, &problems),
-        Err(problem @ PlanError::Lab { .. }) => {
-            complain(path, &problem);
-            bail!("{} has a problem; correct it and try again", path.display())
-        }
+        Err(problems) => fail(path, &problems),
     }
 }
 

@@ -2,7 +2,6 @@
 //! terminal.
 
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -17,13 +16,6 @@ const WIDTH_DEFAULT: usize = 110;
 pub(crate) const CHANGED: u8 = 1;
 /// Exit status of such a command when it has no answer.
 pub(crate) const NO_ANSWER: u8 = 2;
-
-/// Tells why a command failed, and gives its exit status.
-pub(crate) fn failed(error: &anyhow::Error, status: u8) -> ExitCode {
-    let (red, plain) = if std::io::stderr().is_terminal() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    eprintln!("{red}error:{plain} {}", harmless(&format!("{error:#}")));
-    ExitCode::from(status)
-}
 
 /// A time of day in UTC, to the second: `2026-11-22T09:30:00Z`.
 pub(crate) fn time(time: SystemTime) -> String {
@@ -68,7 +60,7 @@ pub(crate) fn harmless(text: &str) -> String {
     out + rest
 }
 
-fn colours_of_errors() -> bool {
+pub(super) fn colours_of_errors() -> bool {
     std::io::stderr().is_terminal()
 }
 

@@ -1,13 +1,22 @@
-//! Where a command finds the directory: the settings of a server, or a lab on this machine.
+//! Where a command finds the directory: the settings of a server, a lab on this machine, or an admin service.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
+use admin_api::{Api, AuditTrail, Audited, RemoteDirectory};
 use anyhow::{Context, anyhow};
-use directory::{Administration, Author, ReadError};
+use directory::{Administration, Author, Backend, ReadError};
+use envelope::{Domain, ServerName, Service};
 use lab::LabStatus;
+use logs::{Log, LogSettings, audit};
+use net::KeyedCertificate;
+use net::certificate::ADMINISTRATOR_FOLDER;
 use postroad::service::SETTINGS_DEFAULT;
-use runtime::{DirectorySettings, Settings};
+use rpc::{Credentials, PeerAddress};
+use runtime::settings::default_organization_port;
+use runtime::{Clock, DirectorySettings, Settings};
 use topology::Organization;
 
 /// Where a lab keeps its files unless told otherwise.
@@ -16,7 +25,7 @@ pub(crate) const LAB_DEFAULT: &str = ".postroad/lab";
 const SETTINGS_VARIABLE: &str = "POSTROAD_SETTINGS";
 
 /// Which organization a command speaks to.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Which organization")]
 pub(crate) struct Place {
     /// Settings of one of its servers (TOML) [env: POSTROAD_SETTINGS] [default: /etc/postroad/server.toml, if there is one and no
@@ -26,9 +35,130 @@ pub(crate) struct Place {
     /// Folder of a lab that runs on this machine [default: .postroad/lab, if one runs there].
     #[arg(long, value_name = "FOLDER")]
     lab: Option<PathBuf>,
+    /// Ask the admin service there, in place of the directory: the name of a server in DNS, with `:PORT` if that is not 5477 and
+    /// `=IP:PORT` if DNS does not know it; or the path of its Unix socket, on the server itself.
+    #[arg(long, value_name = "ADDRESS", env = "POSTROAD_API", conflicts_with = "lab")]
+    api: Option<ApiAddress>,
+    /// Folder with the certificate of an administrator, for --api by its name [default: identity.path of the settings].
+    #[arg(long, value_name = "FOLDER", env = "POSTROAD_IDENTITY")]
+    identity: Option<PathBuf>,
+}
+
+/// Where an admin service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ApiAddress {
+    Socket(PathBuf),
+    Server { fqdn: Domain, port: u16, at: Option<SocketAddr> },
+}
+
+impl FromStr for ApiAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains('/') {
+            return Ok(Self::Socket(text.into()));
+        }
+        let (name, at) = match text.split_once('=') {
+            Some((name, at)) => {
+                let at = at.parse().map_err(|_| format!("{at:?} is no address with a port, such as 192.0.2.1:5477"))?;
+                (name, Some(at))
+            }
+            None => (text, None),
+        };
+        let (name, port) = match name.split_once(':') {
+            Some((name, port)) => (name, port.parse().map_err(|_| format!("{port:?} is no port"))?),
+            None => (name, default_organization_port(Service::Admin)),
+        };
+        let fqdn = Domain::parse(name).map_err(|error| error.to_string())?;
+        if fqdn.as_str().parse::<IpAddr>().is_ok() || fqdn.ends_in_number() {
+            return Err(format!("a certificate names its server: write NAME={name}:{port}"));
+        }
+        Ok(Self::Server { fqdn, port, at })
+    }
+}
+
+/// A directory that is spoken to, and by which way.
+pub(crate) struct Reach {
+    pub(crate) directory: Arc<dyn Administration>,
+    way: Way,
+}
+
+enum Way {
+    Opened(Box<Settings>),
+    Api(Api),
+}
+
+impl Reach {
+    /// The admin service, if it is that which is asked.
+    pub(crate) fn api(&self) -> Option<&Api> {
+        match &self.way {
+            Way::Api(api) => Some(api),
+            Way::Opened(_) => None,
+        }
+    }
+
+    /// The settings by which the directory was opened.
+    pub(crate) fn settings(&self) -> Option<&Settings> {
+        match &self.way {
+            Way::Opened(settings) => Some(settings),
+            Way::Api(_) => None,
+        }
+    }
+
+    /// The configuration of now.
+    pub(crate) async fn organization(&self) -> anyhow::Result<Arc<Organization>> {
+        self.directory.snapshot().await.map_err(|error| self.explained(&error))
+    }
+
+    /// What went wrong with the directory, and the next step.
+    pub(crate) fn explained(&self, error: &ReadError) -> anyhow::Error {
+        match (&self.way, error) {
+            (Way::Opened(settings), error) => explained(settings, error),
+            (Way::Api(_), ReadError::Unavailable(text)) => anyhow!("{text}"),
+            (Way::Api(_), ReadError::Invalid(_)) => {
+                anyhow!("{error}. `postroad apply FILE` with the whole organization repairs it")
+            }
+        }
+    }
 }
 
 impl Place {
+    /// Opens the directory, or reaches the admin service that was named. Changes are written into the audit log: by the service,
+    /// or by this command into that of the server whose settings it has.
+    pub(crate) async fn reach(&self) -> anyhow::Result<Reach> {
+        let Some(api) = self.api().await? else {
+            let settings = self.settings()?;
+            let directory = audited(connect(&settings)?, &settings)?;
+            return Ok(Reach { directory, way: Way::Opened(Box::new(settings)) });
+        };
+        let directory = Arc::new(RemoteDirectory::new(api.clone()));
+        Ok(Reach { directory, way: Way::Api(api) })
+    }
+
+    /// The admin service, if one was named.
+    pub(crate) async fn api(&self) -> anyhow::Result<Option<Api>> {
+        let (fqdn, port, at) = match &self.api {
+            None => return Ok(None),
+            Some(ApiAddress::Socket(path)) => return Ok(Some(Api::local(path).await?)),
+            Some(ApiAddress::Server { fqdn, port, at }) => (fqdn, port, at),
+        };
+        let address = match at {
+            Some(address) => *address,
+            None => {
+                let found = tokio::net::lookup_host((fqdn.ascii(), *port)).await;
+                let found = found.with_context(|| format!("{fqdn} cannot be found in DNS"))?.next();
+                found.with_context(|| format!("{fqdn} has no address in DNS"))?
+            }
+        };
+        let server = ServerName::parse(fqdn.as_str()).map_err(|error| anyhow!("{fqdn}: {error}"))?;
+        let identity = match &self.identity {
+            Some(folder) => folder.clone(),
+            None => self.settings().context("name the folder of your certificate with --identity")?.identity,
+        };
+        let at = PeerAddress { server, fqdn: fqdn.clone(), address };
+        Ok(Some(Api::connect(&at, &administrator(&identity)?).await?))
+    }
+
     /// The settings of a server: those that were named, or those of a lab's first server.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
         if let Some(folder) = &self.lab {
@@ -66,15 +196,43 @@ impl Place {
 }
 
 /// Opens the directory: no last good snapshot, which would hide that it is away.
-pub(crate) fn connect(settings: &Settings) -> anyhow::Result<Arc<dyn Administration>> {
+pub(crate) fn connect(settings: &Settings) -> anyhow::Result<Arc<dyn Backend>> {
     match runtime::node::open_backend(settings) {
         Ok(backend) => Ok(backend),
         Err(error) => Err(anyhow!("{error}; {}", advice(settings))),
     }
 }
 
+/// The certificate of an administrator, in the folder of an identity.
+pub(crate) fn administrator(identity: &Path) -> anyhow::Result<Credentials> {
+    let own = KeyedCertificate::load_from(&identity.join(ADMINISTRATOR_FOLDER)).map_err(|error| {
+        anyhow!(
+            "{error}. This is for administrators: make the certificate with `postroad cert issue --ca FOLDER --administrator \
+             NAME --path {}`",
+            identity.display()
+        )
+    })?;
+    let authority = identity.join("ca.pem");
+    let authority =
+        std::fs::read_to_string(&authority).with_context(|| format!("cannot read {}", authority.display()))?;
+    Ok(Credentials::new(own, authority))
+}
+
+/// The directory, whose changes are written into the audit log of the server.
+fn audited(directory: Arc<dyn Administration>, settings: &Settings) -> anyhow::Result<Arc<dyn Administration>> {
+    let folder = audit::folder(&settings.state);
+    let unwritten = folder.clone();
+    let lost =
+        move || eprintln!("warning: this change is not in the audit log: {} cannot be written", unwritten.display());
+    let log = LogSettings { folder, prefix: audit::PREFIX, version: runtime::node::VERSION };
+    let clock = Clock::default();
+    let log = Arc::new(Log::start(log, lost).context("cannot start the audit log")?);
+    let trail = AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str());
+    Ok(Arc::new(Audited::new(directory, trail, "local")))
+}
+
 /// Opens the directory and reads the configuration of now.
-pub(crate) async fn open(settings: &Settings) -> anyhow::Result<(Arc<dyn Administration>, Arc<Organization>)> {
+pub(crate) async fn open(settings: &Settings) -> anyhow::Result<(Arc<dyn Backend>, Arc<Organization>)> {
     let directory = connect(settings)?;
     let organization = directory.snapshot().await.map_err(|error| explained(settings, &error))?;
     Ok((directory, organization))

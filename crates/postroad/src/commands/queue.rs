@@ -1,19 +1,24 @@
-//! `postroad queue`: what waits on running servers, for where, why, and by which decision.
+//! `postroad queue`: what waits on running servers, for where, why, and by which decision; and what is done about it.
 
 mod json;
+mod operate;
+mod redirect;
 mod report;
+mod select;
 
 use std::process::ExitCode;
-use std::time::SystemTime;
 
+use admin_api::queues::{MESSAGES_DEFAULT, MESSAGES_MAX, MessagesRequest, QueueEntry};
 use anyhow::{anyhow, bail};
 use envelope::{ServerName, Timestamp};
-use rpc::admin::{MESSAGES_DEFAULT, MESSAGES_MAX, MessagesRequest};
 
+use self::operate::{Doing, ExportArguments, OperateArguments, RemoveArguments};
+use self::redirect::RedirectArguments;
 use super::output;
 use super::place::Place;
 use super::queued::{Told, Transports};
 use super::times;
+use super::tracked;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +32,10 @@ Examples:
   # Every queue with its servers in the order of attempts, and every decision.
   postroad queue --all
   postroad queue --messages --all
+  # Try again now; stop a queue; end a message and tell its sender: each verb has a --help of its own.
+  postroad queue retry --all
+  postroad queue suspend --queue partner.example
+  postroad queue remove 'MAIL1\\7\\42'
   # What waits for a retry, for a script.
   postroad queue --json | jq 'select(.kind == \"queue\" and .status == \"Retry\")'
 
@@ -36,8 +45,10 @@ A lab makes one itself. Ends with status 1 when a server could not be asked; wha
 
 /// Arguments of `postroad queue`.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct QueueArguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Only this server; may be given several times [default: all].
     #[arg(long = "server", value_name = "NAME")]
     servers: Vec<ServerName>,
@@ -45,15 +56,15 @@ pub(crate) struct QueueArguments {
     #[arg(long, short)]
     messages: bool,
     /// Only messages of this sender: an address, @DOMAIN, NAME@ or <>.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = tracked::sender)]
     sender: Option<String>,
     /// Only messages that still wait for such a recipient: an address, @DOMAIN or NAME@.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = tracked::recipient)]
     recipient: Option<String>,
     /// Only messages that have waited so long: 30m, 2h, 1d.
     #[arg(long, value_name = "AGE", value_parser = times::age)]
     older_than: Option<std::time::Duration>,
-    /// Only this queue: its name, such as partner.example, or its identity, such as OSLO1\\7.
+    /// Only this queue: its name, such as partner.example, or its identity, such as OSLO1\7.
     #[arg(long, value_name = "QUEUE")]
     queue: Option<String>,
     /// Most messages listed for each server.
@@ -68,6 +79,32 @@ pub(crate) struct QueueArguments {
     json: bool,
     #[command(flatten)]
     place: Place,
+}
+
+/// What is done to queues and messages.
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Try queues in Retry now, whatever their next try.
+    #[command(after_help = operate::RETRY)]
+    Retry(OperateArguments),
+    /// Send what waits in queues to the categorizer, which routes it anew.
+    #[command(after_help = operate::RESUBMIT)]
+    Resubmit(OperateArguments),
+    /// Stop queues, or messages: they wait until they are resumed or expire, also after a restart.
+    #[command(after_help = operate::SUSPEND)]
+    Suspend(OperateArguments),
+    /// Let suspended queues, or messages, go on.
+    #[command(after_help = operate::RESUME)]
+    Resume(OperateArguments),
+    /// End messages, for the recipients that wait; their senders are told.
+    #[command(after_help = operate::REMOVE)]
+    Remove(RemoveArguments),
+    /// Write suspended messages into files, as a Replay directory takes them; they stay in their queues.
+    #[command(after_help = operate::EXPORT)]
+    Export(ExportArguments),
+    /// Have a server take no new mail and send what waits to another; or end that.
+    #[command(after_help = redirect::EXAMPLES)]
+    Redirect(RedirectArguments),
 }
 
 /// Which queue is meant.
@@ -90,10 +127,31 @@ impl WantedQueue {
             Err(_) => Ok(Self { server: Some(server), number: None, name: Some(number.into()) }),
         }
     }
+
+    fn means(&self, queue: &QueueEntry) -> bool {
+        match (&self.number, &self.name) {
+            (Some(number), _) => queue.number == *number,
+            (None, Some(name)) => queue.name.eq_ignore_ascii_case(name),
+            (None, None) => true,
+        }
+    }
 }
 
-pub(crate) async fn run(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
-    let transports = Transports::open(&arguments.place.settings()?).await?;
+pub(crate) async fn run(mut arguments: QueueArguments) -> anyhow::Result<ExitCode> {
+    match arguments.verb.take() {
+        None => look(arguments).await,
+        Some(Verb::Redirect(arguments)) => redirect::run(arguments).await,
+        Some(Verb::Retry(arguments)) => operate::run(Doing::Retry, arguments).await,
+        Some(Verb::Resubmit(arguments)) => operate::run(Doing::Resubmit, arguments).await,
+        Some(Verb::Suspend(arguments)) => operate::run(Doing::Suspend, arguments).await,
+        Some(Verb::Resume(arguments)) => operate::run(Doing::Resume, arguments).await,
+        Some(Verb::Remove(arguments)) => operate::remove(arguments).await,
+        Some(Verb::Export(arguments)) => operate::export(arguments).await,
+    }
+}
+
+async fn look(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
+    let transports = Transports::open(&arguments.place).await?;
     let wanted = arguments.queue.as_deref().map(WantedQueue::parse).transpose()?;
     let mut servers = if arguments.servers.is_empty() { transports.servers() } else { arguments.servers.clone() };
     if let Some(only) = wanted.as_ref().and_then(|wanted| wanted.server.as_ref()) {
@@ -102,7 +160,7 @@ pub(crate) async fn run(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
     if servers.is_empty() {
         bail!("the organization has no servers: describe them in a file and run `postroad apply FILE`");
     }
-    let now = Timestamp::from(SystemTime::now());
+    let now = times::now();
     let request = request(&arguments, wanted.as_ref(), now);
     let asked = servers.into_iter().map(|server| async {
         let told = transports.ask(&server, request.clone()).await;
@@ -118,7 +176,12 @@ pub(crate) async fn run(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
         output::print_json(&json::lines(&told)?)?;
     } else {
-        let view = report::View { all: arguments.all, messages: request.is_some(), filtered: is_filtered(&arguments) };
+        let view = report::View {
+            all: arguments.all,
+            messages: request.is_some(),
+            filtered: is_filtered(&arguments),
+            silent: failed.len(),
+        };
         output::print(&report::text(transports.organization(), &told, view, now))?;
     }
     if failed.is_empty() {
@@ -145,6 +208,7 @@ fn request(arguments: &QueueArguments, wanted: Option<&WantedQueue>, now: Timest
         sender: text(&arguments.sender),
         recipient: text(&arguments.recipient),
         arrived_before: arguments.older_than.map(|age| times::before(now, age)),
+        number: None,
         header: true,
         limit: arguments.limit,
     })
@@ -153,11 +217,7 @@ fn request(arguments: &QueueArguments, wanted: Option<&WantedQueue>, now: Timest
 /// Of the queues, only the one that is meant.
 fn only(mut told: Told, wanted: Option<&WantedQueue>) -> Told {
     if let Some(wanted) = wanted {
-        told.queues.retain(|queue| match (&wanted.number, &wanted.name) {
-            (Some(number), _) => queue.number == *number,
-            (None, Some(name)) => queue.name.eq_ignore_ascii_case(name),
-            (None, None) => true,
-        });
+        told.queues.retain(|queue| wanted.means(queue));
         told.peers.clear();
     }
     told

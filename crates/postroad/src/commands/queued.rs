@@ -4,19 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use admin_api::queues::{MessageEntry, MessagesRequest, Operated, Operation, PeerEntry, QueueEntry, Target};
+use admin_api::{AdminError, Administrator, Exported};
+use anyhow::anyhow;
 use directory::{LastGood, Presence};
 use envelope::ServerName;
 use futures::StreamExt;
 use logs::search::{Line, Query};
-use net::certificate::ADMINISTRATOR_FOLDER;
-use net::{KeyedCertificate, Service};
-use rpc::admin::{AdminError, MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
-use rpc::{Administrator, Credentials, PeerAddress};
+use net::Service;
+use rpc::PeerAddress;
 use runtime::{PeerBook, Settings};
 use topology::Organization;
 
-use super::{output, place};
+use super::output;
+use super::place::{self, Place};
 
 /// Time for the directory to answer before what is remembered must do.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,13 +37,23 @@ pub(crate) struct Told {
 }
 
 impl Transports {
-    /// Finds the servers in the directory that `settings` names, and takes up the administrator's certificate beside the
-    /// server's own.
-    pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let credentials = credentials(settings)?;
-        let (organization, presences) = found(settings).await?;
-        let book = PeerBook::default().updated(&presences);
-        Ok(Self { administrator: Administrator::new(Arc::new(credentials)), organization, book })
+    /// Finds the servers in the directory of `place`, and takes up the administrator's certificate beside the server's own; or
+    /// asks for them and for what they have through an admin service.
+    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+        let reach = place.reach().await?;
+        let (administrator, organization, presences) = match reach.settings() {
+            Some(settings) => {
+                let administrator = Administrator::new(Arc::new(place::administrator(&settings.identity)?));
+                let (organization, presences) = found(settings).await?;
+                (administrator, organization, presences)
+            }
+            None => {
+                let api = reach.api().expect("what was not opened is asked");
+                let presences = reach.directory.presences().await.map_err(|error| reach.explained(&error))?;
+                (Administrator::through(api), reach.organization().await?, presences)
+            }
+        };
+        Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences) })
     }
 
     /// The configuration of now.
@@ -55,7 +66,13 @@ impl Transports {
         self.organization.servers().iter().map(|server| server.name.clone()).collect()
     }
 
-    async fn find(&self, server: &ServerName, service: Service) -> anyhow::Result<PeerAddress> {
+    /// Who asks.
+    pub(crate) fn administrator(&self) -> &Administrator {
+        &self.administrator
+    }
+
+    /// Where a service of a server is.
+    pub(crate) async fn find(&self, server: &ServerName, service: Service) -> anyhow::Result<PeerAddress> {
         let found = self.book.find(&self.organization, server, service).await;
         found.ok_or_else(|| match self.organization.server(server) {
             Some(_) => anyhow!("{service} of {server} has never been there; `postroad servers` lists what is"),
@@ -85,6 +102,46 @@ impl Transports {
         Ok(lines)
     }
 
+    /// Does one thing to each of some queues or messages of `server`.
+    pub(crate) async fn operate(
+        &self,
+        server: &ServerName,
+        operation: Operation,
+        targets: &[Target],
+        through: &str,
+    ) -> anyhow::Result<Vec<Operated>> {
+        let at = self.find(server, Service::Transport).await?;
+        Ok(self.administrator.operate(&at, operation, targets, through).await?)
+    }
+
+    /// Has `server` send what waits to another and take no new mail; or, with `None`, ends that.
+    pub(crate) async fn redirect(
+        &self,
+        server: &ServerName,
+        target: Option<&ServerName>,
+        through: &str,
+    ) -> anyhow::Result<()> {
+        let at = self.find(server, Service::Transport).await?;
+        self.administrator.redirect(&at, target, through).await?.map_err(|refused| anyhow!("{}", refused.0))
+    }
+
+    /// A suspended message of `server` as a file, whole.
+    pub(crate) async fn export(
+        &self,
+        server: &ServerName,
+        target: Target,
+        through: &str,
+    ) -> anyhow::Result<(Operated, Vec<u8>)> {
+        let at = self.find(server, Service::Transport).await?;
+        let exported = self.administrator.export(&at, target, through).await?;
+        let Exported { what, mut content } = exported.map_err(|refused| anyhow!("{}", refused.0))?;
+        let mut octets = Vec::new();
+        while let Some(piece) = content.next().await {
+            octets.extend_from_slice(&piece?);
+        }
+        Ok((what, octets))
+    }
+
     /// Queues, peers, and messages if `messages` says which.
     pub(crate) async fn ask(&self, server: &ServerName, messages: Option<MessagesRequest>) -> anyhow::Result<Told> {
         let at = self.find(server, Service::Transport).await?;
@@ -103,7 +160,7 @@ impl Transports {
 
 /// The organization, and where its services are: as the directory says, or said when it answered a service of this server
 /// last. Whoever looks for waiting mail does so when something is away.
-async fn found(settings: &Settings) -> anyhow::Result<(Arc<Organization>, Vec<Presence>)> {
+pub(crate) async fn found(settings: &Settings) -> anyhow::Result<(Arc<Organization>, Vec<Presence>)> {
     let asking = async {
         let (directory, organization) = place::open(settings).await?;
         anyhow::Ok((organization, directory.presences().await?))
@@ -129,19 +186,4 @@ fn remembered(settings: &Settings) -> Option<(Arc<Organization>, Vec<Presence>)>
     let known = known.map(|path| LastGood::new(backend.clone(), path));
     let known = known.filter_map(|memory| Some((memory.last_good()?, memory.last_presences())));
     known.max_by_key(|(organization, presences)| (organization.revision(), presences.len()))
-}
-
-fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {
-    let folder = settings.identity.join(ADMINISTRATOR_FOLDER);
-    let own = KeyedCertificate::load_from(&folder).map_err(|error| {
-        anyhow!(
-            "{error}. Only an administrator sees queues: make the certificate with `postroad cert issue --ca FOLDER \
-             --administrator NAME --path {}`",
-            settings.identity.display()
-        )
-    })?;
-    let authority = settings.identity.join("ca.pem");
-    let authority =
-        std::fs::read_to_string(&authority).with_context(|| format!("cannot read {}", authority.display()))?;
-    Ok(Credentials::new(own, authority))
 }

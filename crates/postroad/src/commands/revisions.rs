@@ -7,7 +7,7 @@ use directory::RevisionRecord;
 use serde::Serialize;
 
 use super::output;
-use super::place::{self, Place};
+use super::place::Place;
 
 /// Changes listed unless told otherwise.
 const LIMIT_DEFAULT: u16 = 20;
@@ -49,8 +49,9 @@ struct Entry {
 }
 
 pub(crate) async fn run(arguments: RevisionsArguments) -> anyhow::Result<ExitCode> {
-    let (directory, _) = place::open(&arguments.place.settings()?).await?;
-    let records = directory.revisions(usize::from(arguments.limit)).await?;
+    let reach = arguments.place.reach().await?;
+    let records = reach.directory.revisions(usize::from(arguments.limit)).await;
+    let records = records.map_err(|error| reach.explained(&error))?;
     let entries: Vec<Entry> = records.into_iter().map(entry).collect();
     if arguments.json {
         let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");

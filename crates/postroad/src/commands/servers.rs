@@ -3,14 +3,16 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use directory::Presence;
+use authority::Subject;
+use directory::{Presence, RevocationRecord};
 use envelope::{Revision, ServerName};
 use serde::Serialize;
 use topology::Organization;
 
 use super::output;
-use super::place::{self, Place};
+use super::place::Place;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,26 +47,29 @@ struct Entry {
     applied_revision: Option<u64>,
     directory_revision: u64,
     current: bool,
+    /// Certificates of the server that were issued until then are void.
+    revoked_until: Option<String>,
 }
 
 pub(crate) async fn run(arguments: ServersArguments) -> anyhow::Result<ExitCode> {
-    let settings = arguments.place.settings()?;
-    let directory = place::connect(&settings)?;
+    let reach = arguments.place.reach().await?;
     // Presences first: whoever is then ahead of the configuration has not just applied something newer.
-    let presences = directory.presences().await.map_err(|error| place::explained(&settings, &error))?;
-    let organization = directory.snapshot().await.map_err(|error| place::explained(&settings, &error))?;
-    let entries = entries(&organization, presences);
+    let presences = reach.directory.presences().await.map_err(|error| reach.explained(&error))?;
+    let organization = reach.organization().await?;
+    let revoked = reach.directory.revocations().await.map_err(|error| reach.explained(&error))?;
+    let entries = entries(&organization, presences, &revoked);
     if arguments.json {
         let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");
         output::print_json(&entries.iter().map(line).collect::<Result<String, _>>()?)?;
     } else {
         output::print(&human(&entries, organization.revision()))?;
+        output::print(&voided(&revoked))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// In the order of the organization; servers that it does not have come last.
-fn entries(organization: &Organization, presences: Vec<Presence>) -> Vec<Entry> {
+fn entries(organization: &Organization, presences: Vec<Presence>, revoked: &[RevocationRecord]) -> Vec<Entry> {
     let mut by_server: BTreeMap<ServerName, Vec<Presence>> = BTreeMap::new();
     for presence in presences {
         by_server.entry(presence.server.clone()).or_default().push(presence);
@@ -78,7 +83,28 @@ fn entries(organization: &Organization, presences: Vec<Presence>) -> Vec<Entry> 
         }
     }
     entries.extend(by_server.into_values().flatten().map(|presence| there(organization, presence)));
+    for entry in &mut entries {
+        let of_it = |record: &&RevocationRecord| match &record.revocation.subject {
+            Subject::Server(name) => name.as_str().eq_ignore_ascii_case(&entry.server),
+            Subject::Administrator(_) => false,
+        };
+        entry.revoked_until =
+            revoked.iter().find(of_it).map(|record| output::time(SystemTime::from(record.revocation.issued_until)));
+    }
     entries
+}
+
+/// Which certificates of servers are void: a service that shows one is there, and heard by nobody.
+fn voided(revoked: &[RevocationRecord]) -> String {
+    let of_servers = revoked.iter().filter(|record| matches!(record.revocation.subject, Subject::Server(_)));
+    let line = |RevocationRecord { revocation, author }: &RevocationRecord| {
+        let until = output::time(SystemTime::from(revocation.issued_until));
+        format!(
+            "Certificates of {} that were issued until {until} are revoked, by {}.\n",
+            revocation.subject, author.who
+        )
+    };
+    of_servers.map(line).collect()
 }
 
 fn there(organization: &Organization, presence: Presence) -> Entry {
@@ -103,6 +129,7 @@ fn missing(organization: &Organization, server: &ServerName) -> Entry {
         applied_revision: None,
         directory_revision: organization.revision().0,
         current: false,
+        revoked_until: None,
     }
 }
 

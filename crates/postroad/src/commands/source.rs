@@ -7,17 +7,16 @@ use anyhow::{Context, anyhow};
 use directory::{Administration, HistoryError};
 use envelope::{Revision, ServerName};
 use inquiry::{Inquiry, KnownRecipients, Subject, Wanted};
-use runtime::Settings;
 use topology::{DirectoryRecipient, Organization, ServerRole};
 
 use super::organization_file;
-use super::place::{self, Place};
+use super::place::{Place, Reach};
 
 /// Which organization is asked.
 #[derive(clap::Args)]
 pub(crate) struct Source {
     /// Answer by an organization file, or a lab file, instead of a directory: no server, no network.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["settings", "lab", "revision"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["settings", "lab", "api", "revision"])]
     organization: Option<PathBuf>,
     /// Answer by the configuration and the recipients that were at this revision; `postroad revisions` lists them.
     #[arg(long, value_name = "NUMBER", value_parser = revision)]
@@ -28,7 +27,7 @@ pub(crate) struct Source {
 
 /// An organization that can be asked.
 pub(crate) struct Opened {
-    /// The organization.
+    /// At the revision that was asked for.
     pub organization: Arc<Organization>,
     /// The server that is asked unless another one is named.
     pub usual: Option<ServerName>,
@@ -42,22 +41,23 @@ enum Recipients {
 }
 
 impl Source {
-    /// The settings of a server of the running organization.
-    pub fn settings(&self) -> anyhow::Result<Settings> {
-        self.place.settings()
+    /// The running organization.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Opens it.
-    pub async fn open(&self) -> anyhow::Result<Opened> {
+    pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
         if let Some(path) = &self.organization {
             let contents = organization_file::read(path)?.contents;
             let organization = Arc::new(contents.organization);
             let usual = first_server(&organization);
             return Ok(Opened { organization, usual, recipients: Recipients::File(contents.recipients) });
         }
-        let settings = self.settings()?;
-        let (directory, organization) = open_at(&settings, self.revision).await?;
-        let usual = Some(settings.server).filter(|server| organization.server(server).is_some());
+        let reach = self.place.reach().await?;
+        let (directory, organization) = open_at(&reach, self.revision).await?;
+        let own = reach.settings().map(|settings| settings.server.clone());
+        let usual = own.filter(|server| organization.server(server).is_some());
         let usual = usual.or_else(|| first_server(&organization));
         Ok(Opened { organization, usual, recipients: Recipients::Directory(directory) })
     }
@@ -65,10 +65,10 @@ impl Source {
 
 /// Opens the directory, as it is or as it was.
 pub(crate) async fn open_at(
-    settings: &Settings,
+    reach: &Reach,
     revision: Option<Revision>,
 ) -> anyhow::Result<(Arc<dyn Administration>, Arc<Organization>)> {
-    let (directory, organization) = place::open(settings).await?;
+    let (directory, organization) = (Arc::clone(&reach.directory), reach.organization().await?);
     // The configuration of now by its number: its recipients were written after it, and are those of now.
     let revision = revision.filter(|revision| *revision != organization.revision());
     let Some(revision) = revision else { return Ok((directory, organization)) };
@@ -89,7 +89,7 @@ pub(crate) fn revision(text: &str) -> Result<Revision, String> {
 
 impl Opened {
     /// The server that decides when nobody says which.
-    pub fn server(&self) -> anyhow::Result<ServerName> {
+    pub(crate) fn server(&self) -> anyhow::Result<ServerName> {
         let add = "the organization has no server that could decide: add one to `servers:` of its file";
         self.usual.clone().with_context(|| match self.recipients {
             Recipients::File(_) => add.to_owned(),
@@ -98,12 +98,12 @@ impl Opened {
     }
 
     /// Fetches what answers about `subjects` need.
-    pub async fn inquiry(&self, subjects: &[Subject]) -> anyhow::Result<Inquiry> {
+    pub(crate) async fn inquiry(&self, subjects: &[Subject]) -> anyhow::Result<Inquiry> {
         Ok(Inquiry::new(self.organization.clone(), self.known(subjects).await?))
     }
 
     /// The recipients of `subjects`, and whom they lead to.
-    pub async fn known(&self, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
+    pub(crate) async fn known(&self, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
         Ok(match &self.recipients {
             Recipients::File(recipients) => KnownRecipients::all(recipients.clone()),
             Recipients::Directory(directory) => gather(directory.as_ref(), subjects).await?,
@@ -111,7 +111,10 @@ impl Opened {
     }
 }
 
-async fn gather(directory: &dyn directory::Recipients, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
+pub(crate) async fn gather(
+    directory: &dyn directory::Recipients,
+    subjects: &[Subject],
+) -> anyhow::Result<KnownRecipients> {
     let mut wanted = Wanted::of(subjects)?;
     while !wanted.addresses().is_empty() {
         let found: Result<Vec<_>, _> = directory.recipients(wanted.addresses()).await.into_iter().collect();

@@ -13,7 +13,7 @@ use envelope::ServerName;
 use inquiry::{Answer, Inquiry, Sender, Subject};
 
 use super::source::{Opened, Source};
-use super::{explain, output};
+use super::{explain, failure, output};
 use crate::answers::{self, Palette};
 use check::{Failure, check};
 use file::{Test, TestFile};
@@ -72,7 +72,7 @@ struct Case {
 pub(crate) async fn run(arguments: TestArguments) -> ExitCode {
     match run_all(&arguments).await {
         Ok(code) => code,
-        Err(error) => output::failed(&error, output::NO_ANSWER),
+        Err(error) => failure::failed(&error, output::NO_ANSWER),
     }
 }
 

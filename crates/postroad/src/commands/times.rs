@@ -7,6 +7,12 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
+/// A command is asked now.
+#[expect(clippy::disallowed_methods, reason = "the one place where commands read the clock")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from(std::time::SystemTime::now())
+}
+
 /// `45s`, `30m`, `2h`, `1d`.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text} is no age: write a number and s, m, h or d, such as 30m");

@@ -14,6 +14,9 @@ use super::queued::Transports;
 use super::tracked::{self, Shape};
 use crate::answers::Palette;
 
+/// Messages told, the newest: a Message-ID is what its sender wrote, and several may have the same.
+const SHOWN_MAX: usize = 20;
+
 const EXAMPLES: &str = "\
 Examples:
   # By message id: in logs, and the InternalId of the reply to a message.
@@ -46,10 +49,9 @@ pub(crate) async fn run(arguments: TraceArguments) -> anyhow::Result<ExitCode> {
     if place.lab_folder().is_some() || of_lab_is_meant {
         return of_lab(&arguments.message, &folder);
     }
-    let settings = place.settings()?;
-    let transports = Transports::open(&settings).await?;
+    let transports = Transports::open(place).await?;
     let query = tracked::named(&arguments.message);
-    let (found, failed) = tracked::find(&transports, &transports.servers(), &query, 1, Shape::Whole).await?;
+    let (found, failed) = tracked::find(&transports, &transports.servers(), &query, SHOWN_MAX, Shape::Whole).await?;
     if found.is_empty() {
         let missing = if failed.is_empty() { String::new() } else { format!(" ({})", failed.join("; ")) };
         bail!("no server has written about this message in its tracking log; logs are kept for 30 days{missing}");

@@ -2,10 +2,9 @@
 //! last.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use anyhow::{anyhow, bail};
-use envelope::{ServerName, Timestamp};
+use envelope::ServerName;
 use logs::search::Query;
 
 use super::output;
@@ -43,10 +42,10 @@ pub(crate) struct TrackArguments {
     #[arg(value_name = "MESSAGE")]
     message: Option<String>,
     /// Mail of this sender: an address, @DOMAIN, NAME@ or <> for notifications.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = tracked::sender)]
     sender: Option<String>,
     /// Mail for this recipient, or one of several: an address, @DOMAIN or NAME@.
-    #[arg(long = "recipient", value_name = "ADDRESS")]
+    #[arg(long = "recipient", value_name = "ADDRESS", value_parser = tracked::recipient)]
     recipients: Vec<String>,
     /// A part of the subject.
     #[arg(long, value_name = "TEXT")]
@@ -85,7 +84,7 @@ pub(crate) struct TrackArguments {
 
 pub(crate) async fn run(arguments: TrackArguments) -> anyhow::Result<ExitCode> {
     let query = query(&arguments)?;
-    let transports = Transports::open(&arguments.place.settings()?).await?;
+    let transports = Transports::open(&arguments.place).await?;
     let servers = if arguments.servers.is_empty() { transports.servers() } else { arguments.servers.clone() };
     if servers.is_empty() {
         bail!("the organization has no servers: describe them in a file and run `postroad apply FILE`");
@@ -105,7 +104,7 @@ pub(crate) async fn run(arguments: TrackArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn query(arguments: &TrackArguments) -> anyhow::Result<Query> {
-    let now = Timestamp::from(SystemTime::now());
+    let now = times::now();
     let moment = |text: &Option<String>| text.as_deref().map(|text| times::moment(text, now)).transpose();
     let query = Query {
         start: moment(&arguments.start).map_err(|error| anyhow!("--start: {error}"))?,

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use admin_api::tracking::NAMED_MAX;
 use envelope::ServerName;
 use logs::search::{Line, Query, RESULTS_DEFAULT};
 use logs::tracking::FIELDS;
-use rpc::admin::NAMED_MAX;
 use serde_json::{Map, Value};
 
 use super::output;
@@ -38,6 +38,19 @@ pub(crate) fn named(text: &str) -> Query {
     } else {
         Query { ids: vec![text.to_owned()], ..Query::default() }
     }
+}
+
+/// Whom mail is looked for by: an address, `@DOMAIN` or `NAME@`. What has no `@` would be found nowhere.
+pub(crate) fn recipient(text: &str) -> Result<String, String> {
+    if text.contains('@') {
+        return Ok(text.to_owned());
+    }
+    Err(format!("write an address, {text}@ for that name in every domain, or @{text} for a domain"))
+}
+
+/// The same, or `<>` for notifications.
+pub(crate) fn sender(text: &str) -> Result<String, String> {
+    if text == "<>" { Ok(text.to_owned()) } else { recipient(text) }
 }
 
 /// What `servers` have written about what `query` looks for, by time, and those that could not be asked. `limit`: of

@@ -1,5 +1,7 @@
 //! `postroad check`: what is found of a server before it has ever run, and what is wrong with it.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::Desk;
@@ -48,4 +50,17 @@ fn what_is_wrong_is_told_with_what_to_do() {
     }
     let none = desk.run("check --settings none.toml");
     assert!(!none.succeeded && none.out.contains("cannot read the settings file none.toml"), "{}", none.out);
+}
+
+#[test]
+fn the_examples_of_organization_files_are_good() {
+    let desk = Desk::with_directory();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let mut examples: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    examples.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    assert!(examples.len() >= 4, "{examples:?}");
+    for example in examples {
+        let run = desk.run(&format!("check {} --settings server.toml --json", example.display()));
+        assert_eq!(state(&findings(&run.out), "organization file"), "good", "{}{}", run.out, run.err);
+    }
 }

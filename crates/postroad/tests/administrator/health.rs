@@ -12,7 +12,12 @@ fn service(ready: &'static str) -> SocketAddr {
         postroad_messages_queued 5\npostroad_pressure_level{resource=\"DatabaseUsedSpace\"} 2\n\
         postroad_pressure_level{resource=\"PrivateBytes\"} 0\npostroad_pressure_measure{resource=\"PrivateBytes\"} 3\n\
         postroad_pressure_measure{resource=\"DatabaseUsedSpace\"} 99\npostroad_queue_length{delivery_type=\"Unreachable\"} 2\n\
-        postroad_queue_length{delivery_type=\"SmtpRelayToRemote\"} 0\n";
+        postroad_queue_length{delivery_type=\"SmtpRelayToRemote\"} 0\n\
+        postroad_logons_total{connector=\"Client\",outcome=\"failed\"} 2\n\
+        postroad_logons_total{connector=\"Client\",outcome=\"refused\"} 1\n\
+        postroad_logons_total{connector=\"Client\",outcome=\"succeeded\"} 9\n\
+        postroad_certificate_end_seconds{certificate=\"authority\"} 9999999999\n\
+        postroad_certificate_end_seconds{certificate=\"service\"} 1\n";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -49,7 +54,24 @@ fn ready_services_are_told_with_what_waits_in_them() {
     let cells: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(
         cells,
-        ["BERLIN1", "transport", "ready", "7", "5", "DatabaseUsedSpace", "High", "99", "Unreachable", "2"]
+        [
+            "BERLIN1",
+            "transport",
+            "ready",
+            "7",
+            "5",
+            "DatabaseUsedSpace",
+            "High",
+            "99",
+            "3",
+            "service",
+            "ends",
+            "in",
+            "0",
+            "d",
+            "Unreachable",
+            "2"
+        ]
     );
     assert_eq!(table.lines().count(), 3, "{table}");
     let json = desk.done("health transport --settings server.toml --json");

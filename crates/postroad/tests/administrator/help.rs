@@ -21,6 +21,9 @@ fn every_help_text_has_an_example_of_its_command() {
         "cert",
         "cert init",
         "cert issue",
+        "cert renew",
+        "cert authority",
+        "cert etcd",
     ] {
         let help = desk.done(&format!("{name} --help"));
         assert!(help.contains("Example") && help.contains(&format!("\n  postroad {name}")), "{name}: {help}");

@@ -2,14 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod api;
 mod cert;
 mod check;
 mod directory;
+mod dovecot;
 mod explain;
 mod health;
 mod help;
+mod kerberos;
+mod operations;
+mod permissions;
 mod queue;
+mod sendmail;
 mod support;
+mod sync;
 mod tests;
 mod topology;
 mod trace;

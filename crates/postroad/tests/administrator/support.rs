@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// Two sites, and something for every kind of answer. `DB2` is in Oslo; large mail finds no connector for the partner.
-pub const ORGANIZATION: &str = "\
+pub(crate) const ORGANIZATION: &str = "\
 sites: [{name: Berlin}, {name: Oslo}]
 siteLinks:
   - {name: Line, sites: [Berlin, Oslo], cost: 10}
@@ -37,12 +37,12 @@ recipients:
 ";
 
 /// A folder in which the program runs.
-pub struct Desk {
+pub(crate) struct Desk {
     folder: TempDir,
 }
 
 /// How a run ended.
-pub struct Run {
+pub(crate) struct Run {
     pub succeeded: bool,
     /// The exit status.
     pub status: i32,
@@ -52,14 +52,14 @@ pub struct Run {
 
 impl Desk {
     /// With the organization file.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Self { folder: tempfile::tempdir().unwrap() };
         desk.write("contoso.yaml", ORGANIZATION);
         desk
     }
 
     /// With settings of BERLIN1, its identity, and an embedded directory that holds nothing yet.
-    pub fn with_directory() -> Self {
+    pub(crate) fn with_directory() -> Self {
         let desk = Self::new();
         desk.done("cert init --forest contoso.example --path keys");
         desk.done("cert issue --ca keys --server BERLIN1 --fqdn berlin1.contoso.example --path identity");
@@ -69,20 +69,20 @@ impl Desk {
         desk
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
     /// Runs `postroad` with the words of `line`. There is no terminal and nothing to read.
-    pub fn run(&self, line: &str) -> Run {
+    pub(crate) fn run(&self, line: &str) -> Run {
         self.run_words(line.split_whitespace())
     }
 
-    pub fn run_words(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
+    pub(crate) fn run_words(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
         let output = command(self.folder.path()).args(words).stdin(Stdio::null()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let status = output.status.code().unwrap();
@@ -90,14 +90,14 @@ impl Desk {
     }
 
     /// Runs what must succeed, and gives what it printed.
-    pub fn done(&self, line: &str) -> String {
+    pub(crate) fn done(&self, line: &str) -> String {
         let run = self.run(line);
         assert!(run.succeeded, "$ postroad {line}\n{}{}", run.out, run.err);
         run.out
     }
 
     /// Runs what must fail, and gives what it complained.
-    pub fn refused(&self, line: &str) -> String {
+    pub(crate) fn refused(&self, line: &str) -> String {
         let run = self.run(line);
         assert!(!run.succeeded, "$ postroad {line}\n{}{}", run.out, run.err);
         run.err
@@ -105,7 +105,7 @@ impl Desk {
 }
 
 /// The program, in `folder`, without what the caller's environment would tell it.
-pub fn command(folder: &Path) -> Command {
+pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postroad"));
     command.current_dir(folder).env_remove("POSTROAD_SETTINGS");
     command

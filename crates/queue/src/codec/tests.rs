@@ -147,7 +147,7 @@ proptest! {
         updates.iter().for_each(|update| update.clone().apply_to(&mut wanted));
         let (first, second) = updates.split_at(cut.min(updates.len()));
         for part in [first, second] {
-            let together = part.iter().cloned().reduce(Update::then);
+            let together = (!part.is_empty()).then(|| Update::all_as_one(part.iter().cloned()));
             together.into_iter().for_each(|update| update.apply_to(&mut found));
         }
         for message in [&mut wanted, &mut found] {

@@ -34,7 +34,7 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Reads all segments.
-    pub fn run(&mut self, disk: &dyn Disk, paths: &Paths, segments: Vec<Loaded>) -> Result<(), OpenError> {
+    pub(super) fn run(&mut self, disk: &dyn Disk, paths: &Paths, segments: Vec<Loaded>) -> Result<(), OpenError> {
         self.last_end = RECORDS_START;
         let numbers: Vec<u32> = segments.iter().map(|loaded| loaded.header.number).collect();
         let ends: Vec<Option<u32>> = (0..segments.len())

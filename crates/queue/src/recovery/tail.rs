@@ -32,12 +32,12 @@ pub(super) struct Tail {
 
 impl Tail {
     /// The octets `from` to `to` of a segment: its last batch, or nothing.
-    pub fn of(loaded: &Loaded, from: u32, to: u32) -> Self {
+    pub(super) fn of(loaded: &Loaded, from: u32, to: u32) -> Self {
         Self { file: Arc::clone(&loaded.file), header: loaded.header, length: loaded.length, from, to }
     }
 
     /// Writes it again and syncs it, and the name of the segment.
-    pub fn make_durable(&self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    pub(super) fn make_durable(&self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
         let mut header = self.header.to_block();
         // A segment of which the beginning only is there holds no records.
         header.truncate(self.length.min(RECORDS_START) as usize);

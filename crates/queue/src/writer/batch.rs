@@ -16,8 +16,8 @@ use crate::record::{Content, Operation, Place, RecordBuilder, Segment};
 use super::Writer;
 use super::segments::settling_octets;
 
-/// Updates of one message that stand one after the other; the next takes all of them along.
-const UPDATES_MAX: u16 = 16;
+/// Updates of one message that may stand one after the other before the next takes all of them along.
+const UPDATES_MIN: u16 = 16;
 
 /// Records on their way to the disk.
 pub(super) struct Batch {
@@ -72,7 +72,7 @@ impl Writer {
 
 impl Batch {
     /// Adds transactions; those that cannot be done are answered here, the others given back.
-    pub fn add_jobs(&mut self, writer: &mut Writer, jobs: Vec<Job>) -> Vec<Job> {
+    pub(super) fn add_jobs(&mut self, writer: &mut Writer, jobs: Vec<Job>) -> Vec<Job> {
         let mut kept = Vec::with_capacity(jobs.len());
         for mut job in jobs {
             match self.unknown(writer, &job) {
@@ -101,6 +101,11 @@ impl Batch {
         self.staged.get(&id).copied().unwrap_or_else(|| writer.shared.index().get(id))
     }
 
+    /// Whether a message is here, or was not long ago: until a moment ago, if it is removed by this batch.
+    fn has_been_here(&self, writer: &Writer, id: MessageId) -> bool {
+        self.staged.contains_key(&id) || self.entry(writer, id).is_some() || writer.remembered.contains(id)
+    }
+
     fn offset(&self) -> u32 {
         self.start + u32::try_from(self.bytes.len()).expect("a batch is far below 4 GiB")
     }
@@ -115,7 +120,7 @@ impl Batch {
         for step in &job.steps {
             match step {
                 Step::Store { id, content, meta } => {
-                    if self.entry(writer, *id).is_some() || writer.remembered.contains(*id) {
+                    if self.has_been_here(writer, *id) {
                         repeated.push(*id);
                         continue;
                     }
@@ -161,7 +166,7 @@ impl Batch {
         let Some(entry) = self.entry(writer, id) else { return };
         let together = self.with_those_before(writer, id, entry, update);
         let (before, updates, update) = match &together {
-            Some(together) => (Place::default(), 1, &**together),
+            Some((together, updates)) => (Place::default(), *updates, &**together),
             None => (entry.update, entry.updates.saturating_add(1), update),
         };
         let operation = record.add(&Operation::Update { id, before, update });
@@ -169,18 +174,24 @@ impl Batch {
     }
 
     /// The update and all before it as one, when they have become many: who reads a message reads all of them, and one that is
-    /// tried again for days has an update for each attempt.
-    fn with_those_before(&self, writer: &Writer, id: MessageId, entry: Entry, update: &[u8]) -> Option<Vec<u8>> {
+    /// tried again for days has an update for each attempt. With how many updates it counts as.
+    ///
+    /// It holds a state for each recipient that was ever changed. So that each of a thousand recipients costs no thousand states,
+    /// it counts as so many updates, and the next is made when there are twice as many.
+    fn with_those_before(&self, writer: &Writer, id: MessageId, entry: Entry, update: &[u8]) -> Option<(Vec<u8>, u16)> {
         let is_in_this_batch = entry.update.segment == self.segment.number && entry.update.offset >= self.start;
-        if entry.updates == 0 || !entry.updates.is_multiple_of(UPDATES_MAX) || is_in_this_batch {
+        if entry.updates < UPDATES_MIN || !entry.updates.is_power_of_two() || is_in_this_batch {
             return None;
         }
         // One that cannot be read now may be read later, by whoever wants to know: the chain goes on.
         let before = reading::chain(&writer.shared, id, entry.update).ok()?;
         let update = Update::from_bytes(update).ok()?;
-        let together = before.into_iter().rev().chain([update]).reduce(Update::then)?.to_bytes();
+        let together = Update::all_as_one(before.into_iter().rev().chain([update]));
+        let states = u16::try_from(together.states.len()).unwrap_or(u16::MAX);
+        let updates = states.checked_next_power_of_two().unwrap_or(u16::MAX - 1) + 1;
+        let together = together.to_bytes();
         // Room was made for the last alone; the end of a segment has as much to spare.
-        (together.len() < settling_octets(writer.shared.segment_octets) as usize / 4).then_some(together)
+        (together.len() < settling_octets(writer.shared.segment_octets) as usize / 4).then_some((together, updates))
     }
 
     fn note(&mut self, record: &mut RecordBuilder, key: Vec<u8>, value: Vec<u8>) {
@@ -189,14 +200,14 @@ impl Batch {
     }
 
     /// Adds a note that is copied from an old segment.
-    pub fn add_note(&mut self, key: &[u8], value: &[u8]) {
+    pub(super) fn add_note(&mut self, key: &[u8], value: &[u8]) {
         let mut record = RecordBuilder::default();
         self.note(&mut record, key.to_vec(), value.to_vec());
         self.finish(record);
     }
 
     /// Adds that a message cannot be read any more.
-    pub fn add_lost(&mut self, id: MessageId, entry: Entry) {
+    pub(super) fn add_lost(&mut self, id: MessageId, entry: Entry) {
         let mut record = RecordBuilder::default();
         let Entry { sequence, large, .. } = entry;
         let operation = record.add(&Operation::Lost { id, sequence, large });
@@ -205,7 +216,7 @@ impl Batch {
     }
 
     /// Adds a message that is copied from an old segment.
-    pub fn add_moved(&mut self, moved: &Moved) {
+    pub(super) fn add_moved(&mut self, moved: &Moved) {
         let mut record = RecordBuilder::default();
         let place = moved.body.clone().map_or(moved.content, |body| record.add_body(body));
         let Moved { id, crc, meta, entry, .. } = moved;
@@ -215,7 +226,7 @@ impl Batch {
     }
 
     /// Adds the note that everything before a segment is settled.
-    pub fn add_first(&mut self, segment: u32) {
+    pub(super) fn add_first(&mut self, segment: u32) {
         let mut record = RecordBuilder::default();
         record.add(&Operation::First { segment });
         self.finish(record);
@@ -229,7 +240,7 @@ impl Batch {
     }
 
     /// After the sync: changes the index, answers whoever waits, lets go of what is not needed.
-    pub fn apply(self, writer: &mut Writer, mut jobs: Vec<Job>) {
+    pub(super) fn apply(self, writer: &mut Writer, mut jobs: Vec<Job>) {
         let end = self.offset();
         let mut removed = Vec::new();
         {
@@ -245,6 +256,12 @@ impl Batch {
                     }
                     Step::Update { id, .. } => recent.changed(*id),
                     Step::Remove { .. } | Step::Note { .. } => {}
+                }
+            }
+            let mut heads = lock(&writer.shared.heads);
+            for step in jobs.iter().flat_map(|job| &job.steps) {
+                if let Step::Update { id, update } = step {
+                    heads.changed(*id, self.staged.get(id).copied().flatten(), update);
                 }
             }
         }

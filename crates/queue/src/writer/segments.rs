@@ -146,7 +146,7 @@ impl Shared {
     }
 
     /// Removes the spare files of an earlier run.
-    pub fn remove_spares(&self) {
+    pub(crate) fn remove_spares(&self) {
         let names = self.disk.list(&self.paths.segments).unwrap_or_default();
         for name in names.iter().filter(|name| name.ends_with(SPARE_ENDING)) {
             if let Err(error) = self.disk.remove(&self.paths.segments.join(name)) {
@@ -156,7 +156,7 @@ impl Shared {
     }
 
     /// Creates a segment, durably. One that cannot be is removed again.
-    pub fn create_segment(
+    pub(crate) fn create_segment(
         &self,
         number: u32,
         first: u32,
@@ -205,7 +205,7 @@ impl Shared {
     }
 
     /// Reserves space for settling when the disk is full. Without it the ends of segments must do.
-    pub fn fill_reserve(&self) {
+    pub(crate) fn fill_reserve(&self) {
         let path = self.paths.root.join(RESERVE);
         let octets = u64::from(2 * (RECORDS_START + settling_octets(self.segment_octets)));
         let filled = self.disk.create(&path).and_then(|file| file.allocate(octets));
@@ -220,7 +220,7 @@ impl Shared {
     }
 
     /// Gives the reserve back to the file system, for a small segment.
-    pub fn release_reserve(&self) {
+    pub(crate) fn release_reserve(&self) {
         if let Err(error) = self.disk.remove(&self.paths.root.join(RESERVE))
             && error.kind() != std::io::ErrorKind::NotFound
         {

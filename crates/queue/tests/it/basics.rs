@@ -67,6 +67,11 @@ async fn an_id_is_stored_once_even_when_it_was_just_removed() {
     Transaction::new().remove(id(1)).commit(&spool).await.unwrap();
     store(&spool, 1, 100).await.unwrap();
     assert!(!spool.contains(id(1)), "a late repetition of what was delivered");
+    // In one batch, as when another server hands over what this one has delivered this moment.
+    store(&spool, 4, 50).await.unwrap();
+    spool.remove(id(4));
+    store(&spool, 4, 50).await.unwrap();
+    assert!(!spool.contains(id(4)), "removed and repeated at once");
     spool.close().await;
     let (spool, recovery) = open(&disk);
     assert_eq!(recovery.report().messages, 1);

@@ -10,42 +10,42 @@ use envelope::{
 use queue::disk::lossy::LossyDisk;
 use queue::{CommitError, OpenError, Recovery, SEGMENT_OCTETS_MIN, Spool, SpoolOptions, StoredMessage};
 
-pub const DIR: &str = "/spool";
-pub const WHOLE: ByteSize = ByteSize::mib(64);
+pub(crate) const DIR: &str = "/spool";
+pub(crate) const WHOLE: ByteSize = ByteSize::mib(64);
 
-pub fn options() -> SpoolOptions {
+pub(crate) fn options() -> SpoolOptions {
     let server = ServerName::parse("mail1").unwrap();
     // No contents in memory: every read shows what is on disk.
     SpoolOptions { segment_octets: SEGMENT_OCTETS_MIN, recent_octets: 0, ..SpoolOptions::new(server) }
 }
 
-pub fn try_open(disk: &LossyDisk) -> Result<(Spool, Recovery), OpenError> {
+pub(crate) fn try_open(disk: &LossyDisk) -> Result<(Spool, Recovery), OpenError> {
     open_with(disk, options())
 }
 
-pub fn open_with(disk: &LossyDisk, options: SpoolOptions) -> Result<(Spool, Recovery), OpenError> {
+pub(crate) fn open_with(disk: &LossyDisk, options: SpoolOptions) -> Result<(Spool, Recovery), OpenError> {
     Spool::open(disk.mount(), Path::new(DIR), options)
 }
 
-pub fn open(disk: &LossyDisk) -> (Spool, Recovery) {
+pub(crate) fn open(disk: &LossyDisk) -> (Spool, Recovery) {
     try_open(disk).unwrap()
 }
 
-pub fn id(number: u64) -> MessageId {
+pub(crate) fn id(number: u64) -> MessageId {
     let mut bytes = [0; 16];
     bytes[8..].copy_from_slice(&number.to_be_bytes());
     MessageId::from_bytes(bytes)
 }
 
-pub fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-pub fn recipient(text: &str) -> Recipient {
+pub(crate) fn recipient(text: &str) -> Recipient {
     Recipient::new(address(text))
 }
 
-pub fn message(number: u64) -> MessageHead {
+pub(crate) fn message(number: u64) -> MessageHead {
     let recipients = vec![recipient("ann@example.com"), recipient("bob@example.org")];
     MessageHead {
         id: id(number),
@@ -61,7 +61,7 @@ pub fn message(number: u64) -> MessageHead {
 }
 
 /// Content that can be told from that of any other message; its period is a prime, so that a shift shows.
-pub fn content(number: u64, length: usize) -> Bytes {
+pub(crate) fn content(number: u64, length: usize) -> Bytes {
     let unit: Vec<u8> = (0..251u64).map(|position| (number * 31 + position * position + 7).to_le_bytes()[0]).collect();
     let mut octets = unit.repeat(length / unit.len() + 1);
     octets.truncate(length);
@@ -70,18 +70,18 @@ pub fn content(number: u64, length: usize) -> Bytes {
 }
 
 /// Stores a message; the id is that of the receipt.
-pub async fn store(spool: &Spool, number: u64, length: usize) -> Result<MessageId, CommitError> {
+pub(crate) async fn store(spool: &Spool, number: u64, length: usize) -> Result<MessageId, CommitError> {
     let mut draft = spool.begin();
     draft.write(content(number, length)).await?;
     Ok(draft.commit(message(number)).await?.receipt.message())
 }
 
-pub async fn read(spool: &Spool, number: u64) -> Bytes {
+pub(crate) async fn read(spool: &Spool, number: u64) -> Bytes {
     spool.content(id(number)).await.unwrap().read_all(WHOLE).await.unwrap()
 }
 
 /// Waits until the writer has come to something that it does by itself.
-pub async fn wait_until(spool: &Spool, done: impl Fn(&Spool) -> bool) {
+pub(crate) async fn wait_until(spool: &Spool, done: impl Fn(&Spool) -> bool) {
     loop {
         spool.flush().await.unwrap();
         if done(spool) {
@@ -91,7 +91,7 @@ pub async fn wait_until(spool: &Spool, done: impl Fn(&Spool) -> bool) {
     }
 }
 
-pub async fn all(mut recovery: Recovery) -> Vec<StoredMessage> {
+pub(crate) async fn all(mut recovery: Recovery) -> Vec<StoredMessage> {
     let mut heads = Vec::new();
     loop {
         let batch = recovery.next_batch().await;
@@ -102,6 +102,6 @@ pub async fn all(mut recovery: Recovery) -> Vec<StoredMessage> {
     }
 }
 
-pub fn segment(number: u32) -> PathBuf {
+pub(crate) fn segment(number: u32) -> PathBuf {
     Path::new(DIR).join("segments").join(format!("{number:010}.log"))
 }

@@ -18,6 +18,7 @@ fn script() -> Vec<Action> {
         Action::Store { number: 3, length: 300_000 },
         Action::Store { number: 4, length: 100_000 },
         Action::Remove { number: 2 },
+        Action::Repeat { number: 2 },
         Action::Replace { number: 3, by: 5, length: 280_000 },
         Action::Update { number: 5 },
         Action::Note { number: 1, set: true },
@@ -154,6 +155,7 @@ fn action() -> impl Strategy<Value = Action> {
         (0..30u64, prop_oneof![8 => 0..9_000usize, 1 => 60_000..80_000usize, 1 => 262_145..300_000usize]);
     prop_oneof![
         6 => (number.clone(), length.clone()).prop_map(|(number, length)| Action::Store { number, length }),
+        2 => number.clone().prop_map(|number| Action::Repeat { number }),
         2 => number.clone().prop_map(|number| Action::Update { number }),
         1 => number.clone().prop_map(|number| Action::UpdateDurably { number }),
         4 => number.clone().prop_map(|number| Action::Remove { number }),

@@ -12,10 +12,14 @@ use crate::common::*;
 
 /// One step of a run.
 #[derive(Clone, Copy, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     Store {
         number: u64,
         length: usize,
+    },
+    /// Stores what was removed once more, as another server does that did not hear the answer.
+    Repeat {
+        number: u64,
     },
     Update {
         number: u64,
@@ -49,6 +53,8 @@ struct Promise {
     acknowledged: bool,
     removed: bool,
     removed_durably: bool,
+    /// Removed since the spool was opened: it knows a repetition for what it is.
+    remembered: bool,
     /// A transaction about it was refused for want of space: a crash right then may leave its record behind.
     doubtful: bool,
     /// Last change made, and last one known to be durable.
@@ -57,7 +63,7 @@ struct Promise {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Ledger(BTreeMap<u64, Promise>, Notes);
+pub(crate) struct Ledger(BTreeMap<u64, Promise>, Notes);
 
 /// Whether each note that was ever touched is set; not known of one whose change was not acknowledged.
 type Notes = BTreeMap<u64, Option<bool>>;
@@ -81,6 +87,11 @@ impl Ledger {
         (promise.change, change(promise.change))
     }
 
+    fn remove(&mut self, number: u64) {
+        let promise = self.0.get_mut(&number).unwrap();
+        (promise.removed, promise.remembered) = (true, true);
+    }
+
     /// Everything queued before is durable: the spool works in order.
     fn settle(&mut self) {
         for promise in self.0.values_mut() {
@@ -90,7 +101,7 @@ impl Ledger {
     }
 
     /// Does one step; steps about messages that are not there are left out.
-    pub async fn act(&mut self, spool: &Spool, action: Action) -> Result<(), CommitError> {
+    pub(crate) async fn act(&mut self, spool: &Spool, action: Action) -> Result<(), CommitError> {
         let result = self.try_act(spool, action).await;
         if let (Err(CommitError::Full), Action::Replace { number, .. } | Action::RemoveDurably { number }) =
             (&result, action)
@@ -112,6 +123,16 @@ impl Ledger {
                 self.0.get_mut(&number).unwrap().acknowledged = true;
                 self.settle();
             }
+            Action::Repeat { number } => {
+                let Some(length) =
+                    self.0.get(&number).filter(|one| one.removed && one.remembered).map(|one| one.length)
+                else {
+                    return Ok(());
+                };
+                store(spool, number, length).await?;
+                assert!(!spool.contains(id(number)), "message {number} was removed, and is stored anew");
+                self.settle();
+            }
             Action::Update { number } if self.is_there(number) => {
                 let (_, update) = self.change(number);
                 spool.update(id(number), &update);
@@ -122,17 +143,17 @@ impl Ledger {
                 self.settle();
             }
             Action::Remove { number } if self.is_there(number) => {
-                self.0.get_mut(&number).unwrap().removed = true;
+                self.remove(number);
                 spool.remove(id(number));
             }
             Action::RemoveDurably { number } if self.is_there(number) => {
-                self.0.get_mut(&number).unwrap().removed = true;
+                self.remove(number);
                 Transaction::new().remove(id(number)).commit(spool).await?;
                 self.settle();
             }
             Action::Replace { number, by, length } if self.is_there(number) && !self.0.contains_key(&by) => {
                 self.expect_store(by, length);
-                self.0.get_mut(&number).unwrap().removed = true;
+                self.remove(number);
                 let mut draft = spool.begin();
                 draft.write(content(by, length)).await?;
                 Transaction::new().store(draft, message(by)).remove(id(number)).commit(spool).await?;
@@ -157,7 +178,7 @@ impl Ledger {
     }
 
     /// Compares with what is there; what is there from now on is promised.
-    pub async fn check(&mut self, spool: &Spool, recovery: Recovery) -> Result<(), String> {
+    pub(crate) async fn check(&mut self, spool: &Spool, recovery: Recovery) -> Result<(), String> {
         let set = spool.suspended_queues();
         for (number, promise) in &mut self.1 {
             let found = set.contains(&number.to_string().into_boxed_str());
@@ -177,6 +198,7 @@ impl Ledger {
             return Err(format!("message {number} was never stored"));
         }
         for (&number, promise) in &mut self.0 {
+            promise.remembered = false;
             let Some(head) = found.get(&number) else {
                 if promise.acknowledged && !promise.removed && !promise.doubtful {
                     return Err(format!("message {number} was acknowledged and is lost"));
@@ -225,7 +247,7 @@ fn states(changes: u32) -> Vec<RecipientState> {
 }
 
 /// Runs actions until one fails. Returns what was promised.
-pub async fn run(spool: &Spool, ledger: &mut Ledger, actions: &[Action]) -> Result<(), CommitError> {
+pub(crate) async fn run(spool: &Spool, ledger: &mut Ledger, actions: &[Action]) -> Result<(), CommitError> {
     for action in actions {
         ledger.act(spool, *action).await?;
     }

@@ -218,23 +218,67 @@ async fn many_attempts_make_no_long_chain() {
     check(&spool).await;
 }
 
+/// Stores a message with so many recipients.
+async fn store_list(spool: &Spool, number: u64, recipients: usize) {
+    let recipients = (0..recipients).map(|number| recipient(&format!("r{number}@example.com"))).collect();
+    let envelope = envelope::Envelope::new(envelope::ReversePath::Null, recipients);
+    let _ = spool.begin().commit(envelope::MessageHead { envelope, ..message(number) }).await.unwrap();
+}
+
+fn tried(attempts: u32) -> RecipientState {
+    RecipientState::Pending(Pending {
+        attempts,
+        last_error: Some("451 4.7.1 Try again later".into()),
+        ..Pending::default()
+    })
+}
+
 #[tokio::test]
-async fn a_head_with_many_recipients_is_decoded_once_as_long_as_it_does_not_change() {
+async fn a_message_to_many_is_decoded_once_however_its_recipients_change() {
     let disk = LossyDisk::new();
     let (spool, _) = open(&disk);
-    let recipients = (0..100).map(|number| recipient(&format!("r{number}@example.com"))).collect();
-    let envelope = envelope::Envelope::new(envelope::ReversePath::Null, recipients);
-    let draft = spool.begin();
-    let _ = draft.commit(envelope::MessageHead { envelope, ..message(1) }).await.unwrap();
+    store_list(&spool, 1, 1_000).await;
     let first = spool.shared_head(id(1)).await.unwrap();
-    let before = disk.counters().bytes_read;
-    assert_eq!(*spool.shared_head(id(1)).await.unwrap(), *first);
-    assert_eq!(disk.counters().bytes_read, before);
-    let state = RecipientState::Pending(Pending { attempts: 1, ..Pending::default() });
-    Transaction::new().update(id(1), &Update::states([(7, state.clone())])).commit(&spool).await.unwrap();
-    assert_eq!(spool.shared_head(id(1)).await.unwrap().states[7], state);
+    let (before, decoded) = (disk.counters().bytes_read, spool.stats().decoded_recipients);
+    for at in 0..100 {
+        let shared = spool.shared_head(id(1)).await.unwrap();
+        assert_eq!(shared.as_read(), first.as_read());
+        assert_eq!(shared.state(at), Some(RecipientState::default()));
+        Transaction::new().update(id(1), &Update::states([(at as usize, tried(1))])).commit(&spool).await.unwrap();
+        assert_eq!((shared.state(at), first.state(at)), (Some(tried(1)), Some(tried(1))));
+    }
+    assert_eq!(spool.stats().decoded_recipients, decoded);
+    // Updates that are taken along by a later one are read for that, a few times in all.
+    let read = disk.counters().bytes_read - before;
+    assert!(read < 100 * 500, "{read} octets");
+    // Another list is another message to decode; a message that is gone is gone.
+    let recipients = (0..20).map(|number| (recipient(&format!("m{number}@example.com")), tried(2)));
+    Transaction::new().update(id(1), &Update::recipients(recipients)).commit(&spool).await.unwrap();
+    let changed = spool.shared_head(id(1)).await.unwrap();
+    assert_eq!((changed.as_read().states.len(), changed.state(19), changed.state(20)), (20, Some(tried(2)), None));
     Transaction::new().remove(id(1)).commit(&spool).await.unwrap();
     assert!(matches!(spool.shared_head(id(1)).await, Err(ReadError::Unknown(_))));
+}
+
+/// Each recipient of a list is tried and put off for itself: what that writes and reads is in proportion to the list.
+#[tokio::test]
+async fn what_a_recipient_costs_does_not_grow_with_the_list() {
+    let mut per_recipient = Vec::new();
+    for count in [200, 2_000] {
+        let disk = LossyDisk::new();
+        let (spool, _) = open(&disk);
+        store_list(&spool, 1, count).await;
+        let (written, read) = (spool.stats().written.as_u64(), disk.counters().bytes_read);
+        for at in 0..count {
+            Transaction::new().update(id(1), &Update::states([(at, tried(1))])).commit(&spool).await.unwrap();
+        }
+        let written = (spool.stats().written.as_u64() - written) / count as u64;
+        let read = (disk.counters().bytes_read - read) / count as u64;
+        assert!(spool.head(id(1)).await.unwrap().states.iter().all(|state| *state == tried(1)));
+        per_recipient.push((written, read));
+    }
+    let [(written, read), (written_of_many, read_of_many)] = per_recipient[..] else { unreachable!("two lists") };
+    assert!(written_of_many < written * 2 && read_of_many < (read + 100) * 3, "{per_recipient:?}");
 }
 
 /// Four messages that stay in the first segment, which is to be emptied when others have come and gone.

@@ -29,6 +29,7 @@ fn ann() -> DirectoryRecipient {
         max_send_size: None,
         restrictions: DeliveryRestrictions::default(),
         kind: RecipientKind::Mailbox { database: ObjectName::parse("DB1").unwrap(), password: None },
+        provenance: None,
     }
 }
 
@@ -54,6 +55,7 @@ fn check_with(
         session: &session,
         origin,
         user,
+        partner: None,
         smtputf8,
         id: MessageId::from_bytes([7; 16]),
         recipients: &[Recipient::new(Address::parse("ann@contoso.com").unwrap())],
@@ -77,6 +79,7 @@ fn rest(block: &str) -> String {
 
 #[test]
 fn a_strangers_header_gets_a_trace_line_and_loses_what_is_ours() {
+    // PF-2
     let block = "Received: from x by y; z\r\nX-MS-Exchange-Organization-SCL: -1\r\nSubject: Hi\r\n\
                  x-ms-exchange-forest-A: b\r\n\tfolded\r\nX-MS-Exchange-Organization-AuthAs: Internal\r\n\
                  Message-ID: <1@client.example>\r\n\r\n";

@@ -2,7 +2,7 @@
 
 use envelope::{ObjectName, Revision, ServerName};
 use topology::receive_connector::defaults;
-use topology::{DeliveryRestrictions, Guid, RecipientKind};
+use topology::{DeliveryRestrictions, Guid, PermissionGroup, ReceiveRight, RecipientKind};
 
 use super::*;
 
@@ -18,7 +18,7 @@ acceptedDomains:
     organization::load(text, Revision(1)).unwrap().organization
 }
 
-fn mailbox() -> DirectoryRecipient {
+pub(crate) fn mailbox() -> DirectoryRecipient {
     DirectoryRecipient {
         guid: Guid::ZERO,
         name: ObjectName::parse("ann").unwrap(),
@@ -28,11 +28,29 @@ fn mailbox() -> DirectoryRecipient {
         max_send_size: None,
         restrictions: DeliveryRestrictions::default(),
         kind: RecipientKind::Mailbox { database: ObjectName::parse("DB1").unwrap(), password: None },
+        provenance: None,
+    }
+}
+
+/// A connector whose groups make principals of that sort.
+fn usual(principal: Principal<'_>) -> &'static ReceiveConnector {
+    static CONNECTORS: std::sync::OnceLock<[ReceiveConnector; 3]> = std::sync::OnceLock::new();
+    let [frontend, client, secured] = CONNECTORS.get_or_init(|| {
+        let [frontend, client] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
+        let mut secured = frontend.clone();
+        secured.auth_mechanism = vec![AuthMechanism::ExternalAuthoritative];
+        secured.permission_groups = vec![PermissionGroup::ExchangeServers];
+        [frontend, client, secured]
+    });
+    match principal {
+        Principal::Anonymous | Principal::Partner => frontend,
+        Principal::User(_) => client,
+        Principal::ExternallySecured => secured,
     }
 }
 
 fn asker<'a>(organization: &'a Organization, principal: Principal<'a>) -> Asker<'a> {
-    Asker { organization, principal, sender: &ReversePath::Null, size: ByteSize::bytes(0) }
+    Asker { connector: usual(principal), organization, principal, sender: &ReversePath::Null, size: ByteSize::bytes(0) }
 }
 
 /// What a stranger's `RCPT TO:<path>` gets, the parser of paths included: the code, or `ok`.
@@ -40,7 +58,7 @@ fn stranger(path: &str) -> String {
     let Ok(address) = Address::parse(path) else { return "501 5.1.3".to_owned() };
     let organization = organization();
     let found = if address.key() == "ann@contoso.com" { Found::Recipient(mailbox()) } else { Found::Nothing };
-    let checked = check_recipient(&organization, Principal::Anonymous, &address)
+    let checked = check_recipient(usual(Principal::Anonymous), &organization, Principal::Anonymous, &address)
         .and_then(|lookup| check_found(asker(&organization, Principal::Anonymous), &address, lookup, &found));
     checked.map_or_else(|reply| format!("{} {}", reply.code, reply.status_or_generic()), |()| "ok".to_owned())
 }
@@ -112,7 +130,7 @@ fn those_the_organization_knows_may_relay() {
             ("nobody@contoso.com", Lookup::Required),
         ] {
             let address = Address::parse(path).unwrap();
-            assert_eq!(check_recipient(&organization, principal, &address), Ok(expected), "{path}");
+            assert_eq!(check_recipient(usual(principal), &organization, principal, &address), Ok(expected), "{path}");
         }
         let found = |path| {
             let asker = asker(&organization, principal);
@@ -121,6 +139,36 @@ fn those_the_organization_knows_may_relay() {
         assert_eq!(found("nobody@contoso.com"), Err(550));
         // PL-45: leads to a gateway, for those who may send to anybody.
         assert_eq!((found("IMCEAFAX-5551234@contoso.com"), found("IMCEAFAX-@contoso.com")), (Ok(()), Err(550)));
+    }
+}
+
+#[test]
+fn strangers_reach_a_contact_by_its_address_inside_and_whoever_may_relay_by_both() {
+    // RC-51, PL-49
+    let (organization, user) = (organization(), mailbox());
+    let external_address = Address::parse("cathy@fabrikam.example").unwrap();
+    let contact = DirectoryRecipient {
+        primary_address: Address::parse("cathy@contoso.com").unwrap(),
+        proxy_addresses: vec![external_address.clone()],
+        kind: RecipientKind::MailContact { external_address },
+        ..mailbox()
+    };
+    let answer = |principal, path: &str| {
+        let address = Address::parse(path).unwrap();
+        let found = Found::Recipient(contact.clone());
+        check_recipient(usual(principal), &organization, principal, &address)
+            .and_then(|lookup| check_found(asker(&organization, principal), &address, lookup, &found))
+            .map_err(|reply| reply.to_string())
+    };
+    let refused = Err("550 5.7.1 Unable to relay".to_owned());
+    assert_eq!(answer(Principal::Anonymous, "cathy@contoso.com"), Ok(()));
+    // An address that the directory knows is no accepted domain: relaying is asked for all the same.
+    assert_eq!(answer(Principal::Anonymous, "cathy@fabrikam.example"), refused);
+    for principal in [Principal::User(&user), Principal::ExternallySecured] {
+        assert_eq!(
+            (answer(principal, "cathy@contoso.com"), answer(principal, "cathy@fabrikam.example")),
+            (Ok(()), Ok(()))
+        );
     }
 }
 
@@ -145,7 +193,7 @@ fn a_sender_needs_the_connectors_permission_and_users_send_as_themselves() {
     let [default, client] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
     let mut secured = default.clone();
     secured.auth_mechanism = vec![AuthMechanism::Tls, AuthMechanism::ExternalAuthoritative];
-    let mut nobody = default.clone();
+    let mut nobody = default.clone(); // RC-24
     nobody.permission_groups.clear();
     for (connector, user, sender, expected) in [
         (&default, None, "anyone@elsewhere.example", "ok"),
@@ -163,13 +211,13 @@ fn a_sender_needs_the_connectors_permission_and_users_send_as_themselves() {
         (&nobody, None, "", "530 5.7.1"),
         (&nobody, Some(&user), "ann@contoso.com", "530 5.7.1"),
     ] {
-        let principal = Principal::of(connector, user);
+        let principal = Principal::of(connector, user, false);
         let checked = check_sender(connector, &organization(), principal, &mail(sender, 0));
         let answer =
             checked.map_or_else(|reply| format!("{} {}", reply.code, reply.status_or_generic()), |()| "ok".to_owned());
         assert_eq!(answer, expected, "{} {principal:?} {sender}", connector.name);
     }
-    assert_eq!(Principal::of(&secured, Some(&user)), Principal::ExternallySecured);
+    assert_eq!(Principal::of(&secured, Some(&user), false), Principal::ExternallySecured);
 }
 
 #[test]
@@ -188,6 +236,38 @@ fn a_connector_takes_rights_away() {
     assert_eq!(code(&connector, ""), None);
     connector.denied_rights = vec![ReceiveRight::AcceptAnySender];
     assert_eq!((code(&connector, "ceo@contoso.com"), code(&connector, "a@b.example").as_deref()), (None, Some(text)));
+}
+
+#[test]
+fn single_rights_are_given_and_denied() {
+    // PF-4, PF-36: the documented recipe of an anonymous relay, and what else changes by a right.
+    let organization = organization();
+    let [mut connector, mut client] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
+    let outside = Address::parse("victim@elsewhere.example").unwrap();
+    let relays = |connector: &ReceiveConnector, principal| {
+        check_recipient(connector, &organization, principal, &outside).is_ok()
+    };
+    assert!(!relays(&connector, Principal::Anonymous));
+    let permission = |text: &str| text.parse().unwrap();
+    connector.permissions = vec![permission("allow ms-Exch-SMTP-Accept-Any-Recipient for ANONYMOUS LOGON")];
+    assert!(relays(&connector, Principal::Anonymous));
+    connector.permissions.push(permission("deny ms-Exch-SMTP-Accept-Any-Recipient for ANONYMOUS LOGON"));
+    assert!(!relays(&connector, Principal::Anonymous));
+    // What counts as authenticated.
+    assert_eq!(Principal::Anonymous.origin(&connector), OriginKind::Anonymous);
+    connector.permissions = vec![permission("allow ms-Exch-SMTP-Accept-Authentication-Flag for ANONYMOUS LOGON")];
+    assert_eq!(Principal::Anonymous.origin(&connector), OriginKind::ExternallySecured);
+    // A user who may send as others; nobody else.
+    let (user, other) = (mailbox(), mail("boss@contoso.com", 0));
+    let may =
+        |connector: &ReceiveConnector| check_sender(connector, &organization, Principal::User(&user), &other).is_ok();
+    assert!(!may(&client));
+    client.permissions = vec![permission("allow ms-Exch-SMTP-Accept-Any-Sender for ann")];
+    assert!(!may(&client), "the organization's own domains are a right of their own");
+    client.permissions.push(permission("allow ms-Exch-SMTP-Accept-Authoritative-Domain-Sender for ann"));
+    assert!(may(&client));
+    client.permissions.push(permission("deny ms-Exch-SMTP-Submit for Authenticated Users"));
+    assert!(!may(&client));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{AggregateCost, Bucket, Distance, Precision, Rank, Row};
 use crate::group::{Group, GroupKind, Roster};
 use crate::key::{DeliveryType, NextHopSolutionKey};
 use crate::path::{PathCost, PathTree, SiteIndex};
-use crate::way::Planner;
+use crate::planning::Planner;
 
 /// A connector's number in the order of names (RT-53).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,7 +136,7 @@ pub(crate) struct Local<'a> {
 }
 
 impl Index {
-    pub fn build(local: &Local<'_>) -> Self {
+    pub(crate) fn build(local: &Local<'_>) -> Self {
         let organization = local.organization;
         let mut connectors: Vec<Position> = Position::all(organization).collect();
         connectors.sort_by_cached_key(|at| (at.of(organization).name().clone(), at.of(organization).guid()));
@@ -209,21 +209,21 @@ impl Index {
     }
 
     /// Numbers of all connectors, in the order of their names.
-    pub fn numbers(&self) -> impl Iterator<Item = ConnectorIndex> + use<> {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = ConnectorIndex> + use<> {
         (0..self.entries.len()).map(ConnectorIndex)
     }
 
-    pub fn entry(&self, connector: ConnectorIndex) -> &Entry {
+    pub(crate) fn entry(&self, connector: ConnectorIndex) -> &Entry {
         &self.entries[connector.0]
     }
 
     /// The connector as it is configured.
-    pub fn connector(&self, connector: ConnectorIndex) -> Connector<'_> {
+    pub(crate) fn connector(&self, connector: ConnectorIndex) -> Connector<'_> {
         self.entry(connector).position.of(&self.organization)
     }
 
     /// Buckets that match an SMTP domain, most precise first (RT-45).
-    pub fn smtp_levels<'a>(&'a self, domain: &'a Domain) -> impl Iterator<Item = (Precision, &'a Bucket)> {
+    pub(crate) fn smtp_levels<'a>(&'a self, domain: &'a Domain) -> impl Iterator<Item = (Precision, &'a Bucket)> {
         let exact = self.exact.get(domain.ascii()).map(|bucket| (Precision::Exact, bucket));
         let parents = (!self.within.is_empty()).then(|| domain.suffixes()).into_iter().flatten();
         let within = parents.filter_map(|suffix| {
@@ -234,7 +234,7 @@ impl Index {
     }
 
     /// Buckets that match an address of another type, most precise first (RT-46).
-    pub fn other_levels(&self, kind: &str, text: &str) -> Vec<(Precision, &Bucket)> {
+    pub(crate) fn other_levels(&self, kind: &str, text: &str) -> Vec<(Precision, &Bucket)> {
         if kind.eq_ignore_ascii_case(X400Address::KIND) {
             return self.x400.levels(&X400Address::of_address(text));
         }

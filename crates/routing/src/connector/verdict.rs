@@ -187,7 +187,7 @@ enum Finding<'a> {
 }
 
 impl<'a> FullRecord<'a> {
-    pub fn new(index: &'a Index, size: ByteSize) -> Self {
+    pub(crate) fn new(index: &'a Index, size: ByteSize) -> Self {
         Self { index, size, levels: Vec::new(), selected: None }
     }
 
@@ -230,7 +230,7 @@ impl<'a> FullRecord<'a> {
 
     /// Every connector of the organization: the selected one first, then by name. `matching` is the rule by which
     /// address spaces were matched.
-    pub fn candidates(&self, matching: RuleId) -> Vec<Candidate> {
+    pub(crate) fn candidates(&self, matching: RuleId) -> Vec<Candidate> {
         let mut findings = self.findings();
         let verdict = |at: ConnectorIndex| match (findings.remove(&at), &self.index.entry(at).reach) {
             (Some(Finding::Usable(precision, row)), _) => self.verdict(precision, row),

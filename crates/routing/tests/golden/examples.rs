@@ -181,6 +181,7 @@ fn ex_15_mail_that_was_backed_off_waits_where_it_got_to() {
 
 #[test]
 fn ex_16_precision_before_cost() {
+    // SC-79
     let world =
         World::t1().connector("Internet", &["*;1"], &["A1"]).connector("Partner", &["*.contoso.net;50"], &["E1"]);
     assert_eq!(
@@ -237,6 +238,7 @@ fn ex_21_hops_at_the_same_cost() {
 
 #[test]
 fn ex_22_the_local_server_before_the_name() {
+    // SC-87
     let world = World::t1().connector("Zed", &["*;10"], &["A1"]).connector("Alpha", &["*;10"], &["A2"]);
     assert_eq!(choice(&world, "A1", "x.example"), "Zed -> DnsConnectorDelivery x.example");
     assert_eq!(choice(&world, "A3", "x.example"), "Alpha -> SmtpRelayToConnectorSourceServers Alpha");
@@ -250,6 +252,7 @@ fn ex_23_cost_before_the_local_server() {
 
 #[test]
 fn ex_24_the_nearest_source_server() {
+    // SC-83
     let world = World::t1().connector("Wide", &["*;5"], &["B1", "E1"]);
     let way = |from| external(&world, from, "x.example");
     assert_eq!(way("D1"), "Wide -> SmtpRelayToConnectorSourceServers Wide | D-E 5 | E | E1 B1");
@@ -258,12 +261,22 @@ fn ex_24_the_nearest_source_server() {
 
 #[test]
 fn ex_25_a_scoped_connector_exists_in_its_site_only() {
+    // SC-80
     let world = World::t1()
         .connector("S-E", &["*.contoso.net;1"], &["E1"])
         .with(|c| c.is_scoped_connector = true)
         .connector("Internet", &["*;1"], &["A1"]);
     assert_eq!(choice(&world, "A1", "mkt.contoso.net"), "Internet -> DnsConnectorDelivery mkt.contoso.net");
     assert_eq!(choice(&world, "E1", "mkt.contoso.net"), "S-E -> DnsConnectorDelivery mkt.contoso.net");
+    // SC-82: in the site of each of its source servers.
+    let world = World::t1()
+        .connector("S-BE", &["*.contoso.net;1"], &["B1", "E1"])
+        .with(|c| c.is_scoped_connector = true)
+        .connector("Internet", &["*;1"], &["A1"]);
+    for (from, connector) in [("A1", "Internet"), ("B1", "S-BE"), ("D1", "Internet"), ("E1", "S-BE")] {
+        let choice = choice(&world, from, "mkt.contoso.net");
+        assert!(choice.starts_with(&format!("{connector} -> ")), "{from}: {choice}");
+    }
 }
 
 #[test]
@@ -285,6 +298,7 @@ fn ex_27_a_site_link_that_is_too_small() {
 
 #[test]
 fn ex_28_edge_servers() {
+    // SC-52: from Transport to the Edge server itself.
     let edge = "EdgeSync - D to Internet";
     let world = World::t1().edge("EDGE1", "D").connector(edge, &["*;100"], &["EDGE1"]);
     let way = |from| external(&world, from, "x.example");
@@ -349,6 +363,7 @@ fn ex_33_front_end_transport_looks_at_twenty_recipients() {
 
 #[test]
 fn ex_34_front_end_transport_without_a_mailbox_recipient() {
+    // SC-8: to a Transport, whatever a Send connector says.
     let tables = World::t1().tables("A1");
     let first =
         |rotation| tables.front_end_target([RecipientHome::Other; 3], rotation, |_| false)[0].server.to_string();

@@ -9,7 +9,7 @@ use topology::{
 };
 
 /// A path as the sites it visits.
-pub type Sites = Vec<SiteName>;
+pub(crate) type Sites = Vec<SiteName>;
 
 /// A site by its place in the order of names (RT-10).
 type Number = usize;
@@ -18,7 +18,7 @@ type Number = usize;
 type Rank = (u64, usize, Vec<Number>);
 
 /// The least-cost path between any two sites, found by trying every simple path.
-pub struct Paths {
+pub(crate) struct Paths {
     names: Vec<SiteName>,
     best: HashMap<(Number, Number), (Rank, Vec<Number>)>,
     /// The cheapest link between two sites (RT-02…RT-04); of equal ones the first by name.
@@ -26,7 +26,7 @@ pub struct Paths {
 }
 
 impl Paths {
-    pub fn of(draft: &OrganizationDraft) -> Self {
+    pub(crate) fn of(draft: &OrganizationDraft) -> Self {
         let mut names: Vec<SiteName> = draft.sites.iter().map(|site| site.name.clone()).collect();
         names.sort();
         let mut links = HashMap::new();
@@ -67,7 +67,7 @@ impl Paths {
     }
 
     /// Sites of the path and its cost.
-    pub fn best(&self, from: &SiteName, to: &SiteName) -> Option<(Sites, u64)> {
+    pub(crate) fn best(&self, from: &SiteName, to: &SiteName) -> Option<(Sites, u64)> {
         let (rank, path) = self.best.get(&(self.number(from), self.number(to)))?;
         Some((path.iter().map(|site| self.names[*site].clone()).collect(), rank.0))
     }
@@ -79,13 +79,13 @@ impl Paths {
     }
 
     /// The nearest of some sites.
-    pub fn nearest<'a>(&self, from: &SiteName, sites: impl Iterator<Item = &'a SiteName>) -> Option<SiteName> {
+    pub(crate) fn nearest<'a>(&self, from: &SiteName, sites: impl Iterator<Item = &'a SiteName>) -> Option<SiteName> {
         let near = sites.filter_map(|site| Some((self.near(from, site)?, site)));
         near.min_by_key(|(near, _)| near.clone()).map(|(_, site)| site.clone())
     }
 
     /// RT-13: whether a link of the path is too small.
-    pub fn too_small(&self, path: &Sites, size: ByteSize) -> bool {
+    pub(crate) fn too_small(&self, path: &Sites, size: ByteSize) -> bool {
         path.windows(2).any(|pair| {
             let limit = self.links[&(self.number(&pair[0]), self.number(&pair[1]))].max_message_size;
             matches!(limit, Limit::At(limit) if limit < size)
@@ -108,7 +108,7 @@ fn accepting<'a>(draft: &'a OrganizationDraft, local: &Server, site: &SiteName) 
 
 /// What a group's next hop is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Hop {
+pub(crate) enum Hop {
     NoPath,
     Closed,
     /// RT-13.
@@ -122,7 +122,13 @@ pub enum Hop {
 
 /// Sections 4 to 7 of the reference, for a group of which the local server is no member. Members that are Edge servers
 /// take mail in the local site only.
-pub fn next_hop(draft: &OrganizationDraft, known: &Paths, local: &Server, members: &[&Server], size: ByteSize) -> Hop {
+pub(crate) fn next_hop(
+    draft: &OrganizationDraft,
+    known: &Paths,
+    local: &Server,
+    members: &[&Server],
+    size: ByteSize,
+) -> Hop {
     let mut sites: Vec<SiteName> = members.iter().map(|member| member.site.clone()).collect();
     sites.retain(|site| known.best(&local.site, site).is_some());
     sites.sort_by_key(|site| known.near(&local.site, site));
@@ -192,13 +198,13 @@ fn precision(draft: &OrganizationDraft, local: &Server, space: &AddressSpace, do
 }
 
 /// Servers that are the connector's sources.
-pub fn sources<'a>(draft: &'a OrganizationDraft, connector: Connector<'_>) -> Vec<&'a Server> {
+pub(crate) fn sources<'a>(draft: &'a OrganizationDraft, connector: Connector<'_>) -> Vec<&'a Server> {
     let names = connector.source_transport_servers();
     names.iter().filter_map(|name| draft.servers.iter().find(|server| server.name == *name)).collect()
 }
 
 /// Section 8.2: what is left after the literal steps, and whether the size alone emptied it (RT-55).
-pub fn select<'a>(
+pub(crate) fn select<'a>(
     draft: &'a OrganizationDraft,
     known: &Paths,
     local: &Server,
@@ -254,7 +260,7 @@ pub fn select<'a>(
 }
 
 /// RT-61, RT-62, RT-65: the group that is nearest, given the groups of the first twenty recipients in order.
-pub fn closest<'a>(known: &Paths, local: &Server, groups: &[Vec<&'a Server>]) -> Option<Vec<&'a Server>> {
+pub(crate) fn closest<'a>(known: &Paths, local: &Server, groups: &[Vec<&'a Server>]) -> Option<Vec<&'a Server>> {
     let near = |group: &Vec<&Server>| group.iter().filter_map(|member| known.near(&local.site, &member.site)).min();
     let reachable = groups.iter().filter(|group| near(group).is_some());
     reachable.min_by_key(|group| near(group)).cloned() // the first of equal ones

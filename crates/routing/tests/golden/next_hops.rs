@@ -58,6 +58,7 @@ fn guid(world: &World, object: &str) -> Guid {
 
 #[test]
 fn rt_18_every_row_with_its_guid() {
+    // SC-40: all that a connector with smart hosts takes is for them, whatever its domain.
     use NextHopCategory::{External, Internal};
     let world = everything();
     for (question, kind, domain, object, category) in [
@@ -107,6 +108,7 @@ fn chosen(world: &World, question: &str, mb: u64) -> String {
 
 #[test]
 fn sc_6_3_every_vector() {
+    // SC-3, SC-76, SC-77
     const NONE: &str = "unreachable: A matching connector cannot be found to route the external recipient";
     let with = |connectors: &[(&str, &str)]| {
         connectors.iter().fold(World::t1(), |world, (name, space)| world.connector(name, &[space], &["A1"]))
@@ -143,6 +145,7 @@ fn sc_6_3_every_vector() {
 
 #[test]
 fn rt_46_other_address_types() {
+    // SC-47, SC-63: by SMTP to the smart hosts.
     let smart = |world: World| world.smart(&["192.0.2.7", "fax.example"]);
     let world = smart(World::t1().connector("Fax", &["FAX:*"], &["A1"]));
     let world = smart(world.connector("FaxOne", &["FAX:+1-555"], &["A1"]));

@@ -10,7 +10,7 @@ use routing::{
     DeliveryType, Destination, Explanation, NdrReason, Outcome, RecipientHome, RoutingTables, UnreachableReason,
     Verdict,
 };
-use topology::{Connector, Database, DatabaseHome, Server, ServerRole};
+use topology::{Connector, Database, DatabaseHome, Guid, Server, ServerRole};
 
 use crate::model::{self, Hop, Paths};
 use crate::random::{connected, domains, sizes, tables, worlds};
@@ -232,12 +232,20 @@ proptest! {
                 break; // it leaves the organization, or gets into the mailbox
             }
             // Every hop to another site is nearer to the end than the one before, or ends in the new site, where a scoped
-            // connector that others do not see may match better (RT-49): RT-42 needs no guard in one snapshot.
+            // connector that others do not see may match better (RT-49), or comes from the sites of a scoped connector, which
+            // need not see the same ones besides: RT-42 needs no guard in one snapshot.
             let left = left(&explanation);
             let ends_here = route.way.path.hops().0 == 0;
-            let nearer = distance.is_none_or(|(site, before)| site == explanation.site || ends_here || left < before);
+            let scoped = |guid: Option<Guid>| {
+                let connectors = &world.draft.send_connectors;
+                connectors.iter().any(|one| Some(one.guid) == guid && one.is_scoped_connector)
+            };
+            let nearer = distance.is_none_or(|(site, connector, before)| {
+                let other_view = connector != route.connector && scoped(connector);
+                site == explanation.site || ends_here || other_view || left < before
+            });
             prop_assert!(nearer, "{} after {:?}", explanation, visited);
-            distance = Some((explanation.site.clone(), left));
+            distance = Some((explanation.site.clone(), route.connector, left));
             let next = route.way.attempts_from(rotation, |server| is_down(server)).into_iter().find(|attempt| !is_down(&attempt.server));
             let Some(next) = next else { break }; // RT-39
             here = next.server.clone();

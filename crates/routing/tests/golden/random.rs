@@ -82,7 +82,7 @@ fn connectors(most: usize) -> impl Strategy<Value = Vec<ConnectorLine>> {
 }
 
 /// Organizations with at least one Mailbox server and up to `connectors` connectors.
-pub fn worlds(most: usize) -> impl Strategy<Value = World> {
+pub(crate) fn worlds(most: usize) -> impl Strategy<Value = World> {
     let dag = prop::collection::hash_set(0..SITES.len(), 1..4);
     (links(), sites(), dag, connectors(most))
         .prop_map(|(links, sites, dag, connectors)| {
@@ -182,30 +182,30 @@ fn with_connectors(mut world: World, lines: &[ConnectorLine]) -> World {
 }
 
 /// Sizes around the limits of links and connectors.
-pub fn sizes() -> impl Strategy<Value = ByteSize> {
+pub(crate) fn sizes() -> impl Strategy<Value = ByteSize> {
     (0u64..5).prop_map(ByteSize::mib)
 }
 
 /// Domains that the address spaces match in every way, and not.
-pub fn domains() -> Vec<Domain> {
+pub(crate) fn domains() -> Vec<Domain> {
     DOMAINS.iter().map(|domain| Domain::parse(domain).unwrap()).collect()
 }
 
 /// The tables of every server.
-pub fn tables(world: &World) -> Vec<(&Server, RoutingTables)> {
+pub(crate) fn tables(world: &World) -> Vec<(&Server, RoutingTables)> {
     let organization = world.organization();
     let build = |server: &Server| RoutingTables::build(organization.clone(), &server.name).unwrap();
     world.draft.servers.iter().map(|local| (local, build(local))).collect()
 }
 
 /// The tables of every server before and after a change that leaves the servers alone.
-pub fn both(before: &World, after: &World) -> Vec<(RoutingTables, RoutingTables)> {
+pub(crate) fn both(before: &World, after: &World) -> Vec<(RoutingTables, RoutingTables)> {
     let after = tables(after).into_iter().map(|(_, tables)| tables);
     tables(before).into_iter().map(|(_, tables)| tables).zip(after).collect()
 }
 
 /// Every site that a chain of links leads to.
-pub fn connected(world: &World, from: &SiteName) -> HashSet<SiteName> {
+pub(crate) fn connected(world: &World, from: &SiteName) -> HashSet<SiteName> {
     let mut near = HashSet::from([from.clone()]);
     loop {
         let touching = world.draft.site_links.iter().filter(|link| link.sites.iter().any(|site| near.contains(site)));

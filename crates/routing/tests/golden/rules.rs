@@ -51,6 +51,7 @@ fn one_domain_in_several_spellings_goes_one_way() {
 
 #[test]
 fn each_candidate_names_the_rule_that_eliminated_it() {
+    // SC-70, SC-71, SC-72, SC-73, SC-74, SC-77
     let world = World::t1()
         .connector("Best", &["*.contoso.net;5"], &["B1"])
         .connector("Dear", &["*.contoso.net;6"], &["B1"])
@@ -118,6 +119,7 @@ fn rt_24_targets_share_the_load_and_failed_ones_come_last_among_equals() {
 
 #[test]
 fn pl_27_proxied_mail_leaves_through_front_ends_of_the_site_this_one_first() {
+    // SC-50, SC-51
     let world = World::t1().connector("Proxied", &["*"], &["A2"]).with(|c| c.frontend_proxy_enabled = true).connector(
         "Direct",
         &["direct.example"],

@@ -14,29 +14,29 @@ use uuid::Uuid;
 
 /// A draft under construction.
 #[derive(Clone, Debug, Default)]
-pub struct World {
+pub(crate) struct World {
     pub draft: OrganizationDraft,
     guids: u128,
 }
 
 /// An object name.
-pub fn name(text: &str) -> ObjectName {
+pub(crate) fn name(text: &str) -> ObjectName {
     text.parse().unwrap()
 }
 
 /// A server name.
-pub fn server(text: &str) -> ServerName {
+pub(crate) fn server(text: &str) -> ServerName {
     text.parse().unwrap()
 }
 
 /// A site name.
-pub fn site(text: &str) -> SiteName {
+pub(crate) fn site(text: &str) -> SiteName {
     text.parse().unwrap()
 }
 
 impl World {
     /// Topology T1.
-    pub fn t1() -> Self {
+    pub(crate) fn t1() -> Self {
         let mut world = Self::default().sites(&["A", "B", "C", "D", "E"]);
         for (link, ends, cost) in
             [("AB", "AB", 10), ("AC", "AC", 10), ("BD", "BD", 10), ("CD", "CD", 10), ("DE", "DE", 5)]
@@ -57,7 +57,7 @@ impl World {
         Guid::from_uuid(Uuid::from_u128(self.guids))
     }
 
-    pub fn sites(mut self, names: &[&str]) -> Self {
+    pub(crate) fn sites(mut self, names: &[&str]) -> Self {
         for text in names {
             let guid = self.guid();
             self.draft.sites.push(Site {
@@ -71,17 +71,17 @@ impl World {
         self
     }
 
-    pub fn hub(mut self, name: &str) -> Self {
+    pub(crate) fn hub(mut self, name: &str) -> Self {
         self.draft.sites.iter_mut().find(|known| known.name == site(name)).unwrap().hub_site_enabled = true;
         self
     }
 
-    pub fn inbound_disabled(mut self, name: &str) -> Self {
+    pub(crate) fn inbound_disabled(mut self, name: &str) -> Self {
         self.draft.sites.iter_mut().find(|known| known.name == site(name)).unwrap().inbound_mail_enabled = false;
         self
     }
 
-    pub fn link(mut self, link: &str, sites: &[&str], cost: u32) -> Self {
+    pub(crate) fn link(mut self, link: &str, sites: &[&str], cost: u32) -> Self {
         let guid = self.guid();
         self.draft.site_links.push(SiteLink {
             guid,
@@ -98,22 +98,22 @@ impl World {
         self.draft.site_links.iter_mut().find(|known| known.name == name(link)).unwrap()
     }
 
-    pub fn exchange_cost(mut self, link: &str, cost: u32) -> Self {
+    pub(crate) fn exchange_cost(mut self, link: &str, cost: u32) -> Self {
         self.link_mut(link).exchange_cost = LinkCost::new(cost);
         self
     }
 
-    pub fn link_limit(mut self, link: &str, size: ByteSize) -> Self {
+    pub(crate) fn link_limit(mut self, link: &str, size: ByteSize) -> Self {
         self.link_mut(link).max_message_size = Limit::At(size);
         self
     }
 
-    pub fn server(self, name: &str, site: &str) -> Self {
+    pub(crate) fn server(self, name: &str, site: &str) -> Self {
         self.any_server(name, site, ServerRole::Mailbox)
     }
 
     /// An Edge server, subscribed to `site`.
-    pub fn edge(self, name: &str, site: &str) -> Self {
+    pub(crate) fn edge(self, name: &str, site: &str) -> Self {
         self.any_server(name, site, ServerRole::Edge)
     }
 
@@ -132,7 +132,7 @@ impl World {
         self
     }
 
-    pub fn dag(mut self, dag: &str, members: &[&str]) -> Self {
+    pub(crate) fn dag(mut self, dag: &str, members: &[&str]) -> Self {
         let guid = self.guid();
         self.draft.dags.push(Dag { guid, name: name(dag) });
         for member in members {
@@ -142,14 +142,14 @@ impl World {
         self
     }
 
-    pub fn database(mut self, database: &str, on: &str) -> Self {
+    pub(crate) fn database(mut self, database: &str, on: &str) -> Self {
         let guid = self.guid();
         let home = DatabaseHome::Server(server(on));
         self.draft.databases.push(Database { guid, name: name(database), home });
         self
     }
 
-    pub fn dag_database(mut self, database: &str, dag: &str, on: &str) -> Self {
+    pub(crate) fn dag_database(mut self, database: &str, dag: &str, on: &str) -> Self {
         let guid = self.guid();
         let home = DatabaseHome::Dag { dag: name(dag), active_on: server(on) };
         self.draft.databases.push(Database { guid, name: name(database), home });
@@ -157,7 +157,7 @@ impl World {
     }
 
     /// An unlimited connector by DNS.
-    pub fn connector(mut self, connector: &str, spaces: &[&str], sources: &[&str]) -> Self {
+    pub(crate) fn connector(mut self, connector: &str, spaces: &[&str], sources: &[&str]) -> Self {
         let guid = self.guid();
         let spaces = spaces.iter().map(|space| space.parse().unwrap()).collect();
         let sources = sources.iter().map(|source| server(source)).collect();
@@ -166,13 +166,13 @@ impl World {
     }
 
     /// Changes the connector added last.
-    pub fn with(mut self, change: impl FnOnce(&mut SendConnector)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut SendConnector)) -> Self {
         change(self.draft.send_connectors.last_mut().unwrap());
         self
     }
 
     /// Sends the connector added last by smart hosts.
-    pub fn smart(self, hosts: &[&str]) -> Self {
+    pub(crate) fn smart(self, hosts: &[&str]) -> Self {
         self.with(|connector| {
             connector.dns_routing_enabled = false;
             connector.smart_hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
@@ -180,7 +180,7 @@ impl World {
     }
 
     /// A Delivery Agent connector.
-    pub fn agent(mut self, connector: &str, spaces: &[&str], sources: &[&str]) -> Self {
+    pub(crate) fn agent(mut self, connector: &str, spaces: &[&str], sources: &[&str]) -> Self {
         let guid = self.guid();
         let spaces = spaces.iter().map(|space| space.parse().unwrap()).collect();
         let sources = sources.iter().map(|source| server(source)).collect();
@@ -191,7 +191,7 @@ impl World {
     }
 
     /// A Foreign connector.
-    pub fn foreign(mut self, connector: &str, spaces: &[&str], sources: &[&str]) -> Self {
+    pub(crate) fn foreign(mut self, connector: &str, spaces: &[&str], sources: &[&str]) -> Self {
         let guid = self.guid();
         let spaces = spaces.iter().map(|space| space.parse().unwrap()).collect();
         let sources = sources.iter().map(|source| server(source)).collect();
@@ -199,7 +199,7 @@ impl World {
         self
     }
 
-    pub fn accepted(mut self, domain: &str, domain_type: AcceptedDomainType) -> Self {
+    pub(crate) fn accepted(mut self, domain: &str, domain_type: AcceptedDomainType) -> Self {
         let guid = self.guid();
         let is_default = self.draft.accepted_domains.is_empty();
         let (name, domain) = (name(domain), domain.parse().unwrap());
@@ -207,19 +207,19 @@ impl World {
         self
     }
 
-    pub fn organization(&self) -> Arc<Organization> {
+    pub(crate) fn organization(&self) -> Arc<Organization> {
         Arc::new(
             Organization::validate(self.draft.clone(), Revision(7)).unwrap_or_else(|problems| panic!("{problems}")),
         )
     }
 
-    pub fn tables(&self, local: &str) -> RoutingTables {
+    pub(crate) fn tables(&self, local: &str) -> RoutingTables {
         RoutingTables::build(self.organization(), &server(local)).unwrap()
     }
 }
 
 /// One line: `key | path cost | stops | attempts`, attempts of equal standing joined with `/`.
-pub fn line(explanation: &Explanation) -> String {
+pub(crate) fn line(explanation: &Explanation) -> String {
     let route = match &explanation.decision.outcome {
         Outcome::Route(route) => route,
         Outcome::Unreachable(reason) => return format!("unreachable: {reason}"),

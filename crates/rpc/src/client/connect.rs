@@ -1,5 +1,7 @@
 //! Opening a channel to a server of the organization, and saying in full why it did not work.
 
+use std::path::Path;
+
 use envelope::Service;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -9,12 +11,23 @@ use crate::limits::client_endpoint;
 use crate::security::Credentials;
 
 /// Connects and proves both identities: the other end is `service` of that server, or any where none is named.
-pub(crate) async fn connect(
-    to: &PeerAddress,
-    service: Option<Service>,
-    credentials: &Credentials,
-) -> Result<Channel, String> {
-    let connecting = endpoint(to, service, credentials)?;
+///
+/// # Errors
+/// Why not, to the last cause.
+pub async fn connect(to: &PeerAddress, service: Option<Service>, credentials: &Credentials) -> Result<Channel, String> {
+    established(endpoint(to, service, credentials)?).await
+}
+
+/// Connects by a Unix socket of this machine, where the operating system says to the other end who is there.
+///
+/// # Errors
+/// Why not, to the last cause.
+pub async fn over(socket: &Path) -> Result<Channel, String> {
+    let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display())).map_err(|error| chain(&error))?;
+    established(client_endpoint(endpoint)).await
+}
+
+async fn established(connecting: Endpoint) -> Result<Channel, String> {
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting.connect()).await;
     connected.map_err(|_| "no connection in time".to_owned())?.map_err(|error| chain(&error))
 }
@@ -42,7 +55,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// A status with its causes, among them the TLS alert by which a server sends a stranger away.
-pub(crate) fn in_words(status: &Status) -> String {
+#[must_use]
+pub fn in_words(status: &Status) -> String {
     let text = format!("{:?}: {}", status.code(), status.message());
     match std::error::Error::source(status) {
         Some(source) => format!("{text}: {}", chain(source)),

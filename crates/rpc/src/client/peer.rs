@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use envelope::{ByteSize, MessageHead, Service};
+use envelope::Service;
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt};
+use net::Progress;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::link::{Link, LinkError};
-use super::{
-    ACKNOWLEDGEMENT_TIMEOUT, CONNECT_TIMEOUT, PeerAddress, REQUESTS_WAITING_MAX, STREAMS_PER_PEER, connect, in_words,
-};
+use super::link::{Link, LinkError, line};
+use super::{CONNECT_TIMEOUT, PeerAddress, REQUESTS_WAITING_MAX, STREAMS_PER_PEER, connect, in_words};
 use crate::convert;
 use crate::security::Credentials;
 use crate::transfer::{Content, TransferError};
@@ -46,29 +44,23 @@ pub(super) struct Peer {
     served: Served,
     address: PeerAddress,
     credentials: Arc<Credentials>,
+    patience: Duration,
     next: AtomicUsize,
     /// Each with the renewals of our certificate until it was begun.
     links: [Mutex<Option<(u64, Attempt)>>; STREAMS_PER_PEER],
 }
 
 impl Peer {
-    pub(super) fn new(served: Served, address: PeerAddress, credentials: Arc<Credentials>) -> Self {
+    pub(super) fn new(served: Served, address: PeerAddress, credentials: Arc<Credentials>, patience: Duration) -> Self {
         let links = std::array::from_fn(|_| Mutex::new(None));
-        Self { served, address, credentials, next: AtomicUsize::new(0), links }
+        Self { served, address, credentials, patience, next: AtomicUsize::new(0), links }
     }
 
-    pub(super) async fn transfer(
-        &self,
-        head: &MessageHead,
-        size: Option<ByteSize>,
-        content: Content,
-    ) -> Result<Outcome, TransferError> {
+    pub(super) async fn transfer(&self, begin: wire::Begin, content: Content) -> Result<Outcome, TransferError> {
         let link = self.link().await?;
-        let sent = link.send(convert::head_to_wire(head, size), content).await;
+        let sent = link.send(begin, content).await;
         let outcome = match sent {
-            Ok(sent) => tokio::time::timeout(ACKNOWLEDGEMENT_TIMEOUT, sent.outcome())
-                .await
-                .unwrap_or_else(|_| Err(LinkError::Ended("no acknowledgement came in time".to_owned()))),
+            Ok(sent) => sent.outcome().await,
             Err(error) => Err(error),
         };
         outcome.map_err(|error| match error {
@@ -116,7 +108,8 @@ impl Peer {
             return attempt.clone();
         }
         // A task of its own: the attempt goes on when the caller that began it is cancelled.
-        let task = tokio::spawn(open(self.served, self.address.clone(), Arc::clone(&self.credentials)));
+        let (credentials, patience) = (Arc::clone(&self.credentials), self.patience);
+        let task = tokio::spawn(open(self.served, self.address.clone(), credentials, patience));
         let attempt = async move { task.await.unwrap_or_else(|error| Err(error.to_string().into())) };
         let attempt = attempt.boxed().shared();
         *slot = Some((renewals, attempt.clone()));
@@ -135,11 +128,15 @@ impl Peer {
     }
 }
 
-async fn open(served: Served, address: PeerAddress, credentials: Arc<Credentials>) -> Result<Arc<Link>, Arc<str>> {
+async fn open(
+    served: Served,
+    address: PeerAddress,
+    credentials: Arc<Credentials>,
+    patience: Duration,
+) -> Result<Arc<Link>, Arc<str>> {
     let channel = connect(&address, Some(served.service()), &credentials).await?;
-    let same = channel.clone();
-    let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let outgoing = ReceiverStream::new(outgoing);
+    let (same, moving) = (channel.clone(), Progress::default());
+    let (requests, outgoing) = line(REQUESTS_WAITING_MAX, moving.clone());
     let opened = async {
         match served {
             Served::Transport => TransportClient::new(channel).submit(outgoing).await,
@@ -148,5 +145,5 @@ async fn open(served: Served, address: PeerAddress, credentials: Arc<Credentials
     };
     let opened = tokio::time::timeout(CONNECT_TIMEOUT, opened).await.map_err(|_| "no answer in time")?;
     let replies = opened.map_err(|status| in_words(&status))?.into_inner();
-    Ok(Link::open(same, requests, replies.boxed()))
+    Ok(Link::open(same, requests, replies.boxed(), moving, patience))
 }

@@ -1,12 +1,14 @@
 //! The words of the outbound proxy on the wire.
 
+use bytes::Bytes;
 use envelope::{Domain, EnhancedStatus, Revision, Severity};
 use net::Host;
 use smtp::{Failure, FailurePhase, Lack, MessageOutcome, Peer, Turn};
 use smtp_session::client::Phase;
+use smtp_session::{Credentials, Secret};
 
 use super::{WireError, printable, reply_from_wire, reply_to_wire};
-use crate::proxy::ProxyRequest;
+use crate::proxy::{HandedCredential, ProxyRequest};
 use crate::wire::proxy::v1 as wire;
 use wire::failure::Phase as WirePhase;
 use wire::recipient_outcome::Result as WireResult;
@@ -31,7 +33,7 @@ const PHASES: [(WirePhase, FailurePhase); 15] = [
 ];
 
 pub(crate) fn open_to_wire(request: &ProxyRequest) -> wire::Open {
-    let ProxyRequest { connector, name, revision, properties, domain, turn, trace } = request;
+    let ProxyRequest { connector, name, revision, properties, domain, credential, turn, trace } = request;
     wire::Open {
         turn: *turn,
         traceparent: trace.map(|trace| trace.to_string()).unwrap_or_default(),
@@ -40,7 +42,26 @@ pub(crate) fn open_to_wire(request: &ProxyRequest) -> wire::Open {
         revision: revision.0,
         properties: properties.iter().map(ToString::to_string).collect(),
         domain: domain.as_ref().map(ToString::to_string),
+        credential: credential.as_ref().map(credential_to_wire),
     }
+}
+
+fn credential_to_wire(handed: &HandedCredential) -> wire::Credential {
+    wire::Credential {
+        user: handed.credentials.user.to_string(),
+        password: Bytes::copy_from_slice(handed.credentials.secret.expose()),
+        smart_hosts: handed.smart_hosts.iter().map(ToString::to_string).collect(),
+        mechanism: handed.mechanism.to_string(),
+    }
+}
+
+fn credential_from_wire(handed: wire::Credential) -> Result<HandedCredential, WireError> {
+    let credentials = Credentials { user: printable(handed.user)?, secret: Secret::new(handed.password.to_vec()) };
+    Ok(HandedCredential {
+        credentials,
+        smart_hosts: handed.smart_hosts.into_iter().map(printable).collect::<Result<_, _>>()?,
+        mechanism: printable(handed.mechanism)?,
+    })
 }
 
 pub(crate) fn open_from_wire(open: wire::Open) -> Result<ProxyRequest, WireError> {
@@ -50,6 +71,7 @@ pub(crate) fn open_from_wire(open: wire::Open) -> Result<ProxyRequest, WireError
         revision: Revision(open.revision),
         properties: open.properties.into_iter().map(printable).collect::<Result<_, _>>()?,
         domain: open.domain.as_deref().map(Domain::parse).transpose()?,
+        credential: open.credential.map(credential_from_wire).transpose()?,
         turn: open.turn,
         trace: open.traceparent.parse().ok(),
     })
@@ -174,6 +196,11 @@ mod tests {
                 revision: Revision(12),
                 properties: vec!["requireTLS".into(), "fqdn".into()],
                 domain,
+                credential: Some(HandedCredential {
+                    credentials: Credentials { user: "relay".into(), secret: Secret::new(vec![0xc3, 0xbc, b'2']) },
+                    smart_hosts: vec!["[192.0.2.1]".into(), "a.example".into()],
+                    mechanism: "BasicAuth".into(),
+                }),
                 turn: 7,
                 trace: Some(TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled: true }),
             };

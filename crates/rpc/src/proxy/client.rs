@@ -1,6 +1,5 @@
 //! Transport's side: sessions of front ends that look like its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,17 +7,15 @@ use bytes::{Bytes, BytesMut};
 use envelope::{EnhancedStatus, Envelope, Service};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use parking_lot::Mutex;
 use smtp::{Content, Failure, FailurePhase, MessageOutcome, OutboundMessage, OutboundSession, Peer, Turn};
 use smtp_session::client::Phase;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::ProxyRequest;
-use crate::client::{CONNECT_TIMEOUT, PeerAddress, connect_lazily, in_words};
+use crate::client::{CONNECT_TIMEOUT, Channels, PeerAddress, in_words};
 use crate::convert::{self, proxy as words};
 use crate::limits::CHUNK_OCTETS;
 use crate::security::Credentials;
@@ -32,9 +29,7 @@ const REQUESTS_WAITING_MAX: usize = 4;
 
 /// Connections to front ends; each carries many sessions.
 pub struct FrontEnds {
-    credentials: Arc<Credentials>,
-    /// Each with the renewals of our certificate until it was made.
-    channels: Mutex<HashMap<PeerAddress, (u64, Channel)>>,
+    channels: Channels,
 }
 
 /// Why there is no session.
@@ -65,7 +60,7 @@ impl FrontEnds {
     /// No connections yet; they will be made with these credentials.
     #[must_use]
     pub fn new(credentials: Arc<Credentials>) -> Self {
-        Self { credentials, channels: Mutex::default() }
+        Self { channels: Channels::new(credentials) }
     }
 
     /// Opens a session through the front end `at`.
@@ -74,7 +69,7 @@ impl FrontEnds {
     /// [`OpenError`] tells the front end's own failure from that of the session.
     pub async fn open(&self, at: &PeerAddress, request: &ProxyRequest) -> Result<ProxySession, OpenError> {
         let unusable = |cause: String| OpenError::FrontEnd { peer: at.to_string(), cause };
-        let mut client = OutboundProxyClient::new(self.channel(at).map_err(unusable)?);
+        let mut client = OutboundProxyClient::new(self.channels.to(at, Service::FrontendTransport).map_err(unusable)?);
         let (requests, outgoing) = mpsc::channel(REQUESTS_WAITING_MAX);
         let open = wire::SessionRequest { part: Some(Part::Open(words::open_to_wire(request))) };
         requests.try_send(open).expect("the channel is new");
@@ -93,21 +88,6 @@ impl FrontEnds {
             },
             _ => Err(unusable("it answered another question".to_owned())),
         }
-    }
-
-    fn channel(&self, at: &PeerAddress) -> Result<Channel, String> {
-        let mut channels = self.channels.lock();
-        let renewals = self.credentials.renewals();
-        if let Some((made, channel)) = channels.get(at)
-            && *made == renewals
-        {
-            return Ok(channel.clone());
-        }
-        let channel = connect_lazily(at, Service::FrontendTransport, &self.credentials)?;
-        // A front end that moved: its old connection ends with its last session.
-        channels.retain(|known, _| known.server != at.server);
-        channels.insert(at.clone(), (renewals, channel.clone()));
-        Ok(channel)
     }
 }
 
@@ -279,11 +259,11 @@ async fn put(requests: &mpsc::Sender<wire::SessionRequest>, part: Part) -> Resul
 async fn give(requests: &mpsc::Sender<wire::SessionRequest>, message: OutboundMessage<'_>) -> bool {
     let OutboundMessage { envelope, content, turn } = message;
     let (envelope, turn) = (Some(convert::envelope_to_wire(envelope)), words::turn_to_wire(turn));
-    let begin = |size, content, last| Part::Begin(wire::Begin { envelope, size, content, last, turn });
+    let begin = |envelope, size, content, last| Part::Begin(wire::Begin { envelope, size, content, last, turn });
     match content {
         Content::Whole(octets) => {
             let (first, rest) = octets.split_at(octets.len().min(CHUNK_OCTETS));
-            let begin = begin(octets.len() as u64, Bytes::copy_from_slice(first), rest.is_empty());
+            let begin = begin(envelope, octets.len() as u64, Bytes::copy_from_slice(first), rest.is_empty());
             let mut sent = put(requests, begin).await.is_ok();
             let mut chunks = rest.chunks(CHUNK_OCTETS).peekable();
             while let Some(chunk) = chunks.next().filter(|_| sent) {
@@ -292,8 +272,10 @@ async fn give(requests: &mpsc::Sender<wire::SessionRequest>, message: OutboundMe
             }
             sent
         }
+        Content::Nothing => put(requests, Part::Ask(wire::Ask { envelope })).await.is_ok(),
         Content::Streamed { size, source } => {
-            put(requests, begin(size, Bytes::new(), false)).await.is_ok() && give_stream(requests, source).await
+            put(requests, begin(envelope, size, Bytes::new(), false)).await.is_ok()
+                && give_stream(requests, source).await
         }
     }
 }

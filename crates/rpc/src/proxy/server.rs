@@ -108,6 +108,13 @@ impl<R: Stream<Item = Result<wire::SessionRequest, Status>> + Unpin + Send> Driv
                         break;
                     }
                 }
+                Part::Ask(wire::Ask { envelope }) => match ask(session.as_mut(), envelope).await {
+                    Ok(outcome) => self.reply(ReplyPart::Outcome(outcome)).await,
+                    Err(status) => {
+                        let _ = self.replies.send(Err(status)).await;
+                        break;
+                    }
+                },
                 // The rest of a message whose outcome was known before its end.
                 Part::Chunk(_) | Part::Abort(_) => {}
                 Part::Probe(wire::Probe {}) => {
@@ -132,9 +139,7 @@ impl<R: Stream<Item = Result<wire::SessionRequest, Status>> + Unpin + Send> Driv
     ) -> Result<wire::Outcome, Status> {
         let turn = words::turn_from_wire(&begin);
         let wire::Begin { envelope, size, content, last, .. } = begin;
-        let envelope =
-            envelope.ok_or(convert::WireError::Missing("the envelope")).map_err(|error| malformed(&error))?;
-        let envelope = convert::envelope_from_wire(envelope).map_err(|error| malformed(&error))?;
+        let envelope = read_envelope(envelope)?;
         let outcome = if last {
             let content = Content::Whole(&content);
             session.send(OutboundMessage { envelope: &envelope, content, turn }).await
@@ -151,6 +156,21 @@ impl<R: Stream<Item = Result<wire::SessionRequest, Status>> + Unpin + Send> Driv
         // When nobody listens, the next request is not there either.
         let _ = self.replies.send(Ok(wire::SessionReply { part: Some(part) })).await;
     }
+}
+
+fn read_envelope(envelope: Option<crate::wire::transfer::v1::Envelope>) -> Result<envelope::Envelope, Status> {
+    let envelope = envelope.ok_or(convert::WireError::Missing("the envelope")).map_err(|error| malformed(&error))?;
+    convert::envelope_from_wire(envelope).map_err(|error| malformed(&error))
+}
+
+/// Whom the host would take mail for.
+async fn ask(
+    session: &mut dyn smtp::OutboundSession,
+    envelope: Option<crate::wire::transfer::v1::Envelope>,
+) -> Result<wire::Outcome, Status> {
+    let envelope = read_envelope(envelope)?;
+    let outcome = session.send(OutboundMessage::new(&envelope, Content::Nothing)).await;
+    Ok(words::outcome_to_wire(&outcome))
 }
 
 /// Content up to its last chunk. Anything else that comes, the end of the stream included, is an error, so that a message

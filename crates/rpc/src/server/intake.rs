@@ -12,19 +12,23 @@ use std::collections::HashMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use envelope::{ByteSize, EnhancedStatus, Reply};
 use futures::{FutureExt, Stream, StreamExt};
-use net::PeerIdentity;
+use net::{PeerIdentity, Progress};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{Receive, internal_error};
 use crate::convert::{self, WireError};
-use crate::limits::{CHUNK_OCTETS_CHARGED_MIN, CONTENT_WAITING_OCTETS_MAX, TRANSFERS_IN_FLIGHT_MAX};
-use crate::transfer::{Content, Incoming};
+use crate::limits::{
+    CHUNK_OCTETS_CHARGED_MIN, CONTENT_WAITING_OCTETS_MAX, STORED_CONTENT_PATIENCE, STREAMED_CONTENT_PATIENCE,
+    TRANSFERS_IN_FLIGHT_MAX,
+};
+use crate::transfer::{Content, Incoming, Signs};
 use crate::wire::transfer::v1 as wire;
 use wire::transfer_reply::Outcome;
 use wire::transfer_request::Part;
@@ -38,6 +42,8 @@ pub(super) struct Intake {
     in_flight: Arc<Semaphore>,
     room: Arc<Semaphore>,
     open: HashMap<u64, Open>,
+    /// Requests that come.
+    moving: Progress,
 }
 
 /// A message whose end has not come.
@@ -68,6 +74,7 @@ impl Intake {
             in_flight: Arc::new(Semaphore::new(TRANSFERS_IN_FLIGHT_MAX)),
             room: Arc::new(Semaphore::new(CONTENT_WAITING_OCTETS_MAX as usize)),
             open: HashMap::new(),
+            moving: Progress::default(),
         }
     }
 
@@ -91,6 +98,7 @@ impl Intake {
                 request = requests.next() => request,
             };
             let Some(Ok(request)) = request else { return };
+            self.moving.step();
             if let Err(status) = self.part(request).await {
                 // The peer broke the protocol: nothing it says on this stream can be trusted any more.
                 let _ = self.replies.send(Err(status)).await;
@@ -133,11 +141,27 @@ impl Intake {
         let head = begin.head.ok_or(WireError::Missing("the head")).map_err(|error| malformed(&error))?;
         let size = head.size.map(ByteSize::bytes);
         let head = convert::head_from_wire(head).map_err(|error| malformed(&error))?;
+        let history = begin.history.map(|history| convert::history_from_wire(history, head.envelope.recipients.len()));
+        let history = history.transpose().map_err(|error| malformed(&error))?;
         let (pieces, waiting) = mpsc::unbounded_channel();
-        self.start(transfer, permit, Incoming { head, size, content: content_of(waiting) });
+        let patience = if size.is_some() { STORED_CONTENT_PATIENCE } else { STREAMED_CONTENT_PATIENCE };
+        let content = content_of(waiting, self.moving.clone(), patience);
+        let signs = self.signs(transfer, begin.hears_signs);
+        self.start(transfer, permit, Incoming { head, size, history, content, signs });
         self.open.insert(transfer, Open { pieces, missing: size.map(ByteSize::as_u64) });
         self.chunk(transfer, wire::Chunk { content: begin.content, last: begin.last }).await;
         Ok(())
+    }
+
+    /// Signs of a message go the way of its outcome; when that is full, the peer sees enough of what goes on.
+    fn signs(&self, transfer: u64, heard: bool) -> Signs {
+        let replies = heard.then(|| self.replies.clone());
+        Signs::new(move || {
+            if let Some(replies) = &replies {
+                let outcome = Some(Outcome::AtIt(wire::AtIt {}));
+                let _ = replies.try_send(Ok(wire::TransferReply { transfer, outcome }));
+            }
+        })
     }
 
     async fn chunk(&mut self, transfer: u64, chunk: wire::Chunk) {
@@ -178,17 +202,24 @@ impl Intake {
     }
 }
 
-/// The pieces up to the last one. When they end without a last one the message was cut short.
-fn content_of(pieces: mpsc::UnboundedReceiver<io::Result<Piece>>) -> Content {
-    futures::stream::unfold(Some(pieces), |pieces| async {
-        let mut pieces = pieces?;
-        Some(match pieces.recv().await {
-            Some(Ok(piece)) => (Ok(piece.octets), (!piece.last).then_some(pieces)),
-            Some(Err(error)) => (Err(error), None),
-            None => (Err(cut_short()), None),
+/// The pieces up to the last one. When they end without a last one the message was cut short, and so it is when the whole
+/// stream stands still.
+fn content_of(pieces: mpsc::UnboundedReceiver<io::Result<Piece>>, moving: Progress, patience: Duration) -> Content {
+    futures::stream::unfold(Some((pieces, moving)), move |rest| async move {
+        let (mut pieces, moving) = rest?;
+        Some(match moving.wait_for(pieces.recv(), patience).await {
+            Some(Some(Ok(piece))) => (Ok(piece.octets), (!piece.last).then_some((pieces, moving))),
+            Some(Some(Err(error))) => (Err(error), None),
+            Some(None) => (Err(cut_short()), None),
+            None => (Err(silent(patience)), None),
         })
     })
     .boxed()
+}
+
+fn silent(patience: Duration) -> io::Error {
+    let text = format!("nothing of the message came for {} s", patience.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
 fn malformed(error: &WireError) -> Reply {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
+mod patience;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod support;

@@ -16,10 +16,12 @@ use crate::support::{Cable, Running, SERVER, authority, credentials};
 
 /// A front end whose sessions answer by the envelope id: `early` before the content is read, anything else after.
 #[derive(Clone, Default)]
-pub struct Stage {
+pub(crate) struct Stage {
     opened: Arc<watch::Sender<Vec<ProxyRequest>>>,
     /// Content of each message, or that it was cut short.
     sent: Arc<watch::Sender<Vec<Sent>>>,
+    /// Recipients of each question.
+    asked: Arc<watch::Sender<Vec<usize>>>,
     closed: Arc<watch::Sender<usize>>,
     refuse: Option<NotOpened>,
 }
@@ -69,6 +71,10 @@ impl OutboundSession for Played {
         }
         let mut octets = Vec::new();
         let read = match content {
+            Content::Nothing => {
+                self.0.asked.send_modify(|asked| asked.push(envelope.recipients.len()));
+                return outcome();
+            }
             Content::Whole(whole) => Ok(whole.to_vec()),
             Content::Streamed { mut source, .. } => source.read_to_end(&mut octets).await.map(|_| octets),
         };
@@ -109,6 +115,7 @@ fn request() -> ProxyRequest {
         revision: Revision(7),
         properties: vec!["requireTLS".into()],
         domain: Some(Domain::parse("fabrikam.com").unwrap()),
+        credential: None,
         turn: 3,
         trace: None,
     }
@@ -122,6 +129,16 @@ fn envelope() -> Envelope {
 
 fn large() -> Vec<u8> {
     (0..1_000_000_u32).map(|at| at.to_le_bytes()[1]).collect()
+}
+
+#[tokio::test]
+async fn a_question_about_recipients_sends_nothing() {
+    let world = world(Stage::default()).await;
+    let mut session = world.front_ends.open(&world.server.address, &request()).await.unwrap();
+    let said = session.send(OutboundMessage::new(&envelope(), Content::Nothing)).await;
+    assert_eq!(said.recipients, outcome().recipients);
+    assert!(session.is_reusable().await);
+    assert_eq!((world.stage.asked.borrow().clone(), world.stage.sent.borrow().len()), (vec![2], 0));
 }
 
 #[tokio::test]

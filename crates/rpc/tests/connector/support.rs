@@ -1,8 +1,10 @@
 //! An authority, servers with its certificates, and handlers that do as the test says.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,49 +13,62 @@ use envelope::{
     Address, ByteSize, Domain, EnhancedStatus, Envelope, MessageHead, MessageId, Receipt, Recipient, Reply,
     ReversePath, Revision, ServerName, Timestamp,
 };
-use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use net::{AdministratorIdentity, CertificateAuthority, NodeIdentity, PeerIdentity, Service};
-use rpc::admin::{MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
+use net::{CertificateAuthority, KeyedCertificate, NodeIdentity, PeerIdentity, Service};
 use rpc::{
-    Content, Credentials, DeliverHandler, Deliveries, Incoming, Offer, PeerAddress, Peers, QueueHandler, SubmitHandler,
+    Content, Credentials, DeliverHandler, Deliveries, History, Incoming, Offer, PeerAddress, Peers, SubmitHandler,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const SERVER: &str = "MAIL1";
-pub const FQDN: &str = "mail1.contoso.com";
+pub(crate) const SERVER: &str = "MAIL1";
+pub(crate) const FQDN: &str = "mail1.contoso.com";
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-pub fn name(text: &str) -> ServerName {
+pub(crate) fn name(text: &str) -> ServerName {
     ServerName::parse(text).unwrap()
 }
 
-pub fn authority() -> CertificateAuthority {
+pub(crate) fn authority() -> CertificateAuthority {
     CertificateAuthority::create(&Domain::parse("contoso.com").unwrap(), now()).unwrap()
 }
 
-pub fn identity(server: &str, services: &[Service]) -> NodeIdentity {
+pub(crate) fn identity(server: &str, services: &[Service]) -> NodeIdentity {
     let fqdn = Domain::parse(&format!("{server}.contoso.com")).unwrap();
     NodeIdentity { server: name(server), fqdn, services: services.iter().copied().collect() }
 }
 
 /// What a node of this authority shows, believing this authority.
-pub fn credentials(authority: &CertificateAuthority, server: &str, services: &[Service]) -> Arc<Credentials> {
+pub(crate) fn credentials(authority: &CertificateAuthority, server: &str, services: &[Service]) -> Arc<Credentials> {
     let own = authority.issue(&identity(server, services), now()).unwrap();
     Arc::new(Credentials::new(own, authority.certificate_pem().to_owned()))
 }
 
-pub fn peers(authority: &CertificateAuthority, service: Service) -> Peers {
+/// The same trusting several authorities.
+pub(crate) fn trusting(
+    own: &CertificateAuthority,
+    all: &[&CertificateAuthority],
+    server: &str,
+) -> (KeyedCertificate, String) {
+    let certificate = own.issue(&identity(server, &[Service::Transport]), now()).unwrap();
+    (certificate, all.iter().map(|one| one.certificate_pem()).collect())
+}
+
+pub(crate) fn peers(authority: &CertificateAuthority, service: Service) -> Peers {
     Peers::new(credentials(authority, "MAIL2", &[service]))
 }
 
-pub fn head(id: u8, size: u64) -> MessageHead {
+/// Leaves a peer that gives no sign of a message for so long.
+pub(crate) fn impatient(authority: &CertificateAuthority, service: Service, patience: Duration) -> Peers {
+    Peers::with_patience(credentials(authority, "MAIL2", &[service]), patience)
+}
+
+pub(crate) fn head(id: u8, size: u64) -> MessageHead {
     let recipient = |text| Recipient::new(Address::parse(text).unwrap());
     MessageHead {
         id: MessageId::from_bytes([id; 16]),
@@ -68,17 +83,17 @@ pub fn head(id: u8, size: u64) -> MessageHead {
     }
 }
 
-pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Content {
+pub(crate) fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Content {
     let pieces: Vec<_> = pieces.into_iter().map(Ok).collect();
     futures::stream::iter(pieces).boxed()
 }
 
-pub fn no_content() -> Content {
+pub(crate) fn no_content() -> Content {
     futures::stream::empty().boxed()
 }
 
 /// Reads content to its end.
-pub async fn read(mut content: Content) -> Result<Vec<u8>, String> {
+pub(crate) async fn read(mut content: Content) -> Result<Vec<u8>, String> {
     let mut octets = Vec::new();
     while let Some(piece) = content.next().await {
         octets.extend_from_slice(&piece.map_err(|error| error.to_string())?);
@@ -88,30 +103,31 @@ pub async fn read(mut content: Content) -> Result<Vec<u8>, String> {
 
 /// A message as a handler saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     pub head: MessageHead,
     pub from: ServerName,
     pub size: Option<ByteSize>,
+    pub history: Option<History>,
     pub content: Result<Vec<u8>, String>,
 }
 
 /// Takes every message, once its content was read and the gate is open.
-pub struct Recorder {
+pub(crate) struct Recorder {
     pub arrivals: watch::Sender<Vec<Arrival>>,
     pub gate: watch::Sender<bool>,
 }
 
 impl Recorder {
-    pub fn open() -> Arc<Self> {
+    pub(crate) fn open() -> Arc<Self> {
         Arc::new(Self { arrivals: watch::Sender::default(), gate: watch::Sender::new(true) })
     }
 
-    pub fn closed() -> Arc<Self> {
+    pub(crate) fn closed() -> Arc<Self> {
         Arc::new(Self { arrivals: watch::Sender::default(), gate: watch::Sender::new(false) })
     }
 
     /// Waits until so many messages have been read.
-    pub async fn arrived(&self, count: usize) -> Vec<Arrival> {
+    pub(crate) async fn arrived(&self, count: usize) -> Vec<Arrival> {
         self.arrivals.subscribe().wait_for(|arrivals| arrivals.len() >= count).await.unwrap().clone()
     }
 }
@@ -119,11 +135,11 @@ impl Recorder {
 #[async_trait]
 impl SubmitHandler for Recorder {
     async fn submit(&self, peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
-        let Incoming { head, size, content } = message;
+        let Incoming { head, size, history, content, .. } = message;
         let content = read(content).await;
         let cut_short = content.is_err();
         let id = head.id;
-        let arrival = Arrival { head, from: peer.server.clone(), size, content };
+        let arrival = Arrival { head, from: peer.server.clone(), size, history, content };
         self.arrivals.send_modify(|arrivals| arrivals.push(arrival));
         self.gate.subscribe().wait_for(|open| *open).await.unwrap();
         if cut_short {
@@ -134,7 +150,7 @@ impl SubmitHandler for Recorder {
 }
 
 /// Answers every delivery with the same outcomes.
-pub struct Deliverer(pub Deliveries);
+pub(crate) struct Deliverer(pub Deliveries);
 
 #[async_trait]
 impl DeliverHandler for Deliverer {
@@ -144,25 +160,8 @@ impl DeliverHandler for Deliverer {
     }
 }
 
-/// A Transport whose queues are empty.
-pub struct Nothing;
-
-impl QueueHandler for Nothing {
-    fn queues(&self, _: &AdministratorIdentity) -> Vec<QueueEntry> {
-        Vec::new()
-    }
-
-    fn messages(&self, _: &AdministratorIdentity, _: MessagesRequest) -> BoxStream<'static, MessageEntry> {
-        futures::stream::empty().boxed()
-    }
-
-    fn peers(&self, _: &AdministratorIdentity) -> Vec<PeerEntry> {
-        Vec::new()
-    }
-}
-
 /// A server of the organization on a loopback port.
-pub struct Running {
+pub(crate) struct Running {
     pub address: PeerAddress,
     pub drain: CancellationToken,
     pub ended: JoinHandle<std::io::Result<()>>,
@@ -170,11 +169,11 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn transport(authority: &CertificateAuthority, handler: Arc<dyn SubmitHandler>) -> Self {
+    pub(crate) async fn transport(authority: &CertificateAuthority, handler: Arc<dyn SubmitHandler>) -> Self {
         Self::transport_at(authority, handler, (Ipv4Addr::LOCALHOST, 0).into()).await
     }
 
-    pub async fn transport_at(
+    pub(crate) async fn transport_at(
         authority: &CertificateAuthority,
         handler: Arc<dyn SubmitHandler>,
         address: SocketAddr,
@@ -182,7 +181,7 @@ impl Running {
         Self::start(authority, Service::Transport, address, |offer| offer.transport(handler)).await
     }
 
-    pub async fn start(
+    pub(crate) async fn start(
         authority: &CertificateAuthority,
         service: Service,
         address: SocketAddr,
@@ -195,7 +194,7 @@ impl Running {
     }
 
     /// The same with a certificate of one's own.
-    pub async fn serving(
+    pub(crate) async fn serving(
         offer: Offer,
         credentials: Arc<Credentials>,
         address: SocketAddr,
@@ -209,20 +208,20 @@ impl Running {
     }
 
     /// Drains and waits for the end.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.drain.cancel();
         self.ended.await.unwrap().unwrap();
     }
 }
 
 /// A cable between client and server that can be cut.
-pub struct Cable {
+pub(crate) struct Cable {
     pub address: PeerAddress,
     task: JoinHandle<()>,
 }
 
 impl Cable {
-    pub async fn to(server: &PeerAddress) -> Self {
+    pub(crate) async fn to(server: &PeerAddress) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = PeerAddress { address: listener.local_addr().unwrap(), ..server.clone() };
         let to = server.address;
@@ -241,7 +240,7 @@ impl Cable {
         Self { address, task }
     }
 
-    pub async fn cut(self) {
+    pub(crate) async fn cut(self) {
         self.task.abort();
         let _ = self.task.await;
     }

@@ -17,7 +17,6 @@ use std::time::Duration;
 use envelope::{ServerName, Timestamp};
 use net::Service;
 use parking_lot::Mutex;
-use rpc::admin::PeerEntry;
 
 use crate::clock::Clock;
 
@@ -28,6 +27,27 @@ pub const FAILURE_MEMORY: Duration = Duration::from_secs(300);
 pub const PEER_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// Octets of a cause that are kept.
 const CAUSE_OCTETS_MAX: usize = 1024;
+
+/// What this process knows of a service of another server, as it is told (RT-24).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerState {
+    /// Which server.
+    pub server: ServerName,
+    /// Which service.
+    pub service: Service,
+    /// It failed lately and has not succeeded since: tried last among its equals.
+    pub failed: bool,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Timestamp>,
+    /// When the last of them was.
+    pub last_failure: Option<Timestamp>,
+    /// When it worked last.
+    pub last_success: Option<Timestamp>,
+    /// Why it failed last.
+    pub last_error: Option<Box<str>>,
+}
 
 /// What is known of one service of one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,9 +118,9 @@ impl Records {
         self.0.get(server).and_then(|services| services.get(&service)).is_some_and(|record| record.has_failed(now))
     }
 
-    fn entries(&self, now: Timestamp) -> Vec<PeerEntry> {
+    fn entries(&self, now: Timestamp) -> Vec<PeerState> {
         let services = self.0.iter().flat_map(|(server, services)| services.iter().map(move |peer| (server, peer)));
-        let entry = |(server, (service, record)): (&ServerName, (&Service, &Record))| PeerEntry {
+        let entry = |(server, (service, record)): (&ServerName, (&Service, &Record))| PeerState {
             server: server.clone(),
             service: *service,
             failed: record.has_failed(now),
@@ -110,7 +130,7 @@ impl Records {
             last_success: record.last_success,
             last_error: record.last_error.clone(),
         };
-        let mut entries: Vec<PeerEntry> = services.map(entry).collect();
+        let mut entries: Vec<PeerState> = services.map(entry).collect();
         entries.sort_by(|one, other| (&one.server, one.service).cmp(&(&other.server, other.service)));
         entries
     }
@@ -148,7 +168,7 @@ impl PeerHealth {
 
     /// Everything that is known, by server and service.
     #[must_use]
-    pub fn entries(&self) -> Vec<PeerEntry> {
+    pub fn entries(&self) -> Vec<PeerState> {
         self.records.lock().entries(self.clock.now())
     }
 }

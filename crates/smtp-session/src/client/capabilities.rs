@@ -19,10 +19,16 @@ pub struct Capabilities {
     pub dsn: bool,
     /// RFC 3207.
     pub starttls: bool,
-    /// `AUTH LOGIN`.
+    /// `AUTH LOGIN`, the form that older servers offer alone.
     pub auth_login: bool,
     /// `AUTH PLAIN` (RFC 4616).
     pub auth_plain: bool,
+    /// `AUTH GSSAPI` (RFC 4752).
+    pub auth_gssapi: bool,
+    /// `X-EXPS GSSAPI`: Exchange Server authentication (TA-60).
+    pub x_exps_gssapi: bool,
+    /// `X-ANONYMOUSTLS`: TLS between Exchange servers (TA-60).
+    pub x_anonymoustls: bool,
 }
 
 impl Capabilities {
@@ -53,8 +59,11 @@ impl Capabilities {
                 for mechanism in words {
                     self.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
                     self.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
+                    self.auth_gssapi |= mechanism.eq_ignore_ascii_case("GSSAPI");
                 }
             }
+            "X-EXPS" => self.x_exps_gssapi |= words.any(|mechanism| mechanism.eq_ignore_ascii_case("GSSAPI")),
+            "X-ANONYMOUSTLS" => self.x_anonymoustls = true,
             _ => {}
         }
     }
@@ -67,13 +76,14 @@ mod tests {
     #[test]
     fn keywords_are_read_in_any_case_and_unknown_ones_skipped() {
         let offered = Capabilities::parse(
-            "mx PIPELINING\npipelining\nSIZE 1000\nAUTH NTLM LOGIN\nX-EXPS GSSAPI\nCHUNKING\n\nBINARYMIME",
+            "mx PIPELINING\npipelining\nSIZE 1000\nAUTH NTLM LOGIN\nX-EXPS GSSAPI NTLM\nCHUNKING\n\nBINARYMIME",
         );
         let expected = Capabilities {
             pipelining: true,
             size: true,
             size_max: Some(1000),
             auth_login: true,
+            x_exps_gssapi: true,
             chunking: true,
             ..Capabilities::default()
         };

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
-use envelope::{DsnReturn, Envelope, Notify, Recipient, ReversePath};
+use envelope::{BodyType, DsnReturn, Envelope, Notify, Recipient, ReversePath};
 use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
@@ -61,6 +61,25 @@ pub(super) fn rcpt(recipient: &Recipient, offered: &Capabilities, out: &mut Byte
     out.put_slice(b"\r\n");
 }
 
+/// An envelope with these of its recipients as a file for a Replay directory has it: what `MAIL` and `RCPT` would say, in
+/// `X-Sender` and `X-Receiver` (PL-62).
+pub fn replay_fields<'a>(envelope: &Envelope, recipients: impl Iterator<Item = &'a Recipient>) -> BytesMut {
+    let offered = Capabilities { dsn: true, eight_bit_mime: true, smtputf8: true, ..Capabilities::default() };
+    let eight_bit_mime = envelope.body == BodyType::EightBitMime;
+    let needs = Needs { eight_bit_mime, smtputf8: envelope.smtputf8 };
+    let (mut out, mut line) = (BytesMut::new(), BytesMut::new());
+    mail(envelope, needs, 0, &offered, &mut line);
+    out.put_slice(b"X-Sender: ");
+    out.put_slice(&line["MAIL FROM:".len()..]);
+    for recipient in recipients {
+        line.clear();
+        rcpt(recipient, &offered, &mut line);
+        out.put_slice(b"X-Receiver: ");
+        out.put_slice(&line["RCPT TO:".len()..]);
+    }
+    out
+}
+
 fn put_notify(notify: Notify, out: &mut BytesMut) {
     let Notify::On { success, failure, delay } = notify else { return out.put_slice(b" NOTIFY=NEVER") };
     let mut separator = " NOTIFY=";
@@ -82,14 +101,13 @@ pub(super) fn last_chunk(size: usize, out: &mut BytesMut) {
 
 /// `AUTH PLAIN` with its response (RFC 4616).
 pub(super) fn auth_plain(credentials: &Credentials, out: &mut BytesMut) {
-    let mut message =
-        Zeroizing::new(Vec::with_capacity(credentials.user.len() + credentials.secret.expose().len() + 2));
-    message.push(0);
-    message.extend_from_slice(credentials.user.as_bytes());
-    message.push(0);
-    message.extend_from_slice(credentials.secret.expose());
     out.put_slice(b"AUTH PLAIN ");
-    base64_line(&message, out);
+    base64_line(&credentials.plain_response(), out);
+}
+
+/// The octets of a challenge of the server, `334` and base64.
+pub(super) fn challenge(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text.trim()).ok()
 }
 
 /// One base64 line of an `AUTH` dialogue.

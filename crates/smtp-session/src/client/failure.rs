@@ -21,7 +21,7 @@ pub enum Phase {
     Idle,
     /// `RSET`.
     Reset,
-    /// `MAIL`.
+    /// At `MAIL FROM`: of the whole transaction.
     Mail,
     /// `RCPT`.
     Recipient,
@@ -29,7 +29,7 @@ pub enum Phase {
     Data,
     /// After the end of the content was sent.
     EndOfData,
-    /// `QUIT`.
+    /// At `QUIT`, when all was said.
     Quit,
 }
 
@@ -78,6 +78,12 @@ pub enum Cause {
     /// Credentials are configured, and neither LOGIN nor PLAIN is offered (TA-20).
     #[error("the server offers neither AUTH LOGIN nor AUTH PLAIN")]
     AuthNotOffered,
+    /// Exchange Server authentication is configured, and no form of it is offered (TA-62).
+    #[error("Cannot achieve Exchange Server authentication: the server offers neither X-EXPS GSSAPI nor AUTH GSSAPI")]
+    ExchangeAuthNotOffered,
+    /// Exchange Server authentication came to no good end on our side (TA-62); why.
+    #[error("Cannot achieve Exchange Server authentication: {0}")]
+    ExchangeAuthFailed(Box<str>),
     /// The server offers CHUNKING, and this is what it said to `BDAT`.
     #[error("{0}")]
     ChunkingRefused(Reply),
@@ -129,6 +135,7 @@ impl SessionFailure {
             Cause::Disconnected | Cause::TimedOut => EnhancedStatus::new(4, 4, 2),
             Cause::TlsNotOffered => EnhancedStatus::new(4, 7, 5),
             Cause::CredentialsWithheld | Cause::AuthNotOffered => EnhancedStatus::new(4, 7, 0),
+            Cause::ExchangeAuthNotOffered | Cause::ExchangeAuthFailed(_) => EnhancedStatus::new(4, 7, 3),
             Cause::SmtpUtf8NotOffered => EnhancedStatus::new(5, 6, 7),
             Cause::EightBitMimeNotOffered => EnhancedStatus::new(5, 6, 3),
             Cause::TooLarge(_) => EnhancedStatus::new(5, 3, 4),

@@ -14,6 +14,9 @@ pub enum MessageContent<'a> {
         /// As announced with `SIZE=`.
         size: u64,
     },
+    /// There is none: the server is asked whom it would take mail for, and nothing is sent. Its answer for each recipient that
+    /// it would take is the one to `RSET`.
+    Nothing,
 }
 
 impl MessageContent<'_> {
@@ -21,6 +24,7 @@ impl MessageContent<'_> {
         match self {
             Self::Whole(octets) => octets.len() as u64,
             Self::Streamed { size } => *size,
+            Self::Nothing => 0,
         }
     }
 }
@@ -36,7 +40,7 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    pub fn of(envelope: &Envelope, content: MessageContent<'_>) -> Self {
+    pub(super) fn of(envelope: &Envelope, content: MessageContent<'_>) -> Self {
         let beyond_ascii = envelope.reverse_path.address().is_some_and(|address| !address.is_ascii())
             || envelope.recipients.iter().any(|recipient| !recipient.address.is_ascii());
         match content {
@@ -45,7 +49,7 @@ impl Needs {
                 let in_header = envelope.smtputf8 && eight_bit_mime && !header(octets).is_ascii();
                 Self { eight_bit_mime, smtputf8: beyond_ascii || in_header }
             }
-            MessageContent::Streamed { .. } => Self {
+            MessageContent::Streamed { .. } | MessageContent::Nothing => Self {
                 eight_bit_mime: envelope.body == BodyType::EightBitMime,
                 smtputf8: beyond_ascii || envelope.smtputf8,
             },
@@ -93,30 +97,30 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(recipients: usize) -> Self {
+    pub(super) fn new(recipients: usize) -> Self {
         Self { recipients: vec![Standing::Unanswered; recipients], accepted: 0, mail_refused: false, in_chunks: false }
     }
 
-    pub fn accept(&mut self, index: usize) {
+    pub(super) fn accept(&mut self, index: usize) {
         if let Some(standing @ Standing::Unanswered) = self.recipients.get_mut(index) {
             *standing = Standing::Accepted;
             self.accepted += 1;
         }
     }
 
-    pub fn fail(&mut self, index: usize, failure: SessionFailure) {
+    pub(super) fn fail(&mut self, index: usize, failure: SessionFailure) {
         if let Some(standing @ Standing::Unanswered) = self.recipients.get_mut(index) {
             *standing = Standing::Done(Err(failure));
         }
     }
 
     /// Recipients that the server accepted and that wait for the reply to the message.
-    pub fn accepted(&self) -> usize {
+    pub(super) fn accepted(&self) -> usize {
         self.accepted
     }
 
     /// The reply to the message is the result of every accepted recipient.
-    pub fn settle_accepted(&mut self, result: &Result<Reply, SessionFailure>) {
+    pub(super) fn settle_accepted(&mut self, result: &Result<Reply, SessionFailure>) {
         for standing in self.recipients.iter_mut().filter(|standing| matches!(standing, Standing::Accepted)) {
             *standing = Standing::Done(result.clone());
         }
@@ -124,14 +128,14 @@ impl Exchange {
     }
 
     /// Everybody without a result fails with `failure`.
-    pub fn fail_rest(&mut self, failure: &SessionFailure) {
+    pub(super) fn fail_rest(&mut self, failure: &SessionFailure) {
         for standing in self.recipients.iter_mut().filter(|standing| !matches!(standing, Standing::Done(_))) {
             *standing = Standing::Done(Err(failure.clone()));
         }
         self.accepted = 0;
     }
 
-    pub fn outcome(self, reusable: bool) -> MessageOutcome {
+    pub(super) fn outcome(self, reusable: bool) -> MessageOutcome {
         let unanswered = || Err(SessionFailure { phase: super::Phase::Data, cause: Cause::Unsolicited });
         let result = |standing| match standing {
             Standing::Done(result) => result,

@@ -11,11 +11,12 @@ use super::capabilities::Capabilities;
 use super::commands;
 use super::failure::{Cause, Phase, SessionFailure};
 use super::message::{Exchange, MessageContent, MessageOutcome, Needs};
-use crate::credentials::Credentials;
+use crate::credentials::{ExchangeTls, Logon};
 use crate::dot::Stuffer;
 use crate::limits;
 use crate::lines::LineEndings;
 use crate::reply::ReplyParser;
+use crate::spoken::{KeptWords, Spoken};
 
 /// Octets read at once.
 const INPUT_OCTETS: usize = 4 * 1024;
@@ -54,8 +55,8 @@ pub struct ClientConfig {
     pub starttls: StartTlsUse,
     /// Whether to use CHUNKING when it is offered: not with a host that has refused `BDAT`.
     pub chunking: bool,
-    /// Who to authenticate as.
-    pub credentials: Option<Credentials>,
+    /// How to log on.
+    pub logon: Option<Logon>,
     /// Whether they may be sent in clear; under TLS [`ClientSession::tls_established`] says.
     pub credentials_in_clear: CredentialUse,
     /// `ConnectionInactivityTimeOut`: bounds every wait, below the limits of RFC 5321.
@@ -67,6 +68,12 @@ pub struct ClientConfig {
 pub enum ClientEvent {
     /// Take the connection through the handshake, then call [`ClientSession::tls_established`].
     StartTls,
+    /// Answer this challenge of Exchange Server authentication with [`ClientSession::respond`], or end the session with
+    /// [`ClientSession::give_up_logon`]. The first one is empty.
+    Challenge(Vec<u8>),
+    /// The server took Exchange Server authentication, with this last token if it sent one; `true` where it came by
+    /// `X-EXPS`. Call [`ClientSession::server_proved`] if it has proved who it is.
+    LoggedOn(Option<Vec<u8>>, bool),
     /// A message may be sent.
     Ready,
     /// Give the content with [`ClientSession::content`] and [`ClientSession::end_content`].
@@ -89,6 +96,8 @@ enum Expected {
     LoginUser,
     LoginPassword,
     Authenticated,
+    /// `true` for the first: what stands there is no token.
+    Challenge(bool),
     Reset,
     Mail,
     Rcpt(usize),
@@ -103,7 +112,7 @@ impl Expected {
             Self::Banner => Phase::Banner,
             Self::Ehlo | Self::Helo => Phase::Hello,
             Self::StartTls => Phase::StartTls,
-            Self::LoginUser | Self::LoginPassword | Self::Authenticated => Phase::Authentication,
+            Self::LoginUser | Self::LoginPassword | Self::Authenticated | Self::Challenge(_) => Phase::Authentication,
             Self::Reset => Phase::Reset,
             Self::Mail => Phase::Mail,
             Self::Rcpt(_) => Phase::Recipient,
@@ -144,6 +153,7 @@ pub struct ClientSession {
     waiting_since: Instant,
     /// Something was sent or answered: the next wait is another one.
     progress: bool,
+    words: KeptWords,
 }
 
 impl fmt::Debug for ClientSession {
@@ -175,7 +185,18 @@ impl ClientSession {
             needs_reset: false,
             waiting_since: now,
             progress: false,
+            words: KeptWords::default(),
         }
+    }
+
+    /// Keeps what is said, for [`Self::poll_spoken`].
+    pub fn keep_words(&mut self) {
+        self.words.keep();
+    }
+
+    /// The next command or reply, if they are kept. To be asked after each event and before each transmission.
+    pub fn poll_spoken(&mut self) -> Option<Spoken> {
+        self.words.next()
     }
 
     /// Where the shell reads to. Call [`Self::poll_event`] after each read.
@@ -316,6 +337,7 @@ impl ClientSession {
             self.command(Expected::Rcpt(index), |offered, out| commands::rcpt(recipient, offered, out));
         }
         match content {
+            MessageContent::Nothing => self.command(Expected::Reset, |_, out| out.put_slice(b"RSET\r\n")),
             MessageContent::Whole(octets)
                 if self.capabilities.chunking && octets.len() <= limits::SINGLE_WRITE_OCTETS_MAX =>
             {
@@ -358,7 +380,7 @@ impl ClientSession {
     /// Ends the session politely; [`ClientEvent::Closed`] or [`ClientEvent::Failed`] follows.
     pub fn quit(&mut self) {
         if matches!(self.state, State::Ready) {
-            self.output.put_slice(b"QUIT\r\n");
+            self.say(|out| out.put_slice(b"QUIT\r\n"));
             self.expected.push_back(Expected::Quit);
         }
     }
@@ -366,13 +388,22 @@ impl ClientSession {
     /// Writes a command now if it may go now, else keeps it.
     fn command(&mut self, expected: Expected, write: impl FnOnce(&Capabilities, &mut BytesMut)) {
         if self.steps.is_empty() && self.expected.len() < self.window() {
+            let from = self.output.len();
             write(&self.capabilities, &mut self.output);
+            self.words.sent(&self.output[from..]);
             self.expected.push_back(expected);
         } else {
             let mut line = BytesMut::new();
             write(&self.capabilities, &mut line);
             self.steps.push_back((expected, line.freeze()));
         }
+    }
+
+    /// Writes a line that holds no secret.
+    fn say(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        let from = self.output.len();
+        write(&mut self.output);
+        self.words.sent(&self.output[from..]);
     }
 
     fn window(&self) -> usize {
@@ -392,6 +423,7 @@ impl ClientSession {
                 _ => false,
             };
             if !pointless {
+                self.words.sent(&line);
                 self.output.put_slice(&line);
                 self.expected.push_back(expected);
             }
@@ -413,6 +445,8 @@ impl ClientSession {
 
     fn reply(&mut self, reply: Reply) {
         self.progress = true;
+        let reply = self.without_secrets(reply);
+        self.words.reply(&reply);
         let Some(expected) = self.expected.pop_front() else {
             // Usually a 421 of a server that will not wait any longer.
             let cause = if reply.code == 421 { Cause::Reply(reply) } else { Cause::Unsolicited };
@@ -427,6 +461,16 @@ impl ClientSession {
             self.fail(Cause::Reply(reply));
         } else {
             self.message_reply(expected, reply);
+        }
+    }
+
+    /// A server that repeats what it does not understand would write our password into every log.
+    fn without_secrets(&self, reply: Reply) -> Reply {
+        match &self.config.logon {
+            Some(Logon::Password(credentials)) if credentials.appear_in(&reply.text) => {
+                Reply { text: "(the reply repeats the credentials)".into(), ..reply }
+            }
+            _ => reply,
         }
     }
 
@@ -447,6 +491,8 @@ impl ClientSession {
             Expected::LoginUser if reply.code == 334 => self.auth_answer(Expected::LoginPassword),
             Expected::LoginPassword if reply.code == 334 => self.auth_answer(Expected::Authenticated),
             Expected::Authenticated if positive => self.ready(),
+            Expected::Challenge(first) if reply.code == 334 => self.challenged(first, &reply),
+            Expected::Challenge(_) if positive => self.taken(&reply),
             other => {
                 self.expected.push_front(other);
                 self.fail(Cause::Reply(reply));
@@ -458,18 +504,20 @@ impl ClientSession {
         if self.config.force_helo {
             return self.send_helo();
         }
-        self.output.put_slice(b"EHLO ");
-        self.hello_name(Expected::Ehlo);
+        self.hello_as(b"EHLO ", Expected::Ehlo);
     }
 
     fn send_helo(&mut self) {
-        self.output.put_slice(b"HELO ");
-        self.hello_name(Expected::Helo);
+        self.hello_as(b"HELO ", Expected::Helo);
     }
 
-    fn hello_name(&mut self, expected: Expected) {
-        self.output.put_slice(self.config.hello_name.as_str().as_bytes());
-        self.output.put_slice(b"\r\n");
+    fn hello_as(&mut self, verb: &[u8], expected: Expected) {
+        let name = self.config.hello_name.clone();
+        self.say(|out| {
+            out.put_slice(verb);
+            out.put_slice(name.as_str().as_bytes());
+            out.put_slice(b"\r\n");
+        });
         self.expected.push_back(expected);
     }
 
@@ -477,9 +525,14 @@ impl ClientSession {
         let offered = self.capabilities.starttls;
         match self.config.starttls {
             _ if self.under_tls => self.authenticate(),
+            // TA-60: TLS between Exchange servers, where nothing is asked of the certificate.
+            _ if self.wants_exchange_tls() => {
+                self.say(|out| out.put_slice(b"X-ANONYMOUSTLS\r\n"));
+                self.expected.push_back(Expected::StartTls);
+            }
             StartTlsUse::Required if !offered => self.fail_at(Phase::StartTls, Cause::TlsNotOffered),
             StartTlsUse::Required | StartTlsUse::IfOffered if offered => {
-                self.output.put_slice(b"STARTTLS\r\n");
+                self.say(|out| out.put_slice(b"STARTTLS\r\n"));
                 self.expected.push_back(Expected::StartTls);
             }
             _ => self.authenticate(),
@@ -496,16 +549,22 @@ impl ClientSession {
     }
 
     fn authenticate(&mut self) {
-        let Some(credentials) = &self.config.credentials else { return self.ready() };
+        let credentials = match &self.config.logon {
+            None => return self.ready(),
+            Some(Logon::Exchange(_)) => return self.authenticate_as_server(),
+            Some(Logon::Password(credentials)) => credentials,
+        };
         if self.credential_use == CredentialUse::Withheld {
             return self.fail_at(Phase::Authentication, Cause::CredentialsWithheld);
         }
         // TA-22: LOGIN if it is offered.
         if self.capabilities.auth_login {
             self.output.put_slice(b"AUTH LOGIN\r\n");
+            self.words.sent(b"AUTH LOGIN");
             self.expected.push_back(Expected::LoginUser);
         } else if self.capabilities.auth_plain {
             commands::auth_plain(credentials, &mut self.output);
+            self.words.sent_secret("AUTH PLAIN ");
             self.expected.push_back(Expected::Authenticated);
         } else {
             self.fail_at(Phase::Authentication, Cause::AuthNotOffered);
@@ -513,18 +572,73 @@ impl ClientSession {
     }
 
     fn auth_answer(&mut self, next: Expected) {
-        let credentials = self.config.credentials.as_ref().expect("AUTH is only started with credentials");
+        let Some(Logon::Password(credentials)) = &self.config.logon else {
+            unreachable!("AUTH LOGIN is only started with credentials")
+        };
         let octets = match next {
             Expected::LoginPassword => credentials.user.as_bytes(),
             _ => credentials.secret.expose(),
         };
         commands::base64_line(octets, &mut self.output);
+        self.words.sent_secret("");
         self.expected.push_back(next);
+    }
+
+    fn wants_exchange_tls(&self) -> bool {
+        self.config.logon == Some(Logon::Exchange(ExchangeTls::IfOffered)) && self.capabilities.x_anonymoustls
+    }
+
+    /// TA-60, TA-61: the verb of Exchange, else the one of everybody.
+    fn authenticate_as_server(&mut self) {
+        let line: &[u8] = match (self.capabilities.x_exps_gssapi, self.capabilities.auth_gssapi) {
+            (true, _) => b"X-EXPS GSSAPI\r\n",
+            (false, true) => b"AUTH GSSAPI\r\n",
+            // TA-62: never without.
+            (false, false) => return self.fail_at(Phase::Authentication, Cause::ExchangeAuthNotOffered),
+        };
+        self.say(|out| out.put_slice(line));
+        self.expected.push_back(Expected::Challenge(true));
+    }
+
+    /// RFC 4752 §3.1: the client begins, so the first challenge is empty; Exchange writes words there.
+    fn challenged(&mut self, first: bool, reply: &Reply) {
+        let token = if first { Some(Vec::new()) } else { commands::challenge(&reply.text) };
+        match token {
+            Some(token) => self.events.push_back(ClientEvent::Challenge(token)),
+            None => self.give_up_logon("the server's challenge is no base64"),
+        }
+    }
+
+    fn taken(&mut self, reply: &Reply) {
+        let by_exps = self.capabilities.x_exps_gssapi;
+        let token = if by_exps { commands::challenge(&reply.text).filter(|token| !token.is_empty()) } else { None };
+        self.events.push_back(ClientEvent::LoggedOn(token, by_exps));
+    }
+
+    /// Answers a [`ClientEvent::Challenge`].
+    pub fn respond(&mut self, token: &[u8]) {
+        if matches!(self.state, State::Opening) {
+            commands::base64_line(token, &mut self.output);
+            self.words.sent_secret("");
+            self.expected.push_back(Expected::Challenge(false));
+        }
+    }
+
+    /// The server of a [`ClientEvent::LoggedOn`] has proved who it is.
+    pub fn server_proved(&mut self) {
+        if matches!(self.state, State::Opening) {
+            self.ready();
+        }
+    }
+
+    /// Logging on came to no good end on our side: the session fails with this reason.
+    pub fn give_up_logon(&mut self, why: &str) {
+        self.fail_at(Phase::Authentication, Cause::ExchangeAuthFailed(why.into()));
     }
 
     fn ready(&mut self) {
         self.state = State::Ready;
-        self.config.credentials = None;
+        self.config.logon = None;
         self.events.push_back(ClientEvent::Ready);
     }
 
@@ -542,6 +656,11 @@ impl ClientSession {
             Expected::Reset if !positive => {
                 self.expected.push_front(expected);
                 return self.fail(Cause::Reply(reply));
+            }
+            // Before a message nobody has been accepted; after a question it is the end.
+            Expected::Reset => {
+                self.needs_reset = false;
+                self.exchange().settle_accepted(&Ok(reply));
             }
             Expected::Mail if !positive => {
                 let failure = failure(reply);

@@ -16,7 +16,7 @@ pub(super) fn config() -> ClientConfig {
         hello_name: Domain::parse("mbx01.contoso.com").unwrap(),
         force_helo: false,
         starttls: StartTlsUse::IfOffered,
-        credentials: None,
+        logon: None,
         credentials_in_clear: CredentialUse::Withheld,
         chunking: true,
         inactivity_timeout: Duration::from_mins(10),
@@ -35,12 +35,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub fn new(config: ClientConfig) -> Self {
+    pub(super) fn new(config: ClientConfig) -> Self {
         Self { session: ClientSession::new(config, Instant::now()), events: VecDeque::new() }
     }
 
     /// Past EHLO, with these keywords offered.
-    pub fn ready(keywords: &[&str]) -> Self {
+    pub(super) fn ready(keywords: &[&str]) -> Self {
         let mut line = Self::new(config());
         assert_eq!(line.says("220 mx\r\n"), "EHLO mbx01.contoso.com\r\n");
         let lines: String = keywords.iter().map(|keyword| format!("250-{keyword}\r\n")).collect();
@@ -50,7 +50,7 @@ impl Line {
     }
 
     /// The server says `input`; gives what the machine sends. Events wait until asked for.
-    pub fn says(&mut self, input: &str) -> String {
+    pub(super) fn says(&mut self, input: &str) -> String {
         self.session.handle_input(input.as_bytes());
         while let Some(event) = self.session.poll_event() {
             self.events.push_back(event);
@@ -58,16 +58,16 @@ impl Line {
         self.sent()
     }
 
-    pub fn sent(&mut self) -> String {
+    pub(super) fn sent(&mut self) -> String {
         self.session.poll_transmit().map(|octets| String::from_utf8(octets.to_vec()).unwrap()).unwrap_or_default()
     }
 
-    pub fn event(&mut self) -> Option<ClientEvent> {
+    pub(super) fn event(&mut self) -> Option<ClientEvent> {
         self.events.pop_front().or_else(|| self.session.poll_event())
     }
 
     /// The outcome as text: `reusable` or `closed`, then a line for each recipient.
-    pub fn outcome(&mut self) -> String {
+    pub(super) fn outcome(&mut self) -> String {
         let Some(ClientEvent::Finished(outcome)) = self.event() else { panic!("no outcome") };
         let shown = outcome.recipients.iter().map(|result| match result {
             Ok(reply) => format!("|ok {reply}"),

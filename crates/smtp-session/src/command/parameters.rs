@@ -21,7 +21,7 @@ pub struct MailCommand {
     pub reverse_path: ReversePath,
     /// `SIZE=`, in octets: what the client expects, not what it will send.
     pub size: Option<u64>,
-    /// `BODY=`.
+    /// `BODY=7BIT`, `8BITMIME` or `BINARYMIME`; 7BIT when it is not given.
     pub body: BodyType,
     /// `SMTPUTF8`.
     pub smtputf8: bool,

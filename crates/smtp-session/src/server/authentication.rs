@@ -57,7 +57,7 @@ pub(super) fn begin(mechanism: &str, initial: Option<&str>) -> Option<Step> {
 
 impl Exchange {
     /// Takes the client's next line, without CRLF.
-    pub fn answer(self, line: &[u8]) -> Step {
+    pub(super) fn answer(self, line: &[u8]) -> Step {
         if line == b"*" {
             return Step::Fail(CANCELLED);
         }

@@ -20,15 +20,20 @@ impl ServerSession {
     /// Takes one command out of the input; gives whether there was one.
     pub(super) fn take_command(&mut self) -> bool {
         let Some(line) = self.next_line(command::line_octets_max) else { return false };
+        self.words.replies(&self.output);
         match line {
             Ok(mut line) => {
+                self.words.command(&line);
                 self.command_line(&line);
                 // The line of `AUTH` may hold a password.
                 if line.len() >= 4 && line[..4].eq_ignore_ascii_case(b"AUTH") {
                     line[..].zeroize();
                 }
             }
-            Err(fault) => self.line_fault(&fault),
+            Err(fault) => {
+                self.words.withheld();
+                self.line_fault(&fault);
+            }
         }
         true
     }

@@ -80,7 +80,7 @@ impl ServerConfig {
 /// When `AUTH` is offered and taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthOffer {
-    /// Never.
+    /// Neither offered nor taken.
     Never,
     /// Only under TLS (`BasicAuthRequireTLS`).
     UnderTls,

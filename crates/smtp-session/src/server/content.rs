@@ -31,7 +31,7 @@ pub(super) struct Content {
 
 impl Content {
     /// Checks `chunk`; gives what is passed on, or `None` when there is nothing or a fault.
-    pub fn take(&mut self, chunk: Bytes, config: &ServerConfig) -> Option<Bytes> {
+    pub(super) fn take(&mut self, chunk: Bytes, config: &ServerConfig) -> Option<Bytes> {
         let chunk = match config.bare_line_endings {
             BareLineEndings::Normalize => self.endings.normalize(chunk),
             BareLineEndings::Reject => {
@@ -45,21 +45,21 @@ impl Content {
     }
 
     /// The end has come: a CR that still waits for its LF is a bare one.
-    pub fn finish(&mut self, config: &ServerConfig) {
+    pub(super) fn finish(&mut self, config: &ServerConfig) {
         self.has_bare_endings |= config.bare_line_endings == BareLineEndings::Reject && !self.endings.is_complete();
     }
 
     /// The shell wants no more.
-    pub fn refuse(&mut self, reply: Reply) {
+    pub(super) fn refuse(&mut self, reply: Reply) {
         self.refused.get_or_insert(reply);
     }
 
-    pub fn is_faulty(&self, config: &ServerConfig) -> bool {
+    pub(super) fn is_faulty(&self, config: &ServerConfig) -> bool {
         self.header_is_too_large(config) || self.is_too_large(config) || self.has_bare_endings || self.refused.is_some()
     }
 
     /// The fault to answer with.
-    pub fn into_fault(self, config: &ServerConfig) -> Option<Fault> {
+    pub(super) fn into_fault(self, config: &ServerConfig) -> Option<Fault> {
         let reply = if self.header_is_too_large(config) {
             parse_static("552 5.3.4 Header size exceeds fixed maximum size")
         } else if self.is_too_large(config) {

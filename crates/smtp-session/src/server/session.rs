@@ -19,6 +19,7 @@ use crate::credentials::Credentials;
 use crate::dot::Unstuffer;
 use crate::limits::{AUTH_LINE_OCTETS_MAX, INPUT_OCTETS_MAX};
 use crate::reply::{self, StatusCodes, parse_static};
+use crate::spoken::{KeptWords, Spoken};
 
 /// So many refused senders and recipients of a session without authentication are answered at once; people mistype.
 const REFUSALS_FREE: u32 = 2;
@@ -161,6 +162,7 @@ pub struct ServerSession {
     /// Answers of the shell that refused a sender or a recipient.
     pub(super) refusals: u32,
     pub(super) clock: Clock,
+    pub(super) words: KeptWords,
     /// Octets at the start of the input that hold no line end.
     searched: usize,
     /// The rest of an overlong line is being dropped.
@@ -203,6 +205,7 @@ impl ServerSession {
             logon_failures: 0,
             refusals: 0,
             clock: Clock::default(),
+            words: KeptWords::default(),
             searched: 0,
             skipping_line: false,
         }
@@ -212,6 +215,22 @@ impl ServerSession {
     #[must_use]
     pub fn at(self, local: IpAddr) -> Self {
         Self { local: Some(local.to_canonical()), ..self }
+    }
+
+    /// Keeps what is said, for [`Self::poll_spoken`].
+    pub fn keep_words(&mut self) {
+        self.words.keep();
+    }
+
+    /// The next command or reply, if they are kept. To be asked after each event and before each transmission.
+    pub fn poll_spoken(&mut self) -> Option<Spoken> {
+        self.words.next()
+    }
+
+    /// The same on a connection that is under TLS from its first octet (RFC 8314 §3.3). Before [`Self::greet`].
+    #[must_use]
+    pub fn under_tls(self) -> Self {
+        Self { under_tls: true, ..self }
     }
 
     /// Sends the banner; `date` stands in the default one, in the form of RFC 5322. A client that has already talked is
@@ -303,6 +322,8 @@ impl ServerSession {
         if self.clock.held.is_some() {
             return None;
         }
+        self.words.replies(&self.output);
+        self.words.transmitted();
         (!self.output.is_empty()).then(|| self.output.split().freeze())
     }
 
@@ -550,6 +571,8 @@ impl ServerSession {
         let Phase::Authenticating(exchange) = std::mem::replace(&mut self.phase, Phase::Command) else {
             unreachable!("only called while authenticating")
         };
+        self.words.replies(&self.output);
+        self.words.withheld();
         match line {
             Ok(mut line) => {
                 self.authentication_step(exchange.answer(&line));

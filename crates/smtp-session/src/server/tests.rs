@@ -37,7 +37,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub fn new(config: ServerConfig) -> Self {
+    pub(super) fn new(config: ServerConfig) -> Self {
         let mut session = ServerSession::new(Arc::new(config), [192, 0, 2, 1].into());
         let started = Instant::now();
         session.greet("today", started);
@@ -47,18 +47,18 @@ impl Desk {
     }
 
     /// Past EHLO.
-    pub fn greeted(config: ServerConfig) -> Self {
+    pub(super) fn greeted(config: ServerConfig) -> Self {
         let mut desk = Self::new(config);
         desk.hear("EHLO client.example\r\n");
         desk
     }
 
     /// Gives `input` as one segment; answers with what is transmitted.
-    pub fn hear(&mut self, input: &str) -> String {
+    pub(super) fn hear(&mut self, input: &str) -> String {
         self.hear_octets(input.as_bytes())
     }
 
-    pub fn hear_octets(&mut self, mut input: &[u8]) -> String {
+    pub(super) fn hear_octets(&mut self, mut input: &[u8]) -> String {
         loop {
             let taken = self.session.handle_input(input);
             input = &input[taken..];
@@ -70,7 +70,7 @@ impl Desk {
         String::from_utf8(std::mem::take(&mut self.said)).unwrap()
     }
 
-    pub fn heard(&mut self) -> String {
+    pub(super) fn heard(&mut self) -> String {
         std::mem::take(&mut self.heard)
     }
 

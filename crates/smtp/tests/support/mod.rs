@@ -3,7 +3,7 @@
 
 #![expect(dead_code, reason = "each test binary uses its part")]
 
-pub mod scripted;
+pub(crate) mod scripted;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -28,30 +28,30 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than any test may take.
-pub const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     pub envelope: Envelope,
     pub content: Vec<u8>,
     pub facts: SessionFacts,
 }
 
-pub fn domain(text: &str) -> Domain {
+pub(crate) fn domain(text: &str) -> Domain {
     Domain::parse(text).unwrap()
 }
 
-pub fn envelope(recipients: &[&str]) -> Envelope {
+pub(crate) fn envelope(recipients: &[&str]) -> Envelope {
     let recipients = recipients.iter().map(|text| Recipient::new(Address::parse(text).unwrap())).collect();
     Envelope::new(ReversePath::parse("sender@contoso.com").unwrap(), recipients)
 }
 
-pub fn credentials(password: &str) -> Credentials {
+pub(crate) fn credentials(password: &str) -> Credentials {
     Credentials { user: "user".into(), secret: Secret::new(password.into()) }
 }
 
 /// A receive connector that takes everything but what its recipients' names ask for.
-pub struct Mailroom {
+pub(crate) struct Mailroom {
     settings: Arc<SessionSettings>,
     received: Arc<Mutex<Vec<Received>>>,
 }
@@ -59,7 +59,7 @@ pub struct Mailroom {
 impl Reception for Mailroom {
     fn admit(&self, _connection: Connection) -> Result<Admission, Reply> {
         let clerk = Clerk { received: Arc::clone(&self.received), facts: None, envelope: None, content: Vec::new() };
-        Ok(Admission { settings: Arc::clone(&self.settings), handler: Box::new(clerk) })
+        Ok(Admission { settings: Arc::clone(&self.settings), handler: Box::new(clerk), transcript: None })
     }
 }
 
@@ -121,7 +121,7 @@ impl SessionHandler for Clerk {
 }
 
 /// A running listener.
-pub struct Server {
+pub(crate) struct Server {
     pub address: SocketAddr,
     pub received: Arc<Mutex<Vec<Received>>>,
     pub drain: CancellationToken,
@@ -129,7 +129,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(settings: SessionSettings) -> Self {
+    pub(crate) fn start(settings: SessionSettings) -> Self {
         let received = Arc::<Mutex<Vec<Received>>>::default();
         let mailroom = Mailroom { settings: Arc::new(settings), received: Arc::clone(&received) };
         let listener = SmtpListener::bind((Ipv4Addr::LOCALHOST, 0).into(), Arc::new(mailroom)).unwrap();
@@ -138,22 +138,22 @@ impl Server {
         Self { address, received, drain, task }
     }
 
-    pub fn plan(&self) -> SessionPlan {
+    pub(crate) fn plan(&self) -> SessionPlan {
         SessionPlan::new(NextHop::Addresses(vec![self.address]), domain("mbx01.contoso.com"))
     }
 }
 
 /// Settings for a server without TLS.
-pub fn settings() -> SessionSettings {
+pub(crate) fn settings() -> SessionSettings {
     settings_with(ConnectionLimits::default())
 }
 
-pub fn settings_with(limits: ConnectionLimits) -> SessionSettings {
+pub(crate) fn settings_with(limits: ConnectionLimits) -> SessionSettings {
     SessionSettings::new(protocol(), None, ConnectionGate::new(limits))
 }
 
 /// What takes passwords always and lets nobody wait.
-pub fn protocol() -> ServerConfig {
+pub(crate) fn protocol() -> ServerConfig {
     ServerConfig {
         auth: AuthOffer::Always,
         tarpit_interval: Duration::ZERO,
@@ -163,12 +163,13 @@ pub fn protocol() -> ServerConfig {
 }
 
 /// Settings for a server by `protocol`, without TLS.
-pub fn settings_by(protocol: ServerConfig) -> SessionSettings {
+pub(crate) fn settings_by(protocol: ServerConfig) -> SessionSettings {
     SessionSettings { protocol: Arc::new(protocol), ..settings() }
 }
 
 /// An authority, and settings for a server named `name` with a certificate of it that takes passwords only under TLS.
-pub fn tls_settings(name: &str) -> (SessionSettings, TrustedRoots) {
+pub(crate) fn tls_settings(name: &str) -> (SessionSettings, TrustedRoots) {
+    #[expect(clippy::disallowed_methods, reason = "a certificate of a test is of now")]
     let now = SystemTime::now().into();
     let authority = CertificateAuthority::create(&domain("contoso.com"), now).unwrap();
     let certificate = authority.issue_for_smtp(&ServerName::parse("mx").unwrap(), &domain(name), now).unwrap();
@@ -179,12 +180,12 @@ pub fn tls_settings(name: &str) -> (SessionSettings, TrustedRoots) {
 }
 
 /// A sender that asks `dns` and believes `roots`.
-pub fn sender(dns: SocketAddr, roots: TrustedRoots) -> Sender {
+pub(crate) fn sender(dns: SocketAddr, roots: TrustedRoots) -> Sender {
     let resolver = Resolver::with_servers(&[dns], net::dns::DnsProtocol::UdpOnly).unwrap();
     Sender::new(resolver, TlsClient::new(roots))
 }
 
 /// A sender that never asks DNS.
-pub fn plain_sender() -> Sender {
+pub(crate) fn plain_sender() -> Sender {
     sender((Ipv4Addr::LOCALHOST, 9).into(), TrustedRoots::none())
 }

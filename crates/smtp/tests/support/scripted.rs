@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// One step of a script.
 #[derive(Clone)]
-pub enum Step {
+pub(crate) enum Step {
     /// Says these octets.
     Say(String),
     /// Reads up to a line that starts so.
@@ -16,12 +16,12 @@ pub enum Step {
     Reset,
 }
 
-pub fn say(text: &str) -> Step {
+pub(crate) fn say(text: &str) -> Step {
     Step::Say(text.replace('\n', "\r\n"))
 }
 
 /// Plays `script` to the first connection, then closes it and listens no more.
-pub async fn play(script: Vec<Step>) -> SocketAddr {
+pub(crate) async fn play(script: Vec<Step>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -32,7 +32,7 @@ pub async fn play(script: Vec<Step>) -> SocketAddr {
 }
 
 /// Plays `script` to every connection.
-pub async fn play_always(script: Vec<Step>) -> SocketAddr {
+pub(crate) async fn play_always(script: Vec<Step>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -77,6 +77,7 @@ pub fn front_end(server: &ServerName) -> [ReceiveConnector; 2] {
             PermissionGroup::ExchangeServers,
         ],
         protocol_logging_level: ProtocolLoggingLevel::Verbose,
+        domain_secure_enabled: true,
         ..on_all_addresses("Default Frontend", server, TransportRole::FrontendTransport, FRONTEND_PORT)
     };
     let client = ReceiveConnector {
@@ -156,7 +157,7 @@ mod tests {
         // RC-14, RC-15: nobody who is not authenticated.
         let [default, client] = transport(&ServerName::parse("MAIL1").unwrap());
         assert_eq!((default.name.as_str(), client.name.as_str()), ("Default MAIL1", "Client Proxy MAIL1"));
-        assert_eq!((default.bindings[0].port(), client.bindings[0].port()), (2525, 465));
+        assert_eq!((default.bindings[0].port(), client.bindings[0].port()), (2525, 465)); // RC-2, RC-19
         for connector in [&default, &client] {
             assert_eq!(connector.transport_role, TransportRole::HubTransport);
             assert!(connector.permits(PermissionGroup::ExchangeUsers));

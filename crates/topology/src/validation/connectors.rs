@@ -7,7 +7,8 @@ use envelope::{Limit, ServerName, Span};
 use super::{Known, Problems};
 use crate::address_space::Space;
 use crate::draft::OrganizationDraft;
-use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, defaults};
+use crate::permission::{ConnectorRight, Grantee, PermissionKind};
+use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, defaults};
 use crate::send_connector::{SendConnector, SmartHostAuthMechanism, TlsAuthLevel};
 use crate::server::ServerRole;
 
@@ -25,6 +26,9 @@ pub(super) fn send(known: &Known<'_>, connector: &SendConnector, problems: &mut 
     tls(connector, &mut error);
     sources(known, connector, &mut error);
     ranges(connector, &mut error);
+    for permission in connector.permissions.iter().filter(|one| !one.right.is_of_sending()) {
+        error("permissions", &format!("{} is a right of Receive connectors", permission.right)); // PF-69
+    }
     if connector.smart_host_auth_mechanism != SmartHostAuthMechanism::None && connector.dns_routing_enabled {
         let text = "authentication is for smart hosts; sessions to MX hosts never authenticate"; // V-10
         problems.warning(format!("{place}.smartHostAuthMechanism"), text);
@@ -167,6 +171,7 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
         if connector.bindings.is_empty() || connector.remote_ip_ranges.is_empty() {
             problems.error(place.clone(), "a Receive connector needs bindings and remoteIPRanges");
         }
+        received_permissions(connector, &place, problems);
         let neighbours = earlier.entry(&connector.server).or_default();
         for other in neighbours.iter() {
             if collide(connector, other) {
@@ -174,6 +179,27 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
             }
         }
         neighbours.push(connector);
+    }
+}
+
+/// Rights besides those of the groups (PF-33, PF-36, PF-69).
+fn received_permissions(connector: &ReceiveConnector, place: &str, problems: &mut Problems) {
+    for permission in &connector.permissions {
+        if permission.right.is_of_sending() {
+            let text = format!("{} is a right of Send connectors", permission.right);
+            problems.error(format!("{place}.permissions"), text);
+        } else if permission.kind == PermissionKind::Without {
+            let text =
+                "what a permission group gives is not taken away one by one: deny it, or name other permissionGroups";
+            problems.error(format!("{place}.permissions"), text);
+        }
+    }
+    let everywhere = [RemoteRange::ALL_V4, RemoteRange::ALL_V6];
+    let is_open = connector.remote_ip_ranges.iter().any(|range| everywhere.contains(range));
+    let anonymous = |right| connector.gives(&[Grantee::Anonymous], right);
+    if is_open && anonymous(ConnectorRight::Submit) && anonymous(ConnectorRight::AcceptAnyRecipient) {
+        let text = "whoever reaches it may relay to anybody, from every address: name narrower remoteIPRanges";
+        problems.warning(format!("{place}.permissions"), text);
     }
 }
 
@@ -219,13 +245,16 @@ fn mechanism_problems(connector: &ReceiveConnector) -> Vec<&'static str> {
     if connector.require_tls && !offers(AuthMechanism::Tls) {
         problems.push("requireTLS needs Tls");
     }
+    if connector.domain_secure_enabled && (!offers(AuthMechanism::Tls) || offers(AuthMechanism::ExternalAuthoritative))
+    {
+        problems.push("domainSecureEnabled needs Tls and excludes ExternalAuthoritative");
+    }
     problems
 }
 
 fn collide(one: &ReceiveConnector, two: &ReceiveConnector) -> bool {
     let shared_binding = one.bindings.iter().any(|binding| two.bindings.contains(binding));
-    let clash = |a: &crate::RemoteRange, b: &crate::RemoteRange| {
-        a == b || (a.overlaps(b) && !a.contains_range(b) && !b.contains_range(a))
-    };
+    let clash =
+        |a: &RemoteRange, b: &RemoteRange| a == b || (a.overlaps(b) && !a.contains_range(b) && !b.contains_range(a));
     shared_binding && one.remote_ip_ranges.iter().any(|a| two.remote_ip_ranges.iter().any(|b| clash(a, b)))
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::organization::Organization;
 use crate::send_connector::{SealedCredential, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use crate::{
-    AcceptedDomain, AcceptedDomainType, DeliveryAgentConnector, ForeignConnector, Guid, SendConnector, Server, Site,
-    TransportServiceSettings,
+    AcceptedDomain, AcceptedDomainType, DeliveryAgentConnector, ForeignConnector, Guid, ReceiveConnector,
+    SendConnector, Server, Site, TransportRole, TransportServiceSettings,
 };
 use envelope::{ByteSize, Domain, ObjectName, ServerName, SiteName, Span};
 
@@ -66,15 +66,15 @@ fn a_good_organization_has_no_problem() {
 fn every_row_of_the_connector_matrix_is_an_error_at_its_property() {
     type Change = fn(&mut SendConnector);
     let smart: Change = |c| c.smart_hosts = vec!["[10.0.0.1]".parse().unwrap()];
-    let rows: [(&str, &str, Change); 22] = [
-        ("V-2", "dnsRoutingEnabled", smart),
-        ("V-3", "smartHosts", |c| c.dns_routing_enabled = false),
-        ("V-5", "addressSpaces", |c| c.address_spaces.push("FAX:*".parse().unwrap())),
-        ("V-6", "addressSpaces", |c| {
+    let rows: [(&str, &str, Change); 25] = [
+        ("V-2, SC-35, SC-46", "dnsRoutingEnabled", smart),
+        ("V-3, SC-35, SC-46", "smartHosts", |c| c.dns_routing_enabled = false),
+        ("V-5, SC-63", "addressSpaces", |c| c.address_spaces.push("FAX:*".parse().unwrap())),
+        ("V-6, SC-62", "addressSpaces", |c| {
             c.source_transport_servers = vec![ServerName::parse("edge1").unwrap()];
             c.address_spaces.push("FAX:*".parse().unwrap());
         }),
-        ("V-25", "frontendProxyEnabled", |c| {
+        ("V-25, SC-52", "frontendProxyEnabled", |c| {
             c.source_transport_servers = vec![ServerName::parse("edge1").unwrap()];
             c.frontend_proxy_enabled = true;
         }),
@@ -88,18 +88,25 @@ fn every_row_of_the_connector_matrix_is_an_error_at_its_property() {
         }),
         ("V-7", "addressSpaces", |c| c.address_spaces = vec!["--".parse().unwrap()]),
         ("V-9", "authenticationCredential", |c| c.smart_host_auth_mechanism = SmartHostAuthMechanism::BasicAuth),
-        ("V-11", "ignoreSTARTTLS", |c| (c.require_tls, c.ignore_starttls) = (true, true)),
-        ("V-12", "tlsAuthLevel", |c| c.tls_auth_level = Some(TlsAuthLevel::EncryptionOnly)),
-        ("V-13", "tlsDomain", |c| {
+        ("V-11, SC-93", "ignoreSTARTTLS", |c| (c.require_tls, c.ignore_starttls) = (true, true)),
+        ("V-12, SC-94", "tlsAuthLevel", |c| c.tls_auth_level = Some(TlsAuthLevel::EncryptionOnly)),
+        ("V-13, SC-95", "tlsDomain", |c| {
             (c.dns_routing_enabled, c.require_tls) = (false, true);
             c.smart_hosts = vec!["relay.contoso.com".parse().unwrap()];
             c.tls_auth_level = Some(TlsAuthLevel::DomainValidation);
         }),
-        ("V-14", "tlsDomain", |c| c.tls_domain = Some("contoso.com".parse().unwrap())),
+        ("V-14, SC-95", "tlsDomain", |c| c.tls_domain = Some("contoso.com".parse().unwrap())),
         ("V-15", "domainSecureEnabled", |c| (c.domain_secure_enabled, c.ignore_starttls) = (true, true)),
         ("V-16", "ignoreSTARTTLS", |c| {
             (c.smart_host_auth_mechanism, c.ignore_starttls) = (SmartHostAuthMechanism::BasicAuthRequireTLS, true);
             c.authentication_credential = Some(SealedCredential("x".into()));
+        }),
+        ("TA-4", "forceHELO", |c| (c.force_helo, c.require_tls) = (true, true)),
+        ("TA-4", "forceHELO", |c| {
+            (c.force_helo, c.smart_host_auth_mechanism) = (true, SmartHostAuthMechanism::BasicAuth);
+        }),
+        ("TA-4", "forceHELO", |c| {
+            (c.force_helo, c.smart_host_auth_mechanism) = (true, SmartHostAuthMechanism::ExchangeServer);
         }),
         ("V-17", "sourceIPAddress", |c| c.source_ip_address = Some("10.0.0.9".parse().unwrap())),
         ("V-19", "sourceTransportServers", |c| c.source_transport_servers.push(ServerName::parse("edge1").unwrap())),
@@ -121,6 +128,36 @@ fn doubtful_settings_are_warnings_and_do_not_fail() {
     let problems = after(|c| c.smart_host_auth_mechanism = SmartHostAuthMechanism::ExternalAuthoritative); // V-10
     assert_eq!(problems.iter().map(|p| p.weight).collect::<Vec<_>>(), [Weight::Warning]);
     assert_eq!(after(|c| c.max_message_size = Limit::At(ByteSize::bytes(0))), []); // V-24
+    let problems = after(|c| (c.frontend_proxy_enabled, c.domain_secure_enabled) = (true, true)); // SC-53
+    let told: Vec<_> = problems.iter().map(|p| (p.weight, p.place.as_str())).collect();
+    assert_eq!(told, [(Weight::Warning, "sendConnectors[\"Internet\"].domainSecureEnabled")]);
+}
+
+#[test]
+fn receive_connectors_of_one_endpoint_have_ranges_of_their_own_or_one_within_the_other() {
+    // RC-29, RC-3
+    let connector = |name: &str, server: &str, ranges: &[&str]| {
+        let (name, server) = (ObjectName::parse(name).unwrap(), ServerName::parse(server).unwrap());
+        let mut connector = ReceiveConnector::new(Guid::ZERO, name, server, TransportRole::FrontendTransport);
+        connector.bindings = vec!["0.0.0.0:2525".parse().unwrap()];
+        connector.remote_ip_ranges = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        connector
+    };
+    for (server, ranges, fits) in [
+        ("mail1", &["10.0.0.0/24"][..], false),
+        ("mail1", &["10.0.0.128-10.0.1.127"], false),
+        ("mail1", &["192.0.2.1", "10.0.0.0-10.0.1.0"], true),
+        ("mail1", &["10.0.0.7"], true),
+        ("mail1", &["10.0.1.0/24"], true),
+        ("edge1", &["10.0.0.0/24"], true),
+    ] {
+        let mut draft = good();
+        draft.receive_connectors =
+            vec![connector("First", "mail1", &["10.0.0.0/24"]), connector("Second", server, ranges)];
+        let places: Vec<_> = lint(&draft).0.into_iter().map(|problem| problem.place).collect();
+        let expected: &[&str] = if fits { &[] } else { &["receiveConnectors[\"mail1\\Second\"].remoteIPRanges"] };
+        assert_eq!(places, expected, "{server} {ranges:?}");
+    }
 }
 
 #[test]

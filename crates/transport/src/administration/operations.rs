@@ -6,7 +6,7 @@ use std::sync::Arc;
 use envelope::{ByteSize, ServerName};
 use queue::{CommitError, Note, Pending, RecipientState, Transaction, Update};
 use routing::{Destination, NextHopSolutionKey, Outcome, Route, Way};
-use scheduler::{Demands, Done, ItemId, ItemView, MessageNumber, QueueId, QueueView, Refusal, WithNdr};
+use scheduler::{Demands, Done, ItemId, ItemView, Ledger, MessageNumber, QueueId, QueueView, Refusal, WithNdr};
 
 use crate::core::{Core, Errand};
 use crate::state::State;
@@ -124,12 +124,15 @@ impl Operations {
     /// # Errors
     /// [`OperationError`]
     pub async fn suspend_message(&self, queue: QueueId, message: MessageNumber) -> Result<Done<()>, OperationError> {
-        let (item, done) = self.0.ledger(|ledger| {
-            let item = ledger.item_in(queue, message).ok_or(Refusal::NoSuchMessage)?;
-            let done = ledger.suspend_item(item)?;
-            Ok::<_, Refusal>((ledger.item(item), done))
+        let (done, items) = self.0.ledger(|ledger| {
+            each_item(ledger, queue, message, |ledger, item| {
+                let done = ledger.suspend_item(item)?;
+                Ok((done, ledger.item(item)))
+            })
         })?;
-        self.note_suspended(item, true).await?;
+        for item in items {
+            self.note_suspended(item, true).await?;
+        }
         Ok(done)
     }
 
@@ -139,14 +142,20 @@ impl Operations {
     /// [`OperationError`]
     pub async fn resume_message(&self, queue: QueueId, message: MessageNumber) -> Result<(), OperationError> {
         let now = self.0.now();
-        let item = self.0.ledger(|ledger| ledger.item(ledger.item_in(queue, message)?));
-        let item = item.ok_or(Refusal::NoSuchMessage)?;
-        let demands = self.0.ledger_and_alarm(|ledger| ledger.resume_item(item.id, now))?;
-        if queue == QueueId::POISON {
-            self.0.spool.update(item.item.message, &Update::crashes(0));
+        let (_, resumed) = self.0.ledger_and_alarm(|ledger| {
+            each_item(ledger, queue, message, |ledger, id| {
+                let item = ledger.item(id);
+                Ok((Done::Now(()), (item, ledger.resume_item(id, now)?)))
+            })
+        })?;
+        let (items, demands): (Vec<_>, Vec<_>) = resumed.into_iter().unzip();
+        for item in items {
+            if let Some(item) = item.as_ref().filter(|_| queue == QueueId::POISON) {
+                self.0.spool.update(item.item.message, &Update::crashes(0));
+            }
+            self.note_suspended(item, false).await?;
         }
-        self.note_suspended(Some(item), false).await?;
-        self.meet(demands);
+        self.meet(demands.into_iter().flatten().collect());
         Ok(())
     }
 
@@ -179,17 +188,18 @@ impl Operations {
         message: MessageNumber,
         with_ndr: WithNdr,
     ) -> Result<Done<()>, Refusal> {
-        let removed = self.0.ledger(|ledger| {
-            let item = ledger.item_in(queue, message).ok_or(Refusal::NoSuchMessage)?;
-            ledger.remove_item(item, with_ndr)
+        let (done, removed) = self.0.ledger(|ledger| {
+            each_item(ledger, queue, message, |ledger, item| {
+                Ok(match ledger.remove_item(item, with_ndr)? {
+                    Done::Pending => (Done::Pending, None),
+                    Done::Now(item) => (Done::Now(()), Some(item)),
+                })
+            })
         })?;
-        match removed {
-            Done::Pending => Ok(Done::Pending),
-            Done::Now(item) => {
-                self.0.errand(Errand::Remove(item, with_ndr));
-                Ok(Done::Now(()))
-            }
+        for item in removed.into_iter().flatten() {
+            self.0.errand(Errand::Remove(item, with_ndr));
         }
+        Ok(done)
     }
 
     /// From now on no new mail is taken, and all that waits for a next hop goes to that server's Transport; suspended messages,
@@ -235,6 +245,28 @@ impl Operations {
     fn meet(&self, demands: Demands) {
         self.0.meet_all(demands);
     }
+}
+
+/// Does something to each item that a message is in a queue. Those that refuse stay as they are; it is refused when all do.
+fn each_item<T>(
+    ledger: &mut Ledger,
+    queue: QueueId,
+    message: MessageNumber,
+    mut act: impl FnMut(&mut Ledger, ItemId) -> Result<(Done<()>, T), Refusal>,
+) -> Result<(Done<()>, Vec<T>), Refusal> {
+    let (mut all, mut done, mut refused) = (Vec::new(), Done::Now(()), Refusal::NoSuchMessage);
+    for item in ledger.items_in(queue, message) {
+        match act(ledger, item) {
+            Ok((one, what)) => {
+                all.push(what);
+                if one == Done::Pending {
+                    done = Done::Pending;
+                }
+            }
+            Err(refusal) => refused = refusal,
+        }
+    }
+    if all.is_empty() { Err(refused) } else { Ok((done, all)) }
 }
 
 /// How the notes name the queues without a next hop.

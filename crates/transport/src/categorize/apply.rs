@@ -1,12 +1,12 @@
 //! What categorization decided, put into effect: the stored recipients are brought up to date, failures are reported, the
 //! rest goes into the delivery queues. The message is in exactly one place at any time (QU-03, invariant 4).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
 use envelope::{Recipient, Revision, Timestamp};
-use queue::{CommitError, Pending, RecipientState, Update};
+use queue::{CommitError, RecipientState, SharedMessage, Update};
 use scheduler::{Destination, RecipientIndexes, Share};
 use telemetry::{Hop, HopOutcome, keys};
 
@@ -19,27 +19,27 @@ pub(super) async fn apply(core: &Arc<Core>, mut work: Work, decided: Categorized
     let retry = core.node.tables().local_server().transport.resolver_retry_interval;
     let until = core.now().plus(retry.0);
     let mut plan = Plan::new(&work, &decided, until);
-    work.stored.head.trace = end_hop(core, hop, &decided, plan.list.recipients.len());
-    track::decided(core, &work.stored, &work.positions, &decided);
-    let result = if plan.list.changed && work.hand.is_divided() {
+    work.trace = end_hop(core, hop, &decided, plan.recipients);
+    track::decided(core, work.stored.as_read(), work.trace, &work.positions, &decided);
+    let result = if plan.list.is_some() && work.hand.is_divided() {
         // Another item of the message may have got recipients of its own, or an outcome, since this one was read.
         let _alone = core.recipients.write().await;
         match refreshed(core, &mut work).await {
             Ok(()) => {
                 plan = Plan::new(&work, &decided, until);
-                plan.record(core, &mut work).await
+                plan.record(core, &work).await
             }
             Err(error) => Err(error),
         }
     } else {
         let _others_too = core.recipients.read().await;
-        plan.record(core, &mut work).await
+        plan.record(core, &work).await
     };
     match result {
         Ok(shares) => put_into_queues(core, work, shares, decided.revision),
         // Nothing has been done: what was decided is decided anew when there is space again.
         Err(error) => {
-            tracing::error!(message = %work.stored.head.id, %error, "what was decided cannot be stored");
+            tracing::error!(message = %work.hand.message(), %error, "what was decided cannot be stored");
             work.hand.defer_submitted(until, error.to_string().into());
         }
     }
@@ -48,15 +48,17 @@ pub(super) async fn apply(core: &Arc<Core>, mut work: Work, decided: Categorized
 /// Reads again what is stored, with everything that was recorded up to now.
 async fn refreshed(core: &Core, work: &mut Work) -> Result<(), CommitError> {
     core.spool.flush().await?;
-    let (id, trace) = (work.stored.head.id, work.stored.head.trace);
-    work.stored = core.spool.head(id).await.map_err(|_| CommitError::Unknown(id))?;
-    work.stored.head.trace = trace;
+    let id = work.hand.message();
+    work.stored = core.spool.head(id).await.map_err(|_| CommitError::Unknown(id))?.into();
     Ok(())
 }
 
 /// A decision as changes of what is stored.
 struct Plan {
-    list: List,
+    /// Another list of recipients, if it is another one.
+    list: Option<Update>,
+    /// How many it has.
+    recipients: usize,
     shares: Vec<Share>,
     fates: Vec<Fate>,
 }
@@ -67,19 +69,19 @@ impl Plan {
         let mut list = List::new(work);
         let shares = shares(decided, &mut list, until);
         let fates = fates(decided, &mut list);
-        Self { list, shares, fates }
+        Self { recipients: list.len(), list: list.into_update(), shares, fates }
     }
 
     /// Stores the new list of recipients and all outcomes at once: whoever delivers reads the list back, and a group must
     /// never stand beside its members after a crash. Gives what is to be queued.
-    async fn record(self, core: &Arc<Core>, work: &mut Work) -> Result<Vec<Share>, CommitError> {
-        let Self { list, shares, fates } = self;
-        if list.changed {
-            let update = Update::recipients(list.recipients.into_iter().zip(list.states));
-            update.clone().apply_to(&mut work.stored);
-            settle::record(core, &work.stored, update, &fates).await?;
+    async fn record(self, core: &Arc<Core>, work: &Work) -> Result<Vec<Share>, CommitError> {
+        let Self { list, shares, fates, .. } = self;
+        if let Some(update) = list {
+            let mut stored = work.stored.as_read().clone();
+            update.clone().apply_to(&mut stored);
+            settle::record(core, &stored, work.trace, update, &fates).await?;
         } else if !fates.is_empty() {
-            settle::record(core, &work.stored, Update::default(), &fates).await?;
+            settle::record(core, work.stored.as_read(), work.trace, Update::default(), &fates).await?;
         }
         Ok(shares)
     }
@@ -169,7 +171,7 @@ fn put_into_queues(core: &Core, work: Work, shares: Vec<Share>, by: Revision) {
     }
     for share in &shares {
         if let Destination::Unreachable(reason) = &share.to {
-            let message = work.stored.head.id;
+            let message = work.hand.message();
             tracing::info!(%message, reason = &**reason, "unreachable: waits for a change of the configuration");
         }
     }
@@ -177,25 +179,30 @@ fn put_into_queues(core: &Core, work: Work, shares: Vec<Share>, by: Revision) {
 }
 
 /// The stored list of recipients as it becomes: resolved ones in the place of what they were resolved from, further ones
-/// of a group or a contact behind, so that positions never change their meaning.
-struct List {
-    recipients: Vec<Recipient>,
-    states: Vec<RecipientState>,
+/// of a group or a contact behind, so that positions never change their meaning. Only what changes is kept here: one of a
+/// thousand items of a message costs its own recipients.
+struct List<'a> {
+    stored: &'a SharedMessage,
     /// Stored position of each recipient that the categorizer was given.
-    given: Vec<u32>,
+    given: &'a [u32],
     taken: HashSet<u32>,
-    changed: bool,
+    replaced: BTreeMap<u32, Recipient>,
+    added: Vec<Recipient>,
 }
 
-impl List {
-    fn new(work: &Work) -> Self {
+impl<'a> List<'a> {
+    fn new(work: &'a Work) -> Self {
         Self {
-            recipients: work.stored.head.envelope.recipients.clone(),
-            states: work.stored.states.clone(),
-            given: work.positions.clone(),
+            stored: &work.stored,
+            given: &work.positions,
             taken: HashSet::new(),
-            changed: false,
+            replaced: BTreeMap::new(),
+            added: Vec::new(),
         }
+    }
+
+    fn len(&self) -> usize {
+        self.stored.as_read().states.len() + self.added.len()
     }
 
     fn original(&self, given: usize) -> u32 {
@@ -206,17 +213,28 @@ impl List {
         if let Origin::Envelope(position) = origin {
             let at = self.original(position.0);
             if self.taken.insert(at) {
-                let stored = &mut self.recipients[at as usize];
-                if stored != recipient {
-                    *stored = recipient.clone();
-                    self.changed = true;
+                if self.stored.as_read().head.envelope.recipients[at as usize] != *recipient {
+                    self.replaced.insert(at, recipient.clone());
                 }
                 return at;
             }
         }
-        self.changed = true;
-        self.recipients.push(recipient.clone());
-        self.states.push(RecipientState::Pending(Pending::default()));
-        u32::try_from(self.recipients.len() - 1).expect("the categorizer bounds the number of recipients")
+        self.added.push(recipient.clone());
+        u32::try_from(self.len() - 1).expect("the categorizer bounds the number of recipients")
+    }
+
+    /// The list as a whole, if it has changed.
+    fn into_update(mut self) -> Option<Update> {
+        if self.replaced.is_empty() && self.added.is_empty() {
+            return None;
+        }
+        let stored = self.stored;
+        let present = (0u32..).zip(&stored.as_read().head.envelope.recipients);
+        let replaced = &mut self.replaced;
+        let present = present.map(|(at, recipient)| {
+            (replaced.remove(&at).unwrap_or_else(|| recipient.clone()), stored.state(at).unwrap_or_default())
+        });
+        let added = self.added.into_iter().map(|recipient| (recipient, RecipientState::default()));
+        Some(Update::recipients(present.chain(added)))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use envelope::{Domain, MessageId, ServerName, Severity};
+use envelope::{Domain, MessageId, Reply, ServerName, Severity};
 use message::firewall::{HeaderRights, Path};
 use net::Service;
 use routing::{DeliveryType, Route};
@@ -13,8 +13,8 @@ use rpc::proxy::OpenError;
 use sending::{ContentSource, Errand};
 use smtp::{Failure, FailurePhase, OutboundSession, Peer};
 use smtp_session::client::Phase;
-use topology::SendConnector;
 use topology::send_connector::ErrorPolicy;
+use topology::{ConnectorRight, Organization, SendConnector};
 
 use super::{Hop, OpenFailure, replied};
 use crate::core::Core;
@@ -22,13 +22,24 @@ use crate::deliver::outgoing::{self, Outgoing};
 use crate::ground::answer::{Answer, Sent, Taken};
 use crate::ground::parcel::Parcel;
 
-/// Header fields that may leave by a route: none of the organization's by a Send connector (PL-73, PL-74).
-pub(super) fn header_path(route: &Route) -> Option<Path> {
+/// Header fields that may leave by a route: by a Send connector none of the organization's, unless it gives that right to whoever
+/// is at the other end (PL-73, PL-74, PF-11, PF-20).
+pub(super) fn header_path(organization: &Organization, route: &Route) -> Option<Path> {
     match route.key.delivery_type {
         DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => {
-            Some(Path::SendConnector(HeaderRights::ROUTING))
+            let connector = route.connector.and_then(|guid| organization.send_connector(guid));
+            Some(Path::SendConnector(connector.map_or(HeaderRights::ROUTING, header_rights)))
         }
         _ => None,
+    }
+}
+
+fn header_rights(connector: &SendConnector) -> HeaderRights {
+    let gives = |right| connector.gives(connector.other_end(), right);
+    HeaderRights {
+        organization: gives(ConnectorRight::SendHeadersOrganization),
+        forest: gives(ConnectorRight::SendHeadersForest),
+        routing: gives(ConnectorRight::SendHeadersRouting),
     }
 }
 
@@ -53,8 +64,8 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
         let peer = session.peer().clone();
         Opened::new(Box::new(session), &peer, None)
     };
-    let policies = connector.error_policies.clone();
-    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies }))
+    let (policies, path) = (connector.error_policies.clone(), Path::SendConnector(header_rights(connector)));
+    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies, path }))
 }
 
 fn transient(error: String) -> OpenFailure {
@@ -96,9 +107,8 @@ struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
-    fn new(core: &'a Core, copy: &Parcel, content: Outgoing) -> Self {
-        let path = Some(Path::SendConnector(HeaderRights::ROUTING));
-        Self { core, message: copy.item.message, path, read: Some(content), whole: None }
+    fn new(core: &'a Core, copy: &Parcel, content: Outgoing, path: Path) -> Self {
+        Self { core, message: copy.item.message, path: Some(path), read: Some(content), whole: None }
     }
 }
 
@@ -127,6 +137,7 @@ impl ContentSource for Stored<'_> {
 /// PL-27: in the order of the route; another one when one fails.
 async fn through_front_end(core: &Arc<Core>, route: &Route, errand: Errand<'_>) -> Result<Opened, OpenFailure> {
     let request = core.outbound.sessions.request(&core.node.tables(), errand);
+    let request = request.map_err(|failure| open_failure(errand.connector, &failure))?;
     let failed = |server: &ServerName| core.node.health.has_failed(server, Service::FrontendTransport);
     let mut last = "no front end of this site is known".to_owned();
     for server in route.way.attempts_from(0, failed).into_iter().map(|attempt| &attempt.server) {
@@ -165,13 +176,15 @@ struct ConnectorHop {
     core: Arc<Core>,
     opened: Opened,
     policies: Vec<ErrorPolicy>,
+    /// For what is read again for another host.
+    path: Path,
 }
 
 #[async_trait]
 impl Hop for ConnectorHop {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let envelope = &copy.head.envelope;
-        let mut source = Stored::new(&self.core, copy, content);
+        let mut source = Stored::new(&self.core, copy, content, self.path);
         let outcome = sending::deliver(self.opened.session.as_mut(), envelope, &mut source).await;
         self.opened.asked(&outcome.peer);
         let now = self.core.now();
@@ -182,20 +195,19 @@ impl Hop for ConnectorHop {
                 replied(span, now, &recipient.address, reply);
             }
         }
-        // The connection ended before anybody was answered, or the host goes away (RFC 5321 §3.8): nothing is known, all of
-        // it is tried again.
-        let lost = |failure: &Failure| {
-            failure.severity == Severity::Transient && failure.reply.as_ref().is_none_or(|reply| reply.code == 421)
+        // The connection ended before anybody was answered, or the host takes nothing from anybody now: nothing is known of the
+        // message, and all that waits for the host is tried again.
+        let is_lost = |result: &Result<_, Failure>| {
+            result.as_ref().is_err_and(|failure| is_about_host(failure, outcome.reusable))
         };
-        let all_lost = outcome.recipients.iter().all(|result| result.as_ref().is_err_and(lost));
-        if all_lost
-            && !outcome.reusable
+        if outcome.recipients.iter().all(is_lost)
             && let Some(Err(failure)) = outcome.recipients.first()
         {
             if failure.ambiguous {
                 tracing::warn!(message = %copy.head.id, %failure, "the next hop may have taken the message; it is sent again");
             }
-            return Sent::Lost(failure.to_string().into());
+            let why = failure.to_string().into();
+            return if failure.reply.is_some() { Sent::Busy(why) } else { Sent::Lost(why) };
         }
         Sent::Answers(outcome.recipients.into_iter().map(|result| self.answer(result)).collect())
     }
@@ -211,6 +223,12 @@ impl Hop for ConnectorHop {
     async fn close(self: Box<Self>) {
         self.opened.session.close().await;
     }
+}
+
+/// Whether a failure says nothing about the message. Without a reply it is the end of the connection, if that has ended.
+fn is_about_host(failure: &Failure, reusable: bool) -> bool {
+    let about_host = failure.reply.as_ref().map_or(!reusable, Reply::is_about_system);
+    failure.severity == Severity::Transient && about_host
 }
 
 impl ConnectorHop {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use envelope::Reply;
 use net::Service;
 use routing::Route;
 use rpc::{PeerAddress, RecipientDelivery};
@@ -52,6 +53,9 @@ impl Hop for MailboxHop {
                         replied(span, now, &recipient.address, reply);
                     }
                 }
+                if let Some(reply) = database_is_busy(&deliveries) {
+                    return Sent::Busy(format!("{}: {reply}", self.address.server).into());
+                }
                 Sent::Answers(deliveries.into_iter().map(|delivery| self.answer(delivery)).collect())
             }
             Err(error) => relay::failed(copy, error),
@@ -69,6 +73,17 @@ impl Hop for MailboxHop {
     async fn close(self: Box<Self>) {}
 }
 
+/// What the database says to everybody at this time: its disk is full, or does not answer. Its queue is tried again, instead of
+/// each message waiting for itself.
+fn database_is_busy(deliveries: &[RecipientDelivery]) -> Option<&Reply> {
+    let is_busy =
+        |delivery: &RecipientDelivery| matches!(delivery, RecipientDelivery::Retry(reply) if reply.is_about_system());
+    match deliveries {
+        [RecipientDelivery::Retry(reply), ..] if deliveries.iter().all(is_busy) => Some(reply),
+        _ => None,
+    }
+}
+
 impl MailboxHop {
     fn answer(&self, delivery: RecipientDelivery) -> Answer {
         let server = &self.address.server;
@@ -76,7 +91,10 @@ impl MailboxHop {
             RecipientDelivery::Delivered => Answer::Taken(Taken::Mailbox),
             RecipientDelivery::Retry(reply) => Answer::Later(format!("{server}: {reply}").into()),
             RecipientDelivery::Reroute(reply) => Answer::Elsewhere(format!("{server}: {reply}").into()),
-            RecipientDelivery::Failed(reply) => Answer::Never { reply, remote: Some(server.to_string()) },
+            // DS-10: this server is no remote one to itself.
+            RecipientDelivery::Failed(reply) => {
+                Answer::Never { reply, remote: (server != self.core.node.server()).then(|| server.to_string()) }
+            }
         }
     }
 }

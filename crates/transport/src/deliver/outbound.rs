@@ -5,7 +5,8 @@ use std::sync::Arc;
 use net::KeyedCertificate;
 use rpc::proxy::FrontEnds;
 use runtime::{Node, NodeError};
-use sending::Sessions;
+use sending::{Keys, Sessions};
+use smtp::Transcripts;
 
 /// Opens sessions with hosts outside.
 pub(crate) struct Outbound {
@@ -16,8 +17,13 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(node: &Arc<Node>, own: &KeyedCertificate) -> Result<Self, NodeError> {
+    pub(crate) fn new(
+        node: &Arc<Node>,
+        own: &KeyedCertificate,
+        transcripts: Arc<dyn Transcripts>,
+    ) -> Result<Self, NodeError> {
         let front_ends = FrontEnds::new(Arc::clone(&node.credentials));
-        Ok(Self { sessions: Sessions::new(Arc::clone(node), own)?, front_ends })
+        let keys = Keys::of_organization(&node.settings)?;
+        Ok(Self { sessions: Sessions::new(Arc::clone(node), own, keys)?.told_in(transcripts), front_ends })
     }
 }

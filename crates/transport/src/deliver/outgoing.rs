@@ -8,11 +8,10 @@ use envelope::ByteSize;
 use futures::StreamExt;
 use message::firewall::{self, Path};
 use message::{HeaderBlock, HeaderCollector};
+use net::Progress;
 use queue::{ContentReader, ReadError};
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
-
-use crate::state::Progress;
 
 /// Messages up to this size are sent from memory, in as few writes as the peer allows; longer ones are streamed.
 /// Default 256 KiB: nearly all mail, and what the spool itself keeps in its log.

@@ -7,43 +7,38 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use envelope::{EnhancedStatus, MessageId, Receipt, Recipient, ServerName, Timestamp};
-use net::Service;
+use envelope::{MessageHead, Receipt, ServerName, Timestamp};
+use handover::{Candidates, NotHandedOver, Offered, Taker, copy_id};
+use queue::{ReadError, RecipientState};
 use routing::Route;
-use rpc::TransferError;
+use rpc::{Content, History, RecipientHistory, TransferError};
 use telemetry::keys;
 use telemetry::named::Transfer;
-use uuid::Uuid;
 
 use super::{Hop, OpenFailure};
 use crate::core::Core;
 use crate::deliver::outgoing::{self, Outgoing};
 use crate::ground::answer::{Answer, Sent, Taken};
 use crate::ground::parcel::Parcel;
+use crate::state::State;
 
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     if route.way.attempts.is_empty() {
         return Err(OpenFailure { permanent: None, error: "no server of the target group exists".into() });
     }
-    let mut error = "no server of the target group can be found".to_owned();
-    for attempt in
-        route.way.attempts_from(core.turn(), |server| core.node.health.has_failed(server, Service::Transport))
-    {
-        let Some(address) = core.node.find(&attempt.server, Service::Transport).await else { continue };
-        match core.node.peers.reach_transport(&address).await {
-            Ok(()) => {
-                core.node.health.succeeded(&attempt.server, Service::Transport);
-                let (core, route) = (Arc::clone(core), route.clone());
-                return Ok(Box::new(RelayHop { core, route, peer: attempt.server.to_string() }));
-            }
-            Err(cause) => {
-                core.node.health.failed(&attempt.server, Service::Transport, &cause);
-                error = cause.to_string();
-            }
+    match Candidates::of_way(&core.node, &route.way, &[], core.turn()).reach().await {
+        Ok(candidate) => {
+            let peer = candidate.attempt.server.to_string();
+            Ok(Box::new(RelayHop { core: Arc::clone(core), route: route.clone(), peer }))
+        }
+        Err(error) => {
+            let error = error.map_or_else(|| NOBODY.to_owned(), |error| error.to_string());
+            Err(OpenFailure { permanent: None, error: error.into() })
         }
     }
-    Err(OpenFailure { permanent: None, error: error.into() })
 }
+
+const NOBODY: &str = "no server of the target group can be found";
 
 struct RelayHop {
     core: Arc<Core>,
@@ -56,47 +51,24 @@ struct RelayHop {
 impl Hop for RelayHop {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let core = Arc::clone(&self.core);
-        let health = &core.node.health;
-        let (mut content, mut refused, mut unreachable) = (Some(content), None, None);
-        let has_failed = |server: &ServerName| health.has_failed(server, Service::Transport);
-        for attempt in self.route.way.attempts_avoiding(&copy.head.backed_off, core.turn(), has_failed) {
-            let Some(address) = core.node.find(&attempt.server, Service::Transport).await else { continue };
-            let outgoing = match content.take() {
-                Some(outgoing) => outgoing,
-                None => match reread(&core, copy).await {
-                    Ok(outgoing) => outgoing,
-                    Err(error) => return all(copy, || Answer::Later(error.to_string().into())),
-                },
-            };
-            let mut head = copy.head.clone();
-            if attempt.is_backoff() {
-                head.backed_off.push(core.node.tables().local_server().site.clone());
+        let mut candidates = Candidates::of_way(&core.node, &self.route.way, &copy.head.backed_off, core.turn());
+        let mut relayed = Relayed::new(&core, copy, content, span);
+        match candidates.hand_over(&mut relayed).await {
+            Ok(taken) => {
+                self.peer = taken.by.to_string();
+                all(copy, || Answer::Taken(Taken::Server))
             }
-            head.size = outgoing.size();
-            head.id = relayed_id(copy.head.id, core.node.server(), &head.envelope.recipients);
-            let started = core.now();
-            let submitted = core.node.peers.submit(&address, &head, outgoing.into_pieces()).await;
-            note(&core, &attempt.server, &submitted, started, span);
-            match submitted {
-                Ok(_receipt) => {
-                    health.succeeded(&attempt.server, Service::Transport);
-                    self.peer = attempt.server.to_string();
-                    return all(copy, || Answer::Taken(Taken::Server));
-                }
-                Err(error) if error.is_peer_failure() => {
-                    health.failed(&attempt.server, Service::Transport, &error);
-                    if is_gone(&error) { unreachable = Some(error) } else { refused = Some(error) }
-                }
-                Err(error) => return failed(copy, error),
-            }
-        }
-        // If somebody is there who does not want this message now, it alone waits.
-        match refused.or(unreachable) {
+            Err(NotHandedOver::Unreadable(error)) => all(copy, || Answer::Later(error.to_string().into())),
+            Err(NotHandedOver::Refused(error)) => failed(copy, error),
             // Others of the queue may back off into the sites that this one came from: it alone waits.
-            Some(error) if self.passed_by(copy) => all(copy, || Answer::Later(error.to_string().into())),
-            Some(error) => failed(copy, error),
-            None if self.passed_by(copy) => all(copy, || Answer::Later("it was backed off to here".into())),
-            None => Sent::Lost("no server of the target group can be found".into()),
+            Err(NotHandedOver::Nobody(Some(error))) if self.passed_by(copy) => {
+                all(copy, || Answer::Later(error.to_string().into()))
+            }
+            Err(NotHandedOver::Nobody(Some(error))) => failed(copy, error),
+            Err(NotHandedOver::Nobody(None)) if self.passed_by(copy) => {
+                all(copy, || Answer::Later("it was backed off to here".into()))
+            }
+            Err(NotHandedOver::Nobody(None)) => Sent::Lost(NOBODY.into()),
         }
     }
 
@@ -117,6 +89,71 @@ impl RelayHop {
         let passed = &copy.head.backed_off;
         self.route.way.attempts.iter().any(|attempt| attempt.is_backoff() && passed.contains(&attempt.site))
     }
+}
+
+/// A message of the spool, read anew for each server but the first.
+struct Relayed<'a> {
+    core: &'a Core,
+    copy: &'a Parcel,
+    span: &'a mut telemetry::Hop,
+    head: MessageHead,
+    content: Option<Outgoing>,
+    history: Option<History>,
+    started: Timestamp,
+}
+
+impl<'a> Relayed<'a> {
+    fn new(core: &'a Core, copy: &'a Parcel, content: Outgoing, span: &'a mut telemetry::Hop) -> Self {
+        let id = copy_id(copy.head.id, &copy.head.envelope);
+        let head = MessageHead { id, ..copy.head.clone() };
+        // QU-60: what an administrator moves to another server is no younger there.
+        let history = (core.state.get() == State::Redirecting).then(|| history(core, copy));
+        Self { core, copy, span, head, content: Some(content), history, started: core.now() }
+    }
+}
+
+#[async_trait]
+impl Offered for Relayed<'_> {
+    type Unreadable = ReadError;
+
+    async fn open(&mut self, candidate: &Taker) -> Result<(MessageHead, Content), ReadError> {
+        let outgoing = match self.content.take() {
+            Some(outgoing) => outgoing,
+            None => {
+                let reader = self.core.spool.content(self.copy.item.message).await?;
+                outgoing::prepare(reader, None, &self.core.progress).await?
+            }
+        };
+        let mut head = MessageHead { size: outgoing.size(), ..self.head.clone() };
+        if candidate.attempt.is_backoff() {
+            head.backed_off.push(self.core.node.tables().local_server().site.clone());
+        }
+        self.started = self.core.now();
+        Ok((head, outgoing.into_pieces()))
+    }
+
+    fn history(&self) -> Option<&History> {
+        self.history.as_ref()
+    }
+
+    fn answered(&mut self, candidate: &Taker, outcome: &Result<Receipt, TransferError>) {
+        note(self.core, &candidate.attempt.server, outcome, self.started, self.span);
+    }
+}
+
+/// What the recipients of a copy went through on this server.
+fn history(core: &Core, copy: &Parcel) -> History {
+    let recipient = |at: &u32| match copy.stored.state(*at) {
+        Some(RecipientState::Pending(pending)) => RecipientHistory {
+            attempts: pending.attempts,
+            last_error: pending.last_error,
+            // The item knows it earlier than what is stored.
+            delay_reported: pending.delay_notified || copy.item.delay_reported,
+        },
+        _ => RecipientHistory::default(),
+    };
+    let recipients = copy.item.recipients.as_slice().iter().map(recipient).collect();
+    History { age: core.now().since(copy.item.arrived), recipients }
 }
 
 /// Counts a transfer, and tells the span which server did not take the message, and why.
@@ -146,42 +183,16 @@ fn note(
     }
 }
 
-/// The peer is not there, is going away (RFC 5321 §3.8), or has no room for anybody's mail (RFC 3463 X.3.1, X.3.2): that says nothing about the message. Its queue is tried again by the ladder, instead of each of its messages
-/// waiting for itself.
-fn is_gone(error: &TransferError) -> bool {
-    match error {
-        TransferError::Unreachable { .. } | TransferError::Lost { .. } => true,
-        TransferError::Refused { reply, .. } => {
-            let system = [EnhancedStatus::new(4, 3, 1), EnhancedStatus::new(4, 3, 2)];
-            reply.code == 421 || reply.status.is_some_and(|status| system.contains(&status))
-        }
-        TransferError::Content(_) => false,
-    }
-}
-
 /// What a transfer without an outcome means. Content that cannot be read here is this message's trouble, not the peer's.
 pub(super) fn failed(copy: &Parcel, error: TransferError) -> Sent {
     match error {
-        error if is_gone(&error) => Sent::Lost(error.to_string().into()),
+        TransferError::Unreachable { .. } | TransferError::Lost { .. } => Sent::Lost(error.to_string().into()),
+        error if error.is_about_peer() => Sent::Busy(error.to_string().into()),
         TransferError::Refused { reply, peer } if reply.code >= 500 => {
             all(copy, || Answer::Never { reply: reply.clone(), remote: Some(peer.clone()) })
         }
         error => all(copy, || Answer::Later(error.to_string().into())),
     }
-}
-
-/// The id of a message on its way from this server to another: always the same for the same recipients, so that a repeated
-/// transfer is noticed. It differs from what this server knows the message by, because a message that a change of
-/// configuration sends back to where it was must not be taken there for one that was dealt with.
-fn relayed_id(message: MessageId, from: &ServerName, recipients: &[Recipient]) -> MessageId {
-    let mut names: Vec<&str> = recipients.iter().map(|recipient| recipient.address.as_str()).collect();
-    names.sort_unstable();
-    names.push(from.as_str());
-    MessageId::from_uuid(Uuid::new_v5(&Uuid::from_bytes(*message.as_bytes()), names.join("\n").as_bytes()))
-}
-
-async fn reread(core: &Core, copy: &Parcel) -> Result<Outgoing, queue::ReadError> {
-    outgoing::prepare(core.spool.content(copy.item.message).await?, None, &core.progress).await
 }
 
 /// The same answer for every recipient of the copy.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use envelope::{Address, EnhancedStatus, Reply, Timestamp};
-use queue::RecipientState;
 use routing::Route;
 use scheduler::{Item, QueueId};
 use telemetry::{Hop, HopName, HopOutcome, keys};
@@ -27,7 +26,7 @@ pub(super) struct Attempted {
 impl Attempted {
     pub(super) fn new(span: Hop, answered: Timestamp, sent: &Sent) -> Self {
         let failure = match sent {
-            Sent::Lost(error) => Some((TRANSIENT, Arc::clone(error))),
+            Sent::Lost(error) | Sent::Busy(error) => Some((TRANSIENT, Arc::clone(error))),
             Sent::Answers(answers) => answers.iter().find_map(|answer| match answer {
                 Answer::Never { reply, .. } => Some((reply.status_or_generic(), reply.to_string().into())),
                 Answer::Later(why) | Answer::Elsewhere(why) => Some((TRANSIENT, Arc::clone(why))),
@@ -86,11 +85,7 @@ pub(super) fn describe(core: &Core, span: &mut Hop, route: &Route, item: &Item) 
 
 /// What is stored outlives a restart; the item knows what was not stored yet, and of connections that were lost.
 pub(super) fn attempts_before(copy: &Parcel) -> u64 {
-    let stored =
-        copy.item.recipients.as_slice().iter().filter_map(|at| match copy.stored.states.get(*at as usize)? {
-            RecipientState::Pending(pending) => Some(u64::from(pending.attempts)),
-            _ => None,
-        });
+    let stored = copy.pending().map(|(_, pending)| u64::from(pending.attempts));
     stored.max().unwrap_or_default().max(u64::from(copy.item.deferrals))
 }
 

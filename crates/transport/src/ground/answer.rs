@@ -13,7 +13,7 @@ pub(crate) enum Answer {
     Later(Arc<str>),
     /// The mailbox's database is active elsewhere.
     Elsewhere(Arc<str>),
-    /// Never.
+    /// It is given up, and the sender told.
     Never {
         /// What it answered.
         reply: Reply,
@@ -25,7 +25,7 @@ pub(crate) enum Answer {
 /// Who has the message now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Taken {
-    /// A mailbox.
+    /// It lies in the mailbox: the end of its way.
     Mailbox,
     /// A server of the organization.
     Server,
@@ -39,4 +39,6 @@ pub(crate) enum Sent {
     Answers(Vec<Answer>),
     /// The next hop cannot be reached any more: nothing is decided.
     Lost(Arc<str>),
+    /// It takes nothing from anybody now, as it says itself: nothing is decided.
+    Busy(Arc<str>),
 }

@@ -10,7 +10,7 @@ use telemetry::{Hop, keys};
 pub(crate) struct Wait {
     /// Until then, unless somebody or something wakes it earlier.
     pub(crate) until: Timestamp,
-    /// Why.
+    /// For whoever looks at the queue: its `LastError`.
     pub(crate) why: Arc<str>,
 }
 

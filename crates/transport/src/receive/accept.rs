@@ -10,8 +10,8 @@ use futures::StreamExt;
 use message::header::{INSIDE_HOP_COUNT_MAX, OWN_HOP_COUNT_MAX};
 use message::{HeaderBlock, HeaderCollector, Protocol, Received};
 use net::{PeerIdentity, Service};
-use queue::{CommitError, Draft, StoredMessage};
-use rpc::{Incoming, SubmitHandler};
+use queue::{CommitError, Draft, Pending, RecipientState, StoredMessage};
+use rpc::{Incoming, RecipientHistory, SubmitHandler};
 use telemetry::metrics::Source;
 use telemetry::{HopName, HopOutcome, keys};
 
@@ -36,13 +36,16 @@ impl SubmitHandler for Acceptor {
     async fn submit(&self, peer: &PeerIdentity, message: Incoming) -> Result<Receipt, Reply> {
         let core = &self.0;
         // BP-15: before any of the content is looked at. The caller takes it for a failure of this server, and tries the next.
-        core.admit(source(peer)).await?;
+        message.signs.while_at(core.admit(source(peer))).await?;
         let started = core.now();
         let mut hop = core.node.tracer.start(HopName::Receive, message.head.trace, started);
-        let Incoming { mut head, mut content, .. } = message;
+        let Incoming { mut head, mut content, history, .. } = message;
         hop.attribute(keys::MESSAGE_ID, &head.id);
         hop.attribute(keys::SERVER_ADDRESS, peer.server.as_str());
-        head.arrived = started; // QU-43: age is counted from the entry on this server
+        let source = source(peer);
+        // QU-43: age is counted from the entry on this server. What another server was made to hand over is no younger for that.
+        let history = history.filter(|_| source == Source::Transfer);
+        head.arrived = history.as_ref().map_or(started, |history| started.minus(history.age));
         let mut intake = Intake::new(core, &head, peer.server.as_str()).await?;
         while let Some(piece) = content.next().await {
             let piece = piece.map_err(|error| Reply::new(451, EnhancedStatus::new(4, 4, 2), error.to_string()))?;
@@ -53,8 +56,8 @@ impl SubmitHandler for Acceptor {
             hop.attribute(keys::INTERNET_MESSAGE_ID, id);
         }
         head.trace = hop.context();
-        let source = source(peer);
-        let result = intake.commit(core, head, source).await;
+        let states = history.map(|history| history.recipients.into_iter().map(pending).collect());
+        let result = intake.commit(core, head, states.unwrap_or_default(), source).await;
         if source == Source::Transfer
             && let Some(metrics) = core.peers.of(&core.node, &peer.server)
         {
@@ -137,7 +140,7 @@ impl Intake {
         self.seen.message_id = HeaderBlock::new(&block).message_id().map(|id| format!("<{id}>").into());
         // How often a message may have been elsewhere, its entrance has judged.
         let block = HeaderBlock::new(&block);
-        let circles = block.hops_by(self.own_name.as_str()) > OWN_HOP_COUNT_MAX;
+        let circles = block.hops_by(self.own_name.ascii()) > OWN_HOP_COUNT_MAX;
         if circles || block.hop_count() > INSIDE_HOP_COUNT_MAX {
             return Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP));
         }
@@ -149,6 +152,7 @@ impl Intake {
         mut self,
         core: &Arc<Core>,
         mut head: MessageHead,
+        states: Vec<RecipientState>,
         source: Source,
     ) -> Result<Receipt, Reply> {
         self.check_hops()?;
@@ -157,7 +161,11 @@ impl Intake {
         head.original_size.get_or_insert(arrived_with); // LM-02
         head.size = size;
         let Self { draft, seen, .. } = self;
-        commit(core, draft, head, source, seen).await
+        let mut stored = StoredMessage::new(head);
+        if !states.is_empty() {
+            stored.states = states;
+        }
+        commit(core, draft, stored, source, seen).await
     }
 }
 
@@ -166,12 +174,12 @@ impl Intake {
 pub(crate) async fn commit(
     core: &Arc<Core>,
     draft: Draft,
-    head: MessageHead,
+    message: StoredMessage,
     source: Source,
     seen: Seen,
 ) -> Result<Receipt, Reply> {
     let owned = Arc::clone(core);
-    let committing = core.work.spawn(async move { commit_and_submit(&owned, draft, head, source, &seen).await });
+    let committing = core.work.spawn(async move { commit_and_submit(&owned, draft, message, source, &seen).await });
     committing.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a commit did not end");
         Err(Reply::new(451, EnhancedStatus::new(4, 3, 0), "Temporary server error"))
@@ -181,13 +189,13 @@ pub(crate) async fn commit(
 async fn commit_and_submit(
     core: &Core,
     draft: Draft,
-    head: MessageHead,
+    message: StoredMessage,
     source: Source,
     seen: &Seen,
 ) -> Result<Receipt, Reply> {
-    let mut span = core.node.tracer.start(HopName::Commit, head.trace, core.now());
-    span.attribute(keys::MESSAGE_ID, &head.id);
-    let committed = draft.commit(head.clone()).await.map_err(|error| refusal(&error));
+    let mut span = core.node.tracer.start(HopName::Commit, message.head.trace, core.now());
+    span.attribute(keys::MESSAGE_ID, &message.head.id);
+    let committed = draft.commit_message(message.clone()).await.map_err(|error| refusal(&error));
     match &committed {
         Ok(_) => span.end(core.now(), HopOutcome::Done),
         Err(reply) => span.end(core.now(), HopOutcome::Failed { status: reply.status_or_generic(), cause: reply }),
@@ -195,10 +203,16 @@ async fn commit_and_submit(
     let committed = committed?;
     if committed.is_new {
         core.node.metrics.accepted.add(source, 1);
-        track::received(core, &head, seen);
-        core.submit(Box::new(StoredMessage::new(head)));
+        track::received(core, &message.head, seen);
+        core.submit(Box::new(message));
     }
     Ok(committed.receipt)
+}
+
+/// A recipient that another server has tried before.
+fn pending(history: RecipientHistory) -> RecipientState {
+    let RecipientHistory { attempts, last_error, delay_reported } = history;
+    RecipientState::Pending(Pending { attempts, last_error, delay_notified: delay_reported, ..Pending::default() })
 }
 
 /// What a sender is told when the spool cannot take the message: later, always.

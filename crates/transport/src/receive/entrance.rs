@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{MessageHead, Receipt, Reply};
-use queue::Draft;
+use queue::{Draft, StoredMessage};
 use reception::{Arriving, MessageTaker, Taking};
 use telemetry::metrics::Source;
 
@@ -48,6 +48,6 @@ impl Taking for Receiving {
         let Self { core, mut head, draft, seen } = *self;
         head.size = draft.size();
         head.original_size = Some(head.size); // LM-02
-        accept::commit(&core, draft, head, Source::Smtp, seen).await
+        accept::commit(&core, draft, StoredMessage::new(head), Source::Smtp, seen).await
     }
 }

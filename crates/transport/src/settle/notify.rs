@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envelope::{Address, DsnReturn, Envelope, MessageHead, Notify, Origin, OriginKind, Recipient, Reply, ReversePath};
+use envelope::{
+    Address, DsnReturn, Envelope, MessageHead, Notify, Origin, OriginKind, Recipient, Reply, ReversePath, TraceContext,
+};
 use message::{Action, HeaderBlock, HeaderCollector, Original, RecipientReport, Report};
 use queue::{CommitError, Draft, RecipientState, StoredMessage};
 use telemetry::{HopName, HopOutcome, keys};
@@ -35,6 +37,7 @@ impl Notice {
 pub(crate) async fn compose(
     core: &Arc<Core>,
     stored: &StoredMessage,
+    trace: Option<TraceContext>,
     action: Action,
     concerned: &[&Fate],
 ) -> Result<Option<Notice>, CommitError> {
@@ -60,10 +63,11 @@ pub(crate) async fn compose(
             ..RecipientReport::new(recipient, reply.status_or_generic())
         })
         .collect();
-    write(core, stored, action, &reports).await
+    write(core, stored, trace, action, &reports).await
 }
 
-/// Writes the notification that mail for `positions` is late (DS-20).
+/// Writes the notification that mail for `positions` is late (DS-20), those of `own` because of `last_error`, the others because
+/// of what was recorded with them.
 ///
 /// # Errors
 /// As [`compose`].
@@ -71,6 +75,7 @@ pub(crate) async fn late(
     core: &Arc<Core>,
     stored: &StoredMessage,
     positions: &[u32],
+    own: &[u32],
     last_error: Option<&str>,
 ) -> Result<Option<Notice>, CommitError> {
     let tables = core.node.tables();
@@ -79,17 +84,17 @@ pub(crate) async fn late(
         return Ok(None);
     }
     let expires = stored.head.arrived.plus(settings.message_expiration_timeout.0);
-    let concerned = positions.iter().filter_map(|at| stored.head.envelope.recipients.get(*at as usize));
+    let concerned = positions.iter().filter_map(|at| Some((*at, stored.head.envelope.recipients.get(*at as usize)?)));
     let reports: Vec<RecipientReport<'_>> = concerned
-        .filter(|recipient| wants(recipient.notify_or_default(), Action::Delayed))
-        .map(|recipient| RecipientReport {
-            last_error,
+        .filter(|(_, recipient)| wants(recipient.notify_or_default(), Action::Delayed))
+        .map(|(at, recipient)| RecipientReport {
+            last_error: if own.contains(&at) { last_error } else { recorded_error(stored, at) },
             last_attempt: Some(core.now()),
             will_retry_until: Some(expires),
             ..RecipientReport::new(recipient, envelope::EnhancedStatus::new(4, 4, 7))
         })
         .collect();
-    write(core, stored, Action::Delayed, &reports).await
+    write(core, stored, stored.head.trace, Action::Delayed, &reports).await
 }
 
 fn wants(notify: Notify, action: Action) -> bool {
@@ -103,6 +108,7 @@ fn wants(notify: Notify, action: Action) -> bool {
 async fn write(
     core: &Arc<Core>,
     stored: &StoredMessage,
+    trace: Option<TraceContext>,
     action: Action,
     reports: &[RecipientReport<'_>],
 ) -> Result<Option<Notice>, CommitError> {
@@ -146,16 +152,11 @@ async fn write(
     let mut draft = core.spool.begin();
     let returned = if dsn.returns == DsnReturn::Full { Some(body) } else { None };
     write_draft(&mut draft, dsn.prefix, returned, dsn.suffix).await?;
-    let mut hop = core.node.tracer.start(HopName::Notify, stored.head.trace, started);
+    let mut hop = core.node.tracer.start(HopName::Notify, trace, started);
     hop.attribute(keys::MESSAGE_ID, &id);
-    let envelope = Envelope {
-        body: dsn.body,
-        smtputf8: dsn.smtputf8,
-        ..Envelope::new(
-            ReversePath::Null,
-            vec![Recipient { notify: Some(Notify::Never), ..Recipient::new(to.clone()) }],
-        )
-    };
+    let addressee = Recipient { notify: Some(Notify::Never), ..Recipient::new(to.clone()) };
+    let envelope =
+        Envelope { body: dsn.body, smtputf8: dsn.smtputf8, ..Envelope::new(ReversePath::Null, vec![addressee]) };
     let head = MessageHead {
         id,
         envelope,
@@ -223,6 +224,19 @@ async fn is_ascii(core: &Core, stored: &StoredMessage) -> bool {
         }
     }
     true
+}
+
+fn recorded_error(stored: &StoredMessage, at: u32) -> Option<&str> {
+    match stored.states.get(at as usize)? {
+        RecipientState::Pending(pending) => pending.last_error.as_deref(),
+        _ => None,
+    }
+}
+
+/// Everybody of a message who is late and whose sender was not told so: a message is late as a whole.
+pub(crate) fn newly_late(stored: &StoredMessage) -> Vec<u32> {
+    let late = |state: &RecipientState| matches!(state, RecipientState::Pending(pending) if !pending.delay_notified);
+    (0..).zip(&stored.states).filter(|(_, state)| late(state)).map(|(at, _)| at).collect()
 }
 
 /// A recipient that was told to be late is remembered, so that it is told once.

@@ -2,7 +2,7 @@
 //! where routing decided, by which configuration, for which next hop and by which rule.
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
-use envelope::{Address, MessageHead, MessageId, OriginKind, Reply, ReversePath};
+use envelope::{Address, MessageHead, MessageId, OriginKind, Reply, ReversePath, TraceContext};
 use logs::tracking::{EventId, Source, TrackingEvent, internal_id};
 use queue::{ReadError, StoredMessage};
 use routing::{DeliveryType, Route};
@@ -62,8 +62,14 @@ pub(crate) fn notified(core: &Core, stored: &StoredMessage) {
 }
 
 /// EXPAND, RESOLVE, FAIL, DEFER, and TRANSFER for each copy of a message that is divided.
-pub(crate) fn decided(core: &Core, stored: &StoredMessage, given: &[u32], decided: &Categorized) {
-    let head = &stored.head;
+pub(crate) fn decided(
+    core: &Core,
+    stored: &StoredMessage,
+    trace: Option<TraceContext>,
+    given: &[u32],
+    decided: &Categorized,
+) {
+    let head = &MessageHead { trace, ..stored.head.for_recipients(Vec::new()) };
     let was = |origin: Origin| match origin {
         Origin::Envelope(position) => {
             let at = given.get(position.0).copied()?;
@@ -133,7 +139,7 @@ pub(crate) fn sent(
     error: Option<&str>,
     later: &[u32],
 ) {
-    let head = &copy.stored.head;
+    let head = &copy.stored.as_read().head;
     let connector = match route.key.delivery_type {
         DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => {
             connector(&core.node.tables(), route.connector).unwrap_or_default()

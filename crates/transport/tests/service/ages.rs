@@ -5,7 +5,7 @@ use crate::support::{ORGANIZATION, Scene, notified};
 
 #[tokio::test]
 async fn unreachable_mail_goes_on_with_the_configuration_that_has_a_way() {
-    // QU-10, QU-11
+    // QU-10, QU-11, SC-78
     let sink = Sink::serve().await;
     let scene = Scene::new(ORGANIZATION).await;
     let transport = scene.start("MAIL1").await;

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use rpc::RecipientDelivery;
 use testkit::until;
 
 use crate::sink::{Fault, Sink};
-use crate::support::{ORGANIZATION, Scene, notified};
+use crate::support::{ORGANIZATION, Scene, notified, reply};
 
 #[tokio::test]
 async fn a_host_may_take_one_recipient_defer_one_and_refuse_one() {
@@ -26,15 +27,64 @@ async fn a_host_may_take_one_recipient_defer_one_and_refuse_one() {
 
 #[tokio::test]
 async fn header_fields_of_the_organization_do_not_leave_it() {
-    // PL-73
+    // PL-73, PF-1; PF-24: the copy that stays inside keeps them.
     let sink = Sink::serve().await;
     let scene = Scene::new(&format!("{ORGANIZATION}{}", sink.connector())).await;
     let _transport = scene.start("MAIL1").await;
-    scene.submit("ann@contoso.com", &["ok@example.com"]).await;
+    scene.submit("ann@contoso.com", &["ok@example.com", "bob@contoso.com"]).await;
     let content = &sink.arrived("ok@example.com", 1).await[0].content;
     assert!(content.starts_with("Received: from MAIL1"), "{content}");
     assert!(content.contains("Subject: Hello\r\n") && content.ends_with("\r\n\r\nBody\r\n"), "{content}");
     assert!(!content.contains("X-MS-Exchange-Organization"), "{content}");
+    let inside = &scene.mailboxes.arrived("bob@contoso.com", 1).await[0].content;
+    assert!(inside.contains("X-MS-Exchange-Organization-SCL: 1\r\n"), "{inside}");
+}
+
+#[tokio::test]
+async fn what_is_refused_before_the_recipients_comes_back_or_waits_as_the_connector_says() {
+    // SC-112, SC-114
+    for (policies, comes_back) in [("", true), ("errorPolicies: [DowngradeCustomFailures], ", false)] {
+        let sink = Sink::serve().await;
+        let connector = sink.connector().replace("port: ", &format!("{policies}port: "));
+        let scene = Scene::new(&format!("{ORGANIZATION}{connector}")).await;
+        let transport = scene.start("MAIL1").await;
+        sink.fail(Fault::Refuses);
+        scene.submit("ann@contoso.com", &["one@example.com"]).await;
+        if comes_back {
+            notified(&scene.mailboxes, "ann@contoso.com", "failed").await;
+        } else {
+            sink.arrived("one@example.com", 1).await;
+        }
+        transport.drain().await;
+        assert_eq!(scene.mailboxes.attempts().len(), usize::from(comes_back), "{policies}");
+        assert_eq!(sink.taken().is_empty(), comes_back, "{policies}");
+        assert_eq!(scene.spool("MAIL1").await, [], "{policies}");
+    }
+}
+
+#[tokio::test]
+async fn header_fields_leave_as_the_permissions_of_the_connector_say() {
+    // PF-4, PF-20, PF-33
+    for (permissions, routing, organization) in [
+        ("'allow ms-Exch-Send-Headers-Organization for ANONYMOUS LOGON'", true, true),
+        ("'without ms-Exch-Send-Headers-Routing for ANONYMOUS LOGON'", false, false),
+        (
+            "'allow ms-Exch-Send-Headers-Organization for ANONYMOUS LOGON', \
+             'deny ms-Exch-Send-Headers-Organization for ANONYMOUS LOGON'",
+            true,
+            false,
+        ),
+    ] {
+        let sink = Sink::serve().await;
+        let connector = sink.connector().replace("name: Out,", &format!("name: Out, permissions: [{permissions}],"));
+        assert!(connector.contains("permissions"), "{connector}");
+        let scene = Scene::new(&format!("{ORGANIZATION}{connector}")).await;
+        let _transport = scene.start("MAIL1").await;
+        scene.submit("ann@contoso.com", &["ok@example.com"]).await;
+        let content = &sink.arrived("ok@example.com", 1).await[0].content;
+        assert_eq!(content.contains("Received: from MAIL1"), routing, "{permissions}: {content}");
+        assert_eq!(content.contains("X-MS-Exchange-Organization-SCL: 1"), organization, "{permissions}: {content}");
+    }
 }
 
 #[tokio::test]
@@ -53,6 +103,42 @@ async fn a_host_that_goes_away_gets_the_mail_when_it_is_back() {
         assert_eq!(scene.spool("MAIL1").await, [], "{fault:?}");
         assert!(scene.mailboxes.attempts().is_empty(), "{fault:?}: nobody is told of what ended well");
     }
+}
+
+/// A message that waits for itself waits for half an hour, a queue for a second.
+fn patient_messages() -> String {
+    ORGANIZATION.replace("messageRetryInterval: '00:00:01'", "messageRetryInterval: '00:30:00'")
+}
+
+#[tokio::test]
+async fn a_host_without_room_sends_nobody_away_for_long() {
+    let sink = Sink::serve().await;
+    let scene = Scene::new(&format!("{}{}", patient_messages(), sink.connector())).await;
+    let transport = scene.start("MAIL1").await;
+    (0..4).for_each(|_| sink.fail(Fault::Busy));
+    for number in 0..20 {
+        scene.submit("ann@contoso.com", &[&format!("r{number}@example.com")]).await;
+    }
+    for number in 0..20 {
+        sink.arrived(&format!("r{number}@example.com"), 1).await;
+    }
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn a_database_that_takes_nothing_sends_nobody_away_for_long() {
+    let scene = Scene::new(&patient_messages()).await;
+    let busy = || RecipientDelivery::Retry(reply(451, (4, 3, 2), "STOREDRV.Deliver; its disk does not answer"));
+    (0..4).for_each(|_| scene.mailboxes.answer("bob@contoso.com", busy()));
+    let transport = scene.start("MAIL1").await;
+    for _ in 0..20 {
+        scene.submit("ann@contoso.com", &["bob@contoso.com"]).await;
+    }
+    scene.mailboxes.arrived("bob@contoso.com", 24).await;
+    transport.drain().await;
+    assert_eq!(scene.mailboxes.attempts_at("bob@contoso.com").len(), 24);
+    assert_eq!(scene.spool("MAIL1").await, []);
 }
 
 #[tokio::test]

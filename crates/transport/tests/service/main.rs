@@ -17,7 +17,11 @@ mod local;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod pressure;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! What an administrator does to the queues of a running service, and what mail does then.
 
+use std::time::Duration;
+
 use envelope::ServerName;
+use queue::RecipientState;
 use rpc::{RecipientDelivery, TransferError};
 use scheduler::{Done, ItemStatus, ItemView, QueueId, QueueStatus, Refusal, Why, WithNdr};
-use testkit::until;
+use testkit::{hold, until};
 use transport::{OperationError, RedirectError, State};
 
 use crate::support::{MESSAGE, ORGANIZATION, Running, Scene, notified, reply};
@@ -57,10 +60,13 @@ async fn a_suspended_queue_holds_its_mail_until_it_is_resumed() {
 
 #[tokio::test]
 async fn a_message_is_suspended_resumed_and_removed_and_its_sender_is_told() {
-    // QU-29, QU-30, QU-58
+    // QU-24, QU-29, QU-30, QU-58
     let slow = ORGANIZATION.replace("messageRetryInterval: '00:00:01'", "messageRetryInterval: '00:30:00'");
     let scene = Scene::new(&slow).await;
     let transport = scene.start("MAIL1").await;
+    // One that came before and has gone.
+    scene.submit("ann@contoso.com", &["eve@contoso.com"]).await;
+    scene.mailboxes.arrived("eve@contoso.com", 1).await;
     scene.mailboxes.answer(BOB, RecipientDelivery::Retry(reply(450, (4, 2, 2), "Mailbox full")));
     scene.submit("ann@contoso.com", &[BOB]).await;
     let deferred = waiting(&transport, |item| matches!(item.why, Why::Deferred { .. })).await;
@@ -71,10 +77,11 @@ async fn a_message_is_suspended_resumed_and_removed_and_its_sender_is_told() {
     operations.retry_queue(queue).unwrap_err();
     let nowhere = operations.suspend_message(QueueId::SUBMISSION, number).await;
     assert!(matches!(nowhere, Err(OperationError::Refused(Refusal::NoSuchMessage))), "{nowhere:?}");
-    // So it is after a restart, in the queue that it comes to.
+    // So it is after a restart, in the queue that it comes to, under its number (QU-24).
     transport.drain().await;
     let transport = scene.start("MAIL1").await;
     let held = waiting(&transport, |item| item.status == ItemStatus::Suspended).await;
+    assert_eq!(held.number, number);
     let (operations, queue, number) = (&transport.operations, held.queue, held.number);
     assert!(queue.is_delivery());
     scene.mailboxes.answer(BOB, RecipientDelivery::Retry(reply(450, (4, 2, 2), "Mailbox full")));
@@ -142,4 +149,25 @@ async fn a_redirected_server_takes_nothing_and_its_mail_goes_to_the_other() {
     first.drain().await;
     second.drain().await;
     assert_eq!((scene.spool("MAIL1").await, scene.spool("MAIL2").await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn what_is_redirected_is_no_younger_and_was_tried_as_often() {
+    let slow = ORGANIZATION.replace("messageRetryInterval: '00:00:01'", "messageRetryInterval: '00:30:00'");
+    let scene = Scene::new(&slow).await;
+    let (first, second) = (scene.start("MAIL1").await, scene.start("MAIL2").await);
+    scene.transport("MAIL2").await;
+    scene.mailboxes.answer(BOB, RecipientDelivery::Retry(reply(450, (4, 2, 2), "Mailbox full")));
+    scene.submit("ann@contoso.com", &[BOB]).await;
+    let before = waiting(&first, |item| matches!(item.why, Why::Deferred { .. })).await.item.arrived;
+    hold(Duration::from_secs(1)).await;
+    first.operations.redirect(&ServerName::parse("MAIL2").unwrap()).unwrap();
+    let after = waiting(&second, |item| item.queue.is_delivery()).await.item.arrived;
+    let differ = after.since(before).max(before.since(after));
+    assert!(differ < Duration::from_millis(900), "the way there counts, the second before does not: {differ:?}");
+    first.drain().await;
+    second.drain().await;
+    let [(stored, _)] = scene.stored("MAIL2").await.try_into().unwrap();
+    let [RecipientState::Pending(pending)] = &stored.states[..] else { panic!("{stored:?}") };
+    assert!(pending.attempts == 1 && pending.last_error.as_ref().unwrap().contains("Mailbox full"), "{pending:?}");
 }

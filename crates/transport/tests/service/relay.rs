@@ -1,6 +1,7 @@
 //! Mail between two Transports, and restarts.
 
 use envelope::Notify;
+use testkit::until;
 
 use crate::sink::Sink;
 use crate::support::{MESSAGE, ORGANIZATION, Scene, notified};
@@ -16,6 +17,8 @@ async fn another_servers_mail_is_its_own_from_then_on() {
     let there = &scene.others.arrived("joe@contoso.com", 1).await[0];
     assert_ne!(there.head.id, head.id, "what comes back must not be taken for what was dealt with");
     assert_eq!(there.content.matches("Received: from MAIL1").count(), 2, "{}", there.content);
+    // SC-5, PF-13: without a Send connector, and with every header of the organization.
+    assert!(there.content.contains("X-MS-Exchange-Organization-SCL: 1\r\n"), "{}", there.content);
     assert_eq!(scene.mailboxes.arrived("bob@contoso.com", 1).await[0].head.id, head.id);
     // Each server tells of what it delivered, and nobody of a transfer.
     scene.mailboxes.arrived("ann@contoso.com", 2).await;
@@ -95,6 +98,33 @@ async fn a_message_in_two_queues_gets_recipients_while_it_waits_in_the_other() {
         assert_eq!(scene.mailboxes.attempts_at(address).len(), 1, "{address}");
     }
     assert_eq!((scene.spool("MAIL1").await, scene.spool("MAIL2").await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_message_that_two_servers_have_is_known_one_hop_on() {
+    // Whoever handed it in heard nothing from the first and went to the second: both have it.
+    let two =
+        ORGANIZATION.replace("databases: [", "  - {name: MAIL3, fqdn: mail3.contoso.com, site: Berlin}\ndatabases: [");
+    let scene = Scene::new(&two).await;
+    let (first, third) = (scene.start("MAIL1").await, scene.start("MAIL3").await);
+    let head = scene.head("ann@contoso.com", &["joe@contoso.com"]);
+    let _receipt = scene.submit_to("MAIL1", &head, MESSAGE).await.unwrap();
+    let _receipt = scene.submit_to("MAIL3", &head, MESSAGE).await.unwrap();
+    // Another message of the same sender to the same recipient is another message.
+    let other = scene.head("ann@contoso.com", &["joe@contoso.com"]);
+    let _receipt = scene.submit_to("MAIL3", &other, MESSAGE).await.unwrap();
+    let second = scene.start("MAIL2").await;
+    scene.others.arrived("joe@contoso.com", 2).await;
+    for running in [&first, &third] {
+        until("nothing to wait there", async || running.operations.items_after(None, 1).is_empty().then_some(())).await;
+    }
+    for running in [first, third, second] {
+        running.drain().await;
+    }
+    assert_eq!(scene.others.attempts_at("joe@contoso.com").len(), 2, "each message once");
+    for server in ["MAIL1", "MAIL2", "MAIL3"] {
+        assert_eq!(scene.spool(server).await, vec![], "{server}");
+    }
 }
 
 #[tokio::test]

@@ -13,23 +13,29 @@ use tokio::sync::Semaphore;
 
 /// What the sink does once at the end of a message instead of taking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// `421` in place of the answer to `MAIL FROM`, then the end.
     Goes,
     /// The end, right after the dot: it may have the message.
     HangsUp,
+    /// `550 5.7.1` to `MAIL FROM`.
+    Refuses,
+    /// `452 4.3.1` to `MAIL FROM`: no room for anybody's mail; the session goes on.
+    Busy,
 }
 
 /// A message that the sink took.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub(crate) struct Taken {
     pub recipients: Vec<String>,
     pub content: String,
 }
 
-pub struct Sink {
+pub(crate) struct Sink {
     pub address: SocketAddr,
     pub connections: AtomicUsize,
+    /// Keywords of its reply to `EHLO`, separated by commas.
+    offers: &'static str,
     taken: Mutex<Vec<Taken>>,
     /// Recipients named, refused ones too.
     asked: Mutex<Vec<String>>,
@@ -39,11 +45,17 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub async fn serve() -> Arc<Self> {
+    pub(crate) async fn serve() -> Arc<Self> {
+        Self::offering("").await
+    }
+
+    /// One that offers extensions.
+    pub(crate) async fn offering(offers: &'static str) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sink = Arc::new(Self {
             address: listener.local_addr().unwrap(),
             connections: AtomicUsize::new(0),
+            offers,
             taken: Mutex::default(),
             asked: Mutex::default(),
             faults: Mutex::default(),
@@ -61,7 +73,7 @@ impl Sink {
     }
 
     /// A Send connector for everything outside that leads here.
-    pub fn connector(&self) -> String {
+    pub(crate) fn connector(&self) -> String {
         format!(
             "sendConnectors:\n  - {{name: Out, addressSpaces: ['*'], sourceTransportServers: [MAIL1], \
              dnsRoutingEnabled: false, smartHosts: ['127.0.0.1'], port: {}}}\n",
@@ -69,21 +81,21 @@ impl Sink {
         )
     }
 
-    pub fn fail(&self, fault: Fault) {
+    pub(crate) fn fail(&self, fault: Fault) {
         self.faults.lock().push(fault);
     }
 
     /// How often a recipient was named.
-    pub fn asked(&self, recipient: &str) -> usize {
+    pub(crate) fn asked(&self, recipient: &str) -> usize {
         self.asked.lock().iter().filter(|asked| *asked == recipient).count()
     }
 
-    pub fn taken(&self) -> Vec<Taken> {
+    pub(crate) fn taken(&self) -> Vec<Taken> {
         self.taken.lock().clone()
     }
 
     /// Waits for so many messages for a recipient.
-    pub async fn arrived(&self, recipient: &str, count: usize) -> Vec<Taken> {
+    pub(crate) async fn arrived(&self, recipient: &str, count: usize) -> Vec<Taken> {
         until(&format!("{count} messages for {recipient}"), async || {
             let taken = self.taken().into_iter();
             let taken: Vec<_> = taken.filter(|taken| taken.recipients.iter().any(|one| one == recipient)).collect();
@@ -110,6 +122,12 @@ impl Sink {
                     let _ = stream.write_all(b"421 4.3.2 going away\r\n").await;
                     return None;
                 }
+                "EHLO" if !self.offers.is_empty() => {
+                    let offers = self.offers.split(',').map(|keyword| format!("250-{keyword}\r\n"));
+                    format!("250-sink.example\r\n{}250 HELP", offers.collect::<String>())
+                }
+                "MAIL" if self.fault(Fault::Refuses) => "550 5.7.1 not from you".to_owned(),
+                "MAIL" if self.fault(Fault::Busy) => "452 4.3.1 Insufficient system storage".to_owned(),
                 "MAIL" => {
                     recipients.clear();
                     "250 2.1.0 fine".to_owned()

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use transport::{Operations, Transport, TransportError};
 
 /// Two servers in two sites with a database each, and settings that make waiting short.
-pub const ORGANIZATION: &str = "
+pub(crate) const ORGANIZATION: &str = "
 sites: [{name: Berlin}, {name: Oslo}]
 siteLinks: [{name: Baltic, sites: [Berlin, Oslo], cost: 10}]
 servers:
@@ -43,23 +43,23 @@ recipients:
   - {name: all, address: all@contoso.com, members: [ann@contoso.com, bob@contoso.com, joe@contoso.com]}
 ";
 
-pub const MESSAGE: &str = "Message-ID: <1@fabrikam.com>\r\nX-MS-Exchange-Organization-SCL: 1\r\n\
+pub(crate) const MESSAGE: &str = "Message-ID: <1@fabrikam.com>\r\nX-MS-Exchange-Organization-SCL: 1\r\n\
     Subject: Hello\r\n\r\nBody\r\n";
 
 /// A message as a mailbox got it.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     pub head: MessageHead,
     pub content: String,
 }
 
 impl Arrival {
-    pub fn recipients(&self) -> Vec<&str> {
+    pub(crate) fn recipients(&self) -> Vec<&str> {
         self.head.envelope.recipients.iter().map(|recipient| recipient.address.as_str()).collect()
     }
 
     /// A notification of this action.
-    pub fn is_notification(&self, action: &str) -> bool {
+    pub(crate) fn is_notification(&self, action: &str) -> bool {
         self.head.envelope.reverse_path == ReversePath::Null
             && self.content.contains(&format!("\r\nAction: {action}\r\n"))
     }
@@ -67,7 +67,7 @@ impl Arrival {
 
 /// What Mailbox Transport Delivery of one server got and answers.
 #[derive(Default)]
-pub struct Mailboxes {
+pub(crate) struct Mailboxes {
     attempts: Mutex<Vec<Arrival>>,
     /// Answers before the one that stands: delivered.
     answers: Mutex<HashMap<String, VecDeque<RecipientDelivery>>>,
@@ -75,23 +75,23 @@ pub struct Mailboxes {
 
 impl Mailboxes {
     /// Answers this once, before all that was said before.
-    pub fn answer(&self, address: &str, outcome: RecipientDelivery) {
+    pub(crate) fn answer(&self, address: &str, outcome: RecipientDelivery) {
         self.answers.lock().entry(address.to_owned()).or_default().push_front(outcome);
     }
 
     /// Every attempt so far.
-    pub fn attempts(&self) -> Vec<Arrival> {
+    pub(crate) fn attempts(&self) -> Vec<Arrival> {
         self.attempts.lock().clone()
     }
 
     /// Attempts at one address.
-    pub fn attempts_at(&self, address: &str) -> Vec<Arrival> {
+    pub(crate) fn attempts_at(&self, address: &str) -> Vec<Arrival> {
         let attempts = self.attempts();
         attempts.into_iter().filter(|attempt| attempt.recipients().contains(&address)).collect()
     }
 
     /// Waits for so many attempts at an address.
-    pub async fn arrived(&self, address: &str, count: usize) -> Vec<Arrival> {
+    pub(crate) async fn arrived(&self, address: &str, count: usize) -> Vec<Arrival> {
         until(&format!("{count} attempts at {address}"), async || {
             Some(self.attempts_at(address)).filter(|attempts| attempts.len() >= count)
         })
@@ -100,7 +100,7 @@ impl Mailboxes {
 }
 
 /// Waits until an address has a notification.
-pub async fn notified(mailboxes: &Mailboxes, address: &str, action: &str) -> Arrival {
+pub(crate) async fn notified(mailboxes: &Mailboxes, address: &str, action: &str) -> Arrival {
     until(&format!("a notification {action} for {address}"), async || {
         mailboxes.attempts_at(address).into_iter().find(|arrival| arrival.is_notification(action))
     })
@@ -130,7 +130,7 @@ impl DeliverHandler for Handler {
 }
 
 /// A Transport in a runtime of its own, that can be taken away from under it.
-pub struct Running {
+pub(crate) struct Running {
     pub node: Arc<Node>,
     pub smtp: Vec<(SocketAddr, SocketAddr)>,
     pub health: HealthChecks,
@@ -142,12 +142,12 @@ pub struct Running {
 
 impl Running {
     /// Ends it without a word: what is not durable is gone.
-    pub fn crash(mut self) {
+    pub(crate) fn crash(mut self) {
         self.runtime.take().expect("it runs").shutdown_background();
     }
 
     /// Ends it in good order.
-    pub async fn drain(mut self) {
+    pub(crate) async fn drain(mut self) {
         self.drain.cancel();
         (&mut self.ended).await.unwrap().unwrap();
     }
@@ -162,7 +162,7 @@ impl Drop for Running {
 }
 
 /// The organization with what its servers' mailboxes got.
-pub struct Scene {
+pub(crate) struct Scene {
     pub world: Arc<World>,
     pub front_end: Arc<Node>,
     /// Of MAIL1.
@@ -172,24 +172,28 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub async fn new(organization: &str) -> Self {
+    pub(crate) async fn new(organization: &str) -> Self {
         let world = Arc::new(World::new(organization).await);
         let front_end = world.node("MAIL1", Service::FrontendTransport).await;
         let (mailboxes, others) = (serve(&world, "MAIL1").await, serve(&world, "MAIL2").await);
         Self { world, front_end, mailboxes, others }
     }
 
-    pub async fn start(&self, server: &'static str) -> Running {
+    pub(crate) async fn start(&self, server: &'static str) -> Running {
         self.start_with(server, |_| {}).await
     }
 
     /// Starts the Transport of a server whose node was prepared.
-    pub async fn start_with(&self, server: &'static str, prepare: impl FnOnce(&mut Node) + Send + 'static) -> Running {
+    pub(crate) async fn start_with(
+        &self,
+        server: &'static str,
+        prepare: impl FnOnce(&mut Node) + Send + 'static,
+    ) -> Running {
         self.start_on(|| Arc::new(queue::RealDisk), server, prepare).await
     }
 
     /// Starts the Transport of a server on another disk than that of this machine.
-    pub async fn start_on(
+    pub(crate) async fn start_on(
         &self,
         disk: impl Fn() -> Arc<dyn queue::Disk> + Send + 'static,
         server: &'static str,
@@ -207,7 +211,7 @@ impl Scene {
     }
 
     /// Where a Transport is, once it answers there.
-    pub async fn transport(&self, server: &str) -> PeerAddress {
+    pub(crate) async fn transport(&self, server: &str) -> PeerAddress {
         until("a Transport", async || {
             let address = self.world.found(&self.front_end, server, Service::Transport).await;
             self.front_end.peers.reach_transport(&address).await.ok().map(|()| address)
@@ -216,20 +220,30 @@ impl Scene {
     }
 
     /// Submits the message to MAIL1.
-    pub async fn submit(&self, from: &str, to: &[&str]) {
+    pub(crate) async fn submit(&self, from: &str, to: &[&str]) {
         let head = self.head(from, to);
         let receipt = self.submit_as(&head, MESSAGE).await.unwrap();
         assert_eq!(receipt.message(), head.id);
     }
 
-    pub async fn submit_as(&self, head: &MessageHead, content: &str) -> Result<Receipt, TransferError> {
+    pub(crate) async fn submit_as(&self, head: &MessageHead, content: &str) -> Result<Receipt, TransferError> {
+        self.submit_to("MAIL1", head, content).await
+    }
+
+    /// Submits a message to that server's Transport.
+    pub(crate) async fn submit_to(
+        &self,
+        server: &str,
+        head: &MessageHead,
+        content: &str,
+    ) -> Result<Receipt, TransferError> {
         let head = MessageHead { size: ByteSize::bytes(content.len() as u64), ..head.clone() };
-        let address = self.transport("MAIL1").await;
+        let address = self.transport(server).await;
         let content = Bytes::copy_from_slice(content.as_bytes());
         self.front_end.peers.submit(&address, &head, futures::stream::iter([Ok(content)]).boxed()).await
     }
 
-    pub fn head(&self, from: &str, to: &[&str]) -> MessageHead {
+    pub(crate) fn head(&self, from: &str, to: &[&str]) -> MessageHead {
         let recipient = |text: &&str| Recipient::new(Address::parse(text).unwrap());
         let sender = if from.is_empty() { ReversePath::Null } else { ReversePath::parse(from).unwrap() };
         MessageHead {
@@ -246,19 +260,19 @@ impl Scene {
     }
 
     /// The same with a `NOTIFY` for all recipients.
-    pub fn head_with(&self, from: &str, to: &[&str], notify: Notify) -> MessageHead {
+    pub(crate) fn head_with(&self, from: &str, to: &[&str], notify: Notify) -> MessageHead {
         let mut head = self.head(from, to);
         head.envelope.recipients.iter_mut().for_each(|recipient| recipient.notify = Some(notify));
         head
     }
 
     /// What the spool of a stopped server holds.
-    pub async fn spool(&self, server: &str) -> Vec<MessageId> {
+    pub(crate) async fn spool(&self, server: &str) -> Vec<MessageId> {
         self.stored(server).await.into_iter().map(|(stored, _)| stored.head.id).collect()
     }
 
     /// The same with all that it knows, and the contents.
-    pub async fn stored(&self, server: &str) -> Vec<(queue::StoredMessage, String)> {
+    pub(crate) async fn stored(&self, server: &str) -> Vec<(queue::StoredMessage, String)> {
         let path = self.world.settings(server).spool();
         let name = envelope::ServerName::parse(server).unwrap();
         let (spool, mut recovery) = until("the spool to be free", async || {
@@ -306,7 +320,7 @@ async fn set_up(
     (node, service)
 }
 
-pub fn reply(code: u16, status: (u8, u16, u16), text: &str) -> Reply {
+pub(crate) fn reply(code: u16, status: (u8, u16, u16), text: &str) -> Reply {
     Reply::new(code, EnhancedStatus::new(status.0, status.1, status.2), text.to_owned())
 }
 

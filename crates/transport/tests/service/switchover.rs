@@ -18,6 +18,14 @@ fn dag(active: &str) -> String {
         )
 }
 
+/// Applies a configuration. What is submitted afterwards is decided by it, while the connection of before is still open: a
+/// connection ends by itself after some messages, so that the very next one must take the new way.
+async fn apply(scene: &Scene, transport: &Running, organization: &str) {
+    let before = transport.node.revision();
+    scene.world.apply(organization).await;
+    until("the new configuration", async || (transport.node.revision() > before).then_some(())).await;
+}
+
 async fn submit_and_wait(scene: &Scene, count: &mut usize) {
     scene.submit("ann@contoso.com", &["bob@contoso.com"]).await;
     *count += 1;
@@ -38,12 +46,7 @@ async fn mail_follows_its_database_while_it_keeps_coming() {
         submit_and_wait(&scene, &mut count).await;
     }
     assert_eq!(scene.mailboxes.attempts().len(), 3);
-    scene.world.apply(&dag("MAIL2")).await;
-    let followed = async || {
-        submit_and_wait(&scene, &mut count).await;
-        (!scene.others.attempts().is_empty()).then_some(())
-    };
-    until("mail at the new server", followed).await;
+    apply(&scene, &transport, &dag("MAIL2")).await;
     let before = scene.mailboxes.attempts().len();
     for _ in 0..5 {
         submit_and_wait(&scene, &mut count).await;
@@ -65,17 +68,12 @@ async fn mail_follows_what_its_connector_wants_while_it_keeps_coming() {
     // The queue is the same: the smart host's name and the connector are. Its port is another, and so could be TLS or credentials.
     let (old, new) = (Sink::serve().await, Sink::serve().await);
     let scene = Scene::new(&format!("{ORGANIZATION}{}", old.connector())).await;
-    let transport: Running = scene.start("MAIL1").await;
+    let transport = scene.start("MAIL1").await;
     let mut count = 0;
     for _ in 0..3 {
         send_and_wait(&scene, [&old, &new], &mut count).await;
     }
-    scene.world.apply(&format!("{ORGANIZATION}{}", new.connector())).await;
-    let followed = async || {
-        send_and_wait(&scene, [&old, &new], &mut count).await;
-        (new.asked("ok@example.com") > 0).then_some(())
-    };
-    until("mail by the new settings", followed).await;
+    apply(&scene, &transport, &format!("{ORGANIZATION}{}", new.connector())).await;
     let before = old.asked("ok@example.com");
     for _ in 0..5 {
         send_and_wait(&scene, [&old, &new], &mut count).await;

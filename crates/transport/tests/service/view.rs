@@ -1,19 +1,29 @@
 //! What an administrator sees of the queues: where each message is, why, and by which decision.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use admin_api::Administrator;
+use admin_api::queues::{MessageEntry, MessagesRequest, QueueEntry};
+use authority::RoleGroup;
 use envelope::{ObjectName, Revision};
 use futures::StreamExt;
-use rpc::admin::{MessageEntry, MessagesRequest, QueueEntry};
-use rpc::{Administrator, Credentials, RecipientDelivery};
+use rpc::{Credentials, RecipientDelivery};
 use testkit::until;
 
 use crate::support::{MESSAGE, ORGANIZATION, Scene, reply};
 
 fn administrator(scene: &Scene) -> Administrator {
     let authority = scene.world.authority();
-    let own = authority.issue_administrator(&ObjectName::parse("anna").unwrap(), SystemTime::now().into()).unwrap();
+    let own = authority
+        .issue_administrator(
+            &ObjectName::parse("anna").unwrap(),
+            &[RoleGroup::ViewOnlyOrganizationManagement].into(),
+            SystemTime::now().into(),
+        )
+        .unwrap();
     Administrator::new(Arc::new(Credentials::new(own, authority.certificate_pem().to_owned())))
 }
 
@@ -22,7 +32,7 @@ async fn waiting(scene: &Scene, queue: &str, status: &str) -> (QueueEntry, Messa
 }
 
 /// Waits until the queue of that name holds one message with that status, and gives both.
-pub async fn waiting_on(scene: &Scene, server: &str, queue: &str, status: &str) -> (QueueEntry, MessageEntry) {
+pub(crate) async fn waiting_on(scene: &Scene, server: &str, queue: &str, status: &str) -> (QueueEntry, MessageEntry) {
     let (administrator, at) = (administrator(scene), scene.transport(server).await);
     until(&format!("{status} in {queue}"), async || {
         let queues = administrator.queues(&at).await.unwrap();
@@ -33,6 +43,19 @@ pub async fn waiting_on(scene: &Scene, server: &str, queue: &str, status: &str) 
         (&*message.status == status).then_some((found, message))
     })
     .await
+}
+
+/// Waits until so many recipients have failed and their sender is told of it later.
+pub(crate) async fn told_later(scene: &Scene, count: usize) {
+    let (administrator, at) = (administrator(scene), scene.transport("MAIL1").await);
+    until(&format!("{count} recipients of whom the sender is told later"), async || {
+        let messages: Vec<_> = administrator.messages(&at, MessagesRequest::default()).await.unwrap().collect().await;
+        let later = messages.into_iter().map(Result::unwrap).filter(|message| {
+            message.last_error.as_ref().is_some_and(|error| error.contains("told of others a moment ago"))
+        });
+        (later.map(|message| message.recipients.len()).sum::<usize>() == count).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

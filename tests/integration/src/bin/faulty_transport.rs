@@ -29,5 +29,8 @@ fn main() -> anyhow::Result<ExitCode> {
     net::provider::install();
     let disk = FaultyDisk::new(DiskControl::beside(arguments.settings()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run_on(Arc::new(disk), ServiceChoice::Transport, arguments))
+    let ended = runtime.block_on(run_on(Arc::new(disk), ServiceChoice::Transport, arguments));
+    // As the program itself: who waits for a disk that does not answer is not waited for.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    ended
 }

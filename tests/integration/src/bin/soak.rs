@@ -1,5 +1,7 @@
 //! `make soak`: faults for hours, with the ledger of what was acknowledged.
 
+use std::time::Duration;
+
 use clap::{Parser, ValueEnum};
 use integration::soak::{Plan, Scenario};
 
@@ -28,9 +30,21 @@ struct Arguments {
     /// How many misbehaving clients come [default: 40000].
     #[arg(long)]
     attacks: Option<usize>,
+    /// How many minutes an organization is attacked [default: 5].
+    #[arg(long)]
+    minutes: Option<u64>,
     /// How often a disk is full, fails or is slow [default: 210].
     #[arg(long)]
     disk_faults: Option<usize>,
+    /// How often the disks of a queue and of a database hang [default: 10].
+    #[arg(long)]
+    hangs: Option<usize>,
+    /// How many domains have a host that says nothing [default: 1000].
+    #[arg(long)]
+    holes: Option<usize>,
+    /// How often a database moves [default: 200].
+    #[arg(long)]
+    switchovers: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,8 +57,16 @@ enum Name {
     Peers,
     /// Clients that smuggle, inject, lie and hang up.
     Clients,
+    /// Attacks of docs/security.md, from outside and from beside.
+    Attack,
     /// The disk under a queue is full, fails or is slow.
     Disk,
+    /// Disks that do not answer, of a queue and of a mailbox database.
+    Hang,
+    /// A thousand domains whose host says nothing.
+    Blackhole,
+    /// Databases move while mail keeps coming.
+    Switchover,
     /// The directory goes, comes back, older or broken.
     Directory,
 }
@@ -56,7 +78,11 @@ impl From<Name> for Scenario {
             Name::Crowd => Self::Crowd,
             Name::Peers => Self::Peers,
             Name::Clients => Self::Clients,
+            Name::Attack => Self::Attack,
             Name::Disk => Self::Disk,
+            Name::Hang => Self::Hang,
+            Name::Blackhole => Self::Blackhole,
+            Name::Switchover => Self::Switchover,
             Name::Directory => Self::Directory,
         }
     }
@@ -70,7 +96,11 @@ async fn main() {
     plan.kills = arguments.kills.unwrap_or(plan.kills);
     plan.connections = arguments.connections.unwrap_or(plan.connections);
     plan.attacks = arguments.attacks.unwrap_or(plan.attacks);
+    plan.attack_for = arguments.minutes.map_or(plan.attack_for, |minutes| Duration::from_secs(minutes * 60));
     plan.disk_faults = arguments.disk_faults.unwrap_or(plan.disk_faults);
+    plan.hangs = arguments.hangs.unwrap_or(plan.hangs);
+    plan.holes = arguments.holes.unwrap_or(plan.holes);
+    plan.switchovers = arguments.switchovers.unwrap_or(plan.switchovers);
     let chosen: Vec<Scenario> = match arguments.scenarios.as_slice() {
         [] => Scenario::ALL.to_vec(),
         named => named.iter().map(|name| Scenario::from(*name)).collect(),

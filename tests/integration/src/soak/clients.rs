@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use self::attacks::{Attacker, Kind};
 use self::book::Book;
+pub(super) use self::session::Session;
 use super::load::Load;
 use super::{Plan, SERVERS, TWO_SERVERS, inboxes, settle, wait_for_conservation};
 use crate::ledger::arrived;

@@ -30,7 +30,7 @@ pub(super) struct Load {
 
 impl Load {
     /// Starts them, for both servers.
-    pub fn start(lab: &Lab) -> Self {
+    pub(super) fn start(lab: &Lab) -> Self {
         let mut load =
             Self { ledger: Arc::new(Ledger::new()), clients: JoinSet::new(), stop: CancellationToken::new() };
         for (position, server) in (0u8..).zip(SERVERS) {
@@ -54,7 +54,7 @@ impl Load {
     }
 
     /// Adds clients with large messages, one for each server.
-    pub fn add_large(&mut self, lab: &Lab) {
+    pub(super) fn add_large(&mut self, lab: &Lab) {
         for server in SERVERS {
             let wire = Wire::connector(lab, server);
             self.clients.spawn(haul(wire, Arc::clone(&self.ledger), self.stop.clone()));
@@ -62,7 +62,7 @@ impl Load {
     }
 
     /// Ends them. What was sent is on its way.
-    pub async fn stop(self) -> Arc<Ledger> {
+    pub(super) async fn stop(self) -> Arc<Ledger> {
         self.stop.cancel();
         self.clients.join_all().await;
         self.ledger

@@ -1,12 +1,14 @@
 //! The faults, one after another, each with what mail has to do meanwhile and after it.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::time::{Duration, Instant, SystemTime};
 
 use envelope::ByteSize;
 use tokio::time::sleep_until;
 
 use crate::load::Load;
-use crate::stack::{SERVERS, SERVICES, Server, Stack};
+use crate::stack::{ETCD, SERVERS, SERVICES, SMALL_DISK_USER, Server, Stack};
 use crate::{PAUSE, Pace, monitoring};
 
 /// More than the queue's log takes: content that becomes a file of its own.
@@ -17,14 +19,12 @@ const INLINE: ByteSize = ByteSize::kib(250);
 const MEANWHILE: usize = 10;
 /// A service drains within this time (docs/containers.md).
 const DRAIN_MAX: Duration = Duration::from_secs(25);
-/// A message waits no longer than a service is away for its restart, and seconds beyond that.
-const RESTART_DELAY_MAX: Duration = Duration::from_secs(5);
 
 const OSLO1: Server = SERVERS[2];
 const OSLO2: Server = SERVERS[3];
 
 /// The eleven ways of the demo, on these containers.
-pub async fn every_way_works(stack: &Stack) {
+pub(crate) async fn every_way_works(stack: &Stack) {
     let said = stack.try_docker(&["exec", "@tools", "postroad", "lab", "demo", "--running"]).await;
     let text = String::from_utf8_lossy(&said.stdout);
     let complete = said.status.success() && text.contains("11 of 11 messages ended as they should.");
@@ -66,34 +66,27 @@ async fn fault(stack: &Stack, load: &Load, name: &str, doing: impl Future<Output
 }
 
 /// The measure for what follows.
-pub async fn nothing_happens(stack: &Stack, load: &Load) {
+pub(crate) async fn nothing_happens(stack: &Stack, load: &Load) {
     fault(stack, load, "nothing", load.acknowledge_more(2 * MEANWHILE)).await;
 }
 
-/// How a service ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// As in a power loss.
-    Kill,
-    /// As an administrator does it.
-    Stop,
-}
-
-/// Every service ends, on another server each, and comes back after a while.
-pub async fn services_end(stack: &Stack, load: &Load, pace: Pace, how: End) {
+/// Every service is killed once, as in a power loss, and stopped once, as an administrator does it, each time on another
+/// server; they come back after a while. Two are away at a time, of which one was killed and the other stopped.
+pub(crate) async fn services_end(stack: &Stack, load: &Load, pace: Pace) {
+    let among = |at: usize| (SERVERS[at % SERVERS.len()], SERVICES[at % SERVICES.len()]);
     for turn in 0..pace.turns {
-        for (at, service) in SERVICES.into_iter().enumerate() {
-            let server = SERVERS[(at + turn + usize::from(how == End::Stop)) % SERVERS.len()];
-            let container = format!("@{}-{service}", server.name);
-            let what = if how == End::Kill { "killed" } else { "stopped" };
-            fault(stack, load, &format!("{service} of {} {what}", server.name), async {
-                match how {
-                    End::Kill => drop(stack.docker(&["kill", &container]).await),
-                    End::Stop => drop(stop(stack, &container).await),
-                }
+        for at in 0..SERVICES.len() {
+            let (killed, stopped) = ((among(at + turn).0, among(at).1), (among(at + turn + 1).0, among(at + 2).1));
+            let container = |(server, service): (Server, &str)| format!("@{}-{service}", server.name);
+            let what = |(server, service): (Server, &str)| format!("{service} of {}", server.name);
+            fault(stack, load, &format!("{} killed, {} stopped", what(killed), what(stopped)), async {
+                stack.docker(&["kill", &container(killed)]).await;
+                stop(stack, &container(stopped)).await;
                 load.acknowledge_more(MEANWHILE).await;
-                stack.docker(&["start", &container]).await;
-                stack.wait_until_ready(server, service).await;
+                stack.docker(&["start", &container(killed), &container(stopped)]).await;
+                for (server, service) in [killed, stopped] {
+                    stack.wait_until_ready(server, service).await;
+                }
             })
             .await;
         }
@@ -112,7 +105,7 @@ async fn stop(stack: &Stack, container: &str) -> Duration {
 }
 
 /// Oslo alone: Berlin goes on within and to the internet, Oslo goes on within.
-pub async fn a_site_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
+pub(crate) async fn a_site_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
     fault(stack, load, "Oslo cut off", async {
         stack.link(&["cut", "oslo"]).await;
         load.acknowledge_more(MEANWHILE).await;
@@ -123,7 +116,7 @@ pub async fn a_site_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
 }
 
 /// What Berlin says reaches Oslo no more, and Oslo's words still reach Berlin.
-pub async fn one_direction_is_cut(stack: &Stack, load: &Load, pace: Pace) {
+pub(crate) async fn one_direction_is_cut(stack: &Stack, load: &Load, pace: Pace) {
     fault(stack, load, "Berlin to Oslo cut", async {
         stack.link(&["cut", "berlin", "oslo"]).await;
         load.acknowledge_more(MEANWHILE).await;
@@ -133,20 +126,43 @@ pub async fn one_direction_is_cut(stack: &Stack, load: &Load, pace: Pace) {
     .await;
 }
 
+/// Any one of the three: the organization is changed meanwhile, and nobody outside notices.
+pub(crate) async fn members_of_etcd_die(stack: &Stack, load: &Load) {
+    for member in ETCD {
+        fault(stack, load, &format!("{member} killed"), async {
+            let container = format!("@{member}");
+            stack.docker(&["kill", &container]).await;
+            let (refused, before) = (load.refused(), stack.revision().await);
+            stack.change().await;
+            stack.everybody_is_current().await;
+            assert!(stack.revision().await > before, "{member} is away, and nothing was changed");
+            load.acknowledge_more(MEANWHILE).await;
+            assert_eq!(load.refused(), refused, "{member} is away, and somebody was refused");
+            stack.docker(&["start", &container]).await;
+        })
+        .await;
+    }
+}
+
 /// Everybody goes on by the last good configuration.
-pub async fn etcd_dies(stack: &Stack, load: &Load, pace: Pace) {
+pub(crate) async fn etcd_dies(stack: &Stack, load: &Load, pace: Pace) {
     fault(stack, load, "etcd killed", async {
-        stack.docker(&["kill", "@etcd"]).await;
+        let members = ETCD.map(|member| format!("@{member}"));
+        let all = async |verb: &str| {
+            let words: Vec<&str> = std::iter::once(verb).chain(members.iter().map(String::as_str)).collect();
+            stack.docker(&words).await;
+        };
+        all("kill").await;
         load.acknowledge_more(MEANWHILE).await;
         last(pace.cut).await;
         load.ledger.settle(stack, SystemTime::now()).await; // not one message waits for etcd
-        stack.docker(&["start", "@etcd"]).await;
+        all("start").await;
     })
     .await;
 }
 
 /// The same when nobody says that etcd is gone: what the services ask is not answered.
-pub async fn etcd_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
+pub(crate) async fn etcd_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
     fault(stack, load, "etcd cut off", async {
         for site in ["berlin", "oslo"] {
             stack.link(&["cut", site, "management"]).await;
@@ -160,28 +176,42 @@ pub async fn etcd_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
 }
 
 /// All services of a server stand still, with their connections open, and go on as if nothing had been.
-pub async fn a_server_is_paused(stack: &Stack, load: &Load) {
+pub(crate) async fn a_server_is_paused(stack: &Stack, load: &Load) {
     let containers = SERVICES.map(|service| format!("@{}-{service}", OSLO1.name));
-    let all = async |verb: &str| {
-        let words: Vec<&str> = std::iter::once(verb).chain(containers.iter().map(String::as_str)).collect();
-        stack.docker(&words).await;
-    };
     fault(stack, load, "OSLO1 paused", async {
         let paused = tokio::time::Instant::now();
-        all("pause").await;
+        for container in &containers {
+            stand_still(stack, container, true).await;
+        }
         load.acknowledge_more(MEANWHILE).await;
         monitoring::alerts(stack, "PostroadTargetDown", OSLO1, SERVICES.len()).await;
         sleep_until(paused + PAUSE).await;
-        all("unpause").await;
+        for container in &containers {
+            stand_still(stack, container, false).await;
+        }
+    })
+    .await;
+}
+
+/// Pauses a container or lets it go on. The first version of control groups may not get all threads of a busy process to
+/// stand still, and the engine gives up at once: it is asked again until it has.
+async fn stand_still(stack: &Stack, container: &str, paused: bool) {
+    let verb = if paused { "pause" } else { "unpause" };
+    testkit::until(&format!("{container} to {verb}"), async || {
+        stack.try_docker(&[verb, container]).await;
+        let state = stack.docker(&["inspect", "--format", "{{.State.Paused}}", container]).await;
+        (state.trim() == paused.to_string()).then_some(())
     })
     .await;
 }
 
 /// The disk of OSLO2's queue is full: its Transport says so within seconds and takes nothing more; the front end of the same
 /// server takes mail as before, small and large, and gives it to the other. It goes on by itself when there is room.
-pub async fn a_disk_fills(stack: &Stack, load: &Load) {
+pub(crate) async fn a_disk_fills(stack: &Stack, load: &Load) {
     fault(stack, load, "disk of OSLO2's queue full", async {
-        stack.tools("dd if=/dev/zero of=/volumes/1/ballast bs=1M status=none 2>/dev/null || true").await;
+        let as_its_user = ["exec", "--user", SMALL_DISK_USER, "@tools", "sh", "-c"];
+        let fill = "dd if=/dev/zero of=/volumes/1/ballast bs=1M status=none 2>/dev/null || true";
+        stack.docker(&[&as_its_user[..], &[fill]].concat()).await;
         testkit::until("OSLO2's Transport says that its disk is full", async || {
             let reason = stack.ready(OSLO2, "transport").await.err()?;
             reason.contains("DatabaseUsedSpace").then_some(())
@@ -194,39 +224,57 @@ pub async fn a_disk_fills(stack: &Stack, load: &Load) {
             client.send_once(OSLO2, &message).await.unwrap_or_else(|error| panic!("{length} octets: {error}"));
         }
         load.acknowledge_more(MEANWHILE).await;
-        stack.tools("rm /volumes/1/ballast").await;
+        stack.docker(&[&as_its_user[..], &["rm /volumes/1/ballast"]].concat()).await;
         stack.wait_until_ready(OSLO2, "transport").await;
     })
     .await;
 }
 
-/// Every container, one after another, as an update does it.
-pub async fn every_container_is_restarted(stack: &Stack, load: &Load) {
+/// Every container, one after another in each site, as an update does it.
+pub(crate) async fn every_container_is_restarted(stack: &Stack, load: &Load) {
     let since = SystemTime::now();
-    let mut drains = SERVICES.map(|service| (service, Duration::ZERO));
-    let mut away = Duration::ZERO;
+    let (berlin, oslo) = SERVERS.split_at(2);
+    let mut seen = [Restarts::default(), Restarts::default()];
     fault(stack, load, "rolling restart", async {
-        for server in SERVERS {
-            for (service, longest) in &mut drains {
-                let (container, started) = (format!("@{}-{service}", server.name), Instant::now());
-                *longest = stop(stack, &container).await.max(*longest);
-                stack.docker(&["start", &container]).await;
-                stack.wait_until_ready(server, service).await;
-                away = away.max(started.elapsed());
-            }
-        }
+        seen = tokio::join!(restart_in_turn(stack, berlin), restart_in_turn(stack, oslo)).into();
     })
     .await;
-    let drains = drains.map(|(service, longest)| format!("{service} {:.1} s", longest.as_secs_f64()));
-    stack.report(&format!("longest drains: {}; longest away: {:.1} s", drains.join(", "), away.as_secs_f64()));
+    let longest = |at: usize| seen.iter().map(|site| site.drains[at]).max().unwrap_or_default().as_secs_f64();
+    let drains: Vec<String> =
+        SERVICES.iter().enumerate().map(|(at, service)| format!("{service} {:.1} s", longest(at))).collect();
+    let away = seen.iter().map(|site| site.away).max().unwrap_or_default().as_secs_f64();
+    stack.report(&format!("longest drains: {}; longest away: {away:.1} s", drains.join(", ")));
     let balance = load.ledger.balance(stack, since).await;
     let (slowest, id) = (balance.slowest, balance.slowest_id);
+    // A figure to look at: how long a start takes depends on the machine, and a message may wait for several in turn.
     stack.report(&format!("slowest message: {:.1} s, {id}", slowest.as_secs_f64()));
-    assert!(slowest < away + RESTART_DELAY_MAX, "{id} took {slowest:?}, no service was away for more than {away:?}");
+}
+
+/// What restarts of a site took at most.
+#[derive(Default)]
+struct Restarts {
+    /// To drain, in the order of [`SERVICES`].
+    drains: [Duration; SERVICES.len()],
+    /// From the signal until the service is ready again.
+    away: Duration,
+}
+
+async fn restart_in_turn(stack: &Stack, servers: &[Server]) -> Restarts {
+    let mut seen = Restarts::default();
+    for server in servers {
+        for (service, longest) in SERVICES.into_iter().zip(&mut seen.drains) {
+            let (container, started) = (format!("@{}-{service}", server.name), Instant::now());
+            *longest = stop(stack, &container).await.max(*longest);
+            stack.docker(&["start", &container]).await;
+            stack.wait_until_ready(*server, service).await;
+            seen.away = seen.away.max(started.elapsed());
+        }
+    }
+    seen
 }
 
 /// Accepted = delivered + failed + expired + removed + queued, on every server.
-pub async fn the_counts_balance(stack: &Stack) {
+pub(crate) async fn the_counts_balance(stack: &Stack) {
     for server in SERVERS {
         let mut last = String::new();
         testkit::until(&format!("the counts of {} balance", server.name), async || {

@@ -1,5 +1,7 @@
 //! The ledger: what was acknowledged, and when, against what the mailboxes and the hosts of the internet have.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +17,7 @@ const EVERYTHING: &str = "cd /lab/servers && find */state/mailboxes -path '*/Mai
 
 /// Everything that was acknowledged, by `Message-ID`.
 #[derive(Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     acknowledged: Mutex<HashMap<String, SystemTime>>,
     /// By a client that heard no answer, or a refusal: a second copy of these may be the client's doing.
     sent_again: Mutex<HashSet<String>>,
@@ -23,7 +25,7 @@ pub struct Ledger {
 
 /// What the ledger says.
 #[derive(Debug)]
-pub struct Balance {
+pub(crate) struct Balance {
     pub acknowledged: usize,
     pub missing: Vec<String>,
     /// Arrivals beyond the first of what was sent once: ours.
@@ -37,20 +39,20 @@ pub struct Balance {
 }
 
 impl Ledger {
-    pub fn acknowledge(&self, message_id: String) {
+    pub(crate) fn acknowledge(&self, message_id: String) {
         self.acknowledged.lock().insert(message_id, SystemTime::now());
     }
 
-    pub fn sent_again(&self, message_id: &str) {
+    pub(crate) fn sent_again(&self, message_id: &str) {
         self.sent_again.lock().insert(message_id.to_owned());
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.acknowledged.lock().len()
     }
 
     /// Compares with what is there now.
-    pub async fn balance(&self, stack: &Stack, since: SystemTime) -> Balance {
+    pub(crate) async fn balance(&self, stack: &Stack, since: SystemTime) -> Balance {
         let acknowledged = self.acknowledged.lock().clone();
         let arrived = arrivals(stack).await;
         let missing = acknowledged.keys().filter(|id| !arrived.contains_key(*id)).cloned().collect();
@@ -74,7 +76,7 @@ impl Ledger {
     }
 
     /// Waits until everything has arrived that was acknowledged up to now, for as long as anything still arrives.
-    pub async fn settle(&self, stack: &Stack, since: SystemTime) -> Balance {
+    pub(crate) async fn settle(&self, stack: &Stack, since: SystemTime) -> Balance {
         let owed: Vec<String> = self.acknowledged.lock().keys().cloned().collect();
         let mut last = usize::MAX;
         loop {

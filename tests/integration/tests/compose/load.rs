@@ -2,6 +2,8 @@
 //!
 //! A client that is refused, or hears nothing, sends the same message again at the next front end, as the internet does.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -36,7 +38,7 @@ const OUTBOXES: [(&str, &str, &str); 5] = [
 ];
 
 /// The mail, and what was acknowledged of it.
-pub struct Load {
+pub(crate) struct Load {
     pub ledger: Arc<Ledger>,
     refused: Arc<AtomicUsize>,
     ending: Arc<AtomicBool>,
@@ -44,7 +46,7 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn start(stack: &Stack) -> Self {
+    pub(crate) fn start(stack: &Stack) -> Self {
         let (ledger, refused, ending) = (Arc::default(), Arc::default(), Arc::default());
         let mut load = Self { ledger, refused, ending, tasks: JoinSet::new() };
         for turn in 0..CLIENTS {
@@ -56,18 +58,18 @@ impl Load {
         load
     }
 
-    pub fn client(&self, stack: &Stack, turn: usize) -> Client {
+    pub(crate) fn client(&self, stack: &Stack, turn: usize) -> Client {
         let (ledger, refused, ending) = (self.ledger.clone(), self.refused.clone(), self.ending.clone());
         Client { stack: stack.clone(), ledger, refused, ending, turn }
     }
 
     /// Attempts that ended without an acknowledgement.
-    pub fn refused(&self) -> usize {
+    pub(crate) fn refused(&self) -> usize {
         self.refused.load(Ordering::Relaxed)
     }
 
     /// Waits until so many more messages were acknowledged.
-    pub async fn acknowledge_more(&self, more: usize) {
+    pub(crate) async fn acknowledge_more(&self, more: usize) {
         let wanted = self.ledger.count() + more;
         testkit::until(&format!("{more} more messages acknowledged"), async || {
             (self.ledger.count() >= wanted).then_some(())
@@ -75,7 +77,7 @@ impl Load {
         .await;
     }
 
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.ending.store(true, Ordering::Relaxed);
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
@@ -84,7 +86,7 @@ impl Load {
 }
 
 /// Somebody who sends.
-pub struct Client {
+pub(crate) struct Client {
     stack: Stack,
     ledger: Arc<Ledger>,
     refused: Arc<AtomicUsize>,
@@ -104,7 +106,7 @@ impl Client {
     }
 
     /// Again and again, until somebody takes it.
-    pub async fn send(&mut self, message: &TestMessage) {
+    pub(crate) async fn send(&mut self, message: &TestMessage) {
         while !self.ending.load(Ordering::Relaxed) {
             let server = self.next(&SERVERS);
             if self.send_once(server, message).await.is_ok() {
@@ -114,7 +116,7 @@ impl Client {
     }
 
     /// At the front end of this server; why not, if not.
-    pub async fn send_once(&self, server: Server, message: &TestMessage) -> Result<(), String> {
+    pub(crate) async fn send_once(&self, server: Server, message: &TestMessage) -> Result<(), String> {
         let at = self.stack.address(server, "frontend-transport", 2525);
         let (sender, to) = (message.sender.clone(), message.recipients.clone());
         let mut submission = Submission::new(at, sender, to, message.content());
@@ -134,7 +136,7 @@ impl Client {
     }
 
     /// A message of a size to a mailbox in Oslo.
-    pub fn large(&self, size: ByteSize) -> TestMessage {
+    pub(crate) fn large(&self, size: ByteSize) -> TestMessage {
         let mut message = message("visitor@tailspin.example", "per@contoso.example");
         message.body_size = size;
         message

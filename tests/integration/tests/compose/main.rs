@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod faults;
+mod inside;
 mod ledger;
 mod load;
 mod monitoring;
@@ -16,7 +17,6 @@ mod stack;
 
 use std::time::Duration;
 
-use faults::End;
 use load::Load;
 use stack::Stack;
 
@@ -52,6 +52,8 @@ async fn mail_survives_what_happens_to_containers() {
     stack.report("up");
     faults::every_way_works(&stack).await;
     stack.report("demo");
+    inside::everybody_has_what_is_needed(&stack).await;
+    inside::etcd_hears_each_identity_as_itself(&stack).await;
     // With the retry intervals of production: whoever starts is tried at once.
     let mut load = Load::start(&stack);
     faults::every_container_is_restarted(&stack, &load).await;
@@ -63,10 +65,10 @@ async fn mail_survives_what_happens_to_containers() {
     monitoring::the_files_are_valid(&stack).await;
     monitoring::every_target_is_up(&stack).await;
     monitoring::every_panel_has_data(&stack).await;
-    faults::services_end(&stack, &load, pace, End::Kill).await;
-    faults::services_end(&stack, &load, pace, End::Stop).await;
+    faults::services_end(&stack, &load, pace).await;
     faults::a_site_is_cut_off(&stack, &load, pace).await;
     faults::one_direction_is_cut(&stack, &load, pace).await;
+    faults::members_of_etcd_die(&stack, &load).await;
     faults::etcd_dies(&stack, &load, pace).await;
     faults::etcd_is_cut_off(&stack, &load, pace).await;
     faults::a_server_is_paused(&stack, &load).await;

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use telemetry::probe;
 
-use crate::stack::{SERVERS, SERVICES, Server, Stack, root};
+use crate::stack::{ETCD, SERVERS, SERVICES, Server, Stack, root};
 
 const DASHBOARD: &str = "deploy/compose/grafana/dashboards/postroad.json";
 /// How the description of a panel begins that shows nothing while all is well.
@@ -27,15 +27,15 @@ async fn query(stack: &Stack, expression: &str) -> Result<Vec<(Value, f64)>, Str
 }
 
 /// By Prometheus' own tool: the configuration, and when each alert speaks.
-pub async fn the_files_are_valid(stack: &Stack) {
+pub(crate) async fn the_files_are_valid(stack: &Stack) {
     // Tests of rules write, and only the folder of its data is for that.
     let tool = ["exec", "--env", "TMPDIR=/prometheus", "@prometheus", "promtool"];
     stack.docker(&[&tool[..], &["check", "config", "/etc/prometheus/prometheus.yml"]].concat()).await;
     stack.docker(&[&tool[..], &["test", "rules", "/rules/alerts.test.yml"]].concat()).await;
 }
 
-/// Every service of every server, and etcd.
-pub async fn every_target_is_up(stack: &Stack) {
+/// Every service of every server, and every member of etcd.
+pub(crate) async fn every_target_is_up(stack: &Stack) {
     let mut last = String::new();
     let up = testkit::until("every target of Prometheus is up", async || {
         let data = ask(stack, "/api/v1/targets?state=active").await.ok()?;
@@ -46,12 +46,13 @@ pub async fn every_target_is_up(stack: &Stack) {
         down.is_empty().then_some(targets.len())
     })
     .await;
-    assert_eq!(up, SERVERS.len() * SERVICES.len() + 1, "{last}");
+    // One is the admin service.
+    assert_eq!(up, SERVERS.len() * SERVICES.len() + 1 + ETCD.len(), "{last}");
     stack.report(&format!("Prometheus: {up} of {up} targets are up"));
 }
 
 /// Every expression of the dashboard is understood, and has a number now unless its panel says when it has none.
-pub async fn every_panel_has_data(stack: &Stack) {
+pub(crate) async fn every_panel_has_data(stack: &Stack) {
     let text = std::fs::read_to_string(root().join(DASHBOARD)).unwrap();
     let dashboard: Value = serde_json::from_str(&text).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -78,7 +79,7 @@ pub async fn every_panel_has_data(stack: &Stack) {
 }
 
 /// Waits until an alert about a server is at least pending, so often.
-pub async fn alerts(stack: &Stack, name: &str, server: Server, count: usize) {
+pub(crate) async fn alerts(stack: &Stack, name: &str, server: Server, count: usize) {
     let expression = format!("ALERTS{{alertname=\"{name}\", server=\"{}\"}}", server.name.to_uppercase());
     testkit::until(&format!("{count} of {expression}"), async || {
         (query(stack, &expression).await.ok()?.len() >= count).then_some(())
@@ -87,7 +88,7 @@ pub async fn alerts(stack: &Stack, name: &str, server: Server, count: usize) {
 }
 
 /// At the end everything answers again, nothing is unaccounted for, and no alert is left.
-pub async fn nothing_is_wrong(stack: &Stack) {
+pub(crate) async fn nothing_is_wrong(stack: &Stack) {
     every_target_is_up(stack).await;
     testkit::until("nothing is unaccounted for, says Prometheus", async || {
         let servers = query(stack, "server:postroad_messages_unaccounted").await.ok()?;

@@ -1,12 +1,15 @@
 //! The containers: built from the program under test, started with addresses and ports of their own, asked, and taken away
 //! again whatever becomes of the test.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use integration::{Counts, program};
+use parking_lot::Mutex;
 use telemetry::probe;
 
 /// With the network's number: neither the containers of `make up` nor those of another run.
@@ -29,34 +32,48 @@ services:
   oslo2-transport: {volumes: ['small-disk:/var/lib/postroad/queue']}
   tools: {volumes: ['small-disk:/volumes/1']}
 volumes:
-  small-disk: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=192m,uid=10001,mode=0700'}}
+  small-disk: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=192m,uid=10402,gid=10402,mode=0700'}}
 ";
+/// Whose it is.
+pub(crate) const SMALL_DISK_USER: &str = "10402";
 
-pub const SERVICES: [&str; 4] = ["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery"];
-pub const SERVERS: [Server; 4] = [
-    Server { name: "berlin1", site: 101, first: 10 },
-    Server { name: "berlin2", site: 101, first: 20 },
-    Server { name: "oslo1", site: 102, first: 10 },
-    Server { name: "oslo2", site: 102, first: 20 },
+pub(crate) const SERVICES: [&str; 4] = ["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery"];
+pub(crate) const SERVERS: [Server; 4] = [
+    Server { name: "berlin1", site: 101, first: 0 },
+    Server { name: "berlin2", site: 101, first: 64 },
+    Server { name: "oslo1", site: 102, first: 0 },
+    Server { name: "oslo2", site: 102, first: 64 },
 ];
+
+/// Members of the directory.
+pub(crate) const ETCD: [&str; 3] = ["etcd1", "etcd2", "etcd3"];
 
 /// One server: its name in the names of its containers, and where their addresses begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server {
+pub(crate) struct Server {
     pub name: &'static str,
     site: u8,
     first: u8,
 }
 
+impl Server {
+    /// Which site it is in.
+    pub(crate) fn site(self) -> u8 {
+        self.site
+    }
+}
+
 /// The running containers; those of a test that fails are taken away as well, after their logs were shown.
 #[derive(Clone)]
-pub struct Stack {
+pub(crate) struct Stack {
     network: u8,
     override_file: PathBuf,
     started: Instant,
+    /// Which container is whose, once it was looked for: it stays the same when it is ended and started.
+    containers: Arc<Mutex<HashMap<String, String>>>,
 }
 
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
@@ -73,11 +90,11 @@ fn said(output: &Output) -> String {
 
 impl Stack {
     /// Builds the images and starts everything.
-    pub async fn up() -> Self {
+    pub(crate) async fn up() -> Self {
         let started = Instant::now();
         let file = std::env::temp_dir().join(format!("{PROJECT}-{}.yaml", std::process::id()));
         std::fs::write(&file, SMALL_DISK).unwrap();
-        let stack = Self { network: free_network(), override_file: file, started };
+        let stack = Self { network: free_network(), override_file: file, started, containers: Arc::default() };
         let check = stack.compose(&["check"]).await;
         assert!(check.status.success(), "{}\nPOSTROAD_COMPOSE=off leaves this test out", said(&check));
         let mut image = Command::new(root().join("deploy/docker/image.sh"));
@@ -95,7 +112,7 @@ impl Stack {
     }
 
     /// Takes everything away, volumes too.
-    pub async fn down(self) {
+    pub(crate) async fn down(self) {
         let down = self.compose(&["down", "all"]).await;
         assert!(down.status.success() || said(&down).contains(LEAKED_ENDPOINT), "{}", said(&down));
         self.report("down");
@@ -103,12 +120,12 @@ impl Stack {
     }
 
     /// Says how far the test is.
-    pub fn report(&self, what: &str) {
+    pub(crate) fn report(&self, what: &str) {
         println!("{:>6.1} s  {what}", self.started.elapsed().as_secs_f64());
     }
 
     /// Keeps the logs and takes everything away, from wherever the test has failed.
-    pub fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         let logs = std::env::temp_dir().join(format!("{PROJECT}-{}.log", std::process::id()));
         let status = self.command(&["status"]).output().map(|output| said(&output)).unwrap_or_default();
         eprintln!("{status}\nThe logs of the containers: {}", logs.display());
@@ -121,7 +138,7 @@ impl Stack {
     }
 
     /// `compose.sh` with these arguments, on these containers.
-    pub async fn compose(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn compose(&self, arguments: &[&str]) -> Output {
         run(self.command(arguments)).await
     }
 
@@ -140,7 +157,7 @@ impl Stack {
             ("POSTROAD_ROUTER_IMAGE", "postroad-router"),
             ("POSTROAD_PROMETHEUS_IMAGE", "postroad-prometheus"),
         ] {
-            command.env(variable, format!("{image}:{TAG}"));
+            command.env(variable, self.image(image));
         }
         for server in SERVERS {
             // Any free port: nobody uses it, the test speaks to the containers themselves.
@@ -151,13 +168,13 @@ impl Stack {
     }
 
     /// `docker` with these arguments; what it printed. `@name` stands for the container of a service.
-    pub async fn docker(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn docker(&self, arguments: &[&str]) -> String {
         let output = self.try_docker(arguments).await;
         assert!(output.status.success(), "docker {arguments:?}: {}", said(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    pub async fn try_docker(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn try_docker(&self, arguments: &[&str]) -> Output {
         let mut docker = Command::new("docker");
         for argument in arguments {
             match argument.strip_prefix('@') {
@@ -174,57 +191,87 @@ impl Stack {
     }
 
     async fn container(&self, service: &str) -> String {
+        if let Some(known) = self.containers.lock().get(service) {
+            return known.clone();
+        }
+        let of_project = format!("label=com.docker.compose.project={}", self.project());
+        let of_service = format!("label=com.docker.compose.service={service}");
         let mut docker = Command::new("docker");
-        docker.args([
-            "ps",
-            "--all",
-            "--quiet",
-            "--filter",
-            &format!("label=com.docker.compose.project={}", self.project()),
-        ]);
-        docker.args(["--filter", &format!("label=com.docker.compose.service={service}")]);
+        docker.args(["ps", "--all", "--quiet", "--filter", &of_project, "--filter", &of_service]);
         let found = run(docker).await;
         let id = String::from_utf8_lossy(&found.stdout).trim().to_owned();
         assert!(!id.is_empty(), "there is no container of {service}");
+        self.containers.lock().insert(service.to_owned(), id.clone());
         id
     }
 
     /// A shell command in `tools`; what it printed.
-    pub async fn tools(&self, command: &str) -> String {
+    pub(crate) async fn tools(&self, command: &str) -> String {
         self.docker(&["exec", "@tools", "sh", "-c", command]).await
     }
 
     /// `link …` in the router.
-    pub async fn link(&self, arguments: &[&str]) {
+    pub(crate) async fn link(&self, arguments: &[&str]) {
         self.docker(&[&["exec", "@router", "link"], arguments].concat()).await;
     }
 
     /// Applies the same organization with short retry intervals, as an administrator does: while mail flows.
-    pub async fn retry_quickly(&self) {
+    pub(crate) async fn retry_quickly(&self) {
         let edit = format!("sed -E '/fqdn:/s/\\}}$/, {QUICK}}}/' /lab/organization.yaml > /tmp/quick.yaml");
         self.tools(&format!("{edit} && postroad apply /tmp/quick.yaml --yes")).await;
+        self.everybody_is_current().await;
+    }
+
+    /// Changes what says nothing to mail, as an administrator does.
+    pub(crate) async fn change(&self) {
+        let edit = format!("s/^  - name: Internet$/&\\n    comment: at {} ms/", self.started.elapsed().as_millis());
+        let apply = "postroad apply /tmp/changed.yaml --yes";
+        self.tools(&format!("sed '{edit}' /tmp/quick.yaml > /tmp/changed.yaml && {apply}")).await;
+    }
+
+    /// Revision of the directory.
+    pub(crate) async fn revision(&self) -> u64 {
+        let servers = self.tools("postroad servers --json").await;
+        let number = servers.split("\"directoryRevision\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
+        number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no revision: {servers}"))
+    }
+
+    /// Waits until every service works by the configuration of now.
+    pub(crate) async fn everybody_is_current(&self) {
         testkit::until("every service works by the new configuration", async || {
             let servers = self.tools("postroad servers --json").await;
             let current = servers.matches("\"current\":true").count();
-            (current == SERVERS.len() * SERVICES.len()).then_some(())
+            // The admin service too.
+            (current == SERVERS.len() * SERVICES.len() + 1).then_some(())
         })
         .await;
     }
 
     /// Where a port of a service is.
-    pub fn address(&self, server: Server, service: &str, port: u16) -> SocketAddr {
+    pub(crate) fn address(&self, server: Server, service: &str, port: u16) -> SocketAddr {
         let at = SERVICES.iter().position(|name| *name == service).expect("a service");
-        let last = server.first + 1 + u8::try_from(at).expect("one of four");
+        // Eight addresses for each service's network; its own is the third.
+        let last = server.first + 10 + 8 * u8::try_from(at).expect("one of four");
         SocketAddr::from(([10, self.network, server.site, last], port))
     }
 
+    /// An address of the containers, by its last two octets.
+    pub(crate) fn within(&self, last: &str) -> String {
+        format!("10.{}.{last}", self.network)
+    }
+
+    /// The name of an image under test.
+    pub(crate) fn image(&self, name: &str) -> String {
+        format!("{name}:{TAG}")
+    }
+
     /// Where Prometheus answers.
-    pub fn prometheus(&self) -> SocketAddr {
-        SocketAddr::from(([10, self.network, 103, 13], 9090))
+    pub(crate) fn prometheus(&self) -> SocketAddr {
+        SocketAddr::from(([10, self.network, 103, 42], 9090))
     }
 
     /// Whether a service says that it is ready; its reason if not.
-    pub async fn ready(&self, server: Server, service: &str) -> Result<(), String> {
+    pub(crate) async fn ready(&self, server: Server, service: &str) -> Result<(), String> {
         let answer = probe::ask(self.metrics_address(server, service), "/ready").await;
         match answer {
             Ok(answer) if answer.is_good() => Ok(()),
@@ -233,7 +280,7 @@ impl Stack {
         }
     }
 
-    pub async fn wait_until_ready(&self, server: Server, service: &str) {
+    pub(crate) async fn wait_until_ready(&self, server: Server, service: &str) {
         testkit::until(&format!("{} of {} ready", service, server.name), async || {
             self.ready(server, service).await.ok()
         })
@@ -251,7 +298,7 @@ impl Stack {
     }
 
     /// What a server's Transport counts.
-    pub async fn counts(&self, server: Server) -> Counts {
+    pub(crate) async fn counts(&self, server: Server) -> Counts {
         let counts = Counts::ask(self.metrics_address(server, "transport")).await;
         counts.unwrap_or_else(|error| panic!("{}: {error}", server.name))
     }

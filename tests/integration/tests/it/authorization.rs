@@ -1,6 +1,8 @@
 //! The implicit connector is for services of the organization, and each RPC for those that it names. Asked of running
 //! processes, from their own machine.
 
+#![expect(clippy::disallowed_methods, reason = "certificates and messages of a test are of now")]
+
 use std::time::SystemTime;
 
 use envelope::{Domain, ServerName};

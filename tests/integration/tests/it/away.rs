@@ -4,7 +4,7 @@
 use envelope::Severity;
 use net::Service;
 
-use crate::support::{Lab, ONE_SERVER, Wire, submit_from_outside, test_message};
+use crate::support::{Lab, ONE_SERVER, Wire, run_postroad, submit_from_outside, test_message};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_flows_while_the_directory_is_away_and_after_it_is_back() {
@@ -27,7 +27,7 @@ async fn mail_flows_while_the_directory_is_away_and_after_it_is_back() {
         ("frontend-transport", "recipients"),
         ("frontend-transport", "services"),
     ] {
-        let path = lab.server("BERLIN1").folder.join("state").join(format!("last-good-{service}.json.{file}"));
+        let path = lab.server("BERLIN1").folder.join("state/last-good").join(format!("{service}.json.{file}"));
         let needle = if file == "recipients" { "anna@contoso.example" } else { "mailbox-delivery" };
         testkit::until("it is written down", async || {
             std::fs::read_to_string(&path).ok().filter(|text| text.contains(needle))
@@ -67,6 +67,55 @@ async fn mail_flows_while_the_directory_is_away_and_after_it_is_back() {
     let back = inwards();
     submit_from_outside(&lab, "BERLIN1", &back).await.unwrap();
     inbox.wait_for(&back.message_id()).await;
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_quorum_commands_answer_and_what_was_delayed_goes_on_once_the_directory_is_back() {
+    // Nobody waits for an hour here.
+    let text = ONE_SERVER.replace("transport: QUICK", "transport: {resolverRetryInterval: 01:00:00}");
+    let ben =
+        "recipients:\n  - {name: ben, primaryAddress: ben@contoso.example, database: DB-Berlin1}\n  - {name: anna,";
+    let text = text.replace("recipients: [{name: anna,", ben).replace("password: demo-anna}]", "password: demo-anna}");
+    let mut lab = Lab::start_with(&text, |options| options.etcd = true).await;
+    let settings = lab.server("BERLIN1").settings_path();
+    let settings = settings.to_str().unwrap();
+    let mut inbox = lab.inbox("BERLIN1", "DB-Berlin1", "ben");
+    let health = async || {
+        let ended = run_postroad(&["health", "transport", "--settings", settings]).await;
+        assert!(ended.status.success(), "it is ready, directory or not");
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    assert!(!health().await.contains("directory away"));
+
+    for member in [0, 2] {
+        lab.world.kill_etcd_member(member).await.unwrap();
+    }
+    testkit::until("health says that the directory is away", async || {
+        health().await.contains("ready, directory away").then_some(())
+    })
+    .await;
+    // Nobody has asked for ben before.
+    let message = test_message("anna@contoso.example", "ben@contoso.example");
+    assert!(Wire::connector(&lab, "BERLIN1").send(&message).await);
+    let queue = testkit::until("the queue says what the message waits for", async || {
+        let ended = run_postroad(&["queue", "--messages", "--settings", settings]).await;
+        let out = String::from_utf8(ended.stdout).unwrap();
+        (ended.status.success() && out.contains("the directory does not answer")).then_some(out)
+    })
+    .await;
+    assert!(queue.contains("ben@contoso.example"), "{queue}");
+    for command in [&["track", "--recipient", "ben@contoso.example"][..], &["trace", &message.message_id()]] {
+        let ended = run_postroad(&[command, &["--settings", settings]].concat()).await;
+        let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        assert!(ended.status.success() && out.contains("RECEIVE"), "{command:?}: {out}{err}");
+        assert!(err.contains("were known last"), "{command:?}: {err}");
+    }
+
+    lab.world.start_etcd().await.unwrap();
+    inbox.wait_for(&message.message_id()).await;
+    testkit::until("health says that it is back", async || (!health().await.contains("directory away")).then_some(()))
+        .await;
     lab.finish().await;
 }
 

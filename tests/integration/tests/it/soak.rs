@@ -39,3 +39,23 @@ async fn misbehaving_clients_get_nothing_past_their_reply() {
 async fn a_disk_that_is_full_fails_or_is_slow_loses_nothing() {
     Scenario::Disk.run(&plan()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_does_not_answer_keeps_nobody_who_can_go_elsewhere() {
+    Scenario::Hang.run(&plan()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn domains_whose_host_says_nothing_keep_only_their_own_mail() {
+    Scenario::Blackhole.run(&plan()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_follows_databases_that_move() {
+    Scenario::Switchover.run(&plan()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_that_are_known_get_nobody_anything() {
+    Scenario::Attack.run(&plan()).await;
+}

@@ -8,12 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin_api::Administrator;
+use admin_api::queues::{MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
 use envelope::{Address, SiteName};
 use futures::StreamExt;
 use lab::traces::Span;
 use net::{KeyedCertificate, Service};
-use rpc::admin::{MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
-use rpc::{Administrator, Credentials};
+use rpc::Credentials;
 
 use crate::support::{Lab, Wire, peer_address, run_postroad, test_message};
 

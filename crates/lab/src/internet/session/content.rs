@@ -2,9 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use envelope::{Reply, Timestamp};
+use envelope::Reply;
 use smtp_session::dot::Unstuffer;
 use smtp_session::lines::LineEndings;
 use uuid::Uuid;
@@ -115,7 +114,7 @@ impl Session {
         let delivery = Delivery {
             id: id.clone(),
             host: self.site.name.to_string(),
-            time_millis: Timestamp::from(SystemTime::now()).as_millis(),
+            time_millis: crate::clock::now().as_millis(),
             peer: self.peer,
             hello: self.hello.clone().unwrap_or_default(),
             tls: self.tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.cipher)),

@@ -1,7 +1,8 @@
 //! What is on this machine: certificates and keys, the disk of the state, ports.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,13 +16,15 @@ use telemetry::probe;
 use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRONTEND_PORT, HUB_PORT};
 use topology::{Organization, TransportRole};
 
+use super::super::findings::Findings;
 use super::super::times::span;
-use super::Findings;
 
 /// A certificate that ends within this time is told of. Ours: time to make another without haste.
 const EXPIRY_SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Less free room than this on the disk of the state is wrong. Source: back pressure's threshold of free octets, 500 MB.
 const SPACE_MIN: u64 = 500 * 1024 * 1024;
+/// Rights of the group and of everybody.
+const OTHERS: u32 = 0o077;
 /// Ports below this need a privilege.
 const UNPRIVILEGED: u16 = 1024;
 
@@ -46,14 +49,42 @@ pub(super) fn files(settings: &Settings, now: Timestamp, findings: &mut Findings
         findings.good("certificates", format!("of {}; valid until {}", there.join(", "), &first.to_iso8601()[..10]));
     }
     smtp_certificate(settings, now, findings);
+    keytab(settings, findings);
+    // Transport alone opens credentials; a server of front ends has no key.
+    if !settings.identity.join(Service::Transport.as_str()).exists() {
+        return;
+    }
     match Sealer::load(&settings.organization_key) {
         Ok(_) => findings.good("organization key", settings.organization_key.display().to_string()),
         Err(error) => findings.wrong(
             "organization key",
             error.to_string(),
-            "`postroad cert init` makes it, `postroad cert issue` copies it to a server: it is the same on all",
+            "`postroad cert init` makes it, `postroad cert issue` copies it to a server with Transport: it is the same on all",
         ),
     }
+}
+
+/// The keys by which the server logs on by Kerberos, if it does.
+fn keytab(settings: &Settings, findings: &mut Findings) {
+    let Some(kerberos) = &settings.kerberos else { return };
+    let (subject, path) = ("keytab", kerberos.keytab.display());
+    let principal = kerberos.principal.as_deref().unwrap_or("PRINCIPAL");
+    let try_it = format!("`kinit -k -t {path} {principal}` says whether the realm takes it");
+    match std::fs::File::open(&kerberos.keytab).and_then(|file| Ok((starts_as_keytab(&file)?, file.metadata()?))) {
+        Ok((false, _)) => findings.wrong(subject, format!("{path} is no keytab of MIT Kerberos"), try_it),
+        Ok((true, about)) if about.mode() & OTHERS != 0 => {
+            let text = format!("{path} can be read by others (mode {:o})", about.mode() & 0o777);
+            findings.wrong(subject, text, format!("whoever has it is this server: chmod 600 {path}"));
+        }
+        Ok((true, _)) => findings.good(subject, path.to_string()),
+        Err(error) => findings.wrong(subject, format!("{path}: {error}"), "kerberos.keytab of the settings names it"),
+    }
+}
+
+/// Version 5 of the format, in its second edition.
+fn starts_as_keytab(mut file: &std::fs::File) -> io::Result<bool> {
+    let mut beginning = [0; 2];
+    Ok(file.read_exact(&mut beginning).is_ok() && beginning == [5, 2])
 }
 
 /// Until when a service's certificate is valid, if it can be used.
@@ -236,12 +267,15 @@ fn wanted(settings: &Settings, organization: Option<&Organization>) -> Vec<Port>
             bindings
         };
         for binding in bindings {
-            let address = match binding.port() {
-                port if port == instead[0] => own.smtp.unwrap_or(binding),
-                port if port == instead[1] => own.submission.unwrap_or(binding),
-                _ => binding,
+            let (addresses, under_tls) = match binding.port() {
+                port if port == instead[0] => (&own.smtp[..], &[][..]),
+                port if port == instead[1] => (&own.submission[..], &own.submissions[..]),
+                _ => (&[][..], &[][..]),
             };
-            add(format!("{service}, SMTP"), address, own.metrics);
+            let addresses = if addresses.is_empty() { &[binding][..] } else { addresses };
+            for address in addresses.iter().chain(under_tls) {
+                add(format!("{service}, SMTP"), *address, own.metrics);
+            }
         }
     }
     ports

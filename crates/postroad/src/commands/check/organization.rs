@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::Timestamp;
+use directory::{MemberState, Presence};
+use envelope::{Revision, Timestamp};
 use net::dns::{DnsError, DnsProtocol, Resolver};
 use runtime::Settings;
 use topology::Organization;
 
+use super::super::findings::Findings;
 use super::super::organization_file;
 use super::super::place;
-use super::Findings;
 
 /// Time for the directory to answer.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +39,7 @@ pub(super) async fn directory(
         }
     };
     findings.good("directory", format!("answers; the configuration is at revision {}", organization.revision()));
+    members(&directory.members().await, findings);
     let server = &settings.server;
     if let Some(known) = organization.server(server) {
         findings.good("organization", format!("has {server}, {}, in site {}", known.fqdn, known.site));
@@ -51,6 +53,7 @@ pub(super) async fn directory(
     }
     match directory.presences().await {
         Ok(presences) => {
+            restored(&presences, organization.revision(), findings);
             let ahead = presences.iter().filter(|presence| presence.started.since(now) > CLOCK_DIFFERENCE_MAX);
             let ahead: Vec<String> = ahead
                 .map(|presence| {
@@ -68,6 +71,34 @@ pub(super) async fn directory(
         Err(error) => findings.warning("clock", format!("the other servers' is not known: {error}"), ""),
     }
     Some(organization)
+}
+
+/// One of several that is dead: nothing is amiss, and it has to be mended before another one dies.
+fn members(members: &[MemberState], findings: &mut Findings) {
+    let failed = |member: &MemberState| Some(format!("{}: {}", member.endpoint, member.failure.as_ref()?));
+    let failed: Vec<String> = members.iter().filter_map(failed).collect();
+    match (members.len(), failed.as_slice()) {
+        (0 | 1, _) => {}
+        (all, []) => findings.good("etcd", format!("all {all} members answer")),
+        (all, failed) => findings.wrong(
+            "etcd",
+            format!("{} of {all} members do not answer: {}", failed.len(), failed.join("; ")),
+            "start it again, or replace it (docs/production.md): etcd answers while more than half of its members run",
+        ),
+    }
+}
+
+/// What the directory knows of itself against what services work by.
+fn restored(presences: &[Presence], revision: Revision, findings: &mut Findings) {
+    let newest = presences.iter().filter(|presence| presence.applied_revision > revision);
+    if let Some(newest) = newest.max_by_key(|presence| presence.applied_revision) {
+        let text = format!(
+            "is older than the configuration of {} {}, revision {}: it was restored from a backup, and services refuse what it \
+             holds",
+            newest.server, newest.service, newest.applied_revision
+        );
+        findings.wrong("directory", text, "`postroad apply --restored FILE` makes it count again");
+    }
 }
 
 /// Whether the name servers of the settings, or of the machine, answer.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::super::source::Opened;
 use super::super::{organization_file, output};
-use crate::answers::{Line, Palette, line, reason, short, wrapped};
+use crate::answers::{Line, Palette, legend, line, reason, short, wrapped};
 
 /// Where the text beside a label begins.
 const INDENT: usize = 10;
@@ -30,12 +30,16 @@ pub(super) async fn run(opened: &Opened, subjects: &[Subject], path: &Path, json
     if json {
         output::print_json(&lines(&differences, summary)?)?;
     } else {
-        output::print(&text(&differences, summary, Palette::of_output()))?;
+        let palette = Palette::of_output();
+        let text = text(&differences, summary, palette);
+        let legend = legend(&text, palette);
+        output::print(&format!("{text}{}{legend}", if legend.is_empty() { "" } else { "\n" }))?;
     }
     Ok(if summary.changed() == 0 { ExitCode::SUCCESS } else { ExitCode::from(output::CHANGED) })
 }
 
-fn text(differences: &[Difference], summary: Tally, palette: Palette) -> String {
+/// What changes, in words.
+pub(crate) fn text(differences: &[Difference], summary: Tally, palette: Palette) -> String {
     let mut out = String::new();
     for (first, others) in alike(differences) {
         out.push_str(&one(first, others, palette));

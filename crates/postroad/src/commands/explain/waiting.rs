@@ -1,18 +1,18 @@
 //! `--queued`: what waits in the queues of the running servers, as subjects to ask about.
 
+use admin_api::queues::{MESSAGES_MAX, MessageEntry, MessagesRequest};
 use anyhow::{Context, bail};
 use envelope::{ReversePath, ServerName};
 use futures::{StreamExt, pin_mut};
 use inquiry::{Sender, Subject};
-use rpc::admin::{MESSAGES_MAX, MessageEntry, MessagesRequest};
-use runtime::Settings;
 
+use super::super::place::Place;
 use super::super::queued::Transports;
 
 /// Everything that waits on `servers`, or on all when none is named. A server that cannot be asked ends it: an answer about a
 /// part would pass for one about the whole.
-pub(super) async fn subjects(settings: &Settings, servers: &[ServerName]) -> anyhow::Result<Vec<Subject>> {
-    let transports = Transports::open(settings).await?;
+pub(super) async fn subjects(place: &Place, servers: &[ServerName]) -> anyhow::Result<Vec<Subject>> {
+    let transports = Transports::open(place).await?;
     let servers = if servers.is_empty() { transports.servers() } else { servers.to_vec() };
     let mut subjects = Vec::new();
     for server in servers {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use envelope::{Address, ByteSize, Domain, ReversePath, Timestamp};
+use envelope::{Address, ByteSize, Domain, ReversePath};
 use lab::client::{Encryption, submit};
 use lab::traces::TraceQuery;
 use lab::world::ServerStatus;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::mailboxes::Mailbox;
 use super::{DemoArguments, report, start};
+use crate::commands::times;
 
 /// Time for one message to end as it should. Everything is on one machine; a loaded one is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -207,7 +208,7 @@ async fn play(stage: &Stage, step: &Step) -> anyhow::Result<Ended> {
         Entry::Outbox(mailbox) | Entry::Client(mailbox) => address(&format!("{}@contoso.example", mailbox.name))?,
         Entry::Internet { sender, .. } => address(sender)?,
     };
-    let now = Timestamp::from(std::time::SystemTime::now());
+    let now = times::now();
     let to = address(step.to)?;
     let mut message = TestMessage::new(step.title, ReversePath::Address(from), vec![to], now);
     message.body_size = step.size;

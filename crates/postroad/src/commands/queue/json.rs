@@ -1,7 +1,7 @@
 //! Queues for programs: JSON Lines. Fields are only ever added.
 
+use admin_api::queues::{DecisionEntry, MessageEntry, PeerEntry, QueueEntry, TargetEntry};
 use envelope::{ServerName, Timestamp};
-use rpc::admin::{DecisionEntry, MessageEntry, PeerEntry, QueueEntry, TargetEntry};
 use serde::Serialize;
 
 use super::super::queued::Told;
@@ -32,7 +32,7 @@ enum Line<'a> {
     },
     Message {
         server: &'a str,
-        /// `<server>\<queue integer>\<message id>`.
+        /// `<server>\<queue integer>\<message integer>`, as documented.
         identity: String,
         message_id: String,
         queue: &'a str,
@@ -48,6 +48,8 @@ enum Line<'a> {
         trace_id: Option<&'a str>,
         subject: Option<&'a str>,
         internet_message_id: Option<&'a str>,
+        expiration_time: String,
+        message_source_name: &'a str,
     },
     Peer {
         server: &'a str,
@@ -131,7 +133,7 @@ fn message<'a>(server: &'a ServerName, entry: &'a MessageEntry) -> Line<'a> {
     };
     Line::Message {
         server: server.as_str(),
-        identity: format!("{server}\\{}\\{}", entry.queue, entry.id),
+        identity: format!("{server}\\{}\\{}", entry.queue, entry.number),
         message_id: entry.id.to_string(),
         queue: &entry.queue_name,
         status: &entry.status,
@@ -146,6 +148,8 @@ fn message<'a>(server: &'a ServerName, entry: &'a MessageEntry) -> Line<'a> {
         trace_id: entry.trace.as_deref(),
         subject: entry.subject.as_deref(),
         internet_message_id: entry.internet_message_id.as_deref(),
+        expiration_time: entry.expires.to_iso8601(),
+        message_source_name: &entry.source,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use admin_api::queues::{MessageEntry, PeerEntry, QueueEntry};
 use envelope::{ServerName, Timestamp};
-use rpc::admin::{MessageEntry, PeerEntry, QueueEntry};
 use topology::Organization;
 
 use super::super::output;
@@ -26,6 +26,8 @@ pub(super) struct View {
     pub messages: bool,
     /// Only some messages: a queue without any of them is left out.
     pub filtered: bool,
+    /// Servers that could not be asked.
+    pub silent: usize,
 }
 
 pub(super) fn text(organization: &Organization, told: &[(ServerName, Told)], view: View, now: Timestamp) -> String {
@@ -44,7 +46,7 @@ pub(super) fn text(organization: &Organization, told: &[(ServerName, Told)], vie
             }
             rows.push(row(server, &site, queue, view, now));
             let mut lines = details(queue, view);
-            lines.extend(messages.into_iter().flat_map(|message| of_message(message, queue, view, now)));
+            lines.extend(messages.into_iter().flat_map(|message| of_message(server, message, queue, view, now)));
             below.push(lines);
         }
     }
@@ -63,13 +65,16 @@ pub(super) fn text(organization: &Organization, told: &[(ServerName, Told)], vie
         let peers: String = peers.map(|(server, peer)| of_peer(server, &peer, now) + "\n").collect();
         text += &peers;
     }
-    text + &conclusion(told.len(), waiting, view.messages.then_some(listed), hidden)
+    text + &conclusion(told.len(), view.silent, waiting, view.messages.then_some(listed), hidden)
 }
 
 /// What there is altogether: `12 messages wait on 3 servers; 4 queues without any are not shown (--all shows them).`
-fn conclusion(servers: usize, waiting: u64, listed: Option<usize>, hidden: usize) -> String {
+fn conclusion(servers: usize, silent: usize, waiting: u64, listed: Option<usize>, hidden: usize) -> String {
     let count = |number: u64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
-    let on = count(servers as u64, "server");
+    let on = match silent {
+        0 => count(servers as u64, "server"),
+        _ => format!("{servers} of {}", count((servers + silent) as u64, "server")),
+    };
     let mut text = match (waiting, listed) {
         (0, _) => format!("Nothing waits on {on}"),
         (1, None) => format!("1 message waits on {on}"),
@@ -80,6 +85,9 @@ fn conclusion(servers: usize, waiting: u64, listed: Option<usize>, hidden: usize
         let (queues, are) =
             if hidden == 1 { ("1 queue".to_owned(), "is") } else { (format!("{hidden} queues"), "are") };
         let _ = write!(text, "; {queues} without any of it {are} not shown (--all)");
+    }
+    if silent > 0 {
+        let _ = write!(text, "; what waits on the other{} is not known", if silent == 1 { "" } else { "s" });
     }
     text + ".\n"
 }
@@ -137,7 +145,13 @@ fn details(queue: &QueueEntry, view: View) -> Vec<String> {
 }
 
 /// Arrival, size, sender and recipients; what it says of itself; why it waits and until when.
-fn of_message(message: &MessageEntry, queue: &QueueEntry, view: View, now: Timestamp) -> Vec<String> {
+fn of_message(
+    server: &ServerName,
+    message: &MessageEntry,
+    queue: &QueueEntry,
+    view: View,
+    now: Timestamp,
+) -> Vec<String> {
     let sender = message.sender.to_string();
     let sender = if sender.is_empty() { "<>" } else { &sender };
     let named = message.recipients.iter().take(RECIPIENTS_SHOWN).map(ToString::to_string);
@@ -154,7 +168,9 @@ fn of_message(message: &MessageEntry, queue: &QueueEntry, view: View, now: Times
     }
     let id = message.internet_message_id.as_ref().map(|id| format!("  Message-ID {id}")).unwrap_or_default();
     let trace = message.trace.as_ref().map(|trace| format!("  trace {trace}")).unwrap_or_default();
-    below(format!("id {}{id}{trace}", message.id));
+    let number =
+        if view.all { format!("  identity {server}\\{}\\{}", queue.number, message.number) } else { String::new() };
+    below(format!("id {}{id}{trace}{number}", message.id));
     if let Some(decision) = message.decision.as_ref().filter(|_| view.all) {
         let connector = decision.connector.as_ref().map(|name| format!(", connector {name}")).unwrap_or_default();
         below(format!(

@@ -8,12 +8,42 @@ use std::str::FromStr;
 
 use envelope::{Address, ByteSize, ServerName};
 use inquiry::{Ending, Sender};
+use organization::Shape;
 use routing::DeliveryType;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_saphyr::Spanned;
 
 /// Largest test file in octets: some ten thousand tests. Ours.
 const OCTETS_MAX: u64 = 16 * 1024 * 1024;
+
+/// The keys of a test file.
+const SHAPE: Shape = Shape::Keys(&[("defaults", Shape::Keys(DEFAULTS)), ("tests", Shape::Each(&Shape::Keys(TEST)))]);
+const DEFAULTS: &[(&str, Shape)] = &[("from", Shape::Any), ("sender", Shape::Any), ("size", Shape::Any)];
+const TEST: &[(&str, Shape)] = &[
+    ("name", Shape::Any),
+    ("recipient", Shape::Any),
+    ("from", Shape::Any),
+    ("sender", Shape::Any),
+    ("size", Shape::Any),
+    ("expect", Shape::Keys(EXPECT)),
+];
+const EXPECT: &[(&str, Shape)] = &[
+    ("outcome", Shape::Any),
+    ("connector", Shape::Any),
+    ("notConnector", Shape::Any),
+    ("deliveryType", Shape::Any),
+    ("nextHop", Shape::Any),
+    ("primarySite", Shape::Any),
+    ("path", Shape::Any),
+    ("cost", Shape::Any),
+    ("stops", Shape::Any),
+    ("targets", Shape::Any),
+    ("status", Shape::Any),
+    ("rule", Shape::Any),
+    ("resolved", Shape::Any),
+    ("members", Shape::Any),
+    ("eliminated", Shape::Any),
+];
 
 /// A test file that can be run.
 pub(super) struct TestFile {
@@ -113,8 +143,13 @@ pub(super) fn read(path: &Path) -> Result<TestFile, Vec<String>> {
     parse(&text).map_err(|errors| errors.iter().map(|error| format!("{name}:{error}")).collect())
 }
 
-/// Parses a test file; an error begins with its position. What is no YAML, or has a key that nobody knows, is told alone.
+/// Parses a test file; an error begins with its position. What is no YAML is told alone, and so are keys that nobody knows, all of
+/// them.
 fn parse(text: &str) -> Result<TestFile, Vec<String>> {
+    let unknown = organization::unknown_keys(text, SHAPE);
+    if !unknown.is_empty() {
+        return Err(unknown.iter().map(ToString::to_string).collect());
+    }
     let form: Form = serde_saphyr::from_str(text).map_err(|error| {
         let text = error.without_snippet().to_string();
         let Some(at) = error.location().filter(|location| location.line() > 0) else { return vec![format!(" {text}")] };
@@ -225,7 +260,7 @@ mod tests {
         for (text, expected) in [
             (
                 "tests:\n  - recipient: a@x.example\n    expects: {}\n",
-                "3:5: unknown field `expects`, expected one of name, recipient, from, sender, size, expect",
+                "3:5: error: tests[1].expects: there is no such key; did you mean expect?",
             ),
             ("tests:\n  - recipient: a@x.example\n    expect: {connecter: X}\n", "3:14: "),
             ("tests:\n  - recipient: a\n    expect: {connector: X}\n", "2:5: recipient \"a\": "),
@@ -240,6 +275,29 @@ mod tests {
             assert!(error[0].starts_with(expected), "{text}{expected}\n{error:?}");
         }
     }
+
+    #[test]
+    fn keys_that_nobody_knows_are_told_at_once() {
+        let text = "default: {}\ntests:\n  - {recipients: a, expect: {costs: 1}}\n  - {recipient: a@x.y, expect: {cost: 1}, frm: A}\n";
+        let errors = parse(text).err().unwrap();
+        let places: Vec<&str> = errors.iter().filter_map(|error| error.split(" error: ").next()).collect();
+        assert_eq!(places, ["1:1:", "3:6:", "3:30:", "4:43:"], "{errors:?}");
+    }
+
+    #[test]
+    fn the_shape_has_every_key_that_is_read() {
+        for place in ["{}", "{defaults: {}, tests: []}", "tests: [{}]", "tests: [{recipient: a@x.y, expect: {}}]"] {
+            let text = place.replacen("{}", "{nothing: 1}", 1);
+            let error = serde_saphyr::from_str::<Form>(&text).err().unwrap().without_snippet().to_string();
+            let (_, names) = error.split_once("expected ").unwrap_or_else(|| panic!("{text}: {error}"));
+            let names = names.split(" at line ").next().unwrap().trim_start_matches("one of ");
+            for name in names.split(", ").flat_map(|name| name.split(" or ")).map(|name| name.trim_matches('`')) {
+                let text = place.replacen("{}", &format!("{{{name}: 1}}"), 1);
+                assert!(organization::unknown_keys(&text, SHAPE).is_empty(), "{text}");
+            }
+        }
+    }
+
     #[test]
     fn everything_that_is_wrong_with_the_tests_is_told_at_once() {
         let text = "tests:\n  - {recipient: a, expect: {}}\n  - {expect: {cost: 1}}\n  - {recipient: [x@y.z, b], expect: {cost: 1}}\n";

@@ -65,6 +65,7 @@ impl Stage {
             Outcome::Accepted(_) => "accepted".to_owned(),
             Outcome::Refused(reply) => reply.code.to_string(),
             Outcome::Deliveries(_) => "deliveries".to_owned(),
+            Outcome::AtIt(_) => "at it".to_owned(),
         };
         (reply.transfer, outcome)
     }
@@ -108,7 +109,7 @@ fn head(id: u8, size: Option<u64>) -> wire::MessageHead {
 }
 
 fn begin(id: u8, size: Option<u64>, content: &'static str, last: bool) -> Part {
-    Part::Begin(wire::Begin { head: Some(head(id, size)), content: content.into(), last })
+    Part::Begin(wire::Begin { head: Some(head(id, size)), content: content.into(), last, ..wire::Begin::default() })
 }
 
 fn chunk(content: &'static str, last: bool) -> Part {
@@ -171,8 +172,8 @@ async fn a_malformed_head_harms_its_own_message_only() {
     let mut stage = Stage::new();
     let mut wrong = head(1, None);
     wrong.message_id = Bytes::from_static(b"short");
-    stage.send(1, Part::Begin(wire::Begin { head: Some(wrong), content: Bytes::new(), last: false }));
-    stage.send(2, Part::Begin(wire::Begin { head: None, content: Bytes::new(), last: true }));
+    stage.send(1, Part::Begin(wire::Begin { head: Some(wrong), ..wire::Begin::default() }));
+    stage.send(2, Part::Begin(wire::Begin { last: true, ..wire::Begin::default() }));
     stage.send(1, chunk("the rest", true));
     assert_eq!(stage.reply().await, (1, "554".to_owned()));
     assert_eq!(stage.reply().await, (2, "554".to_owned()));

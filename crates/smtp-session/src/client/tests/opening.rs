@@ -1,11 +1,11 @@
 //! From the banner to readiness: HELO, STARTTLS, AUTH, and servers that do not play along.
 
 use super::*;
-use crate::credentials::{Credentials, Secret};
+use crate::credentials::{Credentials, ExchangeTls, Logon, Secret};
 
 fn with_credentials(credentials_in_clear: CredentialUse) -> ClientConfig {
-    let credentials = Some(Credentials { user: "user".into(), secret: Secret::new(b"secret".to_vec()) });
-    ClientConfig { credentials, credentials_in_clear, ..config() }
+    let credentials = Credentials { user: "user".into(), secret: Secret::new(b"secret".to_vec()) };
+    ClientConfig { logon: Some(Logon::Password(credentials)), credentials_in_clear, ..config() }
 }
 
 fn failure(line: &mut Line) -> SessionFailure {
@@ -55,6 +55,7 @@ fn octets_behind_the_reply_to_starttls_end_the_session() {
 
 #[test]
 fn starttls_as_the_policy_says() {
+    // TA-2: never, although it is offered.
     use StartTlsUse::{IfOffered, Never, Required};
     for (starttls, offered, reply, expected) in [
         (Never, true, "", "ready"),
@@ -106,6 +107,26 @@ fn login_is_preferred_to_plain() {
 }
 
 #[test]
+fn a_server_that_repeats_the_password_is_quoted_without_it() {
+    // LG-12: neither in the protocol log nor in LastError.
+    for reply in ["500 5.5.1 What is c2VjcmV0?", "535 5.7.8 wrong: secret", "501 5.5.4 AHVzZXIAc2VjcmV0 again"] {
+        let mut line = Line::new(with_credentials(CredentialUse::Permitted));
+        line.session.keep_words();
+        line.says("220 mx\r\n");
+        line.says("250-mx\r\n250 AUTH LOGIN\r\n");
+        line.says("334 VXNlcm5hbWU6\r\n");
+        line.says("334 UGFzc3dvcmQ6\r\n");
+        line.says(&format!("{reply}\r\n"));
+        let failure = failure(&mut line).to_string();
+        assert!(failure.ends_with("(the reply repeats the credentials)"), "{failure}");
+        let said: Vec<_> = std::iter::from_fn(|| line.session.poll_spoken()).collect();
+        assert_eq!(said.len(), 9, "{said:?}");
+        let said = format!("{said:?}");
+        assert!(!said.contains("c2VjcmV0") && !said.contains("secret"), "{said}");
+    }
+}
+
+#[test]
 fn credentials_are_withheld_where_the_policy_says_so() {
     // TA-21, E2.14: neither in clear nor under TLS that was not validated.
     let mut line = Line::new(with_credentials(CredentialUse::Withheld));
@@ -123,8 +144,10 @@ fn credentials_are_withheld_where_the_policy_says_so() {
     assert_eq!(failure(&mut line).cause, Cause::CredentialsWithheld);
     let mut line = Line::new(with_credentials(CredentialUse::Permitted));
     line.says("220 mx\r\n");
+    // TA-20: no suitable AUTH.
     line.says("250-mx\r\n250 AUTH GSSAPI\r\n");
-    assert_eq!(failure(&mut line).cause, Cause::AuthNotOffered);
+    let failure = failure(&mut line);
+    assert_eq!((failure.severity(), failure.cause), (envelope::Severity::Transient, Cause::AuthNotOffered));
 }
 
 #[test]
@@ -157,4 +180,85 @@ fn hostile_and_unwilling_servers() {
     line.says("220 mx\r\n");
     line.session.handle_disconnect();
     assert_eq!(failure(&mut line).to_string(), "EHLO: the server closed the connection");
+}
+
+fn as_server(tls: ExchangeTls, starttls: StartTlsUse) -> Line {
+    let mut line = Line::new(ClientConfig { logon: Some(Logon::Exchange(tls)), starttls, ..config() });
+    line.says("220 mx\r\n");
+    line
+}
+
+#[test]
+fn exchange_servers_authenticate_by_their_verb_or_by_that_of_everybody() {
+    // TA-60, TA-61
+    for (offer, verb, by_exps) in [
+        ("250-mx\r\n250-AUTH GSSAPI NTLM\r\n250 X-EXPS GSSAPI NTLM\r\n", "X-EXPS", true),
+        ("250-mx\r\n250 AUTH PLAIN GSSAPI\r\n", "AUTH", false),
+    ] {
+        let mut line = as_server(ExchangeTls::IfOffered, StartTlsUse::IfOffered);
+        assert_eq!(line.says(offer), format!("{verb} GSSAPI\r\n"));
+        // The first challenge is empty, whatever a server writes there.
+        assert_eq!(line.says("334 GSSAPI supported\r\n"), "");
+        assert_eq!(line.event(), Some(ClientEvent::Challenge(Vec::new())));
+        line.session.respond(b"ticket");
+        assert_eq!(line.sent(), "dGlja2V0\r\n");
+        assert_eq!(line.says("334 cHJvb2Y=\r\n"), "");
+        assert_eq!(line.event(), Some(ClientEvent::Challenge(b"proof".to_vec())));
+        line.session.respond(b"");
+        assert_eq!(line.sent(), "\r\n");
+        line.says("235 2.7.0 dG9rZW4=\r\n");
+        let token = by_exps.then(|| b"token".to_vec());
+        assert_eq!(line.event(), Some(ClientEvent::LoggedOn(token, by_exps)));
+        assert!(!line.session.is_ready(), "{verb}: not before the server has proved who it is");
+        line.session.server_proved();
+        assert_eq!(line.event(), Some(ClientEvent::Ready));
+    }
+}
+
+#[test]
+fn who_is_no_exchange_server_gets_nothing() {
+    // TA-62
+    let failure = |line: &mut Line| match line.event() {
+        Some(ClientEvent::Failed(failure)) => format!("{} {failure}", failure.status()),
+        other => panic!("{other:?}"),
+    };
+    let mut line = as_server(ExchangeTls::IfOffered, StartTlsUse::IfOffered);
+    assert_eq!(line.says("250-mx\r\n250 AUTH PLAIN LOGIN NTLM\r\n"), "");
+    assert!(failure(&mut line).starts_with("4.7.3 AUTH: Cannot achieve Exchange Server authentication"));
+    for (said, words) in [("334 no base64!\r\n", "no base64"), ("535 5.7.8 no\r\n", "5.7.8 no")] {
+        let mut line = as_server(ExchangeTls::Never, StartTlsUse::IfOffered);
+        line.says("250-mx\r\n250 AUTH GSSAPI\r\n");
+        line.says("334 \r\n");
+        line.event();
+        line.session.respond(b"ticket");
+        line.says(said);
+        let failure = failure(&mut line);
+        assert!(failure.contains(words) && failure.starts_with("4.7."), "{failure}");
+    }
+    let mut line = as_server(ExchangeTls::Never, StartTlsUse::IfOffered);
+    line.says("250-mx\r\n250 X-EXPS GSSAPI\r\n");
+    line.says("334 \r\n");
+    line.event();
+    line.session.give_up_logon("no ticket");
+    assert!(failure(&mut line).ends_with("no ticket"));
+    line.session.respond(b"too late");
+    assert_eq!(line.sent(), "");
+}
+
+#[test]
+fn exchange_servers_encrypt_by_their_verb_where_nothing_is_asked_of_the_certificate() {
+    // TA-60
+    let offer = "250-mx\r\n250-STARTTLS\r\n250-X-ANONYMOUSTLS\r\n250 X-EXPS GSSAPI\r\n";
+    let mut line = as_server(ExchangeTls::IfOffered, StartTlsUse::Required);
+    assert_eq!(line.says(offer), "X-ANONYMOUSTLS\r\n");
+    line.says("220 2.0.0 SMTP server ready\r\n");
+    assert_eq!(line.event(), Some(ClientEvent::StartTls));
+    line.session.tls_established(CredentialUse::Permitted);
+    assert_eq!(line.sent(), "EHLO mbx01.contoso.com\r\n");
+    assert_eq!(line.says("250-mx\r\n250 X-EXPS GSSAPI\r\n"), "X-EXPS GSSAPI\r\n");
+    let mut line = as_server(ExchangeTls::Never, StartTlsUse::Required);
+    assert_eq!(line.says(offer), "STARTTLS\r\n");
+    // Somebody who took STARTTLS out of the offer gets nothing in clear.
+    let mut line = as_server(ExchangeTls::Never, StartTlsUse::Required);
+    assert_eq!(line.says("250-mx\r\n250 X-EXPS GSSAPI\r\n"), "");
 }

@@ -60,6 +60,24 @@ fn without_extensions_it_goes_step_by_step() {
 }
 
 #[test]
+fn a_question_asks_for_recipients_and_sends_nothing() {
+    let mut line = Line::ready(&["PIPELINING", "CHUNKING"]);
+    line.session.send(&envelope(&["b@c.example", "d@c.example"]), MessageContent::Nothing);
+    assert_eq!(line.sent(), "MAIL FROM:<a@contoso.com>\r\nRCPT TO:<b@c.example>\r\nRCPT TO:<d@c.example>\r\nRSET\r\n");
+    line.says("250 ok\r\n250 ok\r\n550 5.1.1 No\r\n250 2.0.0 Reset\r\n");
+    assert_eq!(line.outcome(), "reusable|ok 250 2.0.0 Reset|Permanent 5.1.1 RCPT: 550 5.1.1 No");
+    // It has no transaction any more: the next message needs no RSET.
+    line.session.send(&envelope(&["b@c.example"]), MessageContent::Nothing);
+    assert_eq!(line.sent(), "MAIL FROM:<a@contoso.com>\r\nRCPT TO:<b@c.example>\r\nRSET\r\n");
+    let mut line = Line::ready(&[]);
+    line.session.send(&envelope(&["b@c.example"]), MessageContent::Nothing);
+    assert_eq!(line.sent(), "MAIL FROM:<a@contoso.com>\r\n");
+    assert_eq!(line.says("550 5.7.1 Not you\r\n"), "RSET\r\n");
+    line.says("250 ok\r\n");
+    assert_eq!(line.outcome(), "reusable|Permanent 5.7.1 MAIL: 550 5.7.1 Not you");
+}
+
+#[test]
 fn all_recipients_refused_and_yet_invited() {
     // RFC 2920 §3.1: an empty message, which nobody accepted.
     let mut line = Line::ready(&["PIPELINING"]);

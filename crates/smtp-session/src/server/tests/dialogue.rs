@@ -155,6 +155,7 @@ fn too_many_recipients_are_refused_and_the_message_goes_on() {
 
 #[test]
 fn tls_forgets_what_was_said_in_clear() {
+    // TA-71; TA-72: LOGIN appears under TLS.
     let mut desk = Desk::greeted(ServerConfig { require_tls: true, ..config() });
     check(
         &mut desk,
@@ -258,6 +259,7 @@ fn authentication_dialogues() {
 
 #[test]
 fn the_third_wrong_password_closes_the_session() {
+    // TA-73
     let mut desk = under_tls();
     let wrong = "AUTH PLAIN AHVzZXIAd3Jvbmc=\r\n";
     check(
@@ -273,6 +275,7 @@ fn the_third_wrong_password_closes_the_session() {
 
 #[test]
 fn extensions_that_are_off_are_neither_offered_nor_taken() {
+    // TA-70
     let off = Extensions {
         size: false,
         pipelining: false,

@@ -86,6 +86,7 @@ fn what_is_refused_for_now_is_no_guess() {
 
 #[test]
 fn a_failed_logon_waits_and_a_user_never_does() {
+    // TA-73
     let (mut desk, start) = desk();
     assert_eq!(desk.hear("AUTH PLAIN AHVzZXIAd3Jvbmc=\r\n"), "");
     assert_eq!(desk.session.poll_timeout(start), Some(start + seconds(5)));

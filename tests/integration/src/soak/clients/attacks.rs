@@ -58,7 +58,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Smuggling,
         Self::ChunkSmuggling,
         Self::Insider,
@@ -100,7 +100,7 @@ pub(super) struct Attacker {
 
 impl Attacker {
     /// Does it.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         self.book.count(&format!("{:?}", self.kind));
         let ended = match self.kind {
             Kind::Smuggling => self.smuggle().await,

@@ -29,7 +29,7 @@ pub(super) struct Book {
 
 impl Book {
     /// Notes what became of a message to a mailbox. An acknowledgement counts more.
-    pub fn note(&self, id: &str, to: &str, fate: Fate) {
+    pub(super) fn note(&self, id: &str, to: &str, fate: Fate) {
         let mut fates = self.fates.lock();
         let noted = fates.entry((id.to_owned(), to.to_owned())).or_insert(fate);
         if fate == Fate::Acknowledged {
@@ -38,32 +38,32 @@ impl Book {
     }
 
     /// Counts something.
-    pub fn count(&self, what: &str) {
+    pub(super) fn count(&self, what: &str) {
         *self.counts.lock().entry(what.to_owned()).or_default() += 1;
     }
 
     /// What was counted.
-    pub fn counted(&self) -> String {
+    pub(super) fn counted(&self) -> String {
         let counts = self.counts.lock();
         counts.iter().map(|(what, times)| format!("{times} {what}")).collect::<Vec<_>>().join(", ")
     }
 
     /// How many were acknowledged, and how many nobody knows about.
-    pub fn totals(&self) -> (usize, usize) {
+    pub(super) fn totals(&self) -> (usize, usize) {
         let fates = self.fates.lock();
         let acknowledged = fates.values().filter(|fate| **fate == Fate::Acknowledged).count();
         (acknowledged, fates.len() - acknowledged)
     }
 
     /// Acknowledged messages that are not there yet.
-    pub fn missing(&self, arrived: &HashMap<Copy, usize>) -> Vec<Copy> {
+    pub(super) fn missing(&self, arrived: &HashMap<Copy, usize>) -> Vec<Copy> {
         let fates = self.fates.lock();
         let missing = |(copy, fate): &(&Copy, &Fate)| **fate == Fate::Acknowledged && !arrived.contains_key(*copy);
         fates.iter().filter(missing).map(|(copy, _)| copy.clone()).collect()
     }
 
     /// Messages that are there although they may not be, or more than once. Those of the others are not looked at.
-    pub fn intruders(&self, arrived: &HashMap<Copy, usize>) -> Vec<(Copy, usize)> {
+    pub(super) fn intruders(&self, arrived: &HashMap<Copy, usize>) -> Vec<(Copy, usize)> {
         let fates = self.fates.lock();
         let honest = test_message("honest@tailspin.example", "anna@contoso.example").message_id();
         let (_, honest) = honest.split_once('@').unwrap();

@@ -14,20 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A reply.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(in crate::soak) struct Answer {
     pub code: u16,
     /// With all its lines.
     pub text: String,
 }
 
 impl Answer {
-    pub fn is_good(&self) -> bool {
+    pub(in crate::soak) fn is_good(&self) -> bool {
         (200..400).contains(&self.code)
     }
 }
 
 /// One connection.
-pub(super) struct Session {
+pub(in crate::soak) struct Session {
     stream: Stream,
     unread: Vec<u8>,
     /// Said when the server hangs.
@@ -36,7 +36,12 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, and waits for nothing. When `abrupt`, the end of the connection is a reset.
-    pub async fn connect(name: &str, to: SocketAddr, source: Ipv4Addr, abrupt: bool) -> io::Result<Self> {
+    pub(in crate::soak) async fn connect(
+        name: &str,
+        to: SocketAddr,
+        source: Ipv4Addr,
+        abrupt: bool,
+    ) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((source, 0).into())?;
         if abrupt {
@@ -46,7 +51,7 @@ impl Session {
         Ok(Self { stream, unread: Vec::new(), name: name.to_owned() })
     }
 
-    pub async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+    pub(in crate::soak) async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         let written = async {
             self.stream.write_all(octets).await?;
             self.stream.flush().await
@@ -55,7 +60,7 @@ impl Session {
     }
 
     /// The next reply.
-    pub async fn answer(&mut self) -> io::Result<Answer> {
+    pub(in crate::soak) async fn answer(&mut self) -> io::Result<Answer> {
         let mut text = String::new();
         loop {
             let Some(end) = self.unread.iter().position(|octet| *octet == b'\n') else {
@@ -76,24 +81,24 @@ impl Session {
     }
 
     /// Sends a line and waits for the reply.
-    pub async fn say(&mut self, line: impl AsRef<[u8]>) -> io::Result<Answer> {
+    pub(in crate::soak) async fn say(&mut self, line: impl AsRef<[u8]>) -> io::Result<Answer> {
         self.write(&[line.as_ref(), b"\r\n"].concat()).await?;
         self.answer().await
     }
 
     /// The same, where going on makes no sense unless the server agrees.
-    pub async fn agree(&mut self, line: impl AsRef<[u8]>) -> io::Result<Answer> {
+    pub(super) async fn agree(&mut self, line: impl AsRef<[u8]>) -> io::Result<Answer> {
         agreed(self.say(line).await?)
     }
 
     /// Waits for the banner and says EHLO.
-    pub async fn greet(&mut self) -> io::Result<Answer> {
+    pub(in crate::soak) async fn greet(&mut self) -> io::Result<Answer> {
         agreed(self.answer().await?)?;
         self.agree("EHLO evil.example").await
     }
 
     /// STARTTLS, whatever the certificate, and EHLO again.
-    pub async fn encrypt(mut self) -> io::Result<Self> {
+    pub(super) async fn encrypt(mut self) -> io::Result<Self> {
         self.agree("STARTTLS").await?;
         let mut session = self.handshake().await?;
         session.agree("EHLO evil.example").await?;
@@ -101,7 +106,7 @@ impl Session {
     }
 
     /// The handshake alone.
-    pub async fn handshake(self) -> io::Result<Self> {
+    pub(super) async fn handshake(self) -> io::Result<Self> {
         let host = "evil.example".parse().unwrap();
         let client = TlsClient::new(TrustedRoots::none());
         let shaking = async { client.connect(self.stream, &host, &Verification::None).await.map_err(io::Error::other) };
@@ -111,7 +116,7 @@ impl Session {
 
     /// Sends everything without listening, ends its side of the connection, and gives all that was said, and whether the
     /// connection ended in order: after a reset more may have been said than was heard.
-    pub async fn blurt(self, octets: &[u8]) -> (String, bool) {
+    pub(super) async fn blurt(self, octets: &[u8]) -> (String, bool) {
         let Self { stream, unread: mut heard, name } = self;
         let (mut reading, mut writing) = tokio::io::split(stream);
         let talking = async {

@@ -1,0 +1,11 @@
+//! The directory over the API: [`RemoteDirectory`] asks as the traits of `directory` have it, the admin service answers from a
+//! backend.
+
+mod client;
+mod convert;
+mod seals;
+mod server;
+
+pub use client::RemoteDirectory;
+pub use seals::RemoteSecrets;
+pub(crate) use server::DirectoryService;

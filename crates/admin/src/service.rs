@@ -1,0 +1,179 @@
+//! The service from start to end: port and socket are opened, calls are answered, and on a signal those that have begun are
+//! finished.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin_api::offer;
+use admin_api::{AuditTrail, HealthHandler, Managed, ServiceHealth, Whereabouts};
+use async_trait::async_trait;
+use directory::Sealer;
+use envelope::{ServerName, Service};
+use logs::{Log, LogSettings, audit};
+use net::{LocalListener, OrganizationListener};
+use rpc::{LocalUsers, Offer, PeerAddress};
+use runtime::node::{VERSION, open_backend};
+use runtime::{Node, NodeError};
+use telemetry::{Health, HealthChecks, probe};
+use tokio_util::sync::CancellationToken;
+
+/// Calls under way at a drain are waited for as long; a watch has no end of its own.
+const SETTLE_BOUND: Duration = Duration::from_secs(5);
+
+/// Why the admin service cannot start or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminServiceError {
+    /// The process around it.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The port, the socket or the audit log.
+    #[error("the admin service failed: {0}")]
+    Failed(#[from] std::io::Error),
+}
+
+/// The admin service, ready to run.
+pub struct Admin {
+    node: Arc<Node>,
+    managed: Managed,
+    listener: OrganizationListener,
+    local: LocalListener,
+    drain: CancellationToken,
+}
+
+/// A node knows where everybody is.
+struct Peers(Arc<Node>);
+
+#[async_trait]
+impl Whereabouts for Peers {
+    async fn find(&self, server: &ServerName, service: Service) -> Option<PeerAddress> {
+        self.0.find(server, service).await
+    }
+}
+
+/// The services of this server, at the endpoints that its settings name.
+struct Probes(Arc<Node>);
+
+#[async_trait]
+impl HealthHandler for Probes {
+    async fn check(&self, service: Option<Service>) -> Vec<ServiceHealth> {
+        let settings = &self.0.settings;
+        let wanted = Service::ALL.into_iter().filter(|one| service.is_none_or(|service| service == *one));
+        let asked = wanted.filter_map(|service| Some((service, settings.service(service).metrics?)));
+        let asked = asked.map(|(service, address)| async move {
+            let (reason, metrics) = probe::ready(address).await;
+            ServiceHealth {
+                server: settings.server.as_str().into(),
+                service: service.as_str().into(),
+                reason: reason.map(Into::into),
+                metrics: metrics.into(),
+            }
+        });
+        let mut all = Vec::new();
+        for one in asked {
+            all.push(one.await);
+        }
+        all
+    }
+}
+
+impl Admin {
+    /// Opens the directory, the port and the socket.
+    ///
+    /// # Errors
+    /// [`AdminServiceError`]
+    pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, AdminServiceError> {
+        let settings = &node.settings;
+        let directory = open_backend(settings)?;
+        let sealer = match Sealer::load(&settings.organization_key) {
+            Ok(sealer) => Some(Arc::new(sealer)),
+            Err(error) => {
+                tracing::warn!(%error, "this server has no key of the organization: credentials cannot be sealed here");
+                None
+            }
+        };
+        let folder = audit::folder(&settings.state);
+        let lost = || tracing::error!("a change was made that the audit log does not have");
+        let log = LogSettings { folder: folder.clone(), prefix: audit::PREFIX, version: VERSION };
+        let clock = node.clock;
+        let log = Arc::new(Log::start(log, lost)?);
+        let trail = AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str());
+        let managed = Managed { directory, sealer, trail, log_folder: folder };
+        let listener = node.listen().await?;
+        let path = settings.admin_socket();
+        let local = LocalListener::bind(&path).map_err(|cause| NodeError::File {
+            path,
+            cause: cause.to_string(),
+            advice: "It is the Unix socket of the admin service; another process may have it, or name another one with \
+                     services.admin.socket",
+        })?;
+        Ok(Self { node, managed, listener, local, drain })
+    }
+
+    /// Where administrators reach it.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local()
+    }
+
+    /// Where users of this server reach it.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        self.local.path()
+    }
+
+    /// Whether it lives and answers.
+    #[must_use]
+    pub fn health(&self) -> HealthChecks {
+        let drain = self.drain.clone();
+        HealthChecks::new(
+            || Health::Good,
+            move || if drain.is_cancelled() { Health::Bad("draining".into()) } else { Health::Good },
+        )
+    }
+
+    fn offer(&self) -> Offer {
+        let mut offered = Offer::new(self.drain.clone());
+        offer::management(&mut offered, &self.managed);
+        let find = Arc::new(Peers(Arc::clone(&self.node)));
+        let probes = Arc::new(Probes(Arc::clone(&self.node)));
+        offer::health(&mut offered, probes, self.managed.trail.clone());
+        offer::forwarding(&mut offered, find, Arc::clone(&self.node.credentials), self.managed.trail.clone());
+        offered
+    }
+
+    /// Runs until drained.
+    ///
+    /// # Errors
+    /// [`AdminServiceError::Failed`] when port or socket fail.
+    pub async fn run(self) -> Result<(), AdminServiceError> {
+        let (remote, near) = (self.offer(), self.offer());
+        let Self { node, listener, local, drain, .. } = self;
+        let address = listener.local()?;
+        let socket = local.path().to_owned();
+        let users = LocalUsers::new(node.settings.administrators.clone());
+        let mut remote = tokio::spawn(remote.serve(listener, &node.credentials)?);
+        let mut near = tokio::spawn(near.serve_local(local, &node.credentials, users));
+        node.announce(address);
+        tracing::info!(%address, socket = %socket.display(), service = %node.service, "ready");
+        tokio::select! {
+            () = drain.cancelled() => {}
+            // Not drained: it has failed.
+            ended = &mut remote => return ended.map_err(std::io::Error::other)?.map_err(Into::into),
+            ended = &mut near => return ended.map_err(std::io::Error::other)?.map_err(Into::into),
+        }
+        let settled = tokio::time::timeout(SETTLE_BOUND, async {
+            let _ = (&mut remote).await;
+            let _ = (&mut near).await;
+        });
+        if settled.await.is_err() {
+            // Whoever watches begins anew elsewhere.
+            remote.abort();
+            near.abort();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! Documented commands that are not there yet: each says so, and what to do meanwhile. None is *not recognized*.
+
+/// Names, and why not.
+pub(crate) const ABSENT: &[(&[&str], &str)] = &[
+    (
+        &["Get-MessageTrackingLog", "Search-MessageTrackingReport", "Get-MessageTrackingReport"],
+        "`postroad track` searches the message tracking logs",
+    ),
+    (
+        &[
+            "Get-ExchangeCertificate",
+            "New-ExchangeCertificate",
+            "Import-ExchangeCertificate",
+            "Export-ExchangeCertificate",
+            "Enable-ExchangeCertificate",
+            "Remove-ExchangeCertificate",
+        ],
+        "certificates are files that the settings of a server name; `postroad cert` makes those of the organization",
+    ),
+    (
+        &[
+            "Get-EdgeSubscription",
+            "New-EdgeSubscription",
+            "Remove-EdgeSubscription",
+            "Start-EdgeSynchronization",
+            "Test-EdgeSynchronization",
+            "Get-EdgeSyncServiceConfig",
+            "New-EdgeSyncServiceConfig",
+            "Set-EdgeSyncServiceConfig",
+        ],
+        "Edge subscriptions come with EdgeSync",
+    ),
+    (
+        &[
+            "Get-X400AuthoritativeDomain",
+            "New-X400AuthoritativeDomain",
+            "Set-X400AuthoritativeDomain",
+            "Remove-X400AuthoritativeDomain",
+        ],
+        "X.400 domains are not in the organization yet",
+    ),
+    (
+        &[
+            "Get-TransportAgent",
+            "Enable-TransportAgent",
+            "Disable-TransportAgent",
+            "Set-TransportAgent",
+            "Install-TransportAgent",
+            "Uninstall-TransportAgent",
+            "Get-TransportPipeline",
+        ],
+        "there are no transport agents yet",
+    ),
+    (
+        &["Test-SmtpConnectivity", "Get-NetworkConnectionInfo", "Test-Mailflow", "Test-Message"],
+        "`postroad check` looks at what a server needs, `postroad test` at where mail goes",
+    ),
+    (
+        &[
+            "Get-FrontendTransportService",
+            "Set-FrontendTransportService",
+            "Get-MailboxTransportService",
+            "Set-MailboxTransportService",
+        ],
+        "only the Transport service has settings in the organization; the others have those of their settings file",
+    ),
+    (
+        &["Set-AdminAuditLogConfig", "New-AdminAuditLogSearch"],
+        "everything is written; Search-AdminAuditLog and `postroad audit` search it",
+    ),
+    (
+        &[
+            "Connect-Mailbox",
+            "Restore-Mailbox",
+            "Update-DistributionGroupMember",
+            "Get-RemoteDomain",
+            "New-RemoteDomain",
+            "Set-RemoteDomain",
+            "Remove-RemoteDomain",
+            "Get-AddressRewriteEntry",
+            "New-AddressRewriteEntry",
+            "Set-AddressRewriteEntry",
+            "Remove-AddressRewriteEntry",
+            "Get-ResubmitRequest",
+            "Add-ResubmitRequest",
+            "Get-TransportRule",
+            "New-TransportRule",
+            "Set-TransportRule",
+            "Remove-TransportRule",
+            "Set-ExchangeServer",
+            "Set-ADServerSettings",
+            "Get-UnifiedGroup",
+            "Get-UnifiedGroupLinks",
+            "Set-ManagementRoleEntry",
+            "Get-RoutingGroupConnector",
+            "Get-EmailAddressPolicy",
+            "Get-MailPublicFolder",
+            "Get-User",
+            "Get-Recipient",
+        ],
+        "it is outside of what the organization keeps",
+    ),
+];

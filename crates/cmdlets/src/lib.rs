@@ -1,0 +1,36 @@
+//! The documented commands: `Get-SendConnector` and the others, made from the schema of the organization. What the schema says
+//! of a property (name, sort, range, default, help) is what its parameter takes, what help tells, what is shown.
+//!
+//! ```text
+//!   schema ──catalogue──▶ signatures ──▶ shell (binds, asks, formats)
+//!                                          │ Call
+//!                                          ▼
+//!                                       Cmdlets ──▶ Premises: read, commit
+//! ```
+//!
+//! [`Queues`] are those of running servers, which it asks: `Get-Queue` and the others.
+//!
+//! A change is put onto what is stored, checked as a whole (V-1…V-26, and everything that the linter of the organization
+//! knows), told with `-WhatIf`, asked about, and committed as a whole or not at all. [`Premises`] is where that happens: a
+//! directory, or an organization file in memory. Nothing of a directory is known here.
+
+mod absent;
+pub mod audit;
+mod catalogue;
+mod change;
+mod cmdlets;
+mod edit;
+mod find;
+mod noun;
+pub mod page;
+mod permission;
+mod premises;
+pub mod queues;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use audit::AuditLog;
+pub use cmdlets::Cmdlets;
+pub use premises::{Premises, Refused};
+pub use queues::Queues;

@@ -1,0 +1,10 @@
+//! The documented commands over an organization in memory.
+
+mod audit;
+mod commands;
+mod corpus;
+mod pages;
+mod permissions;
+mod queues;
+mod recipes;
+mod world;

@@ -1,0 +1,141 @@
+//! What a plan would do to mail: which of what waits now, and of the addresses that came in the last days, would take another way
+//! or none. Asked of the servers that run; what they do not say is said not to be known, and stands in no change's way.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin_api::queues::{MESSAGES_MAX, MessagesRequest};
+use anyhow::Context;
+use directory::Administration;
+use envelope::{Address, ByteSize, ReversePath, ServerName};
+use futures::{StreamExt, pin_mut};
+use inquiry::{Inquiry, KnownRecipients, Sender, Subject, Tally, differences};
+use logs::search::{Line, Query, RESULTS_MAX};
+use topology::{DirectoryRecipient, Organization, OrganizationDraft};
+
+use super::explain::difference;
+use super::place::Place;
+use super::queued::Transports;
+use super::{source, times};
+use crate::answers::Palette;
+
+/// How far back tracking logs are looked at.
+const DAYS: u64 = 3;
+/// Time for all servers to say what they have.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Different questions that are asked. Ours: some seconds of work.
+const SUBJECTS_MAX: usize = 20_000;
+
+/// The organization as it is, and as it is to be.
+pub(crate) struct Wanted {
+    pub(crate) before: Arc<Organization>,
+    pub(crate) after: OrganizationDraft,
+    /// None: as they are.
+    pub(crate) recipients: Option<Vec<DirectoryRecipient>>,
+}
+
+/// The impact in words, or why it is not known; nothing where no server runs.
+pub(crate) async fn of(place: &Place, directory: &dyn Administration, wanted: Wanted) -> String {
+    match directory.presences().await {
+        Ok(there) if there.is_empty() => return String::new(),
+        _ => {}
+    }
+    let found = tokio::time::timeout(TIMEOUT, told(place, directory, wanted)).await;
+    let found = found.unwrap_or_else(|_| Err(anyhow::anyhow!("the servers did not answer in time")));
+    found.unwrap_or_else(|error| format!("\nImpact on mail: not known: {error:#}.\n"))
+}
+
+async fn told(place: &Place, directory: &dyn Administration, wanted: Wanted) -> anyhow::Result<String> {
+    let transports = Transports::open(place).await?;
+    let Found { subjects, waiting, seen, notes } = subjects(&transports, &wanted.before).await;
+    let Wanted { before, after, recipients } = wanted;
+    let after = Organization::validate(after, before.revision()).context("the organization would not be valid")?;
+    let known = source::gather(directory, &subjects).await?;
+    let then = recipients.map_or_else(|| known.clone(), KnownRecipients::all);
+    let (mut before, mut after) = (Inquiry::new(before, known), Inquiry::new(Arc::new(after), then));
+    let found = differences(&subjects, &mut before, &mut after)?;
+    let asked = format!("{waiting} waiting, {seen} of the last {DAYS} days");
+    let mut text = format!("\nImpact on mail ({asked}):\n");
+    text.push_str(&difference::text(&found, Tally::of(subjects.len(), &found), Palette::of_output()));
+    for note in notes {
+        text.push_str(&format!("Not known: {note}.\n"));
+    }
+    Ok(text)
+}
+
+/// What is asked about, and what could not be found out.
+struct Found {
+    subjects: Vec<Subject>,
+    waiting: usize,
+    seen: usize,
+    notes: Vec<String>,
+}
+
+async fn subjects(transports: &Transports, organization: &Organization) -> Found {
+    let mut found = Found { subjects: Vec::new(), waiting: 0, seen: 0, notes: Vec::new() };
+    let mut known: HashSet<(String, Option<String>, u64, String)> = HashSet::new();
+    let mut take = |subjects: &mut Vec<Subject>, subject: Subject| {
+        let sender = subject.sender.text();
+        let key = (subject.recipient.key(), sender, subject.size.as_u64(), subject.from.to_string());
+        let new = subjects.len() < SUBJECTS_MAX && known.insert(key);
+        if new {
+            subjects.push(subject);
+        }
+        usize::from(new)
+    };
+    for server in transports.servers().into_iter().filter(|server| organization.server(server).is_some()) {
+        match waiting(transports, &server).await {
+            Ok(subjects) => {
+                found.waiting += subjects.into_iter().map(|one| take(&mut found.subjects, one)).sum::<usize>();
+            }
+            Err(error) => found.notes.push(format!("what waits on {server}: {error:#}")),
+        }
+        match seen(transports, &server).await {
+            Ok(subjects) => found.seen += subjects.into_iter().map(|one| take(&mut found.subjects, one)).sum::<usize>(),
+            Err(error) => found.notes.push(format!("what {server} received: {error:#}")),
+        }
+    }
+    found
+}
+
+async fn waiting(transports: &Transports, server: &ServerName) -> anyhow::Result<Vec<Subject>> {
+    let request = MessagesRequest { limit: MESSAGES_MAX, ..MessagesRequest::default() };
+    let messages = transports.messages(server, request).await?;
+    pin_mut!(messages);
+    let mut subjects = Vec::new();
+    while let Some(message) = messages.next().await {
+        let message = message?;
+        let sender = sender(&message.sender);
+        subjects.extend(message.recipients.iter().map(|recipient| Subject {
+            recipient: recipient.clone(),
+            sender: sender.clone(),
+            size: message.size,
+            from: server.clone(),
+        }));
+    }
+    Ok(subjects)
+}
+
+/// What a server took over: each recipient as its Transport was to route it.
+async fn seen(transports: &Transports, server: &ServerName) -> anyhow::Result<Vec<Subject>> {
+    let start = times::before(times::now(), Duration::from_secs(DAYS * 24 * 3600));
+    let query = Query { start: Some(start), event_id: Some("RECEIVE".to_owned()), ..Query::default() };
+    let lines = transports.track(server, &query, RESULTS_MAX).await?;
+    Ok(lines.iter().flat_map(|line| of_line(line, server)).collect())
+}
+
+fn of_line(line: &Line, server: &ServerName) -> Vec<Subject> {
+    let sender = ReversePath::parse(line.get("return-path").trim_matches(['<', '>'])).unwrap_or(ReversePath::Null);
+    let size = ByteSize::bytes(line.get("total-bytes").parse().unwrap_or_default());
+    let recipients = line.get("recipient-address").split(';').filter_map(|address| Address::parse(address).ok());
+    let subject = |recipient| Subject { recipient, sender: self::sender(&sender), size, from: server.clone() };
+    recipients.map(subject).collect()
+}
+
+fn sender(path: &ReversePath) -> Sender {
+    match path {
+        ReversePath::Address(address) => Sender::Address(address.clone()),
+        ReversePath::Null => Sender::Null,
+    }
+}

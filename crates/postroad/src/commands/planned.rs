@@ -1,0 +1,90 @@
+//! What changes the organization and shows its plan first: `postroad apply` and `postroad rollback`.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use directory::{Administration, CommitError, ReadError, Salvage};
+use envelope::Revision;
+use organization::Object;
+use topology::{DirectoryRecipient, Organization};
+
+use super::output;
+
+/// What a directory holds now.
+pub(crate) struct Current {
+    pub(crate) revision: Revision,
+    pub(crate) objects: Vec<Object>,
+    pub(crate) recipients: Vec<DirectoryRecipient>,
+    /// Nothing, when it is no valid organization.
+    pub(crate) organization: Option<Arc<Organization>>,
+    /// Why it is none.
+    pub(crate) damage: Option<String>,
+}
+
+/// Reads what is there, or what can be understood of it.
+pub(crate) async fn read(directory: &dyn Administration) -> Result<Current, ReadError> {
+    let recipients = directory::all_recipients(directory).await?;
+    let (Salvage { revision, mut objects }, organization, damage) = match directory.snapshot().await {
+        Ok(valid) => {
+            let objects = organization::objects(valid.draft(), &[]);
+            (Salvage { revision: valid.revision(), objects }, Some(valid), None)
+        }
+        Err(ReadError::Invalid(damage)) => (directory.salvage().await?, None, Some(damage)),
+        Err(error) => return Err(error),
+    };
+    objects.extend(recipients.iter().cloned().map(|recipient| Object::Recipient(Box::new(recipient))));
+    Ok(Current { revision, objects, recipients, organization, damage })
+}
+
+/// Whether somebody who is there says yes.
+pub(crate) fn agreed() -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nothing was changed, because there is nobody to ask; look at the plan and add --yes");
+    }
+    eprint!("\nApply this plan? Only `yes` does it: ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(answer.trim() == "yes")
+}
+
+/// What was not done, and the next step.
+pub(crate) fn advise(error: CommitError) -> anyhow::Error {
+    match error {
+        CommitError::Conflict(_) => {
+            anyhow!("{error}; nothing else of this plan was done. Apply again to see a new plan")
+        }
+        CommitError::Unavailable(_) => anyhow!("{error}. A part may have been done: apply again when it is back"),
+        other => other.into(),
+    }
+}
+
+/// Says what was done: `last` is the revision of the last change.
+pub(crate) async fn done(directory: &dyn Administration, changes: usize, last: Revision) -> anyhow::Result<()> {
+    // Changes of recipients alone leave the configuration at its revision, which is what servers report.
+    let revision = directory.snapshot().await?.revision();
+    let changes = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
+    // Recipients are written after the configuration that they refer to: what was applied is whole with the last of them.
+    let whole = if last > revision { format!("; with its recipients, {last}") } else { String::new() };
+    output::print(&format!("Applied: {changes}; the configuration is at revision {revision}{whole}.\n"))
+}
+
+/// Additions green, changes yellow, deletions red.
+pub(crate) fn painted(plan: &str, colours: bool) -> String {
+    if !colours {
+        return plan.to_owned();
+    }
+    let mut out = String::with_capacity(plan.len() * 2);
+    for line in plan.lines() {
+        let colour = match line.trim_start().chars().next() {
+            Some('+') => "\x1b[32m",
+            Some('~') => "\x1b[33m",
+            Some('-') => "\x1b[31m",
+            _ => "",
+        };
+        let plain = if colour.is_empty() { "" } else { "\x1b[0m" };
+        writeln!(out, "{colour}{line}{plain}").expect("a text can be written to");
+    }
+    out
+}
