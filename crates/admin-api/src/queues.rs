@@ -214,13 +214,11 @@ impl MessagesRequest {
     #[must_use]
     pub fn wants(&self, message: &MessageEntry) -> bool {
         let same = |wanted: &str, name: &str| wanted.eq_ignore_ascii_case(name);
-        let sender = message.sender.to_string();
-        let sender = if sender.is_empty() { "<>" } else { &sender };
         let recipients = || message.recipients.iter().map(Address::as_str);
         self.queue.is_none_or(|number| number == message.queue)
             && self.number.is_none_or(|number| number == message.number)
             && self.queue_name.as_ref().is_none_or(|name| same(name, &message.queue_name))
-            && self.sender.as_ref().is_none_or(|wanted| logs::search::is_address(wanted, sender))
+            && self.sender.as_ref().is_none_or(|wanted| logs::search::is_address(wanted, message.sender.shown()))
             && self.arrived_before.is_none_or(|time| message.arrived < time)
             && self
                 .recipient

@@ -134,10 +134,12 @@ impl<S: Store> Administration for Forest<S> {
         if any && !all {
             return Err(CommitError::Mixed);
         }
-        if !change.restored {
-            self.nobody_is_ahead().await?;
+        // First who is there: what somebody works by was stored before he said so.
+        let presences = if change.restored { Vec::new() } else { self.list_presences().await?.1 };
+        match any {
+            true => self.commit_recipients(change, &presences).await,
+            false => self.commit_configuration(change, &presences).await,
         }
-        if any { self.commit_recipients(change).await } else { self.commit_configuration(change).await }
     }
 
     async fn revoke(&self, revocation: Revocation, author: &Author) -> Result<(), CommitError> {

@@ -42,7 +42,7 @@ pub use forest::{LEASE_TTL_DEFAULT, LOOKUP_BATCH, organization_of};
 pub use keys::FOREST_DEFAULT;
 pub use last_good::LastGood;
 pub use password::{VerifyError, create_verifier, verify_password};
-pub use presence::{Announcement, Presence};
+pub use presence::{Announcement, Presence, ahead_of};
 pub use revocation::RevocationRecord;
 pub use seal::{Credential, SealError, Sealer};
 pub use secrets::{ApplySecrets, Passwords};

@@ -23,6 +23,13 @@ pub struct Presence {
     pub applied_revision: Revision,
 }
 
+/// Who works by the newest of what is newer than `stored`: then the directory was restored from a backup, if `presences` were
+/// read before it was. Read after it, somebody may have changed it in between.
+pub fn ahead_of(presences: &[Presence], stored: Revision) -> Option<&Presence> {
+    let ahead = presences.iter().filter(|presence| presence.applied_revision > stored);
+    ahead.max_by_key(|presence| presence.applied_revision)
+}
+
 /// Keeps a [`Presence`] announced. Dropping it withdraws the presence; a process that dies leaves it to the lease.
 #[derive(Debug)]
 pub struct Announcement {

@@ -287,6 +287,12 @@ impl ReversePath {
         }
     }
 
+    /// As people and logs name it: the address, or `<>`.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.address().map_or("<>", Address::as_str)
+    }
+
     /// Parses what stands between the angle brackets of `MAIL FROM:<…>`.
     ///
     /// # Errors

@@ -186,8 +186,7 @@ impl Record for TrackingEvent {
         let addresses: Vec<&str> = shown.clone().map(|(address, _)| address.as_str()).collect();
         let statuses: Vec<&str> = shown.map(|(_, status)| status.as_deref().unwrap_or_default()).collect();
         let statuses = if statuses.iter().all(|status| status.is_empty()) { String::new() } else { statuses.join(";") };
-        let return_path = self.return_path.to_string();
-        let return_path = if return_path.is_empty() { "<>" } else { &return_path };
+        let return_path = self.return_path.shown();
         let related = self.related_recipient.as_ref().map(Address::as_str).unwrap_or_default();
         row.value(self.at.to_iso8601())
             .value(self.client_address.map(|address| address.to_string()).unwrap_or_default())

@@ -46,8 +46,15 @@ impl Bounds {
 pub(crate) struct Tally<K> {
     bounds: Bounds,
     kept: HashMap<K, Kept>,
-    /// How many keys are there because of whom.
-    brought: HashMap<Teller, usize>,
+    brought: Brought,
+}
+
+/// How many keys are there because of whom.
+#[derive(Debug, Default)]
+struct Brought {
+    by: HashMap<Teller, usize>,
+    /// By all of them.
+    all: usize,
 }
 
 /// What is known of one key.
@@ -70,7 +77,7 @@ pub(crate) struct Count {
 
 impl<K: Eq + Hash> Tally<K> {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, kept: HashMap::new(), brought: HashMap::new() }
+        Self { bounds, kept: HashMap::new(), brought: Brought::default() }
     }
 
     /// Counts one more; gives the count with it.
@@ -84,7 +91,7 @@ impl<K: Eq + Hash> Tally<K> {
         let Bounds { interval, count, .. } = self.bounds;
         let kept = self.kept.entry(key).or_insert(Kept { drained: now, told_drained: now, by: None });
         if let Some(teller) = kept.by.take() {
-            release(&mut self.brought, &teller);
+            self.brought.release(&teller);
         }
         kept.drained = filled(kept.drained, 1, interval, count, now);
         kept.count(interval, now)
@@ -114,7 +121,7 @@ impl<K: Eq + Hash> Tally<K> {
             if !self.has_room(teller, 1) {
                 return false;
             }
-            *self.brought.entry(Arc::clone(teller)).or_default() += 1;
+            self.brought.add(teller);
         }
         let new = || Kept { drained: now, told_drained: now, by: Some(Arc::clone(teller)) };
         let kept = self.kept.entry(key).or_insert_with(new);
@@ -126,9 +133,8 @@ impl<K: Eq + Hash> Tally<K> {
     /// Whether one who tells may bring so many new keys.
     fn has_room(&self, teller: &Teller, more: usize) -> bool {
         let Bounds { keys, keys_of_teller, .. } = self.bounds;
-        let of_teller = self.brought.get(teller).copied().unwrap_or_default();
-        let of_all: usize = self.brought.values().sum();
-        of_teller + more <= keys_of_teller && of_all + more <= keys / 2 && self.kept.len() + more <= keys
+        let of_teller = self.brought.by.get(teller).copied().unwrap_or_default();
+        of_teller + more <= keys_of_teller && self.brought.all + more <= keys / 2 && self.kept.len() + more <= keys
     }
 
     /// The count now.
@@ -139,7 +145,7 @@ impl<K: Eq + Hash> Tally<K> {
     /// Forgets a key.
     pub(crate) fn forget(&mut self, key: &K) {
         if let Some(teller) = self.kept.remove(key).and_then(|kept| kept.by) {
-            release(&mut self.brought, &teller);
+            self.brought.release(&teller);
         }
     }
 
@@ -148,7 +154,7 @@ impl<K: Eq + Hash> Tally<K> {
         kept.retain(|_, kept| {
             let stays = kept.drained > now;
             if let (false, Some(teller)) = (stays, &kept.by) {
-                release(brought, teller);
+                brought.release(teller);
             }
             stays
         });
@@ -161,11 +167,19 @@ impl Kept {
     }
 }
 
-fn release(brought: &mut HashMap<Teller, usize>, teller: &Teller) {
-    if let Some(keys) = brought.get_mut(teller) {
-        *keys -= 1;
-        if *keys == 0 {
-            brought.remove(teller);
+impl Brought {
+    fn add(&mut self, teller: &Teller) {
+        *self.by.entry(Arc::clone(teller)).or_default() += 1;
+        self.all += 1;
+    }
+
+    fn release(&mut self, teller: &Teller) {
+        if let Some(keys) = self.by.get_mut(teller) {
+            *keys -= 1;
+            self.all -= 1;
+            if *keys == 0 {
+                self.by.remove(teller);
+            }
         }
     }
 }

@@ -156,12 +156,23 @@ impl Ledger {
     /// Every queue that there is: Submission always, Unreachable and poison when something is in them or they are suspended,
     /// then the delivery queues in the order of creation.
     pub fn queues(&self, now: Timestamp) -> impl Iterator<Item = QueueView> {
-        let others = [QueueId::UNREACHABLE, QueueId::POISON].into_iter().filter_map(move |id| {
-            let queue = self.queue(id).filter(|queue| !queue.is_empty() || queue.is_suspended)?;
-            Some(persistent(id, queue, now))
-        });
+        let persistent = [QueueId::SUBMISSION, QueueId::UNREACHABLE, QueueId::POISON].into_iter();
+        let others = persistent.filter_map(move |id| self.queue_view(id, now));
         let lanes = self.lanes.iter().map(move |(id, lane)| delivery_queue(*id, lane, now));
-        std::iter::once(self.submission_view(now)).chain(others).chain(lanes)
+        others.chain(lanes)
+    }
+
+    /// The queue that is this, among [those that there are](Self::queues).
+    #[must_use]
+    pub fn queue_view(&self, id: QueueId, now: Timestamp) -> Option<QueueView> {
+        if id == QueueId::SUBMISSION {
+            return Some(self.submission_view(now));
+        }
+        if let Some(lane) = self.lanes.get(&id) {
+            return Some(delivery_queue(id, lane, now));
+        }
+        let queue = self.queue(id).filter(|queue| !queue.is_empty() || queue.is_suspended)?;
+        Some(persistent(id, queue, now))
     }
 
     fn submission_view(&self, now: Timestamp) -> QueueView {

@@ -2,7 +2,7 @@
 //! asks it.
 
 use authority::{Act, Feature};
-use envelope::{ReversePath, Revision};
+use envelope::Revision;
 use logs::audit::{AuditRecord, AuditedProperty};
 use rpc::Asker;
 use rpc::convert::without_controls;
@@ -85,11 +85,7 @@ impl Actor {
             }
         };
         if let Some(message) = &operated.message {
-            let sender = match &message.sender {
-                ReversePath::Null => "<>".to_owned(),
-                ReversePath::Address(address) => address.to_string(),
-            };
-            properties.push(given("FromAddress", &sender));
+            properties.push(given("FromAddress", message.sender.shown()));
             let mut named: Vec<&str> =
                 message.recipients.iter().take(RECIPIENTS_WRITTEN).map(|one| one.as_str()).collect();
             let further = message.recipients.len().saturating_sub(RECIPIENTS_WRITTEN);

@@ -11,9 +11,11 @@ use organization::{Kind, Object};
 use topology::Guid;
 use uuid::Uuid;
 
+use super::epoch::nobody_is_ahead;
 use super::view::{Marker, View, organization};
 use super::{COMMIT_ATTEMPTS, Forest, history};
 use crate::directory::{Change, CommitError};
+use crate::presence::Presence;
 use crate::store::{Condition, Outcome, Store, Unavailable, Write};
 
 /// Writes of a transaction besides those of objects: the marker and the record of the change.
@@ -23,10 +25,15 @@ const BESIDES_OBJECTS: usize = 2;
 type Objects = BTreeMap<(Kind, Guid), Object>;
 
 impl<S: Store> Forest<S> {
-    /// Makes a change of the configuration.
-    pub(super) async fn commit_configuration(&self, change: Change) -> Result<Revision, CommitError> {
+    /// Makes a change of the configuration, unless one of `presences` works by a newer one.
+    pub(super) async fn commit_configuration(
+        &self,
+        change: Change,
+        presences: &[Presence],
+    ) -> Result<Revision, CommitError> {
         for _ in 0..COMMIT_ATTEMPTS {
             let view = self.view().await?;
+            nobody_is_ahead(presences, view.revision)?;
             view.check(&change.preconditions)?;
             if change.puts.is_empty() && change.deletes.is_empty() && !change.repairs {
                 return Ok(view.revision);

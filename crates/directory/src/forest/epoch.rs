@@ -10,28 +10,23 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{COMMIT_ATTEMPTS, Forest, history};
 use crate::directory::{Author, CommitError};
+use crate::presence::{Presence, ahead_of};
 use crate::store::{Outcome, Store, Write};
 
 /// Revisions that are burned at once.
 const TOGETHER: usize = 32;
 
-impl<S: Store> Forest<S> {
-    /// That no service works by a newer configuration than is stored.
-    pub(super) async fn nobody_is_ahead(&self) -> Result<(), CommitError> {
-        // First who is there: what somebody works by was stored before he said so.
-        let presences = self.list_presences().await?.1;
-        let Some(newest) = presences.iter().max_by_key(|presence| presence.applied_revision) else { return Ok(()) };
-        let stored = self.view().await?.revision;
-        if newest.applied_revision <= stored {
-            return Ok(());
-        }
-        Err(CommitError::Restored(format!(
-            "{} {} works by revision {}, and the directory is at revision {stored}: it was restored from a backup. Nothing is \
-             changed until `postroad apply --restored FILE` makes it count again",
-            newest.server, newest.service, newest.applied_revision
-        )))
-    }
+/// That no service works by a newer configuration than is `stored`, which was read after `presences`.
+pub(super) fn nobody_is_ahead(presences: &[Presence], stored: Revision) -> Result<(), CommitError> {
+    let Some(newest) = ahead_of(presences, stored) else { return Ok(()) };
+    Err(CommitError::Restored(format!(
+        "{} {} works by revision {}, and the directory is at revision {stored}: it was restored from a backup. Nothing is \
+         changed until `postroad apply --restored FILE` makes it count again",
+        newest.server, newest.service, newest.applied_revision
+    )))
+}
 
+impl<S: Store> Forest<S> {
     /// Makes the stored configuration newer than `beyond`.
     pub(super) async fn commit_epoch(&self, beyond: Revision, author: &Author) -> Result<Revision, CommitError> {
         let before = self.store.get(&[self.keys.epoch()]).await?.pop().flatten();

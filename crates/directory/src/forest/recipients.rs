@@ -6,10 +6,12 @@ use envelope::Revision;
 use organization::{Kind, Object, decode, decode_whole, encode_with};
 use topology::{DirectoryRecipient, Guid, Problems};
 
+use super::epoch::nobody_is_ahead;
 use super::view::View;
 use super::{COMMIT_ATTEMPTS, Forest, history};
 use crate::directory::{Change, CommitError, Precondition};
 use crate::keys::Keys;
+use crate::presence::Presence;
 use crate::store::{Condition, Entry, Outcome, Store, Unavailable, Write};
 
 /// Index keys, each with the recipient that is to own it and what the key stands for.
@@ -17,9 +19,14 @@ type Wanted = BTreeMap<String, (Guid, String)>;
 
 impl<S: Store> Forest<S> {
     /// Makes a change of recipients.
-    pub(super) async fn commit_recipients(&self, change: Change) -> Result<Revision, CommitError> {
+    pub(super) async fn commit_recipients(
+        &self,
+        change: Change,
+        presences: &[Presence],
+    ) -> Result<Revision, CommitError> {
         for _ in 0..COMMIT_ATTEMPTS {
             let view = self.view().await?;
+            nobody_is_ahead(presences, view.revision)?;
             let wanted = wanted_keys(&self.keys, &change.puts)?;
             check_references(&view, &change)?;
             let before = self.stored_recipients(&change).await?;

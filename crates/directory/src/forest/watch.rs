@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!            ┌───────────── changed ◀────────────┐
-//!   start ─▶ read ── newer, valid ─▶ Snapshot ──▶ wait
+//!   start ─▶ read ── newer, valid ─▶ Snapshot ──▶ wait          (again, when what was refused is gone)
 //!             │ ├──── not valid, or older ─▶ Rejected ─▶ wait      (the last good snapshot stays)
 //!             │ ├──── nothing new ──────────────────────▶ wait
 //!             │ └──── after Unavailable ─▶ Back (once) ─▶ read
@@ -88,8 +88,8 @@ impl<S: Store> Watcher<S> {
             );
             return self.reject(view.revision, text);
         }
-        if view.revision == self.good && view.complete().is_ok() {
-            self.rejected = None;
+        // Told again when what was refused is gone: whoever counts that as an error learns that it is over.
+        if view.revision == self.good && view.complete().is_ok() && self.rejected.is_none() {
             return None;
         }
         match view.organization() {

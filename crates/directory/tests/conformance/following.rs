@@ -76,8 +76,12 @@ pub(crate) async fn what_is_written_behind_our_back_is_reported_and_not_applied(
     let third = directory.commit(put(from_yaml(ORGANIZATION))).await.unwrap();
     assert_eq!(snapshot(&mut events).await.revision(), third);
     // Something that is no key of an object.
-    backend.write(&format!("{}/extra", of("/site/")), "x").await;
+    let extra = format!("{}/extra", of("/site/"));
+    backend.write(&extra, "x").await;
     assert!(rejection(&mut events).await.contains("is no key of an object"));
+    // Gone again, what counts is told again: whoever says that something is not applied stops saying so.
+    backend.delete(&extra).await;
+    assert_eq!(snapshot(&mut events).await.revision(), third);
 }
 
 pub(crate) async fn what_a_newer_program_said_is_followed_and_passed_on(backend: impl Backend) {

@@ -77,6 +77,8 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let file = organization_file::read(&arguments.file)?;
     let reach = arguments.place.reach().await?;
     let directory = &reach.directory;
+    // Before the configuration: who read what somebody changed in between would be taken for one that is ahead of it.
+    let presences = directory.presences().await.map_err(|error| reach.explained(&error.into()))?;
     let current = planned::read(directory.as_ref()).await.map_err(|error| reach.explained(&error))?;
     let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
     let known = current.recipients.clone();
@@ -98,7 +100,6 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
         let wanted = Wanted { before, after: draft, recipients };
         output::print(&impact::of(&arguments.place, directory.as_ref(), wanted).await)?;
     }
-    let presences = directory.presences().await?;
     let left = left_behind::by(&plan, &known, &presences, &arguments.place).await;
     output::print(&left.told())?;
     let ahead = ahead(presences, revision);

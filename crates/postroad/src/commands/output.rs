@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::SystemTime;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use logs::record::is_unprintable;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -21,6 +21,17 @@ pub(crate) const NO_ANSWER: u8 = 2;
 pub(crate) fn time(time: SystemTime) -> String {
     let seconds = OffsetDateTime::from(time).replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     seconds.format(&Rfc3339).expect("years of four digits can be written")
+}
+
+/// Whether somebody who is there says yes; an error in the words of `unasked` when nobody is.
+pub(crate) fn agreed(question: &str, unasked: &'static str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!(unasked);
+    }
+    eprint!("\n{question} Only `yes` does it: ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(answer.trim() == "yes")
 }
 
 /// Writes a text for people to standard output: what others wrote into it cannot act on a terminal.

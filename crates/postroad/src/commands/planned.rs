@@ -1,10 +1,9 @@
 //! What changes the organization and shows its plan first: `postroad apply` and `postroad rollback`.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use directory::{Administration, CommitError, ReadError, Salvage};
 use envelope::Revision;
 use organization::Object;
@@ -40,13 +39,8 @@ pub(crate) async fn read(directory: &dyn Administration) -> Result<Current, Read
 
 /// Whether somebody who is there says yes.
 pub(crate) fn agreed() -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nothing was changed, because there is nobody to ask; look at the plan and add --yes");
-    }
-    eprint!("\nApply this plan? Only `yes` does it: ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(answer.trim() == "yes")
+    let unasked = "nothing was changed, because there is nobody to ask; look at the plan and add --yes";
+    output::agreed("Apply this plan?", unasked)
 }
 
 /// What was not done, and the next step.

@@ -80,7 +80,7 @@ fn whoever_tells_of_everybody_displaces_nobody_and_silences_nobody_else() {
     assert_eq!(tally.add(usize::MAX, at(1)).all, 2, "what is done here was counted");
     // All of it drains.
     assert_eq!(flood(&mut tally, 3, at(60)), KEYS_OF_TELLER_MAX as u64);
-    assert_eq!((tally.kept.len(), tally.brought.len()), (KEYS_OF_TELLER_MAX, 1));
+    assert_eq!((tally.kept.len(), tally.brought.by.len()), (KEYS_OF_TELLER_MAX, 1));
 }
 
 /// Small enough that everything happens.

@@ -206,7 +206,9 @@ fn advice(connector: &SendConnector, failure: &Failure) -> String {
              another host or port, or let its administrator turn it on"
         }
         (FailurePhase::Dialogue(Phase::Authentication), _) if by_kerberos => {
-            "ExchangeServer is Kerberos: kerberos.keytab of the settings must hold this server's principal              (`kinit -k -t FILE PRINCIPAL` tries it), the realm must know smtp/<the name in smartHosts>, clocks must agree,              and the host must offer X-EXPS GSSAPI or AUTH GSSAPI"
+            "ExchangeServer is Kerberos: kerberos.keytab of the settings must hold this server's principal \
+             (`kinit -k -t FILE PRINCIPAL` tries it), the realm must know smtp/<the name in smartHosts>, clocks must agree, \
+             and the host must offer X-EXPS GSSAPI or AUTH GSSAPI"
         }
         (FailurePhase::Dialogue(Phase::Authentication), Some(_)) => {
             "check authenticationCredential: write user and password anew and run `postroad apply FILE`"

@@ -66,9 +66,8 @@ pub(super) fn items(core: &Core, target: Target) -> Vec<ItemView> {
 /// What it is that something is done to.
 pub(super) async fn seen(core: &Core, target: Target) -> Operated {
     let (queue, now) = (QueueId::new(target.queue), core.now());
-    let view = core.ledger(|ledger| ledger.queues(now).find(|view| view.id == queue));
-    let route = core.ledger(|ledger| ledger.route(queue));
-    let queue_name = if view.is_some() { name_of(queue, route.as_deref()) } else { Box::default() };
+    let view = core.ledger(|ledger| ledger.queue_view(queue, now));
+    let queue_name = view.as_ref().map_or_else(Box::default, |view| name_of(queue, view.route.as_deref()));
     let unknown = Operated { queue_name, ..Operated::unknown(target) };
     if target.message.is_none() {
         let status = view.map(|view| view.status.as_str().into()).unwrap_or_default();

@@ -26,13 +26,20 @@ const QUICK: &str = "transport: {queueGlitchRetryInterval: 00:00:01, transientFa
     outboundConnectionFailureRetryInterval: 00:00:01, messageRetryInterval: 00:00:01, \
     mailboxDeliveryQueueRetryInterval: 00:00:01, resolverRetryInterval: 00:00:01}";
 
-/// OSLO2's Transport keeps its queue on a small disk; `tools` holds it, so that it stays when Transport is away.
-const SMALL_DISK: &str = "
+/// OSLO2's Transport keeps its queue on a small disk; `tools` holds it, so that it stays when Transport is away. So it does with
+/// what etcd's members keep: they die as processes here, and a disk that others keep busy for seconds would end their quorum.
+const DISKS: &str = "
 services:
+  etcd1: {mem_limit: 1g}
+  etcd2: {mem_limit: 1g}
+  etcd3: {mem_limit: 1g}
   oslo2-transport: {volumes: ['small-disk:/var/lib/postroad/queue']}
-  tools: {volumes: ['small-disk:/volumes/1']}
+  tools: {volumes: ['small-disk:/volumes/1', 'etcd1:/volumes/2', 'etcd2:/volumes/3', 'etcd3:/volumes/4']}
 volumes:
   small-disk: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=192m,uid=10402,gid=10402,mode=0700'}}
+  etcd1: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=512m,uid=10501,gid=10501,mode=0700'}}
+  etcd2: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=512m,uid=10502,gid=10502,mode=0700'}}
+  etcd3: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=512m,uid=10503,gid=10503,mode=0700'}}
 ";
 /// Whose it is.
 pub(crate) const SMALL_DISK_USER: &str = "10402";
@@ -93,7 +100,7 @@ impl Stack {
     pub(crate) async fn up() -> Self {
         let started = Instant::now();
         let file = std::env::temp_dir().join(format!("{PROJECT}-{}.yaml", std::process::id()));
-        std::fs::write(&file, SMALL_DISK).unwrap();
+        std::fs::write(&file, DISKS).unwrap();
         let stack = Self { network: free_network(), override_file: file, started, containers: Arc::default() };
         let check = stack.compose(&["check"]).await;
         assert!(check.status.success(), "{}\nPOSTROAD_COMPOSE=off leaves this test out", said(&check));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{MemberState, Presence};
+use directory::{Configuration, MemberState, Presence, ahead_of};
 use envelope::{Revision, Timestamp};
 use net::dns::{DnsError, DnsProtocol, Resolver};
 use runtime::Settings;
@@ -53,7 +53,7 @@ pub(super) async fn directory(
     }
     match directory.presences().await {
         Ok(presences) => {
-            restored(&presences, organization.revision(), findings);
+            restored(directory.as_ref(), &presences, organization.revision(), findings).await;
             let ahead = presences.iter().filter(|presence| presence.started.since(now) > CLOCK_DIFFERENCE_MAX);
             let ahead: Vec<String> = ahead
                 .map(|presence| {
@@ -89,9 +89,13 @@ fn members(members: &[MemberState], findings: &mut Findings) {
 }
 
 /// What the directory knows of itself against what services work by.
-fn restored(presences: &[Presence], revision: Revision, findings: &mut Findings) {
-    let newest = presences.iter().filter(|presence| presence.applied_revision > revision);
-    if let Some(newest) = newest.max_by_key(|presence| presence.applied_revision) {
+async fn restored(directory: &dyn Configuration, presences: &[Presence], revision: Revision, findings: &mut Findings) {
+    if ahead_of(presences, revision).is_none() {
+        return;
+    }
+    // It may have been changed before the services were asked: it is read once more.
+    let revision = directory.snapshot().await.map_or(revision, |now| now.revision());
+    if let Some(newest) = ahead_of(presences, revision) {
         let text = format!(
             "is older than the configuration of {} {}, revision {}: it was restored from a backup, and services refuse what it \
              holds",

@@ -1,13 +1,12 @@
 //! `postroad queue retry|resubmit|suspend|resume|remove|export`: who is meant is listed first; what came of each is told, and
 //! stands in the audit log.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use admin_api::queues::{Operated, Operation, Outcome, Target};
 use anyhow::{Context, anyhow, bail};
-use envelope::{ReversePath, ServerName};
+use envelope::ServerName;
 use serde::Serialize;
 
 use super::super::output;
@@ -219,10 +218,7 @@ impl<'a> Told<'a> {
             queue: &operated.queue_name,
             status_before: &operated.status,
             message_id: message.map(|message| message.id.to_string()),
-            sender: message.map(|message| match &message.sender {
-                ReversePath::Null => "<>".to_owned(),
-                ReversePath::Address(address) => address.to_string(),
-            }),
+            sender: message.map(|message| message.sender.shown().to_owned()),
             recipients: message
                 .map(|message| message.recipients.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
@@ -335,13 +331,7 @@ pub(super) async fn remove(arguments: RemoveArguments) -> anyhow::Result<ExitCod
 
 /// Whether somebody who is there says yes.
 pub(super) fn agreed(question: &str) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nothing was done, because there is nobody to ask; add --yes");
-    }
-    eprint!("\n{question} Only `yes` does it: ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(answer.trim() == "yes")
+    output::agreed(question, "nothing was done, because there is nobody to ask; add --yes")
 }
 
 /// `export`

@@ -152,8 +152,7 @@ fn of_message(
     view: View,
     now: Timestamp,
 ) -> Vec<String> {
-    let sender = message.sender.to_string();
-    let sender = if sender.is_empty() { "<>" } else { &sender };
+    let sender = message.sender.shown();
     let named = message.recipients.iter().take(RECIPIENTS_SHOWN).map(ToString::to_string);
     let mut recipients: Vec<String> = named.collect();
     recipients.extend(further(message.recipients.len(), RECIPIENTS_SHOWN));

@@ -4,9 +4,11 @@ use admin_api::queues::{MESSAGES_MAX, MessageEntry, MessagesRequest, QueueEntry,
 use anyhow::{anyhow, bail};
 use envelope::ServerName;
 use futures::TryStreamExt;
+use futures::future::join_all;
 
 use super::super::queued::Transports;
 use super::super::times;
+use super::super::tracked;
 use super::WantedQueue;
 
 /// What is meant.
@@ -24,10 +26,10 @@ pub(super) struct Selection {
     #[arg(long, value_name = "QUEUE")]
     queue: Option<String>,
     /// Messages of this sender: an address, @DOMAIN, NAME@ or <>.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = tracked::sender)]
     sender: Option<String>,
     /// Messages that still wait for such a recipient: an address, @DOMAIN or NAME@.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = tracked::recipient)]
     recipient: Option<String>,
     /// Messages that have waited so long: 30m, 2h, 1d.
     #[arg(long, value_name = "AGE", value_parser = times::age)]
@@ -107,8 +109,9 @@ impl Selection {
                 (None, named) => named.to_vec(),
             };
             let before = found.chosen.len();
-            for server in servers {
-                match self.of_server(transports, &server, &meant, messages).await {
+            let asked = servers.iter().map(|server| self.of_server(transports, server, &meant, messages));
+            for (server, answer) in servers.iter().zip(join_all(asked).await) {
+                match answer {
                     Ok(chosen) => found.chosen.extend(chosen),
                     Err(error) => found.failed.push(format!("{server}: {error:#}")),
                 }
@@ -173,8 +176,7 @@ fn of_queue(server: &ServerName, queue: &QueueEntry) -> Chosen {
 const RECIPIENTS_SHOWN: usize = 3;
 
 fn of_message(server: &ServerName, message: &MessageEntry) -> Chosen {
-    let sender = message.sender.to_string();
-    let sender = if sender.is_empty() { "<>" } else { &sender };
+    let sender = message.sender.shown();
     let mut to: Vec<String> = message.recipients.iter().take(RECIPIENTS_SHOWN).map(ToString::to_string).collect();
     if let Some(further) = message.recipients.len().checked_sub(RECIPIENTS_SHOWN).filter(|further| *further > 0) {
         to.push(format!("{further} more"));

@@ -3,7 +3,7 @@
 use admin_api::queues::{self as api, MESSAGES_MAX, MessageEntry, MessagesRequest, Operation, QueueEntry};
 use cmdlets::Queues;
 use cmdlets::queues::{MessageInfo, QueueAction, QueueInfo, QueueTarget, WantedMessages};
-use envelope::{ReversePath, ServerName};
+use envelope::ServerName;
 use futures::TryStreamExt;
 
 use super::super::place::Place;
@@ -126,10 +126,7 @@ fn queue(entry: QueueEntry) -> QueueInfo {
 }
 
 fn message(entry: MessageEntry) -> MessageInfo {
-    let from = match &entry.sender {
-        ReversePath::Null => "<>".to_owned(),
-        ReversePath::Address(address) => address.to_string(),
-    };
+    let from = entry.sender.shown().to_owned();
     let decision = entry.decision.map(|decision| format!("{} {}", decision.delivery_type, decision.next_hop_domain));
     MessageInfo {
         number: entry.number,
