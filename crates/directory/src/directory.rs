@@ -128,6 +128,16 @@ pub trait Administration: Configuration + Recipients + Presences {
     /// [`CommitError`]
     async fn commit(&self, change: Change) -> Result<Revision, CommitError>;
 
+    /// For one who makes many changes, one after another, and says only at the end that they are made: from now on a change may be
+    /// answered a moment before it is on disk, where that costs less. Nobody else sees it before. `false` ends that; what was
+    /// answered is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`CommitError::Unavailable`]: the last changes could not be written, and were not made.
+    async fn gather(&self, _gather: bool) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     /// Voids certificates, for every service within a moment. The revocation of a subject before is replaced.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! What a transaction replaces or deletes is kept in the same transaction, with the revision at which it ended, so that the
 //! past can be read; the oldest goes when there is too much. Leased entries leave no trace.
 
+mod desk;
 mod news;
 
 use std::path::{Path, PathBuf};
@@ -15,11 +16,12 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::directory::{Backend, MemberState, ReadError};
 use crate::forest::{Forest, LEASE_TTL_DEFAULT};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
+use desk::{Desk, GATHERING_MAX, Worked};
 use news::News;
 
 /// How long a process waits for another one's transaction.
@@ -86,8 +88,10 @@ pub fn open(settings: &EmbeddedSettings, forest: &str) -> Result<Arc<dyn Backend
 }
 
 struct Embedded {
-    connection: Arc<Mutex<Connection>>,
+    desk: Arc<Mutex<Desk>>,
     news: Arc<News>,
+    /// As far as this process has counted it.
+    kept: Arc<Mutex<Option<History>>>,
     history_entries_max: u32,
     /// The revision that is read; `None` for now.
     at: Option<i64>,
@@ -123,43 +127,61 @@ impl Embedded {
             let text = format!("{} has version {version}, this program knows {SCHEMA_VERSION}", path.display());
             return Err(ReadError::Invalid(text));
         }
-        let connection = Arc::new(Mutex::new(connection));
+        let desk = Arc::new(Mutex::new(Desk::new(connection)));
         let news = Arc::new(News::beside(path).map_err(|error| unavailable(&error))?);
-        Ok(Self { connection, news, history_entries_max: settings.history_entries_max, at: None })
+        Ok(Self { desk, news, kept: Arc::default(), history_entries_max: settings.history_entries_max, at: None })
     }
 
     /// Runs `work` in a transaction, away from the threads that serve.
     async fn with<T: Send + 'static>(
         &self,
         behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>) -> Sql<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Result<Worked<T>, Unavailable> {
+        let worked = self.at_desk(move |desk| desk.run(behavior, work)).await?;
+        if worked.has_begun {
+            let (desk, news) = (Arc::clone(&self.desk), Arc::clone(&self.news));
+            tokio::spawn(async move {
+                tokio::time::sleep(GATHERING_MAX).await;
+                let write = move || desk.lock().write_gathered_later();
+                if tokio::task::spawn_blocking(write).await.unwrap_or_default() {
+                    news.tell();
+                }
+            });
+        }
+        Ok(worked)
+    }
+
+    async fn at_desk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> Result<T, String> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let connection = Arc::clone(&self.connection);
-        let run = move || {
-            let mut connection = connection.lock();
-            let transaction = connection.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
-            Ok(answer)
-        };
-        let answer: Result<Sql<T>, _> = tokio::task::spawn_blocking(run).await;
-        match answer {
-            Ok(answer) => answer.map_err(|error| Unavailable(error.to_string())),
+        let desk = Arc::clone(&self.desk);
+        match tokio::task::spawn_blocking(move || work(&mut desk.lock())).await {
+            Ok(answer) => answer.map_err(Unavailable),
             Err(error) => Err(Unavailable(error.to_string())),
         }
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Sql<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.with(TransactionBehavior::Deferred, work).await
+        self.with(TransactionBehavior::Deferred, work).await.map(|worked| worked.answer)
     }
 
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Sql<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        self.write_and_say(work).await.map(|worked| worked.answer)
+    }
+
+    /// The same; says whether others can see it.
+    async fn write_and_say<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Result<Worked<T>, Unavailable> {
         if self.at.is_some() {
             return Err(Unavailable(PAST.into()));
         }
@@ -181,7 +203,7 @@ fn prepare(connection: &mut Connection) -> Sql<i64> {
     // A service that is confined has no folder for temporary files.
     connection.pragma_update(None, "temp_store", "memory")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version = |transaction: &Transaction<'_>| transaction.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let version = |transaction: &Connection| transaction.query_row("PRAGMA user_version", [], |row| row.get(0));
     if version(&transaction)? == 0_i64 {
         transaction.execute_batch(SCHEMA)?;
     }
@@ -201,8 +223,8 @@ impl Store for Embedded {
 
     fn at(&self, revision: u64) -> Self {
         let at = Some(i64::try_from(revision).unwrap_or(i64::MAX));
-        let (connection, news) = (Arc::clone(&self.connection), Arc::clone(&self.news));
-        Self { connection, news, history_entries_max: self.history_entries_max, at }
+        let (desk, news, kept) = (Arc::clone(&self.desk), Arc::clone(&self.news), Arc::clone(&self.kept));
+        Self { desk, news, kept, history_entries_max: self.history_entries_max, at }
     }
 
     async fn kept(&self, _key: &str, wanted: u64) -> Result<Kept, Unavailable> {
@@ -246,29 +268,41 @@ impl Store for Embedded {
     }
 
     async fn transact(&self, conditions: Vec<Condition>, writes: Vec<Write>) -> Result<Outcome, Unavailable> {
-        let history_max = self.history_entries_max;
-        let made = self.write(move |sql| {
+        let (history_max, kept) = (self.history_entries_max, Arc::clone(&self.kept));
+        let made = self.write_and_say(move |sql| {
             for condition in &conditions {
                 if !holds(sql, condition)? {
                     return Ok(Outcome::Refused);
                 }
             }
             let next = advance(sql)?;
-            let mut ended = 0;
+            let mut ended = History::default();
             for write in &writes {
-                ended += remember(sql, write, next)?;
+                ended = ended.and(remember(sql, write, next)?);
                 apply(sql, write, next)?;
             }
-            if ended > 0 {
-                forget(sql, history_max)?;
+            if ended.entries > 0 {
+                let mut kept = kept.lock();
+                *kept = Some(forget(sql, kept.map(|kept| kept.and(ended)), history_max)?);
             }
             Ok(Outcome::Done(number(next)))
         });
-        let outcome = made.await?;
-        if outcome != Outcome::Refused {
+        let Worked { answer: outcome, is_written, .. } = made.await?;
+        if outcome != Outcome::Refused && is_written {
             self.news.tell();
         }
         Ok(outcome)
+    }
+
+    async fn gather(&self, gather: bool) -> Result<(), Unavailable> {
+        let written = self.at_desk(move |desk| {
+            desk.gather(gather);
+            desk.write_gathered()
+        });
+        if written.await? {
+            self.news.tell();
+        }
+        Ok(())
     }
 
     async fn changed(&self, _prefix: &str, after: u64) -> Result<(), Unavailable> {
@@ -334,11 +368,11 @@ fn number(revision: i64) -> u64 {
     u64::try_from(revision).expect("revisions are counted up from zero")
 }
 
-fn revision(sql: &Transaction<'_>) -> Sql<u64> {
+fn revision(sql: &Connection) -> Sql<u64> {
     sql.query_row("SELECT revision FROM store", [], |row| row.get(0)).map(number)
 }
 
-fn advance(sql: &Transaction<'_>) -> Sql<i64> {
+fn advance(sql: &Connection) -> Sql<i64> {
     sql.query_row("UPDATE store SET revision = revision + 1 RETURNING revision", [], |row| row.get(0))
 }
 
@@ -351,7 +385,7 @@ const AT_REVISION: &str = "
 
 /// The entries whose key starts with `prefix` and comes after `after`. Entries of leases that have ended do not count,
 /// whether somebody has removed them yet or not.
-fn range(sql: &Transaction<'_>, at: Option<i64>, prefix: &str, after: &str, limit: i64) -> Sql<Vec<Entry>> {
+fn range(sql: &Connection, at: Option<i64>, prefix: &str, after: &str, limit: i64) -> Sql<Vec<Entry>> {
     if let Some(at) = at {
         let question = format!(
             "{AT_REVISION} AND key > ?2 AND substr(key, 1, length(?3)) = ?3 AND key < ?4 ORDER BY key LIMIT ?5"
@@ -370,7 +404,7 @@ fn range(sql: &Transaction<'_>, at: Option<i64>, prefix: &str, after: &str, limi
     select.query_map(params![after, prefix, end, now(), limit], entry)?.collect()
 }
 
-fn holds(sql: &Transaction<'_>, condition: &Condition) -> Sql<bool> {
+fn holds(sql: &Connection, condition: &Condition) -> Sql<bool> {
     let revision_of = |key: &str| -> Sql<Option<i64>> {
         sql.query_row("SELECT revision FROM entry WHERE key = ?1", [key], |row| row.get(0)).optional()
     };
@@ -380,7 +414,7 @@ fn holds(sql: &Transaction<'_>, condition: &Condition) -> Sql<bool> {
     })
 }
 
-fn apply(sql: &Transaction<'_>, write: &Write, revision: i64) -> Sql<usize> {
+fn apply(sql: &Connection, write: &Write, revision: i64) -> Sql<usize> {
     const PUT: &str = "INSERT OR REPLACE INTO entry (key, value, revision, lease) VALUES (?1, ?2, ?3, ?4)";
     match write {
         Write::Put(key, value) => sql.execute(PUT, params![key, value, revision, None::<i64>]),
@@ -390,12 +424,30 @@ fn apply(sql: &Transaction<'_>, write: &Write, revision: i64) -> Sql<usize> {
     }
 }
 
-/// Keeps what `write` is about to replace or delete; says how many entries.
-fn remember(sql: &Transaction<'_>, write: &Write, next: i64) -> Sql<usize> {
+/// How much is kept of the past.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    entries: i64,
+    octets: i64,
+}
+
+impl History {
+    fn and(self, more: Self) -> Self {
+        Self { entries: self.entries + more.entries, octets: self.octets + more.octets }
+    }
+}
+
+/// Keeps what `write` is about to replace or delete; says how much that is.
+fn remember(sql: &Connection, write: &Write, next: i64) -> Sql<History> {
     let keep = |which: &str, text: &str| {
-        let keep =
-            format!("INSERT INTO past SELECT key, value, revision, ?1 FROM entry WHERE lease IS NULL AND {which}");
-        sql.prepare_cached(&keep)?.execute(params![next, text])
+        let keep = format!(
+            "INSERT INTO past SELECT key, value, revision, ?1 FROM entry WHERE lease IS NULL AND {which} \
+             RETURNING length(value)"
+        );
+        let mut keep = sql.prepare_cached(&keep)?;
+        let kept = keep.query_map(params![next, text], |row| row.get(0))?;
+        kept.map(|octets| Ok(History { entries: 1, octets: octets? }))
+            .try_fold(History::default(), |sum, one: Sql<_>| Ok(sum.and(one?)))
     };
     match write {
         Write::Put(key, _) | Write::PutUnder(_, key, _) | Write::Delete(key) => keep("key = ?2", key),
@@ -403,15 +455,23 @@ fn remember(sql: &Transaction<'_>, write: &Write, next: i64) -> Sql<usize> {
     }
 }
 
-/// Forgets the oldest revisions when more is kept than may be: a tenth at once, so that few changes pay for it.
-fn forget(sql: &Transaction<'_>, entries_max: u32) -> Sql<()> {
+/// Forgets the oldest revisions when more is kept than may be: a tenth at once, so that few changes pay for it. `kept` is what
+/// was counted before and came since, and nothing the first time; what other processes add, they count themselves. Gives what is
+/// kept now.
+fn forget(sql: &Connection, kept: Option<History>, entries_max: u32) -> Sql<History> {
     let octets_max = i64::try_from(HISTORY_OCTETS_MAX).unwrap_or(i64::MAX);
-    let (entries, octets): (i64, i64) =
+    let fits = |kept: &History| kept.entries <= i64::from(entries_max) && kept.octets <= octets_max;
+    if let Some(kept) = kept.filter(fits) {
+        return Ok(kept);
+    }
+    let count = || {
         sql.query_row("SELECT count(*), coalesce(sum(length(value)), 0) FROM past", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    if entries <= i64::from(entries_max) && octets <= octets_max {
-        return Ok(());
+            Ok(History { entries: row.get(0)?, octets: row.get(1)? })
+        })
+    };
+    let counted = count()?;
+    if fits(&counted) {
+        return Ok(counted);
     }
     let last_too_old = "
         SELECT max(ended) FROM (
@@ -422,17 +482,17 @@ fn forget(sql: &Transaction<'_>, entries_max: u32) -> Sql<()> {
     let ended: i64 = sql.query_row(last_too_old, kept, |row| row.get(0))?;
     sql.execute("DELETE FROM past WHERE ended <= ?1", [ended])?;
     sql.execute("UPDATE store SET oldest = max(oldest, ?1)", [ended])?;
-    Ok(())
+    count()
 }
 
 /// How long the first lease that ends has still; nothing where there is none.
-fn shortest_lease(sql: &Transaction<'_>) -> Sql<Option<Duration>> {
+fn shortest_lease(sql: &Connection) -> Sql<Option<Duration>> {
     let ends: Option<i64> = sql.query_row("SELECT min(ends_ms) FROM lease", [], |row| row.get(0))?;
     Ok(ends.map(|ends| Duration::from_millis(number(ends.saturating_sub(now()).max(0)))))
 }
 
 /// Removes leases that have ended, with their entries.
-fn end_leases(sql: &Transaction<'_>) -> Sql<()> {
+fn end_leases(sql: &Connection) -> Sql<()> {
     if sql.execute("DELETE FROM lease WHERE ends_ms <= ?1", [now()])? > 0 {
         advance(sql)?;
     }

@@ -142,6 +142,10 @@ impl<S: Store> Administration for Forest<S> {
         }
     }
 
+    async fn gather(&self, gather: bool) -> Result<(), CommitError> {
+        Ok(self.store.gather(gather).await?)
+    }
+
     async fn revoke(&self, revocation: Revocation, author: &Author) -> Result<(), CommitError> {
         self.keep_revoked(revocation, author).await
     }

@@ -108,6 +108,12 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Makes all `writes`, if all `conditions` hold.
     async fn transact(&self, conditions: Vec<Condition>, writes: Vec<Write>) -> Result<Outcome, Unavailable>;
 
+    /// From now on, or no more, a transaction may be answered before it is on disk, where that costs less: see
+    /// [`Administration::gather`](crate::Administration::gather). What was so answered is on disk when this returns.
+    async fn gather(&self, _gather: bool) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
     /// Returns when a key that starts with `prefix` may have changed after revision `after`.
     async fn changed(&self, prefix: &str, after: u64) -> Result<(), Unavailable>;
 

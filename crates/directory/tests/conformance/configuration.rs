@@ -66,6 +66,41 @@ pub(crate) async fn preconditions_hold_or_nothing_is_changed(backend: impl Backe
     directory.commit(with(&two, Precondition::Unchanged(one))).await.unwrap();
 }
 
+pub(crate) async fn changes_that_are_gathered_are_changes_like_any_other(backend: impl Backend) {
+    const MANY: usize = 50;
+    let (directory, other) = (backend.directory(), backend.directory());
+    let first = founded(&*directory).await;
+    let mut events = other.watch(first);
+    directory.gather(true).await.unwrap();
+    let mut last = first;
+    for number in 0..MANY {
+        // Each is made over the one before, and read by whoever made it.
+        let one = put(vec![connector(&format!("C{number}"))]);
+        let change = Change { preconditions: vec![Precondition::Revision(last)], ..one };
+        last = directory.commit(change).await.unwrap();
+        assert_eq!(directory.snapshot().await.unwrap().revision(), last);
+    }
+    // What is refused takes nothing with it.
+    let twin = connector("c1").with_guid(connector("Other").guid());
+    let refused = directory.commit(put(vec![twin])).await;
+    assert!(matches!(refused, Err(CommitError::NameTaken(_))), "{refused:?}");
+    directory.gather(false).await.unwrap();
+    let seen = other.snapshot().await.unwrap();
+    assert_eq!((seen.revision(), connectors(&seen).len()), (last, 1 + MANY));
+    soon(async { while snapshot(&mut events).await.revision() < last {} }).await;
+
+    // They do not wait for somebody who says that it was the last.
+    directory.gather(true).await.unwrap();
+    last = directory.commit(put(vec![connector("Last")])).await.unwrap();
+    soon(async { while snapshot(&mut events).await.revision() < last {} }).await;
+    // What others change in between counts.
+    let theirs = other.commit(put(vec![connector("Theirs")])).await.unwrap();
+    let change = Change { preconditions: vec![Precondition::Revision(last)], ..put(vec![connector("Late")]) };
+    let refused = directory.commit(change).await;
+    assert!(matches!(refused, Err(CommitError::Conflict(_))), "{refused:?}");
+    assert_eq!(directory.snapshot().await.unwrap().revision(), theirs);
+}
+
 pub(crate) async fn names_are_unique_without_regard_to_case(backend: impl Backend) {
     let directory = backend.directory();
     let first = founded(&*directory).await;

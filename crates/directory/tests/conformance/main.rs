@@ -49,6 +49,7 @@ conformance! {
     configuration::of_two_writers_with_one_precondition_one_wins,
     configuration::writers_without_preconditions_both_get_through,
     configuration::a_change_of_any_size_is_seen_as_a_whole,
+    configuration::changes_that_are_gathered_are_changes_like_any_other,
     configuration::a_plan_is_applied_and_then_there_is_nothing_to_do,
     following::newer_configurations_arrive_even_after_a_compaction,
     following::a_restart_of_the_backend_is_survived,

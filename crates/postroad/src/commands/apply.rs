@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let reach = arguments.place.reach().await?;
     let directory = &reach.directory;
     // Before the configuration: who read what somebody changed in between would be taken for one that is ahead of it.
-    let presences = directory.presences().await.map_err(|error| reach.explained(&error.into()))?;
+    let presences = directory.presences().await.map_err(|error| reach.explained(&error))?;
     let current = planned::read(directory.as_ref()).await.map_err(|error| reach.explained(&error))?;
     let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
     let known = current.recipients.clone();

@@ -90,6 +90,11 @@ pub(crate) async fn run(arguments: ShellArguments) -> anyhow::Result<ExitCode> {
             Some(reach)
         }
     };
+    // A script is answered at its end: its changes need not wait for the disk one by one.
+    let gathering = opened.as_ref().filter(|_| !matches!(input, Input::Typed)).map(|reach| reach.directory.clone());
+    if let Some(directory) = &gathering {
+        directory.gather(true).await?;
+    }
     let interrupted = terminal::interrupts();
     // Values of the shell belong to one thread, which has a stack of its own.
     let thread = std::thread::Builder::new().name("shell".to_owned()).stack_size(STACK_OCTETS).spawn(move || {
@@ -110,6 +115,9 @@ pub(crate) async fn run(arguments: ShellArguments) -> anyhow::Result<ExitCode> {
     });
     let thread = thread.context("cannot start the shell")?;
     let ended = tokio::task::spawn_blocking(move || thread.join()).await?;
+    if let Some(directory) = &gathering {
+        directory.gather(false).await?;
+    }
     match ended {
         Ok(code) => code?,
         Err(_) => bail!("the shell ended by a failure of its own"),
