@@ -86,6 +86,8 @@ pub enum Source {
     Dsn,
     /// Mailbox databases.
     StoreDriver,
+    /// A Foreign connector.
+    Gateway,
     /// An administrator.
     Admin,
 }
@@ -101,6 +103,7 @@ impl Source {
             Self::Resolver => "RESOLVER",
             Self::Dsn => "DSN",
             Self::StoreDriver => "STOREDRIVER",
+            Self::Gateway => "GATEWAY",
             Self::Admin => "ADMIN",
         }
     }

@@ -68,7 +68,6 @@ pub fn effect(kind: Kind) -> Effect {
         Kind::DeliveryAgentConnector => {
             Effect::StoredOnly("there are no delivery agents yet; its mail waits in its queue")
         }
-        Kind::ForeignConnector => Effect::StoredOnly("files are not written yet; its mail waits in its queue"),
         _ => Effect::Works,
     }
 }

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | all | own certificates, settings, libraries, trusted roots, DNS | logs, what is remembered of the directory |
 //! | Front End Transport | the certificate for SMTP, the authority of directories for log-ons, the keytab | |
-//! | Transport | the same, the organization's key | queue |
+//! | Transport | the same, the organization's key | queue, Drop directories |
 //! | Mailbox Transport Submission, Delivery | | mailbox databases |
 //! | admin | the organization's key | the folder of its socket |
 
@@ -224,7 +224,8 @@ fn no_dumps() -> Result<(), String> {
 
 fn files(settings: &Settings, file: &Path, services: &[Service]) -> Result<(), String> {
     let Places { reads, writes } = places(settings, file, services);
-    for folder in &writes {
+    // Whom a Drop directory is for says who makes it (EN-65).
+    for folder in writes.iter().filter(|folder| Some(*folder) != settings.drop.as_ref()) {
         // What is there stays as it is: a mailbox may be for a reader of mail as well. Whoever needs one that cannot be made says
         // so.
         let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -294,6 +295,7 @@ fn places(settings: &Settings, file: &Path, services: &[Service]) -> Places {
                 reads.insert(identity.join("smtp"));
                 reads.insert(settings.organization_key.clone());
                 writes.insert(settings.spool());
+                writes.extend(settings.drop.clone());
             }
             Service::MailboxSubmission | Service::MailboxDelivery => drop(writes.insert(settings.mailboxes.clone())),
             Service::Admin => {

@@ -183,6 +183,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// Where mailbox databases live: `<mailboxes>/<database>/<mailbox>`.
     pub mailboxes: PathBuf,
+    /// Folder below which Foreign connectors of this server write files. Default: none, and their mail waits.
+    pub drop: Option<PathBuf>,
     /// Where the configuration is.
     pub directory: DirectorySettings,
     /// Certificates of the services: `ca.pem`, `<service>/{cert,key}.pem`, `smtp/{cert,key}.pem`.
@@ -325,6 +327,7 @@ struct File {
     forest: String,
     state: PathBuf,
     mailboxes: Option<PathBuf>,
+    drop: Option<PathBuf>,
     directory: DirectoryFile,
     identity: IdentityFile,
     otlp: Option<String>,
@@ -411,6 +414,7 @@ impl File {
             forest: Domain::parse(&self.forest).map_err(|error| ("forest", error.to_string()))?,
             mailboxes: self.mailboxes.unwrap_or_else(|| self.state.join("mailboxes")),
             state: self.state,
+            drop: self.drop,
             directory,
             identity: self.identity.path,
             organization_key: key,

@@ -6,6 +6,7 @@
 
 mod basis;
 mod connector;
+mod gateway;
 mod mailbox;
 pub(crate) mod outbound;
 pub(crate) mod outgoing;
@@ -94,8 +95,8 @@ async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailu
         | DeliveryType::SmtpRelayToRemoteActiveDirectorySite
         | DeliveryType::SmtpRelayToServers
         | DeliveryType::SmtpRelayWithinAdSiteToEdge => relay::open(core, route).await,
+        DeliveryType::NonSmtpGatewayDelivery => gateway::open(core, route).await,
         DeliveryType::DeliveryAgent
-        | DeliveryType::NonSmtpGatewayDelivery
         | DeliveryType::ShadowRedundancy
         | DeliveryType::Undefined
         | DeliveryType::Unreachable => {

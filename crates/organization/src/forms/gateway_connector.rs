@@ -61,16 +61,13 @@ impl Form for ForeignConnector {
         property!("maxMessageSize", max_message_size)
             .is("Larger messages do not go by the connector; 0 lets none pass.", "EN-66"),
         property!("dropDirectory", drop_directory)
-            .is("Where files go.", "EN-64")
-            .stored_only("files are not written yet: mail of the connector waits")
+            .is("Where files go: below the folder `drop` of the server's settings.", "EN-64")
             .defaults_to("the connector's name"),
         property!("dropDirectoryQuota", drop_directory_quota)
             .is("No new file while the directory holds more.", "EN-66")
-            .within(1, 2147483647)
-            .stored_only("files are not written yet: mail of the connector waits"),
+            .within(1, 2147483647),
         property!("relayDsnRequired", relay_dsn_required)
-            .is("A written file is reported to the sender as relayed.", "EN-67")
-            .stored_only("files are not written yet: mail of the connector waits"),
+            .is("A written file is reported to whoever asked for reports of success as relayed.", "EN-67"),
         property!("comment", comment).is("Free text.", "EN-63"),
     ];
 

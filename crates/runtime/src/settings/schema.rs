@@ -63,6 +63,13 @@ pub const KEYS: &[Key] = &[
         "Mailbox databases: `<mailboxes>/<database>/<mailbox>/Maildir`",
     ),
     key(
+        "drop",
+        "a folder",
+        NONE,
+        "'/var/spool/postroad-drop'",
+        "Drop directories of Foreign connectors are below it: what Transport may write to outside of `state`",
+    ),
+    key(
         "otlp",
         "`http://host:port` or `https://host:port`",
         NONE,

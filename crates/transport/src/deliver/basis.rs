@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use envelope::Revision;
 use routing::{DeliveryType, Route, RoutingTables, Way};
-use topology::SendConnector;
+use topology::{ForeignConnector, SendConnector};
+
+use super::gateway;
 
 /// Where a connection leads.
 pub(super) struct Basis {
@@ -14,6 +16,8 @@ pub(super) struct Basis {
     way: Arc<Way>,
     /// The connector that it leaves by, with everything that it wants: targets, TLS, credentials, addresses.
     connector: Option<Box<SendConnector>>,
+    /// The same of one that writes files.
+    foreign: Option<Box<ForeignConnector>>,
 }
 
 impl Basis {
@@ -24,7 +28,14 @@ impl Basis {
             _ => None,
         };
         let connector = leaves.and_then(|guid| tables.organization().send_connector(guid));
-        Self { by: tables.revision(), way: Arc::clone(&route.way), connector: connector.cloned().map(Box::new) }
+        let is_gateway = route.key.delivery_type == DeliveryType::NonSmtpGatewayDelivery;
+        let foreign = is_gateway.then(|| gateway::connector_of(tables.organization(), route)).flatten();
+        Self {
+            by: tables.revision(),
+            way: Arc::clone(&route.way),
+            connector: connector.cloned().map(Box::new),
+            foreign: foreign.cloned().map(Box::new),
+        }
     }
 
     /// By which configuration.
@@ -34,6 +45,6 @@ impl Basis {
 
     /// Whether both lead to the same place in the same way.
     pub(super) fn leads_where(&self, other: &Self) -> bool {
-        self.way.attempts == other.way.attempts && self.connector == other.connector
+        self.way.attempts == other.way.attempts && self.connector == other.connector && self.foreign == other.foreign
     }
 }

@@ -11,8 +11,12 @@ pub(crate) fn rule(route: &Route) -> RuleId {
     route.way.attempts.first().map_or(HERE, |attempt| attempt.reason)
 }
 
-/// The name of a Send connector that the configuration has.
+/// The name of a connector that the configuration has.
 pub(crate) fn connector(tables: &RoutingTables, guid: Option<Guid>) -> Option<Box<str>> {
-    let connector = tables.organization().send_connector(guid?)?;
-    Some(connector.name.as_str().into())
+    let (guid, organization) = (guid?, tables.organization());
+    if let Some(connector) = organization.send_connector(guid) {
+        return Some(connector.name.as_str().into());
+    }
+    let connector = organization.connectors().find(|connector| connector.guid() == guid)?;
+    Some(connector.name().as_str().into())
 }

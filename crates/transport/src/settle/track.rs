@@ -140,10 +140,14 @@ pub(crate) fn sent(
     later: &[u32],
 ) {
     let head = &copy.stored.as_read().head;
+    let source = match route.key.delivery_type {
+        DeliveryType::NonSmtpGatewayDelivery => Source::Gateway,
+        _ => Source::Smtp,
+    };
     let connector = match route.key.delivery_type {
-        DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => {
-            connector(&core.node.tables(), route.connector).unwrap_or_default()
-        }
+        DeliveryType::DnsConnectorDelivery
+        | DeliveryType::SmartHostConnectorDelivery
+        | DeliveryType::NonSmtpGatewayDelivery => connector(&core.node.tables(), route.connector).unwrap_or_default(),
         _ => IMPLICIT.into(),
     };
     let address = |at: u32| head.envelope.recipients.get(at as usize).map(|recipient| recipient.address.clone());
@@ -157,7 +161,7 @@ pub(crate) fn sent(
             source_context: decision(route, copy.item.decided).into(),
             connector: connector.clone(),
             recipients,
-            ..event(core, head, id, Source::Smtp)
+            ..event(core, head, id, source)
         });
     };
     let (mut taken, mut failed) = (Vec::new(), Vec::new());

@@ -136,6 +136,9 @@ impl Selection {
         if messages || meant.message.is_some() || self.is_of_messages() {
             let coming = transports.messages(server, self.request(meant)).await?;
             let mut listed: Vec<MessageEntry> = coming.try_collect().await?;
+            if listed.len() >= MESSAGES_MAX as usize {
+                eprintln!("note: {server} told of its first {MESSAGES_MAX} messages only; run it again for the rest");
+            }
             // One whose recipients wait for different reasons is told more than once, and is one.
             let mut seen = std::collections::BTreeSet::new();
             listed.retain(|message| seen.insert((message.queue, message.number)));

@@ -1,0 +1,218 @@
+//! Mail that leaves by a Foreign connector: a file for each message in its Drop directory, which a gateway empties (PL-69, EN-62…EN-69).
+//!
+//! A file is written under a name that no gateway looks at, synced, and renamed: who sees it may take it. Tried again after a crash, a
+//! message has the same name again: it replaces the file that is still there.
+
+use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use categorizer::encapsulated_address;
+use envelope::{ByteSize, Envelope, Limit};
+use routing::Route;
+use tokio::fs;
+use tokio::io::{AsyncWriteExt, BufWriter};
+use topology::{ForeignConnector, Organization};
+
+use super::{Hop, OpenFailure};
+use crate::core::Core;
+use crate::deliver::outgoing::{self, Outgoing};
+use crate::ground::answer::{Answer, Sent, Taken};
+use crate::ground::parcel::Parcel;
+
+/// A file that is not there for the gateway yet.
+const UNFINISHED: &str = "tmp";
+/// What a file may have of the permissions of its directory: to be read and written.
+const FILE_MODE: u32 = 0o666;
+
+/// The Foreign connector of a route.
+pub(super) fn connector_of<'a>(organization: &'a Organization, route: &Route) -> Option<&'a ForeignConnector> {
+    let guid = route.connector?;
+    organization.foreign_connectors().iter().find(|connector| connector.guid == guid)
+}
+
+/// Opens the Drop directory of the route's connector.
+pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
+    let failure = |error: String| OpenFailure { permanent: None, error: error.into() };
+    let tables = core.node.tables();
+    let Some(connector) = connector_of(tables.organization(), route) else {
+        return Err(failure("the Foreign connector was removed; the message is decided anew".to_owned()));
+    };
+    let directory = directory_of(core.node.settings.drop.as_deref(), connector).map_err(failure)?;
+    let hop = DropDirectory {
+        directory,
+        quota: connector.drop_directory_quota,
+        reports_itself: !connector.relay_dsn_required,
+    };
+    if let Some(root) = &core.node.settings.drop
+        && !fs::try_exists(root).await.unwrap_or(true)
+    {
+        let root = root.display();
+        // A process that has confined itself before has no right to it.
+        return Err(failure(format!(
+            "{root}, the folder `drop` of the settings, is not there: make it and restart Transport"
+        )));
+    }
+    hop.room_for(0).await.map_err(failure)?;
+    Ok(Box::new(hop))
+}
+
+/// Where the files of a connector go (EN-64): below the folder that this server's settings name, and nowhere else.
+fn directory_of(root: Option<&Path>, connector: &ForeignConnector) -> Result<PathBuf, String> {
+    let name = connector.drop_directory.as_deref().unwrap_or(connector.name.as_str());
+    let Some(root) = root else {
+        return Err(format!(
+            "Foreign connector {}: the settings of this server name no folder for Drop directories: \
+             drop = \"/var/spool/postroad-drop\"",
+            connector.name
+        ));
+    };
+    let path = root.join(name);
+    let is_below = path.starts_with(root)
+        && path != root
+        && path.components().skip(root.components().count()).all(|part| matches!(part, Component::Normal(_)));
+    if is_below {
+        return Ok(path);
+    }
+    Err(format!(
+        "Foreign connector {}: dropDirectory {name} is not below {}, the folder `drop` of this server's settings",
+        connector.name,
+        root.display()
+    ))
+}
+
+struct DropDirectory {
+    directory: PathBuf,
+    quota: Limit<ByteSize>,
+    /// EN-67: who is told nothing when the file is there.
+    reports_itself: bool,
+}
+
+#[async_trait]
+impl Hop for DropDirectory {
+    async fn send(&mut self, copy: &Parcel, content: Outgoing, _span: &mut telemetry::Hop) -> Sent {
+        let envelope = envelope_lines(&copy.head.envelope);
+        let size = envelope.len() as u64 + content.size().as_u64();
+        if let Err(full) = self.room_for(size).await {
+            return Sent::Busy(full.into());
+        }
+        let name = file_name(copy);
+        match self.write(&name, &envelope, content).await {
+            Ok(()) => {
+                let taken = || Answer::Taken(Taken::Host { reports_itself: self.reports_itself });
+                Sent::Answers(copy.head.envelope.recipients.iter().map(|_| taken()).collect())
+            }
+            Err(error) => Sent::Busy(format!("{}: {error}", self.directory.display()).into()),
+        }
+    }
+
+    async fn is_reusable(&mut self) -> bool {
+        true
+    }
+
+    fn peer(&self) -> String {
+        self.directory.display().to_string()
+    }
+
+    async fn close(self: Box<Self>) {}
+}
+
+impl DropDirectory {
+    /// EN-65, EN-66: the directory is there, and holds less than its quota with so much more.
+    async fn room_for(&self, octets: u64) -> Result<(), String> {
+        let shown = self.directory.display();
+        let held = held(&self.directory).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => format!(
+                "Drop directory {shown} is not there: make it, so that this service may write and the gateway read and \
+                 remove files"
+            ),
+            _ => format!("Drop directory {shown}: {error}"),
+        })?;
+        if self.quota.allows(&ByteSize::bytes(held.saturating_add(octets))) {
+            return Ok(());
+        }
+        Err(format!(
+            "Drop directory {shown} holds {held} octets, and {octets} more are above dropDirectoryQuota: the gateway has to \
+             take files first"
+        ))
+    }
+
+    async fn write(&self, name: &str, envelope: &str, content: Outgoing) -> io::Result<()> {
+        let unfinished = self.directory.join(format!(".{name}.{UNFINISHED}"));
+        let written = self.write_to(&unfinished, envelope, content).await;
+        let written = match written {
+            Ok(()) => fs::rename(&unfinished, self.directory.join(format!("{name}.eml"))).await,
+            Err(error) => Err(error),
+        };
+        if written.is_err() {
+            let _gone = fs::remove_file(&unfinished).await;
+        }
+        written?;
+        fs::File::open(&self.directory).await?.sync_all().await
+    }
+
+    async fn write_to(&self, path: &Path, envelope: &str, content: Outgoing) -> io::Result<()> {
+        let file = fs::File::create(path).await?;
+        // Whoever may read the directory may read what is in it, whatever this process keeps from others elsewhere.
+        let mode = fs::metadata(&self.directory).await?.permissions().mode() & FILE_MODE;
+        file.set_permissions(Permissions::from_mode(mode)).await?;
+        let mut file = BufWriter::new(file);
+        file.write_all(envelope.as_bytes()).await?;
+        match content {
+            Outgoing::Whole(octets) => file.write_all(&octets).await?,
+            Outgoing::Streamed { beginning, rest, .. } => {
+                let mut reader = outgoing::reader(beginning, rest);
+                tokio::io::copy(&mut reader, &mut file).await?;
+            }
+        }
+        file.flush().await?;
+        file.into_inner().sync_all().await
+    }
+}
+
+/// Octets of the files in a directory.
+async fn held(directory: &Path) -> io::Result<u64> {
+    let mut entries = fs::read_dir(directory).await?;
+    let mut octets = 0;
+    while let Some(entry) = entries.next_entry().await? {
+        // The gateway takes files meanwhile.
+        if let Ok(about) = entry.metadata().await
+            && about.is_file()
+        {
+            octets += about.len();
+        }
+    }
+    Ok(octets)
+}
+
+/// The same for the same recipients of the same message.
+fn file_name(copy: &Parcel) -> String {
+    let first = copy.item.recipients.as_slice().first().copied().unwrap_or_default();
+    format!("{}-{first}", copy.head.id)
+}
+
+/// EN-69: the envelope as Replay reads it, in front of the message's header. In the words of the gateway: an address that travels
+/// inside an SMTP address is taken out of it.
+fn envelope_lines(envelope: &Envelope) -> String {
+    let mut lines = format!("X-Sender: <{}>\r\n", envelope.reverse_path);
+    let mut created_by: Box<str> = "SMTP".into();
+    for recipient in &envelope.recipients {
+        let _ = match encapsulated_address(recipient.address.local_part()) {
+            Some((kind, address)) => {
+                let line = write!(lines, "X-Receiver: {kind}:{address}\r\n");
+                created_by = kind;
+                line
+            }
+            None => write!(lines, "X-Receiver: <{}>\r\n", recipient.address),
+        };
+    }
+    let _ = write!(lines, "X-CreatedBy: {created_by}\r\n");
+    lines
+}
+
+#[cfg(test)]
+mod tests;
