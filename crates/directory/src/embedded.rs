@@ -143,7 +143,7 @@ impl Embedded {
             let (desk, news) = (Arc::clone(&self.desk), Arc::clone(&self.news));
             tokio::spawn(async move {
                 tokio::time::sleep(GATHERING_MAX).await;
-                let write = move || desk.lock().write_gathered_later();
+                let write = move || desk.lock().write_gathered_in_between();
                 if tokio::task::spawn_blocking(write).await.unwrap_or_default() {
                     news.tell();
                 }

@@ -2,7 +2,7 @@
 //! each of them.
 //!
 //! ```text
-//!                  first change                    GATHERING_MAX later, or at the end
+//!                  first change                    GATHERING_MAX later (and a pause), or at the end
 //!   autocommit ──▶ BEGIN ──▶ savepoint, savepoint, … ──▶ COMMIT, synced, told to all
 //! ```
 //!
@@ -17,6 +17,9 @@ use super::Sql;
 
 /// So long at most changes are gathered before they are written. Ours: what a power loss may take of a script that has not ended.
 pub(super) const GATHERING_MAX: Duration = Duration::from_millis(100);
+/// So long nothing is begun after that. SQLite has no queue: whoever wants to write looks again at most every 100 ms, and gives up
+/// after a while. Without a pause a long script would keep presences from being announced.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// The connection, and whether changes are gathered.
 pub(super) struct Desk {
@@ -92,11 +95,13 @@ impl Desk {
         Ok(true)
     }
 
-    /// The same, for nobody who listens: whoever asks next is told.
-    pub(super) fn write_gathered_later(&mut self) -> bool {
-        self.write_gathered().unwrap_or_else(|lost| {
+    /// The same, for nobody who listens: whoever asks next is told. Then others may write.
+    pub(super) fn write_gathered_in_between(&mut self) -> bool {
+        let written = self.write_gathered().unwrap_or_else(|lost| {
             self.lost = Some(lost);
             false
-        })
+        });
+        std::thread::sleep(PAUSE);
+        written
     }
 }
