@@ -15,8 +15,9 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use envelope::{Address, Domain, EnhancedStatus, Envelope, MessageId, Recipient, ReversePath, Timestamp};
 use mailbox_store::FAILURE_HEADER;
+use message::complete::with_date_and_id;
 use message::header::VALUE_OCTETS_MAX;
-use message::{HeaderBlock, date, firewall};
+use message::{HeaderBlock, firewall};
 use topology::DirectoryRecipient;
 
 use crate::scan::Scan;
@@ -159,34 +160,7 @@ fn outgoing_header(block: HeaderBlock<'_>, context: &Context<'_>) -> Vec<u8> {
     for name in PRIVATE_FIELDS {
         header = firewall::without(HeaderBlock::new(&header), name).into_owned();
     }
-    let block = HeaderBlock::new(&header);
-    let mut added = String::new();
-    if block.date().is_none() {
-        added.push_str(&format!("Date: {}\r\n", date::rfc5322(context.now)));
-    }
-    if block.message_id().is_none() {
-        added.push_str(&format!("Message-ID: <{}@{}>\r\n", context.id, context.domain.ascii()));
-    }
-    // A field that cannot be read is as good as missing, and two would be one too many.
-    for (name, prefix) in [("Date", "Date: "), ("Message-ID", "Message-ID: ")] {
-        if added.contains(prefix) {
-            header = firewall::without(HeaderBlock::new(&header), name).into_owned();
-        }
-    }
-    let mut out = added.into_bytes();
-    out.extend_from_slice(&header);
-    end_header(&mut out);
-    out
-}
-
-/// A message may end with its header; what is sent always has the empty line.
-fn end_header(header: &mut Vec<u8>) {
-    if !header.ends_with(b"\r\n") {
-        header.extend_from_slice(b"\r\n");
-    }
-    if !header.ends_with(b"\r\n\r\n") {
-        header.extend_from_slice(b"\r\n");
-    }
+    with_date_and_id(HeaderBlock::new(&header), context.now, context.id, context.domain)
 }
 
 #[cfg(test)]

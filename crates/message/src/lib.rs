@@ -15,12 +15,14 @@
 //! | [`firewall`] | removes header classes by path | PL-73, PF-20 ff. |
 //! | [`dsn`] | writes delivery status notifications | RFC 3461, 3464, 6522; docs/rules.md, Notifications |
 //! | [`seven_bit`] | encodes parts for hosts without 8BITMIME | RFC 6152, RFC 2045 |
+//! | [`complete`] | adds what is missing | RFC 5322 §3.6 |
 //! | [`date`] | prints RFC 5322 dates | RFC 5322 §3.3 |
 //!
 //! Fields and what is in them are found here: the firewall must see every line that any later reader could take for a
 //! header, and nothing that a stranger writes may cost more than its length (`decode`). Charsets and dates are
 //! mail-parser's work.
 
+pub mod complete;
 pub mod date;
 mod decode;
 pub mod dsn;

@@ -185,6 +185,10 @@ pub struct Settings {
     pub mailboxes: PathBuf,
     /// Folder below which Foreign connectors of this server write files. Default: none, and their mail waits.
     pub drop: Option<PathBuf>,
+    /// Folder of files that Transport sends as messages (PL-56 ff.). Default: none.
+    pub pickup: Option<PathBuf>,
+    /// The same of files that have their envelope in front. Default: none.
+    pub replay: Option<PathBuf>,
     /// Where the configuration is.
     pub directory: DirectorySettings,
     /// Certificates of the services: `ca.pem`, `<service>/{cert,key}.pem`, `smtp/{cert,key}.pem`.
@@ -328,6 +332,8 @@ struct File {
     state: PathBuf,
     mailboxes: Option<PathBuf>,
     drop: Option<PathBuf>,
+    pickup: Option<PathBuf>,
+    replay: Option<PathBuf>,
     directory: DirectoryFile,
     identity: IdentityFile,
     otlp: Option<String>,
@@ -396,6 +402,9 @@ impl File {
                 DirectorySettings::Etcd { endpoints, ca, identity, user, password_file }
             }
         };
+        if self.pickup.is_some() && self.pickup == self.replay {
+            return Err(("replay", "it is the folder of `pickup`: name another one".to_owned())); // PL-56
+        }
         match (&self.otlp, &self.otlp_ca) {
             (Some(otlp), None) if otlp.starts_with("https:") => {
                 return Err(("otlp-ca", "name the authority of the collector, a file in PEM".to_owned()));
@@ -415,6 +424,8 @@ impl File {
             mailboxes: self.mailboxes.unwrap_or_else(|| self.state.join("mailboxes")),
             state: self.state,
             drop: self.drop,
+            pickup: self.pickup,
+            replay: self.replay,
             directory,
             identity: self.identity.path,
             organization_key: key,

@@ -37,6 +37,7 @@ use crate::ground::submitted;
 use crate::hand::Hand;
 use crate::receive::accept::Acceptor;
 use crate::receive::entrance::SpoolDestination;
+use crate::receive::files;
 use crate::receive::pressure::Lookout;
 use crate::settle::{self, track};
 use crate::state::State;
@@ -196,6 +197,12 @@ impl Transport {
         tokio::spawn(gauges(Arc::clone(&core)));
         core.work.spawn(mark_time(Arc::clone(&core)));
         tokio::spawn(routing_log::run(Arc::clone(&core)));
+        let settings = &core.node.settings;
+        for (kind, folder) in [(files::Kind::Pickup, &settings.pickup), (files::Kind::Replay, &settings.replay)] {
+            if let Some(folder) = folder {
+                core.work.spawn(files::run(Arc::clone(&core), kind, folder.clone()));
+            }
+        }
         tracing::info!(%address, service = %Service::Transport, "ready");
         let ended = tokio::select! {
             () = core.drain.cancelled() => None,

@@ -70,6 +70,20 @@ pub const KEYS: &[Key] = &[
         "Drop directories of Foreign connectors are below it: what Transport may write to outside of `state`",
     ),
     key(
+        "pickup",
+        "a folder",
+        NONE,
+        "'/var/spool/postroad-pickup'",
+        "Files `*.eml` in it are messages to send: whoever may write there may send as anybody. Made for this user alone (0700)",
+    ),
+    key(
+        "replay",
+        "a folder",
+        NONE,
+        "'/var/spool/postroad-replay'",
+        "The same for files with their envelope in front, as `postroad queue export` writes them",
+    ),
+    key(
         "otlp",
         "`http://host:port` or `https://host:port`",
         NONE,

@@ -12,6 +12,7 @@ mod entrance;
 mod external;
 #[cfg(test)]
 mod faults;
+mod files;
 mod gateway;
 #[cfg(test)]
 mod local;

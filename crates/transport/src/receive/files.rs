@@ -1,0 +1,253 @@
+//! The Pickup and the Replay directory: mail that programs of this server put into a folder as files (PL-56…PL-67).
+//!
+//! ```text
+//!   name.eml ─▶ name.tmp ─▶ Submission queue ─▶ gone
+//!      ▲           ├─ not now ─▶ name.eml           (back pressure, a full disk)
+//!      └── start ──┘
+//!                  └─ never ──▶ name.bad            (what is wrong stands in the log)
+//! ```
+//!
+//! Whoever may write into the folders may send as anybody: they are made for this service's user alone (0700). A file is what it is
+//! itself; a link to another one is refused.
+
+mod reading;
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use envelope::{ByteSize, MessageHead, Origin, Reply, Revision, Severity, Timestamp};
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use telemetry::metrics::Source;
+use telemetry::{HopName, HopOutcome, keys};
+use tokio::fs;
+use tokio::io::AsyncReadExt;
+
+use self::reading::{Context, Found, Unusable};
+use super::accept::Intake;
+use crate::core::Core;
+
+/// How often the folders are looked into (PL-57).
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// `PickupDirectoryMaxMessagesPerMinute`: of each folder.
+const MESSAGES_PER_MINUTE_MAX: u32 = 100;
+const MINUTE: Duration = Duration::from_secs(60);
+/// A longer file is no message: it is held in memory while it is read. Ours.
+const FILE_SIZE_MAX: ByteSize = ByteSize::mib(128);
+
+const WAITING: &str = "eml";
+const UNDER_WAY: &str = "tmp";
+const BAD: &str = "bad";
+
+/// Which folder it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Messages as somebody wrote them: the header says who gets them.
+    Pickup,
+    /// Messages with their envelope in front, as `postroad queue export` and gateways write them.
+    Replay,
+}
+
+impl Kind {
+    /// As trace lines and queues name it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pickup => "Pickup",
+            Self::Replay => "Replay",
+        }
+    }
+}
+
+/// Takes what comes into the folder until the service stops.
+pub(crate) async fn run(core: Arc<Core>, kind: Kind, folder: PathBuf) {
+    let mut files = Files { core, kind, folder, minute: (Timestamp::from_millis(0), 0) };
+    if let Err(error) = files.give_back().await {
+        tracing::warn!(folder = %files.folder.display(), %error, "{} directory: it cannot be read", kind.name());
+    }
+    loop {
+        if let Err(error) = files.look().await {
+            tracing::warn!(folder = %files.folder.display(), %error, "{} directory: it cannot be read", kind.name());
+        }
+        tokio::select! {
+            () = files.core.drain.cancelled() => return,
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
+        }
+    }
+}
+
+struct Files {
+    core: Arc<Core>,
+    kind: Kind,
+    folder: PathBuf,
+    /// When it began, and how many came in it.
+    minute: (Timestamp, u32),
+}
+
+/// Why a file was not taken.
+enum NotTaken {
+    /// Somebody took it away, or it cannot be opened: next time.
+    Gone(io::Error),
+    Unusable(Unusable),
+    Refused(Reply),
+}
+
+impl Files {
+    /// PL-58: what was under way when the service ended comes again.
+    async fn give_back(&self) -> io::Result<()> {
+        for path in self.with_extension(UNDER_WAY).await? {
+            fs::rename(&path, self.free(&path, WAITING).await).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> io::Result<()> {
+        for path in self.with_extension(WAITING).await? {
+            // PL-67, BP-20: looked at again in a moment.
+            if self.core.admits(Source::Submission).is_err() || !self.has_turn() {
+                return Ok(());
+            }
+            self.take(&path).await;
+        }
+        Ok(())
+    }
+
+    fn has_turn(&mut self) -> bool {
+        let now = self.core.now();
+        if now.since(self.minute.0) >= MINUTE {
+            self.minute = (now, 0);
+        }
+        self.minute.1 += 1;
+        self.minute.1 <= MESSAGES_PER_MINUTE_MAX
+    }
+
+    /// In the order of their names.
+    async fn with_extension(&self, extension: &str) -> io::Result<Vec<PathBuf>> {
+        let (mut entries, mut found) = (fs::read_dir(&self.folder).await?, Vec::new());
+        while let Some(entry) = entries.next_entry().await? {
+            let path = entry.path();
+            if path.extension().is_some_and(|has| has.eq_ignore_ascii_case(extension)) {
+                found.push(path);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    async fn take(&self, path: &Path) {
+        let under_way = self.free(path, UNDER_WAY).await;
+        if let Err(error) = fs::rename(path, &under_way).await {
+            tracing::warn!(file = %path.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
+            return;
+        }
+        let (next, why) = match self.submit(&under_way).await {
+            Ok(()) => {
+                if let Err(error) = fs::remove_file(&under_way).await {
+                    tracing::error!(
+                        file = %under_way.display(), %error,
+                        "{} directory: a file was sent and cannot be deleted; after a restart it is sent again", self.kind.name()
+                    );
+                }
+                return;
+            }
+            Err(NotTaken::Gone(error)) => (WAITING, error.to_string()),
+            Err(NotTaken::Refused(reply)) if reply.severity() == Severity::Transient => (WAITING, reply.to_string()),
+            Err(NotTaken::Refused(reply)) => (BAD, reply.to_string()),
+            Err(NotTaken::Unusable(unusable)) => (BAD, unusable.to_string()),
+        };
+        let there = self.free(path, next).await;
+        match next {
+            BAD => {
+                tracing::error!(file = %there.display(), why, "{} directory: a file is no message to send", self.kind.name())
+            }
+            _ => tracing::info!(file = %there.display(), why, "{} directory: a file is tried again", self.kind.name()),
+        }
+        if let Err(error) = fs::rename(&under_way, &there).await {
+            tracing::error!(file = %under_way.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
+        }
+    }
+
+    /// The name with another extension, and with the time where there is one already (PL-57, PL-65).
+    async fn free(&self, path: &Path, extension: &str) -> PathBuf {
+        let name = path.with_extension(extension);
+        if !fs::try_exists(&name).await.unwrap_or_default() {
+            return name;
+        }
+        let stem = path.file_stem().unwrap_or(OsStr::new("")).to_string_lossy().into_owned();
+        path.with_file_name(format!("{stem}{}.{extension}", self.core.now().as_millis()))
+    }
+
+    async fn submit(&self, path: &Path) -> Result<(), NotTaken> {
+        let core = &self.core;
+        let text = read(path).await?;
+        let now = core.now();
+        let mut hop = core.node.tracer.start(HopName::Receive, None, now);
+        let result = self.submit_text(text, now, &mut hop).await;
+        match &result {
+            Err(NotTaken::Refused(reply)) => {
+                hop.end(core.now(), HopOutcome::Failed { status: reply.status_or_generic(), cause: reply });
+            }
+            _ => hop.end(core.now(), HopOutcome::Done),
+        }
+        result
+    }
+
+    async fn submit_text(&self, text: Bytes, now: Timestamp, hop: &mut telemetry::Hop) -> Result<(), NotTaken> {
+        let (core, tables) = (&self.core, self.core.node.tables());
+        let server = tables.local_server();
+        let domain = tables.organization().default_domain().unwrap_or(&server.fqdn);
+        let context = Context { id: core.node.clock.message_id(), now, domain };
+        let found = match self.kind {
+            Kind::Pickup => reading::pickup(&text, &context),
+            Kind::Replay => reading::replay(&text, &context),
+        };
+        let Found { envelope, content, source, kind } = found.map_err(NotTaken::Unusable)?;
+        hop.attribute(keys::MESSAGE_ID, &context.id);
+        let head = MessageHead {
+            id: context.id,
+            envelope,
+            arrived: now,
+            size: ByteSize::bytes(content.len() as u64),
+            original_size: None,
+            trace: hop.context(),
+            revision: Revision::default(),
+            origin: Origin { kind, connector: source },
+            backed_off: Vec::new(),
+        };
+        let submitted = async {
+            core.admit(Source::Submission).await?;
+            let mut intake = Intake::new(core, &head, self.kind.name()).await?;
+            intake.write(content).await?;
+            intake.commit(core, head, Vec::new(), Source::Submission).await
+        };
+        submitted.await.map(|_durable| ()).map_err(NotTaken::Refused)
+    }
+}
+
+/// The whole file.
+async fn read(path: &Path) -> Result<Bytes, NotTaken> {
+    let mut options = std::fs::OpenOptions::new();
+    // A link leads to what others may not read; a pipe would never end.
+    options.read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK);
+    let file = match fs::OpenOptions::from(options).open(path).await {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
+            return Err(NotTaken::Unusable(Unusable::NoFile));
+        }
+        Err(error) => return Err(NotTaken::Gone(error)),
+    };
+    let about = file.metadata().await.map_err(NotTaken::Gone)?;
+    if !about.is_file() {
+        return Err(NotTaken::Unusable(Unusable::NoFile));
+    }
+    let mut octets = Vec::new();
+    let limit = FILE_SIZE_MAX.as_u64();
+    file.take(limit + 1).read_to_end(&mut octets).await.map_err(NotTaken::Gone)?;
+    if octets.len() as u64 > limit {
+        return Err(NotTaken::Unusable(Unusable::TooLarge));
+    }
+    Ok(octets.into())
+}
