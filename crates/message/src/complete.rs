@@ -16,7 +16,7 @@ pub fn with_date_and_id(header: HeaderBlock<'_>, now: Timestamp, id: MessageId, 
         added.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     };
     if header.date().is_none() {
-        add("Date", date::rfc5322(now).to_string());
+        add("Date", date::rfc5322(now));
     }
     if header.message_id().is_none() {
         add("Message-ID", format!("<{id}@{}>", domain.ascii()));
