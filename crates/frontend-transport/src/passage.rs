@@ -178,7 +178,12 @@ fn not_handed_over(why: NotHandedOver<Infallible>) -> Reply {
 /// PL-25
 fn nobody(why: Option<TransferError>) -> Reply {
     why.map_or_else(
-        || Reply::new(451, EnhancedStatus::new(4, 4, 0), "Temporary server error; no transport service is available"),
+        || {
+            tracing::warn!(
+                "a message is put off with 451: no Transport that this front end may ask is there (postroad servers)"
+            );
+            Reply::new(451, EnhancedStatus::new(4, 4, 0), "Temporary server error; no transport service is available")
+        },
         |error| presentable(error.to_reply()),
     )
 }
