@@ -3,16 +3,17 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "postroad/transfer/v1/transfer.proto",
     "postroad/proxy/v1/proxy.proto",
     "postroad/mailboxes/v1/mailboxes.proto",
     "postroad/logons/v1/logons.proto",
+    "postroad/agent/v1/agent.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    for part in ["transfer", "proxy", "mailboxes", "logons"] {
+    for part in ["transfer", "proxy", "mailboxes", "logons", "agent"] {
         println!("cargo::rerun-if-changed={}", root.join("postroad").join(part).display());
     }
     let descriptors = protox::compile(FILES, [&root])?;
@@ -22,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".postroad.proxy.v1")
         .bytes(".postroad.mailboxes.v1")
         .bytes(".postroad.logons.v1")
+        .bytes(".postroad.agent.v1")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -88,6 +88,8 @@ pub enum Source {
     StoreDriver,
     /// A Foreign connector.
     Gateway,
+    /// A delivery agent.
+    Agent,
     /// An administrator.
     Admin,
 }
@@ -104,6 +106,7 @@ impl Source {
             Self::Dsn => "DSN",
             Self::StoreDriver => "STOREDRIVER",
             Self::Gateway => "GATEWAY",
+            Self::Agent => "AGENT",
             Self::Admin => "ADMIN",
         }
     }

@@ -63,6 +63,14 @@ impl Drop for LocalListener {
     }
 }
 
+/// Connects to a socket in the file system.
+///
+/// # Errors
+/// As the system says.
+pub async fn connect(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(path).await
+}
+
 /// The name of a user of this machine; his number, where he has none.
 #[must_use]
 pub fn user_name(uid: u32) -> String {

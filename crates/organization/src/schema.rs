@@ -61,22 +61,8 @@ pub fn without_effect(draft: &OrganizationDraft) -> Vec<Problem> {
     object::objects(draft, &[]).iter().filter(|object| !object.is_untouched_default()).flat_map(of_object).collect()
 }
 
-/// What nothing follows from, of every object of a kind.
-#[must_use]
-pub fn effect(kind: Kind) -> Effect {
-    match kind {
-        Kind::DeliveryAgentConnector => {
-            Effect::StoredOnly("there are no delivery agents yet; its mail waits in its queue")
-        }
-        _ => Effect::Works,
-    }
-}
-
 fn of_object(object: &Object) -> Vec<Problem> {
     let warning = |place, text| Problem { weight: Weight::Warning, place, text };
-    if let Effect::StoredOnly(why) = effect(object.kind()) {
-        return vec![warning(object.place(), format!("nothing is delivered by it: {why}"))];
-    }
     let place = object.place();
     object.idle().into_iter().map(|(property, text)| warning(format!("{place}.{property}"), text)).collect()
 }

@@ -1,6 +1,7 @@
 //! The subcommands, one module each, and what several of them share: [`output`], [`place`], [`source`],
 //! [`organization_file`], [`findings`].
 
+pub(crate) mod agent;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod cert;

@@ -89,6 +89,8 @@ enum Command {
     Track(commands::track::TrackArguments),
     /// Show one message's way over all servers, with the time that each step took.
     Trace(commands::trace::TraceArguments),
+    /// Run a delivery agent: take the mail of Delivery Agent connectors to a system that does not speak SMTP.
+    Agent(commands::agent::AgentArguments),
     /// Take a message on standard input, as sendmail(8) does, and hand it to a server; queues nothing.
     Sendmail(commands::sendmail::SendmailArguments),
     /// Make the organization's own authority, and the certificates of its servers.
@@ -168,6 +170,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::MailboxDelivery(arguments) => serve(ServiceChoice::MailboxDelivery, arguments).await,
         Command::Admin(arguments) => serve(ServiceChoice::Admin, arguments).await,
         Command::Lab(arguments) => commands::lab::run(arguments).await,
+        Command::Agent(arguments) => commands::agent::run(arguments).await,
         Command::Explain(arguments) => commands::explain::run(arguments).await,
         Command::Rule(arguments) => commands::rule::run(&arguments),
         Command::Test(arguments) => Ok(commands::test::run(arguments).await),

@@ -19,10 +19,12 @@
 //! | [`proxy`] | the outbound proxy: an SMTP session of a front end, used by Transport |
 //! | [`mailboxes`] | files of a database that changes its server |
 //! | [`logons`] | failed logons, which the services that take logons tell one another |
+//! | [`agents`] | delivery agents on this machine, by a Unix socket |
 //! | [`security`] | certificates, local users, authorization |
 //! | [`limits`] | HTTP/2 windows, chunk and message limits |
 //! | `convert`, `wire` | the nouns and `proto/` |
 
+pub mod agents;
 pub mod client;
 pub mod convert;
 pub mod limits;
@@ -35,6 +37,7 @@ mod server;
 pub mod transfer;
 mod wire;
 
+pub use agents::{AgentAnswer, AgentConnection, AgentDelivery, AgentsHandler, Attendance, LocalUser};
 pub use client::{PeerAddress, Peers};
 pub use convert::{WireError, octets};
 pub use logons::{AccountDigest, Colleagues, FailedLogons, FailedLogonsHandler, ToldTooOften};

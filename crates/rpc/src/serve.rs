@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::service::{InterceptorLayer, RoutesBuilder};
 
+use crate::agents::{AgentsHandler, AgentsService, SAID_OCTETS_MAX};
 use crate::limits::{REQUEST_OCTETS_MAX, server_builder};
 use crate::logons::{FailedLogonsHandler, FailedLogonsService, REQUEST_OCTETS_MAX as NEWS_OCTETS_MAX};
 use crate::mailboxes::{MailboxesHandler, MailboxesService};
@@ -18,6 +19,7 @@ use crate::proxy::{OpenSession, ProxyService};
 use crate::security::{Credentials, LocalUsers};
 use crate::server::{DeliveryService, TransportService};
 use crate::transfer::{DeliverHandler, SubmitHandler};
+use crate::wire::agent::v1::delivery_agents_server::DeliveryAgentsServer;
 use crate::wire::logons::v1::failed_logons_server::FailedLogonsServer;
 use crate::wire::mailboxes::v1::mailboxes_server::MailboxesServer;
 use crate::wire::proxy::v1::outbound_proxy_server::OutboundProxyServer;
@@ -65,6 +67,12 @@ impl Offer {
     pub fn failed_logons(&mut self, handler: Arc<dyn FailedLogonsHandler>) {
         let service = FailedLogonsServer::new(FailedLogonsService { handler });
         self.routes.add_service(service.max_decoding_message_size(NEWS_OCTETS_MAX));
+    }
+
+    /// Hears delivery agents, by [a Unix socket](Self::serve_local) alone.
+    pub fn delivery_agents(&mut self, handler: Arc<dyn AgentsHandler>) {
+        let service = DeliveryAgentsServer::new(AgentsService { handler });
+        self.routes.add_service(service.max_decoding_message_size(SAID_OCTETS_MAX));
     }
 
     /// Where another crate adds what it serves (`admin-api`).

@@ -23,6 +23,11 @@ pub(crate) mod logons {
         tonic::include_proto!("postroad.logons.v1");
     }
 }
+pub(crate) mod agent {
+    pub(crate) mod v1 {
+        tonic::include_proto!("postroad.agent.v1");
+    }
+}
 pub(crate) mod proxy {
     pub(crate) mod v1 {
         tonic::include_proto!("postroad.proxy.v1");

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | all | own certificates, settings, libraries, trusted roots, DNS | logs, what is remembered of the directory |
 //! | Front End Transport | the certificate for SMTP, the authority of directories for log-ons, the keytab | |
-//! | Transport | the same, the organization's key | queue, Drop, Pickup and Replay directories |
+//! | Transport | the same, the organization's key | queue, Drop, Pickup and Replay directories, the folder of its socket |
 //! | Mailbox Transport Submission, Delivery | | mailbox databases |
 //! | admin | the organization's key | the folder of its socket |
 
@@ -295,6 +295,9 @@ fn places(settings: &Settings, file: &Path, services: &[Service]) -> Places {
                 reads.insert(identity.join("smtp"));
                 reads.insert(settings.organization_key.clone());
                 writes.insert(settings.spool());
+                writes.extend(
+                    settings.service(Service::Transport).socket.and_then(|path| Some(path.parent()?.to_owned())),
+                );
                 writes.extend([&settings.drop, &settings.pickup, &settings.replay].into_iter().flatten().cloned());
             }
             Service::MailboxSubmission | Service::MailboxDelivery => drop(writes.insert(settings.mailboxes.clone())),

@@ -14,6 +14,8 @@
 //! path = "/etc/postroad/identity"        # ca.pem and <service>/{cert,key}.pem, from `postroad cert`
 //! [administrators]                       # users of this server, by the socket of its admin service
 //! anna = ["Server Management"]
+//! [agents]                               # users of this server who are delivery agents, by the socket of Transport
+//! fax = ["FAX"]
 //! [ldap.contoso]                         # another directory that keeps recipients, and log-ons
 //! servers = ["ldaps://dc1.contoso.com"]
 //! base = "DC=contoso,DC=com"
@@ -138,7 +140,8 @@ pub struct ServiceSettings {
     /// Who begins connections with the PROXY protocol. Default: nobody.
     #[serde(default, deserialize_with = "ranges")]
     pub load_balancers: Vec<RemoteRange>,
-    /// The Unix socket of the admin service, for users of this server. Default: `<state>/admin.sock`.
+    /// A Unix socket for users of this server. Of the admin service: default `<state>/admin.sock`. Of Transport, for delivery
+    /// agents: none by default.
     pub socket: Option<PathBuf>,
 }
 
@@ -212,6 +215,9 @@ pub struct Settings {
     /// Role groups of users of this server's operating system who come by the socket of its admin service. Default: none but
     /// root and the service's own user, who are in Organization Management.
     pub administrators: BTreeMap<String, BTreeSet<RoleGroup>>,
+    /// Which users of this server's operating system may be delivery agents, and for which protocols, in lower case. Default: none
+    /// but root and the service's own user, for all.
+    pub agents: BTreeMap<String, BTreeSet<String>>,
     /// Other directories that keep recipients, by the name that each is given here.
     pub ldap: BTreeMap<ObjectName, LdapSettings>,
     /// Who logs on to smart hosts by Kerberos. Default: nobody.
@@ -347,6 +353,8 @@ struct File {
     #[serde(default)]
     administrators: BTreeMap<String, Vec<String>>,
     #[serde(default)]
+    agents: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default)]
     ldap: BTreeMap<String, LdapFile>,
     kerberos: Option<KerberosSettings>,
     #[serde(default)]
@@ -438,9 +446,14 @@ impl File {
             ldap,
             kerberos: self.kerberos,
             administrators: administrators.map_err(|text| ("administrators", text))?,
+            agents: self.agents.into_iter().map(|(user, protocols)| (user, lower(&protocols))).collect(),
             services: services.map_err(|error| ("services", error.to_string()))?,
         })
     }
+}
+
+fn lower(protocols: &BTreeSet<String>) -> BTreeSet<String> {
+    protocols.iter().map(|protocol| protocol.to_lowercase()).collect()
 }
 
 type PeerAddresses = BTreeMap<ServerName, BTreeMap<Service, SocketAddr>>;

@@ -34,8 +34,9 @@ impl Ledger {
 
     /// What has to be done for a lane now; a demand for a connection is counted as met.
     pub(crate) fn demand(&mut self, id: QueueId) -> Option<(QueueId, Demand)> {
-        let (per_lane, connections) = (self.limits.connections_per_lane, self.limits.connections);
+        let connections = self.limits.connections;
         let lane = self.lanes.get_mut(&id)?;
+        let per_lane = self.limits.connections_per_lane(&lane.route);
         if lane.may_send() && lane.idle > 0 && !lane.queue.ready.is_empty() {
             lane.idle -= 1;
             return Some((id, Demand::Wake));
@@ -177,8 +178,8 @@ impl Ledger {
     /// The next hop answered for an item. Success widens the lane's window and starts the ladder from the bottom (QU-36),
     /// which a connection alone does not show. Further connections may be worth opening now.
     pub fn answered(&mut self, id: QueueId, now: Timestamp) -> Demands {
-        let per_lane = self.limits.connections_per_lane;
         let Some(lane) = self.lanes.get_mut(&id) else { return Vec::new() };
+        let per_lane = self.limits.connections_per_lane(&lane.route);
         lane.last_progress = now;
         lane.queue.outgoing.count(now);
         lane.queue.last_error = None;

@@ -1,9 +1,11 @@
 //! Times and bounds of the queues, from `Set-TransportService`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use envelope::Limit;
-use topology::TransportServiceSettings;
+use routing::Route;
+use topology::{Guid, TransportServiceSettings};
 
 use crate::ladder::RetrySettings;
 
@@ -21,9 +23,24 @@ pub struct Limits {
     /// Of each of the three budgets: outside, inside, mailboxes.
     pub(crate) connections: u32,
     pub(crate) connections_per_lane: u32,
+    /// Of lanes that leave by one of these connectors: not more.
+    pub(crate) connections_of: BTreeMap<Guid, u32>,
 }
 
 impl Limits {
+    /// The same with connectors that allow so many connections at a time (EN-57).
+    #[must_use]
+    pub fn with_connectors(mut self, connections: impl IntoIterator<Item = (Guid, u32)>) -> Self {
+        self.connections_of = connections.into_iter().collect();
+        self
+    }
+
+    /// How many connections a lane of that route may have.
+    pub(crate) fn connections_per_lane(&self, route: &Route) -> u32 {
+        let own = route.connector.and_then(|connector| self.connections_of.get(&connector));
+        own.map_or(self.connections_per_lane, |own| self.connections_per_lane.min(*own))
+    }
+
     /// Whether a message is poison at which this program failed so often.
     pub(crate) fn is_poison(&self, crashes: u8) -> bool {
         self.poison.is_some_and(|threshold| u32::from(crashes) >= threshold)
@@ -46,6 +63,7 @@ impl From<&TransportServiceSettings> for Limits {
             poison: settings.poison_message_detection_enabled.then_some(settings.poison_threshold),
             connections: bound(settings.max_outbound_connections),
             connections_per_lane: bound(settings.max_per_domain_outbound_connections),
+            connections_of: BTreeMap::new(),
         }
     }
 }

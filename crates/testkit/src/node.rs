@@ -109,6 +109,16 @@ impl World {
         self.settings_with(server, "load-balancers = [\"127.0.0.0/8\"]\n")
     }
 
+    /// The same with a Unix socket of Transport, for delivery agents.
+    ///
+    /// # Panics
+    /// As [`Self::settings`].
+    #[must_use]
+    pub fn settings_with_socket(&self, server: &str) -> Settings {
+        let socket = self.folder.path().join(format!("{server}.sock"));
+        self.settings_with(server, &format!("socket = \"{}\"\n", socket.display()))
+    }
+
     fn settings_with(&self, server: &str, of_services: &str) -> Settings {
         let (folder, home) = (self.folder.path().display(), self.home(server));
         let home = home.display();

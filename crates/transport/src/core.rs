@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::administration::counted::Peers;
 use crate::deliver::outbound::Outbound;
+use crate::ground::agents::Agents;
 use crate::ground::submitted;
 use crate::ground::told::Told;
 use crate::ground::unrecorded::Unrecorded;
@@ -77,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) unrecorded: Unrecorded,
     /// Whose sender was told of a failure a moment ago.
     pub(crate) told: Told,
+    /// Programs that take the mail of Delivery Agent connectors.
+    pub(crate) agents: Agents,
 }
 
 /// The ledger, with what is known besides of what has just come in.
@@ -123,6 +126,7 @@ impl Core {
             recipients: RwLock::default(),
             unrecorded: Unrecorded::default(),
             told: Told::default(),
+            agents: Agents::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! server's Transport, or Mailbox Transport Delivery. The order of attempts is routing's; when to try again is the
 //! scheduler's; here is only the doing.
 
+mod agent;
 mod basis;
 mod connector;
 mod gateway;
@@ -96,10 +97,8 @@ async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailu
         | DeliveryType::SmtpRelayToServers
         | DeliveryType::SmtpRelayWithinAdSiteToEdge => relay::open(core, route).await,
         DeliveryType::NonSmtpGatewayDelivery => gateway::open(core, route).await,
-        DeliveryType::DeliveryAgent
-        | DeliveryType::ShadowRedundancy
-        | DeliveryType::Undefined
-        | DeliveryType::Unreachable => {
+        DeliveryType::DeliveryAgent => agent::open(core, route).await,
+        DeliveryType::ShadowRedundancy | DeliveryType::Undefined | DeliveryType::Unreachable => {
             let error = format!("{} is not a next hop of this version", route.key.delivery_type).into();
             Err(OpenFailure { permanent: None, error })
         }
@@ -109,6 +108,9 @@ async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailu
 /// Messages that one connection carries before it is closed (SC-90, LM-23); `None` is no limit.
 fn messages_per_connection(core: &Core, route: &Route) -> Option<u32> {
     let tables = core.node.tables();
+    if let Some(connector) = agent::connector_of(tables.organization(), route) {
+        return Some(connector.max_messages_per_connection).filter(|limit| *limit > 0); // EN-57
+    }
     let limit = match route.connector.and_then(|guid| tables.organization().send_connector(guid)) {
         Some(connector) if route.key.delivery_type.category() == routing::NextHopCategory::External => {
             connector.smtp_max_messages_per_connection

@@ -1,7 +1,8 @@
 //! The words that all rooms share: what a next hop answers, how recipients end, what a message waits for, what was seen of it
 //! on its way in, what is submitted, whose sender was told a moment ago, what is known and not written down, and by which
-//! decision a message goes where it goes. Nothing here does anything.
+//! decision a message goes where it goes; and which delivery agents are there. Nothing here does anything.
 
+pub(crate) mod agents;
 pub(crate) mod answer;
 pub(crate) mod decision;
 pub(crate) mod fate;

@@ -11,17 +11,17 @@ use envelope::{MessageId, TraceContext};
 use logs::protocol::{self, ProtocolLog, Receiving, Sending, Side};
 use logs::{Log, LogSettings};
 use logs::{audit, connectivity, tracking};
-use net::{OrganizationListener, Service};
+use net::{LocalListener, OrganizationListener, Service};
 use queue::{
     ClockJump, Disk, Health as SpoolHealth, OnSync, OpenError, ReadError, RealDisk, Recovery, Role, Spool,
     SpoolOptions, StoredMessage, TIME_MARK_INTERVAL,
 };
 use reception::Doors;
 use routing::DeliveryType;
-use rpc::Offer;
+use rpc::{LocalUsers, Offer};
 use runtime::node::VERSION;
 use runtime::{Node, NodeError, certificate};
-use scheduler::{Ledger, Limits, QueueId};
+use scheduler::{Ledger, QueueId};
 use telemetry::{Health, HealthChecks, HopName, HopOutcome, keys};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -36,6 +36,7 @@ use crate::deliver::outbound::Outbound;
 use crate::ground::submitted;
 use crate::hand::Hand;
 use crate::receive::accept::Acceptor;
+use crate::receive::agents::AgentsDoor;
 use crate::receive::entrance::SpoolDestination;
 use crate::receive::files;
 use crate::receive::pressure::Lookout;
@@ -74,6 +75,8 @@ pub struct Transport {
     errands: mpsc::UnboundedReceiver<Errand>,
     recovery: Recovery,
     listener: OrganizationListener,
+    /// Of delivery agents.
+    socket: Option<LocalListener>,
     doors: Doors,
 }
 
@@ -124,9 +127,10 @@ impl Transport {
         if let Some(jump) = recovery.report().clock_jump {
             tell_jump(&jump);
         }
-        let limits = Limits::from(&node.tables().local_server().transport);
+        let limits = timer::limits_of(&node.tables());
         let (errand, errands) = mpsc::unbounded_channel();
         let listener = node.listen().await?;
+        let socket = local_listener(&node)?;
         let logs = logs_of(&node)?;
         let core = Core::new(Arc::clone(&node), spool, Ledger::new(limits), outbound, logs, errand, drain);
         let core = Arc::new(core);
@@ -134,7 +138,7 @@ impl Transport {
         let destination = Arc::new(SpoolDestination(Arc::clone(&core)));
         let told = Arc::new(protocol_log::<Receiving>(&node)?);
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination, told)?;
-        Ok(Self { core, errands, recovery, listener, doors })
+        Ok(Self { core, errands, recovery, listener, socket, doors })
     }
 
     /// Where SMTP clients are served: for each binding wanted, the address bound.
@@ -177,7 +181,7 @@ impl Transport {
     /// # Errors
     /// [`TransportError::Connector`] when the port fails.
     pub async fn run(self) -> Result<(), TransportError> {
-        let Self { core, errands, recovery, listener, doors } = self;
+        let Self { core, errands, recovery, listener, socket, doors } = self;
         let address = listener.local()?;
         let lookout = lookout(&core);
         lookout.look().await;
@@ -187,6 +191,12 @@ impl Transport {
         admin_api::offer::queues(&mut offer, Arc::new(Viewer(Arc::clone(&core))), audit_trail(&core)?);
         admin_api::offer::tracking(&mut offer, tracking::folder(&core.node.settings.state), &TRACKING_SEARCHED);
         let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
+        if let Some(socket) = socket {
+            let mut offer = Offer::new(core.drain.clone());
+            offer.delivery_agents(Arc::new(AgentsDoor(Arc::clone(&core))));
+            tracing::info!(socket = %socket.path().display(), "delivery agents are heard");
+            tokio::spawn(offer.serve_local(socket, &core.node.credentials, LocalUsers::default()));
+        }
         core.node.announce(address);
         let doors = tokio::spawn(doors.run(core.drain.clone()));
         tokio::spawn(lookout.run(core.drain.clone()));
@@ -213,6 +223,18 @@ impl Transport {
         wind_up(&core, doors, serving, ended.is_some()).await;
         ended.map_or(Ok(()), |ended| Ok(ended.map_err(std::io::Error::other)??))
     }
+}
+
+/// The socket of delivery agents, where the settings have one.
+fn local_listener(node: &Node) -> Result<Option<LocalListener>, NodeError> {
+    let Some(path) = node.settings.service(Service::Transport).socket else { return Ok(None) };
+    let listener = LocalListener::bind(&path).map_err(|cause| NodeError::File {
+        path,
+        cause: cause.to_string(),
+        advice: "It is the Unix socket of delivery agents; its folder has to be there, and nobody else may listen at it: \
+                 services.transport.socket names another one",
+    })?;
+    Ok(Some(listener))
 }
 
 /// Where it is written what administrators do to the queues.

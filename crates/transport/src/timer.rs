@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use queue::{CommitError, Transaction};
+use routing::RoutingTables;
 use scheduler::{Event, Item, Limits, QueueId};
 
 use crate::core::Core;
@@ -91,10 +92,17 @@ async fn report(core: Arc<Core>, aged: Vec<Aged>) {
     }
 }
 
+/// Times and bounds of this server's queues.
+pub(crate) fn limits_of(tables: &RoutingTables) -> Limits {
+    let agents = tables.organization().delivery_agent_connectors().iter();
+    Limits::from(&tables.local_server().transport)
+        .with_connectors(agents.map(|connector| (connector.guid, connector.max_concurrent_connections)))
+}
+
 /// A new snapshot: everything that waits is decided anew by it.
 fn reconfigure(core: &Core) {
     let tables = core.node.tables();
-    core.reconfigure(Limits::from(&tables.local_server().transport), tables.revision());
+    core.reconfigure(limits_of(&tables), tables.revision());
 }
 
 /// The directory is back: what it delayed is categorized now, not after `ResolverRetryInterval`.

@@ -42,6 +42,7 @@ const BANDS: [(&str, &[&str]); 7] = [
             "reception",
             "sending",
             "handover",
+            "agents",
             "import",
         ],
     ),
@@ -52,7 +53,7 @@ const BANDS: [(&str, &[&str]); 7] = [
 ];
 
 /// Arrows within a band.
-const WITHIN: [(&str, &[&str]); 18] = [
+const WITHIN: [(&str, &[&str]); 19] = [
     ("topology", &["envelope"]),
     ("categorizer", &["message", "routing"]),
     ("scheduler", &["routing"]),
@@ -69,6 +70,7 @@ const WITHIN: [(&str, &[&str]); 18] = [
     ("reception", &["directory", "ldap", "net", "rpc", "runtime", "smtp", "telemetry"]),
     ("sending", &["directory", "kerberos", "net", "rpc", "runtime", "smtp"]),
     ("handover", &["net", "rpc", "runtime"]),
+    ("agents", &["net", "rpc"]),
     ("postroad", &["lab"]),
     ("integration", &["testkit"]),
 ];

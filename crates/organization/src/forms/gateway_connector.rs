@@ -16,7 +16,6 @@ impl Form for DeliveryAgentConnector {
             .required(),
         property!("deliveryProtocol", delivery_protocol)
             .is("Names the agents that take the connector's mail.", "EN-55…EN-57")
-            .stored_only("there are no delivery agents yet: mail of the connector waits")
             .required(),
         property!("sourceTransportServers", source_transport_servers)
             .is("Mailbox servers with the agent.", "EN-56")
@@ -29,12 +28,10 @@ impl Form for DeliveryAgentConnector {
             .within(65536, 2147483647),
         property!("maxConcurrentConnections", max_concurrent_connections)
             .is("Connections of the agent at one time.", "EN-57")
-            .within(1, 2147483647)
-            .stored_only("there are no delivery agents yet: mail of the connector waits"),
+            .within(1, 2147483647),
         property!("maxMessagesPerConnection", max_messages_per_connection)
             .is("Messages in one connection of the agent.", "EN-57")
-            .within(1, 2147483647)
-            .stored_only("there are no delivery agents yet: mail of the connector waits"),
+            .within(1, 2147483647),
         property!("comment", comment).is("Free text.", "EN-57"),
     ];
 

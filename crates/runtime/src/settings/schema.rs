@@ -184,6 +184,13 @@ pub const KEYS: &[Key] = &[
         "What a user of this server may do by the socket of its admin service",
     ),
     key(
+        "agents.<user>",
+        "a list of protocols",
+        NONE,
+        "['FAX']",
+        "Of which `deliveryProtocol` a user of this server may take mail by Transport's socket; root and the service's own user may all",
+    ),
+    key(
         "ldap.<source>.servers",
         "a list of `ldaps://host`, `ldap://host` (StartTLS), with `:port`",
         REQUIRED,
@@ -274,7 +281,7 @@ pub const KEYS: &[Key] = &[
         "a file",
         "`admin.sock` in `state`",
         "'/run/postroad/admin.sock'",
-        "The Unix socket of the admin service, for users of this server",
+        "A Unix socket for users of this server: of the admin service for administrators, of Transport for delivery agents (none by default)",
     ),
     key(
         "services.<service>.smtp",

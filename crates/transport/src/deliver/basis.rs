@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use envelope::Revision;
 use routing::{DeliveryType, Route, RoutingTables, Way};
-use topology::{ForeignConnector, SendConnector};
+use topology::{DeliveryAgentConnector, ForeignConnector, SendConnector};
 
-use super::gateway;
+use super::{agent, gateway};
 
 /// Where a connection leads.
 pub(super) struct Basis {
@@ -18,6 +18,8 @@ pub(super) struct Basis {
     connector: Option<Box<SendConnector>>,
     /// The same of one that writes files.
     foreign: Option<Box<ForeignConnector>>,
+    /// The same of one whose mail agents take.
+    agent: Option<Box<DeliveryAgentConnector>>,
 }
 
 impl Basis {
@@ -30,11 +32,14 @@ impl Basis {
         let connector = leaves.and_then(|guid| tables.organization().send_connector(guid));
         let is_gateway = route.key.delivery_type == DeliveryType::NonSmtpGatewayDelivery;
         let foreign = is_gateway.then(|| gateway::connector_of(tables.organization(), route)).flatten();
+        let has_agents = route.key.delivery_type == DeliveryType::DeliveryAgent;
+        let agent = has_agents.then(|| agent::connector_of(tables.organization(), route)).flatten();
         Self {
             by: tables.revision(),
             way: Arc::clone(&route.way),
             connector: connector.cloned().map(Box::new),
             foreign: foreign.cloned().map(Box::new),
+            agent: agent.cloned().map(Box::new),
         }
     }
 
@@ -45,6 +50,9 @@ impl Basis {
 
     /// Whether both lead to the same place in the same way.
     pub(super) fn leads_where(&self, other: &Self) -> bool {
-        self.way.attempts == other.way.attempts && self.connector == other.connector && self.foreign == other.foreign
+        self.way.attempts == other.way.attempts
+            && self.connector == other.connector
+            && self.foreign == other.foreign
+            && self.agent == other.agent
     }
 }

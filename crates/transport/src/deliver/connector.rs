@@ -30,7 +30,8 @@ pub(super) fn header_path(organization: &Organization, route: &Route) -> Option<
             let connector = route.connector.and_then(|guid| organization.send_connector(guid));
             Some(Path::SendConnector(connector.map_or(HeaderRights::ROUTING, header_rights)))
         }
-        DeliveryType::NonSmtpGatewayDelivery => Some(Path::Drop), // PF-29
+        // PF-29; an agent is a gateway as well.
+        DeliveryType::NonSmtpGatewayDelivery | DeliveryType::DeliveryAgent => Some(Path::Drop),
         _ => None,
     }
 }

@@ -142,12 +142,14 @@ pub(crate) fn sent(
     let head = &copy.stored.as_read().head;
     let source = match route.key.delivery_type {
         DeliveryType::NonSmtpGatewayDelivery => Source::Gateway,
+        DeliveryType::DeliveryAgent => Source::Agent,
         _ => Source::Smtp,
     };
     let connector = match route.key.delivery_type {
         DeliveryType::DnsConnectorDelivery
         | DeliveryType::SmartHostConnectorDelivery
-        | DeliveryType::NonSmtpGatewayDelivery => connector(&core.node.tables(), route.connector).unwrap_or_default(),
+        | DeliveryType::NonSmtpGatewayDelivery
+        | DeliveryType::DeliveryAgent => connector(&core.node.tables(), route.connector).unwrap_or_default(),
         _ => IMPLICIT.into(),
     };
     let address = |at: u32| head.envelope.recipients.get(at as usize).map(|recipient| recipient.address.clone());

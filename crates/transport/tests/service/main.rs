@@ -1,6 +1,7 @@
 //! The service as a whole.
 
 #[cfg(test)]
+mod agents;
 mod ages;
 #[cfg(test)]
 mod budgets;

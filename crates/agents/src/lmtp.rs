@@ -1,0 +1,293 @@
+//! Mail for a server that speaks LMTP (RFC 2033), such as Dovecot: one session for each message, one reply for each recipient.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{BufMut, Bytes, BytesMut};
+use envelope::{EnhancedStatus, Reply};
+use rpc::{AgentAnswer, AgentDelivery};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::time::timeout;
+
+use crate::Agent;
+
+/// Time for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for each reply, and for what is written before it: RFC 5321 §4.5.3.2.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// Octets of a line of a reply.
+const LINE_OCTETS_MAX: u64 = 2048;
+/// Lines of a reply.
+const LINES_MAX: usize = 64;
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// By TCP.
+    Address(SocketAddr),
+    /// By a Unix socket of this machine.
+    Socket(PathBuf),
+}
+
+/// Delivers by LMTP.
+#[derive(Clone, Debug)]
+pub struct Lmtp {
+    /// Where the server is.
+    pub place: Place,
+    /// How this host calls itself.
+    pub host: Box<str>,
+}
+
+/// Why a session ended before everybody was answered.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the LMTP server: {0}")]
+    Io(#[from] io::Error),
+    #[error("the LMTP server gave no answer in time")]
+    Silent,
+    #[error("the LMTP server answered what is no reply")]
+    Strange,
+    #[error("the LMTP server answered {0}")]
+    Refused(Reply),
+}
+
+#[async_trait]
+impl Agent for Lmtp {
+    async fn deliver(&self, delivery: &AgentDelivery, content: Bytes) -> Vec<AgentAnswer> {
+        let mut answers: Vec<Option<AgentAnswer>> = vec![None; delivery.recipients.len()];
+        let done = self.session(delivery, &content, &mut answers).await;
+        let why = match &done {
+            Ok(()) => "no answer came".to_owned(),
+            Err(broken) => broken.to_string(),
+        };
+        // What was refused for good before any recipient was named is about the message.
+        let rest = match done {
+            Err(Broken::Refused(reply)) => answer_of(&reply),
+            _ => AgentAnswer::Later(Reply::new(450, EnhancedStatus::new(4, 4, 2), why)),
+        };
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| rest.clone())).collect()
+    }
+}
+
+impl Lmtp {
+    async fn session(
+        &self,
+        delivery: &AgentDelivery,
+        content: &[u8],
+        answers: &mut [Option<AgentAnswer>],
+    ) -> Result<(), Broken> {
+        match &self.place {
+            Place::Address(address) => {
+                let stream = net::stream::connect(*address, None, CONNECT_TIMEOUT).await;
+                let stream = stream.map_err(|error| Broken::Io(io::Error::other(error.to_string())))?;
+                Session::new(stream).deliver(&self.host, delivery, content, answers).await
+            }
+            Place::Socket(path) => {
+                let stream =
+                    timeout(CONNECT_TIMEOUT, net::local::connect(path)).await.map_err(|_| Broken::Silent)??;
+                Session::new(stream).deliver(&self.host, delivery, content, answers).await
+            }
+        }
+    }
+}
+
+/// One connection.
+struct Session<S> {
+    stream: BufReader<S>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    fn new(stream: S) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    async fn deliver(
+        &mut self,
+        host: &str,
+        delivery: &AgentDelivery,
+        content: &[u8],
+        answers: &mut [Option<AgentAnswer>],
+    ) -> Result<(), Broken> {
+        self.accepted().await?;
+        let offered = self.ask(&format!("LHLO {host}\r\n")).await?;
+        let offers = |word: &str| {
+            offered.text.lines().any(|line| line.split(' ').next().is_some_and(|has| has.eq_ignore_ascii_case(word)))
+        };
+        self.ask(&mail(delivery, offers("8BITMIME"), offers("SMTPUTF8"))?).await?;
+        let mut taken = Vec::new();
+        for (at, (kind, address)) in delivery.recipients.iter().enumerate() {
+            if !is_path(address) {
+                let reply =
+                    Reply::new(550, EnhancedStatus::new(5, 1, 3), format!("{kind}:{address} cannot be said in LMTP"));
+                answers[at] = Some(AgentAnswer::Failed(reply));
+                continue;
+            }
+            let reply = self.ask_any(&format!("RCPT TO:<{address}>\r\n")).await?;
+            match is_positive(&reply) {
+                true => taken.push(at),
+                false => answers[at] = Some(answer_of(&reply)),
+            }
+        }
+        if !taken.is_empty() {
+            let reply = self.ask_any("DATA\r\n").await?;
+            if reply.code != 354 {
+                return Err(Broken::Refused(reply));
+            }
+            self.write(&dot_stuffed(content)).await?;
+            // RFC 2033 §4.2: a reply for each recipient that was accepted, in their order.
+            for at in taken {
+                answers[at] = Some(answer_of(&self.reply().await?));
+            }
+        }
+        // What it says to that changes nothing.
+        let _ = self.write(b"QUIT\r\n").await;
+        Ok(())
+    }
+
+    /// Says something, and wants it accepted.
+    async fn ask(&mut self, command: &str) -> Result<Reply, Broken> {
+        self.write(command.as_bytes()).await?;
+        self.accepted().await
+    }
+
+    async fn ask_any(&mut self, command: &str) -> Result<Reply, Broken> {
+        self.write(command.as_bytes()).await?;
+        self.reply().await
+    }
+
+    async fn accepted(&mut self) -> Result<Reply, Broken> {
+        let reply = self.reply().await?;
+        if is_positive(&reply) { Ok(reply) } else { Err(Broken::Refused(reply)) }
+    }
+
+    async fn write(&mut self, octets: &[u8]) -> Result<(), Broken> {
+        let writing = async {
+            self.stream.get_mut().write_all(octets).await?;
+            self.stream.get_mut().flush().await
+        };
+        Ok(timeout(REPLY_TIMEOUT, writing).await.map_err(|_| Broken::Silent)??)
+    }
+
+    async fn reply(&mut self) -> Result<Reply, Broken> {
+        let mut lines: Vec<String> = Vec::new();
+        loop {
+            let line = timeout(REPLY_TIMEOUT, self.line()).await.map_err(|_| Broken::Silent)??;
+            let (code, rest) = line.split_at_checked(3).ok_or(Broken::Strange)?;
+            let is_last = match rest.as_bytes().first() {
+                Some(b'-') => false,
+                Some(b' ') | None => true,
+                Some(_) => return Err(Broken::Strange),
+            };
+            lines.push(rest.get(1..).unwrap_or_default().to_owned());
+            if is_last {
+                let code: u16 = code.parse().ok().filter(|code| (200..600).contains(code)).ok_or(Broken::Strange)?;
+                return Ok(reply_of(code, &lines));
+            }
+            if lines.len() > LINES_MAX {
+                return Err(Broken::Strange);
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Result<String, Broken> {
+        let mut line = Vec::new();
+        let read = (&mut self.stream).take(LINE_OCTETS_MAX).read_until(b'\n', &mut line).await?;
+        if read == 0 {
+            return Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let text = line.strip_suffix(b"\n").ok_or(Broken::Strange)?;
+        Ok(String::from_utf8_lossy(text.strip_suffix(b"\r").unwrap_or(text)).into_owned())
+    }
+}
+
+/// With the enhanced status code that stands in front of each line (RFC 2034), or one that says the same as the code.
+fn reply_of(code: u16, lines: &[String]) -> Reply {
+    let status = lines.first().and_then(|line| line.split(' ').next()?.parse::<EnhancedStatus>().ok());
+    let generic = match code {
+        200..400 => EnhancedStatus::new(2, 0, 0),
+        500.. => EnhancedStatus::new(5, 0, 0),
+        _ => EnhancedStatus::new(4, 0, 0),
+    };
+    let fits = |status: &EnhancedStatus| status.severity() == generic.severity();
+    let text: Vec<&str> = lines
+        .iter()
+        .map(|line| match (status, line.split_once(' ')) {
+            (Some(_), Some((first, rest))) if first.parse::<EnhancedStatus>().is_ok() => rest,
+            _ => line,
+        })
+        .collect();
+    let text = text.join("\n");
+    match status.filter(fits) {
+        Some(status) => Reply::new(code, status, text),
+        None => Reply::new(code, generic, text),
+    }
+}
+
+fn is_positive(reply: &Reply) -> bool {
+    reply.code < 300
+}
+
+fn answer_of(reply: &Reply) -> AgentAnswer {
+    match reply.code {
+        200..400 => AgentAnswer::Delivered,
+        500.. => AgentAnswer::Failed(reply.clone()),
+        _ => AgentAnswer::Later(reply.clone()),
+    }
+}
+
+/// `MAIL`, with what the message needs; what the server cannot take is said here.
+fn mail(delivery: &AgentDelivery, eight_bit_mime: bool, smtputf8: bool) -> Result<String, Broken> {
+    let lacks = |what: &str| {
+        let text = format!("the LMTP server does not offer {what}, which the message needs");
+        Broken::Refused(Reply::new(550, EnhancedStatus::new(5, 6, 3), text))
+    };
+    if !delivery.sender.is_empty() && !is_path(&delivery.sender) {
+        return Err(Broken::Refused(Reply::new(
+            550,
+            EnhancedStatus::new(5, 1, 7),
+            "the sender cannot be said in LMTP",
+        )));
+    }
+    let mut line = format!("MAIL FROM:<{}>", delivery.sender);
+    if delivery.smtputf8 {
+        if !smtputf8 {
+            return Err(lacks("SMTPUTF8"));
+        }
+        line.push_str(" SMTPUTF8");
+    }
+    if delivery.eight_bit_mime || delivery.smtputf8 {
+        if !eight_bit_mime {
+            return Err(lacks("8BITMIME"));
+        }
+        line.push_str(" BODY=8BITMIME");
+    }
+    line.push_str("\r\n");
+    Ok(line)
+}
+
+/// Whether an address of any type can stand between angle brackets: it is of others, and ends no line and no path.
+fn is_path(address: &str) -> bool {
+    !address.is_empty() && !address.chars().any(|one| one.is_control() || matches!(one, '<' | '>' | ' '))
+}
+
+/// Content with its end (RFC 5321 §4.5.2).
+fn dot_stuffed(content: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(content.len() + content.len() / 64 + 8);
+    for line in content.split_inclusive(|octet| *octet == b'\n') {
+        if line.first() == Some(&b'.') {
+            out.put_u8(b'.');
+        }
+        out.put_slice(line);
+    }
+    if !content.is_empty() && !content.ends_with(b"\r\n") {
+        out.put_slice(b"\r\n");
+    }
+    out.put_slice(b".\r\n");
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Mail of a Delivery Agent connector: given to an agent that is there for its protocol, and settled by what the agent says of each
+//! recipient (EN-55, EN-60).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use categorizer::encapsulated_address;
+use envelope::{BodyType, Recipient};
+use routing::Route;
+use rpc::{AgentAnswer, AgentDelivery};
+use topology::{DeliveryAgentConnector, Organization};
+
+use super::{Hop, OpenFailure};
+use crate::core::Core;
+use crate::deliver::outgoing::Outgoing;
+use crate::ground::agents::Lent;
+use crate::ground::answer::{Answer, Sent, Taken};
+use crate::ground::parcel::Parcel;
+
+/// The Delivery Agent connector of a route.
+pub(super) fn connector_of<'a>(organization: &'a Organization, route: &Route) -> Option<&'a DeliveryAgentConnector> {
+    let guid = route.connector?;
+    organization.delivery_agent_connectors().iter().find(|connector| connector.guid == guid)
+}
+
+/// A connection with an agent of the route's connector; waits for one that is busy.
+pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
+    let failure = |error: String| OpenFailure { permanent: None, error: error.into() };
+    let tables = core.node.tables();
+    let Some(connector) = connector_of(tables.organization(), route) else {
+        return Err(failure("the Delivery Agent connector was removed; the message is decided anew".to_owned()));
+    };
+    let protocol = &connector.delivery_protocol;
+    let Some(lent) = core.agents.take(protocol).await else {
+        return Err(failure(format!("no delivery agent for protocol {protocol}"))); // EN-61
+    };
+    Ok(Box::new(AgentHop { lent, connector: connector.name.as_str().into() }))
+}
+
+struct AgentHop {
+    lent: Lent,
+    connector: Box<str>,
+}
+
+#[async_trait]
+impl Hop for AgentHop {
+    async fn send(&mut self, copy: &Parcel, content: Outgoing, _span: &mut telemetry::Hop) -> Sent {
+        let envelope = &copy.head.envelope;
+        let delivery = AgentDelivery {
+            id: copy.head.id,
+            connector: self.connector.clone(),
+            sender: envelope.reverse_path.to_string().into(),
+            recipients: envelope.recipients.iter().map(address).collect(),
+            size: content.size().as_u64(),
+            eight_bit_mime: envelope.body == BodyType::EightBitMime,
+            smtputf8: envelope.smtputf8,
+            trace: copy.head.trace,
+        };
+        match self.lent.deliver(&delivery, content.into_pieces()).await {
+            Ok(answers) => Sent::Answers(answers.into_iter().map(|answer| self.answer(answer)).collect()),
+            Err(error) => Sent::Lost(error.into()),
+        }
+    }
+
+    async fn is_reusable(&mut self) -> bool {
+        self.lent.is_there()
+    }
+
+    fn peer(&self) -> String {
+        self.lent.name().to_owned()
+    }
+
+    async fn close(self: Box<Self>) {
+        self.lent.give_back();
+    }
+}
+
+impl AgentHop {
+    fn answer(&self, answer: AgentAnswer) -> Answer {
+        match answer {
+            // It acknowledges delivery, not that it will try (EN-55).
+            AgentAnswer::Delivered => Answer::Taken(Taken::Mailbox),
+            AgentAnswer::Later(reply) => Answer::Later(format!("{}: {reply}", self.lent.name()).into()),
+            AgentAnswer::Failed(reply) => Answer::Never { reply, remote: Some(self.lent.name().to_owned()) },
+        }
+    }
+}
+
+/// Type and address, in the words of the type: one that travels inside an SMTP address is taken out of it.
+fn address(recipient: &Recipient) -> (Box<str>, Box<str>) {
+    encapsulated_address(recipient.address.local_part())
+        .unwrap_or_else(|| ("SMTP".into(), recipient.address.as_str().into()))
+}

@@ -1,0 +1,159 @@
+//! Mail of Delivery Agent connectors, and agents that take it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests as well")]
+
+use std::sync::Arc;
+
+use agents::{Agent, Source};
+use async_trait::async_trait;
+use bytes::Bytes;
+use envelope::{EnhancedStatus, Notify, Reply};
+use parking_lot::Mutex;
+use rpc::{AgentAnswer, AgentDelivery};
+use testkit::until;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{MESSAGE, ORGANIZATION, Running, Scene, notified};
+
+/// An agent that keeps what it is given, and answers by the beginning of an address.
+struct Fax {
+    taken: Mutex<Vec<(AgentDelivery, String)>>,
+    /// A permit for each message that it may answer.
+    patience: Semaphore,
+    most_at_once: Mutex<(usize, usize)>,
+}
+
+impl Fax {
+    fn new(permits: usize) -> Arc<Self> {
+        Arc::new(Self { taken: Mutex::default(), patience: Semaphore::new(permits), most_at_once: Mutex::default() })
+    }
+
+    /// Serves until the guard is dropped.
+    fn serve(self: &Arc<Self>, scene: &Scene, connections: u32) -> tokio_util::sync::DropGuard {
+        let socket = scene.world.settings_with_socket("MAIL1").service(net::Service::Transport).socket.unwrap();
+        let source = Source { socket, protocol: "Fax".into(), name: "fax 1".into(), connections };
+        let (agent, drain): (Arc<dyn Agent>, _) = (Arc::clone(self) as _, CancellationToken::new());
+        let token = drain.clone();
+        tokio::spawn(async move { agents::serve(&source, &agent, &token).await });
+        drain.drop_guard()
+    }
+
+    async fn took(&self, count: usize) -> Vec<(AgentDelivery, String)> {
+        until("messages for the agent", async || Some(self.taken.lock().clone()).filter(|taken| taken.len() >= count))
+            .await
+    }
+}
+
+#[async_trait]
+impl Agent for Fax {
+    async fn deliver(&self, delivery: &AgentDelivery, content: Bytes) -> Vec<AgentAnswer> {
+        {
+            let mut at_once = self.most_at_once.lock();
+            at_once.0 += 1;
+            at_once.1 = at_once.1.max(at_once.0);
+        }
+        self.taken.lock().push((delivery.clone(), String::from_utf8(content.into()).unwrap()));
+        self.patience.acquire().await.unwrap().forget();
+        self.most_at_once.lock().0 -= 1;
+        let reply = |code, status| Reply::new(code, status, "no answer");
+        let answer = |(_, address): &(Box<str>, Box<str>)| match address.chars().next() {
+            Some('4') => AgentAnswer::Later(reply(450, EnhancedStatus::new(4, 1, 1))),
+            Some('5') => AgentAnswer::Failed(reply(550, EnhancedStatus::new(5, 1, 1))),
+            _ => AgentAnswer::Delivered,
+        };
+        delivery.recipients.iter().map(answer).collect()
+    }
+}
+
+async fn scene(properties: &str) -> (Scene, Running) {
+    let connector = format!(
+        "deliveryAgentConnectors: [{{name: Fax, addressSpaces: ['FAX:*;1'], deliveryProtocol: FAX, \
+         sourceTransportServers: [MAIL1]{properties}}}]\n"
+    );
+    let scene = Scene::new(&format!("{ORGANIZATION}{connector}")).await;
+    let settings = scene.world.settings_with_socket("MAIL1");
+    let transport = scene.start_with("MAIL1", move |node| node.settings = Arc::new(settings)).await;
+    (scene, transport)
+}
+
+#[tokio::test]
+async fn an_agent_takes_mail_and_says_what_became_of_each_recipient() {
+    // EN-55, EN-60
+    let (scene, transport) = scene("").await;
+    let fax = Fax::new(10);
+    let _serving = fax.serve(&scene, 1);
+    let asks = Notify::On { success: true, failure: true, delay: false };
+    let to = ["IMCEAFAX-1@contoso.com", "IMCEAFAX-5@contoso.com", "IMCEAFAX-4@contoso.com"];
+    let head = scene.head_with("ann@contoso.com", &to, asks);
+    let receipt = scene.submit_as(&head, MESSAGE).await.unwrap();
+    assert_eq!(receipt.message(), head.id);
+    let (delivery, content) = fax.took(1).await.remove(0);
+    assert_eq!((&*delivery.connector, &*delivery.sender), ("Fax", "ann@contoso.com"));
+    let recipients: Vec<(&str, &str)> = delivery.recipients.iter().map(|(kind, to)| (&**kind, &**to)).collect();
+    assert_eq!(recipients, [("FAX", "1"), ("FAX", "5"), ("FAX", "4")]);
+    assert!(content.ends_with("\r\n\r\nBody\r\n") && !content.contains("X-MS-Exchange-Organization"), "{content}");
+    assert_eq!(delivery.size, content.len() as u64);
+    let failed = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
+    assert!(failed.contains("5.1.1") && failed.contains("no answer"), "{failed}");
+    notified(&scene.mailboxes, "ann@contoso.com", "delivered").await;
+    // The one that is to be tried again comes alone, under the same id.
+    let (again, _) = fax.took(2).await.remove(1);
+    assert_eq!((again.id, again.recipients.len()), (delivery.id, 1));
+    transport.drain().await;
+}
+
+#[tokio::test]
+async fn mail_waits_for_its_agent_and_goes_when_it_comes() {
+    // EN-61
+    let (scene, transport) = scene("").await;
+    scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    until("the queue says for whom it waits", async || {
+        let errors = transport.operations.queues().into_iter().filter_map(|queue| queue.last_error);
+        errors.into_iter().find(|error| error.contains("no delivery agent for protocol FAX"))
+    })
+    .await;
+    let fax = Fax::new(10);
+    let _serving = fax.serve(&scene, 1);
+    fax.took(1).await;
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn what_an_agent_had_in_hands_when_it_went_away_is_given_to_the_next() {
+    let (scene, transport) = scene("").await;
+    let dies = Fax::new(0);
+    let dying = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let within = dying.enter();
+    let _serving = dies.serve(&scene, 1);
+    drop(within);
+    scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    dies.took(1).await;
+    dying.shutdown_background();
+    let lives = Fax::new(10);
+    let _serving = lives.serve(&scene, 1);
+    let (again, _) = lives.took(1).await.remove(0);
+    assert_eq!(again.id, dies.took(1).await[0].0.id);
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn no_more_connections_than_the_connector_allows() {
+    // EN-57
+    const MESSAGES: usize = 12;
+    let (scene, transport) = scene(", maxConcurrentConnections: 2, maxMessagesPerConnection: 3").await;
+    let fax = Fax::new(0);
+    let _serving = fax.serve(&scene, 5);
+    for _ in 0..MESSAGES {
+        scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    }
+    fax.took(1).await;
+    fax.patience.add_permits(MESSAGES);
+    fax.took(MESSAGES).await;
+    transport.drain().await;
+    let (_, most) = *fax.most_at_once.lock();
+    assert!((1..=2).contains(&most), "{most} at once");
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
