@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envelope::{Address, ByteSize, Domain, Limit, ObjectName, ServerName, SiteName, Span};
-use topology::receive_connector::{AuthMechanism, MessageRateSource, PermissionGroup, ReceiveRight, TransportRole};
+use topology::receive_connector::{
+    AuthMechanism, MessageRateSource, PermissionGroup, ReceiveRight, TlsDomainCapability, TransportRole,
+};
 use topology::send_connector::{
     ConnectorType, ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage,
 };
@@ -141,6 +143,7 @@ text_literals! {
     SmartHost = "an IP address or a host name",
     SocketAddr = "an endpoint such as 0.0.0.0:25",
     String = "a text",
+    TlsDomainCapability = "a domain with what it may, such as contoso.com:AcceptCloudServicesMail",
 }
 
 macro_rules! named_literals {

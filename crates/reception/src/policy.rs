@@ -78,7 +78,13 @@ impl<'a> Principal<'a> {
     }
 }
 
-/// Whether a connector asks clients for certificates: partners show them (TA-41).
+/// Whether a connector asks clients for certificates: partners show them (TA-41), and the other half of a hybrid organization
+/// (TA-75).
+pub(crate) fn asks_clients(connector: &ReceiveConnector) -> bool {
+    asks_partners(connector) || (connector.offers(AuthMechanism::Tls) && !connector.tls_domain_capabilities.is_empty())
+}
+
+/// Whether partners show who they are (TA-41).
 pub(crate) fn asks_partners(connector: &ReceiveConnector) -> bool {
     connector.domain_secure_enabled
         && connector.offers(AuthMechanism::Tls)

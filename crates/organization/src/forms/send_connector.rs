@@ -128,8 +128,10 @@ impl Form for SendConnector {
         property!("useExternalDNSServersEnabled", use_external_dns_servers_enabled)
             .is("Resolve by the server's externalDNSServers.", "SC-37"),
         property!("cloudServicesMailEnabled", cloud_services_mail_enabled)
-            .is("Keep header fields of the organization between the two halves of a hybrid one.", "SC-117, PF-40…PF-45")
-            .stored_only("there is no other half yet; which header fields leave is said by permissions"),
+            .is(
+                "Header fields of the organization reach the other half of a hybrid one, between accepted domains.",
+                "SC-117, PF-40…PF-44",
+            ),
         property!("connectorType", connector_type)
             .is("Whether the connector sends to Microsoft 365.", "New-SendConnector")
             .stored_only("it is a label"),

@@ -249,6 +249,9 @@ fn mechanism_problems(connector: &ReceiveConnector) -> Vec<&'static str> {
     {
         problems.push("domainSecureEnabled needs Tls and excludes ExternalAuthoritative");
     }
+    if !connector.tls_domain_capabilities.is_empty() && !offers(AuthMechanism::Tls) {
+        problems.push("tlsDomainCapabilities needs Tls: a certificate is what proves a domain"); // TA-75
+    }
     problems
 }
 

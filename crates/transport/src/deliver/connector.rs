@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use envelope::{Domain, MessageId, Reply, ServerName, Severity};
+use envelope::{Address, Domain, Envelope, MessageId, Reply, ServerName, Severity};
 use message::firewall::{HeaderRights, Path};
 use net::Service;
 use routing::{DeliveryType, Route};
@@ -24,15 +24,33 @@ use crate::ground::parcel::Parcel;
 
 /// Header fields that may leave by a route: by a Send connector none of the organization's, unless it gives that right to whoever
 /// is at the other end (PL-73, PL-74, PF-11, PF-20).
-pub(super) fn header_path(organization: &Organization, route: &Route) -> Option<Path> {
+pub(super) fn header_path(organization: &Organization, route: &Route, envelope: &Envelope) -> Option<Path> {
     match route.key.delivery_type {
         DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => {
             let connector = route.connector.and_then(|guid| organization.send_connector(guid));
-            Some(Path::SendConnector(connector.map_or(HeaderRights::ROUTING, header_rights)))
+            Some(connector.map_or(Path::SendConnector(HeaderRights::ROUTING), |connector| {
+                path_by(organization, connector, envelope)
+            }))
         }
         DeliveryType::NonSmtpGatewayDelivery => Some(Path::Drop), // PF-29
         _ => None,
     }
+}
+
+fn path_by(organization: &Organization, connector: &SendConnector, envelope: &Envelope) -> Path {
+    let rights = header_rights(connector);
+    if connector.cloud_services_mail_enabled && is_between_halves(organization, envelope) {
+        Path::ToOtherHalf(rights)
+    } else {
+        Path::SendConnector(rights)
+    }
+}
+
+/// PF-43: from an accepted domain, or nobody, to accepted domains only: whoever else shares the copy learns nothing.
+fn is_between_halves(organization: &Organization, envelope: &Envelope) -> bool {
+    let accepted = |address: &Address| organization.accepted_domain(&address.domain()).is_some();
+    envelope.reverse_path.address().is_none_or(accepted)
+        && envelope.recipients.iter().all(|recipient| accepted(&recipient.address))
 }
 
 fn header_rights(connector: &SendConnector) -> HeaderRights {
@@ -65,8 +83,8 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
         let peer = session.peer().clone();
         Opened::new(Box::new(session), &peer, None)
     };
-    let (policies, path) = (connector.error_policies.clone(), Path::SendConnector(header_rights(connector)));
-    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies, path }))
+    let policies = connector.error_policies.clone();
+    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies, connector: connector.clone() }))
 }
 
 fn transient(error: String) -> OpenFailure {
@@ -178,14 +196,15 @@ struct ConnectorHop {
     opened: Opened,
     policies: Vec<ErrorPolicy>,
     /// For what is read again for another host.
-    path: Path,
+    connector: SendConnector,
 }
 
 #[async_trait]
 impl Hop for ConnectorHop {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let envelope = &copy.head.envelope;
-        let mut source = Stored::new(&self.core, copy, content, self.path);
+        let path = path_by(self.core.node.tables().organization(), &self.connector, envelope);
+        let mut source = Stored::new(&self.core, copy, content, path);
         let outcome = sending::deliver(self.opened.session.as_mut(), envelope, &mut source).await;
         self.opened.asked(&outcome.peer);
         let now = self.core.now();
