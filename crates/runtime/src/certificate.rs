@@ -6,7 +6,7 @@ use crate::node::{Node, NodeError};
 use crate::settings::Settings;
 use envelope::Timestamp;
 use net::KeyedCertificate;
-use net::tls::TrustedRoots;
+use net::tls::{OwnCertificate, TrustedRoots};
 use topology::Server;
 
 /// Certificate and key for SMTP of a running service: [`for_smtp`].
@@ -29,6 +29,26 @@ pub fn for_smtp(settings: &Settings, server: &Server, now: Timestamp) -> Result<
     tracing::warn!(path = %path.display(), "no certificate for STARTTLS; using a self-signed one until the next start");
     net::certificate::self_signed_for_smtp(&server.name, &server.fqdn, now)
         .map_err(|error| file_error(path, error.to_string()))
+}
+
+/// All that a server can show in SMTP (TA-30): `own`, which is what it shows where no other fits, first, and those in folders
+/// beside it. What cannot be used is logged and left out. Blocks.
+#[must_use]
+pub fn all_for_smtp(settings: &Settings, own: &KeyedCertificate) -> Vec<OwnCertificate> {
+    let further = further(settings).into_iter().filter_map(|folder| {
+        let read = KeyedCertificate::load_from(&folder).and_then(OwnCertificate::of);
+        let told = |error| tracing::warn!(folder = %folder.display(), %error, "a certificate cannot be used");
+        read.map_err(told).ok()
+    });
+    OwnCertificate::of(own.clone()).ok().into_iter().chain(further).collect()
+}
+
+/// The folders of certificates beside the server's own, in the order of their names.
+pub(crate) fn further(settings: &Settings) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder(settings)).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
 }
 
 /// The roots of the system, and those of the settings.
