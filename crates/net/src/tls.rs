@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use envelope::Domain;
 
-pub use choice::{OwnCertificate, for_host, named};
+pub use choice::{OwnCertificate, for_host, in_order, named};
 pub use client::TlsClient;
 pub use error::{CertificateProblem, TlsError};
 pub use names::CertificateName;

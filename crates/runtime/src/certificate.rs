@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+pub use crate::places::folder;
+
 use crate::node::{Node, NodeError};
+use crate::places::further;
 use crate::settings::Settings;
 use envelope::Timestamp;
 use net::KeyedCertificate;
@@ -35,20 +38,22 @@ pub fn for_smtp(settings: &Settings, server: &Server, now: Timestamp) -> Result<
 /// beside it. What cannot be used is logged and left out. Blocks.
 #[must_use]
 pub fn all_for_smtp(settings: &Settings, own: &KeyedCertificate) -> Vec<OwnCertificate> {
-    let further = further(settings).into_iter().filter_map(|folder| {
+    OwnCertificate::of(own.clone()).ok().into_iter().chain(all_further(settings)).collect()
+}
+
+/// All that lies there, the server's own first if it has one. Blocks.
+#[must_use]
+pub fn all_on_disk(settings: &Settings) -> Vec<OwnCertificate> {
+    let own = KeyedCertificate::load_from(&folder(settings)).and_then(OwnCertificate::of).ok();
+    own.into_iter().chain(all_further(settings)).collect()
+}
+
+fn all_further(settings: &Settings) -> impl Iterator<Item = OwnCertificate> {
+    further(settings).into_iter().filter_map(|folder| {
         let read = KeyedCertificate::load_from(&folder).and_then(OwnCertificate::of);
         let told = |error| tracing::warn!(folder = %folder.display(), %error, "a certificate cannot be used");
         read.map_err(told).ok()
-    });
-    OwnCertificate::of(own.clone()).ok().into_iter().chain(further).collect()
-}
-
-/// The folders of certificates beside the server's own, in the order of their names.
-pub(crate) fn further(settings: &Settings) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder(settings)).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
+    })
 }
 
 /// The roots of the system, and those of the settings.
@@ -66,12 +71,6 @@ pub fn trusted_roots(settings: &Settings) -> Result<TrustedRoots, NodeError> {
 #[must_use]
 pub fn refused(settings: &Settings, cause: String) -> NodeError {
     file_error(folder(settings), cause)
-}
-
-/// Where they are: the server's own, and in folders of it those that connectors name.
-#[must_use]
-pub fn folder(settings: &Settings) -> PathBuf {
-    settings.identity.join("smtp")
 }
 
 fn file_error(path: PathBuf, cause: String) -> NodeError {

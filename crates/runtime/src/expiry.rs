@@ -8,7 +8,7 @@ use envelope::{Service, Timestamp};
 use net::certificate::{ETCD_FOLDER, first_end};
 use telemetry::Metrics;
 
-use crate::certificate;
+use crate::places::further;
 use crate::settings::{DirectorySettings, Settings};
 
 /// The organization's authorities, in the identity of a server.
@@ -50,8 +50,8 @@ impl Expiry {
                 warn(path, end, now, "`postroad cert renew`");
             }
         }
-        let further = self.smtp.iter().flat_map(certificate::further).map(|folder| folder.join("cert.pem"));
-        let ends: Vec<(PathBuf, Timestamp)> = further.filter_map(|path| Some((path.clone(), end_of(&path)?))).collect();
+        let paths = self.smtp.iter().flat_map(further).map(|folder| folder.join("cert.pem"));
+        let ends: Vec<(PathBuf, Timestamp)> = paths.filter_map(|path| Some((path.clone(), end_of(&path)?))).collect();
         for (path, end) in &ends {
             warn(
                 path,

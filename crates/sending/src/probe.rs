@@ -45,14 +45,14 @@ pub struct Prober<'a> {
     /// The recipients' domain, for a connector that routes by DNS.
     pub domain: Option<&'a Domain>,
     /// A certificate that is not there yet: tried as if it were.
-    pub candidate: Option<Candidate<'a>>,
+    pub candidate: Option<NewCertificate<'a>>,
     /// Now.
     pub now: Timestamp,
 }
 
 /// A certificate that a server may be given.
 #[derive(Clone, Copy)]
-pub struct Candidate<'a> {
+pub struct NewCertificate<'a> {
     /// With its key.
     pub certificate: &'a KeyedCertificate,
     /// In the place of the server's own; beside it otherwise.
@@ -93,7 +93,7 @@ impl Prober<'_> {
     ) -> Result<Result<Vec<Result<Reached, Failure>>, Unready>, NodeError> {
         let own = certificate::for_smtp(self.settings, self.server, self.now)?;
         let mut certificates = Certificates::load(self.settings, &own)?;
-        if let Some(Candidate { certificate, instead }) = self.candidate {
+        if let Some(NewCertificate { certificate, instead }) = self.candidate {
             certificates = certificates.with(certificate, instead, self.settings)?;
         }
         let (plan, sender) = match self.prepare(&certificates) {

@@ -12,6 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::names::{CertificateName, joined, name_covers};
 use super::peer::{Fingerprint, fingerprint, names};
 use crate::certificate::{CertificateError, CertificateNames, KeyedCertificate};
+use crate::digest::sha1;
 
 /// A certificate that this server can show, and what it says of itself.
 #[derive(Clone, Debug)]
@@ -72,6 +73,13 @@ impl OwnCertificate {
         joined(&self.names)
     }
 
+    /// SHA-1 over it, as Exchange names certificates: 40 digits.
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        let der = self.keyed.to_der().unwrap_or_default();
+        sha1(&der).iter().map(|octet| format!("{octet:02X}")).collect()
+    }
+
     fn fit(&self, host: &Domain, now: Timestamp) -> Option<Fit> {
         let covering = |name: &&CertificateName| name_covers(name, host);
         if !self.is_valid(now) || !self.covers(host) {
@@ -100,6 +108,14 @@ pub fn for_host<'a>(
 ) -> Option<&'a OwnCertificate> {
     let fitting = all.into_iter().filter_map(|one| Some((one.fit(host, now)?, one)));
     fitting.max_by_key(|(fit, _)| *fit).map(|(_, one)| one)
+}
+
+/// Those that are for this host, in the order in which they would be chosen; those that are not valid last.
+#[must_use]
+pub fn in_order<'a>(all: &'a [OwnCertificate], host: &Domain, now: Timestamp) -> Vec<&'a OwnCertificate> {
+    let mut covering: Vec<_> = all.iter().filter(|one| one.covers(host)).collect();
+    covering.sort_by_key(|one| Reverse(one.fit(host, now)));
+    covering
 }
 
 /// The certificate that `TlsCertificateName` names. Several that fit are renewals of each other: the newest that is valid
@@ -205,6 +221,13 @@ mod tests {
             ("other.com", 45, Some("CN=b")),
         ] {
             assert_eq!(chosen(host, now), expected, "{host} at {now}");
+            let (domain, now) = (Domain::parse(host).unwrap(), Timestamp::from_millis(now));
+            let first = in_order(&there, &domain, now).first().copied().filter(|one| one.is_valid(now));
+            assert_eq!(
+                first.map(|one| &*one.written.subject),
+                expected,
+                "{host}: the first of the list is what is shown"
+            );
         }
     }
 

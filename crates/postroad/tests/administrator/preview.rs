@@ -81,13 +81,8 @@ fn organization(hop: SocketAddr) -> String {
     )
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_would_show_a_new_certificate_is_told_and_the_next_hop_is_shown_it() {
-    // TA-7, TA-30, TA-31, TA-32
-    let now = SystemTime::now().into();
-    let authority = CertificateAuthority::create(&"world.example".parse().unwrap(), now).unwrap();
-    let of_host = authority.issue_for_smtp(&"mx".parse().unwrap(), &"mx.fabrikam.com".parse().unwrap(), now).unwrap();
-    let (hop, heard) = host(&of_host).await;
+/// A server of an organization with these ways out.
+fn server(hop: SocketAddr) -> Desk {
     let desk = Desk::new();
     desk.done("cert init --forest contoso.example --path keys");
     desk.done("cert issue --ca keys --server MAIL1 --fqdn mail1.contoso.com --path identity");
@@ -99,6 +94,17 @@ async fn who_would_show_a_new_certificate_is_told_and_the_next_hop_is_shown_it()
     std::fs::create_dir(desk.path("state")).unwrap();
     desk.write("contoso.yaml", &organization(hop));
     desk.done("apply contoso.yaml --settings server.toml --yes");
+    desk
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_would_show_a_new_certificate_is_told_and_the_next_hop_is_shown_it() {
+    // TA-7, TA-30, TA-31, TA-32
+    let now = SystemTime::now().into();
+    let authority = CertificateAuthority::create(&"world.example".parse().unwrap(), now).unwrap();
+    let of_host = authority.issue_for_smtp(&"mx".parse().unwrap(), &"mx.fabrikam.com".parse().unwrap(), now).unwrap();
+    let (hop, heard) = host(&of_host).await;
+    let desk = server(hop);
     let later = (SystemTime::now() + Duration::from_secs(1800)).into();
     let new = authority.issue_for_smtp(&"mail".parse().unwrap(), &"mail.contoso.com".parse().unwrap(), later).unwrap();
     new.save_to(&desk.path("new")).unwrap();
@@ -136,6 +142,14 @@ async fn who_would_show_a_new_certificate_is_told_and_the_next_hop_is_shown_it()
     // And without a connection.
     desk.done("cert preview new --offline --settings server.toml");
     assert_eq!(heard.lock().unwrap().shown.len(), 3);
+    // The shell shows what is there.
+    let shown = |words: &[&str]| desk.run_words(["shell", "--settings", "server.toml", "-c"].iter().chain(words));
+    let listed = shown(&["(Get-ExchangeCertificate).CertificateDomains"]);
+    assert_eq!(listed.out.trim(), "mail1.contoso.com", "{}", listed.err);
+    new.save_to(&desk.path("identity/smtp/mail")).unwrap();
+    let listed = shown(&["(Get-ExchangeCertificate -DomainName mail.contoso.com).Thumbprint"]);
+    assert_eq!(listed.out.trim(), OwnCertificate::of(new.clone()).unwrap().thumbprint(), "{}", listed.err);
+    std::fs::remove_dir_all(desk.path("identity/smtp/mail")).unwrap();
     // What nobody would show, and what is no certificate.
     let old = authority.issue_for_smtp(&"mail".parse().unwrap(), &"mail.contoso.com".parse().unwrap(), later).unwrap();
     let ended = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);

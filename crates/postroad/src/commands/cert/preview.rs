@@ -12,7 +12,7 @@ use net::KeyedCertificate;
 use net::tls::{OwnCertificate, for_host, named};
 use runtime::{Settings, certificate};
 use sending::Keys;
-use sending::probe::{self, Candidate, Prober};
+use sending::probe::{self, NewCertificate, Prober};
 use topology::{AuthMechanism, Organization, SendConnector, Server};
 
 use super::super::findings::Findings;
@@ -97,7 +97,7 @@ pub(super) async fn run(arguments: &PreviewArguments) -> anyhow::Result<ExitCode
         let (changed, findings) = choice.way_out(connector);
         ways.push(Way { heading: format!("\nSend connector {}", connector.name), findings });
         if changed && !arguments.offline {
-            let candidate = Candidate { certificate: &new, instead: arguments.instead };
+            let candidate = NewCertificate { certificate: &new, instead: arguments.instead };
             ways.extend(rehearse(&settings, &organization, server, connector, arguments, candidate).await?);
         }
     }
@@ -221,7 +221,7 @@ async fn rehearse(
     server: &Server,
     connector: &SendConnector,
     arguments: &PreviewArguments,
-    candidate: Candidate<'_>,
+    candidate: NewCertificate<'_>,
 ) -> anyhow::Result<Vec<Way>> {
     let mut findings = Findings::default();
     let wanted: Vec<Address> = arguments.recipient.iter().cloned().collect();
