@@ -9,7 +9,7 @@ use topology::receive_connector::{
 use topology::send_connector::{
     ConnectorType, ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage,
 };
-use topology::{AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost};
+use topology::{AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost, TransientReply};
 
 use crate::node::{Node, Position, Value};
 use crate::schema::Shape;
@@ -143,6 +143,7 @@ text_literals! {
     SmartHost = "an IP address or a host name",
     SocketAddr = "an endpoint such as 0.0.0.0:25",
     String = "a text",
+    TransientReply = "a transient reply such as 4.2.2 or 450",
     TlsDomainCapability = "a domain with what it may, such as contoso.com:AcceptCloudServicesMail",
 }
 

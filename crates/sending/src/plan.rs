@@ -191,6 +191,7 @@ pub fn properties_in_use(connector: &SendConnector) -> Vec<&'static str> {
         connector_type: _,
         require_oorg: _,
         error_policies: _,
+        upgraded_replies: _,
         smtp_max_messages_per_connection: _,
         protocol_logging_level: _,
         // Addresses of the source server (PL-29).

@@ -128,7 +128,8 @@ prop_compose! {
         (policies, fqdn, size, port) in (vec(select(ErrorPolicy::ALL), 0..3), of(domain()), limit(size()), any::<u16>()),
         (logging, mechanism) in (select(ProtocolLoggingLevel::ALL), select(SmartHostAuthMechanism::ALL)),
         (count, source, level) in (count(), of(parsed(&["10.0.0.9", "::1"])), of(select(TlsAuthLevel::ALL))),
-        (tls_domain, permissions) in (of(parsed(&["*", "*.contoso.com", "contoso.com"])), permissions())) -> SendConnector {
+        (tls_domain, permissions, upgraded) in (of(parsed(&["*", "*.contoso.com", "contoso.com"])), permissions(),
+            vec(parsed(&["450", "4.2.2"]), 0..3))) -> SendConnector {
         SendConnector {
             authentication_credential: sealed.map(|text| SealedCredential(text.into())),
             cloud_services_mail_enabled: flags[0], comment, connection_inactivity_timeout: timeout,
@@ -137,7 +138,7 @@ prop_compose! {
             is_scoped_connector: flags[7], max_message_size: size, port, protocol_logging_level: logging,
             require_tls: flags[8], smart_host_auth_mechanism: mechanism, smart_hosts: hosts,
             smtp_max_messages_per_connection: count, source_ip_address: source, tls_auth_level: level,
-            tls_certificate_name: certificate, tls_domain, permissions,
+            tls_certificate_name: certificate, tls_domain, permissions, upgraded_replies: upgraded,
             ..SendConnector::new(guid, name, usage, spaces, sources)
         }
     }

@@ -83,8 +83,7 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
         let peer = session.peer().clone();
         Opened::new(Box::new(session), &peer, None)
     };
-    let policies = connector.error_policies.clone();
-    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies, connector: connector.clone() }))
+    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, connector: connector.clone() }))
 }
 
 fn transient(error: String) -> OpenFailure {
@@ -194,8 +193,7 @@ fn open_failure(connector: &SendConnector, failure: &Failure) -> OpenFailure {
 struct ConnectorHop {
     core: Arc<Core>,
     opened: Opened,
-    policies: Vec<ErrorPolicy>,
-    /// For what is read again for another host.
+    /// By which it was opened.
     connector: SendConnector,
 }
 
@@ -218,7 +216,7 @@ impl Hop for ConnectorHop {
         // The connection ended before anybody was answered, or the host takes nothing from anybody now: nothing is known of the
         // message, and all that waits for the host is tried again.
         let is_lost = |result: &Result<_, Failure>| {
-            result.as_ref().is_err_and(|failure| is_about_host(failure, outcome.reusable))
+            result.as_ref().is_err_and(|failure| is_about_host(failure, outcome.reusable) && !self.is_upgraded(failure))
         };
         if outcome.recipients.iter().all(is_lost)
             && let Some(Err(failure)) = outcome.recipients.first()
@@ -260,6 +258,10 @@ impl ConnectorHop {
                 remote: failure.peer.as_ref().filter(|_| failure.reply.is_some()).map(|peer| peer.host.to_string()),
                 reply: failure.as_reply(),
             },
+            Err(failure) if self.is_upgraded(&failure) => Answer::Never {
+                remote: failure.peer.as_ref().map(|peer| peer.host.to_string()),
+                reply: for_ever(failure.as_reply()),
+            },
             Err(failure) => Answer::Later(failure.to_string().into()),
         }
     }
@@ -272,7 +274,20 @@ impl ConnectorHop {
                 Phase::Banner | Phase::Hello | Phase::StartTls | Phase::Authentication | Phase::Mail
             )
         );
-        let downgraded = early && self.policies.contains(&ErrorPolicy::DowngradeCustomFailures);
+        let downgraded = early && self.connector.error_policies.contains(&ErrorPolicy::DowngradeCustomFailures);
         failure.severity == Severity::Permanent && !downgraded
     }
+
+    /// SC-115: with `UpgradeCustomFailures` what the connector lists is not tried again.
+    fn is_upgraded(&self, failure: &Failure) -> bool {
+        let upgrades = self.connector.error_policies.contains(&ErrorPolicy::UpgradeCustomFailures);
+        let listed = |reply: &Reply| self.connector.upgraded_replies.iter().any(|upgraded| upgraded.is(reply));
+        upgrades && failure.severity == Severity::Transient && failure.reply.as_ref().is_some_and(listed)
+    }
+}
+
+/// A transient reply as a permanent one, in its own words: what comes back says that there is no other attempt (RFC 3464 §2.3.4).
+fn for_ever(reply: Reply) -> Reply {
+    let status = reply.status.map(|status| status.with_severity(Severity::Permanent));
+    Reply { code: reply.code + 100, status, ..reply }
 }

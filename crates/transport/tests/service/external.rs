@@ -63,6 +63,32 @@ async fn what_is_refused_before_the_recipients_comes_back_or_waits_as_the_connec
 }
 
 #[tokio::test]
+async fn what_a_connector_lists_comes_back_although_the_host_said_later() {
+    // SC-115, SC-116
+    for (list, comes_back) in [("['4.2.0']", true), ("['450', '4.7.9']", true), ("['4.2.1']", false)] {
+        let sink = Sink::serve().await;
+        let policies = format!("errorPolicies: [UpgradeCustomFailures], upgradedReplies: {list}, port: ");
+        let connector = sink.connector().replace("port: ", &policies);
+        let scene = Scene::new(&format!("{ORGANIZATION}{connector}")).await;
+        let transport = scene.start("MAIL1").await;
+        scene.submit("ann@contoso.com", &["later@example.com", "ok@example.com"]).await;
+        sink.arrived("ok@example.com", 1).await;
+        if comes_back {
+            let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
+            assert!(
+                report.contains("rfc822; later@example.com\r\n") && report.contains("Status: 5.2.0\r\n"),
+                "{report}"
+            );
+        } else {
+            sink.arrived("later@example.com", 1).await;
+        }
+        transport.drain().await;
+        assert_eq!(sink.asked("later@example.com"), if comes_back { 1 } else { 2 }, "{list}");
+        assert_eq!(scene.spool("MAIL1").await, [], "{list}");
+    }
+}
+
+#[tokio::test]
 async fn header_fields_leave_as_the_permissions_of_the_connector_say() {
     // PF-4, PF-20, PF-33
     for (permissions, routing, organization) in [
