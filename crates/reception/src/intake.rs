@@ -98,7 +98,10 @@ impl Intake {
     ) -> Self {
         let header = HeaderCollector::new(entrance.connector.max_header_size);
         let Sender { origin, user, partner, other_half, size_limit } = sender;
-        let homes = agreed.homes.clone();
+        // RC-47: whoever logs on where nobody else comes is served by the server of his own mailbox.
+        let own =
+            user.as_deref().filter(|_| policy::prefers_own_server(&entrance.connector)).and_then(policy::database);
+        let homes = own.map_or_else(|| agreed.homes.clone(), |own| vec![Some(own.clone())]);
         let beginning = Beginning { origin, user, partner, other_half, envelope, homes, header };
         Self {
             shared: Arc::clone(shared),

@@ -11,7 +11,7 @@
 //! mail of this sender and size.
 
 use categorizer::encapsulated_address;
-use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, OriginKind, Reply, ReversePath};
+use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, ObjectName, OriginKind, Reply, ReversePath};
 use message::HeaderBlock;
 use smtp_session::command::MailCommand;
 use topology::{
@@ -75,6 +75,20 @@ impl<'a> Principal<'a> {
             _ if self.holds(connector, ConnectorRight::AcceptAuthenticationFlag) => OriginKind::ExternallySecured,
             _ => OriginKind::Anonymous,
         }
+    }
+}
+
+/// Whether a connector is for authenticated users alone: Basic authentication, and nobody anonymous (RC-47).
+pub(crate) fn prefers_own_server(connector: &ReceiveConnector) -> bool {
+    let basic = connector.offers(AuthMechanism::BasicAuth) || connector.offers(AuthMechanism::BasicAuthRequireTLS);
+    basic && !connector.permits(PermissionGroup::AnonymousUsers)
+}
+
+/// The database of somebody's mailbox.
+pub(crate) fn database(user: &DirectoryRecipient) -> Option<&ObjectName> {
+    match &user.kind {
+        RecipientKind::Mailbox { database, .. } => Some(database),
+        _ => None,
     }
 }
 

@@ -6,6 +6,8 @@ use net::certificate::PrivateKeyPem;
 
 use crate::authority::Authority;
 use crate::real_hosts::ran;
+use testkit::entrances::{CLIENTS, PASSWORD};
+
 use crate::support::{self, Conduct, STRANGERS, Scene, organization};
 
 const MESSAGE: &str = "Message-ID: <1@client.example>\r\nSubject: Hi\r\nX-MS-Exchange-Organization-SCL: -1\r\n\r\nBody";
@@ -50,6 +52,26 @@ async fn a_strangers_message_is_with_a_transport_before_the_250() {
     let reply = client.send("", &["bob@contoso.com"], MESSAGE).await;
     assert!(reply.starts_with("250 2.6.0 "), "{reply}");
     assert_eq!(scene.arrived(2).await[1].server.as_str(), "MAIL2");
+}
+
+#[tokio::test]
+async fn whoever_logs_on_is_served_by_the_server_of_his_mailbox() {
+    // RC-47: not by that of the recipient, where only authenticated users come.
+    let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", Conduct::Take)]).await;
+    for (at, (user, recipient, server)) in
+        [("ann", "bob@contoso.com", "MAIL1"), ("bob", "ann@contoso.com", "MAIL2")].into_iter().enumerate()
+    {
+        let mut client = scene.client(CLIENTS).await.start_tls().await;
+        let said = client.log_on(&format!("{user}@contoso.com"), PASSWORD).await;
+        assert!(said.starts_with("235 "), "{said}");
+        let reply = client.send(&format!("{user}@contoso.com"), &[recipient], MESSAGE).await;
+        assert!(reply.starts_with("250 2.6.0 "), "{reply}");
+        assert_eq!(scene.arrived(at + 1).await[at].server.as_str(), server, "{user}");
+    }
+    // Where anybody comes, the recipient decides (RT-61).
+    let mut client = scene.client(STRANGERS).await;
+    client.send("ann@contoso.com", &["bob@contoso.com"], MESSAGE).await;
+    assert_eq!(scene.arrived(3).await[2].server.as_str(), "MAIL2");
 }
 
 #[tokio::test]
