@@ -116,7 +116,7 @@ pub fn apply<'a>(header: HeaderBlock<'a>, path: Path) -> Cow<'a, [u8]> {
     match path {
         // PF-44: renamed before the firewall on the way out. On the way in it is after it: `premises::from_other_half`.
         Path::ToOtherHalf(_) => then(premises::to_other_half(header), |header| retain(header, keeps)),
-        Path::SendConnector(_) | Path::Delivery => {
+        Path::SendConnector(_) | Path::Drop | Path::Delivery => {
             then(premises::journal_report_outside(header), |header| retain(header, keeps)) // PF-25
         }
         _ => retain(header, keeps),

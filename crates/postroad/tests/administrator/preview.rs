@@ -149,6 +149,8 @@ async fn who_would_show_a_new_certificate_is_told_and_the_next_hop_is_shown_it()
     new.save_to(&desk.path("identity/smtp/mail")).unwrap();
     let listed = shown(&["(Get-ExchangeCertificate -DomainName mail.contoso.com).Thumbprint"]);
     assert_eq!(listed.out.trim(), OwnCertificate::of(new.clone()).unwrap().thumbprint(), "{}", listed.err);
+    let checked = desk.run("check --settings server.toml");
+    assert!(checked.out.contains("smtp/mail") && checked.out.contains("valid until"), "{}", checked.out);
     std::fs::remove_dir_all(desk.path("identity/smtp/mail")).unwrap();
     // What nobody would show, and what is no certificate.
     let old = authority.issue_for_smtp(&"mail".parse().unwrap(), &"mail.contoso.com".parse().unwrap(), later).unwrap();
