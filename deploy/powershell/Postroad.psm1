@@ -129,6 +129,7 @@ $script:Commands = @(
     'Remove-DistributionGroupMember'
     'Search-AdminAuditLog'
     'Get-AdminAuditLogConfig'
+    'Get-ExchangeCertificate'
     'Get-ADPermission'
     'Add-ADPermission'
     'Remove-ADPermission'

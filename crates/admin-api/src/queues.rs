@@ -69,7 +69,7 @@ pub struct QueueEntry {
     pub last_failure: Option<Timestamp>,
     /// `Internal`, `External` (QU-21).
     pub next_hop_category: Box<str>,
-    /// `TlsDomain` of the Send connector, where it has one.
+    /// `TlsDomain`: the destination, where Domain Security secures it (TA-46).
     pub tls_domain: Option<Box<str>>,
 }
 

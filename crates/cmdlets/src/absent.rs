@@ -7,15 +7,23 @@ pub(crate) const ABSENT: &[(&[&str], &str)] = &[
         "`postroad track` searches the message tracking logs",
     ),
     (
-        &[
-            "Get-ExchangeCertificate",
-            "New-ExchangeCertificate",
-            "Import-ExchangeCertificate",
-            "Export-ExchangeCertificate",
-            "Enable-ExchangeCertificate",
-            "Remove-ExchangeCertificate",
-        ],
-        "certificates are files that the settings of a server name; `postroad cert` makes those of the organization",
+        &["New-ExchangeCertificate"],
+        "make key and request with openssl on the server, where the key stays; `postroad cert issue` makes a certificate of the \
+         organization's own authority",
+    ),
+    (
+        &["Import-ExchangeCertificate"],
+        "put cert.pem and key.pem into a folder of identity/smtp on the server: it is noticed within half a minute; \
+         `postroad cert preview` says before what it changes",
+    ),
+    (
+        &["Enable-ExchangeCertificate"],
+        "every certificate in identity/smtp of a server is enabled for SMTP, and nothing else uses them; \
+         `postroad cert preview` says which connectors show one",
+    ),
+    (
+        &["Export-ExchangeCertificate", "Remove-ExchangeCertificate"],
+        "a certificate is a folder of identity/smtp on its server: copy it, or take it away",
     ),
     (
         &[

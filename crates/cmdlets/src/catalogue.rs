@@ -7,9 +7,9 @@ use organization::schema::{self, Effect, Row, Shape};
 use shell::{Parameter, Signature, Takes};
 
 use crate::absent::ABSENT;
-use crate::audit;
 use crate::noun::{NOUNS, Noun, Part};
 use crate::queues;
+use crate::{audit, certificates};
 
 /// The usages of a connector, each also a switch of `New-`.
 pub(crate) const USAGES: [&str; 5] = ["Custom", "Internal", "Internet", "Partner", "Client"];
@@ -24,6 +24,7 @@ pub(crate) fn signatures() -> Vec<Rc<Signature>> {
     }
     all.extend(members().map(Rc::new));
     all.extend(audit::signatures().into_iter().map(Rc::new));
+    all.push(Rc::new(certificates::signature()));
     all.extend(crate::permission::signatures::signatures().into_iter().map(Rc::new));
     all.extend(queues::signatures().into_iter().map(Rc::new));
     for (names, why) in ABSENT {

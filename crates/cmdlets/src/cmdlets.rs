@@ -9,6 +9,7 @@ use topology::{OrganizationDraft, RecipientKind};
 
 use crate::audit::{self, AuditLog};
 use crate::catalogue::{parts, rows, signatures};
+use crate::certificates::{self, Certificates};
 use crate::change;
 use crate::find;
 use crate::noun::{NOUNS, Noun};
@@ -22,6 +23,7 @@ pub struct Cmdlets {
     premises: Box<dyn Premises>,
     queues: Option<Box<dyn Queues>>,
     audit: Option<Box<dyn AuditLog>>,
+    certificates: Option<Box<dyn Certificates>>,
     signatures: Vec<Rc<Signature>>,
 }
 
@@ -32,7 +34,7 @@ impl Cmdlets {
     /// Commands over these premises.
     #[must_use]
     pub fn new(premises: Box<dyn Premises>) -> Self {
-        Self { premises, queues: None, audit: None, signatures: signatures() }
+        Self { premises, queues: None, audit: None, certificates: None, signatures: signatures() }
     }
 
     /// With the queues of running servers.
@@ -47,6 +49,25 @@ impl Cmdlets {
     pub fn with_audit_log(mut self, log: Box<dyn AuditLog>) -> Self {
         self.audit = Some(log);
         self
+    }
+
+    /// With the certificates of servers.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: Box<dyn Certificates>) -> Self {
+        self.certificates = Some(certificates);
+        self
+    }
+
+    fn certificates(&mut self, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
+        let (draft, local) = (self.premises.configuration().map_err(change::away)?, self.premises.local_server());
+        let Some(certificates) = &mut self.certificates else {
+            let message = "Certificates are files of a server, which are not here.";
+            let failure = Failure::new("ResourceUnavailable", "NoCertificates", message);
+            return Err(
+                failure.advise("run the shell on that server, with --settings; `postroad cert list` shows them, too")
+            );
+        };
+        certificates::get(&mut **certificates, &draft, local, session.now(), call)
     }
 
     /// Commands of queues and messages; nothing for another command.
@@ -169,6 +190,9 @@ impl Commands for Cmdlets {
         if let Some(verb) = call.signature.name.strip_suffix("-ADPermission") {
             return permission::run(&mut *self.premises, verb, call, session);
         }
+        if &*call.signature.name == certificates::GET {
+            return self.certificates(call, session);
+        }
         match (&*call.signature.name, &mut self.audit) {
             ("Get-AdminAuditLogConfig", _) => return Ok(audit::config()),
             ("Search-AdminAuditLog", Some(log)) => return audit::search(&mut **log, call, session),
@@ -199,7 +223,11 @@ impl Commands for Cmdlets {
         if of == "Recipient" {
             return vec![("Name", "Name"), ("RecipientType", "RecipientType")];
         }
-        if let Some(view) = queues::view(of).or_else(|| permission::view(of)).or_else(|| audit::view(of)) {
+        if let Some(view) = queues::view(of)
+            .or_else(|| permission::view(of))
+            .or_else(|| audit::view(of))
+            .or_else(|| certificates::view(of))
+        {
             return view;
         }
         NOUNS.iter().find(|noun| noun.of == of).map(|noun| noun.view.to_vec()).unwrap_or_default()

@@ -17,6 +17,7 @@
 mod absent;
 pub mod audit;
 mod catalogue;
+pub mod certificates;
 mod change;
 mod cmdlets;
 mod edit;
@@ -31,6 +32,7 @@ mod show;
 mod tests;
 
 pub use audit::AuditLog;
+pub use certificates::Certificates;
 pub use cmdlets::Cmdlets;
 pub use premises::{Premises, Refused};
 pub use queues::Queues;

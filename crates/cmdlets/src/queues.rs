@@ -6,6 +6,7 @@ mod catalogue;
 mod digest;
 mod filter;
 mod identity;
+pub(crate) use identity::server as server_of;
 mod list;
 mod look;
 mod show;

@@ -1,6 +1,7 @@
 //! The documented commands over an organization in memory.
 
 mod audit;
+mod certificates;
 mod commands;
 mod corpus;
 mod pages;

@@ -3,8 +3,10 @@
 //! It works on the header block at the top of a message; nested messages are not looked into (PF-23), except that the
 //! original inside a notification passes through here when it is attached. A removed field goes with its folds. What
 //! only nearly is a field (white space before the colon, control characters in the name) is judged by its beginning,
-//! since a later reader may take it for one. Which rights a session has is decided elsewhere. Not done: renaming
-//! of cross-premises headers (PF-40 ff.); they do not leave (PF-42).
+//! since a later reader may take it for one. Which rights a session has is decided elsewhere. What is renamed on the way to the
+//! other half of a hybrid organization, or from there, is [`premises`]'.
+
+pub mod premises;
 
 use std::borrow::Cow;
 
@@ -14,7 +16,7 @@ use crate::header::{Field, HeaderBlock};
 pub const ORGANIZATION_PREFIX: &str = "X-MS-Exchange-Organization-";
 /// Prefix of forest headers (PF-21).
 pub const FOREST_PREFIX: &str = "X-MS-Exchange-Forest-";
-/// Prefix of headers for the other half of a hybrid organization, which is not there (PF-42).
+/// Prefix of headers for the other half of a hybrid organization (PF-40, PF-42).
 pub const CROSS_PREMISES_PREFIX: &str = "X-MS-Exchange-CrossPremises-";
 /// Prefix of the routing headers besides `Received` (PF-21, PF-22).
 pub const RESENT_PREFIX: &str = "Resent-";
@@ -59,6 +61,8 @@ pub enum Path {
     ReceiveConnector(HeaderRights),
     /// Sent through a Send connector.
     SendConnector(HeaderRights),
+    /// Sent through a Send connector to the other half of a hybrid organization (PF-40).
+    ToOtherHalf(HeaderRights),
     /// Read from the Pickup directory.
     Pickup,
     /// Read from the Replay directory.
@@ -79,7 +83,7 @@ impl Path {
     /// What this path keeps. [`Path::Delivery`] keeps [`KEPT_BY_DELIVERY`] besides.
     const fn rights(self) -> HeaderRights {
         match self {
-            Self::ReceiveConnector(rights) | Self::SendConnector(rights) => rights,
+            Self::ReceiveConnector(rights) | Self::SendConnector(rights) | Self::ToOtherHalf(rights) => rights,
             Self::Pickup | Self::Submission | Self::OriginalInDsn => HeaderRights::NONE,
             Self::Replay(ReplayCreator::Other) | Self::Drop | Self::Delivery => HeaderRights::ROUTING,
             Self::Replay(ReplayCreator::Exchange) | Self::AgentSubmission => HeaderRights::ALL,
@@ -89,7 +93,7 @@ impl Path {
     fn keeps(self, name: &[u8]) -> bool {
         let rights = self.rights();
         if let Some(rest) = strip_prefix(name, ORGANIZATION_PREFIX) {
-            return rights.organization || (self == Self::Delivery && is_kept_by_delivery(rest));
+            return rights.organization || (self == Self::Delivery && is_one_of(rest, &KEPT_BY_DELIVERY));
         }
         if strip_prefix(name, FOREST_PREFIX).is_some() {
             return rights.forest;
@@ -104,10 +108,30 @@ impl Path {
     }
 }
 
-/// The header block without what `path` does not let through; the same octets when there is nothing to remove.
+/// The header block without what `path` does not let through, and with other names where it renames; the same octets when
+/// there is nothing to do.
 #[must_use]
 pub fn apply<'a>(header: HeaderBlock<'a>, path: Path) -> Cow<'a, [u8]> {
-    retain(header, |field| path.keeps(field.name()))
+    let keeps = |field: &Field<'_>| path.keeps(field.name());
+    match path {
+        // PF-44: renamed before the firewall on the way out. On the way in it is after it: `premises::from_other_half`.
+        Path::ToOtherHalf(_) => then(premises::to_other_half(header), |header| retain(header, keeps)),
+        Path::SendConnector(_) | Path::Drop | Path::Delivery => {
+            then(premises::journal_report_outside(header), |header| retain(header, keeps)) // PF-25
+        }
+        _ => retain(header, keeps),
+    }
+}
+
+/// One after the other; without a copy when neither has anything to do.
+fn then<'a>(first: Cow<'a, [u8]>, second: impl Fn(HeaderBlock<'_>) -> Cow<'_, [u8]>) -> Cow<'a, [u8]> {
+    match first {
+        Cow::Borrowed(octets) => match second(HeaderBlock::new(octets)) {
+            Cow::Borrowed(_) => Cow::Borrowed(octets),
+            Cow::Owned(changed) => Cow::Owned(changed),
+        },
+        Cow::Owned(octets) => Cow::Owned(second(HeaderBlock::new(&octets)).into_owned()),
+    }
 }
 
 /// The header block without the fields of this name, such as `Bcc` before a message leaves a mailbox (PL-60, PL-63).
@@ -138,8 +162,8 @@ fn strip_prefix<'a>(name: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     head.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)
 }
 
-fn is_kept_by_delivery(rest: &[u8]) -> bool {
-    KEPT_BY_DELIVERY.iter().any(|kept| rest.eq_ignore_ascii_case(kept.as_bytes()))
+fn is_one_of(rest: &[u8], names: &[&str]) -> bool {
+    names.iter().any(|name| rest.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl<'a> Field<'a> {
         self.colon.map_or(&[], |colon| self.raw[..colon].trim_ascii_end())
     }
 
+    /// The colon and all that follows, line ends included; the line itself where there is no colon.
+    #[must_use]
+    pub fn from_colon(&self) -> &'a [u8] {
+        self.colon.map_or(self.raw, |colon| &self.raw[colon..])
+    }
+
     /// What follows the colon, folds included, without the last line end.
     #[must_use]
     pub fn value(&self) -> &'a [u8] {

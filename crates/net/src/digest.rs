@@ -12,6 +12,13 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     context.finish().as_ref().try_into().expect("SHA-256 gives 32 octets")
 }
 
+/// SHA-1 (FIPS 180-4): a name by which Windows knows a certificate, and no proof of anything.
+#[must_use]
+pub fn sha1(octets: &[u8]) -> [u8; 20] {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, octets);
+    digest.as_ref().try_into().expect("SHA-1 gives 20 octets")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +29,6 @@ mod tests {
         let digest = sha256(&[b"a", b"", b"bc"]);
         assert_eq!(digest[..8], [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea]);
         assert_eq!(digest, sha256(&[b"abc"]));
+        assert_eq!(sha1(b"abc")[..4], [0xa9, 0x99, 0x3e, 0x36]);
     }
 }

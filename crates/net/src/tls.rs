@@ -14,6 +14,7 @@
 //! With TLS 1.3 a server that refuses the client's certificate says so only after the handshake: pass errors of the first
 //! read through [`TlsError::from_io`].
 
+mod choice;
 mod client;
 mod error;
 mod names;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use envelope::Domain;
 
+pub use choice::{OwnCertificate, for_host, in_order, named};
 pub use client::TlsClient;
 pub use error::{CertificateProblem, TlsError};
 pub use names::CertificateName;

@@ -3,11 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envelope::{Address, ByteSize, Domain, Limit, ObjectName, ServerName, SiteName, Span};
-use topology::receive_connector::{AuthMechanism, MessageRateSource, PermissionGroup, ReceiveRight, TransportRole};
+use topology::receive_connector::{
+    AuthMechanism, MessageRateSource, PermissionGroup, ReceiveRight, TlsDomainCapability, TransportRole,
+};
 use topology::send_connector::{
     ConnectorType, ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage,
 };
-use topology::{AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost};
+use topology::{AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost, TransientReply};
 
 use crate::node::{Node, Position, Value};
 use crate::schema::Shape;
@@ -141,6 +143,8 @@ text_literals! {
     SmartHost = "an IP address or a host name",
     SocketAddr = "an endpoint such as 0.0.0.0:25",
     String = "a text",
+    TransientReply = "a transient reply such as 4.2.2 or 450",
+    TlsDomainCapability = "a domain with what it may, such as contoso.com:AcceptCloudServicesMail",
 }
 
 macro_rules! named_literals {

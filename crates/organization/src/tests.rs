@@ -472,10 +472,13 @@ fn the_stored_form_is_what_it_was() {
         .map(|object| String::from_utf8(encode(object)).unwrap())
         .collect();
     assert_eq!(stored.join("\n"), fixture.trim_end());
-    // As it was written before permissions of connectors, and before restrictions of recipients and rates of connectors: what is
-    // missing has its default.
-    let before =
-        [include_str!("tests/stored-v1-before-permissions.json"), include_str!("tests/stored-v1-unrestricted.json")];
+    // As it was written before capabilities of domains, before permissions of connectors, and before restrictions of recipients
+    // and rates of connectors: what is missing has its default.
+    let before = [
+        include_str!("tests/stored-v1-before-capabilities.json"),
+        include_str!("tests/stored-v1-before-permissions.json"),
+        include_str!("tests/stored-v1-unrestricted.json"),
+    ];
     for fixture in [fixture].into_iter().chain(before) {
         let read = fixture.lines().map(|line| decode(line.as_bytes()).unwrap());
         let (mut draft, recipients) = assemble(read);

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use envelope::{Domain, Limit, ObjectName, ServerName};
+use envelope::{Domain, Limit, ObjectName, ServerName, Timestamp};
 use net::TlsServer;
-use net::tls::{ClientCertificates, TrustedRoots};
-use parking_lot::Mutex;
+use net::tls::{self, ClientCertificates, Fingerprint, OwnCertificate, TrustedRoots};
+use parking_lot::{Mutex, RwLock};
 use smtp::{ConnectionGate, ConnectionLimits, SessionSettings};
 use smtp_session::ServerConfig;
 use smtp_session::server::AuthOffer;
@@ -34,6 +34,8 @@ pub(crate) struct Entrance {
     pub(crate) metrics: ReceiveMetrics,
     /// `MessageRateLimit`.
     pub(crate) rates: Arc<Mutex<Rates>>,
+    /// Which certificate is shown; `None` where it is the server's own.
+    shown: Option<Fingerprint>,
 }
 
 /// The connectors in use, by name.
@@ -41,6 +43,9 @@ pub(crate) struct Entrances {
     tls: TlsServer,
     /// The same, for clients that are asked who they are: partners (TA-41).
     partners: TlsServer,
+    roots: TrustedRoots,
+    /// What connectors may show in place of the server's own (TA-30).
+    certificates: RwLock<Vec<OwnCertificate>>,
     metrics: Metrics,
     /// File descriptors of this process.
     descriptors: u64,
@@ -49,8 +54,33 @@ pub(crate) struct Entrances {
 
 impl Entrances {
     pub(crate) fn new(tls: TlsServer, roots: TrustedRoots, metrics: Metrics, descriptors: u64) -> Self {
-        let partners = tls.asking(ClientCertificates::Requested(roots));
-        Self { tls, partners, metrics, descriptors, known: Mutex::default() }
+        let partners = tls.asking(ClientCertificates::Requested(roots.clone()));
+        let certificates = RwLock::default();
+        Self { tls, partners, roots, certificates, metrics, descriptors, known: Mutex::default() }
+    }
+
+    /// From now on connectors choose among these; the server's own, which is the first, is what `tls` shows.
+    pub(crate) fn choose_among(&self, certificates: Vec<OwnCertificate>) {
+        *self.certificates.write() = certificates;
+    }
+
+    /// What a connector of this name shows, where it is another certificate than the server's own.
+    fn further(&self, hostname: &Domain, now: Timestamp) -> Option<OwnCertificate> {
+        let certificates = self.certificates.read();
+        let chosen = tls::for_host(&*certificates, hostname, now)?;
+        let is_own = certificates.first().is_some_and(|own| own.fingerprint == chosen.fingerprint);
+        (!is_own).then(|| chosen.clone())
+    }
+
+    fn tls(&self, connector: &ReceiveConnector, shown: Option<&OwnCertificate>) -> TlsServer {
+        let asks = policy::asks_clients(connector);
+        let further = shown.and_then(|shown| {
+            let clients =
+                if asks { ClientCertificates::Requested(self.roots.clone()) } else { ClientCertificates::Ignored };
+            // Its key was found to fit when it was read.
+            TlsServer::new(&shown.keyed, clients).ok()
+        });
+        further.unwrap_or_else(|| if asks { self.partners.clone() } else { self.tls.clone() })
     }
 
     /// What the listener needs for `connector` of `server`.
@@ -59,6 +89,7 @@ impl Entrances {
         connector: &ReceiveConnector,
         organization: &Organization,
         server: &Server,
+        now: Timestamp,
     ) -> Arc<Entrance> {
         // What clients are told must not need SMTPUTF8.
         let hostname = &a_labels(connector.fqdn.as_ref().unwrap_or(&server.fqdn));
@@ -67,9 +98,12 @@ impl Entrances {
         let mut known = self.known.lock();
         let before = known.get(&connector.name);
         let recipients_max = recipients_max(connector, organization);
+        let shown = self.further(hostname, now);
+        let fingerprint = shown.as_ref().map(|shown| shown.fingerprint);
         let same = |known: &&Arc<Entrance>| {
             known.connector == *connector
                 && known.hostname == *hostname
+                && known.shown == fingerprint
                 && known.settings.protocol.recipients_max == recipients_max
                 && known.settings.protocol.postmaster_domain == *postmaster_domain
         };
@@ -89,14 +123,14 @@ impl Entrances {
             None => Arc::new(Mutex::new(Rates::of(connector))),
         };
         let protocol = ServerConfig { recipients_max, ..protocol_of(connector, hostname, postmaster_domain) };
-        let tls = if policy::asks_partners(connector) { &self.partners } else { &self.tls };
-        let settings = SessionSettings::new(protocol, Some(tls.clone()), gate);
+        let settings = SessionSettings::new(protocol, Some(self.tls(connector, shown.as_ref())), gate);
         let entrance = Arc::new(Entrance {
             connector: connector.clone(),
             hostname: hostname.clone(),
             settings: Arc::new(settings),
             metrics: self.metrics.of_receive_connector(connector),
             rates,
+            shown: fingerprint,
         });
         known.insert(connector.name.clone(), Arc::clone(&entrance));
         entrance
@@ -211,6 +245,7 @@ mod tests {
     use super::*;
     use envelope::Revision;
 
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
     const FRONT_END: TransportRole = TransportRole::FrontendTransport;
 
     fn organization(revision: u64, connector: &str) -> Organization {
@@ -238,7 +273,7 @@ mod tests {
         let names: Vec<_> = connectors.iter().map(|connector| connector.name.as_str().to_lowercase()).collect();
         assert_eq!(names, ["default frontend mail1", "client frontend mail1"]);
         let entrances = entrances();
-        let of = |at: usize| entrances.entrance(&connectors[at], &organization, &organization.servers()[0]);
+        let of = |at: usize| entrances.entrance(&connectors[at], &organization, &organization.servers()[0], NOW);
         let (default, client) = (of(0), of(1));
         for entrance in [&default, &client] {
             let protocol = &entrance.settings.protocol;
@@ -256,7 +291,7 @@ mod tests {
                     acceptedDomains: [{name: müller, domainName: bücher.example, default: true}]\n";
         let organization = organization::load(text, Revision(1)).unwrap().organization;
         let connectors = connectors_of(&organization, &ServerName::parse("MAIL1").unwrap(), FRONT_END);
-        let entrance = entrances().entrance(&connectors[0], &organization, &organization.servers()[0]);
+        let entrance = entrances().entrance(&connectors[0], &organization, &organization.servers()[0], NOW);
         let protocol = &entrance.settings.protocol;
         assert_eq!(protocol.hostname.as_str(), "mail1.xn--mller-kva.example");
         assert_eq!(protocol.postmaster_domain.as_str(), "xn--bcher-kva.example");
@@ -309,7 +344,7 @@ mod tests {
         let entrances = entrances();
         let entrance = |organization: &Organization| {
             let connectors = connectors_of(organization, &ServerName::parse("MAIL1").unwrap(), FRONT_END);
-            entrances.entrance(&connectors[0], organization, &organization.servers()[0])
+            entrances.entrance(&connectors[0], organization, &organization.servers()[0], NOW)
         };
         let connector = |rest: &str| {
             format!(

@@ -35,7 +35,7 @@ impl Reception for Door {
         let endpoint = self.place.endpoint(connection.local);
         let connector = select(&connectors, endpoint, connection.peer.ip())
             .ok_or_else(|| Reply::new(421, EnhancedStatus::new(4, 3, 2), "Service not available"))?;
-        let entrance = shared.entrances.entrance(connector, tables.organization(), server);
+        let entrance = shared.entrances.entrance(connector, tables.organization(), server, shared.node.clock.now());
         let settings = Arc::clone(&entrance.settings);
         // LG-07, LG-08: as the connector of the configuration in force says.
         let transcript = (entrance.connector.protocol_logging_level == ProtocolLoggingLevel::Verbose)

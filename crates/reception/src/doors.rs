@@ -57,13 +57,14 @@ impl Doors {
     ) -> Result<Self, NodeError> {
         let tls = TlsServer::new(certificate, ClientCertificates::Ignored);
         let tls = tls.map_err(|error| certificate::refused(&node.settings, error.to_string()))?;
-        tokio::spawn(show_anew(Arc::clone(node), tls.clone()));
         let roots = certificate::trusted_roots(&node.settings)?;
-        let entrances = Entrances::new(tls, roots, node.metrics.clone(), descriptors::limit());
+        let entrances = Entrances::new(tls.clone(), roots, node.metrics.clone(), descriptors::limit());
+        entrances.choose_among(certificate::all_for_smtp(&node.settings, certificate));
         let keepers = keepers(node)?;
-        let shared = Shared::new(Arc::clone(node), role, destination, entrances, keepers, transcripts);
+        let shared = Arc::new(Shared::new(Arc::clone(node), role, destination, entrances, keepers, transcripts));
+        tokio::spawn(show_anew(Arc::clone(&shared), tls));
         let mut doors = Self {
-            shared: Arc::new(shared),
+            shared,
             bound: Vec::new(),
             open: HashMap::new(),
             running: JoinSet::new(),
@@ -199,16 +200,23 @@ fn places(node: &Node, role: TransportRole, binding: SocketAddr) -> Vec<Place> {
     instead.into_iter().chain(under_tls.into_iter().map(|address| Place::UnderTls(port, address))).collect()
 }
 
-/// Clients are shown what lies at the certificate's place, whenever it is to be read anew.
-async fn show_anew(node: Arc<Node>, tls: TlsServer) {
+/// Clients are shown what lies at the certificates' place, whenever it is to be read anew.
+async fn show_anew(shared: Arc<Shared>, tls: TlsServer) {
+    let node = &shared.node;
     let mut reloads = node.reloads.clone();
     loop {
         reloads.next().await;
-        let shown = certificate::of_server(&node)
-            .and_then(|own| tls.replace(&own).map_err(|error| certificate::refused(&node.settings, error.to_string())));
+        let shown = certificate::of_server(node).and_then(|own| {
+            tls.replace(&own).map_err(|error| certificate::refused(&node.settings, error.to_string()))?;
+            Ok(own)
+        });
         match shown {
-            Ok(()) => tracing::info!("the certificate for SMTP was read anew"),
-            Err(error) => tracing::error!(%error, "the certificate for SMTP cannot be read anew; the old one goes on"),
+            Ok(own) => shared.entrances.choose_among(certificate::all_for_smtp(&node.settings, &own)),
+            Err(error) => {
+                tracing::error!(%error, "the certificate for SMTP cannot be read anew; the old one goes on");
+                continue;
+            }
         }
+        tracing::info!("the certificates for SMTP were read anew");
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use envelope::{Domain, EnhancedStatus, MessageId, OriginKind, Recipient, Reply, Timestamp, TraceContext};
-use message::firewall::{self, HeaderRights, Path};
+use message::firewall::{self, HeaderRights, Path, premises};
 use message::{HeaderBlock, Protocol, Received, date};
 use smtp::SessionFacts;
 use topology::{ConnectorRight, DirectoryRecipient, Organization, ReceiveConnector};
@@ -29,6 +29,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) user: Option<&'a DirectoryRecipient>,
     /// The domain that a partner has proved (TA-45).
     pub(crate) partner: Option<&'a Domain>,
+    /// It comes from the other half of a hybrid organization (PF-45).
+    pub(crate) other_half: bool,
     /// `MAIL` had `SMTPUTF8`.
     pub(crate) smtputf8: bool,
     pub(crate) id: MessageId,
@@ -81,6 +83,10 @@ pub(crate) fn receive(block: &[u8], arrival: &Arrival<'_>) -> Result<Header, Rep
         }
     }
     octets.extend_from_slice(&passed(header, arrival));
+    if arrival.other_half {
+        // PF-41: what the other half has found out counts in place of what we did.
+        octets = premises::from_other_half(HeaderBlock::new(&octets)).into_owned();
+    }
     octets.extend_from_slice(text);
     let message_id = header.message_id().map(|id| format!("<{id}>")).filter(|id| is_printable(id)).unwrap_or(own_id);
     let (message_id, subject) = (message_id.into(), header.subject().map(Into::into));

@@ -63,6 +63,8 @@ pub(crate) struct Sender {
     pub(crate) user: Option<Arc<DirectoryRecipient>>,
     /// The domain that a partner has proved (TA-45).
     pub(crate) partner: Option<Domain>,
+    /// It comes from the other half of a hybrid organization (PF-45).
+    pub(crate) other_half: bool,
     /// How large it may be.
     pub(crate) size_limit: Limit<ByteSize>,
 }
@@ -72,6 +74,7 @@ struct Beginning {
     origin: OriginKind,
     user: Option<Arc<DirectoryRecipient>>,
     partner: Option<Domain>,
+    other_half: bool,
     envelope: Envelope,
     homes: Vec<Option<ObjectName>>,
     header: HeaderCollector,
@@ -94,8 +97,12 @@ impl Intake {
         envelope: Envelope,
     ) -> Self {
         let header = HeaderCollector::new(entrance.connector.max_header_size);
-        let Sender { origin, user, partner, size_limit } = sender;
-        let beginning = Beginning { origin, user, partner, envelope, homes: agreed.homes.clone(), header };
+        let Sender { origin, user, partner, other_half, size_limit } = sender;
+        // RC-47: whoever logs on where nobody else comes is served by the server of his own mailbox.
+        let own =
+            user.as_deref().filter(|_| policy::prefers_own_server(&entrance.connector)).and_then(policy::database);
+        let homes = own.map_or_else(|| agreed.homes.clone(), |own| vec![Some(own.clone())]);
+        let beginning = Beginning { origin, user, partner, other_half, envelope, homes, header };
         Self {
             shared: Arc::clone(shared),
             entrance: Arc::clone(entrance),
@@ -174,7 +181,7 @@ impl Intake {
 
     async fn header_complete(&mut self) -> Result<(), Reply> {
         let Stage::Header(beginning) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(()) };
-        let Beginning { origin, user, partner, envelope, homes, header } = *beginning;
+        let Beginning { origin, user, partner, other_half, envelope, homes, header } = *beginning;
         let arrival = Arrival {
             organization: self.tables.organization(),
             connector: &self.entrance.connector,
@@ -183,6 +190,7 @@ impl Intake {
             origin,
             user: user.as_deref(),
             partner: partner.as_ref(),
+            other_half,
             smtputf8: envelope.smtputf8,
             id: self.id,
             recipients: &envelope.recipients,

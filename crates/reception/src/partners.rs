@@ -1,5 +1,6 @@
 //! Domain Security (docs/rules.md, TLS): who comes from a domain of the secure list proves it, by mutual TLS, before he says
-//! anything else about a message; then he is a partner (TA-41, TA-43, TA-45).
+//! anything else about a message; then he is a partner (TA-41, TA-43, TA-45). And whether a client is the other half of a hybrid
+//! organization (TA-75).
 
 use envelope::{Domain, EnhancedStatus, Reply, ReversePath};
 use net::{PeerCertificate, PeerTls};
@@ -24,14 +25,30 @@ pub(crate) async fn prove(
 ) -> Result<Option<Domain>, Reply> {
     let Some(domain) = secured(&entrance.connector, organization, &mail.reverse_path) else { return Ok(None) };
     let certificate = shown(&domain, session.tls.as_ref())?;
+    if is_good(shared, certificate, &domain, session).await { Ok(Some(domain)) } else { Err(not_validated(&domain)) }
+}
+
+/// Whether the client is the other half of a hybrid organization: it has a certificate of a domain that the connector gives that
+/// capability (TA-75, PF-45). Who has not is a client as others.
+pub(crate) async fn is_other_half(shared: &Shared, connector: &ReceiveConnector, session: &SessionFacts) -> bool {
+    let Some(certificate) = session.tls.as_ref().and_then(|tls| tls.certificate.as_ref()) else { return false };
+    let given = connector.tls_domain_capabilities.iter().map(|capability| &capability.domain);
+    match given.into_iter().find(|domain| certificate.vouches_for(domain)) {
+        Some(domain) => is_good(shared, certificate, domain, session).await,
+        None => false,
+    }
+}
+
+/// Whether a certificate that leads to a trusted root was not revoked.
+async fn is_good(shared: &Shared, certificate: &PeerCertificate, domain: &Domain, session: &SessionFacts) -> bool {
     let problem = match shared.revocation() {
         Ok(check) => certificate.check_revocation(&check).await.err().map(|problem| problem.to_string()),
         Err(error) => Some(format!("DNS cannot be used: {error}")),
     };
-    let Some(problem) = problem else { return Ok(Some(domain)) };
+    let Some(problem) = problem else { return true };
     let (peer, subject) = (session.connection.peer, &certificate.subject);
     tracing::warn!(%peer, %domain, %subject, problem, "a partner is not believed");
-    Err(not_validated(&domain))
+    false
 }
 
 fn secured(connector: &ReceiveConnector, organization: &Organization, sender: &ReversePath) -> Option<Domain> {

@@ -11,7 +11,7 @@
 //! mail of this sender and size.
 
 use categorizer::encapsulated_address;
-use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, OriginKind, Reply, ReversePath};
+use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, ObjectName, OriginKind, Reply, ReversePath};
 use message::HeaderBlock;
 use smtp_session::command::MailCommand;
 use topology::{
@@ -78,7 +78,27 @@ impl<'a> Principal<'a> {
     }
 }
 
-/// Whether a connector asks clients for certificates: partners show them (TA-41).
+/// Whether a connector is for authenticated users alone: Basic authentication, and nobody anonymous (RC-47).
+pub(crate) fn prefers_own_server(connector: &ReceiveConnector) -> bool {
+    let basic = connector.offers(AuthMechanism::BasicAuth) || connector.offers(AuthMechanism::BasicAuthRequireTLS);
+    basic && !connector.permits(PermissionGroup::AnonymousUsers)
+}
+
+/// The database of somebody's mailbox.
+pub(crate) fn database(user: &DirectoryRecipient) -> Option<&ObjectName> {
+    match &user.kind {
+        RecipientKind::Mailbox { database, .. } => Some(database),
+        _ => None,
+    }
+}
+
+/// Whether a connector asks clients for certificates: partners show them (TA-41), and the other half of a hybrid organization
+/// (TA-75).
+pub(crate) fn asks_clients(connector: &ReceiveConnector) -> bool {
+    asks_partners(connector) || (connector.offers(AuthMechanism::Tls) && !connector.tls_domain_capabilities.is_empty())
+}
+
+/// Whether partners show who they are (TA-41).
 pub(crate) fn asks_partners(connector: &ReceiveConnector) -> bool {
     connector.domain_secure_enabled
         && connector.offers(AuthMechanism::Tls)

@@ -32,6 +32,8 @@ pub(crate) struct Session {
     user: Option<Arc<DirectoryRecipient>>,
     /// The sender's domain, of which the client has proved to be (TA-45).
     partner: Option<Domain>,
+    /// The client is the other half of a hybrid organization (PF-45).
+    other_half: bool,
     /// How long the next refusal is held back at least.
     delay: Duration,
     transaction: Option<Transaction>,
@@ -77,7 +79,16 @@ impl Session {
         let metrics = &shared.node.metrics;
         metrics.connections.increment(Direction::Inbound);
         metrics.connections_opened.add(Direction::Inbound, 1);
-        Self { shared, entrance, peer, user: None, partner: None, delay: Duration::ZERO, transaction: None }
+        Self {
+            shared,
+            entrance,
+            peer,
+            user: None,
+            partner: None,
+            other_half: false,
+            delay: Duration::ZERO,
+            transaction: None,
+        }
     }
 
     /// `MessageRateLimit`.
@@ -207,6 +218,7 @@ impl SessionHandler for Session {
             let proved = partners::prove(&shared, &entrance, tables.organization(), mail, session).await;
             self.partner = proved.inspect_err(|_| entrance.metrics.refused())?;
         }
+        self.other_half = partners::is_other_half(&shared, &entrance.connector, session).await;
         policy::check_sender(&self.entrance.connector, tables.organization(), self.principal(), mail)
             .and_then(|()| self.count_message(mail))
             .inspect_err(|_| self.entrance.metrics.refused())?;
@@ -240,7 +252,8 @@ impl SessionHandler for Session {
         let size_limit = policy::size_limit(transaction.agreed.tables.organization(), principal);
         let user = matches!(principal, Principal::User(_)).then(|| self.user.clone()).flatten();
         let partner = self.partner.clone().filter(|_| principal == Principal::Partner);
-        let sender = Sender { origin: principal.origin(&self.entrance.connector), user, partner, size_limit };
+        let (origin, other_half) = (principal.origin(&self.entrance.connector), self.other_half);
+        let sender = Sender { origin, user, partner, other_half, size_limit };
         let intake = Intake::new(&self.shared, &self.entrance, &transaction.agreed, sender, envelope);
         if let Some(transaction) = &mut self.transaction {
             transaction.intake = Some(Box::new(intake));

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+pub use crate::places::folder;
+
 use crate::node::{Node, NodeError};
+use crate::places::further;
 use crate::settings::Settings;
 use envelope::Timestamp;
 use net::KeyedCertificate;
-use net::tls::TrustedRoots;
+use net::tls::{OwnCertificate, TrustedRoots};
 use topology::Server;
 
 /// Certificate and key for SMTP of a running service: [`for_smtp`].
@@ -31,6 +34,28 @@ pub fn for_smtp(settings: &Settings, server: &Server, now: Timestamp) -> Result<
         .map_err(|error| file_error(path, error.to_string()))
 }
 
+/// All that a server can show in SMTP (TA-30): `own`, which is what it shows where no other fits, first, and those in folders
+/// beside it. What cannot be used is logged and left out. Blocks.
+#[must_use]
+pub fn all_for_smtp(settings: &Settings, own: &KeyedCertificate) -> Vec<OwnCertificate> {
+    OwnCertificate::of(own.clone()).ok().into_iter().chain(all_further(settings)).collect()
+}
+
+/// All that lies there, the server's own first if it has one. Blocks.
+#[must_use]
+pub fn all_on_disk(settings: &Settings) -> Vec<OwnCertificate> {
+    let own = KeyedCertificate::load_from(&folder(settings)).and_then(OwnCertificate::of).ok();
+    own.into_iter().chain(all_further(settings)).collect()
+}
+
+fn all_further(settings: &Settings) -> impl Iterator<Item = OwnCertificate> {
+    further(settings).into_iter().filter_map(|folder| {
+        let read = KeyedCertificate::load_from(&folder).and_then(OwnCertificate::of);
+        let told = |error| tracing::warn!(folder = %folder.display(), %error, "a certificate cannot be used");
+        read.map_err(told).ok()
+    })
+}
+
 /// The roots of the system, and those of the settings.
 ///
 /// # Errors
@@ -46,12 +71,6 @@ pub fn trusted_roots(settings: &Settings) -> Result<TrustedRoots, NodeError> {
 #[must_use]
 pub fn refused(settings: &Settings, cause: String) -> NodeError {
     file_error(folder(settings), cause)
-}
-
-/// Where they are: the server's own, and in folders of it those that connectors name.
-#[must_use]
-pub fn folder(settings: &Settings) -> PathBuf {
-    settings.identity.join("smtp")
 }
 
 fn file_error(path: PathBuf, cause: String) -> NodeError {

@@ -36,6 +36,7 @@ pub mod follow;
 pub mod memory;
 pub mod node;
 pub mod peers;
+mod places;
 mod private;
 pub mod reload;
 pub mod resolvers;

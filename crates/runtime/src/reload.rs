@@ -48,7 +48,7 @@ impl Reloads {
 
 async fn follow(mut hangup: Signal, path: PathBuf, identity: PathBuf, reloads: watch::Sender<u64>) {
     let mut known = std::fs::read_to_string(&path).unwrap_or_default();
-    let mut seen = newest(&identity);
+    let mut seen = written(&identity);
     loop {
         let asked = tokio::select! {
             () = reloads.closed() => return,
@@ -58,7 +58,7 @@ async fn follow(mut hangup: Signal, path: PathBuf, identity: PathBuf, reloads: w
         if asked {
             known = tell_settings(&path, known);
         }
-        let now = newest(&identity);
+        let now = written(&identity);
         if asked || now != seen {
             seen = now;
             reloads.send_modify(|times| *times += 1);
@@ -120,9 +120,9 @@ fn flat(text: &str) -> BTreeMap<String, String> {
     out
 }
 
-/// When the newest certificate below `identity` was written. Asked by name: a service that is confined may not look into the
-/// folder, which holds those of the others.
-fn newest(identity: &Path) -> Option<SystemTime> {
+/// The certificates below `identity`, and when each was written: one that is taken away is a change, too. Asked by name: a
+/// service that is confined may not look into the folder, which holds those of the others.
+fn written(identity: &Path) -> BTreeMap<PathBuf, SystemTime> {
     let smtp = identity.join("smtp");
     let named: Vec<PathBuf> = std::fs::read_dir(&smtp).map_or_else(
         |_| Vec::new(),
@@ -132,7 +132,7 @@ fn newest(identity: &Path) -> Option<SystemTime> {
         ["cert.pem", "ca.pem", "etcd/cert.pem"].map(|file| identity.join(service.as_str()).join(file))
     });
     let files = of_services.chain(named).chain([smtp.join("cert.pem"), identity.join("ca.pem")]);
-    files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
+    files.filter_map(|file| Some((file.clone(), file.metadata().ok()?.modified().ok()?))).collect()
 }
 
 #[cfg(test)]
@@ -151,16 +151,25 @@ mod tests {
 
     #[expect(clippy::disallowed_methods, reason = "the time of a file")]
     #[test]
-    fn a_certificate_that_is_written_is_noticed() {
+    fn a_certificate_that_is_written_or_taken_away_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(newest(folder.path()), None);
+        assert!(written(folder.path()).is_empty());
         let smtp = folder.path().join("smtp");
         std::fs::create_dir(&smtp).unwrap();
         std::fs::write(smtp.join("cert.pem"), "x").unwrap();
-        let first = newest(folder.path());
-        assert!(first.is_some());
+        let first = written(folder.path());
+        assert_eq!(first.len(), 1);
         let file = std::fs::File::options().write(true).open(smtp.join("cert.pem")).unwrap();
         file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();
-        assert!(newest(folder.path()) > first);
+        let second = written(folder.path());
+        assert_ne!(second, first);
+        // TA-30: what lies beside it, also when it is taken away, and also when it is older.
+        std::fs::create_dir(smtp.join("partner")).unwrap();
+        std::fs::write(smtp.join("partner/cert.pem"), "x").unwrap();
+        let file = std::fs::File::options().write(true).open(smtp.join("partner/cert.pem")).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_ne!(written(folder.path()), second);
+        std::fs::remove_dir_all(smtp.join("partner")).unwrap();
+        assert_eq!(written(folder.path()), second);
     }
 }

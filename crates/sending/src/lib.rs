@@ -16,7 +16,7 @@
 //! | `sessions` | [`Sessions`]: opens them, here or for another server | SC-50, PL-27 |
 //! | [`plan`] | a connector's settings as a [`SessionPlan`](smtp::SessionPlan) | SC-35 ff., TA-1 … TA-8, TA-10, TA-11 |
 //! | [`delivery`] | one message to one next hop, until everybody has an answer | RFC 5321 §5.1, RFC 6152 |
-//! | `certificates` | the certificate that is shown | TA-7, TA-21, TA-32 |
+//! | `certificates` | the certificate that is shown | TA-7, TA-21, TA-30…TA-32 |
 //! | `kerberos` | who logs on by Kerberos: the keytab of this server | TA-60 |
 //! | [`Keys`] | what a session logs on with, and who may open it | TA-20 ff. |
 //! | [`probe`] | trying a connector without sending mail, each step with what to do | |

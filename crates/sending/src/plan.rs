@@ -114,18 +114,19 @@ fn tls_policy(connector: &SendConnector, next_hop: &NextHop, secured: &[Domain])
 
 /// The domain with which the session is secured both ways (TA-40, TA-43); none where it is not, which is no less than others
 /// get (TA-44). Through a front end it never is (TA-47, SC-53).
-pub(crate) fn secured_domain<'a>(
-    connector: &SendConnector,
-    next_hop: &'a NextHop,
-    secured: &[Domain],
-) -> Option<&'a Domain> {
+fn secured_domain<'a>(connector: &SendConnector, next_hop: &'a NextHop, secured: &[Domain]) -> Option<&'a Domain> {
     match next_hop {
-        NextHop::Mx(domain) => {
-            let wanted = connector.domain_secure_enabled && !connector.frontend_proxy_enabled;
-            (wanted && secured.contains(domain)).then_some(domain)
-        }
+        NextHop::Mx(domain) => is_secured(connector, domain, secured).then_some(domain),
         NextHop::SmartHosts(_) | NextHop::Addresses(_) => None,
     }
+}
+
+/// Whether a connector's sessions with the exchangers of `domain` are secured both ways, given `TLSSendDomainSecureList`: then
+/// the queue's `TlsDomain` is that domain (TA-46).
+#[must_use]
+pub fn is_secured(connector: &SendConnector, domain: &Domain, secured: &[Domain]) -> bool {
+    let wanted = connector.domain_secure_enabled && connector.dns_routing_enabled && !connector.ignore_starttls;
+    wanted && !connector.frontend_proxy_enabled && secured.contains(domain)
 }
 
 fn authentication(
@@ -190,6 +191,7 @@ pub fn properties_in_use(connector: &SendConnector) -> Vec<&'static str> {
         connector_type: _,
         require_oorg: _,
         error_policies: _,
+        upgraded_replies: _,
         smtp_max_messages_per_connection: _,
         protocol_logging_level: _,
         // Addresses of the source server (PL-29).

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use envelope::{Address, Domain, Envelope, Recipient, Reply, ReversePath, Timestamp};
 use net::tls::Trust;
-use net::{PeerTls, Revocations};
+use net::{KeyedCertificate, PeerTls, Revocations};
 use rpc::ProxyRequest;
 use runtime::{NodeError, PeerBook, Resolvers, Settings, certificate};
 use smtp::{Answered, Failure, Peer, Sender, SessionPlan, TlsOutcome};
@@ -44,8 +44,19 @@ pub struct Prober<'a> {
     pub connector: &'a SendConnector,
     /// The recipients' domain, for a connector that routes by DNS.
     pub domain: Option<&'a Domain>,
+    /// A certificate that is not there yet: tried as if it were.
+    pub candidate: Option<NewCertificate<'a>>,
     /// Now.
     pub now: Timestamp,
+}
+
+/// A certificate that a server may be given.
+#[derive(Clone, Copy)]
+pub struct NewCertificate<'a> {
+    /// With its key.
+    pub certificate: &'a KeyedCertificate,
+    /// In the place of the server's own; beside it otherwise.
+    pub instead: bool,
 }
 
 /// A host that took a session, and what it said.
@@ -81,7 +92,10 @@ impl Prober<'_> {
         envelope: &Envelope,
     ) -> Result<Result<Vec<Result<Reached, Failure>>, Unready>, NodeError> {
         let own = certificate::for_smtp(self.settings, self.server, self.now)?;
-        let certificates = Certificates::load(self.settings, &own)?;
+        let mut certificates = Certificates::load(self.settings, &own)?;
+        if let Some(NewCertificate { certificate, instead }) = self.candidate {
+            certificates = certificates.with(certificate, instead, self.settings)?;
+        }
         let (plan, sender) = match self.prepare(&certificates) {
             Ok(prepared) => prepared,
             Err(unready) => return Ok(Err(unready)),
@@ -158,5 +172,6 @@ fn in_words(about: &PeerTls) -> String {
             format!("certificate of {}{trust}", shown.subject)
         }
     };
-    format!("{} {}, {certificate}", about.version, about.cipher)
+    let asked = if about.asked_for_ours { "; it asked for the certificate of this server" } else { "" };
+    format!("{} {}, {certificate}{asked}", about.version, about.cipher)
 }

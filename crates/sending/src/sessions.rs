@@ -15,7 +15,7 @@ use smtp_session::Credentials;
 use topology::send_connector::ProtocolLoggingLevel;
 use topology::{Organization, RemoteRange, SendConnector, Server};
 
-use crate::certificates::Certificates;
+use crate::certificates::{self, Certificates};
 use crate::kerberos::Kerberos;
 use crate::keys::{self, Keys};
 use crate::ourselves::OwnNames;
@@ -39,7 +39,7 @@ pub struct Errand<'a> {
 pub struct Sessions {
     node: Arc<Node>,
     keys: Keys,
-    certificates: Certificates,
+    certificates: Arc<Certificates>,
     resolvers: Resolvers,
     kerberos: Kerberos,
     /// Knows who was revoked.
@@ -52,13 +52,14 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Shows `own` to the hosts that ask for a certificate, unless a connector names another one. `keys` open the
+    /// Shows `own` to the hosts that ask for a certificate, unless another one fits the connector better (TA-30, TA-32). `keys` open the
     /// credentials of connectors: Transport has the organization's, a front end has none.
     ///
     /// # Errors
     /// [`NodeError::File`] when the certificate or the trusted roots cannot be used.
     pub fn new(node: Arc<Node>, own: &KeyedCertificate, keys: Keys) -> Result<Self, NodeError> {
-        let certificates = Certificates::load(&node.settings, own)?;
+        let certificates = Arc::new(Certificates::load(&node.settings, own)?);
+        tokio::spawn(certificates::read_anew(Arc::clone(&node), Arc::clone(&certificates)));
         Ok(Self {
             node,
             keys,
@@ -262,7 +263,7 @@ impl Means<'_> {
         let side = if connector.use_external_dns_servers_enabled { Side::External } else { Side::Internal };
         let resolver = self.resolvers.of(self.settings, self.local, side);
         let resolver = resolver.map_err(|error| Unready::new(format!("DNS cannot be used: {error}")))?;
-        let tls = self.certificates.client(self.settings, connector.tls_certificate_name.as_deref(), self.now)?;
+        let tls = self.certificates.client(self.settings, connector, &plan.hello_name, self.now)?;
         let tls = tls.with_revocation(self.revocations.asking(resolver.clone()));
         let kerberos = plan::by_kerberos(connector).then(|| self.kerberos.of(self.settings, connector)).transpose()?;
         Ok(Prepared { plan, resolver, tls, kerberos })

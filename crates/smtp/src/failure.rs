@@ -109,7 +109,12 @@ impl Failure {
     /// The reply, or what the cause would have been as one: for a `Diagnostic-Code`.
     #[must_use]
     pub fn as_reply(&self) -> Reply {
-        let code = if self.severity == Severity::Permanent { 550 } else { 451 };
+        let code = match self.severity {
+            Severity::Permanent => 550,
+            // TA-3, TA-12: what RFC 3207 §4 answers when TLS is not to be had for now.
+            _ if self.status == TlsError::STATUS => 454,
+            _ => 451,
+        };
         self.reply.clone().unwrap_or_else(|| Reply::new(code, self.status, self.text.clone()))
     }
 

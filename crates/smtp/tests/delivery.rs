@@ -126,13 +126,13 @@ async fn required_tls_is_required() {
     let stranger = sender(dns, TrustedRoots::none());
     let plan = SessionPlan { tls: TlsPolicy::Require(Verification::Chain), ..plan };
     let failure = stranger.open(&plan, 0).await.err().unwrap();
-    assert!(failure.to_string().contains("TLS handshake: 451 4.7.5 certificate validation failure"), "{failure}");
+    assert!(failure.to_string().contains("TLS handshake: 454 4.7.5 Certificate validation failure"), "{failure}");
     // E2.12: a server without STARTTLS.
     let server = Server::start(settings());
     let plan = SessionPlan { tls: TlsPolicy::Require(Verification::None), ..server.plan() };
     let failure = stranger.open(&plan, 0).await.err().unwrap();
     assert!(
-        failure.to_string().ends_with("STARTTLS: 451 4.7.5 TLS is required, and the server does not offer STARTTLS")
+        failure.to_string().ends_with("STARTTLS: 454 4.7.5 TLS is required, and the server does not offer STARTTLS")
     );
     assert!(server.received.lock().is_empty());
 }
@@ -148,7 +148,7 @@ async fn opportunistic_tls_takes_any_certificate_and_falls_back_to_clear() {
     let script = hello.into_iter().chain([Step::Hear("STARTTLS"), say("220 go\n")]).collect();
     let plan = SessionPlan { next_hop: NextHop::Addresses(vec![play_always(script).await]), ..server.plan() };
     let session = plain_sender().open(&plan, 0).await.unwrap();
-    assert!(matches!(session.tls(), TlsOutcome::FellBack(why) if why.contains("TLS handshake: 451 4.7.5 ")));
+    assert!(matches!(session.tls(), TlsOutcome::FellBack(why) if why.contains("TLS handshake: 454 4.7.5 ")));
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ pub mod send_connector;
 pub mod server;
 pub mod settings;
 pub mod site;
+mod transient_reply;
 pub mod validation;
 
 pub use address_space::{AddressSpace, ConnectorCost, Space, X400Address};
@@ -56,4 +57,5 @@ pub use send_connector::{SealedCredential, SendConnector, SmartHost};
 pub use server::{Dag, Database, DatabaseHome, Server, ServerRole};
 pub use settings::{TransportConfig, TransportServiceSettings};
 pub use site::{LinkCost, Site, SiteLink};
+pub use transient_reply::TransientReply;
 pub use validation::{Problem, Problems, Weight};

@@ -1,5 +1,6 @@
 //! Receive connectors: how one server listens (docs/rules.md, Receive connectors).
 
+mod capability;
 pub mod defaults;
 pub mod rights;
 
@@ -9,6 +10,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use envelope::{ByteSize, Domain, Limit, ObjectName, ServerName, Span};
+
+pub use capability::TlsDomainCapability;
 
 use crate::documented::documented_enum;
 use crate::guid::Guid;
@@ -223,6 +226,8 @@ pub struct ReceiveConnector {
     pub require_tls: bool,
     /// Mutual TLS with the domains of the secure list (TA-41); default false, true on `Default Frontend <server>` (ER-07).
     pub domain_secure_enabled: bool,
+    /// Who is the other half of a hybrid organization (PF-45); default nobody.
+    pub tls_domain_capabilities: Vec<TlsDomainCapability>,
     /// Default 36 MB, 64 KB to 2 GB.
     pub max_message_size: ByteSize,
     /// Default 256 KB.
@@ -283,6 +288,7 @@ impl ReceiveConnector {
             comment: String::new(),
             require_tls: false,
             domain_secure_enabled: false,
+            tls_domain_capabilities: Vec::new(),
             max_message_size: ByteSize::mib(36),
             max_header_size: ByteSize::kib(256),
             max_recipients_per_message: 200,

@@ -11,6 +11,7 @@ use crate::documented::documented_enum;
 use crate::domain::DomainPattern;
 use crate::guid::Guid;
 use crate::permission::{ConnectorRight, Grantee, Permission, held, send_default};
+use crate::transient_reply::TransientReply;
 
 /// A host that takes a connector's mail (SC-41, SC-43).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -164,6 +165,8 @@ pub struct SendConnector {
     pub enabled: bool,
     /// Default: `Default` alone.
     pub error_policies: Vec<ErrorPolicy>,
+    /// What `UpgradeCustomFailures` makes permanent; default nothing (SC-115).
+    pub upgraded_replies: Vec<TransientReply>,
     /// Send HELO; default false.
     pub force_helo: bool,
     /// Name given in EHLO; default: that of the source server (TA-7).
@@ -242,6 +245,7 @@ impl SendConnector {
             domain_secure_enabled: false,
             enabled: true,
             error_policies: vec![ErrorPolicy::Default],
+            upgraded_replies: Vec::new(),
             force_helo: false,
             fqdn: None,
             frontend_proxy_enabled: false,

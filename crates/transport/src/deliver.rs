@@ -307,7 +307,7 @@ impl Connection {
                 return None;
             }
         };
-        let content = match self.content(hand.message()).await {
+        let content = match self.content(hand.message(), &copy).await {
             Ok(content) => content,
             Err(error) => {
                 settle::unreadable(&self.core, hand, &error);
@@ -351,14 +351,11 @@ impl Connection {
         }
     }
 
-    async fn content(&mut self, stored: MessageId) -> Result<Outgoing, ReadError> {
+    async fn content(&mut self, stored: MessageId, copy: &Parcel) -> Result<Outgoing, ReadError> {
         let reader = self.core.spool.content(stored).await?;
-        outgoing::prepare(
-            reader,
-            connector::header_path(self.core.node.tables().organization(), &self.route),
-            &self.core.progress,
-        )
-        .await
+        let tables = self.core.node.tables();
+        let path = connector::header_path(tables.organization(), &self.route, &copy.head.envelope);
+        outgoing::prepare(reader, path, &self.core.progress).await
     }
 
     async fn send(&mut self, mut copy: Parcel, content: Outgoing) -> (Sent, Parcel, Attempted) {

@@ -402,3 +402,17 @@ fn a_thousand_lines_are_run() {
     let (_, errors) = session.run(&lines.join("\n"));
     assert_eq!((errors.as_str(), *session.commits.borrow()), ("", 250));
 }
+
+#[test]
+fn what_has_no_effect_together_is_warned_of() {
+    // SC-53, V-10
+    let mut session = Session::over(ORGANIZATION);
+    let input = "New-SendConnector Q -AddressSpaces q.example -DomainSecureEnabled $true -FrontendProxyEnabled $true";
+    let (out, errors) = session.run(input);
+    assert_eq!(errors, "");
+    let warning = "WARNING: sendConnectors[\"Q\"].domainSecureEnabled: Domain Security is not supported through the front-end proxy";
+    assert!(out.starts_with(warning), "{out}");
+    // Told once, by the command that brings it about.
+    let (out, _) = session.run("Set-SendConnector Q -Comment x");
+    assert!(!out.contains("WARNING"), "{out}");
+}

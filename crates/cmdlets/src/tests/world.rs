@@ -10,6 +10,7 @@ use shell::{Console, Machine, Stream};
 use topology::{DirectoryRecipient, Guid, Organization, OrganizationDraft};
 
 use super::audit::Written;
+use super::certificates::Shelf;
 use super::queues::{Asked, Servers};
 use crate::{Cmdlets, Premises, Refused};
 
@@ -113,10 +114,13 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn over(yaml: &str) -> Self {
         let asked = Asked::default();
-        let (servers, log) = (Servers(asked.clone()), asked.clone());
+        let (servers, log, shelf) = (Servers(asked.clone()), asked.clone(), Shelf(asked.clone()));
         Self {
             asked,
-            ..Self::with(yaml, |cmdlets| cmdlets.with_queues(Box::new(servers)).with_audit_log(Box::new(Written(log))))
+            ..Self::with(yaml, |cmdlets| {
+                let cmdlets = cmdlets.with_queues(Box::new(servers)).with_audit_log(Box::new(Written(log)));
+                cmdlets.with_certificates(Box::new(shelf))
+            })
         }
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use directory::{Credential, Sealer};
 use envelope::{Address, Domain, Envelope, Recipient, ReversePath};
-use net::{NodeIdentity, Service};
+use net::tls::OwnCertificate;
+use net::{KeyedCertificate, NodeIdentity, Service};
 use rpc::{Credentials, FrontEnds, OpenError, PeerAddress, ProxyRequest};
 use runtime::{Node, Settings, certificate};
 use sending::{Errand, Keys, Sessions};
@@ -245,6 +246,40 @@ async fn the_next_hop_sees_the_same_both_ways_whatever_property_is_set() {
     ];
     let missing: Vec<_> = every.iter().filter(|name| !covered.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[tokio::test]
+async fn the_certificate_is_that_of_the_connectors_name_both_ways() {
+    // TA-7, TA-30, TA-31, TA-33: the newest valid one that has the name, or the server's own.
+    let later = |minutes: u64| std::time::SystemTime::now() + std::time::Duration::from_secs(minutes * 60);
+    let mut newest = None;
+    let scene = Scene::of(&support::organization(), &[], |world| {
+        let settings = world.settings("MAIL1");
+        let (server, name) = ("out".parse().unwrap(), "out.contoso.com".parse().unwrap());
+        // A certificate begins to count an hour before it is made: the last of these does not yet.
+        for (folder, from) in [("old", later(0)), ("new", later(30)), ("unborn", later(24 * 60))] {
+            let certificate = world.authority().issue_for_smtp(&server, &name, from.into()).unwrap();
+            certificate.save_to(&settings.identity.join("smtp").join(folder)).unwrap();
+            if folder == "new" {
+                newest = Some(certificate);
+            }
+        }
+        settings
+    })
+    .await;
+    let own = KeyedCertificate::load_from(&scene.world.settings("MAIL1").identity.join("smtp")).unwrap();
+    let newest = newest.unwrap();
+    let ways = Ways::new(&scene).await;
+    let hop = NextHop::serve(&support::certificate(&scene.world, "elsewhere", "mx.fabrikam.com"));
+    for (fqdn, expected) in [("", &own), (", fqdn: out.contoso.com", &newest), (", fqdn: other.contoso.com", &own)] {
+        let connector =
+            format!("port: {}, dnsRoutingEnabled: false, smartHosts: [127.0.0.1]{fqdn}", hop.address.port());
+        ways.configure(&scene, "", &connector).await;
+        let shown = Some(OwnCertificate::of(expected.clone()).unwrap().fingerprint.to_string());
+        let direct = ways.direct(&hop).await.unwrap();
+        assert_eq!(direct[0].certificate, shown, "{fqdn}");
+        assert_eq!(ways.proxied(&hop).await.unwrap(), direct, "{fqdn}");
+    }
 }
 
 #[tokio::test]

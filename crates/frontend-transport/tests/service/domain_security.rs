@@ -152,3 +152,67 @@ async fn who_comes_from_a_domain_of_the_list_proves_it_and_is_a_partner() {
     assert!(header(0).contains("X-MS-Exchange-Organization-AuthDomain: fabrikam.com\r\n"), "{}", header(0));
     assert!(header(1).contains("AuthAs: Anonymous\r\n") && !header(1).contains("AuthDomain"), "{}", header(1));
 }
+
+#[tokio::test]
+async fn the_other_half_of_a_hybrid_organization_proves_it_and_is_believed() {
+    // TA-75, PF-41, PF-44, PF-45
+    let (authority, stranger) = (Authority::new().await, Authority::new().await);
+    let pem =
+        |authority: &Authority, name: &str, domain: &str| authority.certify(name, &[domain]).display().to_string();
+    let (right, wrong) = (pem(&authority, "right", "mail.cloud.example"), pem(&authority, "wrong", "other.com"));
+    let (gone, forged) =
+        (pem(&authority, "gone", "mail.cloud.example"), pem(&stranger, "forged", "mail.cloud.example"));
+    authority.revoke("gone");
+    authority.publish();
+    let cloud = "127.0.0.4:0";
+    let connector = format!(
+        "  - {{name: Cloud, server: MAIL1, transportRole: FrontendTransport, bindings: ['{cloud}'], authMechanism: [Tls], \
+         permissionGroups: [AnonymousUsers], tlsDomainCapabilities: ['mail.cloud.example:AcceptCloudServicesMail']}}\n"
+    );
+    let organization = format!("{}{connector}", support::organization());
+    let scene = Scene::of(&organization, &[("MAIL1", Conduct::Take)], |world| {
+        let mut settings = world.settings("MAIL1");
+        settings.trusted_roots = Some(authority.root());
+        settings
+    })
+    .await;
+    let shown = |file: &str| ["--tls", "--tls-cert", file, "--tls-key", file].map(str::to_owned).to_vec();
+    // Who proves nothing is a client as others.
+    let ways = [
+        (cloud, shown(&right), true),
+        (cloud, shown(&wrong), false),
+        (cloud, shown(&forged), false),
+        (cloud, shown(&gone), false),
+        (cloud, vec!["--tls".to_owned()], false),
+        (cloud, vec![], false),
+        (STRANGERS, shown(&right), false),
+    ];
+    for (at, (entrance, tls, believed)) in ways.into_iter().enumerate() {
+        let address = scene.address(entrance);
+        let fields = [
+            "--from",
+            "eve@cloud.example",
+            "--to",
+            "ann@contoso.com",
+            "--add-header",
+            "X-MS-Exchange-CrossPremises-AuthAs: Internal",
+            "--add-header",
+            "X-MS-Exchange-CrossPremises-SCL: -1",
+            "--add-header",
+            "X-MS-Exchange-Organization-SCL: 9",
+        ];
+        let arguments: Vec<String> = fields.map(str::to_owned).into_iter().chain(tls).collect();
+        let told = arguments.clone();
+        let said =
+            tokio::task::spawn_blocking(move || swaks(address, &told.iter().map(String::as_str).collect::<Vec<_>>()));
+        let said = said.await.unwrap();
+        assert!(said.starts_with("250 2.6.0 "), "{arguments:?}: {said}");
+        let content = scene.arrived(at + 1).await[at].content.clone().unwrap();
+        let has = |line: &str| content.contains(&format!("X-MS-Exchange-Organization-{line}\r\n"));
+        assert_eq!(has("AuthAs: Internal"), believed, "{arguments:?}: {content}");
+        assert_eq!(has("AuthAs: Anonymous"), !believed, "{arguments:?}: {content}");
+        assert_eq!(has("SCL: -1"), believed, "{arguments:?}: {content}");
+        assert!(!has("SCL: 9"), "{arguments:?}: {content}");
+        assert!(has("AuthSource: mail1.contoso.com"), "what the other half does not say stays: {content}");
+    }
+}

@@ -2,7 +2,13 @@
 
 use envelope::{EnhancedStatus, OriginKind, Reply};
 
-use crate::support::{Conduct, STRANGERS, Scene, organization};
+use net::certificate::PrivateKeyPem;
+
+use crate::authority::Authority;
+use crate::real_hosts::ran;
+use testkit::entrances::{CLIENTS, PASSWORD};
+
+use crate::support::{self, Conduct, STRANGERS, Scene, organization};
 
 const MESSAGE: &str = "Message-ID: <1@client.example>\r\nSubject: Hi\r\nX-MS-Exchange-Organization-SCL: -1\r\n\r\nBody";
 
@@ -49,12 +55,68 @@ async fn a_strangers_message_is_with_a_transport_before_the_250() {
 }
 
 #[tokio::test]
+async fn whoever_logs_on_is_served_by_the_server_of_his_mailbox() {
+    // RC-47: not by that of the recipient, where only authenticated users come.
+    let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", Conduct::Take)]).await;
+    for (at, (user, recipient, server)) in
+        [("ann", "bob@contoso.com", "MAIL1"), ("bob", "ann@contoso.com", "MAIL2")].into_iter().enumerate()
+    {
+        let mut client = scene.client(CLIENTS).await.start_tls().await;
+        let said = client.log_on(&format!("{user}@contoso.com"), PASSWORD).await;
+        assert!(said.starts_with("235 "), "{said}");
+        let reply = client.send(&format!("{user}@contoso.com"), &[recipient], MESSAGE).await;
+        assert!(reply.starts_with("250 2.6.0 "), "{reply}");
+        assert_eq!(scene.arrived(at + 1).await[at].server.as_str(), server, "{user}");
+    }
+    // Where anybody comes, the recipient decides (RT-61).
+    let mut client = scene.client(STRANGERS).await;
+    client.send("ann@contoso.com", &["bob@contoso.com"], MESSAGE).await;
+    assert_eq!(scene.arrived(3).await[2].server.as_str(), "MAIL2");
+}
+
+#[tokio::test]
 async fn clients_are_answered_as_their_connector_says() {
     // RC-40, RC-41, RC-51, RT-74, the relay matrix: as at Transport's own entrances.
     let scene = Scene::new(&[("MAIL1", Conduct::Take), ("MAIL2", Conduct::Take)]).await;
     testkit::entrances::check(&scene.entrances()).await;
     let arrivals = scene.arrivals.borrow().clone();
     testkit::entrances::check_taken(arrivals.into_iter().map(|arrival| (arrival.head, arrival.content.unwrap())));
+}
+
+#[tokio::test]
+async fn a_client_is_shown_the_certificate_of_the_connectors_name() {
+    // TA-30, TA-31, TA-33: by the Receive connector's name, not by what the client asks for; the server's own otherwise.
+    const NAMED: &str = "127.0.0.4:0";
+    const WILD: &str = "127.0.0.5:0";
+    let connector = |name: &str, binding: &str, fqdn: &str| {
+        format!(
+            "  - {{name: {name}, server: MAIL1, transportRole: FrontendTransport, bindings: ['{binding}'], \
+             authMechanism: [Tls], permissionGroups: [AnonymousUsers], fqdn: {fqdn}}}\n"
+        )
+    };
+    let connectors = connector("Named", NAMED, "in.contoso.com") + &connector("Wild", WILD, "a.eu.contoso.com");
+    let authority = Authority::new().await;
+    let pem = std::fs::read_to_string(authority.certify("wild", &["*.eu.contoso.com"])).unwrap();
+    let (key, certificate) = pem.split_at(pem.find("-----BEGIN CERTIFICATE").unwrap());
+    let wild = net::KeyedCertificate::from_pem(certificate.to_owned(), PrivateKeyPem::new(key.to_owned())).unwrap();
+    let mut exact = None;
+    let scene = Scene::of(&format!("{}{connectors}", organization()), &[], |world| {
+        exact = Some(support::certificate(world, "smtp/exact", "in.contoso.com"));
+        wild.save_to(&world.settings("MAIL1").identity.join("smtp/wild")).unwrap();
+        world.settings("MAIL1")
+    })
+    .await;
+    let own = net::KeyedCertificate::load_from(&scene.world.settings("MAIL1").identity.join("smtp")).unwrap();
+    for (binding, expected) in [(NAMED, exact.unwrap()), (WILD, wild.clone()), (STRANGERS, own)] {
+        let address = scene.address(binding).to_string();
+        let shown = tokio::task::spawn_blocking(move || {
+            let arguments = ["s_client", "-starttls", "smtp", "-servername", "other.contoso.com", "-connect", &address];
+            ran(std::process::Command::new("openssl").args(arguments).stdin(std::process::Stdio::null()))
+        });
+        let shown = shown.await.unwrap();
+        let leaf = expected.cert_pem.replace("\r\n", "\n");
+        assert!(shown.replace("\r\n", "\n").contains(leaf.trim()), "{binding}: {shown}");
+    }
 }
 
 #[tokio::test]

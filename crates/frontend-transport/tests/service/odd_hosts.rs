@@ -152,7 +152,7 @@ const CASES: [Case; 37] = [
 /// Connectors with `requireTLS`: nothing leaves in clear.
 const TLS_CASES: [Case; 6] = [
     ("behaves", offers("STARTTLS"), Mail::Plain, "a", "a"),
-    ("no STARTTLS", odd(""), Mail::Plain, "waits: STARTTLS: 451 4.7.5 ", "b"),
+    ("no STARTTLS", odd(""), Mail::Plain, "waits: STARTTLS: 454 4.7.5 ", "b"),
     (
         "STARTTLS 454",
         Odd { offers: "STARTTLS", does: "STARTTLS=454 4.7.0 Not now" },

@@ -29,7 +29,7 @@ async fn a_revoked_certificate_and_one_of_which_nobody_can_tell_make_mail_wait()
     let port = peer.address.port();
     for said in both(&authority, port).await {
         let said = said.expect_err("no list is published");
-        assert!(said.starts_with("waits: TLS handshake: 451 4.7.5 "), "{said}");
+        assert!(said.starts_with("waits: TLS handshake: 454 4.7.5 "), "{said}");
         assert!(
             said.contains("whether the certificate has been revoked cannot be told: ") && said.contains("404"),
             "{said}"

@@ -83,12 +83,13 @@ impl TlsClient {
         let trust = if *verification == Verification::None { Trust::NotChecked } else { Trust::Trusted };
         let certificate = connection.peer_certificates().and_then(|chain| chain.first());
         let certificate = certificate.and_then(|first| PeerCertificate::parse(first, trust));
-        if matches!(verification, Verification::Mutual(_)) && !shown.is_some_and(|shown| shown.was_asked_for()) {
+        let asked_for_ours = shown.is_some_and(|shown| shown.was_asked_for());
+        if matches!(verification, Verification::Mutual(_)) && !asked_for_ours {
             return Err(TlsError::NotMutual);
         }
         // Boxed: few connections need it, and all would be as large.
         Box::pin(self.check_revocation(&verifier, certificate.as_ref())).await?;
-        let about = PeerTls::of(connection, certificate);
+        let about = PeerTls { asked_for_ours, ..PeerTls::of(connection, certificate) };
         Ok((Stream::encrypted(tls.into(), peer, local), about))
     }
 

@@ -13,7 +13,7 @@ use crate::revocation::RevocationProblem;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// We refused the peer's certificate.
-    #[error("certificate validation failure: {problem}{}", shown(certificate.as_deref()))]
+    #[error("Certificate validation failure: {problem}{}", shown(certificate.as_deref()))]
     Certificate {
         /// What is wrong with it.
         problem: CertificateProblem,
@@ -78,9 +78,12 @@ fn shown(certificate: Option<&PeerCertificate>) -> String {
 
 impl TlsError {
     /// `4.7.5`, cryptographic failure (TA-3, TA-12).
+    pub const STATUS: EnhancedStatus = EnhancedStatus::new(4, 7, 5);
+
+    /// [`Self::STATUS`].
     #[must_use]
     pub const fn status(&self) -> EnhancedStatus {
-        EnhancedStatus::new(4, 7, 5)
+        Self::STATUS
     }
 
     /// Transient.

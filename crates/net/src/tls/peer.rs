@@ -24,6 +24,8 @@ pub struct PeerTls {
     pub key_exchange: &'static str,
     /// Its certificate, where it sent one.
     pub certificate: Option<PeerCertificate>,
+    /// It wanted to see ours. Nobody who called us has.
+    pub asked_for_ours: bool,
 }
 
 /// A certificate that a peer sent, and whether it is believed.
@@ -119,11 +121,12 @@ impl PeerTls {
                 .and_then(|group| group.name().as_str())
                 .unwrap_or("unknown"),
             certificate,
+            asked_for_ours: false,
         }
     }
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Vec<CertificateName> {
+pub(super) fn names(certificate: &X509Certificate<'_>) -> Vec<CertificateName> {
     let alternative = certificate.subject_alternative_name().ok().flatten();
     let Some(alternative) = alternative else {
         // TA-10: the common name counts only where there is no subject alternative name at all.
@@ -144,7 +147,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
-fn fingerprint(der: &CertificateDer<'_>) -> Fingerprint {
+pub(super) fn fingerprint(der: &[u8]) -> Fingerprint {
     Fingerprint(sha256(&[der]))
 }
 

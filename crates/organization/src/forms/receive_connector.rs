@@ -60,6 +60,12 @@ impl Form for ReceiveConnector {
             "Mutual TLS with senders of tlsReceiveDomainSecureList, who are Partners then; needs that permission group.",
             "RC-45, TA-41…TA-45",
         ),
+        property!("tlsDomainCapabilities", tls_domain_capabilities)
+            .is(
+                "Domains whose certificate makes a client the other half of a hybrid organization: domain:AcceptCloudServicesMail.",
+                "TA-75, PF-41, PF-45",
+            )
+            .defaults_to("none"),
         property!("maxMessageSize", max_message_size)
             .is("Larger messages are refused.", "message-size-limits")
             .within(65536, 2147483647),

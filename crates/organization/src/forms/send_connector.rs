@@ -115,11 +115,10 @@ impl Form for SendConnector {
             .is("Messages in one connection; 0 is no limit.", "SC-90")
             .within(0, 2147483647),
         property!("errorPolicies", error_policies)
-            .is("Which failures count as permanent, which as transient.", "SC-112…SC-116")
-            .except(&[(
-                "UpgradeCustomFailures",
-                "has no effect: its list of replies cannot be configured and is empty",
-            )]),
+            .is("Which failures count as permanent, which as transient.", "SC-112…SC-116"),
+        property!("upgradedReplies", upgraded_replies)
+            .is("Transient replies that UpgradeCustomFailures makes permanent: codes (450) or statuses (4.2.2).", "SC-115")
+            .defaults_to("none"),
         property!("protocolLoggingLevel", protocol_logging_level)
             .is("Whether sessions are written to the protocol log.", "SC-119…SC-123"),
         property!("sourceIPAddress", source_ip_address)
@@ -128,8 +127,10 @@ impl Form for SendConnector {
         property!("useExternalDNSServersEnabled", use_external_dns_servers_enabled)
             .is("Resolve by the server's externalDNSServers.", "SC-37"),
         property!("cloudServicesMailEnabled", cloud_services_mail_enabled)
-            .is("Keep header fields of the organization between the two halves of a hybrid one.", "SC-117, PF-40…PF-45")
-            .stored_only("there is no other half yet; which header fields leave is said by permissions"),
+            .is(
+                "Header fields of the organization reach the other half of a hybrid one, between accepted domains.",
+                "SC-117, PF-40…PF-44",
+            ),
         property!("connectorType", connector_type)
             .is("Whether the connector sends to Microsoft 365.", "New-SendConnector")
             .stored_only("it is a label"),

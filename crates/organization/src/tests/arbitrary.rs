@@ -128,7 +128,8 @@ prop_compose! {
         (policies, fqdn, size, port) in (vec(select(ErrorPolicy::ALL), 0..3), of(domain()), limit(size()), any::<u16>()),
         (logging, mechanism) in (select(ProtocolLoggingLevel::ALL), select(SmartHostAuthMechanism::ALL)),
         (count, source, level) in (count(), of(parsed(&["10.0.0.9", "::1"])), of(select(TlsAuthLevel::ALL))),
-        (tls_domain, permissions) in (of(parsed(&["*", "*.contoso.com", "contoso.com"])), permissions())) -> SendConnector {
+        (tls_domain, permissions, upgraded) in (of(parsed(&["*", "*.contoso.com", "contoso.com"])), permissions(),
+            vec(parsed(&["450", "4.2.2"]), 0..3))) -> SendConnector {
         SendConnector {
             authentication_credential: sealed.map(|text| SealedCredential(text.into())),
             cloud_services_mail_enabled: flags[0], comment, connection_inactivity_timeout: timeout,
@@ -137,7 +138,7 @@ prop_compose! {
             is_scoped_connector: flags[7], max_message_size: size, port, protocol_logging_level: logging,
             require_tls: flags[8], smart_host_auth_mechanism: mechanism, smart_hosts: hosts,
             smtp_max_messages_per_connection: count, source_ip_address: source, tls_auth_level: level,
-            tls_certificate_name: certificate, tls_domain, permissions,
+            tls_certificate_name: certificate, tls_domain, permissions, upgraded_replies: upgraded,
             ..SendConnector::new(guid, name, usage, spaces, sources)
         }
     }
@@ -177,7 +178,8 @@ prop_compose! {
         bindings in vec(parsed(&["0.0.0.0:25", "[::]:587"]), 0..3), banner in of(text()), fqdn in of(domain()),
         ranges in vec(parsed(&["10.0.0.0/8", "::1", "10.0.0.1-10.0.0.9"]), 0..3), sizes in vec(size(), 2),
         groups in vec(select(PermissionGroup::ALL), 0..3), mechanisms in vec(select(AuthMechanism::ALL), 0..3),
-        spans in vec(span(), 4), permissions in permissions()) -> ReceiveConnector {
+        spans in vec(span(), 4), (permissions, capabilities) in
+            (permissions(), vec(parsed(&["contoso.com:AcceptCloudServicesMail"]), 0..2))) -> ReceiveConnector {
         ReceiveConnector {
             bindings, remote_ip_ranges: ranges, auth_mechanism: mechanisms, permission_groups: groups,
             enabled: flags[0], fqdn, banner, require_tls: flags[1], max_message_size: sizes[0],
@@ -187,7 +189,7 @@ prop_compose! {
             max_protocol_errors: limits[2], max_logon_failures: counts[4], message_rate_limit: limits[3],
             connection_inactivity_timeout: spans[0], connection_timeout: spans[1], auth_tarpit_interval: spans[2],
             tarpit_interval: spans[3], message_rate_source: rate_source, denied_rights: denied,
-            notify_anonymous_of_success: flags[2], permissions,
+            notify_anonymous_of_success: flags[2], permissions, tls_domain_capabilities: capabilities,
             ..ReceiveConnector::new(guid, name, server, role)
         }
     }

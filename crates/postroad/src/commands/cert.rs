@@ -5,6 +5,7 @@
 //!   cert issue  ─▶ <path>/ca.pem, <service>/{cert,key}.pem, smtp/{cert,key}.pem, and for Transport organization.key
 //!   cert revoke ─▶ the directory: certificates issued until now are void
 //!   cert issue --administrator  ─▶ <path>/ca.pem, administrator/{cert,key}.pem
+//!   cert preview ─▶ which connectors a certificate for SMTP would change; hosts outside are shown it, nothing is sent
 //!   cert renew  ─▶ what is in an identity, and ends soon, anew
 //!   cert authority ─▶ another authority in the place of one, in three steps
 //!   cert etcd   ─▶ users and roles in etcd, for the certificates of services and administrators
@@ -16,6 +17,7 @@
 mod authority_change;
 mod crl;
 mod etcd;
+mod preview;
 mod renew;
 
 use std::collections::BTreeSet;
@@ -114,6 +116,8 @@ enum CertCommand {
     Revoke(RevokeArguments),
     /// The certificates of a server's identity with their ends, and what is revoked in the organization.
     List(ListArguments),
+    /// What a new certificate for SMTP would change, and the handshake with it rehearsed: before it is put into place.
+    Preview(preview::PreviewArguments),
     /// Renew the certificates of a server or administrator that end soon: without a restart, as often as you like.
     Renew(renew::RenewArguments),
     /// Put another authority in the place of the organization's, without a moment in which a certificate does not count.
@@ -197,6 +201,7 @@ fn service_parser() -> impl TypedValueParser<Value = Service> {
 
 pub(crate) async fn run(arguments: &CertArguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
+        CertCommand::Preview(arguments) => return preview::run(arguments).await,
         CertCommand::Init(arguments) => init(arguments)?,
         CertCommand::Issue(arguments) => issue(arguments)?,
         CertCommand::Revoke(arguments) => revoke(arguments).await?,

@@ -70,9 +70,9 @@ impl ProbeArguments {
 }
 
 /// One way to one host, and what was found on it.
-struct Way {
-    heading: String,
-    findings: Findings,
+pub(super) struct Way {
+    pub(super) heading: String,
+    pub(super) findings: Findings,
 }
 
 pub(crate) async fn run(arguments: ProbeArguments) -> anyhow::Result<ExitCode> {
@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: ProbeArguments) -> anyhow::Result<ExitCode> {
     let recipients = recipients(&organization, connector, &arguments.recipients)?;
     let sender = match &arguments.sender {
         Some(sender) => sender.clone(),
-        None => postmaster(&default_domain(&organization)?)?,
+        None => usual_sender(&organization)?,
     };
     let domain = recipients[0].domain();
     let keys = Keys::of_organization(&settings)?;
@@ -96,6 +96,7 @@ pub(crate) async fn run(arguments: ProbeArguments) -> anyhow::Result<ExitCode> {
         keys: &keys,
         connector,
         domain: connector.dns_routing_enabled.then_some(&domain),
+        candidate: None,
         now: times::now(),
     };
     let envelope = probe::question(ReversePath::Address(sender), recipients);
@@ -109,7 +110,7 @@ pub(crate) async fn run(arguments: ProbeArguments) -> anyhow::Result<ExitCode> {
     tell(ways, arguments.json)
 }
 
-fn tell(ways: Vec<Way>, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn tell(ways: Vec<Way>, json: bool) -> anyhow::Result<ExitCode> {
     let palette = Palette::of_output();
     let mut all = Findings::default();
     let mut text = String::new();
@@ -159,8 +160,13 @@ fn connector<'a>(organization: &'a Organization, name: &str) -> anyhow::Result<&
     })
 }
 
+/// A sender that every host should take: the organization's postmaster.
+pub(super) fn usual_sender(organization: &Organization) -> anyhow::Result<Address> {
+    postmaster(&default_domain(organization)?)
+}
+
 /// Those that were named, or the postmaster of the first domain that the connector covers.
-fn recipients(
+pub(super) fn recipients(
     organization: &Organization,
     connector: &SendConnector,
     named: &[Address],
@@ -190,7 +196,7 @@ fn default_domain(organization: &Organization) -> anyhow::Result<Domain> {
     domain.cloned().context("the organization has no accepted domain: name who sends with --sender")
 }
 
-async fn directly(prober: &Prober<'_>, envelope: &Envelope) -> anyhow::Result<Vec<Way>> {
+pub(super) async fn directly(prober: &Prober<'_>, envelope: &Envelope) -> anyhow::Result<Vec<Way>> {
     Ok(match prober.directly(envelope).await? {
         Ok(hosts) => hosts.into_iter().map(|host| way("", prober.connector, &host)).collect(),
         Err(unready) => vec![way("", prober.connector, &Err(*unready.into_failure()))],

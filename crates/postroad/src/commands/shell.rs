@@ -2,6 +2,7 @@
 //! commands are crate `cmdlets`; here are the terminal, the line editor and the way to the organization.
 
 mod audit;
+mod certificates;
 mod editor;
 mod file;
 mod live;
@@ -21,6 +22,7 @@ use cmdlets::Cmdlets;
 use super::output;
 use super::place::Place;
 use audit::LiveAuditLog;
+use certificates::OwnCertificates;
 use file::FilePremises;
 use live::LivePremises;
 use queues::LiveQueues;
@@ -103,7 +105,12 @@ pub(crate) async fn run(arguments: ShellArguments) -> anyhow::Result<ExitCode> {
             (None, Some(reach)) => {
                 let queues = LiveQueues::new(arguments.place.clone(), runtime.clone());
                 let log = LiveAuditLog::of(&reach, runtime.clone());
-                let cmdlets = Cmdlets::new(Box::new(LivePremises::new(reach, runtime))).with_queues(Box::new(queues));
+                let certificates = OwnCertificates::of(&reach);
+                let mut cmdlets =
+                    Cmdlets::new(Box::new(LivePremises::new(reach, runtime))).with_queues(Box::new(queues));
+                if let Some(certificates) = certificates {
+                    cmdlets = cmdlets.with_certificates(Box::new(certificates));
+                }
                 match log {
                     Some(log) => cmdlets.with_audit_log(Box::new(log)),
                     None => cmdlets,

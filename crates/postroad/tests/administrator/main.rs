@@ -13,6 +13,7 @@ mod help;
 mod kerberos;
 mod operations;
 mod permissions;
+mod preview;
 mod queue;
 mod sendmail;
 mod support;

@@ -56,6 +56,7 @@ fn check_with(
         origin,
         user,
         partner: None,
+        other_half: false,
         smtputf8,
         id: MessageId::from_bytes([7; 16]),
         recipients: &[Recipient::new(Address::parse("ann@contoso.com").unwrap())],

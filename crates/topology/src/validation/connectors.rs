@@ -9,7 +9,7 @@ use crate::address_space::Space;
 use crate::draft::OrganizationDraft;
 use crate::permission::{ConnectorRight, Grantee, PermissionKind};
 use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, defaults};
-use crate::send_connector::{SendConnector, SmartHostAuthMechanism, TlsAuthLevel};
+use crate::send_connector::{ErrorPolicy, SendConnector, SmartHostAuthMechanism, TlsAuthLevel};
 use crate::server::ServerRole;
 
 /// Longest inactivity timeout (docs/rules.md, Send connectors).
@@ -32,6 +32,11 @@ pub(super) fn send(known: &Known<'_>, connector: &SendConnector, problems: &mut 
     if connector.smart_host_auth_mechanism != SmartHostAuthMechanism::None && connector.dns_routing_enabled {
         let text = "authentication is for smart hosts; sessions to MX hosts never authenticate"; // V-10
         problems.warning(format!("{place}.smartHostAuthMechanism"), text);
+    }
+    let upgrades = connector.error_policies.contains(&ErrorPolicy::UpgradeCustomFailures);
+    if upgrades && connector.upgraded_replies.is_empty() {
+        let text = "UpgradeCustomFailures does nothing without upgradedReplies, such as 4.2.2"; // SC-115
+        problems.warning(format!("{place}.errorPolicies"), text);
     }
     if connector.frontend_proxy_enabled && connector.domain_secure_enabled {
         let text = "Domain Security is not supported through the front-end proxy; mutual TLS will not be attempted"; // SC-53
@@ -146,6 +151,10 @@ fn sources(known: &Known<'_>, connector: &SendConnector, error: &mut impl FnMut(
 }
 
 fn ranges(connector: &SendConnector, error: &mut impl FnMut(&str, &str)) {
+    let upgrades = connector.error_policies.contains(&ErrorPolicy::UpgradeCustomFailures);
+    if !upgrades && !connector.upgraded_replies.is_empty() {
+        error("upgradedReplies", "it needs errorPolicies: UpgradeCustomFailures"); // SC-115
+    }
     if !(Span::seconds(1)..=INACTIVITY_MAX).contains(&connector.connection_inactivity_timeout) {
         error("connectionInactivityTimeOut", "it is 00:00:01 to 1.00:00:00"); // V-21
     }
@@ -248,6 +257,9 @@ fn mechanism_problems(connector: &ReceiveConnector) -> Vec<&'static str> {
     if connector.domain_secure_enabled && (!offers(AuthMechanism::Tls) || offers(AuthMechanism::ExternalAuthoritative))
     {
         problems.push("domainSecureEnabled needs Tls and excludes ExternalAuthoritative");
+    }
+    if !connector.tls_domain_capabilities.is_empty() && !offers(AuthMechanism::Tls) {
+        problems.push("tlsDomainCapabilities needs Tls: a certificate is what proves a domain"); // TA-75
     }
     problems
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::organization::Organization;
-use crate::send_connector::{SealedCredential, SmartHostAuthMechanism, TlsAuthLevel, Usage};
+use crate::send_connector::{ErrorPolicy, SealedCredential, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use crate::{
     AcceptedDomain, AcceptedDomainType, DeliveryAgentConnector, ForeignConnector, Guid, ReceiveConnector,
     SendConnector, Server, Site, TransportRole, TransportServiceSettings,
@@ -66,7 +66,7 @@ fn a_good_organization_has_no_problem() {
 fn every_row_of_the_connector_matrix_is_an_error_at_its_property() {
     type Change = fn(&mut SendConnector);
     let smart: Change = |c| c.smart_hosts = vec!["[10.0.0.1]".parse().unwrap()];
-    let rows: [(&str, &str, Change); 25] = [
+    let rows: [(&str, &str, Change); 26] = [
         ("V-2, SC-35, SC-46", "dnsRoutingEnabled", smart),
         ("V-3, SC-35, SC-46", "smartHosts", |c| c.dns_routing_enabled = false),
         ("V-5, SC-63", "addressSpaces", |c| c.address_spaces.push("FAX:*".parse().unwrap())),
@@ -114,6 +114,7 @@ fn every_row_of_the_connector_matrix_is_an_error_at_its_property() {
         ("SC-88", "sourceTransportServers", |c| c.source_transport_servers.clear()),
         ("V-21", "connectionInactivityTimeOut", |c| c.connection_inactivity_timeout = Span::seconds(0)),
         ("V-21", "maxMessageSize", |c| c.max_message_size = Limit::At(ByteSize::bytes(1 << 40))),
+        ("SC-115", "upgradedReplies", |c| c.upgraded_replies = vec!["4.2.2".parse().unwrap()]),
         ("V-22", "tlsCertificateName", |c| c.tls_certificate_name = Some("CN=x".into())),
     ];
     for (rule, property, change) in rows {
@@ -128,6 +129,8 @@ fn doubtful_settings_are_warnings_and_do_not_fail() {
     let problems = after(|c| c.smart_host_auth_mechanism = SmartHostAuthMechanism::ExternalAuthoritative); // V-10
     assert_eq!(problems.iter().map(|p| p.weight).collect::<Vec<_>>(), [Weight::Warning]);
     assert_eq!(after(|c| c.max_message_size = Limit::At(ByteSize::bytes(0))), []); // V-24
+    let problems = after(|c| c.error_policies = vec![ErrorPolicy::UpgradeCustomFailures]); // SC-115
+    assert!(problems.len() == 1 && problems[0].weight == Weight::Warning, "{problems:?}");
     let problems = after(|c| (c.frontend_proxy_enabled, c.domain_secure_enabled) = (true, true)); // SC-53
     let told: Vec<_> = problems.iter().map(|p| (p.weight, p.place.as_str())).collect();
     assert_eq!(told, [(Weight::Warning, "sendConnectors[\"Internet\"].domainSecureEnabled")]);

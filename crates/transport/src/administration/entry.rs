@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use admin_api::queues::{DecisionEntry, MessageEntry, PeerEntry, QueueEntry, TargetEntry};
-use envelope::{Address, Origin, OriginKind};
+use envelope::{Address, Domain, Origin, OriginKind};
 use queue::{RecipientState, StoredMessage};
 use routing::{DeliveryType, NextHopSolutionKey, Route, RuleId};
 use runtime::peers::PeerState;
 use scheduler::{Item, ItemView, QueueId, QueueStatus, QueueView};
-use topology::Guid;
+use sending::plan;
+use topology::{Guid, Organization, SendConnector};
 
 use crate::core::Core;
 use crate::ground::decision::{connector, rule};
@@ -62,7 +63,8 @@ pub(super) fn queue_entry(core: &Core, view: &QueueView) -> QueueEntry {
         next_hop_domain: key.domain,
         next_hop_connector: key.connector.to_string().into(),
         connector: send_connector.map(|connector| connector.name.as_str().into()),
-        tls_domain: send_connector.and_then(|connector| Some(connector.tls_domain.as_ref()?.to_string().into())),
+        tls_domain: send_connector
+            .and_then(|connector| tls_domain(tables.organization(), connector, route?.key.as_ref())),
         next_hop_category: key.delivery_type.category().as_str().into(),
         // What is empty is not tried again: nothing of it is in Retry.
         status: if view.message_count == 0 && view.status == QueueStatus::Retry {
@@ -82,6 +84,17 @@ pub(super) fn queue_entry(core: &Core, view: &QueueView) -> QueueEntry {
         first_failure: view.first_failure,
         last_failure: view.last_failure,
     }
+}
+
+/// TA-46: the destination of a queue whose sessions are secured by Domain Security; nothing for others, whatever `TlsDomain` of
+/// the connector says about certificates.
+fn tls_domain(organization: &Organization, connector: &SendConnector, key: &NextHopSolutionKey) -> Option<Box<str>> {
+    if key.delivery_type != DeliveryType::DnsConnectorDelivery {
+        return None;
+    }
+    let domain = Domain::parse(&key.domain).ok()?;
+    let secured = &organization.transport_config().tls_send_domain_secure_list;
+    plan::is_secured(connector, &domain, secured).then(|| key.domain.clone())
 }
 
 /// The item with what the spool knows of it; `None` when it has been delivered meanwhile or cannot be read.

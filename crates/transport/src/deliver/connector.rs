@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use envelope::{Domain, MessageId, Reply, ServerName, Severity};
+use envelope::{Address, Domain, Envelope, MessageId, Reply, ServerName, Severity};
 use message::firewall::{HeaderRights, Path};
 use net::Service;
 use routing::{DeliveryType, Route};
@@ -24,16 +24,34 @@ use crate::ground::parcel::Parcel;
 
 /// Header fields that may leave by a route: by a Send connector none of the organization's, unless it gives that right to whoever
 /// is at the other end (PL-73, PL-74, PF-11, PF-20).
-pub(super) fn header_path(organization: &Organization, route: &Route) -> Option<Path> {
+pub(super) fn header_path(organization: &Organization, route: &Route, envelope: &Envelope) -> Option<Path> {
     match route.key.delivery_type {
         DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery => {
             let connector = route.connector.and_then(|guid| organization.send_connector(guid));
-            Some(Path::SendConnector(connector.map_or(HeaderRights::ROUTING, header_rights)))
+            Some(connector.map_or(Path::SendConnector(HeaderRights::ROUTING), |connector| {
+                path_by(organization, connector, envelope)
+            }))
         }
         // PF-29; an agent is a gateway as well.
         DeliveryType::NonSmtpGatewayDelivery | DeliveryType::DeliveryAgent => Some(Path::Drop),
         _ => None,
     }
+}
+
+fn path_by(organization: &Organization, connector: &SendConnector, envelope: &Envelope) -> Path {
+    let rights = header_rights(connector);
+    if connector.cloud_services_mail_enabled && is_between_halves(organization, envelope) {
+        Path::ToOtherHalf(rights)
+    } else {
+        Path::SendConnector(rights)
+    }
+}
+
+/// PF-43: from an accepted domain, or nobody, to accepted domains only: whoever else shares the copy learns nothing.
+fn is_between_halves(organization: &Organization, envelope: &Envelope) -> bool {
+    let accepted = |address: &Address| organization.accepted_domain(&address.domain()).is_some();
+    envelope.reverse_path.address().is_none_or(accepted)
+        && envelope.recipients.iter().all(|recipient| accepted(&recipient.address))
 }
 
 fn header_rights(connector: &SendConnector) -> HeaderRights {
@@ -66,8 +84,7 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
         let peer = session.peer().clone();
         Opened::new(Box::new(session), &peer, None)
     };
-    let (policies, path) = (connector.error_policies.clone(), Path::SendConnector(header_rights(connector)));
-    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, policies, path }))
+    Ok(Box::new(ConnectorHop { core: Arc::clone(core), opened: session, connector: connector.clone() }))
 }
 
 fn transient(error: String) -> OpenFailure {
@@ -177,16 +194,16 @@ fn open_failure(connector: &SendConnector, failure: &Failure) -> OpenFailure {
 struct ConnectorHop {
     core: Arc<Core>,
     opened: Opened,
-    policies: Vec<ErrorPolicy>,
-    /// For what is read again for another host.
-    path: Path,
+    /// By which it was opened.
+    connector: SendConnector,
 }
 
 #[async_trait]
 impl Hop for ConnectorHop {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, span: &mut telemetry::Hop) -> Sent {
         let envelope = &copy.head.envelope;
-        let mut source = Stored::new(&self.core, copy, content, self.path);
+        let path = path_by(self.core.node.tables().organization(), &self.connector, envelope);
+        let mut source = Stored::new(&self.core, copy, content, path);
         let outcome = sending::deliver(self.opened.session.as_mut(), envelope, &mut source).await;
         self.opened.asked(&outcome.peer);
         let now = self.core.now();
@@ -200,7 +217,7 @@ impl Hop for ConnectorHop {
         // The connection ended before anybody was answered, or the host takes nothing from anybody now: nothing is known of the
         // message, and all that waits for the host is tried again.
         let is_lost = |result: &Result<_, Failure>| {
-            result.as_ref().is_err_and(|failure| is_about_host(failure, outcome.reusable))
+            result.as_ref().is_err_and(|failure| is_about_host(failure, outcome.reusable) && !self.is_upgraded(failure))
         };
         if outcome.recipients.iter().all(is_lost)
             && let Some(Err(failure)) = outcome.recipients.first()
@@ -242,6 +259,10 @@ impl ConnectorHop {
                 remote: failure.peer.as_ref().filter(|_| failure.reply.is_some()).map(|peer| peer.host.to_string()),
                 reply: failure.as_reply(),
             },
+            Err(failure) if self.is_upgraded(&failure) => Answer::Never {
+                remote: failure.peer.as_ref().map(|peer| peer.host.to_string()),
+                reply: for_ever(failure.as_reply()),
+            },
             Err(failure) => Answer::Later(failure.to_string().into()),
         }
     }
@@ -254,7 +275,20 @@ impl ConnectorHop {
                 Phase::Banner | Phase::Hello | Phase::StartTls | Phase::Authentication | Phase::Mail
             )
         );
-        let downgraded = early && self.policies.contains(&ErrorPolicy::DowngradeCustomFailures);
+        let downgraded = early && self.connector.error_policies.contains(&ErrorPolicy::DowngradeCustomFailures);
         failure.severity == Severity::Permanent && !downgraded
     }
+
+    /// SC-115: with `UpgradeCustomFailures` what the connector lists is not tried again.
+    fn is_upgraded(&self, failure: &Failure) -> bool {
+        let upgrades = self.connector.error_policies.contains(&ErrorPolicy::UpgradeCustomFailures);
+        let listed = |reply: &Reply| self.connector.upgraded_replies.iter().any(|upgraded| upgraded.is(reply));
+        upgrades && failure.severity == Severity::Transient && failure.reply.as_ref().is_some_and(listed)
+    }
+}
+
+/// A transient reply as a permanent one, in its own words: what comes back says that there is no other attempt (RFC 3464 §2.3.4).
+fn for_ever(reply: Reply) -> Reply {
+    let status = reply.status.map(|status| status.with_severity(Severity::Permanent));
+    Reply { code: reply.code + 100, status, ..reply }
 }

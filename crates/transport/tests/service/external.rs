@@ -6,7 +6,7 @@ use rpc::RecipientDelivery;
 use testkit::until;
 
 use crate::sink::{Fault, Sink};
-use crate::support::{ORGANIZATION, Scene, notified, reply};
+use crate::support::{MESSAGE, ORGANIZATION, Scene, notified, reply};
 
 #[tokio::test]
 async fn a_host_may_take_one_recipient_defer_one_and_refuse_one() {
@@ -63,6 +63,32 @@ async fn what_is_refused_before_the_recipients_comes_back_or_waits_as_the_connec
 }
 
 #[tokio::test]
+async fn what_a_connector_lists_comes_back_although_the_host_said_later() {
+    // SC-115, SC-116
+    for (list, comes_back) in [("['4.2.0']", true), ("['450', '4.7.9']", true), ("['4.2.1']", false)] {
+        let sink = Sink::serve().await;
+        let policies = format!("errorPolicies: [UpgradeCustomFailures], upgradedReplies: {list}, port: ");
+        let connector = sink.connector().replace("port: ", &policies);
+        let scene = Scene::new(&format!("{ORGANIZATION}{connector}")).await;
+        let transport = scene.start("MAIL1").await;
+        scene.submit("ann@contoso.com", &["later@example.com", "ok@example.com"]).await;
+        sink.arrived("ok@example.com", 1).await;
+        if comes_back {
+            let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
+            assert!(
+                report.contains("rfc822; later@example.com\r\n") && report.contains("Status: 5.2.0\r\n"),
+                "{report}"
+            );
+        } else {
+            sink.arrived("later@example.com", 1).await;
+        }
+        transport.drain().await;
+        assert_eq!(sink.asked("later@example.com"), if comes_back { 1 } else { 2 }, "{list}");
+        assert_eq!(scene.spool("MAIL1").await, [], "{list}");
+    }
+}
+
+#[tokio::test]
 async fn header_fields_leave_as_the_permissions_of_the_connector_say() {
     // PF-4, PF-20, PF-33
     for (permissions, routing, organization) in [
@@ -84,6 +110,38 @@ async fn header_fields_leave_as_the_permissions_of_the_connector_say() {
         let content = &sink.arrived("ok@example.com", 1).await[0].content;
         assert_eq!(content.contains("Received: from MAIL1"), routing, "{permissions}: {content}");
         assert_eq!(content.contains("X-MS-Exchange-Organization-SCL: 1"), organization, "{permissions}: {content}");
+    }
+}
+
+#[tokio::test]
+async fn the_other_half_of_a_hybrid_organization_is_told_what_was_found_out() {
+    // PF-26, PF-40, PF-42, PF-43, PF-44, SC-117
+    const CLOUD: &str = "cloudServicesMailEnabled: true, ";
+    let shared = "acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}, \
+                  {name: cloud, domainName: cloud.contoso.com, domainType: InternalRelay}]";
+    let organization =
+        ORGANIZATION.replace("acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}]", shared);
+    assert!(organization.contains("cloud.contoso.com"));
+    for (property, recipients, told) in [
+        (CLOUD, &["eve@cloud.contoso.com"][..], true),
+        ("", &["eve@cloud.contoso.com"], false),
+        // Somebody else shares the copy, or is alone in it.
+        (CLOUD, &["eve@cloud.contoso.com", "ok@example.com"], false),
+        (CLOUD, &["ok@example.com"], false),
+    ] {
+        let sink = Sink::serve().await;
+        let connector = sink.connector().replace("port: ", &format!("{property}port: "));
+        let scene = Scene::new(&format!("{organization}{connector}")).await;
+        let transport = scene.start("MAIL1").await;
+        let forged = "X-MS-Exchange-CrossPremises-AuthAs: forged\r\nX-MS-Exchange-Organization-Antispam-Report: x\r\n";
+        let head = scene.head("ann@contoso.com", recipients);
+        let receipt = scene.submit_as(&head, &format!("{forged}{MESSAGE}")).await.unwrap();
+        assert_eq!(receipt.message(), head.id);
+        let content = &sink.arrived(recipients[0], 1).await[0].content;
+        let said = content.contains("X-MS-Exchange-CrossPremises-SCL: 1\r\n");
+        assert_eq!(said, told, "{property}{recipients:?}: {content}");
+        assert!(!content.contains("forged") && !content.contains("X-MS-Exchange-Organization-"), "{content}");
+        transport.drain().await;
     }
 }
 

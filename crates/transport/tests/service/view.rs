@@ -11,6 +11,7 @@ use authority::RoleGroup;
 use envelope::{ObjectName, Revision};
 use futures::StreamExt;
 use rpc::{Credentials, RecipientDelivery};
+use testkit::dns::Record;
 use testkit::until;
 
 use crate::support::{MESSAGE, ORGANIZATION, Scene, reply};
@@ -116,4 +117,48 @@ async fn a_list_ends_at_its_limit_and_names_each_message_once() {
         assert_eq!(ids.len(), expected, "limit {limit}");
     }
     running.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_of_a_secured_domain_names_it() {
+    // TA-46; QU-22
+    let dns = testkit::dns::serve(&[
+        ("fabrikam.com", Record::Mx(10, "mx.fabrikam.com")),
+        ("other.com", Record::Mx(10, "mx.fabrikam.com")),
+        ("mx.fabrikam.com", Record::A([127, 0, 0, 1].into())),
+    ])
+    .await;
+    // Nobody listens there.
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let organization = ORGANIZATION.replace("transport: {", &format!("transport: {{internalDNSServers: ['{dns}'], "));
+    let lists = "transportConfig: {tlsSendDomainSecureList: [fabrikam.com], privateTargetRanges: ['127.0.0.1']}\n";
+    for (secured, expected) in [
+        ("domainSecureEnabled: true", Some("fabrikam.com")),
+        ("domainSecureEnabled: false", None),
+        ("domainSecureEnabled: true, frontendProxyEnabled: true", None),
+        // What the connector wants of certificates is another matter.
+        ("requireTLS: true, tlsAuthLevel: DomainValidation, tlsDomain: '*.fabrikam.com'", None),
+    ] {
+        let connector = format!(
+            "sendConnectors: [{{name: Out, addressSpaces: ['*'], sourceTransportServers: [MAIL1], port: {gone}, {secured}}}]\n"
+        );
+        let scene = Scene::new(&format!("{organization}{lists}{connector}")).await;
+        let running = scene.start("MAIL1").await;
+        scene.submit("ann@contoso.com", &["x@fabrikam.com"]).await;
+        scene.submit("ann@contoso.com", &["x@other.com"]).await;
+        let (administrator, at) = (administrator(&scene), scene.transport("MAIL1").await);
+        let queue = |domain: &'static str| {
+            let (administrator, at) = (&administrator, &at);
+            async move {
+                until(domain, async || {
+                    let queues = administrator.queues(at).await.unwrap();
+                    queues.into_iter().find(|found| &*found.next_hop_domain == domain)
+                })
+                .await
+            }
+        };
+        assert_eq!(queue("fabrikam.com").await.tls_domain.as_deref(), expected, "{secured}");
+        assert_eq!(queue("other.com").await.tls_domain, None, "{secured}");
+        running.drain().await;
+    }
 }

@@ -49,6 +49,7 @@ pub(super) fn files(settings: &Settings, now: Timestamp, findings: &mut Findings
         findings.good("certificates", format!("of {}; valid until {}", there.join(", "), &first.to_iso8601()[..10]));
     }
     smtp_certificate(settings, now, findings);
+    further_certificates(settings, now, findings);
     keytab(settings, findings);
     // Transport alone opens credentials; a server of front ends has no key.
     if !settings.identity.join(Service::Transport.as_str()).exists() {
@@ -157,6 +158,22 @@ fn smtp_certificate(settings: &Settings, now: Timestamp, findings: &mut Findings
             "put cert.pem and key.pem of an authority that others trust into it",
         ),
         Err(error) => findings.wrong("certificate of SMTP", error.to_string(), "it holds cert.pem and key.pem"),
+    }
+}
+
+/// Those that connectors show by their name (TA-30): a coming end is told, and what cannot be read.
+fn further_certificates(settings: &Settings, now: Timestamp, findings: &mut Findings) {
+    let folders = std::fs::read_dir(settings.identity.join("smtp")).into_iter().flatten().flatten();
+    for folder in folders.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        let subject = format!("certificate of SMTP in {}", folder.display());
+        match KeyedCertificate::load_from(&folder).and_then(|pair| pair.to_der()) {
+            Ok(der) => {
+                if let Some(until) = in_time(subject.clone(), &der, now, findings) {
+                    findings.good(subject, format!("valid until {}", &until.to_iso8601()[..10]));
+                }
+            }
+            Err(error) => findings.wrong(subject, error.to_string(), "it holds cert.pem and key.pem, or is taken away"),
+        }
     }
 }
 
