@@ -5,7 +5,7 @@ SHELL := /bin/sh
 BUILD_PACKAGES := gcc libc6-dev protobuf-compiler libprotobuf-dev libkrb5-dev pkg-config libclang-dev
 # Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl; wrong clocks by libfaketime.
 TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd dovecot-lmtpd postfix python3 \
-	mmdebstrap openssl slapd ldap-utils libdb5.3 libgnutls-dane0 libnsl2 krb5-kdc krb5-admin-server libsasl2-modules-gssapi-mit
+	mmdebstrap openssl dpkg-dev binutils slapd ldap-utils libdb5.3 libgnutls-dane0 libnsl2 krb5-kdc krb5-admin-server libsasl2-modules-gssapi-mit
 # Exim is not installed, because Postfix is; it is unpacked, and needs the libraries above.
 TEST_UNPACKED := exim4-daemon-light exim4-base libidn12
 # Docker is not among them: there is more than one way to have it. Its test says so; POSTROAD_COMPOSE=off leaves that out.
@@ -13,11 +13,11 @@ TEST_UNPACKED := exim4-daemon-light exim4-base libidn12
 BENCH_PACKAGES := postfix python3 strace libdb5.3 libgnutls-dane0 libnsl2 libevent-2.1-7
 NEXTEST := cargo nextest
 
-# What `make image` takes: debug, which `make build` builds, or release.
+# What `make image` and `make deb` take: debug, which `make build` builds, or release.
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: attack fuzz sbom help build demo image up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,11 @@ image: packages  ## Builds the container images: PROFILE=release for a small one
 	@[ "$(BASE)" ] || deploy/packages.sh mmdebstrap binutils
 	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
 	deploy/docker/image.sh target/$(PROFILE)/postroad
+
+deb: packages  ## Builds the Debian package into target/debian: PROFILE=release for a small one.
+	@deploy/packages.sh dpkg-dev binutils
+	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
+	COMPRESS=$(if $(filter release,$(PROFILE)),xz,gzip) deploy/debian/build.sh target/$(PROFILE)/postroad target/debian
 
 up:  ## Runs the demo's organization in containers: two sites with a network each, three etcd, an internet.
 	@deploy/compose/compose.sh check

@@ -37,7 +37,7 @@ pub trait Agent: Send + Sync + 'static {
 
 /// Where mail comes from.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct Attending {
     /// Transport's socket.
     pub socket: PathBuf,
     /// `DeliveryProtocol` of the connectors.
@@ -49,7 +49,7 @@ pub struct Source {
 }
 
 /// Serves until `drain` is cancelled: a message under way is finished.
-pub async fn serve(source: &Source, agent: &Arc<dyn Agent>, drain: &CancellationToken) {
+pub async fn serve(source: &Attending, agent: &Arc<dyn Agent>, drain: &CancellationToken) {
     let mut connections = JoinSet::new();
     for _ in 0..source.connections {
         let (source, agent, drain) = (source.clone(), Arc::clone(agent), drain.clone());
@@ -58,7 +58,7 @@ pub async fn serve(source: &Source, agent: &Arc<dyn Agent>, drain: &Cancellation
     while connections.join_next().await.is_some() {}
 }
 
-async fn keep_connected(source: &Source, agent: &dyn Agent, drain: &CancellationToken) {
+async fn keep_connected(source: &Attending, agent: &dyn Agent, drain: &CancellationToken) {
     let mut pause = PAUSE_MIN;
     let mut told = String::new();
     while !drain.is_cancelled() {
@@ -85,7 +85,7 @@ async fn keep_connected(source: &Source, agent: &dyn Agent, drain: &Cancellation
     }
 }
 
-async fn connect(source: &Source) -> Result<Attendance, String> {
+async fn connect(source: &Attending) -> Result<Attendance, String> {
     let channel = rpc::client::over(&source.socket).await?;
     Attendance::begin(channel, &source.protocol, &source.name).await
 }

@@ -189,10 +189,21 @@ impl Embedded {
     }
 }
 
-/// Creates the file readable by its owner only; SQLite gives its log the same permissions.
+/// Creates the file readable by its owner only; SQLite gives its log the same permissions and owner. What root creates belongs to
+/// whom the folder belongs to: a command of root's must not shut out the services, which are somebody else.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+    match std::fs::OpenOptions::new().create_new(true).append(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::OpenOptions::new().append(true).open(path).map(drop)
+        }
+        Ok(file) if file.metadata()?.uid() == 0 => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = folder.metadata()?;
+            chown(path, Some(folder.uid()), Some(folder.gid()))
+        }
+        created => created.map(drop),
+    }
 }
 
 fn prepare(connection: &mut Connection) -> Sql<i64> {

@@ -14,6 +14,7 @@
 //! | [`provider`], [`digest`] | the process-wide cryptography | – |
 //! | [`host`] | a peer by name or address, IDNA | RFC 5890 |
 //! | [`stream`], [`listener`] | TCP | SC-43 |
+//! | [`inherited`] | sd_listen_fds(3) | – |
 //! | [`bridge`] | a connection for a library that wants a socket | – |
 //! | [`organization`] | the port of the implicit connector | – |
 //! | [`tls`] | rustls | TA-1 … TA-8, TA-10 … TA-13, TA-21, TA-43, TA-75 |
@@ -28,6 +29,7 @@ pub mod certificate;
 pub mod digest;
 pub mod dns;
 pub mod host;
+pub mod inherited;
 pub mod listener;
 pub mod local;
 pub mod organization;
@@ -48,6 +50,7 @@ pub use certificate::{
 pub use dns::{DnsError, MailExchanger, MxAnswer, Resolver};
 pub use envelope::{Service, ServiceError};
 pub use host::Host;
+pub use inherited::InheritedSockets;
 pub use listener::{Listener, listen, outward_address};
 pub use local::{LocalListener, own_user, user_name};
 pub use organization::{OrganizationListener, OrganizationStream, OrganizationTls};

@@ -39,9 +39,7 @@ pub fn listen(address: SocketAddr) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(LISTEN_BACKLOG)?;
-    let socket = TcpListener::from_std(socket.into())?;
-    let local = socket.local_addr()?;
-    Ok(Listener { socket, local })
+    Listener::of(TcpListener::from_std(socket.into())?)
 }
 
 /// The address by which this machine reaches the world, found without sending anything. Loopback where there is no route.
@@ -67,6 +65,11 @@ enum Failure {
 }
 
 impl Listener {
+    pub(crate) fn of(socket: TcpListener) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local })
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn local(&self) -> SocketAddr {

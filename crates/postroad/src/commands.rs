@@ -15,6 +15,7 @@ pub(crate) mod health;
 mod impact;
 pub(crate) mod import;
 pub(crate) mod lab;
+pub(crate) mod left;
 mod left_behind;
 pub(crate) mod organization_file;
 pub(crate) mod output;

@@ -6,6 +6,7 @@
 mod answers;
 mod commands;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -99,6 +100,15 @@ enum Command {
     Completion {
         /// bash, zsh, fish, elvish or powershell.
         shell: clap_complete::Shell,
+    },
+    /// Say how many messages are in the queue of this server while no service runs, as the Debian package asks before it goes.
+    #[command(hide = true)]
+    Left(commands::left::LeftArguments),
+    /// Write a man page for each command into a folder, as the Debian package has them.
+    #[command(hide = true)]
+    Man {
+        /// An existing folder.
+        folder: PathBuf,
     },
 }
 
@@ -197,6 +207,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "postroad", &mut script);
             commands::output::print_raw(&String::from_utf8_lossy(&script))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Left(arguments) => commands::left::run(&arguments).await,
+        Command::Man { folder } => {
+            let written = clap_mangen::generate_to(CommandLine::command(), &folder);
+            written
+                .with_context(|| format!("cannot write man pages into {}: it must be a folder", folder.display()))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -13,7 +13,7 @@ use anyhow::Context;
 use frontend_transport::FrontendTransport;
 use mailbox_delivery::MailboxDelivery;
 use mailbox_submission::MailboxSubmission;
-use net::Service;
+use net::{InheritedSockets, Service};
 use queue::{Disk, RealDisk};
 use runtime::settings::KerberosSettings;
 use runtime::{Confinement, Node, PeerHealth, Reloads, Settings, confine, descriptors, drain_on_signals};
@@ -165,6 +165,7 @@ pub async fn run_on(
     let drain = drain_on_signals().context("cannot listen for signals")?;
     let reloads = Reloads::on_signals(arguments.settings, settings.identity.clone());
     let reloads = reloads.context("cannot listen for signals")?;
+    let sockets = InheritedSockets::take().context("the sockets of systemd cannot be taken")?;
     let (mut running, health) = (JoinSet::new(), PeerHealth::default());
     let surroundings = Surroundings { disk, drain, telemetry };
     let mut operations = Vec::new();
@@ -172,6 +173,7 @@ pub async fn run_on(
         let started = Node::start(Arc::clone(&settings), service, &surroundings.telemetry, health.clone());
         let mut node = started.await?;
         node.follow_reloads(reloads.clone());
+        node.sockets = sockets.clone();
         let node = Arc::new(node);
         operations.push(start(service, &node, &surroundings, &mut running).await?);
     }

@@ -40,6 +40,8 @@ pub struct Doors {
     /// Not bound at the last attempt: that is told once.
     failing: BTreeMap<SocketAddr, String>,
     ports: Ports,
+    /// What systemd opened and no Receive connector wants: that is told once.
+    unwanted: Vec<SocketAddr>,
 }
 
 impl Doors {
@@ -70,6 +72,7 @@ impl Doors {
             running: JoinSet::new(),
             failing: BTreeMap::new(),
             ports: Ports::default(),
+            unwanted: Vec::new(),
         };
         doors.bind_missing();
         Ok(doors)
@@ -120,6 +123,7 @@ impl Doors {
             }
         }
         let wanted = self.wanted();
+        self.tell_unwanted(&wanted);
         self.open.retain(|place, close| {
             let stays = wanted.contains(place);
             if !stays {
@@ -134,8 +138,8 @@ impl Doors {
                 continue;
             }
             let door = Arc::new(Door { shared: Arc::clone(&self.shared), place });
-            match SmtpListener::bind(place.address(), door) {
-                Ok(listener) => self.bound.push((place, listener)),
+            match self.shared.node.sockets.listen(place.address()) {
+                Ok(socket) => self.bound.push((place, SmtpListener::on(socket, door))),
                 Err(error) => {
                     let why = complaint(place.address(), &error);
                     if self.failing.get(&place.address()) != Some(&why) {
@@ -167,6 +171,21 @@ impl Doors {
             }
         }
         wanted
+    }
+
+    /// Whoever connects to a socket that nobody serves waits for ever.
+    fn tell_unwanted(&mut self, wanted: &[Place]) {
+        let given = self.shared.node.sockets.addresses();
+        let unwanted: Vec<SocketAddr> =
+            given.filter(|given| !wanted.iter().any(|place| place.address() == *given)).collect();
+        for address in unwanted.iter().filter(|address| !self.unwanted.contains(address)) {
+            tracing::warn!(
+                %address,
+                "systemd opened this address for this service and no Receive connector has it, so whoever connects gets no \
+                 answer: take it out of the socket unit (`systemctl edit`), or give a connector this binding"
+            );
+        }
+        self.unwanted = unwanted;
     }
 
     /// Serves what is bound.

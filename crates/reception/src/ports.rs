@@ -39,8 +39,8 @@ impl Ports {
 pub(crate) fn complaint(address: SocketAddr, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::PermissionDenied if address.port() < UNPRIVILEGED => {
-            ": ports below 1024 need the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= in the unit), or the setting \
-             net.ipv4.ip_unprivileged_port_start"
+            ": ports below 1024 need a socket unit of systemd with this address, the capability CAP_NET_BIND_SERVICE \
+             (AmbientCapabilities= in the unit), or the setting net.ipv4.ip_unprivileged_port_start"
         }
         io::ErrorKind::AddrInUse => ": another process has it; `ss -ltnp` names it",
         io::ErrorKind::AddrNotAvailable => ": no interface of this machine has this address",

@@ -13,7 +13,7 @@ use envelope::{Revision, ServerName};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use net::certificate::{ADMINISTRATOR_FOLDER, ETCD_FOLDER};
-use net::{KeyedCertificate, Service};
+use net::{InheritedSockets, KeyedCertificate, Service};
 use parking_lot::Mutex;
 use routing::{BuildError, RoutingTables};
 use rpc::{Credentials, PeerAddress, Peers};
@@ -93,6 +93,8 @@ pub struct Node {
     pub clock: Clock,
     /// When certificates are to be read anew.
     pub reloads: Reloads,
+    /// What systemd opened for this process.
+    pub sockets: InheritedSockets,
     tables: watch::Receiver<Arc<RoutingTables>>,
     away: watch::Receiver<bool>,
     left: watch::Receiver<bool>,
@@ -161,6 +163,7 @@ impl Node {
             metrics: telemetry.metrics(),
             clock: Clock::default(),
             reloads: Reloads::never(),
+            sockets: InheritedSockets::default(),
             tables,
             away,
             left,

@@ -22,12 +22,10 @@ pub struct SmtpListener {
 }
 
 impl SmtpListener {
-    /// Listens on `address`; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// As [`net::listen`].
-    pub fn bind(address: SocketAddr, reception: Arc<dyn Reception>) -> io::Result<Self> {
-        Ok(Self { socket: net::listen(address)?, reception })
+    /// Answers on a socket that listens.
+    #[must_use]
+    pub fn on(socket: Listener, reception: Arc<dyn Reception>) -> Self {
+        Self { socket, reception }
     }
 
     /// Where it listens.

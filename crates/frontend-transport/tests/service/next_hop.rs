@@ -48,7 +48,7 @@ impl NextHop {
             Arc::new(SessionSettings::new(protocol, Some(tls), ConnectionGate::new(ConnectionLimits::default())));
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let reception = Arc::new(Host { settings, seen: Arc::clone(&seen) });
-        let listener = SmtpListener::bind((Ipv4Addr::LOCALHOST, 0).into(), reception).unwrap();
+        let listener = SmtpListener::on(net::listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap(), reception);
         let (address, drain) = (listener.local(), CancellationToken::new());
         tokio::spawn(listener.run(drain.clone(), Duration::from_secs(1)));
         Self { address, seen, _drain: drain.drop_guard() }

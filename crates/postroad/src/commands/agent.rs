@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use agents::lmtp::{Lmtp, Place};
-use agents::{Agent, Source};
+use agents::{Agent, Attending};
 use anyhow::Context;
 use envelope::ServerName;
 use runtime::drain_on_signals;
@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: AgentArguments) -> anyhow::Result<ExitCode> {
     })?;
     let drain = drain_on_signals().context("cannot listen for signals")?;
     let name = concat!("postroad-lmtp ", env!("CARGO_PKG_VERSION"));
-    let source = Source { socket, protocol: protocol.into(), name: name.into(), connections };
+    let source = Attending { socket, protocol: protocol.into(), name: name.into(), connections };
     let agent: Arc<dyn Agent> = Arc::new(Lmtp { place: to, host: host.into() });
     agents::serve(&source, &agent, &drain).await;
     telemetry.shutdown().await;

@@ -132,7 +132,7 @@ impl Server {
     pub(crate) fn start(settings: SessionSettings) -> Self {
         let received = Arc::<Mutex<Vec<Received>>>::default();
         let mailroom = Mailroom { settings: Arc::new(settings), received: Arc::clone(&received) };
-        let listener = SmtpListener::bind((Ipv4Addr::LOCALHOST, 0).into(), Arc::new(mailroom)).unwrap();
+        let listener = SmtpListener::on(net::listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap(), Arc::new(mailroom));
         let (address, drain) = (listener.local(), CancellationToken::new());
         let task = tokio::spawn(listener.run(drain.clone(), GRACE));
         Self { address, received, drain, task }

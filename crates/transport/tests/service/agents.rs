@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use agents::{Agent, Source};
+use agents::{Agent, Attending};
 use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{EnhancedStatus, Notify, Reply};
@@ -32,7 +32,7 @@ impl Fax {
     /// Serves until the guard is dropped.
     fn serve(self: &Arc<Self>, scene: &Scene, connections: u32) -> tokio_util::sync::DropGuard {
         let socket = scene.world.settings_with_socket("MAIL1").service(net::Service::Transport).socket.unwrap();
-        let source = Source { socket, protocol: "Fax".into(), name: "fax 1".into(), connections };
+        let source = Attending { socket, protocol: "Fax".into(), name: "fax 1".into(), connections };
         let (agent, drain): (Arc<dyn Agent>, _) = (Arc::clone(self) as _, CancellationToken::new());
         let token = drain.clone();
         tokio::spawn(async move { agents::serve(&source, &agent, &token).await });

@@ -250,7 +250,7 @@ async fn in_use(port: &Port, findings: &mut Findings) {
     if runs {
         findings.good(subject, format!("{}: open, the service runs", port.what));
     } else {
-        let advice = "if it is the service itself, all is well; `ss -ltnp` names the process otherwise";
+        let advice = "if it is the service itself, or its socket unit of systemd, all is well; `ss -ltnp` names the process otherwise";
         findings.warning(subject, format!("{}: something listens there already", port.what), advice);
     }
 }
