@@ -120,7 +120,7 @@ impl AgentConnection {
         let said = said.map_err(|_| format!("{} said nothing about a message in ten minutes", self.name))?;
         match said {
             Ok(Some(wire::AgentMessage { part: Some(Said::Outcome(outcome)) })) => {
-                self.answers(outcome, delivery.recipients.len())
+                self.answers(&outcome, delivery.recipients.len())
             }
             Ok(Some(_)) => Err(format!("{} said something else than what became of a message", self.name)),
             Ok(None) => Err(self.gone()),
@@ -136,12 +136,12 @@ impl AgentConnection {
         self.deliveries.send(Ok(wire::Delivery { part: Some(part) })).await.map_err(|_| self.gone())
     }
 
-    fn answers(&self, outcome: wire::Outcome, recipients: usize) -> Result<Vec<AgentAnswer>, String> {
+    fn answers(&self, outcome: &wire::Outcome, recipients: usize) -> Result<Vec<AgentAnswer>, String> {
         let said = outcome.recipients.len();
         if said != recipients {
             return Err(format!("{} spoke of {said} recipients of {recipients}", self.name));
         }
-        Ok(outcome.recipients.into_iter().map(answer_from_wire).collect())
+        Ok(outcome.recipients.iter().map(answer_from_wire).collect())
     }
 }
 
@@ -298,7 +298,7 @@ fn answer_to_wire(answer: AgentAnswer) -> wire::RecipientOutcome {
 }
 
 /// A status that says the opposite of the result, or cannot be read, is as good as none.
-fn answer_from_wire(outcome: wire::RecipientOutcome) -> AgentAnswer {
+fn answer_from_wire(outcome: &wire::RecipientOutcome) -> AgentAnswer {
     use wire::recipient_outcome::Result as Wire;
     let text = shown(&outcome.text, TEXT_CHARACTERS_MAX);
     let status = |severity: Severity, generic: EnhancedStatus| {

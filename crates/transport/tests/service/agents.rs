@@ -1,7 +1,5 @@
 //! Mail of Delivery Agent connectors, and agents that take it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests as well")]
-
 use std::sync::Arc;
 
 use agents::{Agent, Attending};

@@ -1,7 +1,5 @@
 //! Files in the Pickup and Replay directories become mail.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests as well")]
-
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
 //! Mail that leaves by a Foreign connector: files, as a gateway finds them.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests as well")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod agents;
+#[cfg(test)]
 mod ages;
 #[cfg(test)]
 mod budgets;
@@ -13,7 +14,9 @@ mod entrance;
 mod external;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod files;
+#[cfg(test)]
 mod gateway;
 #[cfg(test)]
 mod local;
