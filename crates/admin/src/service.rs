@@ -156,7 +156,7 @@ impl Admin {
         let socket = local.path().to_owned();
         let users = LocalUsers::new(node.settings.administrators.clone());
         let mut remote = tokio::spawn(remote.serve(listener, &node.credentials)?);
-        let mut near = tokio::spawn(near.serve_local(local, &node.credentials, users));
+        let mut near = tokio::spawn(near.serve_local(local, &node.credentials, users, |_| true));
         node.announce(address);
         tracing::info!(%address, socket = %socket.display(), service = %node.service, "ready");
         tokio::select! {

@@ -18,6 +18,8 @@ use crate::Agent;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for each reply, and for what is written before it: RFC 5321 §4.5.3.2.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// Time for all of a message: below the ten minutes after which Transport gives it to another.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(9 * 60);
 /// Octets of a line of a reply.
 const LINE_OCTETS_MAX: u64 = 2048;
 /// Lines of a reply.
@@ -50,22 +52,27 @@ enum Broken {
     Silent,
     #[error("the LMTP server answered what is no reply")]
     Strange,
+    /// Before it heard of a message: it may be repaired.
     #[error("the LMTP server answered {0}")]
     Refused(Reply),
+    /// It heard of the message.
+    #[error("the LMTP server answered {0}")]
+    RefusedMessage(Reply),
 }
 
 #[async_trait]
 impl Agent for Lmtp {
     async fn deliver(&self, delivery: &AgentDelivery, content: Bytes) -> Vec<AgentAnswer> {
         let mut answers: Vec<Option<AgentAnswer>> = vec![None; delivery.recipients.len()];
-        let done = self.session(delivery, &content, &mut answers).await;
+        let session = timeout(SESSION_TIMEOUT, self.session(delivery, &content, &mut answers)).await;
+        let done = session.unwrap_or(Err(Broken::Silent));
         let why = match &done {
             Ok(()) => "no answer came".to_owned(),
             Err(broken) => broken.to_string(),
         };
-        // What was refused for good before any recipient was named is about the message.
+        // What was refused for good once it heard of the message is about the message.
         let rest = match done {
-            Err(Broken::Refused(reply)) => answer_of(&reply),
+            Err(Broken::RefusedMessage(reply)) if reply.code >= 500 => AgentAnswer::Failed(reply),
             _ => AgentAnswer::Later(Reply::new(450, EnhancedStatus::new(4, 4, 2), why)),
         };
         answers.into_iter().map(|answer| answer.unwrap_or_else(|| rest.clone())).collect()
@@ -116,7 +123,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let offers = |word: &str| {
             offered.text.lines().any(|line| line.split(' ').next().is_some_and(|has| has.eq_ignore_ascii_case(word)))
         };
-        self.ask(&mail(delivery, offers("8BITMIME"), offers("SMTPUTF8"))?).await?;
+        let reply = self.ask_any(&mail(delivery, offers("8BITMIME"), offers("SMTPUTF8"))?).await?;
+        if !is_positive(&reply) {
+            return Err(Broken::RefusedMessage(reply));
+        }
         let mut taken = Vec::new();
         for (at, (kind, address)) in delivery.recipients.iter().enumerate() {
             if !is_path(address) {
@@ -134,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if !taken.is_empty() {
             let reply = self.ask_any("DATA\r\n").await?;
             if reply.code != 354 {
-                return Err(Broken::Refused(reply));
+                return Err(Broken::RefusedMessage(reply));
             }
             self.write(&dot_stuffed(content)).await?;
             // RFC 2033 §4.2: a reply for each recipient that was accepted, in their order.
@@ -232,7 +242,7 @@ fn is_positive(reply: &Reply) -> bool {
 
 fn answer_of(reply: &Reply) -> AgentAnswer {
     match reply.code {
-        200..400 => AgentAnswer::Delivered,
+        200..300 => AgentAnswer::Delivered,
         500.. => AgentAnswer::Failed(reply.clone()),
         _ => AgentAnswer::Later(reply.clone()),
     }
@@ -242,10 +252,10 @@ fn answer_of(reply: &Reply) -> AgentAnswer {
 fn mail(delivery: &AgentDelivery, eight_bit_mime: bool, smtputf8: bool) -> Result<String, Broken> {
     let lacks = |what: &str| {
         let text = format!("the LMTP server does not offer {what}, which the message needs");
-        Broken::Refused(Reply::new(550, EnhancedStatus::new(5, 6, 3), text))
+        Broken::RefusedMessage(Reply::new(550, EnhancedStatus::new(5, 6, 3), text))
     };
     if !delivery.sender.is_empty() && !is_path(&delivery.sender) {
-        return Err(Broken::Refused(Reply::new(
+        return Err(Broken::RefusedMessage(Reply::new(
             550,
             EnhancedStatus::new(5, 1, 7),
             "the sender cannot be said in LMTP",

@@ -102,7 +102,7 @@ impl Path {
             return rights.routing;
         }
         if strip_prefix(name, CROSS_PREMISES_PREFIX).is_some() {
-            return !matches!(self, Self::SendConnector(_));
+            return !matches!(self, Self::SendConnector(_) | Self::Drop);
         }
         true
     }

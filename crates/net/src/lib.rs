@@ -52,7 +52,7 @@ pub use envelope::{Service, ServiceError};
 pub use host::Host;
 pub use inherited::InheritedSockets;
 pub use listener::{Listener, listen, outward_address};
-pub use local::{LocalListener, own_user, user_name};
+pub use local::{LocalListener, own_user, user_name, user_number};
 pub use organization::{OrganizationListener, OrganizationStream, OrganizationTls};
 pub use progress::Progress;
 pub use revocation::{RevocationCheck, Revocations};

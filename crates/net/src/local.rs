@@ -80,6 +80,15 @@ pub fn user_name(uid: u32) -> String {
     }
 }
 
+/// The number of a user of this machine, by his name or by that number. Asks the machine's list of users, which may take its time.
+#[must_use]
+pub fn user_number(name: &str) -> Option<u32> {
+    match nix::unistd::User::from_name(name) {
+        Ok(Some(user)) => Some(user.uid.as_raw()),
+        _ => name.parse().ok(),
+    }
+}
+
 /// As whom this process runs.
 #[must_use]
 pub fn own_user() -> u32 {

@@ -15,6 +15,7 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::client::in_words;
+use crate::limits::REQUEST_OCTETS_MAX;
 use crate::transfer::Content;
 use crate::wire::agent::v1 as wire;
 use wire::agent_message::Part as Said;
@@ -25,23 +26,16 @@ use wire::delivery_agents_client::DeliveryAgentsClient;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an agent may take for a message once it has all of it, as the end of data in SMTP (RFC 5321 §4.5.3.2.6).
 const OUTCOME_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How long an agent may take nothing of a message.
+const GIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pieces of a message that wait to be taken; then Transport waits.
 const PIECES_WAITING_MAX: usize = 4;
 /// Largest message of an agent that is accepted: outcomes of many recipients.
-pub(crate) const SAID_OCTETS_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const SAID_OCTETS_MAX: usize = REQUEST_OCTETS_MAX;
 /// Characters of what an agent says for one recipient that are kept.
 const TEXT_CHARACTERS_MAX: usize = 512;
 /// What an agent may be called, and its protocol.
 const NAME_CHARACTERS_MAX: usize = 64;
-
-/// A user of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalUser {
-    /// His name, or his number where he has none.
-    pub name: Box<str>,
-    /// Root, or whom this service runs as: he has what it has.
-    pub is_own: bool,
-}
 
 /// A message for an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +71,11 @@ pub enum AgentAnswer {
 
 /// Whoever hears agents.
 pub trait AgentsHandler: Send + Sync + 'static {
-    /// Whether that user may take mail of that protocol.
-    fn may_attend(&self, user: &LocalUser, protocol: &str) -> bool;
+    /// Whether a user of this machine, by his number, is heard at all.
+    fn may_connect(&self, uid: u32) -> bool;
+
+    /// Whether he may take mail of that protocol, which is in lower case.
+    fn may_attend(&self, uid: u32, protocol: &str) -> bool;
 
     /// An agent is there.
     fn attend(&self, connection: AgentConnection);
@@ -116,12 +113,19 @@ impl AgentConnection {
             self.give(Part::Content(piece)).await?;
         }
         self.give(Part::End(wire::End {})).await?;
+        let id = delivery.id.to_string();
         let said = tokio::time::timeout(OUTCOME_TIMEOUT, self.said.message()).await;
         let said = said.map_err(|_| format!("{} said nothing about a message in ten minutes", self.name))?;
         match said {
-            Ok(Some(wire::AgentMessage { part: Some(Said::Outcome(outcome)) })) => {
+            // One said twice must not settle the next message.
+            Ok(Some(wire::AgentMessage { part: Some(Said::Outcome(outcome)) })) if outcome.id == id => {
                 self.answers(&outcome, delivery.recipients.len())
             }
+            Ok(Some(wire::AgentMessage { part: Some(Said::Outcome(outcome)) })) => Err(format!(
+                "{} said what became of {} when it was given {id}",
+                self.name,
+                shown(&outcome.id, NAME_CHARACTERS_MAX)
+            )),
             Ok(Some(_)) => Err(format!("{} said something else than what became of a message", self.name)),
             Ok(None) => Err(self.gone()),
             Err(status) => Err(format!("{}: {}", self.name, in_words(&status))),
@@ -133,7 +137,9 @@ impl AgentConnection {
     }
 
     async fn give(&self, part: Part) -> Result<(), String> {
-        self.deliveries.send(Ok(wire::Delivery { part: Some(part) })).await.map_err(|_| self.gone())
+        let giving = self.deliveries.send(Ok(wire::Delivery { part: Some(part) }));
+        let given = tokio::time::timeout(GIVE_TIMEOUT, giving).await;
+        given.map_err(|_| format!("{} took nothing of a message in a minute", self.name))?.map_err(|_| self.gone())
     }
 
     fn answers(&self, outcome: &wire::Outcome, recipients: usize) -> Result<Vec<AgentAnswer>, String> {
@@ -160,7 +166,6 @@ impl wire::delivery_agents_server::DeliveryAgents for AgentsService {
     ) -> Result<Response<Self::AttendStream>, Status> {
         let about = request.extensions().get::<UdsConnectInfo>().and_then(|about| about.peer_cred);
         let uid = about.ok_or_else(|| Status::unauthenticated("agents come by the Unix socket"))?.uid();
-        let user = LocalUser { name: net::user_name(uid).into(), is_own: uid == 0 || uid == net::own_user() };
         let mut said = request.into_inner();
         let (deliveries, stream) = mpsc::channel(PIECES_WAITING_MAX);
         let handler = Arc::clone(&self.handler);
@@ -170,15 +175,14 @@ impl wire::delivery_agents_server::DeliveryAgents for AgentsService {
             let refused = match hello {
                 Ok(Ok(Some(wire::AgentMessage { part: Some(Said::Hello(hello)) }))) => {
                     let protocol: Box<str> = shown(&hello.protocol, NAME_CHARACTERS_MAX).to_lowercase().into();
-                    if handler.may_attend(&user, &protocol) {
+                    if handler.may_attend(uid, &protocol) {
                         let name = shown(&hello.name, NAME_CHARACTERS_MAX).into();
                         return handler.attend(AgentConnection { protocol, name, deliveries, said });
                     }
                     let text = format!(
-                        "{} may not take mail of protocol {protocol}: [agents] in the settings of this server says who may",
-                        user.name
+                        "user {uid} may not take mail of protocol {protocol}: [agents] in the settings of this server says who may"
                     );
-                    tracing::warn!(user = %user.name, %protocol, "a delivery agent was refused");
+                    tracing::warn!(user = uid, %protocol, "a delivery agent was refused");
                     Status::permission_denied(text)
                 }
                 Ok(Ok(None)) => return,
@@ -209,29 +213,32 @@ impl Attendance {
         let hello = wire::Hello { protocol: protocol.to_owned(), name: name.to_owned() };
         let hello = wire::AgentMessage { part: Some(Said::Hello(hello)) };
         said.send(hello).await.map_err(|_| "the connection has ended".to_owned())?;
-        let attending = DeliveryAgentsClient::new(channel).attend(ReceiverStream::new(stream)).await;
+        let mut client = DeliveryAgentsClient::new(channel).max_decoding_message_size(REQUEST_OCTETS_MAX);
+        let attending = client.attend(ReceiverStream::new(stream)).await;
         let deliveries = attending.map_err(|status| in_words(&status))?.into_inner();
         Ok(Self { deliveries, said })
     }
 
-    /// The next message, whole. `None`: Transport has ended the connection.
+    /// The next message, whole; without its content when that is larger than `size_max`. `None`: Transport has ended the
+    /// connection.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn next(&mut self, size_max: u64) -> Result<Option<(AgentDelivery, Bytes)>, String> {
+    pub async fn next(&mut self, size_max: u64) -> Result<Option<(AgentDelivery, Option<Bytes>)>, String> {
         let Some(begin) = self.part().await? else { return Ok(None) };
         let Part::Begin(begin) = begin else { return Err("a delivery begins with begin".to_owned()) };
         let delivery = begin_from_wire(begin)?;
-        if delivery.size > size_max {
-            return Err(format!("a message of {} octets is more than this agent takes", delivery.size));
-        }
-        let mut content = Vec::with_capacity(usize::try_from(delivery.size).unwrap_or_default());
+        let mut content = Some(Vec::new());
         loop {
             match self.part().await? {
-                Some(Part::Content(piece)) if (content.len() + piece.len()) as u64 <= size_max => {
-                    content.extend_from_slice(&piece);
+                Some(Part::Content(piece)) => {
+                    let fits = |held: &Vec<u8>| (held.len() + piece.len()) as u64 <= size_max;
+                    content = content.filter(fits).map(|mut held| {
+                        held.extend_from_slice(&piece);
+                        held
+                    });
                 }
-                Some(Part::End(wire::End {})) => return Ok(Some((delivery, content.into()))),
+                Some(Part::End(wire::End {})) => return Ok(Some((delivery, content.map(Bytes::from)))),
                 _ => return Err("a message ended before it was whole".to_owned()),
             }
         }
@@ -244,13 +251,14 @@ impl Attendance {
             .transpose()
     }
 
-    /// What became of the message that was given last.
+    /// What became of a message.
     ///
     /// # Errors
     /// Transport has gone, and gives it again.
-    pub async fn answer(&self, answers: Vec<AgentAnswer>) -> io::Result<()> {
+    pub async fn answer(&self, id: MessageId, answers: Vec<AgentAnswer>) -> io::Result<()> {
         let recipients = answers.into_iter().map(answer_to_wire).collect();
-        let outcome = wire::AgentMessage { part: Some(Said::Outcome(wire::Outcome { recipients })) };
+        let outcome = wire::Outcome { recipients, id: id.to_string() };
+        let outcome = wire::AgentMessage { part: Some(Said::Outcome(outcome)) };
         self.said.send(outcome).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
@@ -293,7 +301,7 @@ fn answer_to_wire(answer: AgentAnswer) -> wire::RecipientOutcome {
         AgentAnswer::Failed(reply) => (Wire::Failed, Some(reply)),
     };
     let status = reply.as_ref().map(|reply| reply.status_or_generic().to_string()).unwrap_or_default();
-    let text = reply.map(|reply| reply.text.to_string()).unwrap_or_default();
+    let text = reply.map(|reply| shown(&reply.text, TEXT_CHARACTERS_MAX)).unwrap_or_default();
     wire::RecipientOutcome { result: result.into(), status, text }
 }
 

@@ -37,7 +37,7 @@ mod server;
 pub mod transfer;
 mod wire;
 
-pub use agents::{AgentAnswer, AgentConnection, AgentDelivery, AgentsHandler, Attendance, LocalUser};
+pub use agents::{AgentAnswer, AgentConnection, AgentDelivery, AgentsHandler, Attendance};
 pub use client::{PeerAddress, Peers};
 pub use convert::{WireError, octets};
 pub use logons::{AccountDigest, Colleagues, FailedLogons, FailedLogonsHandler, ToldTooOften};

@@ -103,13 +103,15 @@ impl Offer {
         })
     }
 
-    /// The same over a Unix socket, for `users` of this machine. The operating system says who they are.
-    pub fn serve_local(
+    /// The same over a Unix socket, for `users` of this machine. The operating system says who they are; whom `admits` does not
+    /// let in, by his number, is not heard at all.
+    pub fn serve_local<A: Fn(u32) -> bool + Send + 'static>(
         self,
         listener: LocalListener,
         credentials: &Credentials,
         users: LocalUsers,
-    ) -> impl Future<Output = io::Result<()>> + use<> {
+        admits: A,
+    ) -> impl Future<Output = io::Result<()>> + use<A> {
         let (trust, users) = (credentials.trust(), Arc::new(users));
         let mut server = server_builder().layer(InterceptorLayer::new(move |mut request: Request<()>| {
             request.extensions_mut().insert(Arc::clone(&trust));
@@ -119,9 +121,13 @@ impl Offer {
         let (routes, drain) = (self.routes.routes(), self.drain);
         async move {
             let router = server.add_routes(routes);
-            let incoming = futures::stream::unfold(listener, |listener| async move {
-                let stream = io::Result::Ok(listener.accept().await);
-                Some((stream, listener))
+            let incoming = futures::stream::unfold((listener, admits), |(listener, admits)| async move {
+                loop {
+                    let stream = listener.accept().await;
+                    if stream.peer_cred().is_ok_and(|user| admits(user.uid())) {
+                        return Some((io::Result::Ok(stream), (listener, admits)));
+                    }
+                }
             });
             let serving = router.serve_with_incoming_shutdown(Box::pin(incoming), drain.cancelled_owned());
             serving.await.map_err(io::Error::other)

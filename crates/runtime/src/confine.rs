@@ -224,8 +224,10 @@ fn no_dumps() -> Result<(), String> {
 
 fn files(settings: &Settings, file: &Path, services: &[Service]) -> Result<(), String> {
     let Places { reads, writes } = places(settings, file, services);
-    // Whom a Drop directory is for says who makes it (EN-65).
-    for folder in writes.iter().filter(|folder| Some(*folder) != settings.drop.as_ref()) {
+    // Whom a Drop directory is for says who makes it (EN-65); so it is with the folder in which agents find Transport.
+    let socket = settings.service(Service::Transport).socket;
+    let of_others = [settings.drop.as_deref(), socket.as_deref().and_then(Path::parent)];
+    for folder in writes.iter().filter(|folder| !of_others.contains(&Some(folder.as_path()))) {
         // What is there stays as it is: a mailbox may be for a reader of mail as well. Whoever needs one that cannot be made says
         // so.
         let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);

@@ -385,7 +385,28 @@ struct IdentityFile {
 }
 
 impl File {
+    /// What has no effect, or contradicts itself.
+    fn contradictions(&self) -> Result<(), (&'static str, String)> {
+        let has_socket = |name: &str| matches!(name, "admin" | "transport");
+        if self.services.iter().any(|(name, service)| service.socket.is_some() && !has_socket(name)) {
+            return Err(("services", "only the admin service and Transport have a socket".to_owned()));
+        }
+        // PL-56. Nor may what leaves by files come in again as mail of anybody.
+        let folders = [("pickup", &self.pickup), ("replay", &self.replay), ("drop", &self.drop)];
+        for (at, (name, folder)) in folders.iter().enumerate() {
+            for (other, above) in folders.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
+                if let (Some(folder), Some(above)) = (folder, above)
+                    && folder.starts_with(above)
+                {
+                    return Err((name, format!("it lies in the folder of `{other}`: name another one")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn check(self) -> Result<Settings, (&'static str, String)> {
+        self.contradictions()?;
         let services = self.services.into_iter().map(|(name, settings)| Ok((name.parse::<Service>()?, settings)));
         let services = services.collect::<Result<_, net::ServiceError>>();
         let peers = peers(self.peers).map_err(|text| ("peers", text))?;
@@ -410,9 +431,6 @@ impl File {
                 DirectorySettings::Etcd { endpoints, ca, identity, user, password_file }
             }
         };
-        if self.pickup.is_some() && self.pickup == self.replay {
-            return Err(("replay", "it is the folder of `pickup`: name another one".to_owned())); // PL-56
-        }
         match (&self.otlp, &self.otlp_ca) {
             (Some(otlp), None) if otlp.starts_with("https:") => {
                 return Err(("otlp-ca", "name the authority of the collector, a file in PEM".to_owned()));

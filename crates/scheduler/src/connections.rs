@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use envelope::Timestamp;
 use routing::Route;
+use topology::Guid;
 
 use crate::item::{InHands, ItemId, QueueId};
-use crate::lane::{Budget, Line, Stand, WINDOW_INITIAL};
+use crate::lane::{Budget, Lane, Line, Stand, WINDOW_INITIAL};
 use crate::ledger::{Demand, Demands, Ledger, Wait};
 use crate::queue::Stage;
 
@@ -36,14 +37,15 @@ impl Ledger {
     pub(crate) fn demand(&mut self, id: QueueId) -> Option<(QueueId, Demand)> {
         let connections = self.limits.connections;
         let lane = self.lanes.get_mut(&id)?;
-        let per_lane = self.limits.connections_per_lane(&lane.route);
+        let per_lane = self.limits.connections_per_lane;
         if lane.may_send() && lane.idle > 0 && !lane.queue.ready.is_empty() {
             lane.idle -= 1;
             return Some((id, Demand::Wake));
         }
-        if !lane.wants_connection(per_lane) {
+        if !lane.wants_connection(per_lane) || !self.connector_allows_another(id) {
             return None;
         }
+        let lane = self.lanes.get_mut(&id)?;
         let stand = match (lane.ladder.failures(), lane.connections()) {
             (1.., _) => Stand::Probe,
             (0, 0) => Stand::First,
@@ -64,6 +66,30 @@ impl Ledger {
             line.probing += 1;
         }
         Some((id, Demand::Connect))
+    }
+
+    /// The connector of a lane, where it allows so many connections and no more (EN-57).
+    fn bounded_connector(&self, id: QueueId) -> Option<(Guid, u32)> {
+        let connector = self.lanes.get(&id)?.route.connector?;
+        self.limits.connections_of.get(&connector).map(|most| (connector, *most))
+    }
+
+    /// Lanes that leave by a connector: one for each of its address spaces.
+    fn lanes_of(&self, connector: Guid) -> impl Iterator<Item = (&QueueId, &Lane)> {
+        self.lanes.iter().filter(move |(_, lane)| lane.route.connector == Some(connector))
+    }
+
+    fn connector_allows_another(&self, id: QueueId) -> bool {
+        let Some((connector, most)) = self.bounded_connector(id) else { return true };
+        self.lanes_of(connector).map(|(_, lane)| lane.connections()).sum::<u32>() < most
+    }
+
+    /// What the other lanes of its connector may do when a connection of this one has ended.
+    fn demands_of_sisters(&mut self, id: QueueId) -> Demands {
+        let Some((connector, _)) = self.bounded_connector(id) else { return Vec::new() };
+        let sisters: Vec<QueueId> =
+            self.lanes_of(connector).map(|(other, _)| *other).filter(|other| *other != id).collect();
+        sisters.into_iter().filter_map(|other| self.demand(other)).collect()
     }
 
     /// Everything that has to be done for a lane.
@@ -150,7 +176,9 @@ impl Ledger {
         let budget = lane.budget();
         self.note_empty(id, now);
         self.arm(id);
-        self.freed(budget)
+        let mut demands = self.freed(budget);
+        demands.extend(self.demands_of_sisters(id));
+        demands
     }
 
     /// Gives a connection its next item: the oldest that waits.
@@ -179,7 +207,7 @@ impl Ledger {
     /// which a connection alone does not show. Further connections may be worth opening now.
     pub fn answered(&mut self, id: QueueId, now: Timestamp) -> Demands {
         let Some(lane) = self.lanes.get_mut(&id) else { return Vec::new() };
-        let per_lane = self.limits.connections_per_lane(&lane.route);
+        let per_lane = self.limits.connections_per_lane;
         lane.last_progress = now;
         lane.queue.outgoing.count(now);
         lane.queue.last_error = None;
@@ -208,6 +236,7 @@ impl Ledger {
         self.note_empty(id, now);
         let mut demands = self.freed(budget);
         demands.extend(self.demand(id));
+        demands.extend(self.demands_of_sisters(id));
         demands
     }
 
@@ -220,7 +249,7 @@ impl Ledger {
     /// Ends the waits of the lanes whose next hop it is: of those in Retry, as an administrator does it (QU-39), and of the
     /// items that were deferred, for the cause may be gone with what was there before.
     pub fn retry_now(&mut self, is_it: impl Fn(&Route) -> bool) -> Demands {
-        let waits = |lane: &crate::lane::Lane| lane.retry_at.is_some() || !lane.queue.deferred.is_empty();
+        let waits = |lane: &Lane| lane.retry_at.is_some() || !lane.queue.deferred.is_empty();
         let ids: Vec<QueueId> =
             self.lanes.iter().filter(|(_, lane)| waits(lane) && is_it(&lane.route)).map(|(id, _)| *id).collect();
         let mut demands = Vec::new();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use envelope::Limit;
-use routing::Route;
 use topology::{Guid, TransportServiceSettings};
 
 use crate::ladder::RetrySettings;
@@ -23,7 +22,7 @@ pub struct Limits {
     /// Of each of the three budgets: outside, inside, mailboxes.
     pub(crate) connections: u32,
     pub(crate) connections_per_lane: u32,
-    /// Of lanes that leave by one of these connectors: not more.
+    /// Of all lanes that leave by one of these connectors together: not more.
     pub(crate) connections_of: BTreeMap<Guid, u32>,
 }
 
@@ -33,12 +32,6 @@ impl Limits {
     pub fn with_connectors(mut self, connections: impl IntoIterator<Item = (Guid, u32)>) -> Self {
         self.connections_of = connections.into_iter().collect();
         self
-    }
-
-    /// How many connections a lane of that route may have.
-    pub(crate) fn connections_per_lane(&self, route: &Route) -> u32 {
-        let own = route.connector.and_then(|connector| self.connections_of.get(&connector));
-        own.map_or(self.connections_per_lane, |own| self.connections_per_lane.min(*own))
     }
 
     /// Whether a message is poison at which this program failed so often.

@@ -142,6 +142,15 @@ impl Ledger {
         Ok(demands)
     }
 
+    /// What a queue in Retry waited for is there: connects now. Items that wait for a time of their own go on waiting.
+    pub fn next_hop_came(&mut self, id: QueueId) -> Demands {
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.retry_at.is_some()) else { return Vec::new() };
+        lane.retry_at = None;
+        let demands = self.demands(id);
+        self.arm(id);
+        demands
+    }
+
     /// Sends what waits in the queue to the categorizer, suspended messages excepted (QU-41). Gives how many.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ impl World {
     /// When the name is none.
     #[must_use]
     pub fn settings(&self, server: &str) -> Settings {
-        self.settings_with(server, "")
+        self.settings_with(server, "", "")
     }
 
     /// The same for services whose clients come by a load balancer, which says who they are.
@@ -106,7 +106,7 @@ impl World {
     /// As [`Self::settings`].
     #[must_use]
     pub fn settings_behind_balancer(&self, server: &str) -> Settings {
-        self.settings_with(server, "load-balancers = [\"127.0.0.0/8\"]\n")
+        self.settings_with(server, "load-balancers = [\"127.0.0.0/8\"]\n", "")
     }
 
     /// The same with a Unix socket of Transport, for delivery agents.
@@ -116,16 +116,17 @@ impl World {
     #[must_use]
     pub fn settings_with_socket(&self, server: &str) -> Settings {
         let socket = self.folder.path().join(format!("{server}.sock"));
-        self.settings_with(server, &format!("socket = \"{}\"\n", socket.display()))
+        self.settings_with(server, "", &format!("socket = \"{}\"\n", socket.display()))
     }
 
-    fn settings_with(&self, server: &str, of_services: &str) -> Settings {
+    fn settings_with(&self, server: &str, of_services: &str, of_transport: &str) -> Settings {
         let (folder, home) = (self.folder.path().display(), self.home(server));
         let home = home.display();
         let services = ["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery", "admin"];
         let free = "\"127.0.0.1:0\"";
         let services = services.map(|name| {
-            format!("[services.{name}]\norganization = {free}\nsmtp = {free}\nsubmission = {free}\n{of_services}")
+            let own = if name == "transport" { of_transport } else { "" };
+            format!("[services.{name}]\norganization = {free}\nsmtp = {free}\nsubmission = {free}\n{of_services}{own}")
         });
         let text = format!(
             "server = \"{server}\"\nforest = \"{FOREST}\"\nstate = \"{home}/state\"\n\

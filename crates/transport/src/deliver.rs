@@ -4,7 +4,7 @@
 //! server's Transport, or Mailbox Transport Delivery. The order of attempts is routing's; when to try again is the
 //! scheduler's; here is only the doing.
 
-mod agent;
+pub(crate) mod agent;
 mod basis;
 mod connector;
 mod gateway;
@@ -134,6 +134,7 @@ pub(crate) async fn run_connection(core: Arc<Core>, lane: QueueId) {
         tokio::select! {
             opened = open(&core, &route) => opened,
             () = makes_room(&core, lane) => Err(OpenFailure { permanent: None, error: MADE_ROOM.into() }),
+            () = core.drain.cancelled() => Err(OpenFailure { permanent: None, error: "this service ends".into() }),
         }
     };
     let hop = match AssertUnwindSafe(opening).catch_unwind().await {
@@ -199,6 +200,7 @@ async fn open_failed(core: &Arc<Core>, lane: QueueId, route: &Route, began: Time
         (demands, ledger.retry_at(lane))
     });
     core.meet_all(demands);
+    agent::look_again(core, lane, route);
     if let Some(until) = until {
         spans::trace_failure(core, lane, route, (began, now), &Wait { until, why: failure.error }).await;
     }

@@ -18,7 +18,7 @@ use queue::{
 };
 use reception::Doors;
 use routing::DeliveryType;
-use rpc::{LocalUsers, Offer};
+use rpc::{AgentsHandler, LocalUsers, Offer};
 use runtime::node::VERSION;
 use runtime::{Node, NodeError, certificate};
 use scheduler::{Ledger, QueueId};
@@ -193,9 +193,11 @@ impl Transport {
         let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
         if let Some(socket) = socket {
             let mut offer = Offer::new(core.drain.clone());
-            offer.delivery_agents(Arc::new(AgentsDoor(Arc::clone(&core))));
+            let door: Arc<dyn AgentsHandler> = Arc::new(AgentsDoor::new(Arc::clone(&core)));
+            offer.delivery_agents(Arc::clone(&door));
             tracing::info!(socket = %socket.path().display(), "delivery agents are heard");
-            tokio::spawn(offer.serve_local(socket, &core.node.credentials, LocalUsers::default()));
+            let admits = move |uid| door.may_connect(uid);
+            tokio::spawn(offer.serve_local(socket, &core.node.credentials, LocalUsers::default(), admits));
         }
         core.node.announce(address);
         let doors = tokio::spawn(doors.run(core.drain.clone()));

@@ -87,7 +87,12 @@ async fn each_recipient_has_an_answer_of_its_own() {
 
 #[tokio::test]
 async fn what_was_not_answered_is_tried_again() {
-    let cases: [&'static [&'static str]; 4] = [
+    let cases: [&'static [&'static str]; 8] = [
+        // What speaks something else, or is being repaired, has said nothing of the message.
+        &["220 smtp\r\n", "500 5.5.1 unknown command\r\n"],
+        &["554 5.3.2 no service\r\n"],
+        &["354 what\r\n"],
+        &["220 there\r\n", "250 there\r\n", "250 ok\r\n", "250 ok\r\n", "250 2.0.0 no need of content\r\n"],
         &[],
         &["220 there\r\n", "what\r\n"],
         &["220 there\r\n", "250 there\r\n", "250 ok\r\n", "250 ok\r\n", "354 go on\r\n"],
@@ -108,8 +113,8 @@ fn whatever_number_a_server_answers_is_an_answer() {
         for line in ["", "2.0.0 ok", "4.9.9", "5.1.1 no", "9.9.9 what", "5.1", "é"] {
             let answer = answer_of(&reply_of(code, &[line.to_owned()]));
             let expected = match code / 100 {
-                2 | 3 => matches!(answer, AgentAnswer::Delivered),
-                4 => matches!(answer, AgentAnswer::Later(_)),
+                2 => matches!(answer, AgentAnswer::Delivered),
+                3 | 4 => matches!(answer, AgentAnswer::Later(_)),
                 _ => matches!(answer, AgentAnswer::Failed(_)),
             };
             assert!(expected, "{code} {line}: {answer:?}");

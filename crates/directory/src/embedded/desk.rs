@@ -29,6 +29,10 @@ pub(super) struct Desk {
     lost: Option<String>,
 }
 
+fn not_made(error: &rusqlite::Error) -> String {
+    format!("the changes of the last moment could not be written, and were not made: {error}")
+}
+
 /// What came of some work.
 pub(super) struct Worked<T> {
     pub(super) answer: T,
@@ -54,10 +58,15 @@ impl Desk {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Connection) -> Sql<T>,
     ) -> Result<Worked<T>, String> {
-        if let Some(lost) = self.lost.take() {
+        let writes = matches!(behavior, TransactionBehavior::Immediate);
+        if writes && let Some(lost) = self.lost.take() {
             return Err(lost);
         }
-        self.worked(behavior, work).map_err(|error| error.to_string())
+        let gathered_before = !self.connection.is_autocommit();
+        self.worked(behavior, work).map_err(|error| {
+            // A disk that fails takes the whole transaction, not only what was wanted last.
+            if gathered_before && self.connection.is_autocommit() { not_made(&error) } else { error.to_string() }
+        })
     }
 
     fn worked<T>(&mut self, behavior: TransactionBehavior, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<Worked<T>> {
@@ -72,10 +81,19 @@ impl Desk {
             transaction.commit()?;
             return Ok(Worked { answer, has_begun: false, is_written: true });
         }
+        let answer = self.within(work);
+        if begins && answer.is_err() {
+            // Nobody would end it.
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        Ok(Worked { answer: answer?, has_begun: begins, is_written: false })
+    }
+
+    fn within<T>(&mut self, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<T> {
         let within = self.connection.savepoint()?;
         let answer = work(&within)?;
         within.commit()?;
-        Ok(Worked { answer, has_begun: begins, is_written: false })
+        Ok(answer)
     }
 
     /// Writes what was gathered; whether there was anything.
@@ -90,7 +108,7 @@ impl Desk {
         if let Err(error) = written {
             // Nothing of it is there; without this the connection would stay within it.
             let _ended = self.connection.execute_batch("ROLLBACK");
-            return Err(format!("the changes of the last moment could not be written, and were not made: {error}"));
+            return Err(not_made(&error));
         }
         Ok(true)
     }

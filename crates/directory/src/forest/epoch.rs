@@ -13,6 +13,8 @@ use crate::directory::{Author, CommitError};
 use crate::presence::{Presence, ahead_of};
 use crate::store::{Outcome, Store, Write};
 
+/// More than a directory makes between two backups; a service that speaks of more is wrong. Ours.
+const REVISIONS_BURNED_MAX: u64 = 1_000_000;
 /// Revisions that are burned at once.
 const TOGETHER: usize = 32;
 
@@ -37,6 +39,12 @@ impl<S: Store> Forest<S> {
             let view = self.view().await?;
             view.complete().map_err(CommitError::Damaged)?;
             let missing = beyond.0.saturating_sub(view.store_revision);
+            if missing > REVISIONS_BURNED_MAX {
+                return Err(CommitError::Conflict(format!(
+                    "a service says that it works by revision {beyond}, {missing} more than the directory has had: look at `postroad \
+                     servers`, and start that service with an empty `last-good` folder"
+                )));
+            }
             let burn = stream::iter(0..missing).map(|_| self.store.transact(Vec::new(), vec![write()]));
             burn.buffer_unordered(TOGETHER).try_for_each(|_| async { Ok(()) }).await?;
             let record = Write::Put(self.keys.change(), history::epoch_record(epoch, author));

@@ -15,8 +15,8 @@ use telemetry::{LogSettings, Telemetry, TelemetrySettings};
 const EXAMPLES: &str = "\
 Examples:
   # Mail of a connector with deliveryProtocol LMTP to Dovecot's LMTP, by its socket or by TCP.
-  postroad agent lmtp --socket /run/postroad/agents.sock --to /run/dovecot/lmtp
-  postroad agent lmtp --socket /run/postroad/agents.sock --protocol LISTS --to 127.0.0.1:8024 --connections 4
+  postroad agent lmtp --socket /run/postroad-agents/transport.sock --to /run/dovecot/lmtp
+  postroad agent lmtp --socket /run/postroad-agents/transport.sock --protocol LISTS --to 127.0.0.1:8024 --connections 4
 
 Run it beside Transport on each source server of the connector, as a user whom [agents] in the settings
 names; Transport's socket is services.transport.socket. It keeps nothing: what it has not answered is given

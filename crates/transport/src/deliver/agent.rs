@@ -2,12 +2,14 @@
 //! recipient (EN-55, EN-60).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use categorizer::encapsulated_address;
 use envelope::{BodyType, Recipient};
 use routing::Route;
 use rpc::{AgentAnswer, AgentDelivery};
+use scheduler::QueueId;
 use topology::{DeliveryAgentConnector, Organization};
 
 use super::{Hop, OpenFailure};
@@ -17,13 +19,38 @@ use crate::ground::agents::Lent;
 use crate::ground::answer::{Answer, Sent, Taken};
 use crate::ground::parcel::Parcel;
 
+/// How long an agent that is busy is waited for before the queue says so. Ours.
+const BUSY_PATIENCE: Duration = Duration::from_secs(30);
+
 /// The Delivery Agent connector of a route.
 pub(super) fn connector_of<'a>(organization: &'a Organization, route: &Route) -> Option<&'a DeliveryAgentConnector> {
     let guid = route.connector?;
     organization.delivery_agent_connectors().iter().find(|connector| connector.guid == guid)
 }
 
-/// A connection with an agent of the route's connector; waits for one that is busy.
+/// Whether mail of the route is for agents of that protocol, which is in lower case.
+pub(crate) fn is_of_protocol(core: &Core, route: &Route, protocol: &str) -> bool {
+    let tables = core.node.tables();
+    connector_of(tables.organization(), route)
+        .is_some_and(|connector| connector.delivery_protocol.to_lowercase() == protocol)
+}
+
+/// What a queue waited for is there.
+pub(crate) fn came(core: &Arc<Core>, queue: QueueId) {
+    let demands = core.ledger_and_alarm(|ledger| ledger.next_hop_came(queue));
+    core.meet_all(demands);
+}
+
+/// No agent was there, and that is written down now: one may have come in between.
+pub(super) fn look_again(core: &Arc<Core>, queue: QueueId, route: &Route) {
+    let tables = core.node.tables();
+    let Some(connector) = connector_of(tables.organization(), route) else { return };
+    if core.agents.is_free(&connector.delivery_protocol) {
+        came(core, queue);
+    }
+}
+
+/// A connection with an agent of the route's connector; waits a while for one that is busy.
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     let failure = |error: String| OpenFailure { permanent: None, error: error.into() };
     let tables = core.node.tables();
@@ -31,8 +58,10 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
         return Err(failure("the Delivery Agent connector was removed; the message is decided anew".to_owned()));
     };
     let protocol = &connector.delivery_protocol;
-    let Some(lent) = core.agents.take(protocol).await else {
-        return Err(failure(format!("no delivery agent for protocol {protocol}"))); // EN-61
+    let lent = match tokio::time::timeout(BUSY_PATIENCE, core.agents.take(protocol)).await {
+        Ok(Some(lent)) => lent,
+        Ok(None) => return Err(failure(format!("no delivery agent for protocol {protocol}"))), // EN-61
+        Err(_) => return Err(failure(format!("every delivery agent for protocol {protocol} is busy"))),
     };
     Ok(Box::new(AgentHop { lent, connector: connector.name.as_str().into() }))
 }

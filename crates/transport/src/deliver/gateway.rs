@@ -26,6 +26,8 @@ use crate::ground::parcel::Parcel;
 
 /// A file that is not there for the gateway yet.
 const UNFINISHED: &str = "tmp";
+/// One that is.
+const FINISHED: &str = "eml";
 /// What a file may have of the permissions of its directory: to be read and written.
 const FILE_MODE: u32 = 0o666;
 
@@ -57,7 +59,7 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
             "{root}, the folder `drop` of the settings, is not there: make it and restart Transport"
         )));
     }
-    hop.room_for(0).await.map_err(failure)?;
+    hop.room_for(0, None).await.map_err(failure)?;
     Ok(Box::new(hop))
 }
 
@@ -71,15 +73,14 @@ fn directory_of(root: Option<&Path>, connector: &ForeignConnector) -> Result<Pat
             connector.name
         ));
     };
+    // Right below it: in a folder of the gateway's there may be links of the gateway's.
     let path = root.join(name);
-    let is_below = path.starts_with(root)
-        && path != root
-        && path.components().skip(root.components().count()).all(|part| matches!(part, Component::Normal(_)));
-    if is_below {
+    let below = path.strip_prefix(root).ok().map(Path::components);
+    if below.is_some_and(|mut below| matches!((below.next(), below.next()), (Some(Component::Normal(_)), None))) {
         return Ok(path);
     }
     Err(format!(
-        "Foreign connector {}: dropDirectory {name} is not below {}, the folder `drop` of this server's settings",
+        "Foreign connector {}: dropDirectory {name} is no folder right below {}, the folder `drop` of this server's settings",
         connector.name,
         root.display()
     ))
@@ -97,10 +98,10 @@ impl Hop for DropDirectory {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, _span: &mut telemetry::Hop) -> Sent {
         let envelope = envelope_lines(&copy.head.envelope);
         let size = envelope.len() as u64 + content.size().as_u64();
-        if let Err(full) = self.room_for(size).await {
+        let name = file_name(copy);
+        if let Err(full) = self.room_for(size, Some(&name)).await {
             return Sent::Busy(full.into());
         }
-        let name = file_name(copy);
         match self.write(&name, &envelope, content).await {
             Ok(()) => {
                 let taken = || Answer::Taken(Taken::Host { reports_itself: self.reports_itself });
@@ -122,10 +123,15 @@ impl Hop for DropDirectory {
 }
 
 impl DropDirectory {
-    /// EN-65, EN-66: the directory is there, and holds less than its quota with so much more.
-    async fn room_for(&self, octets: u64) -> Result<(), String> {
+    /// EN-65, EN-66: the directory is there, and holds less than its quota with so much more. A file of that name is replaced.
+    async fn room_for(&self, octets: u64, name: Option<&str>) -> Result<(), String> {
         let shown = self.directory.display();
-        let held = held(&self.directory).await.map_err(|error| match error.kind() {
+        // What nothing limits is not counted.
+        let held = match self.quota {
+            Limit::Unlimited => fs::metadata(&self.directory).await.map(|_| 0),
+            Limit::At(_) => held(&self.directory, name).await,
+        };
+        let held = held.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => format!(
                 "Drop directory {shown} is not there: make it, so that this service may write and the gateway read and \
                  remove files"
@@ -145,7 +151,7 @@ impl DropDirectory {
         let unfinished = self.directory.join(format!(".{name}.{UNFINISHED}"));
         let written = self.write_to(&unfinished, envelope, content).await;
         let written = match written {
-            Ok(()) => fs::rename(&unfinished, self.directory.join(format!("{name}.eml"))).await,
+            Ok(()) => fs::rename(&unfinished, self.directory.join(format!("{name}.{FINISHED}"))).await,
             Err(error) => Err(error),
         };
         if written.is_err() {
@@ -156,7 +162,9 @@ impl DropDirectory {
     }
 
     async fn write_to(&self, path: &Path, envelope: &str, content: Outgoing) -> io::Result<()> {
-        let file = fs::File::create(path).await?;
+        // The gateway may write here as well: a link of its own must not lead this process anywhere.
+        let _left_behind = fs::remove_file(path).await;
+        let file = fs::OpenOptions::new().write(true).create_new(true).open(path).await?;
         // Whoever may read the directory may read what is in it, whatever this process keeps from others elsewhere.
         let mode = fs::metadata(&self.directory).await?.permissions().mode() & FILE_MODE;
         file.set_permissions(Permissions::from_mode(mode)).await?;
@@ -174,11 +182,16 @@ impl DropDirectory {
     }
 }
 
-/// Octets of the files in a directory.
-async fn held(directory: &Path) -> io::Result<u64> {
+/// Octets of the files that the gateway finds in a directory, but for one of that name.
+async fn held(directory: &Path, but: Option<&str>) -> io::Result<u64> {
+    let but = but.map(|name| format!("{name}.{FINISHED}"));
     let mut entries = fs::read_dir(directory).await?;
     let mut octets = 0;
     while let Some(entry) = entries.next_entry().await? {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || but.as_ref().is_some_and(|but| name == but.as_str()) {
+            continue;
+        }
         // The gateway takes files meanwhile.
         if let Ok(about) = entry.metadata().await
             && about.is_file()

@@ -7,6 +7,9 @@ use parking_lot::Mutex;
 use rpc::{AgentAnswer, AgentConnection, AgentDelivery, Content};
 use tokio::sync::Notify;
 
+/// Connections of one protocol that may wait for mail. Ours.
+const IDLE_MAX: usize = 256;
+
 /// Connections with agents.
 #[derive(Default)]
 pub(crate) struct Agents(Arc<Shared>);
@@ -29,8 +32,24 @@ impl Agents {
     /// One is there.
     pub(crate) fn attend(&self, connection: AgentConnection) {
         let protocol = connection.protocol.clone();
-        self.0.by_protocol.lock().entry(protocol).or_default().idle.push(connection);
+        {
+            let mut by_protocol = self.0.by_protocol.lock();
+            let present = by_protocol.entry(protocol).or_default();
+            present.idle.retain(AgentConnection::is_there);
+            if present.idle.len() >= IDLE_MAX {
+                tracing::warn!(agent = %connection.name, "a delivery agent has too many connections that wait; one is ended");
+                return;
+            }
+            present.idle.push(connection);
+        }
         self.0.changed.notify_waiters();
+    }
+
+    /// Whether one is free.
+    pub(crate) fn is_free(&self, protocol: &str) -> bool {
+        let by_protocol = self.0.by_protocol.lock();
+        let present = by_protocol.get(protocol.to_lowercase().as_str());
+        present.is_some_and(|present| present.idle.iter().any(AgentConnection::is_there))
     }
 
     /// One that is free, waiting for it while some are at work. `None`: there is none for that protocol.

@@ -1,44 +1,66 @@
 //! Delivery agents come in: who they may be, and that mail which waited for them is tried at once.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use routing::DeliveryType;
-use rpc::{AgentConnection, AgentsHandler, LocalUser};
-use scheduler::QueueStatus;
+use rpc::{AgentConnection, AgentsHandler};
+use scheduler::QueueId;
 
-use crate::administration::operations::Operations;
 use crate::core::Core;
+use crate::deliver::agent;
 
 /// Hears agents at Transport's socket.
-pub(crate) struct AgentsDoor(pub(crate) Arc<Core>);
+pub(crate) struct AgentsDoor {
+    core: Arc<Core>,
+    /// Whom the settings name, with protocols in lower case.
+    users: HashMap<u32, BTreeSet<String>>,
+}
+
+impl AgentsDoor {
+    /// With the users of this machine whom the settings name; one that there is not is told of.
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        let mut users: HashMap<u32, BTreeSet<String>> = HashMap::new();
+        for (name, protocols) in &core.node.settings.agents {
+            match net::user_number(name) {
+                Some(uid) => users.entry(uid).or_default().extend(protocols.iter().cloned()),
+                None => {
+                    tracing::warn!(user = name, "[agents] of the settings names a user whom this machine does not have")
+                }
+            }
+        }
+        Self { core, users }
+    }
+}
 
 impl AgentsHandler for AgentsDoor {
-    fn may_attend(&self, user: &LocalUser, protocol: &str) -> bool {
-        let named = self.0.node.settings.agents.get(&*user.name);
-        user.is_own || named.is_some_and(|protocols| protocols.contains(protocol))
+    fn may_connect(&self, uid: u32) -> bool {
+        is_own(uid) || self.users.contains_key(&uid)
+    }
+
+    fn may_attend(&self, uid: u32, protocol: &str) -> bool {
+        is_own(uid) || self.users.get(&uid).is_some_and(|protocols| protocols.contains(protocol))
     }
 
     fn attend(&self, connection: AgentConnection) {
-        let (core, protocol) = (&self.0, connection.protocol.clone());
+        let protocol = connection.protocol.clone();
         tracing::info!(%protocol, agent = %connection.name, "a delivery agent is there");
-        core.agents.attend(connection);
-        let tables = core.node.tables();
-        let connectors = tables.organization().delivery_agent_connectors().iter();
-        let of_protocol: Vec<_> = connectors
-            .filter(|connector| connector.delivery_protocol.to_lowercase() == *protocol)
-            .map(|connector| connector.guid)
-            .collect();
-        let operations = Operations(Arc::clone(core));
-        for queue in operations.queues() {
-            let is_waiting = queue.status == QueueStatus::Retry
-                && queue.route.is_some_and(|route| {
-                    route.key.delivery_type == DeliveryType::DeliveryAgent
-                        && route.connector.is_some_and(|connector| of_protocol.contains(&connector))
-                });
-            // It may be in work by now.
-            if is_waiting && let Err(refusal) = operations.retry_queue(queue.id) {
-                tracing::debug!(queue = queue.id.number(), %refusal, "a queue is not tried again");
-            }
+        self.core.agents.attend(connection);
+        let waiting: Vec<QueueId> = self.core.ledger(|ledger| {
+            let of_agents = ledger.queues(self.core.now()).filter_map(|queue| Some((queue.id, queue.route?)));
+            let of_agents = of_agents.filter(|(_, route)| route.key.delivery_type == DeliveryType::DeliveryAgent);
+            of_agents
+                .filter(|(_, route)| agent::is_of_protocol(&self.core, route, &protocol))
+                .map(|(id, _)| id)
+                .collect()
+        });
+        for queue in waiting {
+            agent::came(&self.core, queue);
         }
     }
+}
+
+/// Root, and whom this service runs as: they have what it has.
+fn is_own(uid: u32) -> bool {
+    uid == 0 || uid == net::own_user()
 }

@@ -12,6 +12,7 @@
 
 mod reading;
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,7 +65,7 @@ impl Kind {
 
 /// Takes what comes into the folder until the service stops.
 pub(crate) async fn run(core: Arc<Core>, kind: Kind, folder: PathBuf) {
-    let mut files = Files { core, kind, folder, minute: (Timestamp::from_millis(0), 0) };
+    let mut files = Files { core, kind, folder, minute: (Timestamp::from_millis(0), 0), told: HashSet::new() };
     if let Err(error) = files.give_back().await {
         tracing::warn!(folder = %files.folder.display(), %error, "{} directory: it cannot be read", kind.name());
     }
@@ -83,8 +84,10 @@ struct Files {
     core: Arc<Core>,
     kind: Kind,
     folder: PathBuf,
-    /// When it began, and how many came in it.
+    /// When it began, and how many were taken in it.
     minute: (Timestamp, u32),
+    /// Files that cannot be opened, of which that was said.
+    told: HashSet<PathBuf>,
 }
 
 /// Why a file was not taken.
@@ -99,18 +102,35 @@ impl Files {
     /// PL-58: what was under way when the service ended comes again.
     async fn give_back(&self) -> io::Result<()> {
         for path in self.with_extension(UNDER_WAY).await? {
-            fs::rename(&path, self.free(&path, WAITING).await).await?;
+            if let Err(error) = fs::rename(&path, self.free(&path, WAITING).await).await {
+                tracing::warn!(file = %path.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
+            }
         }
         Ok(())
     }
 
     async fn look(&mut self) -> io::Result<()> {
-        for path in self.with_extension(WAITING).await? {
+        let waiting = self.with_extension(WAITING).await?;
+        self.told.retain(|path| waiting.contains(path));
+        for path in waiting {
             // PL-67, BP-20: looked at again in a moment.
             if self.core.admits(Source::Submission).is_err() || !self.has_turn() {
                 return Ok(());
             }
-            self.take(&path).await;
+            // PL-57 (1): one that cannot be opened stays, and keeps no other waiting.
+            match open(&path).await {
+                Ok(file) => {
+                    self.minute.1 += 1;
+                    self.take(&path, file).await;
+                }
+                Err(NotTaken::Unusable(unusable)) => self.put_aside(&path, &path, BAD, &unusable.to_string()).await,
+                Err(NotTaken::Refused(_)) => {}
+                Err(NotTaken::Gone(error)) => {
+                    if self.told.insert(path.clone()) {
+                        tracing::warn!(file = %path.display(), %error, "{} directory: a file cannot be opened", self.kind.name());
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -120,8 +140,7 @@ impl Files {
         if now.since(self.minute.0) >= MINUTE {
             self.minute = (now, 0);
         }
-        self.minute.1 += 1;
-        self.minute.1 <= MESSAGES_PER_MINUTE_MAX
+        self.minute.1 < MESSAGES_PER_MINUTE_MAX
     }
 
     /// In the order of their names.
@@ -129,7 +148,9 @@ impl Files {
         let (mut entries, mut found) = (fs::read_dir(&self.folder).await?, Vec::new());
         while let Some(entry) = entries.next_entry().await? {
             let path = entry.path();
-            if path.extension().is_some_and(|has| has.eq_ignore_ascii_case(extension)) {
+            // Whoever writes a file under a hidden name has not finished it.
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !is_hidden && path.extension().is_some_and(|has| has.eq_ignore_ascii_case(extension)) {
                 found.push(path);
             }
         }
@@ -137,36 +158,44 @@ impl Files {
         Ok(found)
     }
 
-    async fn take(&self, path: &Path) {
+    async fn take(&self, path: &Path, file: fs::File) {
         let under_way = self.free(path, UNDER_WAY).await;
         if let Err(error) = fs::rename(path, &under_way).await {
             tracing::warn!(file = %path.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
             return;
         }
-        let (next, why) = match self.submit(&under_way).await {
+        match self.submit(file).await {
             Ok(()) => {
                 if let Err(error) = fs::remove_file(&under_way).await {
                     tracing::error!(
                         file = %under_way.display(), %error,
-                        "{} directory: a file was sent and cannot be deleted; after a restart it is sent again", self.kind.name()
+                        "{} directory: a file was sent and cannot be deleted; after a restart it is sent again",
+                        self.kind.name()
                     );
                 }
-                return;
             }
-            Err(NotTaken::Gone(error)) => (WAITING, error.to_string()),
-            Err(NotTaken::Refused(reply)) if reply.severity() == Severity::Transient => (WAITING, reply.to_string()),
-            Err(NotTaken::Refused(reply)) => (BAD, reply.to_string()),
-            Err(NotTaken::Unusable(unusable)) => (BAD, unusable.to_string()),
-        };
-        let there = self.free(path, next).await;
-        match next {
+            Err(NotTaken::Gone(error)) => self.put_aside(path, &under_way, WAITING, &error.to_string()).await,
+            Err(NotTaken::Refused(reply)) if reply.severity() == Severity::Transient => {
+                self.put_aside(path, &under_way, WAITING, &reply.to_string()).await;
+            }
+            Err(NotTaken::Refused(reply)) => self.put_aside(path, &under_way, BAD, &reply.to_string()).await,
+            Err(NotTaken::Unusable(unusable)) => {
+                self.put_aside(path, &under_way, BAD, &unusable.to_string()).await;
+            }
+        }
+    }
+
+    /// Renames what is at `from` to the name of `path` with another extension, saying why.
+    async fn put_aside(&self, path: &Path, from: &Path, extension: &str, why: &str) {
+        let there = self.free(path, extension).await;
+        match extension {
             BAD => {
-                tracing::error!(file = %there.display(), why, "{} directory: a file is no message to send", self.kind.name())
+                tracing::error!(file = %there.display(), why, "{} directory: a file is no message to send", self.kind.name());
             }
             _ => tracing::info!(file = %there.display(), why, "{} directory: a file is tried again", self.kind.name()),
         }
-        if let Err(error) = fs::rename(&under_way, &there).await {
-            tracing::error!(file = %under_way.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
+        if let Err(error) = fs::rename(from, &there).await {
+            tracing::error!(file = %from.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
         }
     }
 
@@ -180,9 +209,9 @@ impl Files {
         path.with_file_name(format!("{stem}{}.{extension}", self.core.now().as_millis()))
     }
 
-    async fn submit(&self, path: &Path) -> Result<(), NotTaken> {
+    async fn submit(&self, file: fs::File) -> Result<(), NotTaken> {
         let core = &self.core;
-        let text = read(path).await?;
+        let text = read(file).await?;
         let now = core.now();
         let mut hop = core.node.tracer.start(HopName::Receive, None, now);
         let result = self.submit_text(text, now, &mut hop).await;
@@ -227,8 +256,8 @@ impl Files {
     }
 }
 
-/// The whole file.
-async fn read(path: &Path) -> Result<Bytes, NotTaken> {
+/// A file that is one.
+async fn open(path: &Path) -> Result<fs::File, NotTaken> {
     let mut options = std::fs::OpenOptions::new();
     // A link leads to what others may not read; a pipe would never end.
     options.read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK);
@@ -240,9 +269,11 @@ async fn read(path: &Path) -> Result<Bytes, NotTaken> {
         Err(error) => return Err(NotTaken::Gone(error)),
     };
     let about = file.metadata().await.map_err(NotTaken::Gone)?;
-    if !about.is_file() {
-        return Err(NotTaken::Unusable(Unusable::NoFile));
-    }
+    if about.is_file() { Ok(file) } else { Err(NotTaken::Unusable(Unusable::NoFile)) }
+}
+
+/// All of it.
+async fn read(file: fs::File) -> Result<Bytes, NotTaken> {
     let mut octets = Vec::new();
     let limit = FILE_SIZE_MAX.as_u64();
     file.take(limit + 1).read_to_end(&mut octets).await.map_err(NotTaken::Gone)?;

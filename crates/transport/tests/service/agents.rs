@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{MESSAGE, ORGANIZATION, Running, Scene, notified};
 
-/// An agent that keeps what it is given, and answers by the beginning of an address.
+/// An agent that keeps what it is given, and answers by the beginning of an address; of some it says nothing, which is wrong.
 struct Fax {
     taken: Mutex<Vec<(AgentDelivery, String)>>,
     /// A permit for each message that it may answer.
@@ -60,13 +60,14 @@ impl Agent for Fax {
             Some('5') => AgentAnswer::Failed(reply(550, EnhancedStatus::new(5, 1, 1))),
             _ => AgentAnswer::Delivered,
         };
-        delivery.recipients.iter().map(answer).collect()
+        let answers = delivery.recipients.iter().filter(|(_, address)| !address.starts_with('9'));
+        answers.map(answer).collect()
     }
 }
 
 async fn scene(properties: &str) -> (Scene, Running) {
     let connector = format!(
-        "deliveryAgentConnectors: [{{name: Fax, addressSpaces: ['FAX:*;1'], deliveryProtocol: FAX, \
+        "deliveryAgentConnectors: [{{name: Fax, addressSpaces: ['FAX:*;1', 'PAGER:*;1'], deliveryProtocol: FAX, \
          sourceTransportServers: [MAIL1]{properties}}}]\n"
     );
     let scene = Scene::new(&format!("{ORGANIZATION}{connector}")).await;
@@ -138,14 +139,35 @@ async fn what_an_agent_had_in_hands_when_it_went_away_is_given_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_message_that_no_agent_answers_keeps_no_other_waiting() {
+    let (scene, transport) = scene("").await;
+    let fax = Fax::new(100);
+    let _serving = fax.serve(&scene, 1);
+    scene.submit("ann@contoso.com", &["IMCEAFAX-9@contoso.com"]).await;
+    fax.took(1).await;
+    scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    until("the other message", async || {
+        let taken = fax.taken.lock();
+        taken.iter().any(|(delivery, _)| &*delivery.recipients[0].1 == "1").then_some(())
+    })
+    .await;
+    // It was tried twice, and waits for a time of its own, whenever the agent comes back.
+    let of_the_first = fax.taken.lock().iter().filter(|(delivery, _)| &*delivery.recipients[0].1 == "9").count();
+    assert!(of_the_first <= 3, "{of_the_first} times");
+    transport.drain().await;
+}
+
+#[tokio::test]
 async fn no_more_connections_than_the_connector_allows() {
     // EN-57
     const MESSAGES: usize = 12;
     let (scene, transport) = scene(", maxConcurrentConnections: 2, maxMessagesPerConnection: 3").await;
     let fax = Fax::new(0);
     let _serving = fax.serve(&scene, 5);
-    for _ in 0..MESSAGES {
-        scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    // Each address space has a queue of its own.
+    for number in 0..MESSAGES {
+        let to = if number % 2 == 0 { "IMCEAFAX-1@contoso.com" } else { "IMCEAPAGER-1@contoso.com" };
+        scene.submit("ann@contoso.com", &[to]).await;
     }
     fax.took(1).await;
     fax.patience.add_permits(MESSAGES);

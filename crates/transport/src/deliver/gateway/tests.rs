@@ -18,7 +18,7 @@ fn files_go_below_the_folder_of_the_settings_and_nowhere_else() {
     for (said, expected) in [
         (None, Some("/drop/Fax")),
         (Some("berlin"), Some("/drop/berlin")),
-        (Some("berlin/fax"), Some("/drop/berlin/fax")),
+        (Some("berlin/fax"), None),
         (Some("/drop/fax"), Some("/drop/fax")),
         (Some("/drop"), None),
         (Some("."), None),

@@ -20,6 +20,8 @@ const PICKUP_HEADER_SIZE_MAX: ByteSize = ByteSize::kib(64);
 const PICKUP_RECIPIENTS_MAX: usize = 100;
 /// `X-CreatedBy` of what servers export: it keeps what the header firewall removes of others.
 const EXCHANGE: &str = "MSExchange15";
+/// Marks the last of the fields in front of a replayed message; what follows is the message's own.
+const LAST_INJECTED: &str = "X-EndOfInjectedXHeaders";
 /// Text of a recipients field in which there is nobody to be seen (PL-60).
 const NOBODY_SHOWN: &str = "To: Undisclosed Recipients:;\r\n";
 
@@ -139,6 +141,9 @@ pub(super) fn replay(text: &[u8], context: &Context<'_>) -> Result<Found, Unusab
             break;
         }
         length += field.raw().len();
+        if field.is(LAST_INJECTED) {
+            break;
+        }
     }
     let Injected { sender, recipients, created_by, helo, source, .. } = injected;
     let sender = sender.ok_or(Unusable::XSender)?;
@@ -204,7 +209,7 @@ impl Injected {
         } else if is("X-Source") {
             self.source = shown(value);
         } else {
-            return Ok(["X-EndOfInjectedXHeaders", "X-ExtendedMessageProps", "X-SourceIPAddress"].into_iter().any(is));
+            return Ok([LAST_INJECTED, "X-ExtendedMessageProps", "X-SourceIPAddress"].into_iter().any(is));
         }
         Ok(true)
     }

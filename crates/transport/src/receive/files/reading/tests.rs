@@ -104,6 +104,11 @@ fn what_was_exported_is_replayed_to_its_envelope() {
                 Message-ID: <1@other.example>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nTo: y@other.example\r\n\r\nBody\r\n";
     assert!(content.starts_with("Received: from localhost by Replay") && content.ends_with(rest), "{content}");
 
+    // What follows the last one is the message's own, whatever it is called.
+    let forged = text.replace("Received: from before", "X-Receiver: <forged@contoso.com>\r\nReceived: from before");
+    let (_, recipients, content) = replayed(&forged).unwrap();
+    assert!(recipients.len() == 2 && content.contains("X-Receiver: <forged@contoso.com>"), "{recipients:?} {content}");
+
     // PF-28: whoever is no server keeps what is on its way, and nothing of the organization.
     let by_gateway = text.replace("MSExchange15", "FAX");
     let found = replay(by_gateway.as_bytes(), &context()).unwrap();
