@@ -84,12 +84,13 @@ impl Ledger {
         self.lanes_of(connector).map(|(_, lane)| lane.connections()).sum::<u32>() < most
     }
 
-    /// What the other lanes of its connector may do when a connection of this one has ended.
+    /// What the other lanes of its connector may do when a connection of this one has ended: who has fewest comes first.
     fn demands_of_sisters(&mut self, id: QueueId) -> Demands {
         let Some((connector, _)) = self.bounded_connector(id) else { return Vec::new() };
-        let sisters: Vec<QueueId> =
-            self.lanes_of(connector).map(|(other, _)| *other).filter(|other| *other != id).collect();
-        sisters.into_iter().filter_map(|other| self.demand(other)).collect()
+        let others = self.lanes_of(connector).filter(|(other, _)| **other != id);
+        let mut sisters: Vec<(u32, QueueId)> = others.map(|(other, lane)| (lane.connections(), *other)).collect();
+        sisters.sort_unstable();
+        sisters.into_iter().filter_map(|(_, other)| self.demand(other)).collect()
     }
 
     /// Everything that has to be done for a lane.
@@ -235,8 +236,9 @@ impl Ledger {
         let budget = lane.budget();
         self.note_empty(id, now);
         let mut demands = self.freed(budget);
-        demands.extend(self.demand(id));
+        // Before its own: mail without end of one address space keeps no other of the same connector waiting.
         demands.extend(self.demands_of_sisters(id));
+        demands.extend(self.demand(id));
         demands
     }
 
