@@ -256,13 +256,27 @@ impl Ledger {
             self.lanes.iter().filter(|(_, lane)| waits(lane) && is_it(&lane.route)).map(|(id, _)| *id).collect();
         let mut demands = Vec::new();
         for id in ids {
-            if let Some(lane) = self.lanes.get_mut(&id) {
-                lane.retry_at = None;
-            }
             self.end_deferrals(id, None);
-            demands.extend(self.demands(id));
-            self.arm(id);
+            demands.extend(self.reconnect(id));
         }
+        demands
+    }
+
+    /// The next hop of lanes in Retry is there: they connect now. Items that wait for a time of their own go on waiting, since one
+    /// of them may be what drove the next hop away.
+    pub fn next_hop_came(&mut self, is_it: impl Fn(&Route) -> bool) -> Demands {
+        let waiting = self.lanes.iter().filter(|(_, lane)| lane.retry_at.is_some() && is_it(&lane.route));
+        let ids: Vec<QueueId> = waiting.map(|(id, _)| *id).collect();
+        ids.into_iter().flat_map(|id| self.reconnect(id)).collect()
+    }
+
+    /// Ends the wait of a lane in Retry.
+    pub(crate) fn reconnect(&mut self, id: QueueId) -> Demands {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.retry_at = None;
+        }
+        let demands = self.demands(id);
+        self.arm(id);
         demands
     }
 

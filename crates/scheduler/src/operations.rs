@@ -131,24 +131,12 @@ impl Ledger {
                 _ => Ok(vec![(id, Demand::Wake)]),
             };
         }
-        let lane = self.lanes.get_mut(&id).ok_or(Refusal::NoSuchQueue)?;
+        let lane = self.lanes.get(&id).ok_or(Refusal::NoSuchQueue)?;
         if lane.retry_at.is_none() && lane.queue.deferred.is_empty() {
             return Err(Refusal::NotInRetry);
         }
-        lane.retry_at = None;
         self.end_deferrals(id, None);
-        let demands = self.demands(id);
-        self.arm(id);
-        Ok(demands)
-    }
-
-    /// What a queue in Retry waited for is there: connects now. Items that wait for a time of their own go on waiting.
-    pub fn next_hop_came(&mut self, id: QueueId) -> Demands {
-        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.retry_at.is_some()) else { return Vec::new() };
-        lane.retry_at = None;
-        let demands = self.demands(id);
-        self.arm(id);
-        demands
+        Ok(self.reconnect(id))
     }
 
     /// Sends what waits in the queue to the categorizer, suspended messages excepted (QU-41). Gives how many.

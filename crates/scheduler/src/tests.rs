@@ -381,6 +381,24 @@ fn a_lane_that_delivers_nothing_for_long_is_decided_anew() {
 }
 
 #[test]
+fn a_next_hop_that_came_is_tried_without_what_may_have_driven_it_away() {
+    // EN-61
+    let mut ledger = ledger(|_| {});
+    let (lane, _) = enqueue(&mut ledger, "agent.example", 1, at(0));
+    ledger.connected(lane);
+    let taken = take(&mut ledger, lane).unwrap();
+    let _ = ledger.defer(taken, "went away".into(), at(0));
+    ledger.disconnected(lane, at(0));
+    enqueue(&mut ledger, "agent.example", 2, at(0));
+    ledger.connect_failed(lane, "nobody is there".into(), at(0));
+    assert_eq!(ledger.next_hop_came(|_| true), [(lane, Demand::Connect)]);
+    ledger.connected(lane);
+    assert_eq!(take(&mut ledger, lane).map(|taken| taken.item.message), Some(id(2)));
+    assert!(take(&mut ledger, lane).is_none(), "the first waits for a time of its own");
+    assert!(ledger.next_hop_came(|_| true).is_empty(), "nothing waits for it");
+}
+
+#[test]
 fn a_next_hop_that_is_back_is_tried_at_once() {
     // QU-39
     let mut ledger = ledger(|_| {});

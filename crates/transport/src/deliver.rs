@@ -200,7 +200,7 @@ async fn open_failed(core: &Arc<Core>, lane: QueueId, route: &Route, began: Time
         (demands, ledger.retry_at(lane))
     });
     core.meet_all(demands);
-    agent::look_again(core, lane, route);
+    agent::look_again(core, route);
     if let Some(until) = until {
         spans::trace_failure(core, lane, route, (began, now), &Wait { until, why: failure.error }).await;
     }

@@ -82,8 +82,8 @@ impl Desk {
             return Ok(Worked { answer, has_begun: false, is_written: true });
         }
         let answer = self.within(work);
-        if begins && answer.is_err() {
-            // Nobody would end it.
+        if begins && answer.is_err() && !self.connection.is_autocommit() {
+            // Nobody would end it; a disk that fails ends it by itself.
             self.connection.execute_batch("ROLLBACK")?;
         }
         Ok(Worked { answer: answer?, has_begun: begins, is_written: false })

@@ -9,7 +9,6 @@ use categorizer::encapsulated_address;
 use envelope::{BodyType, Recipient};
 use routing::Route;
 use rpc::{AgentAnswer, AgentDelivery};
-use scheduler::QueueId;
 use topology::{DeliveryAgentConnector, Organization};
 
 use super::{Hop, OpenFailure};
@@ -28,25 +27,23 @@ pub(super) fn connector_of<'a>(organization: &'a Organization, route: &Route) ->
     organization.delivery_agent_connectors().iter().find(|connector| connector.guid == guid)
 }
 
-/// Whether mail of the route is for agents of that protocol, which is in lower case.
-pub(crate) fn is_of_protocol(core: &Core, route: &Route, protocol: &str) -> bool {
-    let tables = core.node.tables();
-    connector_of(tables.organization(), route)
-        .is_some_and(|connector| connector.delivery_protocol.to_lowercase() == protocol)
-}
-
-/// What a queue waited for is there.
-pub(crate) fn came(core: &Arc<Core>, queue: QueueId) {
-    let demands = core.ledger_and_alarm(|ledger| ledger.next_hop_came(queue));
+/// An agent is there: queues that waited for one of its protocol connect now.
+pub(crate) fn came(core: &Arc<Core>, protocol: &str) {
+    let (tables, protocol) = (core.node.tables(), protocol.to_lowercase());
+    let is_for = |route: &Route| {
+        connector_of(tables.organization(), route)
+            .is_some_and(|connector| connector.delivery_protocol.to_lowercase() == protocol)
+    };
+    let demands = core.ledger_and_alarm(|ledger| ledger.next_hop_came(is_for));
     core.meet_all(demands);
 }
 
 /// No agent was there, and that is written down now: one may have come in between.
-pub(super) fn look_again(core: &Arc<Core>, queue: QueueId, route: &Route) {
+pub(super) fn look_again(core: &Arc<Core>, route: &Route) {
     let tables = core.node.tables();
     let Some(connector) = connector_of(tables.organization(), route) else { return };
     if core.agents.is_free(&connector.delivery_protocol) {
-        came(core, queue);
+        came(core, &connector.delivery_protocol);
     }
 }
 

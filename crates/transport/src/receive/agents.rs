@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use routing::DeliveryType;
 use rpc::{AgentConnection, AgentsHandler};
-use scheduler::QueueId;
 
 use crate::core::Core;
 use crate::deliver::agent;
@@ -46,17 +44,7 @@ impl AgentsHandler for AgentsDoor {
         let protocol = connection.protocol.clone();
         tracing::info!(%protocol, agent = %connection.name, "a delivery agent is there");
         self.core.agents.attend(connection);
-        let waiting: Vec<QueueId> = self.core.ledger(|ledger| {
-            let of_agents = ledger.queues(self.core.now()).filter_map(|queue| Some((queue.id, queue.route?)));
-            let of_agents = of_agents.filter(|(_, route)| route.key.delivery_type == DeliveryType::DeliveryAgent);
-            of_agents
-                .filter(|(_, route)| agent::is_of_protocol(&self.core, route, &protocol))
-                .map(|(id, _)| id)
-                .collect()
-        });
-        for queue in waiting {
-            agent::came(&self.core, queue);
-        }
+        agent::came(&self.core, &protocol);
     }
 }
 

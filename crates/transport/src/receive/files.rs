@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use envelope::{ByteSize, MessageHead, Origin, Reply, Revision, Severity, Timestamp};
+use envelope::{ByteSize, EnhancedStatus, MessageHead, Origin, Reply, Revision, Severity, Timestamp};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use telemetry::metrics::Source;
 use telemetry::{HopName, HopOutcome, keys};
@@ -219,7 +219,11 @@ impl Files {
             Err(NotTaken::Refused(reply)) => {
                 hop.end(core.now(), HopOutcome::Failed { status: reply.status_or_generic(), cause: reply });
             }
-            _ => hop.end(core.now(), HopOutcome::Done),
+            Err(NotTaken::Unusable(unusable)) => {
+                let status = EnhancedStatus::new(5, 6, 0);
+                hop.end(core.now(), HopOutcome::Failed { status, cause: unusable });
+            }
+            Ok(()) | Err(NotTaken::Gone(_)) => hop.end(core.now(), HopOutcome::Done),
         }
         result
     }
