@@ -8,10 +8,17 @@ use topology::{Organization, ServerRole};
 use crate::features::RoleGroup;
 use crate::words::{Act, Principal, Refusal, Revocation, Rule, Subject, Who};
 
+/// What an Edge server runs: its one transport service, and beside it what keeps its directory (EN-1, EN-3).
+const EDGE_SERVICES: [Service; 2] = [Service::Transport, Service::Admin];
+
 /// What is known about an organization's members just now.
 #[derive(Clone, Debug)]
 pub struct Authority {
     forest: Domain,
+    /// Of an Edge server: the forest that it is subscribed to.
+    organization: Option<Domain>,
+    /// Edge servers that may come, each of a forest of its own.
+    edges: BTreeMap<ServerName, Domain>,
     servers: Option<BTreeMap<ServerName, ServerRole>>,
     revoked: BTreeMap<Subject, Timestamp>,
 }
@@ -20,7 +27,21 @@ impl Authority {
     /// Of `forest` alone: its servers are not known yet, and nothing is revoked.
     #[must_use]
     pub fn of_forest(forest: Domain) -> Self {
-        Self { forest, servers: None, revoked: BTreeMap::new() }
+        Self { forest, organization: None, edges: BTreeMap::new(), servers: None, revoked: BTreeMap::new() }
+    }
+
+    /// The same with what is believed beside the forest: on an Edge server the organization that it is subscribed to, in an
+    /// organization the Edge servers of this site.
+    #[must_use]
+    pub fn with_neighbours(mut self, organization: Option<Domain>, edges: BTreeMap<ServerName, Domain>) -> Self {
+        (self.organization, self.edges) = (organization, edges);
+        self
+    }
+
+    /// Whether that is the forest of an Edge server that is subscribed here.
+    #[must_use]
+    pub fn is_edge(&self, forest: &Domain) -> bool {
+        self.edges.values().any(|edge| edge == forest)
     }
 
     /// Whose members are heard.
@@ -52,6 +73,12 @@ impl Authority {
     /// # Errors
     /// [`Refusal`], by the first rule that does not hold.
     pub fn rule(&self, principal: &Principal, act: Act) -> Result<(), Refusal> {
+        if let Who::Edge { server } = &principal.who {
+            return self.edge(server, &principal.forest, act);
+        }
+        if self.organization.as_ref() == Some(&principal.forest) {
+            return self.organization(principal, act);
+        }
         if principal.forest != self.forest {
             let why = format!("the certificate is of forest {}, not of {}", principal.forest, self.forest);
             return Err(Refusal { rule: Rule::Forest, why });
@@ -69,7 +96,41 @@ impl Authority {
             }
             Who::Administrator { name, groups } => in_group(name.as_str(), groups, act),
             Who::User { name, groups } => in_group(name, groups, act),
+            Who::Edge { server } => self.edge(server, &principal.forest, act),
         }
+    }
+
+    /// What an Edge server of this site may: hand in mail, and nothing else (EN-27).
+    fn edge(&self, server: &ServerName, forest: &Domain, act: Act) -> Result<(), Refusal> {
+        if self.edges.get(server) != Some(forest) {
+            let why = format!("{server} of {forest} is no Edge server that is subscribed to the site of this server");
+            return Err(Refusal { rule: Rule::Member, why });
+        }
+        match act {
+            Act::SubmitMail => Ok(()),
+            _ => Err(Refusal { rule: Rule::Act, why: format!("{server} is an Edge server and hands in mail alone") }),
+        }
+    }
+
+    /// What the organization may on an Edge server: Transports of its site hand over mail, and whoever administers keeps the
+    /// configuration (EN-30). Its administrators come by an admin service of theirs.
+    fn organization(&self, principal: &Principal, act: Act) -> Result<(), Refusal> {
+        self.not_revoked(principal)?;
+        let Who::Server { server, services } = &principal.who else {
+            let why = format!("this is for servers of {}", principal.forest);
+            return Err(Refusal { rule: Rule::Act, why });
+        };
+        let services = self.running(server, services)?;
+        let may = match act {
+            Act::SubmitMail => services.contains(&Service::Transport),
+            Act::Read(_) | Act::Change(_) => services.contains(&Service::Admin),
+            _ => false,
+        };
+        if may {
+            return Ok(());
+        }
+        let why = format!("{server} may not call this on an Edge server; its Transport and its admin service may call some");
+        Err(Refusal { rule: Rule::Act, why })
     }
 
     /// Whether the certificate of `principal` still counts.
@@ -80,7 +141,7 @@ impl Authority {
         let subject = match &principal.who {
             Who::Server { server, .. } => Subject::Server(server.clone()),
             Who::Administrator { name, .. } => Subject::Administrator(name.clone()),
-            Who::User { .. } => return Ok(()),
+            Who::User { .. } | Who::Edge { .. } => return Ok(()),
         };
         match self.revoked.get(&subject) {
             Some(until) if principal.issued <= *until => {
@@ -103,9 +164,10 @@ impl Authority {
             .ok_or_else(|| Refusal { rule: Rule::Member, why: format!("{server} is no server of the organization") })?;
         match role {
             ServerRole::Mailbox => Ok(services),
-            ServerRole::Edge if services.iter().all(|service| *service == Service::Transport) => Ok(services),
+            ServerRole::Edge if services.iter().all(|service| EDGE_SERVICES.contains(service)) => Ok(services),
             ServerRole::Edge => {
-                Err(Refusal { rule: Rule::Role, why: format!("{server} is an Edge server and runs Transport alone") })
+                let why = format!("{server} is an Edge server and runs Transport, and an admin service, alone");
+                Err(Refusal { rule: Rule::Role, why })
             }
         }
     }

@@ -29,6 +29,11 @@ pub enum Who {
         /// As what it may act.
         services: BTreeSet<Service>,
     },
+    /// An Edge server that is subscribed to this server's site, by its own authority. What it says of its mail is a stranger's.
+    Edge {
+        /// Which one.
+        server: ServerName,
+    },
     /// An administrator, by a certificate.
     Administrator {
         /// Who.

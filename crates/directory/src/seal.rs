@@ -184,6 +184,7 @@ fn host(smart_host: &SmartHost) -> String {
     match smart_host {
         SmartHost::Address(address) => address.to_string(),
         SmartHost::Name(name) => name.ascii().to_owned(),
+        SmartHost::SubscribedSite => smart_host.to_string(),
     }
 }
 

@@ -26,6 +26,7 @@
 
 pub mod bridge;
 pub mod certificate;
+mod circles;
 pub mod digest;
 pub mod dns;
 pub mod host;
@@ -53,6 +54,7 @@ pub use host::Host;
 pub use inherited::InheritedSockets;
 pub use listener::{Listener, listen, outward_address};
 pub use local::{LocalListener, own_user, user_name, user_number};
+pub use circles::{Believed, Circle};
 pub use organization::{OrganizationListener, OrganizationStream, OrganizationTls};
 pub use progress::Progress;
 pub use revocation::{RevocationCheck, Revocations};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,9 +21,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::{CertificateError, KeyedCertificate};
 use crate::listener::accept_again;
+use crate::circles::{Believed, CallerVerifier};
 use crate::provider::provider;
 use crate::source::source;
-use crate::tls::{TLS_VERSIONS, TrustedRoots};
+use crate::tls::TLS_VERSIONS;
 
 /// Time for a peer's handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,32 +45,28 @@ pub type OrganizationStream = tokio_rustls::server::TlsStream<TcpStream>;
 pub struct OrganizationTls(Arc<ArcSwap<ServerConfig>>);
 
 impl OrganizationTls {
-    /// Shows `own`; believes certificates of the authorities in `authorities_pem`, of which there are two while one follows
-    /// the other.
+    /// Shows `own`, to whomever is believed.
     ///
     /// # Errors
     /// [`CertificateError`] when they cannot be used.
-    pub fn new(own: &KeyedCertificate, authorities_pem: &str) -> Result<Self, CertificateError> {
-        Ok(Self(Arc::new(ArcSwap::from_pointee(config(own, authorities_pem)?))))
+    pub fn new(own: &KeyedCertificate, believed: &Believed) -> Result<Self, CertificateError> {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(config(own, believed)?))))
     }
 
     /// The same from the next connection on with others.
     ///
     /// # Errors
     /// [`CertificateError`] when they cannot be used; what was there stays.
-    pub fn replace(&self, own: &KeyedCertificate, authorities_pem: &str) -> Result<(), CertificateError> {
-        self.0.store(Arc::new(config(own, authorities_pem)?));
+    pub fn replace(&self, own: &KeyedCertificate, believed: &Believed) -> Result<(), CertificateError> {
+        self.0.store(Arc::new(config(own, believed)?));
         Ok(())
     }
 }
 
-fn config(own: &KeyedCertificate, authorities_pem: &str) -> Result<ServerConfig, CertificateError> {
+fn config(own: &KeyedCertificate, believed: &Believed) -> Result<ServerConfig, CertificateError> {
     own.certified_key()?;
     let unusable = |error: &dyn std::fmt::Display| CertificateError::Certificate(error.to_string());
-    let roots = TrustedRoots::none().and_pem(authorities_pem).map_err(|error| unusable(&error))?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots.shared(), provider())
-        .build()
-        .map_err(|error| unusable(&error))?;
+    let verifier = Arc::new(CallerVerifier::new(believed)?);
     let chain = CertificateDer::pem_slice_iter(own.cert_pem.as_bytes()).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|error| unusable(&error))?;
     let key = PrivateKeyDer::from_pem_slice(own.key_pem.expose().as_bytes())

@@ -237,7 +237,7 @@ macro_rules! number_literals {
         }
     )+};
 }
-number_literals!(u16, u32);
+number_literals!(u16, u32, u64);
 
 impl Literal for LinkCost {
     fn kind() -> String {

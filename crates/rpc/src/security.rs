@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use authority::{Act, Authority, Principal, Revocation, RoleGroup, Who};
-use envelope::{Domain, Timestamp};
+use envelope::{Domain, ServerName, Timestamp};
 use net::certificate::{CertificateError, IdentityError, issued_at, service_name};
 use net::{
-    AdministratorIdentity, KeyedCertificate, OrganizationTls, PeerIdentity, Service, parse_administrator,
-    parse_identity,
+    AdministratorIdentity, Believed, Circle, KeyedCertificate, OrganizationTls, PeerIdentity, Service,
+    parse_administrator, parse_identity,
 };
 use parking_lot::{Mutex, RwLock};
 use tonic::transport::server::UdsConnectInfo;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use tonic::{Request, Status};
-use topology::Organization;
+use topology::{Organization, Server, ServerRole};
+
+use crate::client::PeerAddress;
 
 /// A service's own certificate, the authorities by which it knows the others, and what is known about them just now.
 pub struct Credentials {
@@ -32,8 +34,7 @@ pub struct Credentials {
 #[derive(Clone, PartialEq, Eq)]
 struct Papers {
     own: KeyedCertificate,
-    /// One, or two while one follows the other.
-    authorities_pem: String,
+    believed: Believed,
 }
 
 /// Who is heard just now.
@@ -46,15 +47,35 @@ impl Credentials {
     pub fn new(own: KeyedCertificate, authorities_pem: String) -> Self {
         let forest = own.to_der().ok().and_then(|der| principal(&der).ok()).map(|principal| principal.forest);
         let trust = Arc::new(Trust(RwLock::new(forest.map(Authority::of_forest))));
-        let papers = RwLock::new(Papers { own, authorities_pem });
+        let believed = Believed { authorities_pem, ..Believed::default() };
+        let papers = RwLock::new(Papers { own, believed });
         Self { papers, ports: Mutex::default(), trust, renewals: AtomicU64::new(0) }
     }
 
     /// From now on only servers of `organization` are heard, in their role, and nobody whose certificate is revoked. Calls
-    /// under way hear of it with their next message.
-    pub fn heed(&self, organization: &Organization, revocations: &[Revocation]) {
+    /// under way hear of it with their next message. `server` is this one, for which an Edge subscription may count.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when authorities of an Edge subscription cannot be used: nobody is believed by them.
+    pub fn heed(
+        &self,
+        server: &ServerName,
+        organization: &Organization,
+        revocations: &[Revocation],
+    ) -> Result<(), CertificateError> {
+        let forest = self.trust.0.read().as_ref().map(|known| known.forest().clone());
+        let Some(forest) = forest else { return Ok(()) };
+        let neighbours = Neighbours::of(&forest, server, organization);
+        let papers = self.papers.read().clone();
+        let believed =
+            Believed { circles: neighbours.circles, anonymous: neighbours.pending, ..papers.believed.clone() };
+        let shown = self.show(Papers { believed, ..papers });
         let mut known = self.trust.0.write();
-        *known = known.take().map(|known| known.with_servers(organization).with_revocations(revocations));
+        *known = known.take().map(|known| {
+            let known = known.with_servers(organization).with_revocations(revocations);
+            known.with_neighbours(neighbours.organization, neighbours.edges)
+        });
+        shown.map(drop)
     }
 
     /// Whether this service's own certificate counts no more: no other service hears it.
@@ -71,13 +92,17 @@ impl Credentials {
     /// # Errors
     /// [`CertificateError`] when they cannot be used; what was there goes on.
     pub fn renew(&self, own: KeyedCertificate, authorities_pem: String) -> Result<bool, CertificateError> {
-        let papers = Papers { own, authorities_pem };
+        let believed = Believed { authorities_pem, ..self.papers.read().believed.clone() };
+        self.show(Papers { own, believed })
+    }
+
+    fn show(&self, papers: Papers) -> Result<bool, CertificateError> {
         if *self.papers.read() == papers {
             return Ok(false);
         }
-        OrganizationTls::new(&papers.own, &papers.authorities_pem)?;
+        OrganizationTls::new(&papers.own, &papers.believed)?;
         for port in &*self.ports.lock() {
-            port.replace(&papers.own, &papers.authorities_pem)?;
+            port.replace(&papers.own, &papers.believed)?;
         }
         *self.papers.write() = papers;
         self.renewals.fetch_add(1, Ordering::Release);
@@ -89,19 +114,25 @@ impl Credentials {
         self.renewals.load(Ordering::Acquire)
     }
 
-    /// To call `service`, or any, of the server called `peer` in DNS, and nobody else.
-    pub(crate) fn client(&self, peer: &Domain, service: Option<Service>) -> ClientTlsConfig {
-        let Papers { own, authorities_pem } = &*self.papers.read();
+    /// To call `service`, or any, of the server `peer` and nobody else: by the authorities of its forest.
+    pub(crate) fn client(&self, peer: &PeerAddress, service: Option<Service>) -> ClientTlsConfig {
+        let Papers { own, believed } = &*self.papers.read();
+        let own_forest = own_identity(own).is_some_and(|own| own.server == peer.server);
+        let circle = believed.circles.iter().find(|circle| match &circle.server {
+            Some(server) => *server == peer.server,
+            None => !own_forest,
+        });
+        let authorities = circle.map_or(&believed.authorities_pem, |circle| &circle.authorities_pem);
         ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(authorities_pem))
+            .ca_certificate(Certificate::from_pem(authorities))
             .identity(Identity::from_pem(&own.cert_pem, own.key_pem.expose()))
-            .domain_name(service_name(service, peer))
+            .domain_name(service_name(service, &peer.fqdn))
     }
 
     /// For a port of this service.
     pub(crate) fn server(&self) -> Result<OrganizationTls, CertificateError> {
-        let Papers { own, authorities_pem } = &*self.papers.read();
-        let port = OrganizationTls::new(own, authorities_pem)?;
+        let Papers { own, believed } = &*self.papers.read();
+        let port = OrganizationTls::new(own, believed)?;
         self.ports.lock().push(port.clone());
         Ok(port)
     }
@@ -111,10 +142,64 @@ impl Credentials {
     }
 }
 
+fn own_identity(own: &KeyedCertificate) -> Option<PeerIdentity> {
+    parse_identity(&own.to_der().ok()?).ok()
+}
+
+/// Who is believed beside the own forest, by the Edge subscriptions of a configuration.
+#[derive(Default)]
+struct Neighbours {
+    circles: Vec<Circle>,
+    organization: Option<Domain>,
+    edges: BTreeMap<ServerName, Domain>,
+    /// Whether a file of a subscription waits to be used: whoever has it comes without a certificate that is known.
+    pending: bool,
+}
+
+impl Neighbours {
+    fn of(forest: &Domain, server: &ServerName, organization: &Organization) -> Self {
+        let Some(own) = organization.server(server) else { return Self::default() };
+        let mut all = Self::default();
+        if own.role == ServerRole::Edge {
+            all.pending = own.edge.is_pending();
+            let subscribed = own.edge.organization.clone().filter(|organization| organization != forest);
+            if let Some(organization) = subscribed.filter(|_| own.edge.is_subscribed()) {
+                let authorities_pem = own.edge.organization_authorities.concat();
+                all.circles.push(Circle { forest: organization.clone(), authorities_pem, server: None });
+                all.organization = Some(organization);
+            }
+            return all;
+        }
+        // EN-27: only servers of the site that an Edge server is subscribed to exchange mail with it.
+        let of_site = |edge: &&Server| edge.role == ServerRole::Edge && edge.site == own.site;
+        for edge in organization.servers().iter().filter(of_site) {
+            let subscribed = edge.edge.forest.clone().filter(|other| other != forest);
+            let Some(other) = subscribed.filter(|_| !edge.edge.authorities.is_empty()) else { continue };
+            let authorities_pem = edge.edge.authorities.concat();
+            let circle = Circle { forest: other.clone(), authorities_pem, server: Some(edge.name.clone()) };
+            all.circles.push(circle);
+            all.edges.insert(edge.name.clone(), other);
+        }
+        all
+    }
+}
+
 impl Trust {
     fn forest(&self) -> Result<Domain, Status> {
         let known = self.0.read().as_ref().map(|authority| authority.forest().clone());
         known.ok_or_else(|| Status::permission_denied("the certificate of this server names no forest"))
+    }
+
+    /// A server of an Edge server's forest is that Edge server, whatever it calls itself.
+    fn known(&self, principal: Principal) -> Principal {
+        let known = self.0.read();
+        match &principal.who {
+            Who::Server { server, .. } if known.as_ref().is_some_and(|known| known.is_edge(&principal.forest)) => {
+                let who = Who::Edge { server: server.clone() };
+                Principal { who, ..principal }
+            }
+            _ => principal,
+        }
     }
 
     fn rule(&self, principal: &Principal, act: Act) -> Result<(), Status> {
@@ -147,7 +232,7 @@ impl Asker {
             let principal = users.principal(uid, trust.forest()?);
             return Ok(Self { principal, from: "local".into(), trust });
         }
-        let principal = principal(&certificate(request)?).map_err(|error| refused(&error))?;
+        let principal = trust.known(principal(&certificate(request)?).map_err(|error| refused(&error))?);
         let from = request.remote_addr().map(|address| address.ip().to_string()).unwrap_or_default();
         Ok(Self { principal, from: from.into(), trust })
     }
@@ -164,7 +249,7 @@ impl Asker {
     #[must_use]
     pub fn name(&self) -> String {
         match &self.principal.who {
-            Who::Server { server, .. } => server.to_string(),
+            Who::Server { server, .. } | Who::Edge { server } => server.to_string(),
             Who::Administrator { name, .. } => name.to_string(),
             Who::User { name, .. } => name.to_string(),
         }
@@ -215,6 +300,8 @@ fn local<T>(request: &Request<T>) -> Option<(Arc<LocalUsers>, u32)> {
 /// A service that called, and was heard.
 pub(crate) struct Caller {
     pub(crate) peer: PeerIdentity,
+    /// Whether it is an Edge server: what it says of its mail is a stranger's.
+    pub(crate) edge: bool,
     asker: Asker,
 }
 
@@ -262,6 +349,11 @@ fn refused(error: &IdentityError) -> Status {
 pub(crate) fn authorize<T>(request: &Request<T>, act: Act) -> Result<Caller, Status> {
     let asker = Asker::of(request)?;
     asker.may(act)?;
-    let peer = parse_identity(&certificate(request)?).map_err(|error| refused(&error))?;
-    Ok(Caller { peer, asker })
+    let mut peer = parse_identity(&certificate(request)?).map_err(|error| refused(&error))?;
+    let edge = matches!(asker.principal.who, Who::Edge { .. });
+    if edge {
+        // As what it acts here, no certificate of its own says.
+        peer.services.clear();
+    }
+    Ok(Caller { peer, edge, asker })
 }

@@ -3,6 +3,7 @@
 //! Each stream has one reader that hands content to its message in order ([`intake`]), and one task per message. The
 //! reader waits for nothing but room for content, so that messages cannot lock each other out.
 
+mod edge;
 mod intake;
 
 use std::future::Future;
@@ -51,6 +52,7 @@ impl wire::transport_server::Transport for TransportService {
             if let Err(status) = caller.still_may(Act::SubmitMail) {
                 return shut_out(&status);
             }
+            let incoming = if caller.edge { edge::restricted(&peer.server, incoming) } else { incoming };
             let handler = Arc::clone(&handler);
             Box::pin(async move {
                 let id = incoming.head.id;

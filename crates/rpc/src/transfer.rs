@@ -28,6 +28,8 @@ pub struct Incoming {
     pub content: Content,
     /// By which the peer is told that somebody is at it.
     pub signs: Signs,
+    /// Whether it comes from an Edge server: what its header says of the organization is a stranger's word.
+    pub stranger: bool,
 }
 
 /// What a message went through before it changed its server: it is no younger for that, and nobody is told twice.

@@ -147,7 +147,11 @@ impl Node {
         let mut revocations = directory.watch_revocations();
         // Those that were known last count before anybody is heard.
         let revoked = revocations.next().now_or_never().flatten().unwrap_or_default();
-        let heeding = Heeding { credentials: Arc::clone(&credentials), metrics: telemetry.metrics() };
+        let heeding = Heeding {
+            credentials: Arc::clone(&credentials),
+            server: settings.server.clone(),
+            metrics: telemetry.metrics(),
+        };
         heeding.heed(tables.borrow().organization(), &revoked);
         tokio::spawn(heeding.keep_on(revocations, revoked, tables.clone()));
         tokio::spawn(follower.run());
@@ -309,13 +313,16 @@ impl Node {
 /// Who is heard follows the configuration and the revocations.
 struct Heeding {
     credentials: Arc<Credentials>,
+    server: ServerName,
     metrics: Metrics,
 }
 
 impl Heeding {
     fn heed(&self, organization: &Organization, revoked: &[Revocation]) {
         let before = self.credentials.own_is_revoked();
-        self.credentials.heed(organization, revoked);
+        if let Err(error) = self.credentials.heed(&self.server, organization, revoked) {
+            tracing::error!(%error, "authorities of an Edge subscription cannot be used: nobody is believed by them");
+        }
         let after = self.credentials.own_is_revoked();
         self.metrics.certificate_revoked.set(u64::from(after));
         if after && !before {

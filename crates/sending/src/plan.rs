@@ -70,7 +70,7 @@ pub(crate) fn of(
 fn next_hop(connector: &SendConnector, domain: Option<&Domain>) -> Result<NextHop, Unready> {
     match (connector.dns_routing_enabled, domain) {
         (true, Some(domain)) => Ok(NextHop::Mx(domain.clone())),
-        (false, None) => Ok(NextHop::SmartHosts(connector.smart_hosts.iter().map(host).collect())),
+        (false, None) => Ok(NextHop::SmartHosts(connector.smart_hosts.iter().filter_map(host).collect())),
         // Decided by an earlier configuration: what it had meant for other hosts must not go to these.
         (true, None) | (false, Some(_)) => {
             let text =
@@ -80,10 +80,12 @@ fn next_hop(connector: &SendConnector, domain: Option<&Domain>) -> Result<NextHo
     }
 }
 
-fn host(smart_host: &SmartHost) -> Host {
+/// Nothing for servers of the organization: no session of SMTP leads there.
+fn host(smart_host: &SmartHost) -> Option<Host> {
     match smart_host {
-        SmartHost::Address(address) => Host::Address(*address),
-        SmartHost::Name(name) => Host::Name(name.clone()),
+        SmartHost::Address(address) => Some(Host::Address(*address)),
+        SmartHost::Name(name) => Some(Host::Name(name.clone())),
+        SmartHost::SubscribedSite => None,
     }
 }
 

@@ -106,6 +106,7 @@ mod tests {
             role,
             dag: None,
             removed_receive_connectors: Vec::new(),
+            edge: crate::EdgeSubscription::default(),
             transport: crate::TransportServiceSettings::default(),
         };
         let mut draft = OrganizationDraft {

@@ -12,6 +12,7 @@
 //! | [`site`] | sites, IP site links | docs/rules.md, Routing, RT-01…04 |
 //! | [`server`] | servers, DAGs, mailbox databases | docs/rules.md, Routing |
 //! | [`send_connector`], [`address_space`] | Send connectors | docs/rules.md, Send connectors |
+//! | [`edge`] | Edge subscriptions | docs/rules.md, Edge and addresses that are not SMTP |
 //! | [`gateway_connector`] | Delivery Agent and Foreign connectors | docs/rules.md, Edge and addresses that are not SMTP |
 //! | [`connector`] | what routing sees of all of them | docs/rules.md, Routing |
 //! | [`receive_connector`] | Receive connectors | docs/rules.md, Receive connectors |
@@ -27,6 +28,7 @@ pub mod connector;
 mod documented;
 pub mod domain;
 pub mod draft;
+pub mod edge;
 pub mod gateway_connector;
 pub mod guid;
 pub mod organization;
@@ -45,6 +47,7 @@ pub use back_pressure::{BackPressureSettings, Thresholds};
 pub use connector::Connector;
 pub use domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 pub use draft::OrganizationDraft;
+pub use edge::EdgeSubscription;
 pub use gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 pub use guid::Guid;
 pub use organization::Organization;

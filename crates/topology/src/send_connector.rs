@@ -20,11 +20,16 @@ pub enum SmartHost {
     Address(IpAddr),
     /// A host with MX or address records.
     Name(Domain),
+    /// `--`: all Mailbox servers of the site to which the Edge server is subscribed, those that come later too (EN-21).
+    SubscribedSite,
 }
 
 impl FromStr for SmartHost {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == SUBSCRIBED_SITE {
+            return Ok(Self::SubscribedSite);
+        }
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         if let Ok(address) = bare.parse() {
             return Ok(Self::Address(address));
@@ -48,9 +53,13 @@ impl fmt::Display for SmartHost {
         match self {
             Self::Address(address) => write!(f, "[{address}]"),
             Self::Name(name) => name.fmt(f),
+            Self::SubscribedSite => f.write_str(SUBSCRIBED_SITE),
         }
     }
 }
+
+/// How [`SmartHost::SubscribedSite`] is written.
+const SUBSCRIBED_SITE: &str = "--";
 
 /// A credential as it is stored: sealed under the organization's key. `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]

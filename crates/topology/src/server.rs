@@ -2,6 +2,7 @@
 
 use envelope::{Domain, ObjectName, ServerName, SiteName, Span};
 
+use crate::edge::EdgeSubscription;
 use crate::guid::Guid;
 use crate::settings::TransportServiceSettings;
 
@@ -31,6 +32,8 @@ pub struct Server {
     pub dag: Option<ObjectName>,
     /// Default Receive connectors that the server does not have.
     pub removed_receive_connectors: Vec<ObjectName>,
+    /// By what an Edge server and the organization that it is subscribed to know each other; nothing of a Mailbox server.
+    pub edge: EdgeSubscription,
     /// `Set-TransportService`.
     pub transport: TransportServiceSettings,
 }

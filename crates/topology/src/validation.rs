@@ -181,6 +181,9 @@ fn servers(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut Problems
         if !known.sites.contains(&server.site) {
             problems.error(format!("{place}.site"), format!("there is no site {:?}", server.site));
         }
+        if server.role == ServerRole::Mailbox && !server.edge.is_none() {
+            problems.error(format!("{place}.edge"), "only an Edge server is subscribed"); // EN-10
+        }
         if let Some(dag) = &server.dag {
             if !known.dags.contains(dag) {
                 problems.error(format!("{place}.dag"), format!("there is no DAG {dag:?}"));

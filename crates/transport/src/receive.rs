@@ -5,3 +5,4 @@ pub(crate) mod agents;
 pub(crate) mod entrance;
 pub(crate) mod files;
 pub(crate) mod pressure;
+mod stranger;

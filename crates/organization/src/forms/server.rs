@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envelope::{ObjectName, ServerName};
-use topology::{BackPressureSettings, Dag, Database, DatabaseHome, Guid, Server, ServerRole, TransportServiceSettings};
+use topology::{BackPressureSettings, EdgeSubscription, Dag, Database, DatabaseHome, Guid, Server, ServerRole, TransportServiceSettings};
 
 use super::{name_property, no_domain, no_name, no_server, no_site};
 use crate::kind::Kind;
@@ -49,6 +49,22 @@ impl Form for Server {
         .shaped(|server| shape_of(&server.removed_receive_connectors))
         .is("Default Receive connectors that the server does not have, by name.", "New-ReceiveConnector"),
         Property::<Self>::new(
+            "edge",
+            |server| match server.edge.is_none() {
+                true => Node::null(),
+                false => property::write(&server.edge, Detail::Changed),
+            },
+            |server, node, secrets| {
+                let said = !node.is_null();
+                server.edge = if said { property::read(node, secrets)? } else { EdgeSubscription::default() };
+                Ok(())
+            },
+        )
+        .takes(|_| "an Edge subscription".to_owned())
+        .defaults_to("")
+        .holds(property::rows::<EdgeSubscription>)
+        .is("By what an Edge server and its organization know each other; New-EdgeSubscription writes it.", "EN-11, EN-12"),
+        Property::<Self>::new(
             "transport",
             |server| property::write(&server.transport, Detail::Everything),
             |server, node, secrets| {
@@ -72,8 +88,40 @@ impl Form for Server {
             role: ServerRole::Mailbox,
             dag: None,
             removed_receive_connectors: Vec::new(),
+            edge: EdgeSubscription::default(),
             transport: TransportServiceSettings::default(),
         }
+    }
+}
+
+impl Form for EdgeSubscription {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        property!("forest", forest).is("The forest that the Edge server is by itself.", "EN-1"),
+        property!("authorities", authorities)
+            .is("Its authorities (PEM), by which the organization believes it.", "EN-15, EN-37"),
+        property!("transportPort", transport_port)
+            .is("Port of its Transport.", "EN-28")
+            .within(1, 65535)
+            .defaults_to("7525"),
+        property!("syncPort", sync_port)
+            .is("Port of its admin service for EdgeSync.", "EN-15")
+            .within(1, 65535)
+            .defaults_to("5477"),
+        property!("pendingKey", pending_key)
+            .is("On the Edge server: public key of a subscription file that nobody has used yet.", "EN-11"),
+        property!("pendingUntil", pending_until)
+            .is("On the Edge server: until when that file may be used, in seconds since 1970.", "EN-11"),
+        property!("voucher", voucher)
+            .is("In the organization, until the first synchronization: proof that the file was there.", "EN-12"),
+        property!("organization", organization).is("The forest that the Edge server is subscribed to.", "EN-10"),
+        property!("organizationAuthorities", organization_authorities)
+            .is("Authorities of that organization (PEM), by which the Edge server believes its servers.", "EN-37"),
+        property!("recipientSalt", recipient_salt)
+            .is("What digests of recipients begin with.", "EN-30"),
+    ];
+
+    fn blank() -> Self {
+        Self::default()
     }
 }
 

@@ -216,7 +216,8 @@ prop_compose! {
     fn one_server()(guid in guid(), name in server(), fqdn in domain(), site in site(), dag in of(object()),
                     role in select(vec![ServerRole::Mailbox, ServerRole::Edge]), transport in settings(),
                     removed in vec(object(), 0..2)) -> Server {
-        Server { guid, name, fqdn, site, role, dag, removed_receive_connectors: removed, transport }
+        let edge = topology::EdgeSubscription::default();
+        Server { guid, name, fqdn, site, role, dag, removed_receive_connectors: removed, edge, transport }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use envelope::{Domain, SiteName};
 use topology::{
     AcceptedDomainType, AddressSpace, Connector, DomainPattern, Guid, Organization, SendConnector, Server, ServerRole,
-    Space, X400Address,
+    SmartHost, Space, X400Address,
 };
 
 use super::{AggregateCost, Bucket, Distance, Precision, Rank, Row};
@@ -273,7 +273,7 @@ impl Local<'_> {
         }
         if here {
             let links = PathCost::default();
-            return Ok(Reach { links, distance: Distance::LocalServer, via: self.deliver(connector) });
+            return Ok(Reach { links, distance: Distance::LocalServer, via: self.deliver(connector)? });
         }
         if self.is_edge() {
             return Err(Obstacle::NotOnThisEdge);
@@ -286,16 +286,20 @@ impl Local<'_> {
     }
 
     /// RT-16, RT-18: this server is a source and delivers itself.
-    fn deliver(&self, connector: Connector<'_>) -> Via {
+    fn deliver(&self, connector: Connector<'_>) -> Result<Via, Obstacle> {
         let connector: &SendConnector = match connector {
-            Connector::DeliveryAgent(_) => return Via::Gateway(DeliveryType::DeliveryAgent),
-            Connector::Foreign(_) => return Via::Gateway(DeliveryType::NonSmtpGatewayDelivery),
-            Connector::Send(connector) if connector.dns_routing_enabled => return Via::Dns,
+            Connector::DeliveryAgent(_) => return Ok(Via::Gateway(DeliveryType::DeliveryAgent)),
+            Connector::Foreign(_) => return Ok(Via::Gateway(DeliveryType::NonSmtpGatewayDelivery)),
+            Connector::Send(connector) if connector.dns_routing_enabled => return Ok(Via::Dns),
             Connector::Send(connector) => connector,
         };
+        if connector.smart_hosts.contains(&SmartHost::SubscribedSite) {
+            // EN-21, EN-27: servers of the site that an Edge server is subscribed to, whichever there are.
+            return self.edge_site(self.tree.source()).map(|group| Via::Group(Box::new(Planner::new(group))));
+        }
         let hosts = connector.smart_host_list();
         let key = NextHopSolutionKey::new(DeliveryType::SmartHostConnectorDelivery, hosts, connector.guid);
-        Via::SmartHosts(Arc::new(key))
+        Ok(Via::SmartHosts(Arc::new(key)))
     }
 
     fn source_group(&self, connector: Connector<'_>, sources: &[&Server]) -> Result<Group, Obstacle> {

@@ -127,6 +127,7 @@ impl World {
             role,
             dag: None,
             removed_receive_connectors: Vec::new(),
+            edge: topology::EdgeSubscription::default(),
             transport: TransportServiceSettings::default(),
         });
         self

@@ -40,7 +40,7 @@ pub(crate) fn connect_lazily(to: &PeerAddress, service: Service, credentials: &C
 fn endpoint(to: &PeerAddress, service: Option<Service>, credentials: &Credentials) -> Result<Endpoint, String> {
     let endpoint = Endpoint::from_shared(format!("https://{}", to.address)).map_err(|error| chain(&error))?;
     let endpoint = client_endpoint(endpoint).connect_timeout(CONNECT_TIMEOUT);
-    endpoint.tls_config(credentials.client(&to.fqdn, service)).map_err(|error| chain(&error))
+    endpoint.tls_config(credentials.client(to, service)).map_err(|error| chain(&error))
 }
 
 /// An error with all its causes: the last one is what helps.

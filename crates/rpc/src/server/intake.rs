@@ -147,7 +147,7 @@ impl Intake {
         let patience = if size.is_some() { STORED_CONTENT_PATIENCE } else { STREAMED_CONTENT_PATIENCE };
         let content = content_of(waiting, self.moving.clone(), patience);
         let signs = self.signs(transfer, begin.hears_signs);
-        self.start(transfer, permit, Incoming { head, size, history, content, signs });
+        self.start(transfer, permit, Incoming { head, size, history, content, signs, stranger: false });
         self.open.insert(transfer, Open { pieces, missing: size.map(ByteSize::as_u64) });
         self.chunk(transfer, wire::Chunk { content: begin.content, last: begin.last }).await;
         Ok(())

@@ -232,6 +232,7 @@ fn organization(servers: &[&str]) -> Organization {
         dag: None,
         transport: TransportServiceSettings::default(),
         removed_receive_connectors: Default::default(),
+        edge: topology::EdgeSubscription::default(),
     };
     let sites = vec![Site {
         guid: guid(0),
@@ -253,7 +254,7 @@ async fn whoever_is_revoked_or_no_member_is_heard_no_more_on_open_streams_too() 
     let own = credentials(&authority, "MAIL2", &[Service::Transport]);
     let peers = Peers::new(own.clone());
     let members = organization(&["MAIL1", "MAIL2"]);
-    server.credentials.heed(&members, &[]);
+    server.credentials.heed(&name("MAIL1"), &members, &[]).unwrap();
     // As many streams as a peer has.
     for id in 1..=2 {
         let _ = peers.submit(&server.address, &head(id, 0), no_content()).await.unwrap();
@@ -262,7 +263,8 @@ async fn whoever_is_revoked_or_no_member_is_heard_no_more_on_open_streams_too() 
     // They are open: the next message on them is refused, for now.
     let subject = Subject::Server("MAIL2".parse().unwrap());
     let revoked = Revocation { subject, issued_until: now() };
-    server.credentials.heed(&members, std::slice::from_ref(&revoked));
+    let revoked_now = std::slice::from_ref(&revoked);
+    server.credentials.heed(&name("MAIL1"), &members, revoked_now).unwrap();
     let refused = peers.submit(&server.address, &head(6, 0), no_content()).await.unwrap_err();
     let TransferError::Refused { reply, .. } = refused else { panic!("{refused:?}") };
     assert!(reply.to_string().contains("4.7.1") && reply.to_string().contains("revoked"), "{reply}");
@@ -276,15 +278,15 @@ async fn whoever_is_revoked_or_no_member_is_heard_no_more_on_open_streams_too() 
     // A new connection is refused as well.
     let again = Peers::new(credentials(&authority, "MAIL2", &[Service::Transport]));
     let old = Revocation { issued_until: now().plus(std::time::Duration::from_secs(60)), ..revoked };
-    server.credentials.heed(&members, &[old]);
+    server.credentials.heed(&name("MAIL1"), &members, &[old]).unwrap();
     let refused = again.submit(&server.address, &head(3, 0), no_content()).await.unwrap_err();
     assert!(format!("{refused}").contains("revoked"), "{refused}");
     assert_eq!(recorder.arrivals.borrow().len(), 4);
 
-    server.credentials.heed(&organization(&["MAIL1"]), &[]);
+    server.credentials.heed(&name("MAIL1"), &organization(&["MAIL1"]), &[]).unwrap();
     let refused = again.submit(&server.address, &head(4, 0), no_content()).await.unwrap_err();
     assert!(format!("{refused}").contains("MAIL2 is no server of the organization"), "{refused}");
-    server.credentials.heed(&members, &[]);
+    server.credentials.heed(&name("MAIL1"), &members, &[]).unwrap();
     let _ = again.submit(&server.address, &head(5, 0), no_content()).await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use crate::address_space::Space;
 use crate::draft::OrganizationDraft;
 use crate::permission::{ConnectorRight, Grantee, PermissionKind};
 use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, defaults};
-use crate::send_connector::{ErrorPolicy, SendConnector, SmartHostAuthMechanism, TlsAuthLevel};
+use crate::send_connector::{ErrorPolicy, SendConnector, SmartHost, SmartHostAuthMechanism, TlsAuthLevel};
 use crate::server::ServerRole;
 
 /// Longest inactivity timeout (docs/rules.md, Send connectors).
@@ -22,7 +22,7 @@ pub(super) fn send(known: &Known<'_>, connector: &SendConnector, problems: &mut 
     let place = format!("sendConnectors[\"{}\"]", connector.name);
     let mut error = |property: &str, text: &str| problems.error(format!("{place}.{property}"), text);
     spaces(known, connector, &mut error);
-    next_hops(connector, &mut error);
+    next_hops(known, connector, &mut error);
     tls(connector, &mut error);
     sources(known, connector, &mut error);
     ranges(connector, &mut error);
@@ -71,7 +71,7 @@ fn spaces(known: &Known<'_>, connector: &SendConnector, error: &mut impl FnMut(&
     }
 }
 
-fn next_hops(connector: &SendConnector, error: &mut impl FnMut(&str, &str)) {
+fn next_hops(known: &Known<'_>, connector: &SendConnector, error: &mut impl FnMut(&str, &str)) {
     let mechanism = connector.smart_host_auth_mechanism;
     let basic = matches!(mechanism, SmartHostAuthMechanism::BasicAuth | SmartHostAuthMechanism::BasicAuthRequireTLS);
     if connector.dns_routing_enabled && !connector.smart_hosts.is_empty() {
@@ -79,6 +79,12 @@ fn next_hops(connector: &SendConnector, error: &mut impl FnMut(&str, &str)) {
     }
     if !connector.dns_routing_enabled && connector.smart_hosts.is_empty() {
         error("smartHosts", "dnsRoutingEnabled: false needs at least one smart host"); // V-3
+    }
+    if connector.smart_hosts.contains(&SmartHost::SubscribedSite) {
+        let alone = connector.smart_hosts.len() == 1;
+        if !is_edge(known, connector) || !alone || basic {
+            error("smartHosts", "\"--\" stands alone, without a password, on a connector of Edge servers"); // EN-21, EN-23
+        }
     }
     if basic && connector.authentication_credential.is_none() {
         error("authenticationCredential", "Basic authentication needs a user name and a password"); // V-9

@@ -1,6 +1,7 @@
 //! Taking messages over: the content goes to the spool as it comes, the receipt only after its sync, and only then the
 //! message enters the Submission queue.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use envelope::{ByteSize, Domain, EnhancedStatus, MessageHead, Receipt, Reply};
 use futures::StreamExt;
 use message::header::{INSIDE_HOP_COUNT_MAX, OWN_HOP_COUNT_MAX};
-use message::{HeaderBlock, HeaderCollector, Protocol, Received};
+use message::{HeaderBlock, HeaderCollector, HeaderTooLarge, Protocol, Received};
 use net::{PeerIdentity, Service};
 use queue::{CommitError, Draft, Pending, RecipientState, StoredMessage};
 use rpc::{Incoming, RecipientHistory, SubmitHandler};
@@ -17,6 +18,7 @@ use telemetry::{HopName, HopOutcome, keys};
 
 use crate::core::Core;
 use crate::ground::seen::Seen;
+use crate::receive::stranger;
 use crate::settle::track;
 
 /// Octets of lines that servers of the organization add to a header on its way.
@@ -39,7 +41,11 @@ impl SubmitHandler for Acceptor {
         message.signs.while_at(core.admit(source(peer))).await?;
         let started = core.now();
         let mut hop = core.node.tracer.start(HopName::Receive, message.head.trace, started);
-        let Incoming { mut head, mut content, history, .. } = message;
+        let Incoming { mut head, mut content, history, stranger, .. } = message;
+        if stranger {
+            let tables = core.node.tables();
+            content = stranger::content(content, tables.organization(), &tables.local_server().fqdn);
+        }
         hop.attribute(keys::MESSAGE_ID, &head.id);
         hop.attribute(keys::SERVER_ADDRESS, peer.server.as_str());
         let source = source(peer);
@@ -48,7 +54,7 @@ impl SubmitHandler for Acceptor {
         head.arrived = history.as_ref().map_or(started, |history| started.minus(history.age));
         let mut intake = Intake::new(core, &head, peer.server.as_str()).await?;
         while let Some(piece) = content.next().await {
-            let piece = piece.map_err(|error| Reply::new(451, EnhancedStatus::new(4, 4, 2), error.to_string()))?;
+            let piece = piece.map_err(|error| unread(&error))?;
             intake.write(piece).await?;
         }
         intake.check_hops()?;
@@ -69,6 +75,16 @@ impl SubmitHandler for Acceptor {
         }
         core.node.metrics.accept_duration.record(core.now().since(started));
         result
+    }
+}
+
+/// What becomes of a message whose content does not come whole.
+fn unread(error: &io::Error) -> Reply {
+    match error.kind() {
+        ErrorKind::InvalidData if error.get_ref().is_some_and(|cause| cause.is::<HeaderTooLarge>()) => {
+            Reply::new(552, EnhancedStatus::new(5, 3, 4), error.to_string()) // LM-08
+        }
+        _ => Reply::new(451, EnhancedStatus::new(4, 4, 2), error.to_string()),
     }
 }
 
