@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "postroad/admin/v1/queues.proto",
     "postroad/admin/v1/tracking.proto",
     "postroad/admin/v1/directory.proto",
     "postroad/admin/v1/audit.proto",
     "postroad/admin/v1/databases.proto",
     "postroad/admin/v1/health.proto",
+    "postroad/admin/v1/edge.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

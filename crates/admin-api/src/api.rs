@@ -43,6 +43,10 @@ impl Api {
         }
     }
 
+    pub(crate) fn over(channel: Channel, name: String) -> Self {
+        Self { channel, name }
+    }
+
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }

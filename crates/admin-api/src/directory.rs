@@ -2,7 +2,7 @@
 //! backend.
 
 mod client;
-mod convert;
+pub(crate) mod convert;
 mod seals;
 mod server;
 

@@ -9,6 +9,8 @@ use rpc::{Credentials, Offer};
 use crate::audit::{AuditService, AuditTrail};
 use crate::databases::{DatabaseHandler, DatabasesService};
 use crate::directory::DirectoryService;
+use crate::edge::{EdgeHandler, EdgeService};
+use crate::edge_sync::{EdgeSyncHandler, EdgeSyncService};
 use crate::forward::{ForwardService, Whereabouts};
 use crate::health::{HealthHandler, HealthService};
 use crate::managed::Managed;
@@ -17,6 +19,8 @@ use crate::tracking::TrackingService;
 use crate::wire::v1::audit_server::AuditServer;
 use crate::wire::v1::databases_server::DatabasesServer;
 use crate::wire::v1::directory_server::DirectoryServer;
+use crate::wire::v1::edge_server::EdgeServer;
+use crate::wire::v1::edge_sync_server::EdgeSyncServer;
 use crate::wire::v1::health_server::HealthServer;
 use crate::wire::v1::queues_server::QueuesServer;
 use crate::wire::v1::tracking_server::TrackingServer;
@@ -44,6 +48,17 @@ pub fn management(offer: &mut Offer, managed: &Managed) {
         folder: managed.log_folder.clone(),
         trail: managed.trail.clone(),
     }));
+}
+
+/// Offers what an organization has an Edge server do.
+pub fn edge(offer: &mut Offer, handler: Arc<dyn EdgeHandler>) {
+    let service = EdgeServer::new(EdgeService(handler));
+    offer.routes().add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
+}
+
+/// Offers EdgeSync to administrators.
+pub fn edge_sync(offer: &mut Offer, handler: Arc<dyn EdgeSyncHandler>, trail: AuditTrail) {
+    offer.routes().add_service(EdgeSyncServer::new(EdgeSyncService { handler, trail }));
 }
 
 /// Offers how the services of the server are.

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::offer;
-use admin_api::{AuditTrail, HealthHandler, Managed, ServiceHealth, Whereabouts};
+use admin_api::{AuditTrail, EdgeHandler, EdgeSyncHandler, HealthHandler, Managed, ServiceHealth, Whereabouts};
 use async_trait::async_trait;
-use directory::Sealer;
+use directory::{Administration, Backend, Sealer};
 use envelope::{ServerName, Service};
 use logs::{Log, LogSettings, audit};
 use net::{LocalListener, OrganizationListener};
+use perimeter::sync::Inside;
+use perimeter::{EdgeHost, Keeper};
 use rpc::{LocalUsers, Offer, PeerAddress};
 use runtime::node::{VERSION, open_backend};
 use runtime::{Node, NodeError};
 use telemetry::{Health, HealthChecks, probe};
 use tokio_util::sync::CancellationToken;
+use topology::ServerRole;
 
 /// Calls under way at a drain are waited for as long; a watch has no end of its own.
 const SETTLE_BOUND: Duration = Duration::from_secs(5);
@@ -37,9 +40,33 @@ pub enum AdminServiceError {
 pub struct Admin {
     node: Arc<Node>,
     managed: Managed,
+    perimeter: Perimeter,
     listener: OrganizationListener,
     local: LocalListener,
     drain: CancellationToken,
+}
+
+/// On which side of the perimeter this server is.
+enum Perimeter {
+    /// An Edge server, which is told.
+    Edge(Arc<EdgeHost>),
+    /// A server that may have to tell those of its site.
+    Inside(Arc<Keeper>),
+}
+
+fn perimeter(node: &Arc<Node>, managed: &Managed, directory: Arc<dyn Backend>) -> Perimeter {
+    let server = node.settings.server.clone();
+    if node.tables().local_server().role == ServerRole::Edge {
+        let clock = node.clock;
+        return Perimeter::Edge(Arc::new(EdgeHost::new(directory, server, Arc::new(move || clock.now()))));
+    }
+    let inside = Inside {
+        directory,
+        forest: node.settings.forest.clone(),
+        sealer: managed.sealer.clone(),
+        credentials: Arc::clone(&node.credentials),
+    };
+    Perimeter::Inside(Keeper::new(inside, server, Arc::new(Peers(Arc::clone(node)))))
 }
 
 /// A node knows where everybody is.
@@ -99,7 +126,9 @@ impl Admin {
         let clock = node.clock;
         let log = Arc::new(Log::start(log, lost)?);
         let trail = AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str());
-        let managed = Managed { directory, sealer, trail, log_folder: folder };
+        let managed =
+            Managed { directory: Arc::clone(&directory) as Arc<dyn Administration>, sealer, trail, log_folder: folder };
+        let perimeter = perimeter(&node, &managed, directory);
         let listener = node.listen().await?;
         let path = settings.admin_socket();
         let local = LocalListener::bind(&path).map_err(|cause| NodeError::File {
@@ -108,7 +137,7 @@ impl Admin {
             advice: "It is the Unix socket of the admin service; another process may have it, or name another one with \
                      services.admin.socket",
         })?;
-        Ok(Self { node, managed, listener, local, drain })
+        Ok(Self { node, managed, perimeter, listener, local, drain })
     }
 
     /// Where administrators reach it.
@@ -142,6 +171,13 @@ impl Admin {
         let probes = Arc::new(Probes(Arc::clone(&self.node)));
         offer::health(&mut offered, probes, self.managed.trail.clone());
         offer::forwarding(&mut offered, find, Arc::clone(&self.node.credentials), self.managed.trail.clone());
+        match &self.perimeter {
+            Perimeter::Edge(host) => offer::edge(&mut offered, Arc::clone(host) as Arc<dyn EdgeHandler>),
+            Perimeter::Inside(keeper) => {
+                let keeper = Arc::clone(keeper) as Arc<dyn EdgeSyncHandler>;
+                offer::edge_sync(&mut offered, keeper, self.managed.trail.clone());
+            }
+        }
         offered
     }
 
@@ -151,7 +187,10 @@ impl Admin {
     /// [`AdminServiceError::Failed`] when port or socket fail.
     pub async fn run(self) -> Result<(), AdminServiceError> {
         let (remote, near) = (self.offer(), self.offer());
-        let Self { node, listener, local, drain, .. } = self;
+        let Self { node, perimeter, listener, local, drain, .. } = self;
+        if let Perimeter::Inside(keeper) = perimeter {
+            tokio::spawn(keeper.run(drain.clone()));
+        }
         let address = listener.local()?;
         let socket = local.path().to_owned();
         let users = LocalUsers::new(node.settings.administrators.clone());

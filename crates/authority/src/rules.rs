@@ -129,7 +129,8 @@ impl Authority {
         if may {
             return Ok(());
         }
-        let why = format!("{server} may not call this on an Edge server; its Transport and its admin service may call some");
+        let why =
+            format!("{server} may not call this on an Edge server; its Transport and its admin service may call some");
         Err(Refusal { rule: Rule::Act, why })
     }
 

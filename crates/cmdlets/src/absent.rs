@@ -26,17 +26,8 @@ pub(crate) const ABSENT: &[(&[&str], &str)] = &[
         "a certificate is a folder of identity/smtp on its server: copy it, or take it away",
     ),
     (
-        &[
-            "Get-EdgeSubscription",
-            "New-EdgeSubscription",
-            "Remove-EdgeSubscription",
-            "Start-EdgeSynchronization",
-            "Test-EdgeSynchronization",
-            "Get-EdgeSyncServiceConfig",
-            "New-EdgeSyncServiceConfig",
-            "Set-EdgeSyncServiceConfig",
-        ],
-        "Edge subscriptions come with EdgeSync",
+        &["Get-EdgeSyncServiceConfig", "New-EdgeSyncServiceConfig", "Set-EdgeSyncServiceConfig"],
+        "EdgeSync has nothing to set: a change is on its way within seconds, and everything is compared every three minutes",
     ),
     (
         &[

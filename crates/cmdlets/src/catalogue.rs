@@ -25,6 +25,7 @@ pub(crate) fn signatures() -> Vec<Rc<Signature>> {
     all.extend(members().map(Rc::new));
     all.extend(audit::signatures().into_iter().map(Rc::new));
     all.push(Rc::new(certificates::signature()));
+    all.extend(crate::edge::signatures().into_iter().map(Rc::new));
     all.extend(crate::permission::signatures::signatures().into_iter().map(Rc::new));
     all.extend(queues::signatures().into_iter().map(Rc::new));
     for (names, why) in ABSENT {

@@ -11,6 +11,7 @@ use crate::audit::{self, AuditLog};
 use crate::catalogue::{parts, rows, signatures};
 use crate::certificates::{self, Certificates};
 use crate::change;
+use crate::edge::{self, Perimeter};
 use crate::find;
 use crate::noun::{NOUNS, Noun};
 use crate::permission;
@@ -24,6 +25,7 @@ pub struct Cmdlets {
     queues: Option<Box<dyn Queues>>,
     audit: Option<Box<dyn AuditLog>>,
     certificates: Option<Box<dyn Certificates>>,
+    perimeter: Option<Box<dyn Perimeter>>,
     signatures: Vec<Rc<Signature>>,
 }
 
@@ -34,7 +36,7 @@ impl Cmdlets {
     /// Commands over these premises.
     #[must_use]
     pub fn new(premises: Box<dyn Premises>) -> Self {
-        Self { premises, queues: None, audit: None, certificates: None, signatures: signatures() }
+        Self { premises, queues: None, audit: None, certificates: None, perimeter: None, signatures: signatures() }
     }
 
     /// With the queues of running servers.
@@ -55,6 +57,13 @@ impl Cmdlets {
     #[must_use]
     pub fn with_certificates(mut self, certificates: Box<dyn Certificates>) -> Self {
         self.certificates = Some(certificates);
+        self
+    }
+
+    /// With the way to Edge servers.
+    #[must_use]
+    pub fn with_perimeter(mut self, perimeter: Box<dyn Perimeter>) -> Self {
+        self.perimeter = Some(perimeter);
         self
     }
 
@@ -199,6 +208,9 @@ impl Commands for Cmdlets {
             ("Search-AdminAuditLog", None) => return Err(without_servers()),
             _ => {}
         }
+        if let Some(done) = edge::run(&mut *self.premises, self.perimeter.as_deref_mut(), call, session) {
+            return done;
+        }
         if let Some(done) = self.of_queues(call, session) {
             return done;
         }
@@ -206,6 +218,7 @@ impl Commands for Cmdlets {
             let message = format!("{} is not in the catalogue.", call.signature.name);
             return Err(Failure::new("ObjectNotFound", "NoSuchCommand", message));
         };
+        edge::may(&mut *self.premises, verb, noun.name)?;
         let nothing: Objects = Box::new(std::iter::empty());
         match verb {
             "Get" => self.get(noun, call, session),
@@ -227,6 +240,7 @@ impl Commands for Cmdlets {
             .or_else(|| permission::view(of))
             .or_else(|| audit::view(of))
             .or_else(|| certificates::view(of))
+            .or_else(|| edge::view(of))
         {
             return view;
         }

@@ -10,6 +10,8 @@
 //!
 //! [`Queues`] are those of running servers, which it asks: `Get-Queue` and the others.
 //!
+//! [`Perimeter`] is the way to Edge servers, for `New-EdgeSubscription` and the others.
+//!
 //! A change is put onto what is stored, checked as a whole (V-1…V-26, and everything that the linter of the organization
 //! knows), told with `-WhatIf`, asked about, and committed as a whole or not at all. [`Premises`] is where that happens: a
 //! directory, or an organization file in memory. Nothing of a directory is known here.
@@ -20,6 +22,7 @@ mod catalogue;
 pub mod certificates;
 mod change;
 mod cmdlets;
+pub mod edge;
 mod edit;
 mod find;
 mod noun;
@@ -34,5 +37,6 @@ mod tests;
 pub use audit::AuditLog;
 pub use certificates::Certificates;
 pub use cmdlets::Cmdlets;
+pub use edge::Perimeter;
 pub use premises::{Premises, Refused};
 pub use queues::Queues;

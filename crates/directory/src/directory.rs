@@ -19,6 +19,7 @@ use organization::{Kind, Object};
 use topology::{DirectoryRecipient, Guid, Organization, Problems};
 
 pub use crate::author::Author;
+use crate::digests::{RecipientDigest, RecipientDigests};
 use crate::presence::{Announcement, Presence};
 use crate::revocation::RevocationRecord;
 
@@ -70,6 +71,15 @@ pub trait Recipients: Send + Sync {
         after: Option<&ObjectName>,
         limit: usize,
     ) -> Result<Vec<DirectoryRecipient>, ReadError>;
+
+    /// On an Edge server, which knows no addresses: whether somebody has the one of this digest. Nothing where no digests with this
+    /// salt are kept, or not all yet.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn knows_digest(&self, _salt: &str, _digest: &RecipientDigest) -> Result<Option<bool>, ReadError> {
+        Ok(None)
+    }
 }
 
 /// The services of one forest that are there.
@@ -172,9 +182,9 @@ pub trait Administration: Configuration + Recipients + Presences {
 }
 
 /// A backend that was opened serves services and administrators.
-pub trait Backend: Directory + Administration {}
+pub trait Backend: Directory + Administration + RecipientDigests {}
 
-impl<T: Directory + Administration> Backend for T {}
+impl<T: Directory + Administration + RecipientDigests> Backend for T {}
 
 /// Why a question was not answered. For mail it is always transient.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

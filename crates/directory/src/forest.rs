@@ -1,6 +1,7 @@
 //! The rules of the directory, once for every backend: [`Forest`] is a [`Backend`](crate::Backend) over any [`Store`].
 
 mod configuration;
+mod digests;
 mod epoch;
 mod history;
 mod lookup;
@@ -22,6 +23,7 @@ use futures::stream::BoxStream;
 use organization::Kind;
 use topology::{DirectoryRecipient, Organization};
 
+use crate::digests::RecipientDigest;
 use crate::directory::{
     Administration, Answer, Author, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
     Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
@@ -89,6 +91,10 @@ impl<S: Store> Recipients for Forest<S> {
         limit: usize,
     ) -> Result<Vec<DirectoryRecipient>, ReadError> {
         self.page_of_recipients(after, limit).await
+    }
+
+    async fn knows_digest(&self, salt: &str, digest: &RecipientDigest) -> Result<Option<bool>, ReadError> {
+        self.digest_is_known(salt, digest).await
     }
 }
 

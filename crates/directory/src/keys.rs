@@ -8,6 +8,8 @@
 //!   /postroad/<forest>/v1/recipient/<guid>                      a recipient
 //!   /postroad/<forest>/v1/index/recipient/<lower-case name>     its guid
 //!   /postroad/<forest>/v1/index/address/<lower-case address>    its guid, for each of its addresses
+//!   /postroad/<forest>/v1/digest/<bucket>                       digests of recipients, on an Edge server
+//!   /postroad/<forest>/v1/digests                               the salt with which all there are were told
 //!   /postroad/<forest>/v1/revoked/<server|administrator>/<name> until when its certificates count no more
 //!   /postroad/<forest>/runtime/servers/<server>/<service>       a presence, under a lease
 //! ```
@@ -85,6 +87,18 @@ impl Keys {
 
     pub(crate) fn address(&self, key: &str) -> String {
         format!("{}/v1/index/address/{key}", self.root)
+    }
+
+    pub(crate) fn digests(&self) -> String {
+        format!("{}/v1/digest/", self.root)
+    }
+
+    pub(crate) fn digests_of(&self, bucket: u16) -> String {
+        format!("{}/v1/digest/{bucket:03x}", self.root)
+    }
+
+    pub(crate) fn digests_complete(&self) -> String {
+        format!("{}/v1/digests", self.root)
     }
 
     pub(crate) fn revocations(&self) -> String {

@@ -18,6 +18,7 @@
 
 mod apply;
 mod author;
+mod digests;
 mod directory;
 mod embedded;
 mod etcd;
@@ -32,6 +33,7 @@ mod secrets;
 mod store;
 
 pub use apply::{all_recipients, apply, repair};
+pub use digests::{BUCKETS, Bucket, Buckets, RecipientDigest, RecipientDigests, into_buckets};
 pub use directory::{
     Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
     Precondition, Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,

@@ -121,3 +121,13 @@ impl ClientCertVerifier for CallerVerifier {
         self.own.supported_verify_schemes()
     }
 }
+
+impl Believed {
+    /// Whether these authorities can be used at all.
+    ///
+    /// # Errors
+    /// [`CertificateError`]
+    pub fn check(&self) -> Result<(), CertificateError> {
+        CallerVerifier::new(self).map(drop)
+    }
+}

@@ -48,13 +48,13 @@ pub use certificate::{
     parse_identity,
 };
 // Certificates name services: whoever speaks of the one speaks of the other.
+pub use circles::{Believed, Circle};
 pub use dns::{DnsError, MailExchanger, MxAnswer, Resolver};
 pub use envelope::{Service, ServiceError};
 pub use host::Host;
 pub use inherited::InheritedSockets;
 pub use listener::{Listener, listen, outward_address};
 pub use local::{LocalListener, own_user, user_name, user_number};
-pub use circles::{Believed, Circle};
 pub use organization::{OrganizationListener, OrganizationStream, OrganizationTls};
 pub use progress::Progress;
 pub use revocation::{RevocationCheck, Revocations};

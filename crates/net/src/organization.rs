@@ -20,8 +20,8 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::{CertificateError, KeyedCertificate};
-use crate::listener::accept_again;
 use crate::circles::{Believed, CallerVerifier};
+use crate::listener::accept_again;
 use crate::provider::provider;
 use crate::source::source;
 use crate::tls::TLS_VERSIONS;

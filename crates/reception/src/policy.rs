@@ -249,6 +249,8 @@ fn unable_to_relay() -> Reply {
 pub(crate) enum Found {
     /// Something by that address.
     Recipient(DirectoryRecipient),
+    /// Somebody, who is not known here: on an Edge server (EN-30).
+    Somebody,
     /// The directory answered that nobody has the address.
     Nothing,
     /// The directory is away, and nothing is remembered of the address.
@@ -320,6 +322,8 @@ impl Asker<'_> {
 pub(crate) fn check_found(asker: Asker<'_>, address: &Address, lookup: Lookup, found: &Found) -> Result<(), Reply> {
     match (lookup, found) {
         (_, Found::Recipient(recipient)) => asker.check_recipient_object(recipient),
+        // What that recipient takes, whoever is inside knows.
+        (_, Found::Somebody) => Ok(()),
         (Lookup::Required, Found::Nothing) if asker.is_encapsulated(address) => Ok(()),
         (Lookup::Required, Found::Nothing) => Err(Reply::new(550, EnhancedStatus::new(5, 1, 1), "User unknown")),
         (Lookup::Required, Found::NoAnswer) if !asker.may_relay() => Err(Reply::new(

@@ -68,7 +68,7 @@ impl Questions {
         let Ok(_turn) = tokio::time::timeout(WAIT_MAX, turn).await else { return Found::NoAnswer };
         let found = asking.await;
         match &found {
-            Found::Recipient(_) => self.remember(key, known),
+            Found::Recipient(_) | Found::Somebody => self.remember(key, known),
             Found::Nothing => drop(self.known.lock().remove(key)),
             Found::NoAnswer => {}
         }

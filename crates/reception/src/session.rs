@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use directory::RecipientDigest;
 use envelope::{Address, ByteSize, Domain, EnhancedStatus, Envelope, Recipient, Reply, ReversePath, Severity};
 use routing::RECIPIENTS_CONSIDERED;
 use runtime::Node;
@@ -14,7 +15,7 @@ use smtp_session::Credentials;
 use smtp_session::command::MailCommand;
 use telemetry::metrics::Direction;
 use telemetry::named::Logon;
-use topology::{DirectoryRecipient, Organization, RecipientKind};
+use topology::{DirectoryRecipient, EdgeSubscription, Organization, RecipientKind, ServerRole};
 
 use crate::authentication;
 use crate::connectors::Entrance;
@@ -122,7 +123,7 @@ impl Session {
             Found::Recipient(DirectoryRecipient { kind: RecipientKind::Mailbox { database, .. }, .. }) => {
                 Some(database)
             }
-            Found::Recipient(_) | Found::Nothing | Found::NoAnswer => None,
+            Found::Recipient(_) | Found::Somebody | Found::Nothing | Found::NoAnswer => None,
         };
         if let Some(transaction) = &mut self.transaction
             && transaction.agreed.homes.len() < RECIPIENTS_CONSIDERED
@@ -292,11 +293,28 @@ async fn find(shared: &Shared, organization: &Organization, address: &Address, s
 }
 
 async fn look_up(node: &Node, address: &Address) -> Found {
+    let tables = node.tables();
+    if tables.local_server().role == ServerRole::Edge {
+        return look_up_digest(node, &tables.local_server().edge, address).await;
+    }
     match node.directory.recipient(address).await {
         Ok(Some(recipient)) => Found::Recipient(recipient),
         Ok(None) => Found::Nothing,
         Err(error) => {
             tracing::warn!(%address, %error, "a recipient cannot be looked up");
+            Found::NoAnswer
+        }
+    }
+}
+
+/// EN-30: an Edge server knows recipients by their digests, once it has been told of all.
+async fn look_up_digest(node: &Node, subscription: &EdgeSubscription, address: &Address) -> Found {
+    let Some(salt) = &subscription.recipient_salt else { return Found::Somebody };
+    match node.directory.knows_digest(salt, &RecipientDigest::of(salt, address)).await {
+        Ok(Some(true) | None) => Found::Somebody,
+        Ok(Some(false)) => Found::Nothing,
+        Err(error) => {
+            tracing::warn!(%error, "a recipient cannot be looked up");
             Found::NoAnswer
         }
     }

@@ -22,7 +22,7 @@ use crate::security::Credentials;
 use crate::transfer::{Content, Deliveries, History, TransferError};
 use crate::wire::transfer::v1 as wire;
 pub(crate) use channels::Channels;
-pub use connect::{connect, in_words, over};
+pub use connect::{connect, connect_unknown, in_words, over};
 use peer::{Peer, Served};
 use wire::transfer_reply::Outcome;
 

@@ -67,8 +67,13 @@ impl Credentials {
         let Some(forest) = forest else { return Ok(()) };
         let neighbours = Neighbours::of(&forest, server, organization);
         let papers = self.papers.read().clone();
-        let believed =
-            Believed { circles: neighbours.circles, anonymous: neighbours.pending, ..papers.believed.clone() };
+        // Only the admin service is asked by somebody whom nobody knows yet.
+        let is_admin = own_identity(&papers.own).is_some_and(|own| own.services.contains(&Service::Admin));
+        let believed = Believed {
+            circles: neighbours.circles,
+            anonymous: neighbours.pending && is_admin,
+            ..papers.believed.clone()
+        };
         let shown = self.show(Papers { believed, ..papers });
         let mut known = self.trust.0.write();
         *known = known.take().map(|known| {

@@ -80,11 +80,21 @@ impl PeerBook {
         let address = match self.announced.get(&(server.clone(), service)) {
             Some(announced) => announced.address,
             None => {
-                let port = default_organization_port(service);
+                let port = subscribed_port(organization, server, service).unwrap_or(default_organization_port(service));
                 tokio::net::lookup_host((fqdn.ascii(), port)).await.ok()?.next()?
             }
         };
         Some(PeerAddress { server: server.clone(), fqdn, address })
+    }
+}
+
+/// Where an Edge server said in the file of its subscription that a service of it listens.
+fn subscribed_port(organization: &Organization, server: &ServerName, service: Service) -> Option<u16> {
+    let edge = &organization.server(server)?.edge;
+    match service {
+        Service::Transport => edge.transport_port,
+        Service::Admin => edge.sync_port,
+        _ => None,
     }
 }
 

@@ -3,7 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use envelope::{ObjectName, ServerName};
-use topology::{BackPressureSettings, EdgeSubscription, Dag, Database, DatabaseHome, Guid, Server, ServerRole, TransportServiceSettings};
+use topology::{
+    BackPressureSettings, Dag, Database, DatabaseHome, EdgeSubscription, Guid, Server, ServerRole,
+    TransportServiceSettings,
+};
 
 use super::{name_property, no_domain, no_name, no_server, no_site};
 use crate::kind::Kind;
@@ -63,7 +66,10 @@ impl Form for Server {
         .takes(|_| "an Edge subscription".to_owned())
         .defaults_to("")
         .holds(property::rows::<EdgeSubscription>)
-        .is("By what an Edge server and its organization know each other; New-EdgeSubscription writes it.", "EN-11, EN-12"),
+        .is(
+            "By what an Edge server and its organization know each other; New-EdgeSubscription writes it.",
+            "EN-11, EN-12",
+        ),
         Property::<Self>::new(
             "transport",
             |server| property::write(&server.transport, Detail::Everything),
@@ -116,8 +122,7 @@ impl Form for EdgeSubscription {
         property!("organization", organization).is("The forest that the Edge server is subscribed to.", "EN-10"),
         property!("organizationAuthorities", organization_authorities)
             .is("Authorities of that organization (PEM), by which the Edge server believes its servers.", "EN-37"),
-        property!("recipientSalt", recipient_salt)
-            .is("What digests of recipients begin with.", "EN-30"),
+        property!("recipientSalt", recipient_salt).is("What digests of recipients begin with.", "EN-30"),
     ];
 
     fn blank() -> Self {

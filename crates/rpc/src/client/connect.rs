@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use envelope::Service;
+use net::certificate::service_name;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::{CONNECT_TIMEOUT, PeerAddress};
 use crate::limits::client_endpoint;
@@ -27,6 +28,18 @@ pub async fn over(socket: &Path) -> Result<Channel, String> {
     established(client_endpoint(endpoint)).await
 }
 
+/// Connects to `service` of a server that knows nobody of ours yet: nothing is shown to it, and it is known by `authorities_pem`
+/// alone.
+///
+/// # Errors
+/// Why not, to the last cause.
+pub async fn connect_unknown(to: &PeerAddress, service: Service, authorities_pem: &str) -> Result<Channel, String> {
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(authorities_pem))
+        .domain_name(service_name(Some(service), &to.fqdn));
+    established(at(to)?.tls_config(tls).map_err(|error| chain(&error))?).await
+}
+
 async fn established(connecting: Endpoint) -> Result<Channel, String> {
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting.connect()).await;
     connected.map_err(|_| "no connection in time".to_owned())?.map_err(|error| chain(&error))
@@ -38,9 +51,12 @@ pub(crate) fn connect_lazily(to: &PeerAddress, service: Service, credentials: &C
 }
 
 fn endpoint(to: &PeerAddress, service: Option<Service>, credentials: &Credentials) -> Result<Endpoint, String> {
+    at(to)?.tls_config(credentials.client(to, service)).map_err(|error| chain(&error))
+}
+
+fn at(to: &PeerAddress) -> Result<Endpoint, String> {
     let endpoint = Endpoint::from_shared(format!("https://{}", to.address)).map_err(|error| chain(&error))?;
-    let endpoint = client_endpoint(endpoint).connect_timeout(CONNECT_TIMEOUT);
-    endpoint.tls_config(credentials.client(to, service)).map_err(|error| chain(&error))
+    Ok(client_endpoint(endpoint).connect_timeout(CONNECT_TIMEOUT))
 }
 
 /// An error with all its causes: the last one is what helps.

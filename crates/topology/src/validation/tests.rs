@@ -19,7 +19,7 @@ fn good() -> OrganizationDraft {
         role,
         dag: None,
         removed_receive_connectors: Vec::new(),
-            edge: crate::EdgeSubscription::default(),
+        edge: crate::EdgeSubscription::default(),
         transport: TransportServiceSettings::default(),
     };
     let name = ObjectName::parse("Internet").unwrap();

@@ -1,0 +1,297 @@
+//! Edge subscriptions and EdgeSync: `New-`, `Get-`, `Remove-EdgeSubscription`, `Start-` and `Test-EdgeSynchronization`. What a change
+//! touches on either side is decided here; the file and the way to an Edge server are those of [`Perimeter`], which whoever embeds
+//! the commands implements.
+
+mod signatures;
+mod subscribe;
+
+use envelope::{Address, Domain, ServerName};
+use shell::{Call, Failure, Object, Objects, Session, Value};
+use topology::{EdgeSubscription, OrganizationDraft, Server, ServerRole};
+
+use crate::change::away;
+use crate::premises::Premises;
+
+pub(crate) use signatures::signatures;
+
+/// The type of what is shown of a subscription.
+const SUBSCRIPTION: &str = "EdgeSubscription";
+/// Of a synchronization, and of a comparison.
+const SYNCHRONIZATION: &str = "EdgeSynchronization";
+const STATUS: &str = "EdgeSyncStatus";
+
+/// The file of a subscription, written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFile {
+    /// Its text, which nobody else may read.
+    pub text: String,
+    /// What the Edge server's object says from then on.
+    pub edge: EdgeSubscription,
+}
+
+/// The file of a subscription, read in the organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFile {
+    /// The Edge server that wrote it.
+    pub server: ServerName,
+    /// Its name in DNS.
+    pub fqdn: Domain,
+    /// What its object says in the organization.
+    pub edge: EdgeSubscription,
+}
+
+/// What a synchronization did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Synchronized {
+    /// Objects of the configuration that were changed.
+    pub configuration: u64,
+    /// Addresses that the Edge server knows now.
+    pub recipients: u64,
+    /// Pieces of the list of recipients that were sent.
+    pub pieces: u64,
+}
+
+/// What differs between the organization and an Edge server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Objects of the configuration.
+    pub configuration: Vec<String>,
+    /// Pieces of the list of recipients that differ, and all.
+    pub pieces: (u64, u64),
+    /// Of one address: that nobody has it, or whether the Edge server knows of it what it should.
+    pub verified: Option<Option<bool>>,
+}
+
+/// The file, and the way to Edge servers.
+pub trait Perimeter {
+    /// On the Edge server: makes a file that may be used for `seconds`.
+    ///
+    /// # Errors
+    /// Why not.
+    fn write(&mut self, own: &Server, seconds: u64) -> Result<NewFile, String>;
+
+    /// In the organization: reads one, and vouches with it for the organization.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    fn read(&mut self, octets: &[u8]) -> Result<ReadFile, String>;
+
+    /// Synchronizes an Edge server now.
+    ///
+    /// # Errors
+    /// Why not.
+    fn start(&mut self, edge: &ServerName, full: bool) -> Result<Synchronized, String>;
+
+    /// Compares with an Edge server; with an address only what it knows of that.
+    ///
+    /// # Errors
+    /// Why not.
+    fn test(&mut self, edge: &ServerName, address: Option<&Address>) -> Result<Compared, String>;
+}
+
+/// Commands that a subscribed Edge server has no more (EN-14).
+const REPLICATED: [&str; 2] = ["SendConnector", "AcceptedDomain"];
+
+/// Refuses what EdgeSync alone changes on a subscribed Edge server (EN-14).
+pub(crate) fn may(premises: &mut dyn Premises, verb: &str, noun: &str) -> Result<(), Failure> {
+    if verb == "Get" || !REPLICATED.contains(&noun) {
+        return Ok(());
+    }
+    let Some(own) = edge_here(premises)? else { return Ok(()) };
+    let whose = match (&own.edge.organization, own.edge.is_pending()) {
+        (Some(organization), _) => format!("it is subscribed to {organization}"),
+        (None, true) => "a file of an Edge subscription was written on it".to_owned(),
+        (None, false) => return Ok(()),
+    };
+    let message = format!("{verb}-{noun} is disabled on Edge server {}: {whose}.", own.name);
+    let failure = Failure::new("InvalidOperation", "EdgeSubscribed", message).by("EN-14");
+    Err(failure.advise("run it in the organization; Remove-EdgeSubscription on this server ends the subscription"))
+}
+
+/// This server, if it is an Edge server.
+fn edge_here(premises: &mut dyn Premises) -> Result<Option<Server>, Failure> {
+    let Some(local) = premises.local_server() else { return Ok(None) };
+    let draft = premises.configuration().map_err(away)?;
+    let own = draft.servers.iter().find(|server| server.name == local);
+    Ok(own.filter(|own| own.role == ServerRole::Edge).cloned())
+}
+
+/// Runs one of the commands; nothing for another.
+pub(crate) fn run(
+    premises: &mut dyn Premises,
+    perimeter: Option<&mut (dyn Perimeter + 'static)>,
+    call: &Call<'_>,
+    session: &mut Session<'_>,
+) -> Option<Result<Objects, Failure>> {
+    let name = &*call.signature.name;
+    let done = match name {
+        "Get-EdgeSubscription" => get(premises, call),
+        "Remove-EdgeSubscription" => subscribe::remove(premises, call, session).map(|()| nothing()),
+        "New-EdgeSubscription" | "Start-EdgeSynchronization" | "Test-EdgeSynchronization" => match perimeter {
+            None => Err(without_perimeter()),
+            Some(perimeter) => match name {
+                "New-EdgeSubscription" => subscribe::new(premises, perimeter, call, session),
+                "Start-EdgeSynchronization" => start(premises, perimeter, call, session),
+                _ => test(premises, perimeter, call),
+            },
+        },
+        _ => return None,
+    };
+    Some(done)
+}
+
+fn nothing() -> Objects {
+    Box::new(std::iter::empty())
+}
+
+fn without_perimeter() -> Failure {
+    let message = "There is no server here from which an Edge server could be reached.";
+    let failure = Failure::new("ResourceUnavailable", "NoPerimeter", message);
+    failure.advise("run the shell on a server, with --settings, or over its admin service")
+}
+
+/// The Edge servers of the organization that are subscribed; on one, itself.
+fn subscribed(draft: &OrganizationDraft) -> impl Iterator<Item = &Server> {
+    draft.servers.iter().filter(|server| server.role == ServerRole::Edge && server.edge.forest.is_some())
+}
+
+/// The one that a parameter names, or all.
+fn named(draft: &OrganizationDraft, wanted: Option<&str>) -> Result<Vec<Server>, Failure> {
+    let Some(wanted) = wanted else { return Ok(subscribed(draft).cloned().collect()) };
+    let is = |server: &&Server| {
+        server.name.as_str().eq_ignore_ascii_case(wanted)
+            || server.fqdn.to_string().eq_ignore_ascii_case(wanted)
+            || server.guid.to_string().eq_ignore_ascii_case(wanted)
+    };
+    match subscribed(draft).find(is) {
+        Some(server) => Ok(vec![server.clone()]),
+        None => {
+            let message = format!("There is no Edge subscription \"{wanted}\".");
+            let failure = Failure::new("ObjectNotFound", "NoEdgeSubscription", message).about(wanted);
+            Err(failure.advise("Get-EdgeSubscription lists them"))
+        }
+    }
+}
+
+fn get(premises: &mut dyn Premises, call: &Call<'_>) -> Result<Objects, Failure> {
+    let draft = premises.configuration().map_err(away)?;
+    let found = named(&draft, call.bound.text("Identity").as_deref())?;
+    let shown: Vec<Value> = found.iter().map(shown).collect();
+    Ok(Box::new(shown.into_iter()))
+}
+
+/// EN-10: the subscription is called as the Edge server.
+fn shown(server: &Server) -> Value {
+    let state = match (&server.edge.voucher, &server.edge.organization, server.edge.is_pending()) {
+        (Some(_), _, _) => "Never synchronized",
+        (None, _, true) => "File written",
+        (None, Some(_), false) => "Subscribed",
+        (None, None, false) => "Not subscribed",
+    };
+    let domain = server.edge.organization.as_ref().map(ToString::to_string).unwrap_or_default();
+    let properties = vec![
+        ("Name".into(), Value::of(server.name.as_str())),
+        ("Site".into(), Value::of(server.site.as_str())),
+        ("Domain".into(), Value::of(domain)),
+        ("Fqdn".into(), Value::of(server.fqdn.to_string())),
+        ("State".into(), Value::of(state)),
+        ("Identity".into(), Value::of(server.name.as_str())),
+        ("Guid".into(), Value::of(server.guid.to_string())),
+    ];
+    Value::Object(Object::new(SUBSCRIPTION, Some(server.name.as_str()), properties))
+}
+
+/// The columns of their tables.
+pub(crate) fn view(of: &str) -> Option<Vec<(&'static str, &'static str)>> {
+    let names: &[&'static str] = match of {
+        SUBSCRIPTION => &["Name", "Site", "Domain", "State"],
+        SYNCHRONIZATION => &["Name", "Result", "ConfigurationObjects", "Recipients"],
+        STATUS => &["Name", "SyncStatus", "ConfigurationStatus", "RecipientStatus"],
+        _ => return None,
+    };
+    Some(names.iter().map(|name| (*name, *name)).collect())
+}
+
+/// EN-33.
+fn start(
+    premises: &mut dyn Premises,
+    perimeter: &mut (dyn Perimeter + 'static),
+    call: &Call<'_>,
+    session: &mut Session<'_>,
+) -> Result<Objects, Failure> {
+    let draft = premises.configuration().map_err(away)?;
+    let full = call.bound.is_on("ForceFullSync") || call.bound.is_on("ForceUpdateCookie");
+    let mut all = Vec::new();
+    for edge in named(&draft, call.bound.text("TargetServer").as_deref())? {
+        if !session.should(&format!("Starting synchronization of Edge server \"{}\".", edge.name))? {
+            continue;
+        }
+        let done = perimeter.start(&edge.name, full);
+        let (result, done, why) = match done {
+            Ok(done) => ("Success", done, String::new()),
+            Err(why) => {
+                session.warn(&format!("{}: {why}", edge.name));
+                ("CouldNotConnect", Synchronized::default(), why)
+            }
+        };
+        let count = |count: u64| Value::Whole(i64::try_from(count).unwrap_or(i64::MAX));
+        let properties = vec![
+            ("Name".into(), Value::of(edge.name.as_str())),
+            ("Result".into(), Value::of(result)),
+            ("ConfigurationObjects".into(), count(done.configuration)),
+            ("Recipients".into(), count(done.recipients)),
+            ("RecipientPieces".into(), count(done.pieces)),
+            ("FailureDetails".into(), Value::of(why)),
+        ];
+        all.push(Value::Object(Object::new(SYNCHRONIZATION, Some(edge.name.as_str()), properties)));
+    }
+    Ok(Box::new(all.into_iter()))
+}
+
+/// EN-34.
+fn test(
+    premises: &mut dyn Premises,
+    perimeter: &mut (dyn Perimeter + 'static),
+    call: &Call<'_>,
+) -> Result<Objects, Failure> {
+    let draft = premises.configuration().map_err(away)?;
+    let address = call.bound.text("VerifyRecipient").map(|text| Address::parse(&text)).transpose();
+    let address = address.map_err(|error| Failure::new("InvalidArgument", "NoAddress", error.to_string()))?;
+    let most = call.bound.text("MaxReportSize").and_then(|text| text.parse().ok()).unwrap_or(REPORT_SIZE);
+    let mut all = Vec::new();
+    for edge in named(&draft, call.bound.text("TargetServer").as_deref())? {
+        let found = perimeter.test(&edge.name, address.as_ref());
+        all.push(compared(&edge, found, most, call.bound.is_on("ExcludeRecipientTest")));
+    }
+    Ok(Box::new(all.into_iter()))
+}
+
+/// Objects that a comparison names (EN-34).
+const REPORT_SIZE: usize = 1000;
+
+fn compared(edge: &Server, found: Result<Compared, String>, most: usize, without_recipients: bool) -> Value {
+    let same = |same: bool| if same { "Synchronized" } else { "NotSynchronized" };
+    let (status, configuration, recipients, names, why) = match found {
+        Err(why) => ("Failed", "Unknown", "Unknown", Vec::new(), why),
+        Ok(Compared { verified: Some(verified), .. }) => match verified {
+            None => ("Normal", "Skipped", "NotFound", Vec::new(), String::new()),
+            Some(known) => ("Normal", "Skipped", same(known), Vec::new(), String::new()),
+        },
+        Ok(Compared { configuration, pieces: (differ, _), .. }) => {
+            let recipients = if without_recipients { "Skipped" } else { same(differ == 0) };
+            let whole = configuration.is_empty() && (without_recipients || differ == 0);
+            let state = same(configuration.is_empty());
+            (if whole { "Normal" } else { "Inconclusive" }, state, recipients, configuration, String::new())
+        }
+    };
+    let names = names.into_iter().take(most).map(Value::of).collect();
+    let properties = vec![
+        ("Name".into(), Value::of(edge.name.as_str())),
+        ("SyncStatus".into(), Value::of(status)),
+        ("ConfigurationStatus".into(), Value::of(configuration)),
+        ("RecipientStatus".into(), Value::of(recipients)),
+        ("Differences".into(), Value::list(names)),
+        ("FailureDetail".into(), Value::of(why)),
+    ];
+    Value::Object(Object::new(STATUS, Some(edge.name.as_str()), properties))
+}

@@ -1,0 +1,332 @@
+//! One synchronization of one Edge server (EN-30…EN-34): what it has is compared with what it ought to have, and only the
+//! difference is sent. Whether it was the first, or one was missed, makes no difference.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use admin_api::{AdminError, Api, RemoteDirectory, RemoteSecrets, Subscriber};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use directory::{
+    Administration, Author, Bucket, Buckets, Change, CommitError, Configuration, ReadError, RecipientDigest, Sealer,
+    apply, into_buckets,
+};
+use envelope::{Address, Domain, Revision, ServerName, Service};
+use organization::{Object, PasswordSource, Plan, Secrets, plan};
+use rpc::{Credentials, PeerAddress};
+use topology::{EdgeSubscription, Guid, OrganizationDraft, SealedCredential, Server, ServerRole};
+
+use crate::view;
+
+/// Recipients read at once.
+const PAGE: usize = 500;
+/// As which command changes are recorded.
+pub const THROUGH: &str = "EdgeSync";
+
+/// Why an Edge server was not synchronized.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SyncError {
+    /// There is none of that name, or it is not subscribed.
+    #[error("{0} is no Edge server with a subscription: New-EdgeSubscription -FileData makes one")]
+    NoEdge(ServerName),
+    /// Its address is not known.
+    #[error(
+        "the address of Edge server {0} is not known: its name has to resolve, or [peers] of the settings names it"
+    )]
+    NoAddress(ServerName),
+    /// It cannot be reached, or says no.
+    #[error("{0}")]
+    Edge(String),
+    /// The organization's directory.
+    #[error("{0}")]
+    Directory(String),
+    /// A credential of a Send connector cannot be handed over.
+    #[error("the credential of Send connector {0} cannot be handed over: {1}")]
+    Credential(String, String),
+}
+
+impl From<AdminError> for SyncError {
+    fn from(error: AdminError) -> Self {
+        Self::Edge(error.to_string())
+    }
+}
+
+impl From<ReadError> for SyncError {
+    fn from(error: ReadError) -> Self {
+        Self::Directory(error.to_string())
+    }
+}
+
+/// What a synchronization did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Objects of the configuration that were changed.
+    pub configuration: usize,
+    /// Addresses that the Edge server knows now.
+    pub recipients: usize,
+    /// Buckets of digests that were sent.
+    pub buckets: usize,
+}
+
+/// What differs between the organization and an Edge server (EN-34).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Objects of the configuration, in words.
+    pub configuration: Vec<String>,
+    /// Buckets of digests that differ, and how many there are.
+    pub buckets: (usize, usize),
+}
+
+/// The organization's side.
+pub struct Inside {
+    /// Its directory.
+    pub directory: Arc<dyn Administration>,
+    /// Its forest.
+    pub forest: Domain,
+    /// What opens credentials of Send connectors.
+    pub sealer: Option<Arc<Sealer>>,
+    /// What this side shows, and by what it knows the others.
+    pub credentials: Arc<Credentials>,
+}
+
+/// The buckets that are not there as they ought to be; those that ought not to be there at all are empty.
+fn changed(wanted: Buckets, marks: &BTreeMap<u16, [u8; 32]>, there: &BTreeMap<u16, [u8; 32]>) -> Buckets {
+    let gone = there.keys().filter(|number| !wanted.contains_key(number)).map(|number| (*number, Bucket::default()));
+    let mut changed: Buckets = gone.collect();
+    changed.extend(wanted.into_iter().filter(|(number, _)| there.get(number) != marks.get(number)));
+    changed
+}
+
+/// What was sent last, as long as nothing changed since.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// By the directory at this revision.
+    at: Option<Revision>,
+    /// Digests in each bucket, by their marks.
+    marks: BTreeMap<u16, [u8; 32]>,
+    addresses: usize,
+}
+
+impl Inside {
+    /// The Edge server as the organization knows it, and the organization.
+    async fn known(&self, edge: &ServerName) -> Result<(Arc<topology::Organization>, Server), SyncError> {
+        let organization = self.directory.snapshot().await?;
+        let server = organization.server(edge).filter(|server| server.role == ServerRole::Edge);
+        match server.filter(|server| server.edge.forest.is_some()).cloned() {
+            Some(server) => Ok((organization, server)),
+            None => Err(SyncError::NoEdge(edge.clone())),
+        }
+    }
+
+    /// A connection to the Edge server; the first one makes it believe this organization.
+    async fn connect(&self, server: &Server, at: &PeerAddress, author: &Author) -> Result<Api, SyncError> {
+        if let Some(voucher) = &server.edge.voucher {
+            let voucher = BASE64.decode(voucher).map_err(|_| SyncError::Edge("the voucher is none".to_owned()))?;
+            let authorities = server.edge.organization_authorities.clone();
+            let first = Api::connect_unknown(at, &server.edge.authorities.concat()).await?;
+            first.subscribe(&Subscriber { organization: self.forest.clone(), authorities, voucher }).await?;
+            self.forget_voucher(server, author).await?;
+        }
+        Ok(Api::connect(at, &self.credentials).await?)
+    }
+
+    /// The Edge server believes us: nobody needs the voucher any more.
+    async fn forget_voucher(&self, server: &Server, author: &Author) -> Result<(), SyncError> {
+        let edge = EdgeSubscription { voucher: None, ..server.edge.clone() };
+        let server = Server { edge, ..server.clone() };
+        let change = Change { puts: vec![Object::Server(Box::new(server))], ..Change::by(author.clone()) };
+        self.directory.commit(change).await.map(drop).map_err(|error| SyncError::Directory(error.to_string()))
+    }
+
+    /// Synchronizes an Edge server at `at`; `sent` is what was sent to it before, `full` forgets that first.
+    ///
+    /// # Errors
+    /// [`SyncError`]
+    pub async fn synchronize(
+        &self,
+        edge: &ServerName,
+        at: &PeerAddress,
+        sent: &mut Sent,
+        full: bool,
+    ) -> Result<Report, SyncError> {
+        let author = Author::new(at.server.to_string(), THROUGH.to_owned());
+        let (organization, server) = self.known(edge).await?;
+        let api = self.connect(&server, at, &author).await?;
+        if full {
+            *sent = Sent::default();
+        }
+        let configuration = self.configure(&api, organization.draft(), edge, &author).await?;
+        self.announce(&api, &organization, &server).await?;
+        let (digests, buckets) = self.tell_recipients(&api, &organization, &server, sent).await?;
+        Ok(Report { configuration, recipients: digests, buckets })
+    }
+
+    /// What an Edge server has, and what it ought to.
+    async fn planned(
+        &self,
+        api: &Api,
+        inside: &OrganizationDraft,
+        edge: &ServerName,
+    ) -> Result<(Plan, Revision), SyncError> {
+        let outside =
+            RemoteDirectory::new(api.clone()).snapshot().await.map_err(|error| SyncError::Edge(error.to_string()))?;
+        let credentials = self.hand_over(api, inside, outside.draft(), edge).await?;
+        let wanted = view::of(inside, outside.draft(), edge, &credentials);
+        let Some(wanted) = wanted else { return Err(SyncError::NoEdge(edge.clone())) };
+        let objects = |draft: &OrganizationDraft| organization::objects(draft, &[]);
+        Ok((plan(objects(outside.draft()), objects(&wanted)), outside.revision()))
+    }
+
+    async fn configure(
+        &self,
+        api: &Api,
+        inside: &OrganizationDraft,
+        edge: &ServerName,
+        author: &Author,
+    ) -> Result<usize, SyncError> {
+        let (plan, planned_at) = self.planned(api, inside, edge).await?;
+        let changes = plan.changes.len();
+        if changes > 0 {
+            let outside = RemoteDirectory::new(api.clone());
+            let applied = apply(&outside, plan, planned_at, author).await;
+            applied.map_err(|error: CommitError| SyncError::Edge(error.to_string()))?;
+        }
+        Ok(changes)
+    }
+
+    /// Credentials of Send connectors, sealed by the Edge server under a key of its own: it never has the organization's.
+    async fn hand_over(
+        &self,
+        api: &Api,
+        inside: &OrganizationDraft,
+        outside: &OrganizationDraft,
+        edge: &ServerName,
+    ) -> Result<HashMap<Guid, SealedCredential>, SyncError> {
+        let mut opened = Vec::new();
+        for (connector, sealed) in view::with_credential(inside, edge) {
+            let failed = |why: String| SyncError::Credential(connector.name.to_string(), why);
+            let sealer =
+                self.sealer.as_ref().ok_or_else(|| failed("this server has no key of the organization".into()))?;
+            let credential = sealer.unseal(&sealed, &connector).map_err(|error| failed(error.to_string()))?;
+            opened.push((connector, credential));
+        }
+        if opened.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let current = organization::objects(outside, &[]);
+        let secrets = RemoteSecrets::new(api.clone(), std::path::PathBuf::new(), &current);
+        let sealing = tokio::task::spawn_blocking(move || {
+            let seal = |(connector, credential): &(topology::SendConnector, directory::Credential)| {
+                let sealed =
+                    secrets.credential(connector, &credential.user, PasswordSource::Plain(&credential.password));
+                let sealed = sealed.map_err(|why| SyncError::Credential(connector.name.to_string(), why))?;
+                Ok((connector.guid, sealed))
+            };
+            opened.iter().map(seal).collect()
+        });
+        sealing.await.map_err(|error| SyncError::Edge(error.to_string()))?
+    }
+
+    /// Where the Transports of the site are.
+    async fn announce(&self, api: &Api, organization: &topology::Organization, edge: &Server) -> Result<(), SyncError> {
+        let mut presences = self.directory.presences().await?;
+        presences.retain(|presence| {
+            let of_site = organization.server(&presence.server).is_some_and(|server| server.site == edge.site);
+            presence.service == Service::Transport && of_site
+        });
+        for presence in &mut presences {
+            // By which configuration of ours they work says nothing about that of the Edge server.
+            presence.applied_revision = Revision(0);
+        }
+        Ok(api.announce(presences).await?)
+    }
+
+    /// Tells which recipients there are. How many addresses, and how many buckets were sent.
+    async fn tell_recipients(
+        &self,
+        api: &Api,
+        organization: &topology::Organization,
+        edge: &Server,
+        sent: &mut Sent,
+    ) -> Result<(usize, usize), SyncError> {
+        let (there, newest) = (api.bucket_marks().await?, self.newest().await?);
+        if newest.is_some() && sent.at == newest && there == sent.marks {
+            return Ok((sent.addresses, 0));
+        }
+        let (wanted, addresses) = self.buckets(organization, &edge.edge).await?;
+        let marks: BTreeMap<u16, [u8; 32]> = wanted.iter().map(|(number, bucket)| (*number, bucket.mark())).collect();
+        let changed = changed(wanted, &marks, &there);
+        let count = changed.len();
+        api.put_buckets(edge.edge.recipient_salt.as_deref().unwrap_or_default(), changed).await?;
+        *sent = Sent { at: newest, marks, addresses };
+        Ok((addresses, count))
+    }
+
+    /// The last change of the directory, where it says so.
+    async fn newest(&self) -> Result<Option<Revision>, SyncError> {
+        Ok(self.directory.revisions(1).await?.first().map(|record| record.revision))
+    }
+
+    /// Digests of every address in an accepted domain.
+    async fn buckets(
+        &self,
+        organization: &topology::Organization,
+        edge: &EdgeSubscription,
+    ) -> Result<(Buckets, usize), SyncError> {
+        let mut digests = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.directory.list_recipients(after.as_ref(), PAGE).await?;
+            for recipient in &page {
+                let ours = |address: &&Address| organization.accepted_domain(&address.domain()).is_some();
+                let addresses = recipient.addresses().filter(ours);
+                digests.extend(addresses.filter_map(|address| RecipientDigest::by(edge, address)));
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
+                _ => break,
+            }
+        }
+        let addresses = digests.len();
+        Ok((into_buckets(digests), addresses))
+    }
+
+    /// Compares both sides and changes nothing (EN-34).
+    ///
+    /// # Errors
+    /// [`SyncError`]
+    pub async fn compare(&self, edge: &ServerName, at: &PeerAddress) -> Result<Difference, SyncError> {
+        let (organization, server) = self.known(edge).await?;
+        let api = Api::connect(at, &self.credentials).await?;
+        let (plan, _) = self.planned(&api, organization.draft(), edge).await?;
+        let configuration = plan.changes.iter().map(|change| change.object().place()).collect();
+        let (wanted, _) = self.buckets(&organization, &server.edge).await?;
+        let there = api.bucket_marks().await?;
+        let numbers: std::collections::BTreeSet<u16> = wanted.keys().chain(there.keys()).copied().collect();
+        let differs = |number: &&u16| wanted.get(number).map(Bucket::mark) != there.get(number).copied();
+        Ok(Difference { configuration, buckets: (numbers.iter().filter(differs).count(), numbers.len()) })
+    }
+
+    /// Whether an Edge server knows what the organization does of one address: `None` when nobody has it, else whether the
+    /// bucket that it is in is the same on both sides (EN-34, `-VerifyRecipient`).
+    ///
+    /// # Errors
+    /// [`SyncError`]
+    pub async fn verify(
+        &self,
+        edge: &ServerName,
+        at: &PeerAddress,
+        address: &Address,
+    ) -> Result<Option<bool>, SyncError> {
+        let (organization, server) = self.known(edge).await?;
+        let api = Api::connect(at, &self.credentials).await?;
+        if self.directory.recipient(address).await?.is_none() {
+            return Ok(None);
+        }
+        let Some(digest) = RecipientDigest::by(&server.edge, address) else { return Ok(Some(false)) };
+        let (wanted, _) = self.buckets(&organization, &server.edge).await?;
+        let there = api.bucket_marks().await?;
+        let number = digest.bucket();
+        Ok(Some(wanted.get(&number).map(Bucket::mark) == there.get(&number).copied()))
+    }
+}
