@@ -120,9 +120,9 @@ impl Authority {
             let why = format!("this is for servers of {}", principal.forest);
             return Err(Refusal { rule: Rule::Act, why });
         };
-        let services = self.running(server, services)?;
         let may = match act {
-            Act::SubmitMail => services.contains(&Service::Transport),
+            Act::SubmitMail => self.running(server, services)?.contains(&Service::Transport),
+            // Which servers there are it says itself, with the first synchronization.
             Act::Read(_) | Act::Change(_) => services.contains(&Service::Admin),
             _ => false,
         };

@@ -182,11 +182,10 @@ fn get(premises: &mut dyn Premises, call: &Call<'_>) -> Result<Objects, Failure>
 
 /// EN-10: the subscription is called as the Edge server.
 fn shown(server: &Server) -> Value {
-    let state = match (&server.edge.voucher, &server.edge.organization, server.edge.is_pending()) {
-        (Some(_), _, _) => "Never synchronized",
-        (None, _, true) => "File written",
-        (None, Some(_), false) => "Subscribed",
-        (None, None, false) => "Not subscribed",
+    let state = match (&server.edge.voucher, server.edge.is_pending()) {
+        (Some(_), _) => "Never synchronized",
+        (None, true) => "File written",
+        (None, false) => "Subscribed",
     };
     let domain = server.edge.organization.as_ref().map(ToString::to_string).unwrap_or_default();
     let properties = vec![

@@ -36,7 +36,8 @@ pub use authority::{
 pub use files::{ADMINISTRATOR_FOLDER, ETCD_FOLDER, write_public};
 pub use identity::{
     AdministratorIdentity, BACKDATE, ETCD_ADMINISTRATOR, ETCD_ROOT, IdentityError, NodeIdentity, PeerIdentity,
-    etcd_user, first_end, host_of, issued_at, parse_administrator, parse_identity, serial_of, service_name, validity,
+    each_pem, etcd_user, first_end, host_of, issued_at, parse_administrator, parse_identity, serial_of, service_name,
+    validity,
 };
 
 pub use names::CertificateNames;

@@ -19,6 +19,8 @@ pub const DURATION_MIN: Duration = Duration::from_secs(2 * 60);
 pub const FILE_OCTETS_MAX: usize = 256 * 1024;
 /// Octets of the private key (RFC 8032 §5.1.5).
 const SEED_OCTETS: usize = 32;
+/// Octets of salt for digests of recipients. Ours: as many as a digest has.
+const SALT_OCTETS: usize = 32;
 /// The root element.
 const ROOT: &str = "EdgeSubscription";
 /// What a voucher begins with: nothing else that is signed reads like one.
@@ -232,6 +234,16 @@ impl SubscriptionFile {
     pub fn in_time(&self, now: Timestamp, printed: impl FnOnce(Timestamp) -> String) -> Result<(), FileError> {
         if now < self.until() { Ok(()) } else { Err(FileError::Late(printed(self.until()))) }
     }
+}
+
+/// A new salt for digests of recipients, in Base64.
+///
+/// # Errors
+/// [`FileError::Key`]
+pub fn new_salt() -> Result<String, FileError> {
+    let mut octets = [0; SALT_OCTETS];
+    aws_lc_rs::rand::fill(&mut octets).map_err(|_| FileError::Key)?;
+    Ok(BASE64.encode(octets))
 }
 
 /// Whether a voucher was signed by the key of a file, for this server and organization.

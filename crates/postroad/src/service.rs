@@ -15,13 +15,17 @@ use mailbox_delivery::MailboxDelivery;
 use mailbox_submission::MailboxSubmission;
 use net::{InheritedSockets, Service};
 use queue::{Disk, RealDisk};
+use runtime::node::open_backend;
 use runtime::settings::KerberosSettings;
-use runtime::{Confinement, Node, PeerHealth, Reloads, Settings, confine, descriptors, drain_on_signals};
+use runtime::{
+    Confinement, DirectorySettings, Node, PeerHealth, Reloads, Settings, confine, descriptors, drain_on_signals,
+};
 use telemetry::{
     Collector, HealthChecks, LogFormat, LogSettings, OperationsServer, SampleRatio, Telemetry, TelemetrySettings,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use topology::ServerRole;
 use transport::Transport;
 
 /// The settings of the server that this machine is.
@@ -169,7 +173,7 @@ pub async fn run_on(
     let (mut running, health) = (JoinSet::new(), PeerHealth::default());
     let surroundings = Surroundings { disk, drain, telemetry };
     let mut operations = Vec::new();
-    for service in choice.services(&settings) {
+    for service in wanted(choice, &settings).await {
         let started = Node::start(Arc::clone(&settings), service, &surroundings.telemetry, health.clone());
         let mut node = started.await?;
         node.follow_reloads(reloads.clone());
@@ -187,6 +191,23 @@ pub async fn run_on(
     }
     surroundings.telemetry.shutdown().await;
     result
+}
+
+/// The services of a choice that a server of its role has: on an Edge server Transport and its admin service (EN-3). It has a
+/// directory of its own, which is a file.
+async fn wanted(choice: ServiceChoice, settings: &Settings) -> Vec<Service> {
+    let mut services = choice.services(settings);
+    if matches!(choice, ServiceChoice::All) && matches!(settings.directory, DirectorySettings::Embedded { .. }) {
+        let known = match open_backend(settings) {
+            Ok(directory) => directory.snapshot().await.ok(),
+            Err(_) => None,
+        };
+        let role = known.and_then(|known| known.server(&settings.server).map(|own| own.role));
+        if role == Some(ServerRole::Edge) {
+            services.retain(|service| matches!(service, Service::Transport | Service::Admin));
+        }
+    }
+    services
 }
 
 /// What the services of a process share.

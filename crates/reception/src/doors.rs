@@ -12,8 +12,8 @@ use runtime::{Node, NodeError, certificate, descriptors};
 use smtp::{SmtpListener, Transcripts};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use topology::TransportRole;
 use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRONTEND_PORT, HUB_PORT};
+use topology::{ServerRole, TransportRole};
 
 use crate::connectors::{Entrances, connectors_of};
 use crate::destination::MessageTaker;
@@ -206,6 +206,9 @@ fn places(node: &Node, role: TransportRole, binding: SocketAddr) -> Vec<Place> {
         TransportRole::FrontendTransport => (Service::FrontendTransport, FRONTEND_PORT, CLIENT_PORT),
         TransportRole::HubTransport => (Service::Transport, HUB_PORT, CLIENT_PROXY_PORT),
     };
+    // The one connector of an Edge server is Transport's, at the port of servers (RC-17).
+    let is_edge = node.tables().local_server().role == ServerRole::Edge;
+    let servers = if is_edge { FRONTEND_PORT } else { servers };
     let (settings, port) = (node.settings.service(service), binding.port());
     let (instead, under_tls) = match port {
         _ if port == servers => (settings.smtp, Vec::new()),

@@ -41,6 +41,12 @@ impl EdgeSubscription {
         self.organization.is_some() && !self.organization_authorities.is_empty()
     }
 
+    /// In the organization: whether the server is of a forest of its own.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.forest.is_some() && !self.is_subscribed() && !self.is_pending()
+    }
+
     /// On the Edge server: whether a file was written and its organization has not come yet. What EdgeSync writes is nobody
     /// else's from then on (EN-11, EN-14).
     #[must_use]

@@ -235,6 +235,16 @@ impl Organization {
         Address::new(before, &address.domain()).ok()
     }
 
+    /// The servers that are of the same forest as whoever has this configuration: in an organization all but subscribed Edge
+    /// servers, on a subscribed Edge server itself alone (EN-1).
+    pub fn own_servers(&self) -> impl Iterator<Item = &Server> {
+        let subscribed = self.servers().iter().any(|server| server.edge.is_subscribed());
+        self.servers().iter().filter(move |server| match subscribed {
+            true => server.edge.is_subscribed(),
+            false => !server.edge.is_elsewhere(),
+        })
+    }
+
     /// The external postmaster (DS-21), when there is a domain for it.
     #[must_use]
     pub fn postmaster(&self) -> Option<Address> {

@@ -250,6 +250,17 @@ pub fn first_end(pem: &str) -> Option<Timestamp> {
     certificates.filter_map(|der| validity(&der)).map(|(_, end)| end).min()
 }
 
+/// The certificates in `pem`, each by itself.
+#[must_use]
+pub fn each_pem(pem: &str) -> Vec<String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let parts = pem.split_inclusive(END).filter_map(|part| {
+        let begins = part.find("-----BEGIN CERTIFICATE-----")?;
+        part.ends_with(END).then(|| format!("{}\n", &part[begins..]))
+    });
+    parts.collect()
+}
+
 /// Whom a certificate names as its issuer.
 pub(super) fn issuer_of(certificate_der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(certificate_der).ok()?;

@@ -189,6 +189,11 @@ impl Place {
         self.settings.is_some()
     }
 
+    /// The folder of an administrator's identity that was named.
+    pub(crate) fn identity(&self) -> Option<&Path> {
+        self.identity.as_deref()
+    }
+
     /// The folder of a lab that was named.
     pub(crate) fn lab_folder(&self) -> Option<&Path> {
         self.lab.as_deref()

@@ -61,9 +61,10 @@ impl Transports {
         &self.organization
     }
 
-    /// Every server, in the order of the organization: each has a Transport.
+    /// Every server, in the order of the organization: each has a Transport. On an Edge server that is itself alone (EN-7); it is asked
+    /// by nobody else.
     pub(crate) fn servers(&self) -> Vec<ServerName> {
-        self.organization.servers().iter().map(|server| server.name.clone()).collect()
+        self.organization.own_servers().map(|server| server.name.clone()).collect()
     }
 
     /// Who asks.

@@ -6,6 +6,7 @@ mod certificates;
 mod editor;
 mod file;
 mod live;
+mod perimeter;
 mod queues;
 mod terminal;
 
@@ -25,6 +26,7 @@ use audit::LiveAuditLog;
 use certificates::OwnCertificates;
 use file::FilePremises;
 use live::LivePremises;
+use perimeter::LivePerimeter;
 use queues::LiveQueues;
 use terminal::Terminal;
 
@@ -105,9 +107,11 @@ pub(crate) async fn run(arguments: ShellArguments) -> anyhow::Result<ExitCode> {
             (None, Some(reach)) => {
                 let queues = LiveQueues::new(arguments.place.clone(), runtime.clone());
                 let log = LiveAuditLog::of(&reach, runtime.clone());
+                let perimeter = LivePerimeter::new(arguments.place.clone(), runtime.clone());
                 let certificates = OwnCertificates::of(&reach);
-                let mut cmdlets =
-                    Cmdlets::new(Box::new(LivePremises::new(reach, runtime))).with_queues(Box::new(queues));
+                let mut cmdlets = Cmdlets::new(Box::new(LivePremises::new(reach, runtime)))
+                    .with_queues(Box::new(queues))
+                    .with_perimeter(Box::new(perimeter));
                 if let Some(certificates) = certificates {
                     cmdlets = cmdlets.with_certificates(Box::new(certificates));
                 }
