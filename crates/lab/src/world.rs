@@ -19,6 +19,7 @@
 //! Not here: what the processes do, and what a test expects of them.
 
 mod backend;
+mod edge;
 mod layout;
 mod links;
 mod network;
@@ -192,14 +193,18 @@ impl World {
         let traces_address = SocketAddr::new(network.address().into(), 0);
         let traces = TraceReceiver::start(traces_address, &options.directory.join("traces")).await?;
         let backend = Backend::start(options.etcd, network.address(), &options.directory).await?;
-        prepare::directory(lab, &options, &backend).await?;
+        prepare::directory(lab, &options, &backend, &servers, &authorities.organization).await?;
         prepare::servers(&servers, &authorities.organization)?;
         let exchange = Exchange::start(organization, &servers, network.address(), &options.directory).await?;
         for server in &servers {
             let around =
                 settings::Around { forest: &lab.forest(), backend: &backend, internet: &internet, traces: &traces };
             let detours = organization.server(&server.name).map(|server| exchange.detours(&server.site));
-            let text = settings::settings(server, &options.directory, &around, &detours.unwrap_or_default());
+            let mut peers = detours.unwrap_or_default();
+            if !server.is_edge {
+                peers.extend(edges_of(&servers));
+            }
+            let text = settings::settings(server, &options.directory, &around, &peers);
             write(&server.settings_path(), text.as_bytes())?;
         }
         let mut world =
@@ -378,6 +383,14 @@ impl World {
         self.internet.stop().await;
         self.traces.stop().await;
     }
+}
+
+/// Where Edge servers are: they announce themselves to nobody inside.
+fn edges_of(servers: &[ServerLayout]) -> impl Iterator<Item = (ServerName, BTreeMap<Service, SocketAddr>)> {
+    servers.iter().filter(|server| server.is_edge).map(|edge| {
+        let addresses = edge.services.iter().map(|(service, addresses)| (*service, addresses.organization));
+        (edge.name.clone(), addresses.collect())
+    })
 }
 
 async fn start_internet(

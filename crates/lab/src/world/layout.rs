@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use envelope::{Domain, ServerName};
 use net::Service;
 use serde::Serialize;
-use topology::{Organization, ServerRole};
+use topology::{Organization, Server, ServerRole};
 
 use super::WorldError;
 
@@ -64,6 +64,8 @@ pub struct ServerLayout {
     pub fqdn: Domain,
     /// Its own loopback address.
     pub address: Ipv4Addr,
+    /// Whether it is an Edge server: outside of the forest, with a directory and an authority of its own.
+    pub is_edge: bool,
     /// Its files.
     pub folder: PathBuf,
     /// What runs on it.
@@ -89,10 +91,23 @@ impl ServerLayout {
         self.folder.join(format!("{service}.log"))
     }
 
-    /// Where the internet sends its mail: SMTP of Front End Transport. An Edge server has none.
+    /// Where the internet sends its mail: SMTP of Front End Transport, or of the Transport of an Edge server.
     #[must_use]
     pub fn smtp(&self) -> Option<SocketAddr> {
-        self.services.get(&Service::FrontendTransport).and_then(|addresses| addresses.smtp)
+        let service = if self.is_edge { Service::Transport } else { Service::FrontendTransport };
+        self.services.get(&service).and_then(|addresses| addresses.smtp)
+    }
+
+    /// The directory that an Edge server has of its own.
+    #[must_use]
+    pub(super) fn own_directory(&self) -> PathBuf {
+        self.folder.join("directory.db")
+    }
+
+    /// And its key.
+    #[must_use]
+    pub(super) fn own_key(&self) -> PathBuf {
+        self.folder.join("organization.key")
     }
 }
 
@@ -103,8 +118,15 @@ pub const fn services_of(role: ServerRole) -> &'static [Service] {
         ServerRole::Mailbox => {
             &[Service::FrontendTransport, Service::Transport, Service::MailboxSubmission, Service::MailboxDelivery]
         }
-        ServerRole::Edge => &[Service::Transport],
+        ServerRole::Edge => &[Service::Transport, Service::Admin],
     }
+}
+
+/// The same, and what keeps Edge servers of its site up to date.
+fn services_on<'a>(organization: &Organization, server: &'a Server) -> impl Iterator<Item = Service> + use<'a> {
+    let edge_here = |other: &Server| other.role == ServerRole::Edge && other.site == server.site;
+    let keeps = server.role == ServerRole::Mailbox && organization.servers().iter().any(edge_here);
+    services_of(server.role).iter().copied().chain(keeps.then_some(Service::Admin))
 }
 
 /// Gives every server its address: by site, in the order of the organization.
@@ -125,11 +147,13 @@ pub(super) fn lay_out(
         }
         let octet = |number: usize| u8::try_from(number).expect("bounded above");
         let address = Ipv4Addr::new(first, second, octet(FIRST_SITE + site), octet(in_site[site]));
-        let services = services_of(server.role).iter().map(|service| (*service, addresses(address, *service)));
+        let is_edge = server.role == ServerRole::Edge;
+        let services = services_on(organization, server).map(|service| (service, addresses(address, service, is_edge)));
         servers.push(ServerLayout {
             name: server.name.clone(),
             fqdn: server.fqdn.clone(),
             address,
+            is_edge,
             folder: directory.join("servers").join(folder_name(&server.name, servers.len())),
             services: services.collect(),
         });
@@ -137,8 +161,12 @@ pub(super) fn lay_out(
     Ok(servers)
 }
 
-fn addresses(address: Ipv4Addr, service: Service) -> ServiceAddresses {
-    let ports = ports(service);
+fn addresses(address: Ipv4Addr, service: Service, is_edge: bool) -> ServiceAddresses {
+    let mut ports = ports(service);
+    if is_edge && service == Service::Transport {
+        // RC-17: its one connector is where the internet comes.
+        (ports.smtp, ports.submission) = (self::ports(Service::FrontendTransport).smtp, None);
+    }
     let at = |port| SocketAddr::from((address, port));
     ServiceAddresses {
         organization: at(ports.organization),

@@ -11,6 +11,7 @@ use net::{CertificateAuthority, KeyedCertificate, NodeIdentity};
 use organization::Document;
 
 use super::backend::Backend;
+use super::edge;
 use super::layout::ServerLayout;
 use super::{WorldError, WorldOptions};
 use crate::clock;
@@ -41,7 +42,7 @@ pub(super) fn internet_roots(directory: &Path) -> std::path::PathBuf {
     directory.join("internet-ca").join("cert.pem")
 }
 
-fn authority(folder: &Path, forest: &Domain) -> Result<CertificateAuthority, WorldError> {
+pub(super) fn authority(folder: &Path, forest: &Domain) -> Result<CertificateAuthority, WorldError> {
     match KeyedCertificate::load_from(folder) {
         Ok(pair) => Ok(CertificateAuthority::load(pair)?),
         Err(CertificateError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
@@ -54,10 +55,12 @@ fn authority(folder: &Path, forest: &Domain) -> Result<CertificateAuthority, Wor
 }
 
 /// Certificates of every service, anew at each start: they are cheap, and names may have changed.
-pub(super) fn servers(servers: &[ServerLayout], authority: &CertificateAuthority) -> Result<(), WorldError> {
+pub(super) fn servers(servers: &[ServerLayout], organization: &CertificateAuthority) -> Result<(), WorldError> {
     let administrator = ObjectName::parse(ADMINISTRATOR).expect("a name");
     let everything = BTreeSet::from([RoleGroup::OrganizationManagement]);
     for server in servers {
+        let own = server.is_edge.then(|| edge::authority_of(server)).transpose()?;
+        let authority = own.as_ref().unwrap_or(organization);
         let folder = server.identity_path();
         let services = server.services.keys().copied().collect();
         let identity = NodeIdentity { server: server.name.clone(), fqdn: server.fqdn.clone(), services };
@@ -72,7 +75,13 @@ pub(super) fn servers(servers: &[ServerLayout], authority: &CertificateAuthority
 const LOOPBACK: &str = "127.0.0.0/8";
 
 /// Applies the organization file to the lab's directory, which is made where it is missing.
-pub(super) async fn directory(lab: &LabFile, options: &WorldOptions, backend: &Backend) -> Result<(), WorldError> {
+pub(super) async fn directory(
+    lab: &LabFile,
+    options: &WorldOptions,
+    backend: &Backend,
+    servers: &[ServerLayout],
+    authority: &CertificateAuthority,
+) -> Result<(), WorldError> {
     let key = options.directory.join("organization.key");
     let sealer = if key.exists() { Sealer::load(&key)? } else { Sealer::generate(&key)? };
     let directory = backend.open(&lab.forest())?;
@@ -86,9 +95,11 @@ pub(super) async fn directory(lab: &LabFile, options: &WorldOptions, backend: &B
         // The whole internet of a lab is on loopback.
         draft.transport_config.private_target_ranges.push(LOOPBACK.parse().expect("a range"));
     }
+    edge::subscribe(&mut draft, before.draft(), servers)?;
+    let inside = draft.clone();
     let plan = organization::plan(current, organization::objects(&draft, &wanted));
     if !plan.is_empty() {
         directory::apply(&*directory, plan, before.revision(), &Author::new(ADMINISTRATOR, "postroad lab")).await?;
     }
-    Ok(())
+    edge::tell(&inside, &wanted, servers, &sealer, authority).await
 }

@@ -62,16 +62,20 @@ pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<
     };
     let file = SettingsFile {
         server: server.name.as_str(),
-        forest: forest.as_str(),
+        forest: if server.is_edge { server.fqdn.as_str() } else { forest.as_str() },
         state: server.folder.join("state"),
         otlp: traces.endpoint(),
         dns: vec![internet.dns_address()],
         trusted_roots: internet_roots(directory),
         directory: match backend {
+            _ if server.is_edge => DirectoryTable::Embedded { path: server.own_directory() },
             Backend::Embedded { path } => DirectoryTable::Embedded { path: path.clone() },
             Backend::Etcd(etcd) => DirectoryTable::Etcd { endpoints: etcd.endpoints() },
         },
-        identity: IdentityTable { path: server.identity_path(), organization_key: directory.join("organization.key") },
+        identity: IdentityTable {
+            path: server.identity_path(),
+            organization_key: if server.is_edge { server.own_key() } else { directory.join("organization.key") },
+        },
         peers: detours.iter().map(|(server, services)| (server.as_str(), by_name(services))).collect(),
         services: server.services.iter().map(|(service, addresses)| (service.as_str(), addresses)).collect(),
     };
