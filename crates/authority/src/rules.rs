@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use envelope::{Domain, ServerName, Service, Timestamp};
 use topology::{Organization, ServerRole};
 
-use crate::features::RoleGroup;
+use crate::features::{Feature, RoleGroup};
 use crate::words::{Act, Principal, Refusal, Revocation, Rule, Subject, Who};
 
 /// What an Edge server runs: its one transport service, and beside it what keeps its directory (EN-1, EN-3).
 const EDGE_SERVICES: [Service; 2] = [Service::Transport, Service::Admin];
+
+/// What of an Edge server its own administrator alone looks at and changes, by a shell on it (EN-4).
+const EDGES_OWN: [Feature; 4] =
+    [Feature::Queues, Feature::MessageTracking, Feature::AuditLog, Feature::ReceiveConnectors];
 
 /// What is known about an organization's members just now.
 #[derive(Clone, Debug)]
@@ -123,7 +127,9 @@ impl Authority {
         let may = match act {
             Act::SubmitMail => self.running(server, services)?.contains(&Service::Transport),
             // Which servers there are it says itself, with the first synchronization.
-            Act::Read(_) | Act::Change(_) => services.contains(&Service::Admin),
+            Act::Read(feature) | Act::Change(feature) => {
+                services.contains(&Service::Admin) && !EDGES_OWN.contains(&feature)
+            }
             _ => false,
         };
         if may {

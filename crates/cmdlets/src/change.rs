@@ -29,7 +29,10 @@ pub(crate) fn create(
             set(&mut properties, row.name, value.0);
         }
     }
-    let object = made(premises, noun, properties)?;
+    let mut object = made(premises, noun, properties)?;
+    if let Object::AcceptedDomain(domain) = &mut object {
+        domain.is_default |= draft.accepted_domains.is_empty(); // EN-81
+    }
     let existing = existing(premises, noun.kind, &draft)?;
     if existing.iter().any(|known| known.name().to_lowercase() == object.name().to_lowercase()) {
         let message = format!("{} \"{}\" already exists.", noun.words, object.name());

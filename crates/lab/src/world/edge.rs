@@ -3,9 +3,7 @@
 
 use std::collections::HashMap;
 
-use directory::{
-    Author, EmbeddedSettings, RecipientDigest, Sealer, apply, into_buckets,
-};
+use directory::{Author, EmbeddedSettings, RecipientDigest, Sealer, apply, into_buckets};
 use net::CertificateAuthority;
 use net::certificate::each_pem;
 use perimeter::{file, view};

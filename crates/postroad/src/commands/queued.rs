@@ -14,7 +14,7 @@ use logs::search::{Line, Query};
 use net::Service;
 use rpc::PeerAddress;
 use runtime::{PeerBook, Settings};
-use topology::Organization;
+use topology::{Organization, ServerRole};
 
 use super::output;
 use super::place::{self, Place};
@@ -91,12 +91,13 @@ impl Transports {
         Ok(self.administrator.messages(&self.find(server, Service::Transport).await?, request).await?)
     }
 
-    /// The newest `limit` lines that `query` looks for in the message tracking logs of a server's services, by time. A server
-    /// without Mailbox Transport Delivery, such as an Edge server, has none of it.
+    /// The newest `limit` lines that `query` looks for in the message tracking logs of a server's services, by time. An Edge server
+    /// has no Mailbox Transport Delivery.
     pub(crate) async fn track(&self, server: &ServerName, query: &Query, limit: usize) -> anyhow::Result<Vec<Line>> {
         let at = self.find(server, Service::Transport).await?;
         let mut lines = self.administrator.track(&at, query, limit).await?;
-        if let Ok(at) = self.find(server, Service::MailboxDelivery).await {
+        let is_edge = self.organization.server(server).is_some_and(|known| known.role == ServerRole::Edge);
+        if !is_edge && let Ok(at) = self.find(server, Service::MailboxDelivery).await {
             lines.extend(self.administrator.track(&at, query, limit).await?);
         }
         lines.sort_by(|one, other| one.get("date-time").cmp(other.get("date-time")));

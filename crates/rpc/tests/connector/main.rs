@@ -5,6 +5,8 @@ mod authorization;
 #[cfg(test)]
 mod patience;
 #[cfg(test)]
+mod perimeter;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod support;

@@ -14,6 +14,7 @@
 //! | `kubernetes` | the manifests of `deploy/k8s` are what a cluster takes |
 //! | `entrances` | TLS from the first octet, and load balancers that are believed |
 //! | `failover` | another server takes over, or mail waits |
+//! | `perimeter` | mail goes in and out by an Edge server, which knows what it is told and may hand in mail alone |
 //! | `pressure` | a server whose disk is full takes no mail, and another does |
 //! | `probe` | the way out by each connector can be tried, and nothing is sent |
 //! | `three_sites` | mail stops at the hub, divides there, backs off, and waits where it could not go on |
@@ -37,6 +38,7 @@ mod leaving;
 mod moving;
 mod observed;
 mod outside;
+mod perimeter;
 mod pressure;
 mod probe;
 mod reload;

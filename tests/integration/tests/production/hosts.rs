@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use integration::program;
 use tempfile::TempDir;
 
-/// Names as the page has them; their addresses end in 1, 2, …
-pub(crate) const HOSTS: [&str; 4] = ["desk", "berlin1", "berlin2", "oslo1"];
 /// A block that has not ended by then waits for something that does not happen.
 const BLOCK_TIME_MAX: &str = "120";
 
 /// All of them, ended when dropped.
 pub(crate) struct Hosts {
+    /// The page that is followed.
+    page: &'static str,
+    /// Names as the page has them, the desk first; their addresses end in 1, 2, …
+    names: &'static [&'static str],
     folder: TempDir,
     /// The switch, then the hosts in order, then what is outside.
     processes: Vec<Child>,
@@ -42,15 +44,15 @@ fn within(pid: u32, namespaces: &[&str]) -> Command {
 
 impl Hosts {
     /// `None` for who is not root.
-    pub(crate) fn start() -> Option<Self> {
+    pub(crate) fn start(page: &'static str, names: &'static [&'static str]) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             return None;
         }
         let folder = tempfile::Builder::new().prefix("postroad-production-").tempdir().unwrap();
         std::fs::copy(program(), folder.path().join("postroad")).unwrap();
-        let mut hosts = Self { folder, processes: Vec::new() };
+        let mut hosts = Self { page, names, folder, processes: Vec::new() };
         hosts.switch();
-        for (at, name) in HOSTS.into_iter().enumerate() {
+        for (at, name) in names.iter().enumerate() {
             hosts.host(at, name);
         }
         hosts.outside();
@@ -125,10 +127,11 @@ impl Hosts {
 
     /// At the desk's address: name servers, and the provider's relay.
     fn outside(&mut self) {
-        let names = HOSTS.into_iter().enumerate().map(|(at, name)| format!("{name}.contoso.example={}", address(at)));
+        let names = self.names.iter().enumerate().map(|(at, name)| format!("{name}.contoso.example={}", address(at)));
         let mut outside = within(self.pid(0), &["--net"]);
         outside.arg("python3").arg(here().join("outside.py")).arg(address(0)).args(names);
         outside.arg(format!("relay.provider.example={}", address(0)));
+        outside.arg("mx:fabrikam.example=relay.provider.example");
         self.processes.push(outside.spawn().unwrap());
     }
 
@@ -139,7 +142,7 @@ impl Hosts {
 
     /// Types commands on a host, as root in `/root`.
     pub(crate) fn type_in(&self, host: &str, line: usize, text: &str) {
-        let at = HOSTS.iter().position(|name| *name == host).unwrap();
+        let at = self.names.iter().position(|name| *name == host).unwrap();
         let mut shell = within(self.pid(at), &["--mount", "--net", "--uts", "--pid"]);
         shell.args(["--wdns=/root", "timeout", BLOCK_TIME_MAX, "bash", "-eu", "-c", text]);
         shell.env_clear().env("HOME", "/root").env("USER", "root");
@@ -151,7 +154,8 @@ impl Hosts {
         println!("{:>5.1} s  {host}, line {line}\n{said}", started.elapsed().as_secs_f64());
         assert!(
             output.status.success(),
-            "docs/production.md:{line} on {host} ends with {}:\n{text}\n{said}{}",
+            "{}:{line} on {host} ends with {}:\n{text}\n{said}{}",
+            self.page,
             output.status,
             self.logs()
         );
@@ -160,7 +164,7 @@ impl Hosts {
     /// The last words of everything that runs.
     fn logs(&self) -> String {
         let mut text = String::new();
-        for host in HOSTS {
+        for host in self.names {
             let logs = std::fs::read_dir(self.folder.path().join(host).join("run")).into_iter().flatten().flatten();
             for log in logs.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "log")) {
                 let lines = std::fs::read_to_string(log.path()).unwrap_or_default();

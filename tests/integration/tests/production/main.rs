@@ -1,6 +1,6 @@
 //! `docs/production.md` as somebody follows it who has nothing else: every command that stands there is typed, on the host that
 //! the page names, in its order. Hosts are namespaces of this machine with an `/etc`, a `/root`, a `/var/lib`, an address and a
-//! name of their own; systemd and ssh are stood in for, everything else is real. `docs/debian.md` the same way, in containers with
+//! name of their own; systemd and ssh are stood in for, everything else is real. `docs/edge.md` the same way; `docs/debian.md` the same way, in containers with
 //! systemd (`debian`).
 //!
 //! Needs root, as making namespaces does; without it the test says that it is left out.
@@ -10,9 +10,12 @@
 mod debian;
 mod hosts;
 
-use hosts::{HOSTS, Hosts};
+use hosts::Hosts;
 
 const PAGE: &str = include_str!("../../../../docs/production.md");
+const HOSTS: &[&str] = &["desk", "berlin1", "berlin2", "oslo1"];
+const EDGE_PAGE: &str = include_str!("../../../../docs/edge.md");
+const EDGE_HOSTS: &[&str] = &["desk", "berlin1", "edge1"];
 
 /// Commands of one block, and on which hosts they are typed.
 struct Block<'a> {
@@ -33,24 +36,43 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-#[test]
-fn every_command_is_for_a_host_and_every_shell_block_is_run() {
-    let blocks = blocks(PAGE);
-    assert!(blocks.len() > 20, "the page has lost its commands");
+fn every_block_is_for_a_host(page: &str, known: &[&str], at_least: usize) {
+    let blocks = blocks(page);
+    assert!(blocks.len() > at_least, "the page has lost its commands");
     for Block { hosts, line, .. } in &blocks {
-        assert!(hosts.iter().all(|host| HOSTS.contains(host)), "line {line}: {hosts:?}");
+        assert!(hosts.iter().all(|host| known.contains(host)), "line {line}: {hosts:?}");
     }
-    assert_eq!(PAGE.matches("```").count(), blocks.len() * 2, "a block is for no host, and nobody runs it");
+    let drawings = page.matches("```text").count();
+    assert_eq!(
+        page.matches("```").count(),
+        (blocks.len() + drawings) * 2,
+        "a block is for no host, and nobody runs it"
+    );
 }
 
-#[test]
-fn the_page_leads_from_nothing_to_running_and_through_the_days_after() {
-    let Some(hosts) = Hosts::start() else {
+fn follow(page: &'static str, of: &'static str, names: &'static [&'static str]) {
+    let Some(hosts) = Hosts::start(of, names) else {
         return eprintln!("left out: only root makes hosts");
     };
-    for Block { hosts: on, text, line } in blocks(PAGE) {
+    for Block { hosts: on, text, line } in blocks(page) {
         for host in on {
             hosts.type_in(host, line, text);
         }
     }
+}
+
+#[test]
+fn every_command_is_for_a_host_and_every_shell_block_is_run() {
+    every_block_is_for_a_host(PAGE, HOSTS, 20);
+    every_block_is_for_a_host(EDGE_PAGE, EDGE_HOSTS, 12);
+}
+
+#[test]
+fn the_page_leads_from_nothing_to_running_and_through_the_days_after() {
+    follow(PAGE, "docs/production.md", HOSTS);
+}
+
+#[test]
+fn an_edge_server_is_subscribed_sends_takes_mail_and_leaves_as_its_page_says() {
+    follow(EDGE_PAGE, "docs/edge.md", EDGE_HOSTS);
 }

@@ -1,5 +1,5 @@
 """What is outside of the organization in this test: name servers that know its hosts and a provider, and the provider's relay,
-which takes everything. Usage: outside.py ADDRESS NAME=ADDRESS ..."""
+which takes everything. Usage: outside.py ADDRESS NAME=ADDRESS ... mx:DOMAIN=NAME ..."""
 
 import socket
 import socketserver
@@ -9,6 +9,11 @@ import threading
 ADDRESS = sys.argv[1]
 NAMES = dict(word.split("=") for word in sys.argv[2:])
 TYPE_A = 1
+TYPE_MX = 15
+
+
+def encoded(name):
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
 
 
 class Names(socketserver.DatagramRequestHandler):
@@ -19,12 +24,20 @@ class Names(socketserver.DatagramRequestHandler):
             labels.append(question[at + 1 : at + 1 + question[at]].decode().lower())
             at += 1 + question[at]
         end = at + 5
-        address = NAMES.get(".".join(labels))
+        name = ".".join(labels)
+        address, exchanger = NAMES.get(name), NAMES.get("mx:" + name)
         kind = int.from_bytes(question[at + 1 : at + 3], "big")
-        answers = address is not None and kind == TYPE_A
-        flags = 0x8580 if address else 0x8583
+        data = None
+        if address and kind == TYPE_A:
+            data = socket.inet_aton(address)
+        elif exchanger and kind == TYPE_MX:
+            data = b"\0\x0a" + encoded(exchanger)
+        answers = data is not None
+        flags = 0x8580 if address or exchanger else 0x8583
         header = question[:2] + flags.to_bytes(2, "big") + b"\0\1" + (b"\0\1" if answers else b"\0\0") + b"\0\0\0\0"
-        answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(address) if answers else b""
+        answer = b""
+        if answers:
+            answer = b"\xc0\x0c" + kind.to_bytes(2, "big") + b"\0\1\0\0\0\x3c" + len(data).to_bytes(2, "big") + data
         self.wfile.write(header + question[12:end] + answer)
 
 

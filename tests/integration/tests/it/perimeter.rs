@@ -1,0 +1,159 @@
+//! An Edge server between the internet and two sites, as `deploy/lab/perimeter.yaml` has it: mail in and out, what the organization
+//! tells it, who tells it when somebody is away, and what whoever has broken into it can do.
+
+use net::Service;
+
+use crate::support::{
+    Lab, deliver_by_connector, peer_address, peers, run_postroad, stranger, submit_by_connector,
+    submit_content_by_connector, submit_from_outside, test_message,
+};
+
+const LAB: &str = include_str!("../../../../deploy/lab/perimeter.yaml");
+
+/// The lab, in which what waits for minutes elsewhere waits for a second.
+fn quick() -> String {
+    let text = LAB.replace("role: Edge}", "role: Edge, transport: QUICK}");
+    text.replace("site: Berlin}", "site: Berlin, transport: QUICK}")
+        .replace("site: Oslo}", "site: Oslo, transport: QUICK}")
+}
+
+/// Says something to the shell of a server.
+async fn shell(lab: &Lab, server: &str, line: &str) -> String {
+    let settings = lab.server(server).settings_path();
+    let output = run_postroad(&["shell", "--settings", settings.to_str().unwrap(), "-c", line]).await;
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{line}: {said}");
+    said
+}
+
+/// Waits until the Edge server refuses an address of ours, or takes it.
+async fn until_known(lab: &Lab, address: &str, known: bool) {
+    testkit::until(&format!("EDGE1 knows of {address}: {known}"), async || {
+        let message = test_message("bob@fabrikam.example", address);
+        let taken = submit_from_outside(lab, "EDGE1", &message).await.is_ok();
+        (taken == known).then_some(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_comes_in_and_goes_out_by_the_edge_server_alone() {
+    let lab = Lab::start(&quick()).await;
+    // In: to the site of the subscription, and by it to another one (RT-58).
+    for (server, database, mailbox) in [("BERLIN2", "DB-Berlin2", "ben"), ("OSLO1", "DB-Oslo1", "olga")] {
+        let message = test_message("bob@fabrikam.example", &format!("{mailbox}@contoso.example"));
+        submit_from_outside(&lab, "EDGE1", &message).await.unwrap();
+        lab.inbox(server, database, mailbox).wait_for(&message.message_id()).await;
+    }
+    for (stranger, reply) in [("nobody@contoso.example", "550 5.1.1"), ("x@elsewhere.example", "550 5.7.1")] {
+        let refused = submit_from_outside(&lab, "EDGE1", &test_message("bob@fabrikam.example", stranger)).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(reply), "{refused}");
+    }
+
+    // Out: from another site by that site (EN-27), to hosts that MX records name, and to a smart host with a password that the Edge
+    // server has under a key of its own.
+    let outbox = lab.inbox("OSLO1", "DB-Oslo1", "olga");
+    for (name, to) in [("one", "sales@fabrikam.example"), ("two", "orders@partner.example")] {
+        let message = test_message("olga@contoso.example", to);
+        outbox.send(name, &message.content());
+        let delivery = lab.wait_for_delivery(&message.message_id()).await;
+        assert_eq!(delivery.hello, "edge1.contoso.example");
+        assert_eq!(delivery.user.as_deref(), to.contains("partner").then_some("contoso"));
+        // One trace from the mailbox to the host outside.
+        let received = lab.wait_for_spans(&message.message_id(), "receive", 3).await;
+        assert!(received.iter().any(|span| span.server == "EDGE1"), "{received:?}");
+    }
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
+    let mut lab = Lab::start(&quick()).await;
+    // EN-30: a recipient comes, and goes.
+    until_known(&lab, "nils@contoso.example", false).await;
+    shell(&lab, "BERLIN1", "New-MailContact -Name nils -PrimarySmtpAddress nils@contoso.example -ExternalEmailAddress nils@fabrikam.example").await;
+    let done = shell(&lab, "BERLIN1", "Start-EdgeSynchronization | Format-List").await;
+    assert!(done.contains("Success"), "{done}");
+    until_known(&lab, "nils@contoso.example", true).await;
+    let told = shell(&lab, "BERLIN1", "Test-EdgeSynchronization | Format-List").await;
+    assert!(told.contains(": Normal") && !told.contains("NotSynchronized"), "{told}");
+    let known = "Test-EdgeSynchronization -VerifyRecipient nils@contoso.example | Format-List";
+    assert!(shell(&lab, "BERLIN2", known).await.contains(": Synchronized"));
+    let nobody = "Test-EdgeSynchronization -VerifyRecipient nobody@contoso.example | Format-List";
+    assert!(shell(&lab, "BERLIN1", nobody).await.contains(": NotFound"));
+
+    // EN-14
+    let settings = lab.server("EDGE1").settings_path();
+    let line = "Remove-SendConnector Partner -Confirm:$false";
+    let refused = run_postroad(&["shell", "--settings", settings.to_str().unwrap(), "-c", line]).await;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("EN-14"), "{said}");
+
+    // EN-32: who synchronized is gone; the next one does, by itself.
+    lab.kill("BERLIN1", Service::Admin).await;
+    shell(&lab, "BERLIN1", "Set-AcceptedDomain contoso -Name Contoso2; New-AcceptedDomain -Name second -DomainName second.example -DomainType InternalRelay").await;
+    testkit::until("the new domain on EDGE1", async || {
+        shell(&lab, "EDGE1", "Get-AcceptedDomain").await.contains("second.example").then_some(())
+    })
+    .await;
+
+    // One Transport of the site is away: mail goes to the other (EN-21).
+    lab.stop("BERLIN1", Service::Transport).await;
+    let message = test_message("bob@fabrikam.example", "ben@contoso.example");
+    submit_from_outside(&lab, "EDGE1", &message).await.unwrap();
+    lab.inbox("BERLIN2", "DB-Berlin2", "ben").wait_for(&message.message_id()).await;
+
+    // The Edge server is away: mail waits inside, and goes when it is back.
+    lab.kill("EDGE1", Service::Transport).await;
+    let message = test_message("ben@contoso.example", "sales@fabrikam.example");
+    lab.inbox("BERLIN2", "DB-Berlin2", "ben").send("out", &message.content());
+    lab.wait_for_queue("BERLIN2", "SmtpRelayWithinAdSiteToEdge", 1).await;
+    lab.start_again("EDGE1", Service::Transport).await;
+    lab.wait_for_delivery(&message.message_id()).await;
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_server_in_wrong_hands_reaches_its_site_with_strangers_mail_and_nobody_else() {
+    let lab = Lab::start(&quick()).await;
+    // With what lies on it, and believing whomever it meets inside.
+    let identity = lab.server("EDGE1").identity_path();
+    let own = net::KeyedCertificate::load_from(&identity.join("transport")).unwrap();
+    let inside = stranger(&lab, "BERLIN1", own);
+    let message = test_message("boss@contoso.example", "anna@contoso.example");
+
+    // Its own site: taken, as anonymous mail, and what it says in our name is gone.
+    let at = peer_address(&lab, "BERLIN1", Service::Transport);
+    let mut content = b"X-MS-Exchange-Organization-SCL: -1\r\nX-MS-Exchange-Organization-AuthAs: Internal\r\n".to_vec();
+    content.extend_from_slice(&message.content());
+    submit_content_by_connector(&inside, &at, &message, content).await.unwrap();
+    let mut anna = lab.inbox("BERLIN1", "DB-Berlin1", "anna");
+    anna.wait_for(&message.message_id()).await;
+    let folder = lab.server("BERLIN1").folder.join("state/mailboxes/DB-Berlin1/anna/Maildir/new");
+    let delivered =
+        std::fs::read_dir(folder).unwrap().flatten().map(|file| std::fs::read_to_string(file.path()).unwrap());
+    let delivered = delivered.collect::<Vec<String>>().concat();
+    assert!(delivered.contains("AuthAs: Anonymous") && !delivered.contains("AuthAs: Internal"), "{delivered}");
+    assert!(!delivered.contains("-SCL: -1"), "{delivered}");
+
+    // A mailbox service, another site, an admin service.
+    let at = peer_address(&lab, "BERLIN1", Service::MailboxDelivery);
+    let refused = deliver_by_connector(&inside, &at, &message).await.unwrap_err();
+    assert!(refused.to_string().contains("hands in mail alone"), "{refused}");
+    let at = peer_address(&lab, "OSLO1", Service::Transport);
+    assert!(submit_by_connector(&inside, &at, &message).await.is_err());
+    let own = net::KeyedCertificate::load_from(&identity.join("admin")).unwrap();
+    let authority = std::fs::read_to_string(lab.server("BERLIN1").identity_path().join("ca.pem")).unwrap();
+    let at = peer_address(&lab, "BERLIN1", Service::Admin);
+    let api = admin_api::Api::connect(&at, &rpc::Credentials::new(own, authority)).await;
+    if let Ok(api) = api {
+        let asked = directory::Configuration::snapshot(&admin_api::RemoteDirectory::new(api)).await;
+        let refused = asked.unwrap_err().to_string();
+        assert!(refused.contains("hands in mail alone"), "{refused}");
+    }
+    // And nobody inside but Transports of the site reaches it.
+    let at = peer_address(&lab, "EDGE1", Service::Transport);
+    assert!(submit_by_connector(&peers(&lab, "OSLO1", "transport"), &at, &message).await.is_err());
+    lab.finish().await;
+}
