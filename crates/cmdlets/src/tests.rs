@@ -4,6 +4,7 @@ mod audit;
 mod certificates;
 mod commands;
 mod corpus;
+mod edge;
 mod pages;
 mod permissions;
 mod queues;

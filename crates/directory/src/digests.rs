@@ -3,18 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use envelope::Address;
 use topology::EdgeSubscription;
 
-use crate::directory::{CommitError, ReadError};
-
 /// Octets of SHA-256.
 const OCTETS: usize = 32;
-/// Buckets: two hundred thousand recipients are fifty in each, a million are 250.
-pub const BUCKETS: u16 = 4096;
-/// Bits of a digest that are no part of its bucket's number.
+/// Of the first sixteen bits of a digest those that are no part of its bucket's number. There are 4,096 buckets: two hundred
+/// thousand recipients are fifty in each, a million are 250.
 const BUCKET_SHIFT: u32 = 4;
 
 /// The digest of an address: SHA-256 (FIPS 180-4) over a salt and the address as it is compared.
@@ -114,23 +110,6 @@ pub fn into_buckets(digests: impl IntoIterator<Item = RecipientDigest>) -> Bucke
     all.into_iter().map(|(number, digests)| (number, Bucket::new(digests))).collect()
 }
 
-/// What an Edge server keeps of recipients.
-#[async_trait]
-pub trait RecipientDigests: Send + Sync {
-    /// The marks of all buckets that are not empty.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    async fn bucket_marks(&self) -> Result<BTreeMap<u16, [u8; 32]>, ReadError>;
-
-    /// Replaces buckets of digests that begin with `salt`; an empty one goes. With `complete` what is kept then is all there is, and
-    /// whoever is not in it is nobody: until that has been said of this salt, nothing is known of anybody.
-    ///
-    /// # Errors
-    /// [`CommitError`]
-    async fn put_buckets(&self, salt: &str, buckets: &Buckets, complete: bool) -> Result<(), CommitError>;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +120,7 @@ mod tests {
             RecipientDigest::of(salt, &Address::parse(&format!("User{number}@contoso.com")).unwrap())
         };
         let buckets = into_buckets((0..10_000).map(|number| digest("salt", number)));
-        assert!(buckets.keys().all(|number| *number < BUCKETS) && buckets.len() > 3_000);
+        assert!(buckets.keys().all(|number| *number < 4096) && buckets.len() > 3_000);
         for number in 0..10_000 {
             let digest = RecipientDigest::of("salt", &Address::parse(&format!("uSER{number}@Contoso.com")).unwrap());
             assert!(buckets[&digest.bucket()].has(&digest), "an address is compared without regard to case");

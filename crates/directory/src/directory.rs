@@ -9,6 +9,7 @@
 //! Reading never waits for long and never invents: either an answer or an error that is transient for mail. Writing is a
 //! whole change or nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,7 +20,7 @@ use organization::{Kind, Object};
 use topology::{DirectoryRecipient, Guid, Organization, Problems};
 
 pub use crate::author::Author;
-use crate::digests::{RecipientDigest, RecipientDigests};
+use crate::digests::{Buckets, RecipientDigest};
 use crate::presence::{Announcement, Presence};
 use crate::revocation::RevocationRecord;
 
@@ -179,6 +180,23 @@ pub trait Administration: Configuration + Recipients + Presences {
     /// # Errors
     /// [`ReadError`]
     async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError>;
+}
+
+/// What an Edge server keeps of recipients.
+#[async_trait]
+pub trait RecipientDigests: Send + Sync {
+    /// The marks of all buckets that are not empty.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn bucket_marks(&self) -> Result<BTreeMap<u16, [u8; 32]>, ReadError>;
+
+    /// Replaces buckets of digests that begin with `salt`; an empty one goes. With `complete` what is kept then is all there is, and
+    /// whoever is not in it is nobody: until that has been said of this salt, nothing is known of anybody.
+    ///
+    /// # Errors
+    /// [`CommitError`]
+    async fn put_buckets(&self, salt: &str, buckets: &Buckets, complete: bool) -> Result<(), CommitError>;
 }
 
 /// A backend that was opened serves services and administrators.

@@ -33,10 +33,10 @@ mod secrets;
 mod store;
 
 pub use apply::{all_recipients, apply, repair};
-pub use digests::{BUCKETS, Bucket, Buckets, RecipientDigest, RecipientDigests, into_buckets};
+pub use digests::{Bucket, Buckets, RecipientDigest, into_buckets};
 pub use directory::{
     Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
-    Precondition, Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
+    Precondition, Presences, ReadError, RecipientDigests, Recipients, RevisionRecord, Salvage, WatchEvent,
 };
 pub use embedded::{EmbeddedSettings, HISTORY_ENTRIES_MAX, HISTORY_OCTETS_MAX, open as open_embedded};
 pub use etcd::{EtcdSettings, EtcdTls, EtcdUsers, connect as connect_etcd, secure_etcd};

@@ -18,6 +18,7 @@
 //!
 //! Not here: what the processes do, and what a test expects of them.
 
+mod authorities;
 mod backend;
 mod edge;
 mod layout;
@@ -188,7 +189,7 @@ impl World {
         let network = Network::reserve(lab.settings.network)?;
         let organization = &lab.organization.organization;
         let servers = layout::lay_out(organization, network.address(), &options.directory)?;
-        let authorities = prepare::authorities(&options.directory, &lab.forest())?;
+        let authorities = authorities::authorities(&options.directory, &lab.forest())?;
         let internet = start_internet(lab, &options, &network, &servers, authorities.internet).await?;
         let traces_address = SocketAddr::new(network.address().into(), 0);
         let traces = TraceReceiver::start(traces_address, &options.directory.join("traces")).await?;

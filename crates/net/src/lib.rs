@@ -38,6 +38,7 @@ pub mod progress;
 pub mod provider;
 pub mod proxy_protocol;
 pub mod revocation;
+pub mod signature;
 pub mod source;
 pub mod stream;
 pub mod target;

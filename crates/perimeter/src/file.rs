@@ -4,12 +4,12 @@
 //! has the password of the bootstrap account. Whoever has the file can sign for an organization within its validity, once;
 //! neither side stores a secret.
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use envelope::{Domain, ServerName, Timestamp};
-use std::time::Duration;
-use zeroize::Zeroizing;
+use net::signature::{BadKey, SigningKey, is_signed, random_octets};
 
 /// How long a file may be used: 24 hours (EN-11).
 pub const DURATION_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,8 +17,6 @@ pub const DURATION_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
 pub const DURATION_MIN: Duration = Duration::from_secs(2 * 60);
 /// Longest file that is read. Ours: ten times what one with several authorities has.
 pub const FILE_OCTETS_MAX: usize = 256 * 1024;
-/// Octets of the private key (RFC 8032 §5.1.5).
-const SEED_OCTETS: usize = 32;
 /// Octets of salt for digests of recipients. Ours: as many as a digest has.
 const SALT_OCTETS: usize = 32;
 /// The root element.
@@ -45,6 +43,12 @@ pub enum FileError {
     Key,
 }
 
+impl From<BadKey> for FileError {
+    fn from(_: BadKey) -> Self {
+        Self::Key
+    }
+}
+
 /// What the file says.
 #[derive(Clone)]
 pub struct SubscriptionFile {
@@ -65,7 +69,7 @@ pub struct SubscriptionFile {
     /// How long it may be used.
     pub duration: Duration,
     /// The private key.
-    seed: Zeroizing<[u8; SEED_OCTETS]>,
+    key: SigningKey,
 }
 
 impl std::fmt::Debug for SubscriptionFile {
@@ -101,14 +105,9 @@ impl SubscriptionFile {
     /// # Errors
     /// [`FileError::Key`]
     pub fn new(written: Written) -> Result<Self, FileError> {
-        let mut seed = Zeroizing::new([0; SEED_OCTETS]);
-        aws_lc_rs::rand::fill(&mut *seed).map_err(|_| FileError::Key)?;
+        let key = SigningKey::generate()?;
         let Written { server, fqdn, forest, authorities, transport_port, sync_port, effective, duration } = written;
-        Ok(Self { server, fqdn, forest, authorities, transport_port, sync_port, effective, duration, seed })
-    }
-
-    fn pair(&self) -> Result<Ed25519KeyPair, FileError> {
-        Ed25519KeyPair::from_seed_unchecked(&*self.seed).map_err(|_| FileError::Key)
+        Ok(Self { server, fqdn, forest, authorities, transport_port, sync_port, effective, duration, key })
     }
 
     /// The public half of its key, in Base64: what the Edge server keeps.
@@ -116,7 +115,7 @@ impl SubscriptionFile {
     /// # Errors
     /// [`FileError::Key`]
     pub fn public_key(&self) -> Result<String, FileError> {
-        Ok(BASE64.encode(self.pair()?.public_key().as_ref()))
+        Ok(BASE64.encode(self.key.public_key()?))
     }
 
     /// Until when it may be used.
@@ -130,7 +129,7 @@ impl SubscriptionFile {
     /// # Errors
     /// [`FileError::Key`]
     pub fn voucher(&self, organization: &Domain, authorities: &[String]) -> Result<Vec<u8>, FileError> {
-        Ok(self.pair()?.sign(&vouched(&self.server, organization, authorities)).as_ref().to_vec())
+        Ok(self.key.sign(&vouched(&self.server, organization, authorities))?)
     }
 
     /// The text of the file.
@@ -138,7 +137,7 @@ impl SubscriptionFile {
     /// # Errors
     /// [`FileError::Key`]
     pub fn to_xml(&self) -> Result<String, FileError> {
-        let signature = BASE64.encode(self.pair()?.sign(self.elements(false).as_bytes()).as_ref());
+        let signature = BASE64.encode(self.key.sign(self.elements(false).as_bytes())?);
         let elements = self.elements(true);
         Ok(format!(
             "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!-- Whoever has this file can subscribe the Edge server: delete it after \
@@ -160,7 +159,7 @@ impl SubscriptionFile {
         }
         element("ESRAUsername", &format!("ESRA.{}", self.server));
         if with_key {
-            element("ESRAPassword", &BASE64.encode(*self.seed));
+            element("ESRAPassword", &BASE64.encode(self.key.expose()));
         }
         element("EffectiveDate", &self.effective.as_millis().to_string());
         element("Duration", &self.duration.as_secs().to_string());
@@ -205,9 +204,7 @@ impl SubscriptionFile {
             let octets = binary("EdgeCertificateBlob", text)?;
             String::from_utf8(octets).map_err(|_| wrong("a certificate is no text"))
         };
-        let seed: [u8; SEED_OCTETS] = binary("ESRAPassword", one("ESRAPassword")?)?
-            .try_into()
-            .map_err(|_| wrong("its key has another length"))?;
+        let key = SigningKey::from_octets(&binary("ESRAPassword", one("ESRAPassword")?)?)?;
         let file = Self {
             server: ServerName::parse(one("EdgeServerName")?)
                 .map_err(|error| FileError::Malformed(error.to_string()))?,
@@ -218,12 +215,12 @@ impl SubscriptionFile {
             sync_port: port("AdamSslPort")?,
             effective: Timestamp::from_millis(number("EffectiveDate")?),
             duration: Duration::from_secs(number("Duration")?),
-            seed: Zeroizing::new(seed),
+            key,
         };
         let signature = binary("Signature", one("Signature")?)?;
-        let key = file.pair()?;
-        let known = UnparsedPublicKey::new(&ED25519, key.public_key().as_ref());
-        known.verify(file.elements(false).as_bytes(), &signature).map_err(|_| FileError::Altered)?;
+        if !is_signed(&file.key.public_key()?, file.elements(false).as_bytes(), &signature) {
+            return Err(FileError::Altered);
+        }
         Ok(file)
     }
 
@@ -241,9 +238,7 @@ impl SubscriptionFile {
 /// # Errors
 /// [`FileError::Key`]
 pub fn new_salt() -> Result<String, FileError> {
-    let mut octets = [0; SALT_OCTETS];
-    aws_lc_rs::rand::fill(&mut octets).map_err(|_| FileError::Key)?;
-    Ok(BASE64.encode(octets))
+    Ok(BASE64.encode(random_octets::<SALT_OCTETS>()?))
 }
 
 /// Whether a voucher was signed by the key of a file, for this server and organization.
@@ -256,7 +251,7 @@ pub fn is_voucher(
     voucher: &[u8],
 ) -> bool {
     let Ok(key) = BASE64.decode(public_key) else { return false };
-    UnparsedPublicKey::new(&ED25519, key).verify(&vouched(server, organization, authorities), voucher).is_ok()
+    is_signed(&key, &vouched(server, organization, authorities), voucher)
 }
 
 fn vouched(server: &ServerName, organization: &Domain, authorities: &[String]) -> Vec<u8> {
@@ -323,7 +318,7 @@ mod tests {
         for bad in ["", "<a/>", "<EdgeSubscription/>", &text[..text.len() / 2]] {
             assert!(matches!(SubscriptionFile::parse(bad.as_bytes()), Err(FileError::Malformed(_))), "{bad:?}");
         }
-        assert!(!format!("{file:?}").contains(&BASE64.encode(*file.seed)));
+        assert!(!format!("{file:?}").contains(&BASE64.encode(file.key.expose())));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::{Organization, ServerRole};
 
-use crate::sync::{Difference, Inside, Report, Sent, SyncError};
+use crate::sync::{Difference, Inside, Sent, SyncError, SyncReport};
 
 /// The longest time between two synchronizations: the documented interval of configuration (EN-31). Recipients and the topology, for
 /// which it is 5 minutes, come along.
@@ -124,7 +124,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn start(&self, edge: &ServerName, full: bool) -> Result<Report, SyncError> {
+    pub async fn start(&self, edge: &ServerName, full: bool) -> Result<SyncReport, SyncError> {
         let kept = self.kept(edge);
         let mut sent = kept.sent.lock().await;
         let revision = self.inside.directory.snapshot().await?.revision();
@@ -138,7 +138,7 @@ impl Keeper {
         match &done {
             Ok(report) => {
                 if report.configuration > 0 || report.buckets > 0 || next.failing || next.at.is_none() {
-                    let Report { configuration, recipients, buckets } = report;
+                    let SyncReport { configuration, recipients, buckets } = report;
                     tracing::info!(%edge, configuration, recipients, buckets, "an Edge server was synchronized");
                 }
                 *next = Next { at: Some(Instant::now() + INTERVAL), revision, failing: false };
@@ -173,7 +173,7 @@ impl Keeper {
 #[async_trait]
 impl EdgeSyncHandler for Keeper {
     async fn start(&self, edge: &ServerName, full: bool) -> Result<Synchronized, String> {
-        let Report { configuration, recipients, buckets } =
+        let SyncReport { configuration, recipients, buckets } =
             Self::start(self, edge, full).await.map_err(|error| error.to_string())?;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Ok(Synchronized {

@@ -27,4 +27,4 @@ pub mod view;
 pub use file::{FileError, SubscriptionFile};
 pub use host::EdgeHost;
 pub use keeper::Keeper;
-pub use sync::{Report, SyncError};
+pub use sync::{SyncError, SyncReport};

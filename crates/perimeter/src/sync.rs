@@ -59,7 +59,7 @@ impl From<ReadError> for SyncError {
 
 /// What a synchronization did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct SyncReport {
     /// Objects of the configuration that were changed.
     pub configuration: usize,
     /// Addresses that the Edge server knows now.
@@ -148,7 +148,7 @@ impl Inside {
         at: &PeerAddress,
         sent: &mut Sent,
         full: bool,
-    ) -> Result<Report, SyncError> {
+    ) -> Result<SyncReport, SyncError> {
         let author = Author::new(at.server.to_string(), THROUGH.to_owned());
         let (organization, server) = self.known(edge).await?;
         let api = self.connect(&server, at, &author).await?;
@@ -158,7 +158,7 @@ impl Inside {
         let configuration = self.configure(&api, organization.draft(), edge, &author).await?;
         self.announce(&api, &organization, &server).await?;
         let (digests, buckets) = self.tell_recipients(&api, &organization, &server, sent).await?;
-        Ok(Report { configuration, recipients: digests, buckets })
+        Ok(SyncReport { configuration, recipients: digests, buckets })
     }
 
     /// What an Edge server has, and what it ought to.

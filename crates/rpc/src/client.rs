@@ -9,13 +9,13 @@ mod link;
 mod peer;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{ByteSize, Domain, MessageHead, MessageId, Receipt, ServerName};
+use envelope::{ByteSize, MessageHead, MessageId, Receipt, ServerName};
 use parking_lot::Mutex;
 
+use crate::address::PeerAddress;
 use crate::convert;
 use crate::limits::PATIENCE;
 use crate::security::Credentials;
@@ -34,23 +34,6 @@ const REQUESTS_WAITING_MAX: usize = 32;
 /// Time for TCP and TLS to a peer, and again for its first answer. Servers of one organization are near; a dead one is to
 /// be left soon.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where a service of a server is to be found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PeerAddress {
-    /// Which server.
-    pub server: ServerName,
-    /// The name in its certificate.
-    pub fqdn: Domain,
-    /// Where it listens.
-    pub address: SocketAddr,
-}
-
-impl std::fmt::Display for PeerAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.server, self.address)
-    }
-}
 
 /// Connections to every peer in use.
 pub struct Peers {

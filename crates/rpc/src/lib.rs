@@ -24,6 +24,7 @@
 //! | [`limits`] | HTTP/2 windows, chunk and message limits |
 //! | `convert`, `wire` | the nouns and `proto/` |
 
+mod address;
 pub mod agents;
 pub mod client;
 pub mod convert;
@@ -37,8 +38,9 @@ mod server;
 pub mod transfer;
 mod wire;
 
+pub use address::PeerAddress;
 pub use agents::{AgentAnswer, AgentConnection, AgentDelivery, AgentsHandler, Attendance};
-pub use client::{PeerAddress, Peers};
+pub use client::Peers;
 pub use convert::{WireError, octets};
 pub use logons::{AccountDigest, Colleagues, FailedLogons, FailedLogonsHandler, ToldTooOften};
 pub use mailboxes::{

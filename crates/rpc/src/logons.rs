@@ -10,7 +10,8 @@ use envelope::Service;
 use net::PeerIdentity;
 use tonic::{Request, Response, Status};
 
-use crate::client::{CONNECT_TIMEOUT, Channels, PeerAddress, in_words};
+use crate::address::PeerAddress;
+use crate::client::{CONNECT_TIMEOUT, Channels, in_words};
 use crate::convert::WireError;
 use crate::security::{Credentials, authorize};
 use crate::wire::logons::v1 as wire;

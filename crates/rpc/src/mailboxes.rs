@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::client::{PeerAddress, connect, in_words};
+use crate::address::PeerAddress;
+use crate::client::{connect, in_words};
 use crate::convert::WireError;
 use crate::limits::PATIENCE;
 use crate::security::{Credentials, authorize};

@@ -19,7 +19,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use tonic::{Request, Status};
 use topology::{Organization, Server, ServerRole};
 
-use crate::client::PeerAddress;
+use crate::address::PeerAddress;
 
 /// A service's own certificate, the authorities by which it knows the others, and what is known about them just now.
 pub struct Credentials {

@@ -318,11 +318,12 @@ mod tests {
             ("[2001:db8::1]", "[2001:db8::1]"),
             ("Relay.Tailspintoys.com", "relay.tailspintoys.com"),
             ("relais.müller.example", "relais.müller.example"),
+            ("--", "--"), // EN-21
         ] {
             assert_eq!(text.parse::<SmartHost>().unwrap().to_string(), printed);
         }
         for wrong in
-            ["", "--", "*", "*.contoso.com", "[relay.contoso.com]", "a b", "relay:587", "10.1.1.1:25", "contoso.com."]
+            ["", "*", "*.contoso.com", "[relay.contoso.com]", "a b", "relay:587", "10.1.1.1:25", "contoso.com."]
         {
             assert!(wrong.parse::<SmartHost>().is_err(), "{wrong}"); // SC-44
         }

@@ -43,6 +43,7 @@ const BANDS: [(&str, &[&str]); 7] = [
             "sending",
             "handover",
             "agents",
+            "perimeter",
             "import",
         ],
     ),
@@ -53,7 +54,7 @@ const BANDS: [(&str, &[&str]); 7] = [
 ];
 
 /// Arrows within a band.
-const WITHIN: [(&str, &[&str]); 19] = [
+const WITHIN: [(&str, &[&str]); 20] = [
     ("topology", &["envelope"]),
     ("categorizer", &["message", "routing"]),
     ("scheduler", &["routing"]),
@@ -71,6 +72,7 @@ const WITHIN: [(&str, &[&str]); 19] = [
     ("sending", &["directory", "kerberos", "net", "rpc", "runtime", "smtp"]),
     ("handover", &["net", "rpc", "runtime"]),
     ("agents", &["net", "rpc"]),
+    ("perimeter", &["admin-api", "directory", "net", "organization", "rpc"]),
     ("postroad", &["lab"]),
     ("integration", &["testkit"]),
 ];
@@ -128,7 +130,7 @@ const NEVER: [(&[&str], &[&str]); 16] = [
     (&["smtp", "smtp-session"], &["logs", "tracking"]),
     (&["scheduler"], &["redundancy"]),
     (&["redundancy"], &["scheduler", "queue", "rpc"]),
-    (&["edge-sync"], &["etcd-client"]),
+    (&["perimeter"], &["runtime", "queue", "transport"]),
     (SERVICES, &["inquiry", "map", "shell", "cmdlets", "admin-centre", "lab", "postroad", "clap"]),
     // Whoever takes mail from outside cannot even ask for a change.
     (&["frontend-transport", "mailbox-submission", "reception", "sending"], &["admin-api", "admin"]),

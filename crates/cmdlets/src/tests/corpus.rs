@@ -7,9 +7,9 @@ const EXAMPLES: &str = include_str!("documented.txt");
 const ORGANIZATION: &str = include_str!("documented.yaml");
 
 /// So many run as documented; fewer is a loss.
-const RUN: usize = 81;
+const RUN: usize = 89;
 /// So many say that they, or a parameter of theirs, are not available yet.
-const ABSENT: usize = 93;
+const ABSENT: usize = 81;
 
 #[test]
 fn documented_examples_run_as_they_are_written() {

@@ -11,6 +11,7 @@ use topology::{DirectoryRecipient, Guid, Organization, OrganizationDraft};
 
 use super::audit::Written;
 use super::certificates::Shelf;
+use super::edge::Wall;
 use super::queues::{Asked, Servers};
 use crate::{Cmdlets, Premises, Refused};
 
@@ -82,7 +83,11 @@ impl Console for Screen {
         120
     }
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("{path} is not there"))
+        match path.strip_suffix(".EdgeSubscription.xml") {
+            Some(server) => Ok(server.as_bytes().to_vec()),
+            None if path.ends_with("EdgeSubscription.xml") => Ok(b"Edge2".to_vec()),
+            None => Err(format!("{path} is not there")),
+        }
     }
     fn save(&mut self, path: &str, octets: &[u8], _: bool) -> Result<(), String> {
         self.0.borrow_mut().files.push((path.to_owned(), octets.to_vec()));
@@ -115,11 +120,12 @@ impl Session {
     pub(super) fn over(yaml: &str) -> Self {
         let asked = Asked::default();
         let (servers, log, shelf) = (Servers(asked.clone()), asked.clone(), Shelf(asked.clone()));
+        let wall = Wall(asked.clone());
         Self {
             asked,
             ..Self::with(yaml, |cmdlets| {
                 let cmdlets = cmdlets.with_queues(Box::new(servers)).with_audit_log(Box::new(Written(log)));
-                cmdlets.with_certificates(Box::new(shelf))
+                cmdlets.with_certificates(Box::new(shelf)).with_perimeter(Box::new(wall))
             })
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::Forest;
-use crate::digests::{Bucket, Buckets, RecipientDigest, RecipientDigests};
-use crate::directory::{CommitError, ReadError};
+use crate::digests::{Bucket, Buckets, RecipientDigest};
+use crate::directory::{CommitError, ReadError, RecipientDigests};
 use crate::store::{Store, Write};
 
 impl<S: Store> Forest<S> {

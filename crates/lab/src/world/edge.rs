@@ -10,12 +10,12 @@ use perimeter::{file, view};
 use topology::{DirectoryRecipient, EdgeSubscription, OrganizationDraft, Server, ServerRole, Site};
 
 use super::layout::ServerLayout;
-use super::{WorldError, prepare};
+use super::{WorldError, authorities};
 use net::Service;
 
 /// The authority of an Edge server: its own, as its name in DNS is its forest.
 pub(super) fn authority_of(server: &ServerLayout) -> Result<CertificateAuthority, WorldError> {
-    prepare::authority(&server.folder.join("ca"), &server.fqdn)
+    authorities::authority(&server.folder.join("ca"), &server.fqdn)
 }
 
 fn edges(servers: &[ServerLayout]) -> impl Iterator<Item = &ServerLayout> {

@@ -8,10 +8,10 @@ use envelope::Domain;
 use net::Service;
 use serde::Serialize;
 
+use super::authorities::internet_roots;
 use super::backend::Backend;
 use super::layout::{ServerLayout, ServiceAddresses};
 use super::links::Detours;
-use super::prepare::internet_roots;
 use crate::internet::Internet;
 use crate::traces::TraceReceiver;
 

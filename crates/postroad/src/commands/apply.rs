@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let presences = directory.presences().await.map_err(|error| reach.explained(&error))?;
     let current = planned::read(directory.as_ref()).await.map_err(|error| reach.explained(&error))?;
     let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
-    let known = current.recipients.clone();
+    let (known, known_as) = (current.recipients.clone(), current.organization.clone());
     let secrets = SecretsOf::of(&reach, &arguments.file, &current.objects)?;
     let path = arguments.file.clone();
     let Planned { plan, draft, recipients } =
@@ -104,6 +104,7 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     output::print(&left.told())?;
     let ahead = ahead(presences, revision);
     output::print(&told(&ahead, revision, arguments.restored))?;
+    planned::may(&plan, known_as.as_deref())?;
     if (plan.is_empty() && damage.is_none() && !arguments.restored) || arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use directory::{Administration, CommitError, ReadError, Salvage};
 use envelope::Revision;
-use organization::Object;
+use organization::{Object, Plan};
+use perimeter::view::is_replicated;
 use topology::{DirectoryRecipient, Organization};
 
 use super::output;
@@ -35,6 +36,22 @@ pub(crate) async fn read(directory: &dyn Administration) -> Result<Current, Read
     };
     objects.extend(recipients.iter().cloned().map(|recipient| Object::Recipient(Box::new(recipient))));
     Ok(Current { revision, objects, recipients, organization, damage })
+}
+
+/// Whether a plan may be carried out here: on a subscribed Edge server what the organization told it is EdgeSync's (EN-14).
+pub(crate) fn may(plan: &Plan, before: Option<&Organization>) -> anyhow::Result<()> {
+    let own = before.and_then(|before| {
+        before.servers().iter().find(|server| server.edge.is_subscribed() || server.edge.is_pending())
+    });
+    let Some(own) = own else { return Ok(()) };
+    let taken = plan.changes.iter().map(|change| change.object()).find(|object| is_replicated(object, &own.name));
+    let Some(object) = taken else { return Ok(()) };
+    bail!(
+        "{} is a subscribed Edge server: {} is changed in the organization alone (EN-14). Nothing was changed; leave it as \
+         `postroad export` shows it here, or end the subscription with Remove-EdgeSubscription",
+        own.name,
+        object.place()
+    )
 }
 
 /// Whether somebody who is there says yes.

@@ -65,11 +65,13 @@ pub(crate) async fn run(arguments: RollbackArguments) -> anyhow::Result<ExitCode
     if plan.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
+    let wanted_before = before.clone();
     let wanted = Wanted { before, after: then.draft().clone(), recipients: None };
     output::print(&impact::of(&arguments.place, directory, wanted).await)?;
     let presences = directory.presences().await?;
     let left = left_behind::by(&plan, &current.recipients, &presences, &arguments.place).await;
     output::print(&left.told())?;
+    planned::may(&plan, Some(&wanted_before))?;
     if arguments.dry_run {
         return Ok(ExitCode::SUCCESS);
     }

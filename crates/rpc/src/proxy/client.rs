@@ -15,7 +15,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::ProxyRequest;
-use crate::client::{CONNECT_TIMEOUT, Channels, PeerAddress, in_words};
+use crate::address::PeerAddress;
+use crate::client::{CONNECT_TIMEOUT, Channels, in_words};
 use crate::convert::{self, proxy as words};
 use crate::limits::CHUNK_OCTETS;
 use crate::security::Credentials;

@@ -1,0 +1,183 @@
+//! Edge subscriptions as the documented commands make and end them, on both sides.
+
+use envelope::{Address, Domain, ServerName};
+use topology::{EdgeSubscription, Server};
+
+use super::queues::Asked;
+use super::world::{ORGANIZATION, Session};
+use crate::edge::{Compared, NewFile, Perimeter, ReadFile, Synchronized};
+
+/// Files that hold the name of their Edge server, and what was asked.
+pub(super) struct Wall(pub(super) Asked);
+
+fn known(server: &str) -> EdgeSubscription {
+    let forest = Domain::parse(&format!("{server}.perimeter.example")).unwrap();
+    EdgeSubscription { forest: Some(forest), authorities: vec!["PEM".to_owned()], ..EdgeSubscription::default() }
+}
+
+impl Perimeter for Wall {
+    fn write(&mut self, own: &Server, seconds: u64) -> Result<NewFile, String> {
+        let edge = EdgeSubscription {
+            pending_key: Some("key".to_owned()),
+            pending_until: Some(seconds),
+            ..known(own.name.as_str())
+        };
+        Ok(NewFile { text: own.name.to_string(), edge })
+    }
+    fn read(&mut self, octets: &[u8]) -> Result<ReadFile, String> {
+        let name = String::from_utf8(octets.to_vec()).map_err(|error| error.to_string())?;
+        let server = ServerName::parse(&name).map_err(|_| "the file was altered".to_owned())?;
+        let fqdn = Domain::parse(&format!("{name}.perimeter.example")).unwrap();
+        Ok(ReadFile { server, fqdn, edge: EdgeSubscription { voucher: Some("v".to_owned()), ..known(&name) } })
+    }
+    fn start(&mut self, edge: &ServerName, full: bool) -> Result<Synchronized, String> {
+        self.0.borrow_mut().push(format!("start {edge} {full}"));
+        Ok(Synchronized { configuration: 7, recipients: 100, pieces: 90 })
+    }
+    fn test(&mut self, edge: &ServerName, address: Option<&Address>) -> Result<Compared, String> {
+        self.0.borrow_mut().push(format!("test {edge} {address:?}"));
+        let verified = address.map(|address| address.local_part().starts_with('k').then_some(true));
+        let configuration = vec!["sendConnectors[\"A\"]".to_owned()];
+        Ok(Compared { configuration, pieces: (0, 12), verified })
+    }
+}
+
+/// Subscribes an Edge server of that name.
+fn subscribe(name: &str, more: &str) -> String {
+    let data = format!("([System.IO.File]::ReadAllBytes('{name}.EdgeSubscription.xml'))");
+    format!("New-EdgeSubscription -FileData {data} {more}")
+}
+
+#[test]
+fn a_file_becomes_an_edge_server_and_its_connectors() {
+    let mut session = Session::over(ORGANIZATION);
+    let (_, errors) = session.run(&subscribe("EDGE1", "-Site Berlin"));
+    assert_eq!(errors, "");
+    assert_eq!(*session.commits.borrow(), 1, "as a whole");
+    let (out, _) = session.run("Get-EdgeSubscription | % { \"$($_.Name) $($_.Site) $($_.State)\" }");
+    assert_eq!(out, "EDGE1 Berlin Never synchronized"); // EN-10
+    let show = "Get-SendConnector 'EdgeSync*' | Sort-Object Name | % { \"$($_.Name)|$($_.AddressSpaces)|$($_.SmartHosts)|\
+                $($_.DNSRoutingEnabled)|$($_.DomainSecureEnabled)|$($_.SmartHostAuthMechanism)|$($_.SourceTransportServers)|\
+                $($_.Enabled)\" }";
+    let (out, errors) = session.run(show);
+    // EN-20…EN-23
+    let expected = "EdgeSync - Berlin to Internet|SMTP:*;100||True|True|None|EDGE1|True\n\
+                    EdgeSync - Inbound to Berlin|SMTP:--;1|--|False|False|ExchangeServer|EDGE1|True";
+    assert_eq!((out.as_str(), errors.as_str()), (expected, ""));
+    // EN-25: a second one becomes a source of the same.
+    assert_eq!(session.run(&subscribe("EDGE2", "-Site Berlin")).1, "");
+    let (out, _) = session.run("Get-SendConnector 'EdgeSync*' | % { \"$($_.SourceTransportServers)\" }");
+    assert_eq!(out, "EDGE1 EDGE2\nEDGE1 EDGE2");
+    // EN-43: the same again changes nothing but what the file says.
+    assert_eq!(session.run(&subscribe("EDGE2", "-Site Berlin")).1, "");
+    assert_eq!(session.run("(Get-SendConnector 'EdgeSync*').Count").0, "2");
+    // EN-41
+    assert_eq!(session.run("Remove-EdgeSubscription EDGE1 -Confirm:$false").1, "");
+    let (out, _) = session.run("Get-SendConnector 'EdgeSync*' | % { \"$($_.SourceTransportServers)\" }");
+    assert_eq!(out, "EDGE2\nEDGE2");
+    assert_eq!(session.run("Remove-EdgeSubscription edge2.perimeter.example -Confirm:$false").1, "");
+    assert_eq!(session.run("Get-SendConnector 'EdgeSync*'; Get-EdgeSubscription").0, "");
+}
+
+#[test]
+fn connectors_may_be_left_out() {
+    // EN-24
+    let mut session = Session::over(ORGANIZATION);
+    let without = "-Site Berlin -CreateInternetSendConnector $false -CreateInboundSendConnector $false";
+    assert_eq!(session.run(&subscribe("EDGE1", without)).1, "");
+    assert_eq!(session.run("Get-SendConnector 'EdgeSync*'").0, "");
+    // EN-29: one by hand, and the Edge server's rules hold (V-6, SC-85).
+    let (_, errors) = session.run("New-SendConnector Relay -AddressSpaces * -SmartHosts 192.0.2.1 -DNSRoutingEnabled $false -SourceTransportServers EDGE1");
+    assert_eq!(errors, "");
+    let (_, errors) = session.run("Set-SendConnector Relay -SourceTransportServers EDGE1,MBX01");
+    assert!(errors.contains("cannot be mixed"), "{errors}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_what_to_do() {
+    let mut session = Session::over(ORGANIZATION);
+    for (line, expected) in [
+        (subscribe("EDGE1", ""), "Site is required"), // EN-12
+        (subscribe("EDGE1", "-Site Nowhere"), "There is no site"),
+        (subscribe("MBX01", "-Site Berlin"), "is a Mailbox server"),
+        (subscribe("", "-Site Berlin"), "was altered"),
+        ("New-EdgeSubscription -FileName edge.xml".to_owned(), "is for an Edge server"), // EN-13
+        ("New-EdgeSubscription".to_owned(), "Give FileName on the Edge server"),
+        ("Remove-EdgeSubscription EDGE9 -Confirm:$false".to_owned(), "There is no Edge subscription"),
+        ("Start-EdgeSynchronization -TargetServer EDGE9".to_owned(), "There is no Edge subscription"),
+    ] {
+        let (_, errors) = session.run(&line);
+        assert!(errors.contains(expected), "{line}: {errors}");
+    }
+    assert_eq!(*session.commits.borrow(), 0);
+    // EN-10, EN-43: one site.
+    session.run(&subscribe("EDGE1", "-Site Berlin"));
+    let (_, errors) = session.run(&subscribe("EDGE1", "-Site Paris"));
+    assert!(errors.contains("is subscribed to site \"Berlin\""), "{errors}");
+    let (_, errors) = Session::without_servers(ORGANIZATION).run("Start-EdgeSynchronization");
+    assert!(errors.contains("no server here"), "{errors}");
+}
+
+#[test]
+fn synchronization_is_started_and_compared() {
+    // EN-33, EN-34
+    let mut session = Session::over(ORGANIZATION);
+    session.run(&subscribe("EDGE1", "-Site Berlin"));
+    let (out, errors) =
+        session.run("Start-EdgeSynchronization -ForceFullSync | % { \"$($_.Name) $($_.Result) $($_.Recipients)\" }");
+    assert_eq!((out.as_str(), errors.as_str()), ("EDGE1 Success 100", ""));
+    assert_eq!(session.asked.borrow().last().unwrap(), "start EDGE1 true");
+    let shown = |session: &mut Session, more: &str| {
+        let line = format!(
+            "Test-EdgeSynchronization {more} | % {{ \"$($_.SyncStatus) $($_.ConfigurationStatus) $($_.RecipientStatus) $($_.Differences)\" }}"
+        );
+        session.run(&line).0
+    };
+    assert_eq!(shown(&mut session, ""), "Inconclusive NotSynchronized Synchronized sendConnectors[\"A\"]");
+    assert_eq!(
+        shown(&mut session, "-ExcludeRecipientTest"),
+        "Inconclusive NotSynchronized Skipped sendConnectors[\"A\"]"
+    );
+    assert_eq!(shown(&mut session, "-VerifyRecipient kate@contoso.com").trim_end(), "Normal Skipped Synchronized");
+    assert_eq!(shown(&mut session, "-VerifyRecipient nobody@contoso.com").trim_end(), "Normal Skipped NotFound");
+}
+
+/// An Edge server of itself.
+const EDGE: &str = "
+sites: [{name: Perimeter}]
+servers: [{name: MBX01, fqdn: mbx01.perimeter.example, site: Perimeter, role: Edge}]
+acceptedDomains: [{name: Old, domainName: old.example, default: true}]
+sendConnectors: [{name: Old, addressSpaces: ['*'], sourceTransportServers: [MBX01]}]
+";
+
+#[test]
+fn on_the_edge_server_a_file_is_written_and_what_is_told_is_the_organizations() {
+    let mut session = Session::over(EDGE);
+    let (_, errors) = session.run("New-EdgeSubscription -FileName edge.xml -AccountExpiryDuration 00:01:00");
+    assert!(errors.contains("at least 2 minutes"), "{errors}"); // EN-11
+    let (_, errors) = session.run(&subscribe("EDGE2", "-Site Perimeter"));
+    assert!(errors.contains("on an Edge server the file is written"), "{errors}"); // EN-13
+    let (out, errors) = session.run("New-EdgeSubscription -FileName edge.xml -AccountExpiryDuration 01:00:00");
+    assert_eq!(errors, "");
+    assert!(out.contains("for the next 1 hours"), "{out}");
+    assert_eq!(session.seen.borrow().files, [("edge.xml".to_owned(), b"MBX01".to_vec())]);
+    // EN-11, EN-14
+    assert_eq!(session.run("Get-SendConnector; Get-AcceptedDomain").0, "");
+    for line in [
+        "New-SendConnector X -AddressSpaces *",
+        "New-AcceptedDomain X -DomainName x.example",
+        "Set-AcceptedDomain X -Name Y",
+        "Remove-SendConnector X -Confirm:$false",
+    ] {
+        let (_, errors) = session.run(line);
+        assert!(errors.contains("is disabled on Edge server MBX01") && errors.contains("EN-14"), "{line}: {errors}");
+    }
+    // What is its own stays.
+    let (_, errors) = session.run("Set-TransportService MBX01 -MaxOutboundConnections 7");
+    assert_eq!(errors, "");
+    // EN-42
+    assert_eq!(session.run("Remove-EdgeSubscription MBX01 -Confirm:$false").1, "");
+    let (_, errors) = session.run("New-AcceptedDomain Contoso -DomainName contoso.com");
+    assert_eq!(errors, ""); // EN-81: the first one is the default
+    assert_eq!(session.run("(Get-AcceptedDomain Contoso).Default").0, "True");
+}
