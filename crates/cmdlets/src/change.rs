@@ -274,6 +274,12 @@ fn defaults(
             if let Some(server) = local() {
                 set(properties, "server", Written::Text(server.to_string()));
             }
+            let wanted = call.bound.text("Server").and_then(|name| ServerName::parse(&name).ok()).or_else(local);
+            let of = draft.servers.iter().find(|server| Some(&server.name) == wanted.as_ref());
+            if of.is_some_and(|server| server.role == topology::ServerRole::Edge) {
+                // EN-3: it has no front end.
+                set(properties, "transportRole", Written::Text("HubTransport".to_owned()));
+            }
             receive_defaults(usage.as_deref().unwrap_or("Custom"), properties);
         }
         Kind::Recipient => {

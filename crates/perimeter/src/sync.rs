@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin_api::{AdminError, Api, RemoteDirectory, RemoteSecrets, Subscriber};
 use base64::Engine as _;
@@ -14,12 +15,17 @@ use directory::{
 use envelope::{Address, Domain, Revision, ServerName, Service};
 use organization::{Object, PasswordSource, Plan, Secrets, plan};
 use rpc::{Credentials, PeerAddress};
+use tokio::time::Instant;
 use topology::{EdgeSubscription, Guid, OrganizationDraft, SealedCredential, Server, ServerRole};
 
 use crate::view;
 
 /// Recipients read at once.
 const PAGE: usize = 500;
+/// Time for an Edge server to believe the organization that it has just been subscribed to.
+const BELIEVED_WITHIN: Duration = Duration::from_secs(10);
+/// Pause between two questions whether it does.
+const BELIEVED_LOOK: Duration = Duration::from_millis(100);
 /// As which command changes are recorded.
 pub const THROUGH: &str = "EdgeSync";
 
@@ -126,8 +132,25 @@ impl Inside {
             let first = Api::connect_unknown(at, &server.edge.authorities.concat()).await?;
             first.subscribe(&Subscriber { organization: self.forest.clone(), authorities, voucher }).await?;
             self.forget_voucher(server, author).await?;
+            return self.connect_once_believed(at).await;
         }
         Ok(Api::connect(at, &self.credentials).await?)
+    }
+
+    /// The Edge server believes us a moment after it has said so: its port hears of it as of every change of its directory.
+    async fn connect_once_believed(&self, at: &PeerAddress) -> Result<Api, SyncError> {
+        let until = Instant::now() + BELIEVED_WITHIN;
+        loop {
+            let asked = async {
+                let api = Api::connect(at, &self.credentials).await?;
+                api.bucket_marks().await.map(|_| api)
+            };
+            match asked.await {
+                Ok(api) => return Ok(api),
+                Err(error) if Instant::now() >= until => return Err(error.into()),
+                Err(_) => tokio::time::sleep(BELIEVED_LOOK).await,
+            }
+        }
     }
 
     /// The Edge server believes us: nobody needs the voucher any more.

@@ -8,7 +8,9 @@ use super::{Known, Problems};
 use crate::address_space::Space;
 use crate::draft::OrganizationDraft;
 use crate::permission::{ConnectorRight, Grantee, PermissionKind};
-use crate::receive_connector::{AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, defaults};
+use crate::receive_connector::{
+    AuthMechanism, PermissionGroup, ReceiveConnector, RemoteRange, TransportRole, defaults,
+};
 use crate::send_connector::{ErrorPolicy, SendConnector, SmartHost, SmartHostAuthMechanism, TlsAuthLevel};
 use crate::server::ServerRole;
 
@@ -176,6 +178,11 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
         let place = format!("receiveConnectors[\"{}\\{}\"]", connector.server, connector.name);
         if !known.servers.contains_key(&connector.server) {
             problems.error(format!("{place}.server"), format!("there is no server {:?}", connector.server));
+        }
+        let is_edge = known.role(&connector.server) == Some(ServerRole::Edge);
+        if is_edge && connector.transport_role == TransportRole::FrontendTransport {
+            let text = "an Edge server runs Transport alone: write HubTransport"; // EN-3
+            problems.error(format!("{place}.transportRole"), text);
         }
         for text in mechanism_problems(connector) {
             problems.error(format!("{place}.authMechanism"), text);
