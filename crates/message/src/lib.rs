@@ -15,6 +15,7 @@
 //! | [`firewall`] | removes header classes by path | PL-73, PF-20 ff. |
 //! | [`dsn`] | writes delivery status notifications | RFC 3461, 3464, 6522; docs/rules.md, Notifications |
 //! | [`seven_bit`] | encodes parts for hosts without 8BITMIME | RFC 6152, RFC 2045 |
+//! | [`text`] | the words of a message, alone | RFC 2045 |
 //! | [`complete`] | adds what is missing | RFC 5322 §3.6 |
 //! | [`date`] | prints RFC 5322 dates | RFC 5322 §3.3 |
 //!
@@ -32,9 +33,11 @@ pub mod header;
 pub mod received;
 pub mod seven_bit;
 pub mod split;
+pub mod text;
 
 pub use dsn::{Action, Dsn, Original, RecipientReport, Report};
 pub use firewall::{HeaderRights, Path};
 pub use header::{Field, HeaderBlock};
 pub use received::{Protocol, Received};
 pub use split::{HeaderCollector, HeaderTooLarge, split_header};
+pub use text::plain_text;

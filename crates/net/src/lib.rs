@@ -30,6 +30,7 @@ mod circles;
 pub mod digest;
 pub mod dns;
 pub mod host;
+pub mod http;
 pub mod inherited;
 pub mod listener;
 pub mod local;

@@ -1,7 +1,7 @@
 //! Signatures by a key of their own (Ed25519, RFC 8032), for what is carried by hand from one machine to another.
 
-use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use aws_lc_rs::{hmac, rand};
 use zeroize::Zeroizing;
 
 /// Octets of a private key.
@@ -75,6 +75,13 @@ pub fn is_signed(public_key: &[u8], text: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ED25519, public_key).verify(text, signature).is_ok()
 }
 
+/// What proves that `text` comes from somebody who has the secret (HMAC with SHA-256, RFC 2104).
+#[must_use]
+pub fn keyed_digest(secret: &[u8], text: &[u8]) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    hmac::sign(&key, text).as_ref().try_into().expect("SHA-256 gives 32 octets")
+}
+
 /// Octets that nobody can foresee.
 ///
 /// # Errors
@@ -94,13 +101,16 @@ mod tests {
         let (one, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let (key, signature) = (one.public_key().unwrap(), one.sign(b"text").unwrap());
         assert!(is_signed(&key, b"text", &signature));
-        assert!(!is_signed(&key, b"text", &signature));
+        assert!(!is_signed(&key, b"texts", &signature));
         assert!(!is_signed(&other.public_key().unwrap(), b"text", &signature));
         assert!(!is_signed(b"no key", b"text", &signature));
         let again = SigningKey::from_octets(one.expose()).unwrap();
         assert_eq!(again.public_key().unwrap(), key);
         assert_eq!(SigningKey::from_octets(b"short").unwrap_err(), BadKey);
         assert_eq!(format!("{one:?}"), "SigningKey(…)");
+        // RFC 4231 §4.3
+        let digest = keyed_digest(b"Jefe", b"what do ya want for nothing?");
+        assert_eq!(digest[..4], [0x5b, 0xdc, 0xc1, 0x46]);
         assert_ne!(random_octets::<32>().unwrap(), random_octets::<32>().unwrap());
     }
 }

@@ -5,18 +5,28 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use agents::http::Http;
 use agents::lmtp::{Lmtp, Place};
 use agents::{Agent, Attending};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use envelope::ServerName;
+use net::TlsClient;
+use net::dns::Resolver;
+use net::http::HttpPlace;
+use net::tls::TrustedRoots;
 use runtime::drain_on_signals;
 use telemetry::{LogSettings, Telemetry, TelemetrySettings};
+use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 Examples:
   # Mail of a connector with deliveryProtocol LMTP to Dovecot's LMTP, by its socket or by TCP.
   postroad agent lmtp --socket /run/postroad-agents/transport.sock --to /run/dovecot/lmtp
   postroad agent lmtp --socket /run/postroad-agents/transport.sock --protocol LISTS --to 127.0.0.1:8024 --connections 4
+
+  # Text messages by a gateway that takes JSON, signed with the secret in that file.
+  postroad agent http --socket /run/postroad-agents/transport.sock --protocol MOBILE \\
+    --to https://sms.example/messages --secret-file /etc/postroad/sms.secret
 
 Run it beside Transport on each source server of the connector, as a user whom [agents] in the settings
 names; Transport's socket is services.transport.socket. It keeps nothing: what it has not answered is given
@@ -34,29 +44,65 @@ pub(crate) struct AgentArguments {
 enum Kind {
     /// Deliver to a server that speaks LMTP (RFC 2033), such as Dovecot.
     Lmtp(LmtpArguments),
+    /// Post each message as a JSON document: to gateways of text messages, ticket systems, chats.
+    Http(HttpArguments),
+}
+
+/// Arguments of every agent.
+#[derive(clap::Args)]
+struct CommonArguments {
+    /// Unix socket of Transport on this server.
+    #[arg(long, value_name = "FILE")]
+    socket: PathBuf,
+    /// Messages that are delivered at once; the connector's maxConcurrentConnections holds too.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    connections: u32,
+    /// What is logged, as RUST_LOG says it.
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
+    log: String,
+}
+
+/// Arguments of `postroad agent http`.
+#[derive(clap::Args)]
+struct HttpArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+    /// Where documents are posted: `https://…`; `http://` on this machine alone.
+    #[arg(long, value_name = "URL", value_parser = http_place)]
+    to: HttpPlace,
+    /// `deliveryProtocol` of the connectors whose mail is taken.
+    #[arg(long, value_name = "NAME", default_value = "MOBILE")]
+    protocol: String,
+    /// File whose content signs each document (HMAC with SHA-256, in the field Postroad-Signature); a line end after it does not count.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// Further authorities (PEM) by which the server is known, besides the system's.
+    #[arg(long, value_name = "FILE")]
+    trusted_roots: Option<PathBuf>,
 }
 
 /// Arguments of `postroad agent lmtp`.
 #[derive(clap::Args)]
 struct LmtpArguments {
-    /// Unix socket of Transport on this server.
-    #[arg(long, value_name = "FILE")]
-    socket: PathBuf,
+    #[command(flatten)]
+    common: CommonArguments,
     /// Where the LMTP server is: an address with its port, or a Unix socket.
     #[arg(long, value_name = "PLACE", value_parser = place)]
     to: Place,
     /// `deliveryProtocol` of the connectors whose mail is taken.
     #[arg(long, value_name = "NAME", default_value = "LMTP")]
     protocol: String,
-    /// Messages that are delivered at once; the connector's maxConcurrentConnections holds too.
-    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
-    connections: u32,
     /// How this host calls itself in LHLO.
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     host: String,
-    /// What is logged, as RUST_LOG says it.
-    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
-    log: String,
+}
+
+fn http_place(text: &str) -> Result<HttpPlace, String> {
+    let place = HttpPlace::of(text).ok_or("write an address such as https://sms.example/messages")?;
+    if place.is_secure() || place.is_local() {
+        return Ok(place);
+    }
+    Err("mail leaves this machine by https:// alone".to_owned())
 }
 
 fn place(text: &str) -> Result<Place, String> {
@@ -70,7 +116,16 @@ fn place(text: &str) -> Result<Place, String> {
 }
 
 pub(crate) async fn run(arguments: AgentArguments) -> anyhow::Result<ExitCode> {
-    let Kind::Lmtp(LmtpArguments { socket, to, protocol, connections, host, log }) = arguments.kind;
+    let (common, protocol, kind, agent): (_, _, _, Arc<dyn Agent>) = match arguments.kind {
+        Kind::Lmtp(LmtpArguments { common, to, protocol, host }) => {
+            (common, protocol, "lmtp", Arc::new(Lmtp { place: to, host: host.into() }))
+        }
+        Kind::Http(arguments) => {
+            let agent = Arc::new(http(&arguments)?);
+            (arguments.common, arguments.protocol, "http", agent)
+        }
+    };
+    let CommonArguments { socket, connections, log } = common;
     let telemetry = Telemetry::install(&TelemetrySettings {
         service: "agent",
         version: env!("CARGO_PKG_VERSION"),
@@ -80,10 +135,27 @@ pub(crate) async fn run(arguments: AgentArguments) -> anyhow::Result<ExitCode> {
         collector: None,
     })?;
     let drain = drain_on_signals().context("cannot listen for signals")?;
-    let name = concat!("postroad-lmtp ", env!("CARGO_PKG_VERSION"));
+    let name = format!("postroad-{kind} {}", env!("CARGO_PKG_VERSION"));
     let source = Attending { socket, protocol: protocol.into(), name: name.into(), connections };
-    let agent: Arc<dyn Agent> = Arc::new(Lmtp { place: to, host: host.into() });
     agents::serve(&source, &agent, &drain).await;
     telemetry.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn http(arguments: &HttpArguments) -> anyhow::Result<Http> {
+    let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let secret = arguments.secret_file.as_ref().map(read).transpose()?.map(|octets| {
+        let line = octets.strip_suffix(b"\n").unwrap_or(&octets);
+        Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+    });
+    if secret.as_ref().is_some_and(|secret| secret.is_empty()) {
+        bail!("the secret file is empty");
+    }
+    let mut roots = TrustedRoots::system();
+    if let Some(path) = &arguments.trusted_roots {
+        let text = String::from_utf8(read(path)?).with_context(|| format!("{} is no text", path.display()))?;
+        roots = roots.and_pem(&text).with_context(|| format!("{}", path.display()))?;
+    }
+    let resolver = Resolver::system().context("the name servers of this machine cannot be found")?;
+    Ok(Http { place: arguments.to.clone(), resolver, tls: TlsClient::new(roots), secret })
 }

@@ -177,3 +177,55 @@ async fn no_more_connections_than_the_connector_allows() {
     assert!((1..=2).contains(&most), "{most} at once");
     assert_eq!(scene.spool("MAIL1").await, []);
 }
+
+/// A program of another language, ended with the test.
+struct Program(std::process::Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+/// `docs/examples/agent.py`; `None` where Python has no gRPC (Debian: python3-grpcio, python3-grpc-tools).
+fn python_agent(socket: &std::path::Path, folder: &std::path::Path) -> Option<Program> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = || std::process::Command::new("/usr/bin/python3");
+    let mut compiler = python();
+    compiler.args(["-m", "grpc_tools.protoc", "-I"]).arg(root.join("proto"));
+    for option in ["--python_out", "--grpc_python_out"] {
+        compiler.arg(format!("{option}={}", folder.display()));
+    }
+    let compiled = compiler.arg(root.join("proto/postroad/agent/v1/agent.proto")).status();
+    if !compiled.is_ok_and(|ended| ended.success()) {
+        return None;
+    }
+    let mut agent = python();
+    agent.arg(root.join("docs/examples/agent.py")).arg("--socket").arg(socket);
+    agent.arg("--folder").arg(folder.join("spool")).env("PYTHONPATH", folder);
+    Some(Program(agent.stdin(std::process::Stdio::null()).spawn().unwrap()))
+}
+
+#[tokio::test]
+async fn an_agent_in_python_takes_mail_and_says_what_became_of_each_recipient() {
+    let (scene, transport) = scene("").await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("spool")).unwrap();
+    let socket = scene.world.settings_with_socket("MAIL1").service(net::Service::Transport).socket.unwrap();
+    let Some(_agent) = python_agent(&socket, folder.path()) else {
+        return eprintln!("left out: Python has no gRPC here");
+    };
+    let asks = Notify::On { success: true, failure: true, delay: false };
+    let to = ["IMCEAFAX-+2B49301234567@contoso.com", "IMCEAFAX-nobody@contoso.com"];
+    scene.submit_as(&scene.head_with("ann@contoso.com", &to, asks), MESSAGE).await.unwrap();
+    let failed = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
+    assert!(failed.contains("5.1.1") && failed.contains("this is no telephone number"), "{failed}");
+    notified(&scene.mailboxes, "ann@contoso.com", "delivered").await;
+    let files: Vec<_> = std::fs::read_dir(folder.path().join("spool")).unwrap().flatten().collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let text = std::fs::read_to_string(files[0].path()).unwrap();
+    assert!(text.starts_with("To: +49301234567\nFrom: ann@contoso.com\n\n") && text.contains("Body"), "{text}");
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
