@@ -8,7 +8,8 @@ use admin_api::RemoteSecrets;
 use anyhow::{anyhow, bail};
 use directory::{ApplySecrets, Presence, SealError, Sealer};
 use envelope::Revision;
-use organization::{Document, FileProblems, Object, Plan, Secrets};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
 use topology::{DirectoryRecipient, OrganizationDraft};
 
 use super::impact::{self, Wanted};
@@ -58,11 +59,22 @@ pub(crate) struct ApplyArguments {
     /// it. What was changed after the backup is lost unless FILE says it.
     #[arg(long)]
     restored: bool,
+    /// Leave objects of this section alone that FILE does not name, such as sendConnectors; may be given several times. For what
+    /// somebody else brings in, the controller in Kubernetes for one.
+    #[arg(long, value_name = "SECTION", value_parser = section_parser(), value_delimiter = ',')]
+    leave: Vec<Kind>,
     /// Make the change although it leaves mail behind.
     #[arg(long, conflicts_with = "dry_run")]
     force: bool,
     #[command(flatten)]
     place: Place,
+}
+
+/// Sections whose objects may be brought in by others. Recipients are left alone by a file that has no section for them.
+fn section_parser() -> impl TypedValueParser<Value = Kind> {
+    let sections = Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::TransportConfig | Kind::Recipient));
+    PossibleValuesParser::new(sections.map(Kind::section))
+        .try_map(|section| Kind::of_section(&section).ok_or("there is no such section"))
 }
 
 /// A plan, and the organization that it leads to.
@@ -83,9 +95,9 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
     let known = current.recipients.clone();
     let secrets = SecretsOf::of(&reach, &arguments.file, &current.objects)?;
-    let path = arguments.file.clone();
+    let (path, leave) = (arguments.file.clone(), arguments.leave.clone());
     let Planned { plan, draft, recipients } =
-        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current))).await??;
+        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current, &leave))).await??;
     if let Some(damage) = &damage {
         output::print(&format!(
             "What is stored is not valid: {damage}.\n\
@@ -185,9 +197,16 @@ fn told(ahead: &[Presence], revision: Revision, restored: bool) -> String {
 }
 
 /// Makes secrets, and compares. Blocks: verifiers of passwords take their time.
-fn plan(path: &Path, file: &OrganizationFile, secrets: &dyn Secrets, current: Current) -> anyhow::Result<Planned> {
+fn plan(
+    path: &Path,
+    file: &OrganizationFile,
+    secrets: &dyn Secrets,
+    current: Current,
+    leave: &[Kind],
+) -> anyhow::Result<Planned> {
     let planned = Document::parse(&file.text).and_then(|document| {
         let (draft, recipients) = wanted(&document, secrets, current.recipients)?;
+        let draft = with_left(draft, &current.objects, leave);
         let plan = organization::plan(current.objects, organization::objects(&draft, &recipients));
         let refused = plan.refused();
         if refused.has_errors() {
@@ -220,6 +239,21 @@ fn wanted(
     }
     let problems = organization::recipients::lint(&draft, &recipients);
     if problems.has_errors() { Err(document.locate(&problems)) } else { Ok((draft, recipients)) }
+}
+
+/// The draft with what is left alone: objects of these kinds that are there and that it does not name.
+fn with_left(draft: OrganizationDraft, current: &[Object], leave: &[Kind]) -> OrganizationDraft {
+    if leave.is_empty() {
+        return draft;
+    }
+    let named = organization::objects(&draft, &[]);
+    let same = |one: &Object, other: &Object| {
+        let folded = |object: &Object| envelope::text::folded(&object.name()).into_owned();
+        one.kind() == other.kind() && (one.guid() == other.guid() || folded(one) == folded(other))
+    };
+    let left = current.iter().filter(|object| leave.contains(&object.kind()));
+    let left = left.filter(|object| !named.iter().any(|one| same(one, object))).cloned().collect::<Vec<_>>();
+    organization::assemble(named.into_iter().chain(left)).0
 }
 
 fn without_key(error: SealError) -> anyhow::Error {
