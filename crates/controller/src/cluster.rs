@@ -165,7 +165,7 @@ impl Cluster {
     pub(crate) async fn tell(&self, resource: &Resource, (sort, reason, text): (&str, &str, String), by: &str, now: &str) {
         let event = json!({
             "apiVersion": "events.k8s.io/v1", "kind": "Event",
-            "metadata": {"generateName": format!("{}.", resource.key), "namespace": self.namespace},
+            "metadata": {"generateName": format!("{}-", resource.key), "namespace": self.namespace},
             "eventTime": now, "type": sort, "reason": reason, "note": note(text), "action": "Reconcile",
             "reportingController": format!("{GROUP}/controller"), "reportingInstance": by,
             "regarding": {

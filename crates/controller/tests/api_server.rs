@@ -7,12 +7,18 @@
 
 mod support;
 
+use std::sync::Mutex;
+use std::time::Duration;
+
 
 use controller::{ADOPT_ANNOTATION, FINALIZER};
 use directory::Administration;
 use organization::{Kind, Object};
 use serde_json::{Value, json};
-use support::{Premises, until};
+use support::{Premises, TestCluster, until};
+
+/// Less than that of `until`, so that it is said what was seen.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 fn connector(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "postroad.dev/v1", "kind": "SendConnector", "metadata": {"name": name}, "spec": spec})
@@ -26,6 +32,20 @@ fn accepted(object: &Value) -> Option<(&str, &str)> {
     let all = object["status"]["conditions"].as_array()?;
     let one = all.iter().find(|one| one["type"] == "Accepted")?;
     Some((one["status"].as_str()?, one["message"].as_str()?))
+}
+
+/// Waits until a resource is accepted, or is not, for a reason that has these words. Says how it stood when that does not come about.
+async fn stands(cluster: &TestCluster, plural: &str, name: &str, wanted: &str, words: &str) {
+    let last = Mutex::new(Value::Null);
+    let standing = until(async || {
+        let there = cluster.get(plural, name).await?;
+        *last.lock().unwrap() = there["status"].clone();
+        let (status, message) = accepted(&there)?;
+        (status == wanted && message.contains(words)).then_some(())
+    });
+    if tokio::time::timeout(PATIENCE, standing).await.is_err() {
+        panic!("{plural} {name} is not {wanted} ({words}): {}", last.lock().unwrap());
+    }
 }
 
 async fn stored(directory: &dyn Administration, kind: Kind, name: &str) -> Option<Object> {
@@ -78,12 +98,7 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
     let wrong = cluster.merge("sendconnectors", "partner", &json!({"spec": {"name": "Other"}})).await.unwrap_err();
     assert!(wrong.contains("name is given once"), "{wrong}");
     cluster.merge("sendconnectors", "partner", &json!({"spec": {"sourceTransportServers": ["NOBODY"]}})).await.unwrap();
-    until(async || {
-        let there = cluster.get("sendconnectors", "partner").await?;
-        let (status, message) = accepted(&there)?;
-        (status == "False" && message.contains("NOBODY")).then_some(())
-    })
-    .await;
+    stands(&cluster, "sendconnectors", "partner", "False", "NOBODY").await;
     let Some(Object::SendConnector(kept)) = stored(premises.directory(), Kind::SendConnector, "partner").await else {
         panic!("it is there")
     };
@@ -112,12 +127,7 @@ async fn what_others_made_is_taken_over_only_where_it_is_said_and_then_put_back(
     let running = premises.controller("one").await;
     let spec = json!({"name": "Internet", "addressSpaces": ["*"], "sourceTransportServers": ["M1"], "port": 2526});
     cluster.create("sendconnectors", &connector("internet", spec)).await.unwrap();
-    until(async || {
-        let there = cluster.get("sendconnectors", "internet").await?;
-        let (status, message) = accepted(&there)?;
-        (status == "False" && message.contains(ADOPT_ANNOTATION)).then_some(())
-    })
-    .await;
+    stands(&cluster, "sendconnectors", "internet", "False", ADOPT_ANNOTATION).await;
     let port = async || match stored(premises.directory(), Kind::SendConnector, "Internet").await {
         Some(Object::SendConnector(connector)) => connector.port,
         _ => 0,
@@ -126,7 +136,7 @@ async fn what_others_made_is_taken_over_only_where_it_is_said_and_then_put_back(
     let adopt = json!({"metadata": {"annotations": {ADOPT_ANNOTATION: "true"}}});
     cluster.merge("sendconnectors", "internet", &adopt).await.unwrap();
     until(async || (port().await == 2526).then_some(())).await;
-    until(async || (accepted(&cluster.get("sendconnectors", "internet").await?)?.0 == "True").then_some(())).await;
+    stands(&cluster, "sendconnectors", "internet", "True", "").await;
 
     // By `postroad apply`: the cluster says otherwise.
     premises.apply(|text| text.replace("sourceTransportServers: [M1]", "sourceTransportServers: [M1], port: 2600")).await;
@@ -161,22 +171,17 @@ async fn sites_and_their_links_come_together_and_go_when_nothing_needs_them() {
     let domain = json!({"name": "Fabrikam", "domainName": "fabrikam.example"});
     cluster.create("accepteddomains", &of("AcceptedDomain", "fabrikam", domain)).await.unwrap();
     let printers = json!({"name": "Printers", "server": "M1", "bindings": ["0.0.0.0:2527"], "remoteIPRanges": ["192.0.2.0/24"],
-        "maxMessageSize": "1MB", "connectionTimeout": "00:05:00"});
+        "maxMessageSize": "1MB", "connectionTimeout": "00:20:00"});
     cluster.create("receiveconnectors", &of("ReceiveConnector", "printers", printers)).await.unwrap();
     for (plural, name) in
         [("sitelinks", "berlin-paris"), ("sites", "paris"), ("accepteddomains", "fabrikam"), ("receiveconnectors", "printers")]
     {
-        until(async || (accepted(&cluster.get(plural, name).await?)?.0 == "True").then_some(())).await;
+        stands(&cluster, plural, name, "True", "").await;
     }
     assert!(stored(premises.directory(), Kind::ReceiveConnector, "M1\\Printers").await.is_some());
     // A site that a link needs stays, and says why; with the link it goes.
     cluster.delete("sites", "paris").await.unwrap();
-    until(async || {
-        let there = cluster.get("sites", "paris").await?;
-        let (status, message) = accepted(&there)?;
-        (status == "False" && message.contains("Berlin-Paris")).then_some(())
-    })
-    .await;
+    stands(&cluster, "sites", "paris", "False", "Berlin-Paris").await;
     cluster.delete("sitelinks", "berlin-paris").await.unwrap();
     until(async || cluster.get("sites", "paris").await.is_none().then_some(())).await;
     running.end().await;
@@ -194,7 +199,7 @@ async fn of_two_controllers_one_works_and_the_other_takes_over() {
     until(async || (holder().await? == "one").then_some(())).await;
     let two = premises.controller("two").await;
     cluster.create("sendconnectors", &partner()).await.unwrap();
-    until(async || (accepted(&cluster.get("sendconnectors", "partner").await?)?.0 == "True").then_some(())).await;
+    stands(&cluster, "sendconnectors", "partner", "True", "").await;
     assert_eq!(holder().await.as_deref(), Some("one"));
     // One that ends gives the lease up; one that dies would be waited for.
     one.end().await;
@@ -210,7 +215,7 @@ async fn an_api_server_that_goes_away_and_comes_back_is_followed_again() {
     let running = premises.controller("one").await;
     premises.cluster().create("sendconnectors", &partner()).await.unwrap();
     let cluster = premises.cluster();
-    until(async || (accepted(&cluster.get("sendconnectors", "partner").await?)?.0 == "True").then_some(())).await;
+    stands(&cluster, "sendconnectors", "partner", "True", "").await;
     premises.restart_api_server().await;
     let cluster = premises.cluster();
     cluster.merge("sendconnectors", "partner", &json!({"spec": {"port": 2527}})).await.unwrap();

@@ -37,25 +37,25 @@ sendConnectors: [{name: Internet, addressSpaces: ['*'], sourceTransportServers: 
 ";
 
 /// Waits until `look` finds something.
-pub async fn until<T>(look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(look: impl AsyncFnMut() -> Option<T>) -> T {
     testkit::wait::until("what was to come about", look).await
 }
 
 /// Everything that a test needs.
-pub struct Premises {
+pub(crate) struct Premises {
     directory: Arc<dyn Backend>,
     server: ApiServer,
     _etcd: EtcdServer,
 }
 
 /// A controller that runs.
-pub struct Running {
+pub(crate) struct Running {
     drain: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         self.drain.cancel();
         self.task.await.unwrap();
     }
@@ -63,7 +63,7 @@ impl Running {
 
 impl Premises {
     /// Nothing where there is no API server, aloud.
-    pub async fn open() -> Option<Self> {
+    pub(crate) async fn open() -> Option<Self> {
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(BUILT);
         let program = std::env::var_os(PROGRAM).map_or(built, PathBuf::from);
         if !program.exists() {
@@ -86,16 +86,16 @@ impl Premises {
         Some(premises)
     }
 
-    pub fn directory(&self) -> &dyn Administration {
+    pub(crate) fn directory(&self) -> &dyn Administration {
         self.directory.as_ref()
     }
 
-    pub fn cluster(&self) -> TestCluster {
+    pub(crate) fn cluster(&self) -> TestCluster {
         self.server.cluster.clone()
     }
 
     /// What `postroad apply` does with the organization of the test, changed.
-    pub async fn apply(&self, change: impl Fn(&str) -> String) {
+    pub(crate) async fn apply(&self, change: impl Fn(&str) -> String) {
         let contents = organization::load(&change(ORGANIZATION), Revision(1)).unwrap();
         let wanted = organization::objects(contents.organization.draft(), &[]);
         let before = self.directory.snapshot().await.unwrap();
@@ -105,7 +105,7 @@ impl Premises {
     }
 
     /// A service of `server` that works by `revision`.
-    pub fn announce(&self, server: &str, revision: Revision) -> Announcement {
+    pub(crate) fn announce(&self, server: &str, revision: Revision) -> Announcement {
         self.directory.announce(Presence {
             server: ServerName::parse(server).unwrap(),
             service: Service::Transport,
@@ -116,7 +116,7 @@ impl Premises {
         })
     }
 
-    pub async fn controller(&self, name: &str) -> Running {
+    pub(crate) async fn controller(&self, name: &str) -> Running {
         let cluster = Cluster::of_kubeconfig(&self.server.kubeconfig, Some(NAMESPACE.to_owned())).await.unwrap();
         let settings = ControllerSettings { holder: name.to_owned(), author: Author::new(name, "test") };
         let directory: Arc<dyn Administration> = self.directory.clone();
@@ -127,7 +127,7 @@ impl Premises {
         Running { drain, task }
     }
 
-    pub async fn restart_api_server(&mut self) {
+    pub(crate) async fn restart_api_server(&mut self) {
         self.server.restart().await;
     }
 }
@@ -278,7 +278,7 @@ fn kubeconfig_of(folder: &Path, port: u16) -> String {
 
 /// The API server, as a person asks it.
 #[derive(Clone)]
-pub struct TestCluster {
+pub(crate) struct TestCluster {
     client: Client,
 }
 
@@ -302,39 +302,39 @@ impl TestCluster {
         }
     }
 
-    pub async fn create(&self, plural: &str, object: &Value) -> Result<(), String> {
+    pub(crate) async fn create(&self, plural: &str, object: &Value) -> Result<(), String> {
         let group = object["apiVersion"].as_str().unwrap().split('/').next().unwrap();
         let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
         let made = self.api(group, plural).create(&PostParams::default(), &object).await;
         made.map(drop).map_err(|error| error.to_string())
     }
 
-    pub async fn get(&self, plural: &str, name: &str) -> Option<Value> {
+    pub(crate) async fn get(&self, plural: &str, name: &str) -> Option<Value> {
         self.get_of(GROUP, plural, name).await
     }
 
-    pub async fn get_of(&self, group: &str, plural: &str, name: &str) -> Option<Value> {
+    pub(crate) async fn get_of(&self, group: &str, plural: &str, name: &str) -> Option<Value> {
         let found = self.api(group, plural).get_opt(name).await.unwrap()?;
         Some(serde_json::to_value(found).unwrap())
     }
 
-    pub async fn merge(&self, plural: &str, name: &str, patch: &Value) -> Result<(), String> {
+    pub(crate) async fn merge(&self, plural: &str, name: &str, patch: &Value) -> Result<(), String> {
         let patched = self.api(GROUP, plural).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
         patched.map(drop).map_err(|error| error.to_string())
     }
 
-    pub async fn delete(&self, plural: &str, name: &str) -> Result<(), String> {
+    pub(crate) async fn delete(&self, plural: &str, name: &str) -> Result<(), String> {
         let deleted = self.api(GROUP, plural).delete(name, &DeleteParams::default()).await;
         deleted.map(drop).map_err(|error| error.to_string())
     }
 
-    pub async fn try_list(&self, plural: &str, group: &str) -> Result<Vec<Value>, String> {
+    pub(crate) async fn try_list(&self, plural: &str, group: &str) -> Result<Vec<Value>, String> {
         let listed = self.api(group, plural).list(&ListParams::default()).await.map_err(|error| error.to_string())?;
         Ok(listed.into_iter().map(|one| serde_json::to_value(one).unwrap()).collect())
     }
 
     /// What there is; a failure is something else than nothing.
-    pub async fn list(&self, plural: &str, group: &str) -> Vec<Value> {
+    pub(crate) async fn list(&self, plural: &str, group: &str) -> Vec<Value> {
         match self.try_list(plural, group).await {
             Ok(found) => found,
             Err(error) => vec![json!({"failed": error})],
