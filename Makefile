@@ -17,7 +17,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,13 @@ fuzz: packages  ## Gives a parser inputs that nobody would send: TARGET=address 
 test-compose: test-packages  ## The test of the containers alone, with what it measures.
 	cargo build --workspace --bins
 	cargo test -p integration --test compose -- --nocapture
+
+# Kubernetes' own API server for custom resources is built first, some minutes, beside the system; without it the tests say so.
+test-controller: test-packages nextest  ## Tries the controller against Kubernetes' API server with etcd below it, and the manifests.
+	@deploy/k8s/api-server.sh target/peers/kubernetes || [ $$? -eq 3 ]
+	cargo build -p postroad
+	$(NEXTEST) run -p controller --no-fail-fast
+	POSTROAD=target/debug/postroad deploy/k8s/check.sh || [ $$? -eq 3 ]
 
 soak-compose: test-packages  ## The same with every fault as long as in production: about a quarter of an hour.
 	cargo build --workspace --bins

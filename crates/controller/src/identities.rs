@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ impl SecretKind {
     }
 }
 
-/// A Secret with the texts that are in it. Never printed but by whoever asks for [`PrivateSecret::manifest`].
+/// A Secret with what is in it. Never printed but by whoever asks for [`PrivateSecret::manifest`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateSecret {
     /// Its name.
@@ -34,36 +35,38 @@ pub struct PrivateSecret {
     /// Its sort, which cannot be changed.
     pub kind: SecretKind,
     /// Key and content.
-    pub entries: BTreeMap<String, String>,
+    pub entries: BTreeMap<String, Vec<u8>>,
 }
 
 impl PrivateSecret {
     /// As `kubectl apply` takes it.
     #[must_use]
     pub fn manifest(&self) -> Value {
+        let data: BTreeMap<&String, ByteString> =
+            self.entries.iter().map(|(key, content)| (key, ByteString(content.clone()))).collect();
         json!({
             "apiVersion": "v1", "kind": "Secret", "type": self.kind.as_str(),
             "metadata": {"name": self.name, "labels": {"app.kubernetes.io/part-of": "postroad"}},
-            "stringData": self.entries,
+            "data": data,
         })
     }
 }
 
 impl Cluster {
-    /// The entries of a Secret, those that are texts; nothing when there is none.
+    /// The entries of a Secret; nothing when there is none.
     ///
     /// # Errors
     /// [`ClusterError`]
-    pub async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, ClusterError> {
+    pub async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
         let there = match self.secrets().get(name).await.map_err(ClusterError::from) {
             Ok(there) => there,
             Err(ClusterError::Absent(_)) => return Ok(None),
             Err(other) => return Err(other),
         };
-        let data = there.data.get("data").and_then(Value::as_object);
-        let text = |value: &Value| String::from_utf8(decoded(value.as_str()?)?).ok();
-        let entries = data.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), text(value)?)));
-        Ok(Some(entries.collect()))
+        let data = there.data.get("data").cloned().unwrap_or_else(|| json!({}));
+        let data: BTreeMap<String, ByteString> =
+            serde_json::from_value(data).map_err(|error| ClusterError::Failed(error.to_string()))?;
+        Ok(Some(data.into_iter().map(|(key, content)| (key, content.0)).collect()))
     }
 
     /// Makes a Secret unless there is one of that name. Whether it was made.
@@ -89,9 +92,4 @@ impl Cluster {
         self.secrets().patch(&secret.name, &parameters, &Patch::Apply(&secret.manifest())).await?;
         Ok(())
     }
-}
-
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let bytes: k8s_openapi::ByteString = serde_json::from_value(json!(text)).ok()?;
-    Some(bytes.0)
 }

@@ -28,7 +28,7 @@ use tonic::transport::{Identity, ServerTlsConfig};
 
 use super::*;
 use crate::install::{Collector, SPANS_WAITING_MAX};
-use crate::metrics::{Direction, Source, Told};
+use crate::metrics::{Direction, ResourceState, RoundOutcome, Source, Told};
 use crate::named::{Attempt, Logon, Transfer};
 
 type Attributes = BTreeMap<String, String>;

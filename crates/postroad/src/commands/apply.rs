@@ -30,6 +30,8 @@ Examples:
   # From a workstation, by the admin service of a server, as an administrator; on the server, by its socket.
   postroad apply contoso.yaml --api mail1.contoso.com --identity ~/contoso-identity
   postroad apply contoso.yaml --api /var/lib/postroad/admin.sock
+  # What the controller in Kubernetes brings in is not this file's to take out.
+  postroad apply contoso.yaml --yes --leave sendConnectors,acceptedDomains
   # etcd was restored from a backup: services refuse it as older than what they have, until this.
   postroad apply contoso.yaml --restored
 
@@ -262,5 +264,36 @@ fn without_key(error: SealError) -> anyhow::Error {
             "{error}. `postroad cert init` makes the organization's key, `postroad cert issue` copies it to a server"
         ),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(text: &str) -> OrganizationDraft {
+        let contents = organization::load(text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+        contents.organization.draft().clone()
+    }
+
+    #[test]
+    fn what_is_left_alone_stays_and_what_the_file_names_becomes_what_it_says() {
+        const SERVERS: &str = "sites: [{name: A}]\nservers: [{name: M1, fqdn: m1.contoso.com, site: A}]\n\
+                               acceptedDomains: [{name: Contoso, domainName: contoso.com, default: true}]\n";
+        let stored = draft(&format!(
+            "{SERVERS}sendConnectors: [{{name: ours, addressSpaces: [a.example], sourceTransportServers: [M1]}}, \
+             {{name: Theirs, addressSpaces: [b.example], sourceTransportServers: [M1]}}]\n"
+        ));
+        let file = draft(&format!(
+            "{SERVERS}sendConnectors: [{{name: Ours, addressSpaces: [c.example], sourceTransportServers: [M1]}}]\n"
+        ));
+        let current = organization::objects(&stored, &[]);
+        let named = |leave: &[Kind]| {
+            let left = with_left(file.clone(), &current, leave);
+            left.send_connectors.iter().map(|one| format!("{} {:?}", one.name, one.address_spaces.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&[]), ["Ours 1"]);
+        assert_eq!(named(&[Kind::Site]), ["Ours 1"]);
+        assert_eq!(named(&[Kind::SendConnector]), ["Ours 1", "Theirs 1"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The manifests of `deploy/k8s` are what Kubernetes takes, and what they lay out is what the program reads.
+//! The manifests of `deploy/k8s` are what Kubernetes takes, the chart is made of them, and what they lay out is what the program reads.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use integration::program;
 const NOT_CHECKED: i32 = 3;
 
 #[test]
-fn the_manifests_are_valid_and_lay_out_what_services_read() {
+fn the_manifests_and_the_chart_are_valid_and_lay_out_what_services_read() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/k8s/check.sh");
     let output = Command::new(script).env("POSTROAD", program()).output().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -18,5 +18,7 @@ fn the_manifests_are_valid_and_lay_out_what_services_read() {
         return;
     }
     assert!(output.status.success(), "{said}{complained}");
-    assert!(said.contains("two-sites: "), "{said}");
+    for overlay in ["trying", "zones", "production"] {
+        assert!(said.contains(&format!("{overlay}: ")), "{said}");
+    }
 }

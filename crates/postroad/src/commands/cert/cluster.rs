@@ -117,13 +117,13 @@ pub(super) async fn run(arguments: &ClusterArguments) -> anyhow::Result<()> {
 /// What signs, and what opens the organization's secrets.
 struct Papers {
     authority: CertificateAuthority,
-    key: String,
+    key: Vec<u8>,
 }
 
 impl Papers {
     fn of_folder(ca: &std::path::Path) -> anyhow::Result<Self> {
         let key = ca.join(KEY_FILE);
-        let key = std::fs::read_to_string(&key).with_context(|| format!("cannot read {}", key.display()))?;
+        let key = std::fs::read(&key).with_context(|| format!("cannot read {}", key.display()))?;
         Ok(Self { authority: super::load_authority(ca)?, key })
     }
 
@@ -138,12 +138,12 @@ impl Papers {
             let entries = BTreeMap::from([(KEY_FILE.to_owned(), new_key()?)]);
             cluster.create_secret(&secret(KEY_SECRET, SecretKind::Opaque, entries)).await?;
         }
-        let read = async |name: &str, entry: &str| -> anyhow::Result<String> {
+        let read = async |name: &str, entry: &str| -> anyhow::Result<Vec<u8>> {
             let entries = cluster.secret(name).await?.unwrap_or_default();
             entries.get(entry).cloned().with_context(|| format!("the Secret {name} has no {entry}"))
         };
-        let (cert_pem, key_pem) = (read(AUTHORITY_SECRET, "tls.crt").await?, read(AUTHORITY_SECRET, "tls.key").await?);
-        let pair = KeyedCertificate::from_pem(cert_pem, PrivateKeyPem::new(key_pem))?;
+        let entries = cluster.secret(AUTHORITY_SECRET).await?.unwrap_or_default();
+        let pair = pair_of(&entries).with_context(|| format!("the Secret {AUTHORITY_SECRET} holds no authority"))?;
         let authority = CertificateAuthority::load(pair)?;
         if authority.forest() != forest {
             bail!("the Secret {AUTHORITY_SECRET} is the authority of {}, not of {forest}", authority.forest());
@@ -199,13 +199,11 @@ impl Papers {
     }
 
     /// Whether a certificate is of this authority, and does not end soon.
-    fn still_counts(&self, entries: &BTreeMap<String, String>, now: Timestamp) -> bool {
-        let Some(pem) = entries.get("tls.crt") else { return false };
-        let Some(key) = entries.get("tls.key") else { return false };
-        let pair = KeyedCertificate::from_pem(pem.clone(), PrivateKeyPem::new(key.clone()));
-        let ours = pair.and_then(|pair| pair.to_der()).is_ok_and(|der| self.authority.is_issuer_of(&der));
-        let believed = entries.get("ca.crt").is_some_and(|there| *there == self.authority.trusted_pem());
-        ours && believed && first_end(pem).is_some_and(|end| end > now.plus(RENEW_WITHIN))
+    fn still_counts(&self, entries: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> bool {
+        let Some(pair) = pair_of(entries) else { return false };
+        let ours = pair.to_der().is_ok_and(|der| self.authority.is_issuer_of(&der));
+        let believed = entries.get("ca.crt").is_some_and(|there| there == self.authority.trusted_pem().as_bytes());
+        ours && believed && first_end(&pair.cert_pem).is_some_and(|end| end > now.plus(RENEW_WITHIN))
     }
 }
 
@@ -218,23 +216,26 @@ fn print(papers: &Papers, arguments: &ClusterArguments) -> anyhow::Result<()> {
     output::print_raw(&format!("{:#}\n", json!({"apiVersion": "v1", "kind": "List", "items": items})))
 }
 
-fn secret(name: &str, kind: SecretKind, entries: BTreeMap<String, String>) -> PrivateSecret {
+/// Certificate and key of a Secret.
+fn pair_of(entries: &BTreeMap<String, Vec<u8>>) -> Option<KeyedCertificate> {
+    let text = |key: &str| String::from_utf8(entries.get(key)?.clone()).ok();
+    KeyedCertificate::from_pem(text("tls.crt")?, PrivateKeyPem::new(text("tls.key")?)).ok()
+}
+
+fn secret(name: &str, kind: SecretKind, entries: BTreeMap<String, Vec<u8>>) -> PrivateSecret {
     PrivateSecret { name: name.to_owned(), kind, entries }
 }
 
-fn tls(pair: &KeyedCertificate, trusted: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("ca.crt".to_owned(), trusted.to_owned()),
-        ("tls.crt".to_owned(), pair.cert_pem.clone()),
-        ("tls.key".to_owned(), pair.key_pem.expose().to_owned()),
-    ])
+fn tls(pair: &KeyedCertificate, trusted: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = [("ca.crt", trusted), ("tls.crt", &pair.cert_pem), ("tls.key", pair.key_pem.expose())];
+    entries.into_iter().map(|(key, text)| (key.to_owned(), text.as_bytes().to_vec())).collect()
 }
 
 /// As `cert init` makes it, by a file that is there for a moment.
-fn new_key() -> anyhow::Result<String> {
+fn new_key() -> anyhow::Result<Vec<u8>> {
     let path = std::env::temp_dir().join(format!("{KEY_FILE}.{}", std::process::id()));
     Sealer::generate(&path)?;
-    let key = std::fs::read_to_string(&path);
+    let key = std::fs::read(&path);
     std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     key.with_context(|| format!("cannot read {}", path.display()))
 }
