@@ -118,7 +118,8 @@ impl Cluster {
                 let page = api.list(&parameters).await?;
                 let next = page.metadata.continue_.clone().filter(|next| !next.is_empty());
                 for object in page {
-                    let object = serde_json::to_value(object).map_err(|error| ClusterError::Failed(error.to_string()))?;
+                    let object =
+                        serde_json::to_value(object).map_err(|error| ClusterError::Failed(error.to_string()))?;
                     all.extend(Resource::read(kind, &object));
                 }
                 match next {
@@ -162,11 +163,17 @@ impl Cluster {
     }
 
     /// Says something about a resource. Nobody waits for it: who cannot be told is not.
-    pub(crate) async fn tell(&self, resource: &Resource, (sort, reason, text): (&str, &str, String), by: &str, now: &str) {
+    pub(crate) async fn tell(
+        &self,
+        resource: &Resource,
+        (sort, reason, text): (&str, &str, String),
+        by: &str,
+        now: &str,
+    ) {
         let event = json!({
             "apiVersion": "events.k8s.io/v1", "kind": "Event",
             "metadata": {"generateName": format!("{}-", resource.key), "namespace": self.namespace},
-            "eventTime": now, "type": sort, "reason": reason, "note": note(text), "action": "Reconcile",
+            "eventTime": now, "type": sort, "reason": reason, "note": note(&text), "action": "Reconcile",
             "reportingController": format!("{GROUP}/controller"), "reportingInstance": by,
             "regarding": {
                 "apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind_name(resource.kind), "name": resource.key,
@@ -185,7 +192,7 @@ impl Cluster {
 }
 
 /// An event takes 1 kB.
-fn note(text: String) -> String {
+fn note(text: &str) -> String {
     const NOTE_MAX: usize = 1000;
     text.chars().take(NOTE_MAX / 4).collect()
 }

@@ -60,6 +60,17 @@ impl Resource {
         })
     }
 
+    /// A condition of its status.
+    pub(crate) fn condition(&self, kind: &str) -> Option<&Value> {
+        self.status.get("conditions")?.as_array()?.iter().find(|one| one["type"] == kind)
+    }
+
+    /// Whether this very version of it was accepted before.
+    pub(crate) fn was_accepted(&self) -> bool {
+        let accepted = self.condition("Accepted").is_some_and(|one| one["status"] == "True");
+        accepted && self.status["observedGeneration"].as_i64() == Some(self.generation)
+    }
+
     /// What the object is called: `spec.name`, else as the resource is.
     pub(crate) fn object_name(&self) -> &str {
         self.spec.get("name").and_then(Value::as_str).unwrap_or(&self.key)
@@ -127,6 +138,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is written where it is needed")]
     fn connector(spec: Value) -> Resource {
         let object = json!({"metadata": {"name": "internet"}, "spec": spec});
         Resource::read(Kind::SendConnector, &object).unwrap()

@@ -101,7 +101,9 @@ fn parts(resources: &[Resource], current: &[Object], secrets: &dyn Secrets) -> V
             Err(text) => return refused(Reason::Invalid, text),
         };
         match stored.get(&identity) {
-            Some(there) if !resource.managed && !resource.adopts && object.clone().with_guid(there.guid()) != **there => {
+            Some(there)
+                if !resource.managed && !resource.adopts && object.clone().with_guid(there.guid()) != **there =>
+            {
                 let text = format!(
                     "{} is there already and says otherwise; the annotation {ADOPT_ANNOTATION}: \"true\" has this resource take it over",
                     there.place()
@@ -226,7 +228,7 @@ fn verdicts(resources: &[Resource], parts: Vec<Part>, plan: &Plan) -> Vec<Verdic
         Part::Deletes => Verdict::Gone,
         Part::Puts(_) => {
             let changes = changed.contains(&resource.identity());
-            Verdict::Accepted { changes, drifted: changes && crate::status::was_accepted(resource) }
+            Verdict::Accepted { changes, drifted: changes && resource.was_accepted() }
         }
     };
     resources.iter().zip(parts).map(verdict).collect()

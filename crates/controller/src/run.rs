@@ -1,11 +1,12 @@
 //! The controller from start to end: it waits for the Lease, and with it goes round after every change of the cluster and of the
 //! directory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{Administration, Author, CommitError, ReadError};
-use envelope::Revision;
+use envelope::{Revision, ServerName, Timestamp};
 use futures::StreamExt;
 use organization::{Object, Secrets};
 use parking_lot::Mutex;
@@ -46,6 +47,8 @@ pub struct ControllerSettings {
     pub holder: String,
     /// Who changes the organization.
     pub author: Author,
+    /// The time of now.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 /// The controller, ready to run.
@@ -100,7 +103,7 @@ impl Controller {
     pub async fn run(self, drain: CancellationToken) {
         let mut lease = Lease::new(self.cluster.clone(), self.settings.holder.clone());
         loop {
-            let taken = lease.take(&now()).await;
+            let taken = lease.take(&self.now()).await;
             match taken {
                 Ok(true) => self.lead(&mut lease, &drain).await,
                 Ok(false) => self.tell(None),
@@ -114,7 +117,7 @@ impl Controller {
                 () = tokio::time::sleep(RENEWAL) => {}
             }
         }
-        lease.release(&now()).await;
+        lease.release(&self.now()).await;
     }
 
     fn tell(&self, failure: Option<String>) {
@@ -126,11 +129,34 @@ impl Controller {
         tracing::info!(holder = self.settings.holder, "this controller leads");
         self.metrics.controller_leading.set(1);
         tokio::select! {
-            () = keep(lease) => tracing::warn!("the lease was lost"),
+            () = self.keep(lease) => tracing::warn!("the lease was lost"),
             () = self.rounds() => {}
             () = drain.cancelled() => {}
         }
         self.metrics.controller_leading.set(0);
+    }
+
+    /// Returns when the lease is lost: it is somebody else's, or could not be renewed for as long as it is given for.
+    async fn keep(&self, lease: &mut Lease) {
+        let mut until = Instant::now() + LEASE;
+        loop {
+            tokio::time::sleep(RENEWAL).await;
+            let begun = Instant::now();
+            match tokio::time::timeout_at(until, lease.take(&self.now())).await {
+                Ok(Ok(true)) => until = begun + LEASE,
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the lease cannot be renewed");
+                    if Instant::now() >= until {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> String {
+        written((self.settings.clock)())
     }
 
     async fn rounds(&self) {
@@ -245,7 +271,7 @@ impl Controller {
     async fn report(&self, resources: &[Resource], verdicts: &[Verdict], revision: Revision) -> Result<(), RoundError> {
         let organization = self.directory.snapshot().await?;
         let servers = status::servers(&organization, &self.directory.presences().await?);
-        let now = now();
+        let now = self.now();
         let (mut accepted, mut refused) = (0, 0);
         for (resource, verdict) in resources.iter().zip(verdicts) {
             match verdict {
@@ -256,7 +282,9 @@ impl Controller {
             if let Err(error) = self.report_one(resource, verdict, revision, &servers, &now).await {
                 // It went meanwhile, or somebody changed it: the watch tells of that.
                 match error {
-                    ClusterError::Absent(_) | ClusterError::Conflict(_) => tracing::debug!(%error, resource.key, "not told"),
+                    ClusterError::Absent(_) | ClusterError::Conflict(_) => {
+                        tracing::debug!(%error, resource.key, "not told")
+                    }
                     other => return Err(other.into()),
                 }
             }
@@ -271,7 +299,7 @@ impl Controller {
         resource: &Resource,
         verdict: &Verdict,
         revision: Revision,
-        servers: &std::collections::BTreeMap<envelope::ServerName, Revision>,
+        servers: &BTreeMap<ServerName, Revision>,
         now: &str,
     ) -> Result<(), ClusterError> {
         if let Some(event) = status::event(resource, verdict, revision) {
@@ -302,27 +330,10 @@ fn not_committed(verdicts: &mut [Verdict], error: &CommitError) {
     }
 }
 
-/// Returns when the lease is lost: it is somebody else's, or could not be renewed for as long as it is given for.
-async fn keep(lease: &mut Lease) {
-    let mut until = Instant::now() + LEASE;
-    loop {
-        tokio::time::sleep(RENEWAL).await;
-        let begun = Instant::now();
-        match tokio::time::timeout_at(until, lease.take(&now())).await {
-            Ok(Ok(true)) => until = begun + LEASE,
-            Ok(Ok(false)) | Err(_) => return,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the lease cannot be renewed");
-                if Instant::now() >= until {
-                    return;
-                }
-            }
-        }
-    }
-}
-
 /// RFC 3339 with microseconds, as Kubernetes writes its own.
-fn now() -> String {
+fn written(now: Timestamp) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-    OffsetDateTime::now_utc().format(&format).unwrap_or_default()
+    let nanoseconds = i128::from(now.as_millis()) * 1_000_000;
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    moment.format(&format).unwrap_or_default()
 }

@@ -24,16 +24,6 @@ pub(crate) fn servers(organization: &Organization, presences: &[Presence]) -> BT
     organization.draft().servers.iter().map(|server| (server.name.clone(), of(&server.name))).collect()
 }
 
-/// Whether this very version of the resource was accepted before.
-pub(crate) fn was_accepted(resource: &Resource) -> bool {
-    let accepted = condition(&resource.status, "Accepted").is_some_and(|one| one["status"] == "True");
-    accepted && resource.status["observedGeneration"].as_i64() == Some(resource.generation)
-}
-
-fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
-    status.get("conditions")?.as_array()?.iter().find(|one| one["type"] == kind)
-}
-
 /// The status that follows. `revision` is that of the configuration after the round; nothing for a resource that goes.
 pub(crate) fn next(
     resource: &Resource,
@@ -71,12 +61,13 @@ pub(crate) fn next(
     let mut told: Vec<(&ServerName, Revision)> = servers.iter().map(|(name, applied)| (name, *applied)).collect();
     told.sort_by_key(|(name, applied)| (*applied, (*name).clone()));
     told.truncate(SERVERS_TOLD_MAX);
-    status["servers"] = told.iter().map(|(name, applied)| json!({"name": name.as_str(), "revision": applied.0})).collect();
+    status["servers"] =
+        told.iter().map(|(name, applied)| json!({"name": name.as_str(), "revision": applied.0})).collect();
     Some(status)
 }
 
 fn condition_of(resource: &Resource, kind: &str, (is, reason, text): (&str, &str, String), now: &str) -> Value {
-    let before = condition(&resource.status, kind);
+    let before = resource.condition(kind);
     let since = before.filter(|one| one["status"] == is).and_then(|one| one["lastTransitionTime"].as_str());
     json!({
         "type": kind, "status": is, "reason": reason, "message": cut(text),
@@ -94,20 +85,30 @@ fn cut(mut text: String) -> String {
 }
 
 /// What is said of it once, when it comes about: the sort (`Normal`, `Warning`), the reason, the text.
-pub(crate) fn event(resource: &Resource, verdict: &Verdict, revision: Revision) -> Option<(&'static str, &'static str, String)> {
+pub(crate) fn event(
+    resource: &Resource,
+    verdict: &Verdict,
+    revision: Revision,
+) -> Option<(&'static str, &'static str, String)> {
     let said = |reason: &str, text: &str| {
-        condition(&resource.status, "Accepted").is_some_and(|one| {
+        resource.condition("Accepted").is_some_and(|one| {
             one["reason"] == reason && one["message"] == text && one["observedGeneration"] == resource.generation
         })
     };
     match verdict {
         Verdict::Accepted { drifted: true, .. } => {
-            let text = format!("somebody had changed it by another way; revision {revision} says again what this resource says");
+            let text = format!(
+                "somebody had changed it by another way; revision {revision} says again what this resource says"
+            );
             Some(("Warning", "Restored", text))
         }
-        Verdict::Accepted { changes: true, .. } => Some(("Normal", "Changed", format!("the organization has it with revision {revision}"))),
+        Verdict::Accepted { changes: true, .. } => {
+            Some(("Normal", "Changed", format!("the organization has it with revision {revision}")))
+        }
         Verdict::Accepted { .. } | Verdict::Gone => None,
-        Verdict::Refused { reason, text } => (!said(reason.as_str(), text)).then(|| ("Warning", reason.as_str(), text.clone())),
+        Verdict::Refused { reason, text } => {
+            (!said(reason.as_str(), text)).then(|| ("Warning", reason.as_str(), text.clone()))
+        }
         Verdict::Stays { text } => (!said("InUse", text)).then(|| ("Warning", "InUse", text.clone())),
     }
 }

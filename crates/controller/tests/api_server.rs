@@ -10,7 +10,6 @@ mod support;
 use std::sync::Mutex;
 use std::time::Duration;
 
-
 use controller::{ADOPT_ANNOTATION, FINALIZER};
 use directory::Administration;
 use organization::{Kind, Object};
@@ -20,12 +19,12 @@ use support::{Premises, TestCluster, until};
 /// Less than that of `until`, so that it is said what was seen.
 const PATIENCE: Duration = Duration::from_secs(50);
 
-fn connector(name: &str, spec: Value) -> Value {
+fn connector(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "postroad.dev/v1", "kind": "SendConnector", "metadata": {"name": name}, "spec": spec})
 }
 
 fn partner() -> Value {
-    connector("partner", json!({"addressSpaces": ["partner.example"], "sourceTransportServers": ["M1"], "port": 2525}))
+    connector("partner", &json!({"addressSpaces": ["partner.example"], "sourceTransportServers": ["M1"], "port": 2525}))
 }
 
 fn accepted(object: &Value) -> Option<(&str, &str)> {
@@ -93,7 +92,8 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
     // What the schema knows the API server refuses; what it cannot know is said in the status, and the last good version stays.
     let wrong = cluster.merge("sendconnectors", "partner", &json!({"spec": {"port": 70000}})).await.unwrap_err();
     assert!(wrong.contains("spec.port"), "{wrong}");
-    let wrong = cluster.merge("sendconnectors", "partner", &json!({"spec": {"tlsAuthLevel": "Much"}})).await.unwrap_err();
+    let wrong =
+        cluster.merge("sendconnectors", "partner", &json!({"spec": {"tlsAuthLevel": "Much"}})).await.unwrap_err();
     assert!(wrong.contains("Unsupported value"), "{wrong}");
     let wrong = cluster.merge("sendconnectors", "partner", &json!({"spec": {"name": "Other"}})).await.unwrap_err();
     assert!(wrong.contains("name is given once"), "{wrong}");
@@ -103,9 +103,13 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
         panic!("it is there")
     };
     assert_eq!(kept.source_transport_servers.len(), 1);
-    cluster.merge("sendconnectors", "partner", &json!({"spec": {"sourceTransportServers": ["M1", "M2"]}})).await.unwrap();
+    cluster
+        .merge("sendconnectors", "partner", &json!({"spec": {"sourceTransportServers": ["M1", "M2"]}}))
+        .await
+        .unwrap();
     until(async || {
-        let Some(Object::SendConnector(now)) = stored(premises.directory(), Kind::SendConnector, "partner").await else {
+        let Some(Object::SendConnector(now)) = stored(premises.directory(), Kind::SendConnector, "partner").await
+        else {
             return None;
         };
         (now.source_transport_servers.len() == 2).then_some(())
@@ -126,7 +130,7 @@ async fn what_others_made_is_taken_over_only_where_it_is_said_and_then_put_back(
     let cluster = premises.cluster();
     let running = premises.controller("one").await;
     let spec = json!({"name": "Internet", "addressSpaces": ["*"], "sourceTransportServers": ["M1"], "port": 2526});
-    cluster.create("sendconnectors", &connector("internet", spec)).await.unwrap();
+    cluster.create("sendconnectors", &connector("internet", &spec)).await.unwrap();
     stands(&cluster, "sendconnectors", "internet", "False", ADOPT_ANNOTATION).await;
     let port = async || match stored(premises.directory(), Kind::SendConnector, "Internet").await {
         Some(Object::SendConnector(connector)) => connector.port,
@@ -139,7 +143,9 @@ async fn what_others_made_is_taken_over_only_where_it_is_said_and_then_put_back(
     stands(&cluster, "sendconnectors", "internet", "True", "").await;
 
     // By `postroad apply`: the cluster says otherwise.
-    premises.apply(|text| text.replace("sourceTransportServers: [M1]", "sourceTransportServers: [M1], port: 2600")).await;
+    premises
+        .apply(|text| text.replace("sourceTransportServers: [M1]", "sourceTransportServers: [M1], port: 2600"))
+        .await;
     until(async || {
         let events = cluster.list("events", "events.k8s.io").await;
         events.iter().any(|event| event["reason"] == "Restored").then_some(())
@@ -162,9 +168,7 @@ async fn sites_and_their_links_come_together_and_go_when_nothing_needs_them() {
     let Some(premises) = Premises::open().await else { return };
     let cluster = premises.cluster();
     let running = premises.controller("one").await;
-    let of = |kind: &str, name: &str, spec: Value| {
-        json!({"apiVersion": "postroad.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec})
-    };
+    let of = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "postroad.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
     let link = json!({"name": "Berlin-Paris", "sites": ["Berlin", "Paris"], "cost": 7});
     cluster.create("sitelinks", &of("SiteLink", "berlin-paris", link)).await.unwrap();
     cluster.create("sites", &of("Site", "paris", json!({"name": "Paris", "subnets": ["10.3.0.0/16"]}))).await.unwrap();
@@ -173,9 +177,12 @@ async fn sites_and_their_links_come_together_and_go_when_nothing_needs_them() {
     let printers = json!({"name": "Printers", "server": "M1", "bindings": ["0.0.0.0:2527"], "remoteIPRanges": ["192.0.2.0/24"],
         "maxMessageSize": "1MB", "connectionTimeout": "00:20:00"});
     cluster.create("receiveconnectors", &of("ReceiveConnector", "printers", printers)).await.unwrap();
-    for (plural, name) in
-        [("sitelinks", "berlin-paris"), ("sites", "paris"), ("accepteddomains", "fabrikam"), ("receiveconnectors", "printers")]
-    {
+    for (plural, name) in [
+        ("sitelinks", "berlin-paris"),
+        ("sites", "paris"),
+        ("accepteddomains", "fabrikam"),
+        ("receiveconnectors", "printers"),
+    ] {
         stands(&cluster, plural, name, "True", "").await;
     }
     assert!(stored(premises.directory(), Kind::ReceiveConnector, "M1\\Printers").await.is_some());
@@ -220,11 +227,33 @@ async fn an_api_server_that_goes_away_and_comes_back_is_followed_again() {
     let cluster = premises.cluster();
     cluster.merge("sendconnectors", "partner", &json!({"spec": {"port": 2527}})).await.unwrap();
     until(async || {
-        let Some(Object::SendConnector(now)) = stored(premises.directory(), Kind::SendConnector, "partner").await else {
+        let Some(Object::SendConnector(now)) = stored(premises.directory(), Kind::SendConnector, "partner").await
+        else {
             return None;
         };
         (now.port == 2527).then_some(())
     })
     .await;
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_accepted() {
+    let Some(premises) = Premises::open().await else { return };
+    let cluster = premises.cluster();
+    let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/k8s");
+    let organization = std::fs::read_to_string(deploy.join("overlays/trying/organization.yaml")).unwrap();
+    premises.apply(|_| organization.clone()).await;
+    let running = premises.controller("one").await;
+    let text = std::fs::read_to_string(deploy.join("examples/resources.yaml")).unwrap();
+    let examples: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    assert_eq!(examples.len(), 5);
+    let plural = |example: &Value| format!("{}s", example["kind"].as_str().unwrap().to_lowercase());
+    for example in &examples {
+        cluster.create(&plural(example), example).await.unwrap();
+    }
+    for example in &examples {
+        stands(&cluster, &plural(example), example["metadata"]["name"].as_str().unwrap(), "True", "").await;
+    }
     running.end().await;
 }

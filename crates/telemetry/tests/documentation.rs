@@ -53,7 +53,8 @@ fn kubernetes_has_the_same_alerts_and_the_same_dashboard() {
     let read = |name: &str| std::fs::read_to_string(deploy.join("compose").join(name)).unwrap();
     let alerts = read("prometheus/alerts.yml");
     let groups = &alerts[alerts.find("groups:").unwrap()..];
-    let note = |of: &str| format!("# Made of deploy/compose/{of} by a test of crate telemetry; {REWRITE}=1 writes it anew.\n");
+    let note =
+        |of: &str| format!("# Made of deploy/compose/{of} by a test of crate telemetry; {REWRITE}=1 writes it anew.\n");
     let rules = format!(
         "{}apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {{name: postroad}}\nspec:\n{}",
         note("prometheus/alerts.yml"),

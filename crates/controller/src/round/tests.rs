@@ -23,6 +23,7 @@ fn stored() -> Vec<Object> {
 }
 
 /// A resource; `managed`, `deleting`, `adopts` of what it says.
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is needed")]
 fn resource(kind: Kind, key: &str, marks: &str, spec: Value) -> Resource {
     let mut metadata = json!({"name": key, "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"});
     if marks.contains("managed") {
@@ -124,7 +125,10 @@ fn who_is_wrong_is_left_out_and_told_and_the_others_go_on() {
     let unread = resource(Kind::SendConnector, "unread", "", json!({"addressSpaces": ["*"], "port": "much"}));
     let round = round(&[unknown, partner(""), unread]);
     let (reason, text) = refused(&round.verdicts[0]);
-    assert!(reason == Reason::Invalid && text.contains("sendConnectors[\"lost\"]") && text.contains("NOBODY"), "{text}");
+    assert!(
+        reason == Reason::Invalid && text.contains("sendConnectors[\"lost\"]") && text.contains("NOBODY"),
+        "{text}"
+    );
     assert_eq!(round.verdicts[1], Verdict::Accepted { changes: true, drifted: false });
     assert!(refused(&round.verdicts[2]).1.starts_with("port: "));
     assert_eq!(changes(&round), ["+sendConnectors[\"partner\"]"]);
@@ -156,12 +160,14 @@ fn what_depends_on_each_other_comes_in_one_round() {
     let site = resource(Kind::Site, "paris", "", json!({"name": "Paris"}));
     let link = json!({"name": "Berlin-Paris", "sites": ["Berlin", "Paris"], "cost": 7});
     let link = resource(Kind::SiteLink, "berlin-paris", "", link);
-    let listens = json!({"name": "Printers", "server": "M1", "bindings": ["0.0.0.0:2527"], "remoteIPRanges": ["192.0.2.0/24"]});
+    let listens =
+        json!({"name": "Printers", "server": "M1", "bindings": ["0.0.0.0:2527"], "remoteIPRanges": ["192.0.2.0/24"]});
     let listens = resource(Kind::ReceiveConnector, "printers", "", listens);
     let round = round(&[link, listens, site]);
     assert_eq!(
         changes(&round),
         ["+sites[\"Paris\"]", "+siteLinks[\"Berlin-Paris\"]", "+receiveConnectors[\"M1\\Printers\"]"],
-        "{:?}", round.verdicts
+        "{:?}",
+        round.verdicts
     );
 }

@@ -118,7 +118,11 @@ impl Premises {
 
     pub(crate) async fn controller(&self, name: &str) -> Running {
         let cluster = Cluster::of_kubeconfig(&self.server.kubeconfig, Some(NAMESPACE.to_owned())).await.unwrap();
-        let settings = ControllerSettings { holder: name.to_owned(), author: Author::new(name, "test") };
+        let settings = ControllerSettings {
+            holder: name.to_owned(),
+            author: Author::new(name, "test"),
+            clock: Arc::new(|| Timestamp::from_millis(1_700_000_000_000)),
+        };
         let directory: Arc<dyn Administration> = self.directory.clone();
         let metrics = telemetry::Metrics::off();
         let controller = Controller::new(cluster, directory, Arc::new(NoSecrets), settings, metrics);
@@ -176,8 +180,11 @@ impl ApiServer {
                 .replace(' ', ""),
         ];
         for (flag, name) in [
-            ("tls-cert-file", "server.crt"), ("tls-private-key-file", "server.key"), ("client-ca-file", "ca.crt"),
-            ("kubeconfig", "kubeconfig"), ("authentication-kubeconfig", "kubeconfig"),
+            ("tls-cert-file", "server.crt"),
+            ("tls-private-key-file", "server.key"),
+            ("client-ca-file", "ca.crt"),
+            ("kubeconfig", "kubeconfig"),
+            ("authentication-kubeconfig", "kubeconfig"),
             ("authorization-kubeconfig", "kubeconfig"),
         ] {
             arguments.push(format!("--{flag}={}", at(name)));
@@ -193,8 +200,10 @@ impl ApiServer {
 
     /// Its definitions are served.
     async fn answering(&self) {
-        until(async || self.cluster.list("customresourcedefinitions", "apiextensions.k8s.io").await.is_empty().then_some(()))
-            .await;
+        until(async || {
+            self.cluster.list("customresourcedefinitions", "apiextensions.k8s.io").await.is_empty().then_some(())
+        })
+        .await;
     }
 
     async fn restart(&mut self) {
@@ -287,7 +296,12 @@ impl TestCluster {
         let known: BTreeMap<String, String> = KINDS
             .into_iter()
             .map(definitions::definition)
-            .map(|one| (one["spec"]["names"]["plural"].as_str().unwrap().to_owned(), one["spec"]["names"]["kind"].as_str().unwrap().to_owned()))
+            .map(|one| {
+                (
+                    one["spec"]["names"]["plural"].as_str().unwrap().to_owned(),
+                    one["spec"]["names"]["kind"].as_str().unwrap().to_owned(),
+                )
+            })
             .collect();
         let kind = match plural {
             "customresourcedefinitions" => "CustomResourceDefinition",

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use admin_api::RemoteSecrets;
 use anyhow::{anyhow, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use directory::{ApplySecrets, Presence, SealError, Sealer};
 use envelope::Revision;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
 use topology::{DirectoryRecipient, OrganizationDraft};
 
@@ -99,7 +99,8 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let secrets = SecretsOf::of(&reach, &arguments.file, &current.objects)?;
     let (path, leave) = (arguments.file.clone(), arguments.leave.clone());
     let Planned { plan, draft, recipients } =
-        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current, &leave))).await??;
+        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current, &leave)))
+            .await??;
     if let Some(damage) = &damage {
         output::print(&format!(
             "What is stored is not valid: {damage}.\n\
@@ -290,7 +291,10 @@ mod tests {
         let current = organization::objects(&stored, &[]);
         let named = |leave: &[Kind]| {
             let left = with_left(file.clone(), &current, leave);
-            left.send_connectors.iter().map(|one| format!("{} {:?}", one.name, one.address_spaces.len())).collect::<Vec<_>>()
+            left.send_connectors
+                .iter()
+                .map(|one| format!("{} {:?}", one.name, one.address_spaces.len()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(named(&[]), ["Ours 1"]);
         assert_eq!(named(&[Kind::Site]), ["Ours 1"]);

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::SecretsOf;
 use super::place::{Place, Reach};
+use super::times;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,7 +93,8 @@ pub(crate) async fn run(arguments: ControllerArguments) -> anyhow::Result<ExitCo
     let directory = Arc::clone(&reach.directory);
     let seals = Arc::new(Sealing { reach, credentials: arguments.credentials });
     let who = format!("{}/{}", cluster.namespace(), arguments.name);
-    let settings = ControllerSettings { holder: arguments.name, author: Author::new(who, "postroad controller") };
+    let author = Author::new(who, "postroad controller");
+    let settings = ControllerSettings { holder: arguments.name, author, clock: Arc::new(times::now) };
     let built = Controller::new(cluster, directory, seals, settings, telemetry.metrics());
     let operations = match arguments.metrics {
         Some(address) => {

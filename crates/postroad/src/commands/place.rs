@@ -60,7 +60,8 @@ impl FromStr for ApiAddress {
         }
         let (name, at) = match text.split_once('=') {
             Some((name, at)) => {
-                let whole = at.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+                let whole =
+                    at.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
                 if !whole {
                     return Err(format!("{at:?} is no host with a port, such as 192.0.2.1:5477"));
                 }

@@ -142,7 +142,8 @@ fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::
         if !text.contains(&place) {
             continue;
         }
-        let value = variable(name).ok_or_else(|| anyhow!("{TEMPLATE} has {place}, and the environment has no {name}"))?;
+        let value =
+            variable(name).ok_or_else(|| anyhow!("{TEMPLATE} has {place}, and the environment has no {name}"))?;
         let value = match name {
             "ETCD" => toml::Value::from(value.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).to_string(),
             _ => value,
@@ -190,8 +191,12 @@ mod tests {
         let laid = |name: &str| into.join(name);
         assert_eq!(fs::read_to_string(laid("identity/transport/cert.pem")).unwrap(), "renewed");
         for name in [
-            "server.toml", "identity/ca.pem", "identity/transport/ca.pem", "identity/transport/key.pem",
-            "identity/transport/etcd/key.pem", "identity/organization.key",
+            "server.toml",
+            "identity/ca.pem",
+            "identity/transport/ca.pem",
+            "identity/transport/key.pem",
+            "identity/transport/etcd/key.pem",
+            "identity/organization.key",
         ] {
             assert_eq!(laid(name).metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         }

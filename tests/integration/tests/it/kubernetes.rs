@@ -1,6 +1,7 @@
 //! The manifests of `deploy/k8s` are what Kubernetes takes, the chart is made of them, and what they lay out is what the program reads.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use integration::program;
@@ -20,5 +21,83 @@ fn the_manifests_and_the_chart_are_valid_and_lay_out_what_services_read() {
     assert!(output.status.success(), "{said}{complained}");
     for overlay in ["trying", "zones", "production"] {
         assert!(said.contains(&format!("{overlay}: ")), "{said}");
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Blocks of a page, with what stands behind the fence; those within lists too.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let (mut blocks, mut open): (Vec<(String, String)>, bool) = (Vec::new(), false);
+    for line in page.lines() {
+        let text = line.trim_start();
+        match (text.strip_prefix("```"), open) {
+            (Some(kind), false) => blocks.push((kind.to_owned(), String::new())),
+            (Some(_), true) => {}
+            (None, true) => {
+                let (_, block) = blocks.last_mut().unwrap();
+                block.push_str(text);
+                block.push('\n');
+                continue;
+            }
+            (None, false) => continue,
+        }
+        open = !open;
+    }
+    blocks
+}
+
+/// What is typed at the desk is typed here; what needs a cluster is marked by `$`, and names files that are there.
+#[test]
+fn what_the_page_types_at_a_desk_works_and_what_needs_a_cluster_says_so() {
+    let page = std::fs::read_to_string(repository().join("docs/kubernetes.md")).unwrap();
+    if Command::new("kubectl").arg("version").arg("--client").output().is_err() {
+        eprintln!("left out: kubectl is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(repository().join("deploy"), folder.path().join("deploy")).unwrap();
+    let beside = program();
+    let path = format!("{}:{}", beside.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
+    let (mut typed, mut marked) = (0, 0);
+    for (kind, block) in blocks(&page) {
+        match kind.as_str() {
+            "sh desk" => {
+                let mut shell = Command::new("sh");
+                shell
+                    .args(["-ec", &block])
+                    .current_dir(folder.path())
+                    .env("PATH", &path)
+                    .env_remove("POSTROAD_SETTINGS");
+                let output = shell.output().unwrap();
+                assert!(output.status.success(), "{block}\n{}", String::from_utf8_lossy(&output.stderr));
+                typed += 1;
+            }
+            "console" => {
+                for file in block.split_whitespace().filter(|word| word.starts_with("deploy/")) {
+                    assert!(repository().join(file).exists(), "{file}: {block}");
+                }
+                marked += 1;
+            }
+            other => panic!("a block {other:?} is neither typed nor marked"),
+        }
+    }
+    assert!(typed >= 4 && marked >= 8, "{typed} {marked}");
+}
+
+/// Each alert has its place in the runbook, and what is typed there is typed elsewhere.
+#[test]
+fn each_alert_has_its_place_in_the_runbook_and_its_commands_are_tried() {
+    let read = |name: &str| std::fs::read_to_string(repository().join(name)).unwrap();
+    let (alerts, runbook) = (read("deploy/compose/prometheus/alerts.yml"), read("docs/runbook.md"));
+    let alerts: BTreeSet<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let places: BTreeSet<&str> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(alerts, places);
+    let tried = read("docs/production.md") + &read("docs/debian.md");
+    let commands = runbook.split('`').skip(1).step_by(2).filter(|text| text.starts_with("postroad "));
+    for command in commands {
+        assert!(tried.contains(command), "{command} is typed by no test");
     }
 }

@@ -174,7 +174,8 @@ impl Papers {
         }
         let groups = BTreeSet::from([RoleGroup::OrganizationManagement]);
         for administrator in ["administrator", "controller"] {
-            let (name, groups) = (ObjectName::parse(administrator).map_err(|error| anyhow!("{error}"))?, groups.clone());
+            let (name, groups) =
+                (ObjectName::parse(administrator).map_err(|error| anyhow!("{error}"))?, groups.clone());
             let make = move || authority.issue_administrator(&name, &groups, now);
             want(format!("{administrator}-tls"), Box::new(make));
         }
