@@ -41,10 +41,16 @@ build: packages  ## Builds the postroad command: target/debug/postroad.
 demo: packages  ## Runs two sites on this machine, sends mail every way it can take, and shows each message's way and why.
 	cargo run --quiet -p postroad -- lab demo
 
-image: packages  ## Builds the container images: PROFILE=release for a small one, BASE=debian:bookworm-slim with a registry.
-	@[ "$(BASE)" ] || deploy/packages.sh mmdebstrap binutils
+image: packages  ## Builds the container images: PROFILE=release for a small one, MINIMAL=1 for the program alone, the same each time.
+	@[ "$(BASE)$(MINIMAL)" ] || deploy/packages.sh mmdebstrap binutils
+ifdef MINIMAL
+	@deploy/packages.sh binutils python3
+	@mkdir -p target/image
+	deploy/docker/minimal.py $$(deploy/docker/program.sh $(PROFILE) target/reproducible) target/image/postroad.tar postroad:$(PROFILE)
+else
 	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
 	deploy/docker/image.sh target/$(PROFILE)/postroad
+endif
 
 deb: packages  ## Builds the Debian package into target/debian: PROFILE=release for a small one.
 	@deploy/packages.sh dpkg-dev binutils

@@ -182,7 +182,7 @@ def main():
         bom = bom_of(program)
         tar, packages = layer_of(program, time, bom)
         layout = Layout(time)
-        packed = gzip.compress(tar, 9, mtime=0)
+        packed = gzip.compress(tar, 6, mtime=0)
         layer = layout.blob(packed, "application/vnd.oci.image.layer.v1.tar+gzip")
         created = datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         config = layout.document({
