@@ -52,7 +52,8 @@ def libraries(program):
 
 def package_of(path):
     """The Debian package of a file and its version, for its licence and for the list of what is inside."""
-    for one in (path, "/usr" + path):
+    # Where /lib is a link to /usr/lib, dpkg knows a file by the name that its package gave it.
+    for one in (path, "/usr" + path, path.removeprefix("/usr")):
         said = subprocess.run(["dpkg-query", "-S", one], capture_output=True, text=True).stdout
         if said:
             name = said.split(":")[0]

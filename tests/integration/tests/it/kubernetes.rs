@@ -1,10 +1,12 @@
 //! The manifests of `deploy/k8s` are what Kubernetes takes, the chart is made of them, and what they lay out is what the program reads.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use integration::program;
+use tempfile::TempDir;
 
 /// What the script ends with where its tools cannot be had.
 const NOT_CHECKED: i32 = 3;
@@ -22,6 +24,63 @@ fn the_manifests_and_the_chart_are_valid_and_lay_out_what_services_read() {
     for overlay in ["trying", "zones", "production"] {
         assert!(said.contains(&format!("{overlay}: ")), "{said}");
     }
+}
+
+/// The stand-in for Secrets, and a kubeconfig that leads to it.
+struct Secrets {
+    process: Child,
+    folder: TempDir,
+}
+
+impl Drop for Secrets {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Secrets {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/secrets.py");
+        let mut process = Command::new("python3").arg(script).stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+        let config = format!(
+            "{{apiVersion: v1, kind: Config, current-context: x, users: [{{name: u, user: {{}}}}],\n\
+             clusters: [{{name: a, cluster: {{server: 'http://127.0.0.1:{}'}}}}],\n\
+             contexts: [{{name: x, context: {{cluster: a, user: u, namespace: postroad}}}}]}}\n",
+            port.trim()
+        );
+        std::fs::write(folder.path().join("kubeconfig"), config).unwrap();
+        Self { process, folder }
+    }
+
+    /// `postroad cert cluster`, as the Job runs it; what it says.
+    fn identities(&self, more: &[&str]) -> String {
+        let mut command = Command::new(program());
+        command
+            .args(["cert", "cluster", "--forest", "contoso.example", "--server", "M1=m1.contoso.example"])
+            .args(more);
+        let output = command.env("KUBECONFIG", self.folder.path().join("kubeconfig")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// The Job makes what is not there and leaves alone what counts: the authority above all, or every server would be cut off.
+#[test]
+fn identities_are_made_once_in_the_cluster_and_stay_until_they_end() {
+    let cluster = Secrets::start();
+    let first = cluster.identities(&[]);
+    for name in ["m1-transport-tls", "m1-transport-etcd", "m1-smtp", "administrator-etcd", "controller-tls"] {
+        assert!(first.contains(name), "{first}");
+    }
+    let again = cluster.identities(&[]);
+    assert!(again.contains("nothing was to be renewed; 14 stay as they are"), "{again}");
+    // A server more, and the etcd: they alone.
+    let more = cluster.identities(&["--server", "M2=m2.contoso.example", "--etcd", "etcd"]);
+    assert!(more.contains("m2-admin-tls") && more.contains("etcd-tls") && !more.contains("m1-"), "{more}");
 }
 
 fn repository() -> PathBuf {
