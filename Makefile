@@ -17,7 +17,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,11 @@ test-controller: test-packages nextest  ## Tries the controller against Kubernet
 	cargo build -p postroad
 	$(NEXTEST) run -p controller --no-fail-fast
 	POSTROAD=target/debug/postroad deploy/k8s/check.sh || [ $$? -eq 3 ]
+
+test-upgrade: packages  ## Upgrades two servers service by service while mail goes, and back: PREVIOUS=program of the version before.
+	@[ -x "$(PREVIOUS)" ] || { echo "name the program of the version before: make test-upgrade PREVIOUS=/usr/bin/postroad" >&2; exit 2; }
+	cargo build -p postroad
+	tests/integration/upgrade.sh $(PREVIOUS) target/debug/postroad $(or $(ROUNDS),1)
 
 soak-compose: test-packages  ## The same with every fault as long as in production: about a quarter of an hour.
 	cargo build --workspace --bins
