@@ -67,7 +67,7 @@ def references(name, pod, spec, maps, secrets):
         if "configMap" in volume and volume["configMap"]["name"] not in maps:
             wrong.append("%s needs the ConfigMap %s" % (name, volume["configMap"]["name"]))
         used = [source["secret"] for source in volume.get("projected", {}).get("sources", [])]
-        if "secret" in volume:
+        if "secret" in volume and not volume["secret"].get("optional"):
             used.append({"name": volume["secret"]["secretName"], "items": []})
         for secret in used:
             if secret["name"] not in secrets:
