@@ -30,6 +30,15 @@ WORDS = {
     "HELMSERVERS": '{{ range $name, $server := $.Values.servers }}{{ $server.name }}={{ $server.fqdn }} {{ end }}',
 }
 
+# ConfigMaps whose content is values, and which: they are called anew when these change, and not for anything else.
+CONTENTS = {
+    "HELMNAME-server": "list $server $.Values.forest $.Values.etcd.endpoints",
+    "controller": "$.Values.controller",
+    "identities": "list $.Values.servers $.Values.forest",
+    "configure": "list $.Values.servers $.Values.forest $.Values.etcd.endpoints",
+    "organization": "$.Values.organization",
+}
+
 SERVER = """
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -102,8 +111,8 @@ def templated(piece, document):
     # What is in a value may hold what Helm would take for an expression of its own.
     text = document.replace("{{", "\0").replace("}}", "\1")
     # ConfigMaps whose content is values are called by these.
-    text = re.sub("(HELMNAME-server|controller|identities|configure|organization)-(" + HASH + r")\b",
-                  lambda found: found.group(1) + '-{{ toJson $.Values | sha256sum | trunc 10 }}', text)
+    text = re.sub("(" + "|".join(CONTENTS) + ")-" + HASH + r"\b",
+                  lambda found: found.group(1) + "-{{ %s | toJson | sha256sum | trunc 10 }}" % CONTENTS[found.group(1)], text)
     if piece in ("issuer", "etcd-outside"):
         text = text.replace("contoso.example", "HELMFOREST").replace("192.0.2.0/24", "{{ .Values.etcd.network }}")
     text = re.sub(r"^( *)organization.yaml: HELMORGANIZATION$",
