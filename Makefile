@@ -17,7 +17,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,10 +41,16 @@ build: packages  ## Builds the postroad command: target/debug/postroad.
 demo: packages  ## Runs two sites on this machine, sends mail every way it can take, and shows each message's way and why.
 	cargo run --quiet -p postroad -- lab demo
 
-image: packages  ## Builds the container images: PROFILE=release for a small one, BASE=debian:bookworm-slim with a registry.
-	@[ "$(BASE)" ] || deploy/packages.sh mmdebstrap binutils
+image: packages  ## Builds the container images: PROFILE=release for a small one, MINIMAL=1 for the program alone, the same each time.
+	@[ "$(BASE)$(MINIMAL)" ] || deploy/packages.sh mmdebstrap binutils
+ifdef MINIMAL
+	@deploy/packages.sh binutils python3
+	@mkdir -p target/image
+	deploy/docker/minimal.py $$(deploy/docker/program.sh $(PROFILE) target/reproducible) target/image/postroad.tar postroad:$(PROFILE)
+else
 	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
 	deploy/docker/image.sh target/$(PROFILE)/postroad
+endif
 
 deb: packages  ## Builds the Debian package into target/debian: PROFILE=release for a small one.
 	@deploy/packages.sh dpkg-dev binutils
@@ -81,6 +87,18 @@ fuzz: packages  ## Gives a parser inputs that nobody would send: TARGET=address 
 test-compose: test-packages  ## The test of the containers alone, with what it measures.
 	cargo build --workspace --bins
 	cargo test -p integration --test compose -- --nocapture
+
+# Kubernetes' own API server for custom resources is built first, some minutes, beside the system; without it the tests say so.
+test-controller: test-packages nextest  ## Tries the controller against Kubernetes' API server with etcd below it, and the manifests.
+	@deploy/k8s/api-server.sh target/peers/kubernetes || [ $$? -eq 3 ]
+	cargo build -p postroad
+	$(NEXTEST) run -p controller --no-fail-fast
+	POSTROAD=target/debug/postroad deploy/k8s/check.sh || [ $$? -eq 3 ]
+
+test-upgrade: packages  ## Upgrades two servers service by service while mail goes, and back: PREVIOUS=program of the version before.
+	@[ -x "$(PREVIOUS)" ] || { echo "name the program of the version before: make test-upgrade PREVIOUS=/usr/bin/postroad" >&2; exit 2; }
+	cargo build -p postroad
+	tests/integration/upgrade.sh $(PREVIOUS) target/debug/postroad $(or $(ROUNDS),1)
 
 soak-compose: test-packages  ## The same with every fault as long as in production: about a quarter of an hour.
 	cargo build --workspace --bins

@@ -33,7 +33,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 pub use authority::{
     AUTHORITY_VALIDITY, CertificateAuthority, IDENTITY_VALIDITY, SERVER_CERTIFICATE_VALIDITY, self_signed_for_smtp,
 };
-pub use files::{ADMINISTRATOR_FOLDER, ETCD_FOLDER, write_public};
+pub use files::{ADMINISTRATOR_FOLDER, ETCD_FOLDER, write_private, write_public};
 pub use identity::{
     AdministratorIdentity, BACKDATE, ETCD_ADMINISTRATOR, ETCD_ROOT, IdentityError, NodeIdentity, PeerIdentity,
     each_pem, etcd_user, first_end, host_of, issued_at, parse_administrator, parse_identity, serial_of, service_name,

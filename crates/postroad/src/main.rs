@@ -96,6 +96,8 @@ enum Command {
     Sendmail(commands::sendmail::SendmailArguments),
     /// Make the organization's own authority, and the certificates of its servers.
     Cert(commands::cert::CertArguments),
+    /// Run the controller: custom resources of Kubernetes become objects of the organization.
+    Controller(commands::controller::ControllerArguments),
     /// Print the completion script of a shell: `postroad completion bash > /etc/bash_completion.d/postroad`.
     Completion {
         /// bash, zsh, fish, elvish or powershell.
@@ -104,6 +106,9 @@ enum Command {
     /// Say how many messages are in the queue of this server while no service runs, as the Debian package asks before it goes.
     #[command(hide = true)]
     Left(commands::left::LeftArguments),
+    /// Lay out settings and identities in a pod, as the manifests for Kubernetes have it.
+    #[command(hide = true)]
+    Pod(commands::pod::PodArguments),
     /// Write a man page for each command into a folder, as the Debian package has them.
     #[command(hide = true)]
     Man {
@@ -209,6 +214,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             commands::output::print_raw(&String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Controller(arguments) => commands::controller::run(arguments).await,
+        Command::Pod(arguments) => commands::pod::run(&arguments).await,
         Command::Left(arguments) => commands::left::run(&arguments).await,
         Command::Man { folder } => {
             let written = clap_mangen::generate_to(CommandLine::command(), &folder);

@@ -78,6 +78,8 @@ const SOURCE: Label = Label {
 const SENT: Label = Label { key: "outcome", values: Values::Words("`delivered`, `deferred`, `failed`") };
 const RECEIVED: Label = Label { key: "outcome", values: Values::Words("`accepted`, `refused`") };
 const LOGON: Label = Label { key: "outcome", values: Values::Words("`succeeded`, `failed`, `refused`") };
+const RESOURCE_STATE: Label = Label { key: "state", values: Values::Words("`accepted`, `refused`") };
+const ROUND_OUTCOME: Label = Label { key: "outcome", values: Values::Words("`changed`, `unchanged`, `failed`") };
 const TOLD: Label = Label { key: "outcome", values: Values::Words("`counted`, `dropped`, `unsent`") };
 const CERTIFICATE: Label =
     Label { key: "certificate", values: Values::Words("`service`, `smtp`, `directory`, `authority`") };
@@ -325,6 +327,31 @@ pub const REVISION: Instrument = Instrument {
     labels: &[],
 };
 
+/// See [`ALL`].
+pub const CONTROLLER_RESOURCES: Instrument = Instrument {
+    name: "postroad.controller.resources",
+    unit: "{resource}",
+    kind: Kind::Gauge,
+    description: "Custom resources of Kubernetes: accepted, or refused with the reason in their status. Of the controller that leads",
+    labels: &[RESOURCE_STATE],
+};
+/// See [`ALL`].
+pub const CONTROLLER_ROUNDS: Instrument = Instrument {
+    name: "postroad.controller.rounds",
+    unit: "{round}",
+    kind: Kind::Counter,
+    description: "Rounds of the controller: the organization was changed, was as it shall be, or the round failed and is tried again",
+    labels: &[ROUND_OUTCOME],
+};
+/// See [`ALL`].
+pub const CONTROLLER_LEADING: Instrument = Instrument {
+    name: "postroad.controller.leading",
+    unit: "{controller}",
+    kind: Kind::Gauge,
+    description: "1 for the one of several controllers that works, else 0",
+    labels: &[],
+};
+
 /// The directory does not answer.
 pub const DIRECTORY_AWAY: Instrument = Instrument {
     name: "postroad.directory.away",
@@ -386,6 +413,9 @@ pub const ALL: &[Instrument] = &[
     CONFIGURATION_REFUSED,
     DIRECTORY_AWAY,
     DIRECTORY_MEMBERS_AWAY,
+    CONTROLLER_RESOURCES,
+    CONTROLLER_ROUNDS,
+    CONTROLLER_LEADING,
 ];
 
 impl Instrument {

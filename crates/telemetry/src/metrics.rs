@@ -64,6 +64,45 @@ impl From<Told> for &'static str {
     }
 }
 
+/// How a custom resource stands: label `state` of [`catalogue::CONTROLLER_RESOURCES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceState {
+    /// The organization says what it says.
+    Accepted,
+    /// It does not.
+    Refused,
+}
+
+impl From<ResourceState> for &'static str {
+    fn from(state: ResourceState) -> Self {
+        match state {
+            ResourceState::Accepted => "accepted",
+            ResourceState::Refused => "refused",
+        }
+    }
+}
+
+/// How a round of the controller ended: label `outcome` of [`catalogue::CONTROLLER_ROUNDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundOutcome {
+    /// The organization is another one.
+    Changed,
+    /// It was as it shall be.
+    Unchanged,
+    /// It is tried again.
+    Failed,
+}
+
+impl From<RoundOutcome> for &'static str {
+    fn from(outcome: RoundOutcome) -> Self {
+        match outcome {
+            RoundOutcome::Changed => "changed",
+            RoundOutcome::Unchanged => "unchanged",
+            RoundOutcome::Failed => "failed",
+        }
+    }
+}
+
 /// All metrics of one service.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -113,6 +152,12 @@ pub struct Metrics {
     pub directory_members_away: Gauge,
     /// [`catalogue::CONFIGURATION_REFUSED`].
     pub configuration_refused: Gauge,
+    /// [`catalogue::CONTROLLER_RESOURCES`], by [`ResourceState`].
+    pub controller_resources: LabelledGauge,
+    /// [`catalogue::CONTROLLER_ROUNDS`], by [`RoundOutcome`].
+    pub controller_rounds: LabelledCounter,
+    /// [`catalogue::CONTROLLER_LEADING`].
+    pub controller_leading: Gauge,
     named: Named,
 }
 
@@ -142,6 +187,9 @@ impl Metrics {
             directory_away: Gauge::new(meter, &catalogue::DIRECTORY_AWAY),
             directory_members_away: Gauge::new(meter, &catalogue::DIRECTORY_MEMBERS_AWAY),
             configuration_refused: Gauge::new(meter, &catalogue::CONFIGURATION_REFUSED),
+            controller_resources: LabelledGauge::new(meter, &catalogue::CONTROLLER_RESOURCES),
+            controller_rounds: LabelledCounter::new(meter, &catalogue::CONTROLLER_ROUNDS),
+            controller_leading: Gauge::new(meter, &catalogue::CONTROLLER_LEADING),
             named: Named::new(meter),
         }
     }

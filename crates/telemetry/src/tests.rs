@@ -28,7 +28,7 @@ use tonic::transport::{Identity, ServerTlsConfig};
 
 use super::*;
 use crate::install::{Collector, SPANS_WAITING_MAX};
-use crate::metrics::{Direction, Source, Told};
+use crate::metrics::{Direction, ResourceState, RoundOutcome, Source, Told};
 use crate::named::{Attempt, Logon, Transfer};
 
 type Attributes = BTreeMap<String, String>;
@@ -337,6 +337,9 @@ async fn prometheus_finds_every_metric_of_the_catalogue_under_its_name() {
     metrics.directory_away.set(1);
     metrics.directory_members_away.set(1);
     metrics.configuration_refused.set(1);
+    metrics.controller_resources.set(ResourceState::Accepted, 1);
+    metrics.controller_rounds.add(RoundOutcome::Changed, 1);
+    metrics.controller_leading.set(1);
     count_by_name(&metrics);
     let good = || Health::Good;
     let server = telemetry.serve((Ipv4Addr::LOCALHOST, 0).into(), HealthChecks::new(good, good)).await.unwrap();

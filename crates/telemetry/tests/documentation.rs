@@ -39,3 +39,38 @@ fn the_dashboard_shows_every_metric_and_nothing_else_and_alerts_ask_for_no_other
     let alerts = read("prometheus/alerts.yml");
     assert!(!alerts.is_empty() && alerts.is_subset(&catalogue), "{alerts:?}");
 }
+
+/// Indented, so that it is a part of a YAML document.
+fn indented(text: &str, spaces: usize) -> String {
+    let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{}{line}\n", " ".repeat(spaces)) };
+    text.lines().map(line).collect()
+}
+
+/// What Kubernetes has of alerts and dashboard is what containers have, in its own clothes.
+#[test]
+fn kubernetes_has_the_same_alerts_and_the_same_dashboard() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+    let read = |name: &str| std::fs::read_to_string(deploy.join("compose").join(name)).unwrap();
+    let alerts = read("prometheus/alerts.yml");
+    let groups = &alerts[alerts.find("groups:").unwrap()..];
+    let note =
+        |of: &str| format!("# Made of deploy/compose/{of} by a test of crate telemetry; {REWRITE}=1 writes it anew.\n");
+    let rules = format!(
+        "{}apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {{name: postroad}}\nspec:\n{}",
+        note("prometheus/alerts.yml"),
+        indented(groups, 2)
+    );
+    let dashboard = format!(
+        "{}apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: dashboard\n  labels: {{grafana_dashboard: \"1\"}}\ndata:\n  postroad.json: |\n{}",
+        note("grafana/dashboards/postroad.json"),
+        indented(&read("grafana/dashboards/postroad.json"), 4)
+    );
+    for (name, wanted) in [("rules.yaml", rules), ("dashboard.yaml", dashboard)] {
+        let path = deploy.join("k8s/monitoring").join(name);
+        if std::env::var_os(REWRITE).is_some() {
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == wanted, "run the test with {REWRITE}=1 to write deploy/k8s/monitoring/{name} anew");
+    }
+}

@@ -85,7 +85,7 @@ impl<S: Store> Forest<S> {
                         }
                         // A backend that was restored from a backup knows the lease, and what was announced then.
                         let stored = self.store.get(std::slice::from_ref(&key)).await?.pop().flatten();
-                        if stored.is_none_or(|entry| entry.value != encode(&now)) {
+                        if stored.is_none_or(|entry| entry.value != encode(&now) && !is_of_a_later_process(&entry.value, &now)) {
                             break;
                         }
                     }
@@ -129,6 +129,13 @@ impl<S: Store> Forest<S> {
         }
         self.list_presences().await
     }
+}
+
+/// Of several processes of one service the one that was started last is announced: replicas of a front end. The others come forward
+/// when it goes.
+fn is_of_a_later_process(stored: &[u8], own: &Presence) -> bool {
+    let order = |presence: &Presence| (presence.started, presence.addresses.clone());
+    decode(stored).is_some_and(|there| order(&there) > order(own))
 }
 
 /// Returns when the announcement was dropped.

@@ -70,6 +70,7 @@ conformance! {
     recipients::recipients_are_changed_only_if_unchanged,
     recipients::damaged_recipients_are_errors_not_unknown,
     presences::services_come_change_and_go,
+    presences::of_several_processes_of_a_service_the_last_is_announced_and_the_next_when_it_goes,
     presences::a_presence_outlives_its_process_only_by_its_lease,
     presences::presences_come_back_with_the_backend,
     presences::a_revocation_reaches_everybody_and_outlives_the_directory,

@@ -40,6 +40,30 @@ pub(crate) async fn services_come_change_and_go(backend: impl Backend) {
     seen(&mut events, &[two]).await;
 }
 
+pub(crate) async fn of_several_processes_of_a_service_the_last_is_announced_and_the_next_when_it_goes(
+    backend: impl Backend,
+) {
+    let mut events = backend.directory().watch_presences();
+    let of = |started: u64, address: &str| Presence {
+        started: Timestamp::from_millis(started),
+        addresses: vec![address.parse().unwrap()],
+        ..presence("mail1", Service::FrontendTransport)
+    };
+    let (mut one, two) = (of(1, "127.0.0.1:1"), of(2, "127.0.0.1:2"));
+    let (first_directory, second_directory) = (backend.directory(), backend.directory());
+    let first = first_directory.announce(one.clone());
+    seen(&mut events, std::slice::from_ref(&one)).await;
+    let second = second_directory.announce(two.clone());
+    seen(&mut events, std::slice::from_ref(&two)).await;
+    // The first works by another configuration: it says so, and the other comes forward again.
+    one.applied_revision = Revision(7);
+    first.update(|presence| presence.applied_revision = Revision(7));
+    seen(&mut events, std::slice::from_ref(&one)).await;
+    seen(&mut events, std::slice::from_ref(&two)).await;
+    drop(second);
+    seen(&mut events, std::slice::from_ref(&one)).await;
+}
+
 pub(crate) async fn a_presence_outlives_its_process_only_by_its_lease(backend: impl Backend) {
     let mut events = backend.directory().watch_presences();
     let one = presence("mail1", Service::Transport);

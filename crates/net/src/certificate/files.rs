@@ -131,6 +131,18 @@ pub fn write_public(path: &Path, content: &str) -> Result<(), CertificateError> 
     write_whole(directory, name, content.as_bytes(), PUBLIC_MODE)
 }
 
+/// Writes a file that its owner alone reads, whole or not at all, with the folders above it that are missing. Blocks.
+///
+/// # Errors
+/// [`CertificateError::File`].
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), CertificateError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| file_error(path, io::Error::from(io::ErrorKind::InvalidFilename)))?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_private(directory)?;
+    write_whole(directory, name, content, KEY_MODE)
+}
+
 /// Makes the folder of keys, with those above it that are missing.
 fn make_private(directory: &Path) -> Result<(), CertificateError> {
     let made = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(directory);

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use admin_api::RemoteSecrets;
 use anyhow::{anyhow, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use directory::{ApplySecrets, Presence, SealError, Sealer};
 use envelope::Revision;
-use organization::{Document, FileProblems, Object, Plan, Secrets};
+use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
 use topology::{DirectoryRecipient, OrganizationDraft};
 
 use super::impact::{self, Wanted};
@@ -29,6 +30,8 @@ Examples:
   # From a workstation, by the admin service of a server, as an administrator; on the server, by its socket.
   postroad apply contoso.yaml --api mail1.contoso.com --identity ~/contoso-identity
   postroad apply contoso.yaml --api /var/lib/postroad/admin.sock
+  # What the controller in Kubernetes brings in is not this file's to take out.
+  postroad apply contoso.yaml --yes --leave sendConnectors,acceptedDomains
   # etcd was restored from a backup: services refuse it as older than what they have, until this.
   postroad apply contoso.yaml --restored
 
@@ -58,11 +61,22 @@ pub(crate) struct ApplyArguments {
     /// it. What was changed after the backup is lost unless FILE says it.
     #[arg(long)]
     restored: bool,
+    /// Leave objects of this section alone that FILE does not name, such as sendConnectors; may be given several times. For what
+    /// somebody else brings in, the controller in Kubernetes for one.
+    #[arg(long, value_name = "SECTION", value_parser = section_parser(), value_delimiter = ',')]
+    leave: Vec<Kind>,
     /// Make the change although it leaves mail behind.
     #[arg(long, conflicts_with = "dry_run")]
     force: bool,
     #[command(flatten)]
     place: Place,
+}
+
+/// Sections whose objects may be brought in by others. Recipients are left alone by a file that has no section for them.
+fn section_parser() -> impl TypedValueParser<Value = Kind> {
+    let sections = Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::TransportConfig | Kind::Recipient));
+    PossibleValuesParser::new(sections.map(Kind::section))
+        .try_map(|section| Kind::of_section(&section).ok_or("there is no such section"))
 }
 
 /// A plan, and the organization that it leads to.
@@ -83,9 +97,10 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
     let (known, known_as) = (current.recipients.clone(), current.organization.clone());
     let secrets = SecretsOf::of(&reach, &arguments.file, &current.objects)?;
-    let path = arguments.file.clone();
+    let (path, leave) = (arguments.file.clone(), arguments.leave.clone());
     let Planned { plan, draft, recipients } =
-        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current))).await??;
+        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current, &leave)))
+            .await??;
     if let Some(damage) = &damage {
         output::print(&format!(
             "What is stored is not valid: {damage}.\n\
@@ -186,9 +201,16 @@ fn told(ahead: &[Presence], revision: Revision, restored: bool) -> String {
 }
 
 /// Makes secrets, and compares. Blocks: verifiers of passwords take their time.
-fn plan(path: &Path, file: &OrganizationFile, secrets: &dyn Secrets, current: Current) -> anyhow::Result<Planned> {
+fn plan(
+    path: &Path,
+    file: &OrganizationFile,
+    secrets: &dyn Secrets,
+    current: Current,
+    leave: &[Kind],
+) -> anyhow::Result<Planned> {
     let planned = Document::parse(&file.text).and_then(|document| {
         let (draft, recipients) = wanted(&document, secrets, current.recipients)?;
+        let draft = with_left(draft, &current.objects, leave);
         let plan = organization::plan(current.objects, organization::objects(&draft, &recipients));
         let refused = plan.refused();
         if refused.has_errors() {
@@ -223,11 +245,60 @@ fn wanted(
     if problems.has_errors() { Err(document.locate(&problems)) } else { Ok((draft, recipients)) }
 }
 
+/// The draft with what is left alone: objects of these kinds that are there and that it does not name.
+fn with_left(draft: OrganizationDraft, current: &[Object], leave: &[Kind]) -> OrganizationDraft {
+    if leave.is_empty() {
+        return draft;
+    }
+    let named = organization::objects(&draft, &[]);
+    let same = |one: &Object, other: &Object| {
+        let folded = |object: &Object| envelope::text::folded(&object.name()).into_owned();
+        one.kind() == other.kind() && (one.guid() == other.guid() || folded(one) == folded(other))
+    };
+    let left = current.iter().filter(|object| leave.contains(&object.kind()));
+    let left = left.filter(|object| !named.iter().any(|one| same(one, object))).cloned().collect::<Vec<_>>();
+    organization::assemble(named.into_iter().chain(left)).0
+}
+
 fn without_key(error: SealError) -> anyhow::Error {
     match error {
         SealError::File { .. } => anyhow!(
             "{error}. `postroad cert init` makes the organization's key, `postroad cert issue` copies it to a server"
         ),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(text: &str) -> OrganizationDraft {
+        let contents = organization::load(text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+        contents.organization.draft().clone()
+    }
+
+    #[test]
+    fn what_is_left_alone_stays_and_what_the_file_names_becomes_what_it_says() {
+        const SERVERS: &str = "sites: [{name: A}]\nservers: [{name: M1, fqdn: m1.contoso.com, site: A}]\n\
+                               acceptedDomains: [{name: Contoso, domainName: contoso.com, default: true}]\n";
+        let stored = draft(&format!(
+            "{SERVERS}sendConnectors: [{{name: ours, addressSpaces: [a.example], sourceTransportServers: [M1]}}, \
+             {{name: Theirs, addressSpaces: [b.example], sourceTransportServers: [M1]}}]\n"
+        ));
+        let file = draft(&format!(
+            "{SERVERS}sendConnectors: [{{name: Ours, addressSpaces: [c.example], sourceTransportServers: [M1]}}]\n"
+        ));
+        let current = organization::objects(&stored, &[]);
+        let named = |leave: &[Kind]| {
+            let left = with_left(file.clone(), &current, leave);
+            left.send_connectors
+                .iter()
+                .map(|one| format!("{} {:?}", one.name, one.address_spaces.len()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(named(&[]), ["Ours 1"]);
+        assert_eq!(named(&[Kind::Site]), ["Ours 1"]);
+        assert_eq!(named(&[Kind::SendConnector]), ["Ours 1", "Theirs 1"]);
     }
 }

@@ -9,12 +9,14 @@
 //!   cert renew  ─▶ what is in an identity, and ends soon, anew
 //!   cert authority ─▶ another authority in the place of one, in three steps
 //!   cert etcd   ─▶ users and roles in etcd, for the certificates of services and administrators
+//!   cert cluster ─▶ Secrets of a Kubernetes namespace: what `cert issue` writes into folders
 //!   cert crl    ─▶ <path>/issued ─▶ a list of what is revoked, for etcd
 //! ```
 //!
 //! The second is what `identity.path` of a server's settings names. Files are those of `net`; no key is ever printed.
 
 mod authority_change;
+mod cluster;
 mod crl;
 mod etcd;
 mod preview;
@@ -43,9 +45,9 @@ use super::times;
 /// Of the authority, below the folder of `cert init`.
 const AUTHORITY_FOLDER: &str = "ca";
 /// What STARTTLS shows, below the identity of a server.
-const SMTP_FOLDER: &str = "smtp";
+pub(super) const SMTP_FOLDER: &str = "smtp";
 /// The key that seals the organization's secrets.
-const KEY_FILE: &str = "organization.key";
+pub(super) const KEY_FILE: &str = "organization.key";
 /// Whoever has the keys of an organization or of a server is that organization or server.
 const FOLDER_MODE: u32 = 0o700;
 const SECOND: Duration = Duration::from_secs(1);
@@ -124,6 +126,8 @@ enum CertCommand {
     Authority(authority_change::ChangeArguments),
     /// Revoke certificates for etcd, too: writes the list of what is revoked that etcd reads.
     Crl(crl::CrlArguments),
+    /// Make the identities of servers as Secrets of a Kubernetes namespace, and renew those that end soon.
+    Cluster(cluster::ClusterArguments),
     /// Make etcd's users and roles: each service reads the configuration and writes its own presence, administrators write.
     Etcd(etcd::EtcdArguments),
 }
@@ -210,6 +214,7 @@ pub(crate) async fn run(arguments: &CertArguments) -> anyhow::Result<ExitCode> {
         CertCommand::Authority(arguments) => authority_change::run(arguments)?,
         CertCommand::Crl(arguments) => crl::run(arguments)?,
         CertCommand::Etcd(arguments) => etcd::run(arguments).await?,
+        CertCommand::Cluster(arguments) => cluster::run(arguments).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

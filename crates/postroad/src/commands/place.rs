@@ -1,6 +1,6 @@
 //! Where a command finds the directory: the settings of a server, a lab on this machine, or an admin service.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(crate) struct Place {
     #[arg(long, value_name = "FOLDER")]
     lab: Option<PathBuf>,
     /// Ask the admin service there, in place of the directory: the name of a server in DNS, with `:PORT` if that is not 5477 and
-    /// `=IP:PORT` if DNS does not know it; or the path of its Unix socket, on the server itself.
+    /// `=HOST:PORT` if DNS has it elsewhere or not at all; or the path of its Unix socket, on the server itself.
     #[arg(long, value_name = "ADDRESS", env = "POSTROAD_API", conflicts_with = "lab")]
     api: Option<ApiAddress>,
     /// Folder with the certificate of an administrator, for --api by its name [default: identity.path of the settings].
@@ -48,7 +48,7 @@ pub(crate) struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ApiAddress {
     Socket(PathBuf),
-    Server { fqdn: Domain, port: u16, at: Option<SocketAddr> },
+    Server { fqdn: Domain, port: u16, at: Option<String> },
 }
 
 impl FromStr for ApiAddress {
@@ -60,8 +60,12 @@ impl FromStr for ApiAddress {
         }
         let (name, at) = match text.split_once('=') {
             Some((name, at)) => {
-                let at = at.parse().map_err(|_| format!("{at:?} is no address with a port, such as 192.0.2.1:5477"))?;
-                (name, Some(at))
+                let whole =
+                    at.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+                if !whole {
+                    return Err(format!("{at:?} is no host with a port, such as 192.0.2.1:5477"));
+                }
+                (name, Some(at.to_owned()))
             }
             None => (text, None),
         };
@@ -142,14 +146,10 @@ impl Place {
             Some(ApiAddress::Socket(path)) => return Ok(Some(Api::local(path).await?)),
             Some(ApiAddress::Server { fqdn, port, at }) => (fqdn, port, at),
         };
-        let address = match at {
-            Some(address) => *address,
-            None => {
-                let found = tokio::net::lookup_host((fqdn.ascii(), *port)).await;
-                let found = found.with_context(|| format!("{fqdn} cannot be found in DNS"))?.next();
-                found.with_context(|| format!("{fqdn} has no address in DNS"))?
-            }
-        };
+        let place = at.clone().unwrap_or_else(|| format!("{}:{port}", fqdn.ascii()));
+        let found = tokio::net::lookup_host(&place).await;
+        let address = found.with_context(|| format!("{place} cannot be found in DNS"))?.next();
+        let address = address.with_context(|| format!("{place} has no address in DNS"))?;
         let server = ServerName::parse(fqdn.as_str()).map_err(|error| anyhow!("{fqdn}: {error}"))?;
         let identity = match &self.identity {
             Some(folder) => folder.clone(),
@@ -192,6 +192,11 @@ impl Place {
     /// The folder of an administrator's identity that was named.
     pub(crate) fn identity(&self) -> Option<&Path> {
         self.identity.as_deref()
+    }
+
+    /// Where the certificate is that is shown to an admin service in the network, if one was named.
+    pub(crate) fn administrator_certificate(&self) -> Option<PathBuf> {
+        Some(self.identity.as_ref()?.join(ADMINISTRATOR_FOLDER).join("cert.pem"))
     }
 
     /// The folder of a lab that was named.

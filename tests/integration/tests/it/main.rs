@@ -33,6 +33,7 @@ mod configuration;
 mod demo;
 mod entrances;
 mod failover;
+mod images;
 mod kubernetes;
 mod leaving;
 mod moving;

@@ -1,0 +1,207 @@
+//! Kubernetes' API as far as it is needed: objects of a few kinds in one namespace, as trees.
+
+use std::path::Path;
+
+use futures::{StreamExt, TryStreamExt};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, WatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, WatchEvent};
+use kube::{Client, Config};
+use organization::Kind;
+use serde_json::{Value, json};
+
+use crate::definitions::{kind_name, plural};
+use crate::resource::{FINALIZER, GROUP, KINDS, Resource, VERSION};
+
+/// Resources that are read at once.
+const PAGE: u32 = 500;
+/// Who changes what, for `managedFields`.
+pub(crate) const MANAGER: &str = "postroad-controller";
+/// Answers of the API server (RFC 9110).
+const NOT_FOUND: u16 = 404;
+const CONFLICT: u16 = 409;
+
+/// Why the API server was of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Nobody says where it is, or what was said cannot be used.
+    #[error("there is no cluster to ask: {0}")]
+    Nowhere(String),
+    /// It is not there.
+    #[error("there is no {0}")]
+    Absent(String),
+    /// Somebody else was faster.
+    #[error("somebody else changed it at the same time: {0}")]
+    Conflict(String),
+    /// It cannot be reached, or did not want.
+    #[error("the API server: {0}")]
+    Failed(String),
+}
+
+impl From<kube::Error> for ClusterError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                NOT_FOUND => Self::Absent(status.message),
+                CONFLICT => Self::Conflict(status.message),
+                _ => Self::Failed(format!("{} ({})", status.message, status.code)),
+            },
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// One namespace of a cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    namespace: String,
+}
+
+impl Cluster {
+    /// The cluster that this pod is in, or that `KUBECONFIG` or `~/.kube/config` names, with its namespace unless another one is given.
+    ///
+    /// # Errors
+    /// [`ClusterError::Nowhere`]
+    pub async fn infer(namespace: Option<String>) -> Result<Self, ClusterError> {
+        let config = Config::infer().await.map_err(|error| ClusterError::Nowhere(error.to_string()))?;
+        Self::of(config, namespace)
+    }
+
+    /// The cluster that a file names, as [`infer`](Self::infer) takes it.
+    ///
+    /// # Errors
+    /// [`ClusterError::Nowhere`]
+    pub async fn of_kubeconfig(path: &Path, namespace: Option<String>) -> Result<Self, ClusterError> {
+        let nowhere = |error: kube::config::KubeconfigError| ClusterError::Nowhere(error.to_string());
+        let file = Kubeconfig::read_from(path).map_err(nowhere)?;
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(nowhere)?;
+        Self::of(config, namespace)
+    }
+
+    fn of(config: Config, namespace: Option<String>) -> Result<Self, ClusterError> {
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| ClusterError::Nowhere(error.to_string()))?;
+        Ok(Self { client, namespace })
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn api(&self, group: &str, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    fn custom(&self, kind: Kind) -> Api<DynamicObject> {
+        self.api(GROUP, VERSION, &kind_name(kind), &plural(kind))
+    }
+
+    pub(crate) fn leases(&self) -> Api<DynamicObject> {
+        self.api("coordination.k8s.io", "v1", "Lease", "leases")
+    }
+
+    pub(crate) fn secrets(&self) -> Api<DynamicObject> {
+        self.api("", "v1", "Secret", "secrets")
+    }
+
+    /// Every resource of every kind.
+    pub(crate) async fn resources(&self) -> Result<Vec<Resource>, ClusterError> {
+        let mut all = Vec::new();
+        for kind in KINDS {
+            let api = self.custom(kind);
+            let mut parameters = ListParams::default().limit(PAGE);
+            loop {
+                let page = api.list(&parameters).await?;
+                let next = page.metadata.continue_.clone().filter(|next| !next.is_empty());
+                for object in page {
+                    let object =
+                        serde_json::to_value(object).map_err(|error| ClusterError::Failed(error.to_string()))?;
+                    all.extend(Resource::read(kind, &object));
+                }
+                match next {
+                    Some(next) => parameters = parameters.continue_token(&next),
+                    None => break,
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns when something about the resources of a kind may have changed: after a change, or when the API server ended the watch.
+    pub(crate) async fn changed(&self, kind: Kind) -> Result<(), ClusterError> {
+        let api = self.custom(kind);
+        let newest = api.list(&ListParams::default().limit(1)).await?.metadata.resource_version.unwrap_or_default();
+        let mut events = api.watch(&WatchParams::default(), &newest).await?.boxed();
+        loop {
+            match events.try_next().await? {
+                Some(WatchEvent::Bookmark(_)) => {}
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Sets or removes our finalizer. Of the version that was read: what came in between is looked at first.
+    pub(crate) async fn finalize(&self, resource: &Resource, finalizers: &[String]) -> Result<(), ClusterError> {
+        let patch = json!({"metadata": {"resourceVersion": resource.version, "finalizers": finalizers}});
+        self.custom(resource.kind).patch(&resource.key, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        Ok(())
+    }
+
+    /// The finalizers of a resource as they are now.
+    pub(crate) async fn finalizers(&self, resource: &Resource) -> Result<Vec<String>, ClusterError> {
+        Ok(self.custom(resource.kind).get(&resource.key).await?.metadata.finalizers.unwrap_or_default())
+    }
+
+    pub(crate) async fn set_status(&self, resource: &Resource, status: &Value) -> Result<(), ClusterError> {
+        let patch = json!({"status": status});
+        self.custom(resource.kind).patch_status(&resource.key, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        Ok(())
+    }
+
+    /// Says something about a resource. Nobody waits for it: who cannot be told is not.
+    pub(crate) async fn tell(
+        &self,
+        resource: &Resource,
+        (sort, reason, text): (&str, &str, String),
+        by: &str,
+        now: &str,
+    ) {
+        let event = json!({
+            "apiVersion": "events.k8s.io/v1", "kind": "Event",
+            "metadata": {"generateName": format!("{}-", resource.key), "namespace": self.namespace},
+            "eventTime": now, "type": sort, "reason": reason, "note": note(&text), "action": "Reconcile",
+            "reportingController": format!("{GROUP}/controller"), "reportingInstance": by,
+            "regarding": {
+                "apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind_name(resource.kind), "name": resource.key,
+                "namespace": self.namespace, "uid": resource.uid,
+            },
+        });
+        let events = self.api("events.k8s.io", "v1", "Event", "events");
+        let made = match serde_json::from_value(event) {
+            Ok(event) => events.create(&PostParams::default(), &event).await.map(drop).map_err(ClusterError::from),
+            Err(error) => Err(ClusterError::Failed(error.to_string())),
+        };
+        if let Err(error) = made {
+            tracing::debug!(%error, resource = resource.key, "an event could not be written");
+        }
+    }
+}
+
+/// An event takes 1 kB.
+fn note(text: &str) -> String {
+    const NOTE_MAX: usize = 1000;
+    text.chars().take(NOTE_MAX / 4).collect()
+}
+
+/// The finalizers with ours, or without.
+pub(crate) fn with_ours(mut finalizers: Vec<String>, ours: bool) -> Vec<String> {
+    finalizers.retain(|one| one != FINALIZER);
+    if ours {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    finalizers
+}

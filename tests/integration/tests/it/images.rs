@@ -1,0 +1,67 @@
+//! The minimal image: the same program makes the same one, and there is nothing in it that a service does not need.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use integration::program;
+use serde_json::Value;
+
+/// Of an image that is made for this test.
+const TAG: &str = "postroad-test:minimal";
+
+fn said(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Makes the image; its digest.
+fn made(program: &Path, archive: &Path) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/docker/minimal.py");
+    let mut command = Command::new(script);
+    command.args([program.as_os_str(), archive.as_os_str(), TAG.as_ref()]).env("SOURCE_DATE_EPOCH", "1790000000");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let text = said(&output);
+    eprint!("{text}");
+    text.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap().to_owned()
+}
+
+fn docker(arguments: &[&str]) -> Output {
+    Command::new("docker").args(arguments).output().unwrap()
+}
+
+#[test]
+fn the_same_program_makes_the_same_image_with_nothing_in_it_but_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| -> PathBuf { folder.path().join(name) };
+    let stripped = Command::new("strip").arg("-o").arg(at("postroad")).arg(program()).output().unwrap();
+    assert!(stripped.status.success(), "{}", said(&stripped));
+    let first = made(&at("postroad"), &at("first.tar"));
+    assert_eq!(made(&at("postroad"), &at("second.tar")), first);
+    // Digests are of contents, so that equal ones say it all; what is attached says of which image it is.
+    let provenance: Value = serde_json::from_slice(&std::fs::read(at("first.provenance.json")).unwrap()).unwrap();
+    assert_eq!(provenance["subject"][0]["digest"]["sha256"], first.trim_start_matches("sha256:"));
+    let parts: Value = serde_json::from_slice(&std::fs::read(at("first.cdx.json")).unwrap()).unwrap();
+    let names: Vec<&str> =
+        parts["components"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    assert!(names.contains(&"rustls") && names.contains(&"libc6"), "{names:?}");
+
+    if !docker(&["info"]).status.success() {
+        eprintln!("left out: no Docker daemon answers, the image was not started");
+        return;
+    }
+    let loaded = docker(&["load", "--quiet", "--input", &at("first.tar").display().to_string()]);
+    assert!(loaded.status.success(), "{}", said(&loaded));
+    let confined =
+        ["run", "--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none"];
+    let run = |more: &[&str]| docker(&[&confined[..], more].concat());
+    let version = run(&[TAG, "--version"]);
+    assert!(said(&version).starts_with("postroad "), "{}", said(&version));
+    for shell in ["/bin/sh", "/bin/bash", "/usr/bin/env"] {
+        assert!(!run(&["--entrypoint", shell, TAG]).status.success(), "there is {shell}");
+    }
+    let user = docker(&["image", "inspect", "--format", "{{.Config.User}} {{.Config.StopSignal}}", TAG]);
+    assert_eq!(said(&user).trim(), "10001:10001 SIGTERM");
+    let removed = docker(&["image", "rm", "--force", TAG]);
+    assert!(removed.status.success(), "{}", said(&removed));
+}
