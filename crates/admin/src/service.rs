@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::offer;
-use admin_api::{AuditTrail, EdgeHandler, EdgeSyncHandler, HealthHandler, Managed, ServiceHealth, Whereabouts};
+use admin_api::{AuditTrail, Audited, EdgeHandler, EdgeSyncHandler, HealthHandler, Managed, ServiceHealth, Whereabouts};
 use async_trait::async_trait;
 use directory::{Administration, Backend, Sealer};
 use envelope::{ServerName, Service};
@@ -56,12 +56,16 @@ enum Perimeter {
 
 fn perimeter(node: &Arc<Node>, managed: &Managed, directory: Arc<dyn Backend>) -> Perimeter {
     let server = node.settings.server.clone();
+    // What is changed here is written down as what an administrator changes.
+    let audited = Audited::new(Arc::clone(&managed.directory), managed.trail.clone(), perimeter::sync::THROUGH);
+    let changes: Arc<dyn Administration> = Arc::new(audited);
     if node.tables().local_server().role == ServerRole::Edge {
         let clock = node.clock;
-        return Perimeter::Edge(Arc::new(EdgeHost::new(directory, server, Arc::new(move || clock.now()))));
+        return Perimeter::Edge(Arc::new(EdgeHost::new(directory, changes, server, Arc::new(move || clock.now()))));
     }
     let inside = Inside {
-        directory,
+        directory: changes,
+        server: server.clone(),
         forest: node.settings.forest.clone(),
         sealer: managed.sealer.clone(),
         credentials: Arc::clone(&node.credentials),
@@ -188,9 +192,10 @@ impl Admin {
     pub async fn run(self) -> Result<(), AdminServiceError> {
         let (remote, near) = (self.offer(), self.offer());
         let Self { node, perimeter, listener, local, drain, .. } = self;
-        if let Perimeter::Inside(keeper) = perimeter {
-            tokio::spawn(keeper.run(drain.clone()));
-        }
+        match perimeter {
+            Perimeter::Edge(host) => tokio::spawn(host.run(drain.clone())),
+            Perimeter::Inside(keeper) => tokio::spawn(keeper.run(drain.clone())),
+        };
         let address = listener.local()?;
         let socket = local.path().to_owned();
         let users = LocalUsers::new(node.settings.administrators.clone());

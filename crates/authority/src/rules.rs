@@ -8,9 +8,6 @@ use topology::{Organization, ServerRole};
 use crate::features::{Feature, RoleGroup};
 use crate::words::{Act, Principal, Refusal, Revocation, Rule, Subject, Who};
 
-/// What an Edge server runs: its one transport service, and beside it what keeps its directory (EN-1, EN-3).
-const EDGE_SERVICES: [Service; 2] = [Service::Transport, Service::Admin];
-
 /// What of an Edge server its own administrator alone looks at and changes, by a shell on it (EN-4).
 const EDGES_OWN: [Feature; 4] =
     [Feature::Queues, Feature::MessageTracking, Feature::AuditLog, Feature::ReceiveConnectors];
@@ -23,6 +20,8 @@ pub struct Authority {
     organization: Option<Domain>,
     /// Edge servers that may come, each of a forest of its own.
     edges: BTreeMap<ServerName, Domain>,
+    /// Whether this forest is that of an Edge server, which has an admin service of its own.
+    is_edge: bool,
     servers: Option<BTreeMap<ServerName, ServerRole>>,
     revoked: BTreeMap<Subject, Timestamp>,
 }
@@ -31,7 +30,14 @@ impl Authority {
     /// Of `forest` alone: its servers are not known yet, and nothing is revoked.
     #[must_use]
     pub fn of_forest(forest: Domain) -> Self {
-        Self { forest, organization: None, edges: BTreeMap::new(), servers: None, revoked: BTreeMap::new() }
+        Self {
+            forest,
+            organization: None,
+            edges: BTreeMap::new(),
+            is_edge: false,
+            servers: None,
+            revoked: BTreeMap::new(),
+        }
     }
 
     /// The same with what is believed beside the forest: on an Edge server the organization that it is subscribed to, in an
@@ -57,7 +63,10 @@ impl Authority {
     /// The same forest with the servers of a configuration.
     #[must_use]
     pub fn with_servers(mut self, organization: &Organization) -> Self {
-        self.servers = Some(organization.servers().iter().map(|server| (server.name.clone(), server.role)).collect());
+        // A subscribed Edge server is of a forest of its own, whatever certificates of this one it may still have.
+        let own = organization.servers().iter().filter(|server| !server.edge.is_elsewhere());
+        self.servers = Some(own.map(|server| (server.name.clone(), server.role)).collect());
+        self.is_edge = organization.own_servers().all(|server| server.role == ServerRole::Edge);
         self
     }
 
@@ -78,6 +87,7 @@ impl Authority {
     /// [`Refusal`], by the first rule that does not hold.
     pub fn rule(&self, principal: &Principal, act: Act) -> Result<(), Refusal> {
         if let Who::Edge { server } = &principal.who {
+            self.not_revoked(principal)?;
             return self.edge(server, &principal.forest, act);
         }
         if self.organization.as_ref() == Some(&principal.forest) {
@@ -148,7 +158,8 @@ impl Authority {
         let subject = match &principal.who {
             Who::Server { server, .. } => Subject::Server(server.clone()),
             Who::Administrator { name, .. } => Subject::Administrator(name.clone()),
-            Who::User { .. } | Who::Edge { .. } => return Ok(()),
+            Who::Edge { server } => Subject::Server(server.clone()),
+            Who::User { .. } => return Ok(()),
         };
         match self.revoked.get(&subject) {
             Some(until) if principal.issued <= *until => {
@@ -157,6 +168,11 @@ impl Authority {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What an Edge server runs: its one transport service (EN-3), and in a forest of its own what keeps its directory (EN-1).
+    fn runs_on_edge(&self, service: Service) -> bool {
+        service == Service::Transport || (self.is_edge && service == Service::Admin)
     }
 
     /// Which of `services` a server of the organization runs.
@@ -171,9 +187,9 @@ impl Authority {
             .ok_or_else(|| Refusal { rule: Rule::Member, why: format!("{server} is no server of the organization") })?;
         match role {
             ServerRole::Mailbox => Ok(services),
-            ServerRole::Edge if services.iter().all(|service| EDGE_SERVICES.contains(service)) => Ok(services),
+            ServerRole::Edge if services.iter().all(|service| self.runs_on_edge(*service)) => Ok(services),
             ServerRole::Edge => {
-                let why = format!("{server} is an Edge server and runs Transport, and an admin service, alone");
+                let why = format!("{server} is an Edge server and runs Transport alone");
                 Err(Refusal { rule: Rule::Role, why })
             }
         }

@@ -197,6 +197,12 @@ pub trait RecipientDigests: Send + Sync {
     /// # Errors
     /// [`CommitError`]
     async fn put_buckets(&self, salt: &str, buckets: &Buckets, complete: bool) -> Result<(), CommitError>;
+
+    /// Forgets all of them.
+    ///
+    /// # Errors
+    /// [`CommitError`]
+    async fn forget_digests(&self) -> Result<(), CommitError>;
 }
 
 /// A backend that was opened serves services and administrators.

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin_api::{EdgeHandler, Subscriber};
 use async_trait::async_trait;
-use directory::{Announcement, Author, Backend, Buckets, Change, CommitError, Presence, ReadError};
+use directory::{
+    Administration, Announcement, Author, Backend, Buckets, Change, CommitError, Precondition, Presence, ReadError,
+};
 use envelope::{ServerName, Service, Timestamp};
 use organization::Object;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 use topology::{EdgeSubscription, Server, ServerRole};
 
 use crate::file::is_voucher;
@@ -23,6 +27,8 @@ type Announced = HashMap<(ServerName, Service), (Presence, Announcement)>;
 /// An Edge server, for its organization.
 pub struct EdgeHost {
     directory: Arc<dyn Backend>,
+    /// The same, with every change written down.
+    changes: Arc<dyn Administration>,
     server: ServerName,
     now: Now,
     /// Held as long as this process lives: what was said last is still the best guess when nobody comes.
@@ -32,8 +38,43 @@ pub struct EdgeHost {
 impl EdgeHost {
     /// Over the Edge server's own directory.
     #[must_use]
-    pub fn new(directory: Arc<dyn Backend>, server: ServerName, now: Now) -> Self {
-        Self { directory, server, now, announced: Mutex::default() }
+    pub fn new(directory: Arc<dyn Backend>, changes: Arc<dyn Administration>, server: ServerName, now: Now) -> Self {
+        Self { directory, changes, server, now, announced: Mutex::default() }
+    }
+
+    /// Runs until drained: a file that nobody has used in its time is over, and what was told goes with the subscription.
+    pub async fn run(self: Arc<Self>, drain: CancellationToken) {
+        loop {
+            if let Err(error) = self.tidy_up().await {
+                tracing::debug!(%error, "the Edge server's directory cannot be looked at now");
+            }
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    async fn tidy_up(&self) -> Result<(), String> {
+        let own = self.own().await?;
+        if own.edge.is_pending() && is_over(&own.edge, (self.now)()) {
+            let edge = EdgeSubscription { pending_key: None, pending_until: None, ..own.edge.clone() };
+            self.put(&own, edge, "the file of a subscription has ended").await?;
+        }
+        if own.edge.recipient_salt.is_none() {
+            self.directory.forget_digests().await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Changes its own object, if it is still as it was.
+    async fn put(&self, own: &Server, edge: EdgeSubscription, by: &str) -> Result<(), String> {
+        let change = Change {
+            puts: vec![Object::Server(Box::new(Server { edge, ..own.clone() }))],
+            preconditions: vec![Precondition::Unchanged(Object::Server(Box::new(own.clone())))],
+            ..Change::by(Author::new(by.to_owned(), THROUGH.to_owned()))
+        };
+        self.changes.commit(change).await.map(drop).map_err(|error| error.to_string())
     }
 
     async fn own(&self) -> Result<Server, String> {
@@ -41,6 +82,14 @@ impl EdgeHost {
         let own = organization.server(&self.server).filter(|own| own.role == ServerRole::Edge).cloned();
         own.ok_or_else(|| format!("{} is no Edge server", self.server))
     }
+}
+
+/// Pause between two looks at what is over.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Whether the time of a file has passed.
+fn is_over(edge: &EdgeSubscription, now: Timestamp) -> bool {
+    edge.pending_until.is_none_or(|until| now.as_millis() / 1000 >= until)
 }
 
 /// Whether `by` may subscribe the server `own`; `false` when it has already.
@@ -61,7 +110,7 @@ fn admitted(own: &Server, by: &Subscriber, now: Timestamp) -> Result<bool, Strin
             )),
         };
     };
-    if edge.pending_until.is_none_or(|until| now.as_millis() / 1000 >= until) {
+    if is_over(edge, now) {
         return Err(format!(
             "the file of the Edge subscription has ended: make a new one on {} with New-EdgeSubscription -FileName",
             own.name
@@ -92,9 +141,7 @@ impl EdgeHandler for EdgeHost {
             pending_until: None,
             ..own.edge.clone()
         };
-        let puts = vec![Object::Server(Box::new(Server { edge, ..own }))];
-        let author = Author::new(by.organization.to_string(), THROUGH.to_owned());
-        self.directory.commit(Change { puts, ..Change::by(author) }).await.map_err(|error| error.to_string())?;
+        self.put(&own, edge, &by.organization.to_string()).await?;
         tracing::info!(organization = %by.organization, "this Edge server is subscribed");
         Ok(())
     }
@@ -109,8 +156,11 @@ impl EdgeHandler for EdgeHost {
 
     async fn announce(&self, presences: Vec<Presence>) {
         let mut announced = self.announced.lock();
-        let wanted: HashMap<(ServerName, Service), Presence> =
-            presences.into_iter().map(|one| ((one.server.clone(), one.service), one)).collect();
+        let wanted: HashMap<(ServerName, Service), Presence> = presences
+            .into_iter()
+            .filter(|one| one.server != self.server)
+            .map(|one| ((one.server.clone(), one.service), one))
+            .collect();
         announced.retain(|key, (presence, _)| wanted.get(key) == Some(presence));
         for (key, presence) in wanted {
             announced.entry(key).or_insert_with(|| (presence.clone(), self.directory.announce(presence)));

@@ -47,7 +47,8 @@ struct Kept {
 #[derive(Default)]
 struct Next {
     at: Option<Instant>,
-    revision: Revision,
+    /// The last change of the directory before it was synchronized.
+    newest: Option<Revision>,
     failing: bool,
 }
 
@@ -94,11 +95,13 @@ impl Keeper {
         if subscribed.is_empty() || !leads(&organization, &self.inside.directory.presences().await?, &self.server) {
             return Ok(());
         }
+        // A recipient is a change of the directory, and none of the configuration.
+        let newest = self.inside.newest().await?;
         for edge in subscribed {
             let kept = self.kept(&edge);
             let due = {
                 let next = kept.next.lock();
-                let changed = next.revision != organization.revision() && !next.failing;
+                let changed = next.newest != newest && !next.failing;
                 changed || next.at.is_none_or(|at| at <= Instant::now())
             };
             if due && kept.sent.try_lock().is_ok() {
@@ -127,7 +130,7 @@ impl Keeper {
     pub async fn start(&self, edge: &ServerName, full: bool) -> Result<SyncReport, SyncError> {
         let kept = self.kept(edge);
         let mut sent = kept.sent.lock().await;
-        let revision = self.inside.directory.snapshot().await?.revision();
+        let newest = self.inside.newest().await?;
         let at = self.address(edge).await?;
         let synchronizing = self.inside.synchronize(edge, &at, &mut sent, full);
         let done = match tokio::time::timeout(TIME_MAX, synchronizing).await {
@@ -141,13 +144,13 @@ impl Keeper {
                     let SyncReport { configuration, recipients, buckets } = report;
                     tracing::info!(%edge, configuration, recipients, buckets, "an Edge server was synchronized");
                 }
-                *next = Next { at: Some(Instant::now() + INTERVAL), revision, failing: false };
+                *next = Next { at: Some(Instant::now() + INTERVAL), newest, failing: false };
             }
             Err(error) => {
                 if !next.failing {
                     tracing::warn!(%edge, %error, "an Edge server cannot be synchronized; tried again");
                 }
-                *next = Next { at: Some(Instant::now() + RETRY), revision, failing: true };
+                *next = Next { at: Some(Instant::now() + RETRY), newest, failing: true };
             }
         }
         done

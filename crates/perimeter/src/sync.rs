@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::{AdminError, Api, RemoteDirectory, RemoteSecrets, Subscriber};
+use authority::Subject;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use directory::{
-    Administration, Author, Bucket, Buckets, Change, CommitError, Configuration, ReadError, RecipientDigest, Sealer,
-    apply, into_buckets,
+    Administration, Author, Bucket, Buckets, Change, CommitError, Configuration, Precondition, ReadError,
+    RecipientDigest, Sealer, apply, into_buckets,
 };
 use envelope::{Address, Domain, Revision, ServerName, Service};
-use organization::{Object, PasswordSource, Plan, Secrets, plan};
+use net::certificate::each_pem;
+use organization::{Kind, Object, PasswordSource, Plan, Secrets, plan};
 use rpc::{Credentials, PeerAddress};
 use tokio::time::Instant;
 use topology::{EdgeSubscription, Guid, OrganizationDraft, SealedCredential, Server, ServerRole};
@@ -26,6 +28,8 @@ const PAGE: usize = 500;
 const BELIEVED_WITHIN: Duration = Duration::from_secs(10);
 /// Pause between two questions whether it does.
 const BELIEVED_LOOK: Duration = Duration::from_millis(100);
+/// How often a voucher is tried to be forgotten while others change the same object.
+const FORGET_ATTEMPTS: u32 = 4;
 /// As which command changes are recorded.
 pub const THROUGH: &str = "EdgeSync";
 
@@ -93,6 +97,14 @@ pub struct Inside {
     pub sealer: Option<Arc<Sealer>>,
     /// What this side shows, and by what it knows the others.
     pub credentials: Arc<Credentials>,
+    /// Who synchronizes: the author of what is changed.
+    pub server: ServerName,
+}
+
+/// The credential that an Edge server has for a connector.
+fn kept(outside: &OrganizationDraft, connector: Guid) -> Option<SealedCredential> {
+    let there = outside.send_connectors.iter().find(|there| there.guid == connector);
+    there.and_then(|there| there.authentication_credential.clone())
 }
 
 /// The buckets that are not there as they ought to be; those that ought not to be there at all are empty.
@@ -126,26 +138,40 @@ impl Inside {
 
     /// A connection to the Edge server; the first one makes it believe this organization.
     async fn connect(&self, server: &Server, at: &PeerAddress, author: &Author) -> Result<Api, SyncError> {
-        if let Some(voucher) = &server.edge.voucher {
-            let voucher = BASE64.decode(voucher).map_err(|_| SyncError::Edge("the voucher is none".to_owned()))?;
-            let authorities = server.edge.organization_authorities.clone();
-            let first = Api::connect_unknown(at, &server.edge.authorities.concat()).await?;
-            first.subscribe(&Subscriber { organization: self.forest.clone(), authorities, voucher }).await?;
-            self.forget_voucher(server, author).await?;
-            return self.connect_once_believed(at).await;
-        }
-        Ok(Api::connect(at, &self.credentials).await?)
+        let Some(voucher) = &server.edge.voucher else {
+            return Ok(Api::connect(at, &self.credentials).await?);
+        };
+        let subscribed = self.subscribe(server, voucher, at).await;
+        let api = match subscribed {
+            Ok(()) => self.connect_once_believed(at).await?,
+            // It may believe us already: the answer was lost, or the voucher could not be forgotten.
+            Err(error) => match self.believed(at).await {
+                Ok(api) => api,
+                Err(_) => return Err(error),
+            },
+        };
+        self.forget_voucher(&server.name, voucher, author).await?;
+        Ok(api)
+    }
+
+    async fn subscribe(&self, server: &Server, voucher: &str, at: &PeerAddress) -> Result<(), SyncError> {
+        let voucher = BASE64.decode(voucher).map_err(|_| SyncError::Edge("the voucher is none".to_owned()))?;
+        let authorities = server.edge.organization_authorities.clone();
+        let first = Api::connect_unknown(at, &server.edge.authorities.concat()).await?;
+        Ok(first.subscribe(&Subscriber { organization: self.forest.clone(), authorities, voucher }).await?)
+    }
+
+    /// A connection to an Edge server that believes us: it answers.
+    async fn believed(&self, at: &PeerAddress) -> Result<Api, AdminError> {
+        let api = Api::connect(at, &self.credentials).await?;
+        api.bucket_marks().await.map(|_| api)
     }
 
     /// The Edge server believes us a moment after it has said so: its port hears of it as of every change of its directory.
     async fn connect_once_believed(&self, at: &PeerAddress) -> Result<Api, SyncError> {
         let until = Instant::now() + BELIEVED_WITHIN;
         loop {
-            let asked = async {
-                let api = Api::connect(at, &self.credentials).await?;
-                api.bucket_marks().await.map(|_| api)
-            };
-            match asked.await {
+            match self.believed(at).await {
                 Ok(api) => return Ok(api),
                 Err(error) if Instant::now() >= until => return Err(error.into()),
                 Err(_) => tokio::time::sleep(BELIEVED_LOOK).await,
@@ -153,12 +179,27 @@ impl Inside {
         }
     }
 
-    /// The Edge server believes us: nobody needs the voucher any more.
-    async fn forget_voucher(&self, server: &Server, author: &Author) -> Result<(), SyncError> {
-        let edge = EdgeSubscription { voucher: None, ..server.edge.clone() };
-        let server = Server { edge, ..server.clone() };
-        let change = Change { puts: vec![Object::Server(Box::new(server))], ..Change::by(author.clone()) };
-        self.directory.commit(change).await.map(drop).map_err(|error| SyncError::Directory(error.to_string()))
+    /// The Edge server believes us: nobody needs the voucher any more. One that somebody has made meanwhile is another's.
+    async fn forget_voucher(&self, edge: &ServerName, used: &str, author: &Author) -> Result<(), SyncError> {
+        for _ in 0..FORGET_ATTEMPTS {
+            let (_, before) = self.known(edge).await?;
+            if before.edge.voucher.as_deref() != Some(used) {
+                return Ok(());
+            }
+            let edge = EdgeSubscription { voucher: None, ..before.edge.clone() };
+            let after = Server { edge, ..before.clone() };
+            let change = Change {
+                puts: vec![Object::Server(Box::new(after))],
+                preconditions: vec![Precondition::Unchanged(Object::Server(Box::new(before)))],
+                ..Change::by(author.clone())
+            };
+            match self.directory.commit(change).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(SyncError::Directory(error.to_string())),
+            }
+        }
+        Err(SyncError::Directory("others change the Edge server's object all the time".to_owned()))
     }
 
     /// Synchronizes an Edge server at `at`; `sent` is what was sent to it before, `full` forgets that first.
@@ -172,13 +213,14 @@ impl Inside {
         sent: &mut Sent,
         full: bool,
     ) -> Result<SyncReport, SyncError> {
-        let author = Author::new(at.server.to_string(), THROUGH.to_owned());
+        let author = Author::new(self.server.to_string(), THROUGH.to_owned());
         let (organization, server) = self.known(edge).await?;
         let api = self.connect(&server, at, &author).await?;
         if full {
             *sent = Sent::default();
         }
         let configuration = self.configure(&api, organization.draft(), edge, &author).await?;
+        self.revoke(&api, &organization, &author).await?;
         self.announce(&api, &organization, &server).await?;
         let (digests, buckets) = self.tell_recipients(&api, &organization, &server, sent).await?;
         Ok(SyncReport { configuration, recipients: digests, buckets })
@@ -194,10 +236,14 @@ impl Inside {
         let outside =
             RemoteDirectory::new(api.clone()).snapshot().await.map_err(|error| SyncError::Edge(error.to_string()))?;
         let credentials = self.hand_over(api, inside, outside.draft(), edge).await?;
-        let wanted = view::of(inside, outside.draft(), edge, &credentials);
+        let authorities = each_pem(&self.credentials.authorities_pem());
+        let wanted = view::of(inside, outside.draft(), edge, &credentials, &authorities);
         let Some(wanted) = wanted else { return Err(SyncError::NoEdge(edge.clone())) };
         let objects = |draft: &OrganizationDraft| organization::objects(draft, &[]);
-        Ok((plan(objects(outside.draft()), objects(&wanted)), outside.revision()))
+        let mut planned = plan(objects(outside.draft()), objects(&wanted));
+        // Default Receive connectors of its neighbours come and go with them; those of its own are its own.
+        planned.changes.retain(|change| change.object().kind() != Kind::ReceiveConnector);
+        Ok((planned, outside.revision()))
     }
 
     async fn configure(
@@ -225,16 +271,26 @@ impl Inside {
         outside: &OrganizationDraft,
         edge: &ServerName,
     ) -> Result<HashMap<Guid, SealedCredential>, SyncError> {
-        let mut opened = Vec::new();
+        let (mut opened, mut sealed_there) = (Vec::new(), HashMap::new());
         for (connector, sealed) in view::with_credential(inside, edge) {
-            let failed = |why: String| SyncError::Credential(connector.name.to_string(), why);
-            let sealer =
-                self.sealer.as_ref().ok_or_else(|| failed("this server has no key of the organization".into()))?;
-            let credential = sealer.unseal(&sealed, &connector).map_err(|error| failed(error.to_string()))?;
-            opened.push((connector, credential));
+            let credential = match &self.sealer {
+                Some(sealer) => sealer.unseal(&sealed, &connector).map_err(|error| error.to_string()),
+                None => Err("this server has no key of the organization".to_owned()),
+            };
+            match credential {
+                Ok(credential) => opened.push((connector, credential)),
+                // What it was given once goes on: everything else is synchronized nevertheless.
+                Err(why) => match kept(outside, connector.guid) {
+                    Some(there) => {
+                        tracing::warn!(connector = %connector.name, %why, "a credential cannot be handed over anew");
+                        sealed_there.insert(connector.guid, there);
+                    }
+                    None => return Err(SyncError::Credential(connector.name.to_string(), why)),
+                },
+            }
         }
         if opened.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(sealed_there);
         }
         let current = organization::objects(outside, &[]);
         let secrets = RemoteSecrets::new(api.clone(), std::path::PathBuf::new(), &current);
@@ -245,9 +301,31 @@ impl Inside {
                 let sealed = sealed.map_err(|why| SyncError::Credential(connector.name.to_string(), why))?;
                 Ok((connector.guid, sealed))
             };
-            opened.iter().map(seal).collect()
+            opened.iter().map(seal).collect::<Result<Vec<_>, SyncError>>()
         });
-        sealing.await.map_err(|error| SyncError::Edge(error.to_string()))?
+        sealed_there.extend(sealing.await.map_err(|error| SyncError::Edge(error.to_string()))??);
+        Ok(sealed_there)
+    }
+
+    /// Whose certificates are void is so on the Edge server, too.
+    async fn revoke(&self, api: &Api, organization: &topology::Organization, author: &Author) -> Result<(), SyncError> {
+        let ours = self.directory.revocations().await?;
+        if ours.is_empty() {
+            return Ok(());
+        }
+        let outside = RemoteDirectory::new(api.clone());
+        let theirs = outside.revocations().await.map_err(|error| SyncError::Edge(error.to_string()))?;
+        let of_servers = ours.into_iter().map(|record| record.revocation);
+        let news = of_servers.filter(|one| {
+            // By their names alone: an Edge server may be called as one of ours.
+            let known = matches!(&one.subject, Subject::Server(name) if organization.own_servers().any(|own| own.name == *name));
+            known && !theirs.iter().any(|there| there.revocation == *one)
+        });
+        for revocation in news.collect::<Vec<_>>() {
+            let revoked = outside.revoke(revocation, author).await;
+            revoked.map_err(|error| SyncError::Edge(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Where the Transports of the site are.
@@ -285,8 +363,8 @@ impl Inside {
         Ok((addresses, count))
     }
 
-    /// The last change of the directory, where it says so.
-    async fn newest(&self) -> Result<Option<Revision>, SyncError> {
+    /// The last change of the directory, of recipients too, where it says so.
+    pub(crate) async fn newest(&self) -> Result<Option<Revision>, SyncError> {
         Ok(self.directory.revisions(1).await?.first().map(|record| record.revision))
     }
 
@@ -350,6 +428,8 @@ impl Inside {
         let (wanted, _) = self.buckets(&organization, &server.edge).await?;
         let there = api.bucket_marks().await?;
         let number = digest.bucket();
-        Ok(Some(wanted.get(&number).map(Bucket::mark) == there.get(&number).copied()))
+        // Of an address outside of the accepted domains it is told nothing.
+        let known = wanted.get(&number).is_some_and(|bucket| bucket.has(&digest));
+        Ok(Some(known && wanted.get(&number).map(Bucket::mark) == there.get(&number).copied()))
     }
 }

@@ -32,18 +32,19 @@ pub fn is_replicated(object: &Object, own: &ServerName) -> bool {
 }
 
 /// The configuration of Edge server `edge` as it ought to be: `outside` is what it has, `inside` the organization, `credentials`
-/// those of connectors, sealed for the Edge server. `None` when the organization has no such Edge server.
+/// those of connectors, sealed for the Edge server, `authorities` those of the organization now. `None` when the organization has no such Edge server.
 #[must_use]
 pub fn of(
     inside: &OrganizationDraft,
     outside: &OrganizationDraft,
     edge: &ServerName,
     credentials: &HashMap<Guid, SealedCredential>,
+    authorities: &[String],
 ) -> Option<OrganizationDraft> {
     let known = inside.servers.iter().find(|server| server.name == *edge && server.role == ServerRole::Edge)?;
     let own = outside.servers.iter().find(|server| server.name == *edge)?;
     let site = inside.sites.iter().find(|site| site.name == known.site)?;
-    let own = Server { site: known.site.clone(), edge: told(&own.edge, &known.edge), ..own.clone() };
+    let own = Server { site: known.site.clone(), edge: told(&own.edge, &known.edge, authorities), ..own.clone() };
     let of_site = |server: &&Server| server.role == ServerRole::Mailbox && server.site == known.site;
     let neighbours = inside.servers.iter().filter(of_site).map(neighbour);
     let mut all = OrganizationDraft {
@@ -77,10 +78,9 @@ fn neighbour(server: &Server) -> Server {
 }
 
 /// What the Edge server's own object says of its subscription: authorities of the organization may have changed since.
-fn told(own: &EdgeSubscription, known: &EdgeSubscription) -> EdgeSubscription {
-    let (recipient_salt, authorities) = (known.recipient_salt.clone(), &known.organization_authorities);
-    let authorities = if authorities.is_empty() { &own.organization_authorities } else { authorities };
-    EdgeSubscription { recipient_salt, organization_authorities: authorities.clone(), ..own.clone() }
+fn told(own: &EdgeSubscription, known: &EdgeSubscription, authorities: &[String]) -> EdgeSubscription {
+    let organization_authorities = authorities.to_vec();
+    EdgeSubscription { recipient_salt: known.recipient_salt.clone(), organization_authorities, ..own.clone() }
 }
 
 fn connectors(

@@ -39,7 +39,7 @@ impl Edge {
         let clock = Arc::clone(&now);
         let server = ServerName::parse("EDGE1").unwrap();
         let tell = Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed)));
-        let host = EdgeHost::new(directory.clone(), server, tell);
+        let host = EdgeHost::new(directory.clone(), directory.clone(), server, tell);
         let edge = Self { directory, host, now, _folder: folder };
         edge.put(vec![
             Object::Site(Site {

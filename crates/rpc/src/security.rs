@@ -28,6 +28,8 @@ pub struct Credentials {
     ports: Mutex<Vec<OrganizationTls>>,
     trust: Arc<Trust>,
     renewals: AtomicU64,
+    /// Held by whoever changes what is shown and believed.
+    changing: Mutex<()>,
 }
 
 /// What is shown, and what is believed.
@@ -49,7 +51,7 @@ impl Credentials {
         let trust = Arc::new(Trust(RwLock::new(forest.map(Authority::of_forest))));
         let believed = Believed { authorities_pem, ..Believed::default() };
         let papers = RwLock::new(Papers { own, believed });
-        Self { papers, ports: Mutex::default(), trust, renewals: AtomicU64::new(0) }
+        Self { papers, ports: Mutex::default(), trust, renewals: AtomicU64::new(0), changing: Mutex::default() }
     }
 
     /// From now on only servers of `organization` are heard, in their role, and nobody whose certificate is revoked. Calls
@@ -65,7 +67,14 @@ impl Credentials {
     ) -> Result<(), CertificateError> {
         let forest = self.trust.0.read().as_ref().map(|known| known.forest().clone());
         let Some(forest) = forest else { return Ok(()) };
-        let neighbours = Neighbours::of(&forest, server, organization);
+        let mut neighbours = Neighbours::of(&forest, server, organization);
+        // One that cannot be used is nobody's trouble but its own.
+        let mut unusable = None;
+        neighbours.circles.retain(|circle| {
+            let alone = Believed { authorities_pem: circle.authorities_pem.clone(), ..Believed::default() };
+            alone.check().map_err(|error| unusable = Some(error)).is_ok()
+        });
+        let _one = self.changing.lock();
         let papers = self.papers.read().clone();
         // Only the admin service is asked by somebody whom nobody knows yet.
         let is_admin = own_identity(&papers.own).is_some_and(|own| own.services.contains(&Service::Admin));
@@ -80,7 +89,8 @@ impl Credentials {
             let known = known.with_servers(organization).with_revocations(revocations);
             known.with_neighbours(neighbours.organization, neighbours.edges)
         });
-        shown.map(drop)
+        shown?;
+        unusable.map_or(Ok(()), Err)
     }
 
     /// Whether this service's own certificate counts no more: no other service hears it.
@@ -97,6 +107,7 @@ impl Credentials {
     /// # Errors
     /// [`CertificateError`] when they cannot be used; what was there goes on.
     pub fn renew(&self, own: KeyedCertificate, authorities_pem: String) -> Result<bool, CertificateError> {
+        let _one = self.changing.lock();
         let believed = Believed { authorities_pem, ..self.papers.read().believed.clone() };
         self.show(Papers { own, believed })
     }
@@ -112,6 +123,12 @@ impl Credentials {
         *self.papers.write() = papers;
         self.renewals.fetch_add(1, Ordering::Release);
         Ok(true)
+    }
+
+    /// The authorities by which the own forest is known, in PEM.
+    #[must_use]
+    pub fn authorities_pem(&self) -> String {
+        self.papers.read().believed.authorities_pem.clone()
     }
 
     /// How often it was renewed: connections of before show the old certificate, and are left for new ones.

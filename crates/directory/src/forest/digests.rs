@@ -64,4 +64,15 @@ impl<S: Store> RecipientDigests for Forest<S> {
         }
         Ok(())
     }
+
+    async fn forget_digests(&self) -> Result<(), CommitError> {
+        let marker = self.keys.digests_complete();
+        let there = self.store.get(std::slice::from_ref(&marker)).await?.pop().flatten();
+        if there.is_none() && self.store.page(&self.keys.digests(), &self.keys.digests(), 1).await?.is_empty() {
+            return Ok(());
+        }
+        let all = vec![Write::Delete(marker), Write::DeletePrefix(self.keys.digests())];
+        self.store.transact(Vec::new(), all).await?;
+        Ok(())
+    }
 }

@@ -63,6 +63,7 @@ pub(super) async fn tell(
     sealer: &Sealer,
     authority: &CertificateAuthority,
 ) -> Result<(), WorldError> {
+    let authorities = each_pem(authority.certificate_pem());
     for layout in edges(servers) {
         let key = layout.own_key();
         let own_sealer = if key.exists() { Sealer::load(&key)? } else { Sealer::generate(&key)? };
@@ -74,7 +75,7 @@ pub(super) async fn tell(
             let credential = sealer.unseal(&sealed, &connector)?;
             credentials.insert(connector.guid, own_sealer.seal(&credential, &connector));
         }
-        let Some(wanted) = view::of(inside, &outside, &layout.name, &credentials) else { continue };
+        let Some(wanted) = view::of(inside, &outside, &layout.name, &credentials, &authorities) else { continue };
         let objects = |draft: &OrganizationDraft| organization::objects(draft, &[]);
         let plan = organization::plan(objects(before.draft()), objects(&wanted));
         if !plan.is_empty() {
