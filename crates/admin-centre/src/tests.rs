@@ -1,0 +1,1 @@
+//! The centre asked as a browser asks it.
