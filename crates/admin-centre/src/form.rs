@@ -246,10 +246,11 @@ impl Filling<'_> {
             return Vec::new();
         }
         let value = self.typed(row, name).unwrap_or_else(|| text(written));
-        let mut field = Field::line(name, &label(name), value.clone()).of(documented(name)).wrong(error.join(" "));
+        let label = if self.kind == Kind::Server && name == "fqdn" { "FQDN".to_owned() } else { label(name) };
+        let mut field = Field::line(name, &label, value.clone()).of(documented(name)).wrong(error.join(" "));
         field.help = help(row);
         field.required = row.required;
-        field.changed = value.trim() != row.default.trim() && !row.default.is_empty() && !row.required;
+        field.changed = differs(row, &value);
         field.entry = entry(row, &value);
         if matches!(field.entry, Entry::Check) {
             field.changed = false;
@@ -257,7 +258,7 @@ impl Filling<'_> {
         if row.name == "dnsRoutingEnabled" {
             // AC-14: two ways, and one of them.
             field.label = "How mail is delivered".to_owned();
-            let options = [("true", label(row.name)), ("false", label("smartHosts"))];
+            let options = [("true", self::label(row.name)), ("false", self::label("smartHosts"))];
             field.entry = Entry::Radio(options.map(|(value, text)| (value.to_owned(), text, String::new())).to_vec());
         }
         vec![field]
@@ -296,7 +297,8 @@ fn help(row: &Row) -> String {
         help.push_str(&text);
     };
     if !matches!(row.shape, Shape::Truth | Shape::Word(_)) && !is_of_words(&row.shape) && !row.takes.is_empty() {
-        add(format!("Write {}.", row.takes));
+        let takes = row.takes.strip_prefix("list: ").map_or_else(|| row.takes.clone(), |one| format!("{one}; one in a line"));
+        add(format!("Write {takes}."));
     }
     if let Some(range) = &row.range {
         add(format!("It is {range}."));
@@ -345,7 +347,7 @@ pub(crate) fn read(kind: Kind, current: &Properties, ask: &Ask) -> Properties {
     for row in rows(kind) {
         if row.holds.is_empty() {
             if let Some(value) = value(&row, row.name, ask) {
-                set(&mut properties, row.name, value);
+                put(&mut properties, row.name, value);
             }
             continue;
         }
@@ -357,7 +359,7 @@ pub(crate) fn read(kind: Kind, current: &Properties, ask: &Ask) -> Properties {
         for held in row.holds.iter().filter(|held| held.holds.is_empty()) {
             if let Some(value) = value(held, &format!("{}.{}", row.name, held.name), ask) {
                 any = true;
-                set(&mut inner, held.name, value);
+                put(&mut inner, held.name, value);
             }
         }
         if any {
@@ -370,6 +372,23 @@ pub(crate) fn read(kind: Kind, current: &Properties, ask: &Ask) -> Properties {
         set(&mut properties, "smartHosts", Written::List(Vec::new()));
     }
     properties
+}
+
+/// What is left empty has its default again.
+fn put(properties: &mut Properties, name: &str, value: Written) {
+    if value == Written::Nothing {
+        properties.retain(|(known, _)| known != name);
+    } else {
+        set(properties, name, value);
+    }
+}
+
+/// Whether a value is not the default, where the default is a value and not a sentence about it.
+fn differs(row: &Row, value: &str) -> bool {
+    let value = value.lines().collect::<Vec<_>>().join(", ");
+    let first = row.default.split(',').next().unwrap_or_default();
+    let plain = !row.default.is_empty() && !row.required;
+    plain && !value.is_empty() && value != row.default && value != first && !matches!(row.default.as_str(), "none" | "any" | "derived")
 }
 
 fn value(row: &Row, name: &str, ask: &Ask) -> Option<Written> {

@@ -1,1 +1,8 @@
-//! The centre asked as a browser asks it.
+//! The centre asked as a browser asks it, over an organization in memory: who gets in, what is refused, what a page says.
+
+mod changes;
+mod door;
+mod frame;
+mod hostile;
+mod sizes;
+mod world;

@@ -395,7 +395,7 @@ pub(crate) enum Block {
     Notice { tone: Tone, title: String, lines: Vec<Bits> },
     Grid(Grid),
     /// What a thing is: label, property, value.
-    Facts(Vec<(String, &'static str, Bits)>),
+    Facts(Vec<(String, String, Bits)>),
     Form(Box<Form>),
     /// A drawing of ours, whose texts are escaped by whoever drew it; in words: what it shows.
     Picture { svg: String, about: String },

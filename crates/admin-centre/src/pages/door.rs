@@ -162,8 +162,8 @@ fn welcome(centre: &Centre, ask: &Ask, token: &str, wrong: &[(&str, String)]) ->
     let name = open.name.clone().unwrap_or_else(|| ask.field("name").to_owned());
     let address = codes::address(&open.secret, if name.is_empty() { "administrator" } else { &name }, "Postroad");
     sheet.add(Block::Facts(vec![
-        ("Key for your authenticator".to_owned(), "", Bit::Code(spaced(&open.secret)).into()),
-        ("The same as an address".to_owned(), "", Bit::link(address.clone(), address).into()),
+        ("Key for your authenticator".to_owned(), String::new(), Bit::Code(spaced(&open.secret)).into()),
+        ("The same as an address".to_owned(), String::new(), Bit::link(address.clone(), address).into()),
     ]));
     let mut fields = Vec::new();
     if open.name.is_none() {

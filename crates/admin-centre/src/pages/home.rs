@@ -175,12 +175,12 @@ fn figures(sheet: &mut Sheet, organization: &Organization, queued: Option<&Queue
     let link = |to: &str, count: usize| Bit::link(to, counted(count as u64)).into();
     let waiting = waiting.map_or_else(|| Bit::Quiet("unknown".into()), |count| Bit::link("/queues", counted(count)));
     sheet.add(Block::Facts(vec![
-        ("Messages waiting".into(), "", waiting.into()),
-        ("Send connectors".into(), "", link("/send-connectors", organization.send_connectors().len())),
-        ("Servers".into(), "", link("/servers", organization.servers().len())),
-        ("Sites".into(), "", link("/topology", organization.sites().len())),
-        ("Accepted domains".into(), "", link("/domains", organization.accepted_domains().len())),
-        ("Revision".into(), "", Bit::link("/revisions", organization.revision()).into()),
+        ("Messages waiting".into(), String::new(), waiting.into()),
+        ("Send connectors".into(), String::new(), link("/send-connectors", organization.send_connectors().len())),
+        ("Servers".into(), String::new(), link("/servers", organization.servers().len())),
+        ("Sites".into(), String::new(), link("/topology", organization.sites().len())),
+        ("Accepted domains".into(), String::new(), link("/domains", organization.accepted_domains().len())),
+        ("Revision".into(), String::new(), Bit::link("/revisions", organization.revision()).into()),
     ]));
 }
 

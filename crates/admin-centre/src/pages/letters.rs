@@ -41,7 +41,7 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
     let subjects = visit.ask.query("subjects") == "true";
     let wanted = Letters { queue: Some(queue.number), subjects, limit: SHOWN };
     let letters = visit.ruled.letters(&server, wanted).await?;
-    let mut sheet = Sheet::new(queue.name.clone()).under("/queues", "Queues");
+    let mut sheet = Sheet::new(super::queues::queue_id(&server, &queue)).under("/queues", "Queues");
     sheet.live = true;
     let time = |time: Option<Timestamp>| time.map_or_else(|| Bit::Quiet("–".into()).into(), |time| Bit::Time(time).into());
     let mut hop = vec![Bit::text(&queue.domain)];
@@ -49,14 +49,14 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
         hop.push(Bit::link(super::place_of(organization::Kind::SendConnector, connector), connector));
     }
     sheet.add(Block::Facts(vec![
-        ("Next hop domain".into(), "NextHopDomain", Bits::of(hop)),
-        ("Delivery type".into(), "DeliveryType", queue.delivery_type.clone().into()),
-        ("Status".into(), "Status", status(&queue)),
-        ("Messages".into(), "MessageCount", counted(queue.messages).into()),
-        ("Attempts that failed".into(), "RetryCount", queue.retries.to_string().into()),
-        ("Next retry".into(), "NextRetryTime", time(queue.next_retry)),
-        ("Last retry".into(), "LastRetryTime", time(queue.last_retry)),
-        ("Why".into(), "LastError", reason(&queue).into()),
+        ("Next hop domain".into(), "NextHopDomain".to_owned(), Bits::of(hop)),
+        ("Delivery type".into(), "DeliveryType".to_owned(), queue.delivery_type.clone().into()),
+        ("Status".into(), "Status".to_owned(), status(&queue)),
+        ("Messages".into(), "MessageCount".to_owned(), counted(queue.messages).into()),
+        ("Attempts that failed".into(), "RetryCount".to_owned(), queue.retries.to_string().into()),
+        ("Next retry".into(), "NextRetryTime".to_owned(), time(queue.next_retry)),
+        ("Last retry".into(), "LastRetryTime".to_owned(), time(queue.last_retry)),
+        ("Why".into(), "LastError".to_owned(), reason(&queue).into()),
     ]));
     let refused = visit.ruled.why_not(Act::Change(Feature::Queues));
     let of_queue = super::queues::ACTIONS.map(|(word, label, class)| Button::new(label, "do", word, class).unless(refused.clone()));

@@ -187,7 +187,8 @@ fn found(lines: &[TrackView]) -> Grid {
         to.sort_unstable();
         to.dedup();
         let mut servers: Vec<&str> = lines.iter().map(|line| line.server.as_str()).collect();
-        servers.dedup();
+        let mut seen = std::collections::HashSet::new();
+        servers.retain(|server| seen.insert(*server));
         let (tone, word) = state(&lines);
         let octets = lines.iter().map(|line| line.octets).max().unwrap_or_default();
         grid.row(vec![
@@ -224,11 +225,11 @@ pub(crate) async fn one(visit: &Visit<'_>, id: &str) -> Answered {
     let took = Duration::from_millis(all[all.len() - 1].at.saturating_sub(all[0].at));
     let sender = first(&|line| &line.sender);
     sheet.add(Block::Facts(vec![
-        ("State".into(), "", Bit::Badge(tone, word.to_owned()).into()),
-        ("Sender".into(), "Sender", sender.clone().into()),
-        ("Message-ID".into(), "MessageId", Bit::Code(first(&|line| &line.internet_id)).into()),
-        ("Received".into(), "", Bit::Time(Timestamp::from_millis(all[0].at)).into()),
-        ("Time so far".into(), "", waterfall::span(took).into()),
+        ("State".into(), String::new(), Bit::Badge(tone, word.to_owned()).into()),
+        ("Sender".into(), "Sender".to_owned(), sender.clone().into()),
+        ("Message-ID".into(), "MessageId".to_owned(), Bit::Code(first(&|line| &line.internet_id)).into()),
+        ("Received".into(), String::new(), Bit::Time(Timestamp::from_millis(all[0].at)).into()),
+        ("Time so far".into(), String::new(), waterfall::span(took).into()),
     ]));
     sheet.heading("Its way");
     sheet.add(Block::Picture { svg: waterfall::draw(&all), about: "Each step on its server; the table below says the same.".to_owned() });

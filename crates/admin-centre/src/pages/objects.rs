@@ -257,9 +257,9 @@ fn cells(organization: &Organization, area: &Area, object: &Object) -> Vec<Bits>
             cells.extend([
                 text("transportRole").into(),
                 few(&text("bindings"), 3),
-                few(&text("remoteIPRanges"), 3),
-                few(&text("permissionGroups"), 5),
-                few(&text("authMechanism"), 5),
+                ranges(&text("remoteIPRanges")),
+                listed(&text("permissionGroups")),
+                listed(&text("authMechanism")),
             ]);
             cells.push(family(organization, object));
         }
@@ -294,6 +294,18 @@ fn cells(organization: &Organization, area: &Area, object: &Object) -> Vec<Bits>
         }
     }
     cells
+}
+
+/// Values beside each other.
+fn listed(text: &str) -> Bits {
+    Bit::Quiet(text.lines().collect::<Vec<_>>().join(", ")).into()
+}
+
+/// Remote addresses: everybody is said as a word.
+fn ranges(text: &str) -> Bits {
+    let all = [("0.0.0.0-255.255.255.255", "all IPv4"), ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "all IPv6")];
+    let named = text.lines().map(|line| all.iter().find(|(range, _)| *range == line).map_or(line, |(_, word)| word));
+    few(&named.collect::<Vec<_>>().join("\n"), 3)
 }
 
 /// Receive connectors of the same name on other servers: the same, or drifted apart (WA-33).
@@ -378,6 +390,8 @@ pub(crate) fn described(sheet: &mut Sheet, kind: Kind, object: &Object) {
             let value = if field.name.ends_with(":user") {
                 let set = !matches!(form::get(&properties, property), None | Some(Written::Nothing));
                 if set { "set (sealed)".into() } else { "not set".into() }
+            } else if let Some(word) = said(field) {
+                word.into()
             } else if field.value.is_empty() {
                 Bit::Quiet("–".into()).into()
             } else if field.changed && field.value.lines().count() == 1 {
@@ -386,8 +400,7 @@ pub(crate) fn described(sheet: &mut Sheet, kind: Kind, object: &Object) {
                 few(&field.value, 20)
             };
             let label = if field.name.ends_with(":user") { form::label(property) } else { field.label.clone() };
-            let row = documented(kind, property);
-            facts.push((label, row, value));
+            facts.push((label, form::documented(property), value));
         }
         if !group.title.is_empty() {
             sheet.heading(group.title);
@@ -396,14 +409,14 @@ pub(crate) fn described(sheet: &mut Sheet, kind: Kind, object: &Object) {
     }
 }
 
-/// The static name of a property, for the small type beneath its label.
-fn documented(kind: Kind, property: &str) -> &'static str {
-    let outer = property.split('.').next().unwrap_or_default();
-    let rows = schema::properties(kind);
-    let Some(row) = rows.into_iter().find(|row| row.name == outer) else { return "" };
-    match property.split_once('.') {
-        Some((_, inner)) => row.holds.iter().find(|held| held.name == inner).map_or("", |held| held.name),
-        None => row.name,
+/// Yes and no in words, and which of two ways.
+fn said(field: &Field) -> Option<String> {
+    match &field.entry {
+        crate::view::Entry::Check => Some(if field.is_on() { "yes" } else { "no" }.to_owned()),
+        crate::view::Entry::Radio(options) => {
+            options.iter().find(|(value, _, _)| *value == field.value).map(|(_, text, _)| text.clone())
+        }
+        _ => None,
     }
 }
 

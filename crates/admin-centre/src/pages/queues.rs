@@ -166,14 +166,13 @@ pub(crate) fn unknown(sheet: &mut Sheet, queued: &Queued) {
 fn columns() -> Vec<Column> {
     vec![
         Column::new("Queue", "Identity"),
-        Column::new("Next hop domain", "NextHopDomain"),
-        Column::new("Delivery type", "DeliveryType"),
+        Column::new("Next hop", "NextHopDomain, DeliveryType"),
         Column::new("Status", "Status"),
         Column::number("Messages", "MessageCount"),
         Column::number("Velocity", "Velocity"),
+        Column::new("Why", "LastError"),
         Column::new("Next retry", "NextRetryTime"),
         Column::new("Last retry", "LastRetryTime"),
-        Column::new("Why", "LastError"),
     ]
 }
 
@@ -184,20 +183,33 @@ fn row(server: &ServerName, queue: &QueueView) -> crate::view::GridRow {
     if let Some(connector) = &queue.connector {
         next.push(Bit::link(super::place_of(organization::Kind::SendConnector, connector), connector));
     }
+    next.push(Bit::Quiet(queue.delivery_type.clone()));
     let mut row: crate::view::GridRow = vec![
-        Bit::link(to, &queue.name).into(),
+        Bit::link(to, queue_id(server, queue)).into(),
         Bits::of(next),
-        queue.delivery_type.clone().into(),
         status(queue),
         counted(queue.messages).into(),
-        format!("{:+.1}", queue.outgoing - queue.incoming).replace("+0.0", "0").replace("-0.0", "0").into(),
+        velocity(queue).into(),
+        reason(queue).into(),
         time(queue.next_retry),
         time(queue.last_retry),
-        reason(queue).into(),
     ]
     .into();
     row.chosen_by = format!("{server}\\{}", queue.number);
     row
+}
+
+/// `MAIL1\3`, or `MAIL1\Submission` (QU-20).
+pub(crate) fn queue_id(server: &ServerName, queue: &QueueView) -> String {
+    let persistent = matches!(queue.delivery_type.as_str(), "Undefined" | "Unreachable") || queue.domain.is_empty();
+    let last = queue.name.rsplit('\\').next().unwrap_or(&queue.name);
+    if persistent { format!("{server}\\{last}") } else { format!("{server}\\{}", queue.number) }
+}
+
+/// QU-32: above zero, the queue drains.
+fn velocity(queue: &QueueView) -> String {
+    let velocity = queue.outgoing - queue.incoming;
+    if velocity.abs() < 0.05 { "0".to_owned() } else { format!("{velocity:+.1}") }
 }
 
 fn filter(visit: &Visit<'_>) -> Form {

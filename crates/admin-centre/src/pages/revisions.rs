@@ -60,9 +60,9 @@ async fn one(visit: &Visit<'_>, revision: Revision) -> Answered {
     if let Some(made) = &made {
         let (who, through) = made.author.clone().unwrap_or_default();
         sheet.add(Block::Facts(vec![
-            ("Made by".to_owned(), "", Bits::of(vec![Bit::Strong(who), Bit::Quiet(through)])),
-            ("When".to_owned(), "", Bit::Time(made.at).into()),
-            ("What".to_owned(), "", made.summary.clone().into()),
+            ("Made by".to_owned(), String::new(), Bits::of(vec![Bit::Strong(who), Bit::Quiet(through)])),
+            ("When".to_owned(), String::new(), Bit::Time(made.at).into()),
+            ("What".to_owned(), String::new(), made.summary.clone().into()),
         ]));
     }
     taken(visit, &mut sheet, revision, now.revision()).await;

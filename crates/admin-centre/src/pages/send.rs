@@ -237,9 +237,9 @@ pub(crate) async fn one(visit: &Visit<'_>, name: &str) -> Answered {
     sheet.add(Block::Picture { svg: arms(&organization, connector), about: arms_text(&organization, connector) });
     let (tone, tls) = posture(connector);
     sheet.add(Block::Facts(vec![
-        ("Status".to_owned(), "enabled", objects::state(connector.enabled)),
-        ("TLS".to_owned(), "requireTLS", Bit::Badge(tone, tls).into()),
-        ("Waiting now".to_owned(), "", waiting(visit, &organization, connector).await),
+        ("Status".to_owned(), "enabled".to_owned(), objects::state(connector.enabled)),
+        ("TLS".to_owned(), "requireTLS".to_owned(), Bit::Badge(tone, tls).into()),
+        ("Waiting now".to_owned(), String::new(), waiting(visit, &organization, connector).await),
     ]));
     if let Some(space) = connector.address_spaces.first() {
         let domain = map::space(space);

@@ -216,7 +216,7 @@ fn sheet(
     let last = at + 1 == STEPS.len();
     let shown = if has_hosts(properties) { STEPS.len() } else { STEPS.len() - 1 };
     let number = if has_hosts(properties) || at < AUTHENTICATION { at + 1 } else { at };
-    let mut sheet = Sheet::new(format!("New Send connector: {}", step.title.to_lowercase()))
+    let mut sheet = Sheet::new(format!("New Send connector: {}", lowered(step.title)))
         .under("/send-connectors", "Send connectors")
         .says(format!("Step {number} of {shown}. Nothing is made before you have seen the plan."));
     sheet.add(Block::Links(done(id, at, visit, properties)));
@@ -242,6 +242,11 @@ fn sheet(
         ..Form::default()
     });
     sheet
+}
+
+/// As a part of a title; TLS stays TLS.
+fn lowered(title: &str) -> String {
+    if title.starts_with("TLS") { title.to_owned() } else { title.to_lowercase() }
 }
 
 /// Steps that were made: each can be looked at again, and keeps its values (AC-12).
