@@ -113,8 +113,8 @@ pub(crate) fn label(property: &str) -> String {
         if begins && at > 0 {
             words.push(' ');
         }
-        let alone = letters.get(at + 1).is_none_or(|next| !next.is_uppercase());
-        let in_word = at > 0 && !letters[at - 1].is_uppercase() && alone;
+        // A word of its own, and no abbreviation.
+        let in_word = letters.get(at + 1).is_none_or(|next| next.is_lowercase());
         if at == 0 {
             words.extend(letter.to_uppercase());
         } else if begins && in_word {

@@ -87,13 +87,13 @@ fn not_asked(sheet: &mut Sheet, failed: &[String]) {
 
 /// `2h`, `1d`, `30m`, or a time of ISO 8601.
 fn read_time(typed: &str, now: Timestamp) -> Option<Timestamp> {
-    let (number, unit) = typed.split_at(typed.len().checked_sub(1)?);
-    let seconds = match unit {
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
+    let seconds = match typed.chars().next_back()? {
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
         _ => return iso(typed),
     };
+    let number = &typed[..typed.len() - 1];
     let number: u64 = number.parse().ok().filter(|number| *number < 100_000)?;
     Some(now.minus(Duration::from_secs(number * seconds)))
 }

@@ -146,7 +146,7 @@ fn list(visit: &Visit<'_>, organization: &Organization, area: &Area) -> Sheet {
     objects.retain(|object| wanted.is_empty() || searched(object).contains(&wanted));
     objects.sort_by_key(|object| object.name().to_lowercase());
     sheet.form(filter(area, visit.ask.query("q")));
-    let rows = page_of(&objects, visit.ask.query("page"));
+    let rows = page_of(&objects, visit);
     let mut grid = Grid::new(area.title, columns(area.kind));
     grid.quiet_caption = true;
     for object in rows {
@@ -179,9 +179,12 @@ pub(crate) fn filter(area: &Area, typed: &str) -> Form {
     }
 }
 
-/// The rows of a page.
-pub(crate) fn page_of<'a, T>(all: &'a [T], page: &str) -> &'a [T] {
-    let page = page.parse::<usize>().unwrap_or(1).max(1);
+/// The rows of a page; of a file, all.
+pub(crate) fn page_of<'a, T>(all: &'a [T], visit: &Visit<'_>) -> &'a [T] {
+    if !visit.ask.query("as").is_empty() {
+        return all;
+    }
+    let page = visit.ask.query("page").parse::<usize>().unwrap_or(1).max(1);
     let from = (page - 1).saturating_mul(ROWS).min(all.len());
     &all[from..(from + ROWS).min(all.len())]
 }

@@ -83,7 +83,7 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Answered {
     }
     let mut grid = Grid::new("Send connectors", columns(visit));
     grid.quiet_caption = true;
-    for one in objects::page_of(&found, ask.query("page")) {
+    for one in objects::page_of(&found, visit) {
         grid.rows.push(row(&organization, one));
     }
     grid.empty = nothing(visit, &organization);

@@ -12,7 +12,9 @@ use crate::text::counted;
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
 /// Above so many sites those without a part in the question are left to the table.
-const SITES_DRAWN: usize = 40;
+const SITES_ALL: usize = 40;
+/// So many are drawn then.
+const SITES_DRAWN: usize = 20;
 
 /// The way that is asked for, if any; or why there is none.
 async fn journey(visit: &Visit<'_>, organization: &std::sync::Arc<Organization>, survey: &Survey) -> Option<Result<Journey, String>> {
@@ -69,7 +71,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
 
 /// For a large organization without a question: hub sites and those with a connector to hosts outside stand for the others.
 fn reduced(survey: &Survey, has_way: bool) -> (Survey, usize) {
-    if survey.sites.len() <= SITES_DRAWN || has_way {
+    if survey.sites.len() <= SITES_ALL || has_way {
         return (survey.clone(), 0);
     }
     let leads = |at: &usize| survey.connectors.iter().any(|one| one.enabled && one.sites.contains(at));

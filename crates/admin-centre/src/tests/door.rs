@@ -54,6 +54,7 @@ async fn name_password_and_code_sign_in_and_a_code_is_taken_once() {
     let mut browser = Browser::new(&world.centre);
     let secret = first(&world, &mut browser).await;
     let before = browser.cookie.clone();
+    browser.get("/").await;
     browser.post("/sign-out", &[]).await;
     assert_eq!(browser.get("/queues").await.header("location"), Some("/sign-in?to=%2Fqueues"));
     world.pass(60);
@@ -74,6 +75,7 @@ async fn name_password_and_code_sign_in_and_a_code_is_taken_once() {
     let reply = browser.post("/sign-in", &right).await;
     assert_eq!((reply.status, reply.header("location")), (303, Some("/queues")));
     assert_ne!(browser.cookie, before, "a session has a new id");
+    browser.get("/").await;
     browser.post("/sign-out", &[]).await;
     browser.get("/sign-in").await;
     assert_eq!(browser.post("/sign-in", &right).await.status, 401, "a code is taken once");
