@@ -30,6 +30,7 @@ packages:
 test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@deploy/unpack.sh target/peers/exim $(TEST_UNPACKED)
+	@deploy/axe.sh target/peers/axe
 
 bench-packages:
 	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)

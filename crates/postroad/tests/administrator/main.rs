@@ -4,6 +4,7 @@
 
 mod api;
 mod cert;
+mod centre;
 mod check;
 mod directory;
 mod dovecot;
