@@ -124,7 +124,12 @@ impl Accounts {
     }
 
     /// A link by which somebody gets an account: the token in it.
-    pub(crate) fn link(&self, name: Option<String>, groups: &BTreeSet<RoleGroup>, now: Timestamp) -> io::Result<String> {
+    pub(crate) fn link(
+        &self,
+        name: Option<String>,
+        groups: &BTreeSet<RoleGroup>,
+        now: Timestamp,
+    ) -> io::Result<String> {
         let token = codes::token();
         let link = Link {
             digest: codes::digest(LINK, &token),
@@ -169,7 +174,10 @@ impl Accounts {
     ) -> Result<Account, (&'static str, String)> {
         let welcome = self.welcome(token, now).ok_or(("name", "the link was used, or is too old".to_owned()))?;
         let Some(step) = codes::step_of(&welcome.secret, code, now, 0) else {
-            return Err(("code", "this is not the code of now; look whether the clock of the phone is right".to_owned()));
+            return Err((
+                "code",
+                "this is not the code of now; look whether the clock of the phone is right".to_owned(),
+            ));
         };
         let account = Account {
             name: name.to_owned(),
@@ -233,8 +241,7 @@ impl Accounts {
     /// The whole file anew, in place of the one before.
     fn save(&self, kept: &Kept) -> io::Result<()> {
         let new = self.file.with_extension("new");
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec_pretty(kept)?)?;
         file.sync_all()?;
         std::fs::rename(&new, &self.file)

@@ -201,7 +201,9 @@ impl Centre {
         let mut person = self.sessions.person(secret, self.now())?;
         person.from = ask.from();
         let counts = match person.proof {
-            Proof::Account => self.accounts.find(person.name()).is_some_and(|account| account.groups() == person.groups()),
+            Proof::Account => {
+                self.accounts.find(person.name()).is_some_and(|account| account.groups() == person.groups())
+            }
             Proof::Certificate => self.estate.authority().not_revoked(&person.principal).is_ok(),
         };
         if !counts {
@@ -239,10 +241,8 @@ impl Centre {
         match outcome {
             Ok(Outcome::See(to)) => Reply::see(&to),
             Ok(Outcome::Begin { secret, to }) => Reply::see(&to).with("set-cookie", cookie(&secret)),
-            Ok(Outcome::End) => Reply::see("/sign-in").with(
-                "set-cookie",
-                format!("{}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0", session::COOKIE),
-            ),
+            Ok(Outcome::End) => Reply::see("/sign-in")
+                .with("set-cookie", format!("{}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0", session::COOKIE)),
             Ok(Outcome::File { kind, name, body }) => {
                 let reply = Reply::new(200, kind, body);
                 if name.is_empty() {

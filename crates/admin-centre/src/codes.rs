@@ -93,7 +93,8 @@ pub(crate) fn step_of(secret: &str, typed: &str, now: Timestamp, last: u64) -> O
 
 /// What authenticator apps take.
 pub(crate) fn address(secret: &str, name: &str, organization: &str) -> String {
-    let plain = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let plain =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     format!("otpauth://totp/{}:{}?secret={secret}&issuer={}", plain(organization), plain(name), plain(organization))
 }
 

@@ -90,7 +90,17 @@ const SEND: [(&str, &[&str]); 5] = [
 const RECEIVE: [(&str, &[&str]); 4] = [
     (
         "General",
-        &["name", "server", "transportRole", "enabled", "comment", "protocolLoggingLevel", "maxMessageSize", "maxHopCount", "maxLocalHopCount"],
+        &[
+            "name",
+            "server",
+            "transportRole",
+            "enabled",
+            "comment",
+            "protocolLoggingLevel",
+            "maxMessageSize",
+            "maxHopCount",
+            "maxLocalHopCount",
+        ],
     ),
     ("Security", &["authMechanism", "permissionGroups", "requireTLS", "domainSecureEnabled", "tlsCertificateName"]),
     ("Scoping", &["bindings", "remoteIPRanges", "fqdn", "banner"]),
@@ -297,7 +307,8 @@ fn help(row: &Row) -> String {
         help.push_str(&text);
     };
     if !matches!(row.shape, Shape::Truth | Shape::Word(_)) && !is_of_words(&row.shape) && !row.takes.is_empty() {
-        let takes = row.takes.strip_prefix("list: ").map_or_else(|| row.takes.clone(), |one| format!("{one}; one in a line"));
+        let takes =
+            row.takes.strip_prefix("list: ").map_or_else(|| row.takes.clone(), |one| format!("{one}; one in a line"));
         add(format!("Write {takes}."));
     }
     if let Some(range) = &row.range {
@@ -374,6 +385,34 @@ pub(crate) fn read(kind: Kind, current: &Properties, ask: &Ask) -> Properties {
     properties
 }
 
+/// What is `typed` otherwise than it was `before`, put onto what there is now.
+pub(crate) fn overlay(mut now: Properties, before: &Properties, typed: &Properties) -> Properties {
+    for (name, value) in typed {
+        match (get(before, name), value, get(&now, name).cloned()) {
+            (Some(old), value, _) if same(old, value) => {}
+            // A credential is one value, sealed.
+            (Some(Written::Map(old)), Written::Map(new), Some(Written::Map(there))) if old.len() > 1 => {
+                set(&mut now, name, Written::Map(overlay(there, old, new)));
+            }
+            _ => set(&mut now, name, value.clone()),
+        }
+    }
+    now.retain(|(name, _)| get(typed, name).is_some() || get(before, name).is_none());
+    now
+}
+
+/// Whether two values are written alike: a form has all of them as texts.
+fn same(one: &Written, other: &Written) -> bool {
+    match (one, other) {
+        (Written::Map(one), Written::Map(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(name, value)| get(other, name).is_some_and(|known| same(value, known)))
+        }
+        (Written::Map(_), _) | (_, Written::Map(_)) => false,
+        _ => text(Some(one)) == text(Some(other)),
+    }
+}
+
 /// What is left empty has its default again.
 fn put(properties: &mut Properties, name: &str, value: Written) {
     if value == Written::Nothing {
@@ -388,7 +427,11 @@ fn differs(row: &Row, value: &str) -> bool {
     let value = value.lines().collect::<Vec<_>>().join(", ");
     let first = row.default.split(',').next().unwrap_or_default();
     let plain = !row.default.is_empty() && !row.required;
-    plain && !value.is_empty() && value != row.default && value != first && !matches!(row.default.as_str(), "none" | "any" | "derived")
+    plain
+        && !value.is_empty()
+        && value != row.default
+        && value != first
+        && !matches!(row.default.as_str(), "none" | "any" | "derived")
 }
 
 fn value(row: &Row, name: &str, ask: &Ask) -> Option<Written> {

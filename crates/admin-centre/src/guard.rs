@@ -49,7 +49,8 @@ impl Hosts {
 /// looked at besides.
 pub(crate) fn is_from_here(fetch_site: Option<&str>, origin: Option<&str>, host: &str) -> bool {
     let site = fetch_site.is_none_or(|site| matches!(site, "same-origin" | "none"));
-    let origin = origin.is_none_or(|origin| origin.strip_prefix("https://").is_some_and(|of| of.eq_ignore_ascii_case(host)));
+    let origin =
+        origin.is_none_or(|origin| origin.strip_prefix("https://").is_some_and(|of| of.eq_ignore_ascii_case(host)));
     site && origin
 }
 

@@ -34,16 +34,26 @@ pub(crate) enum Outcome {
     Sheet(Sheet),
     See(String),
     /// A session begins.
-    Begin { secret: String, to: String },
+    Begin {
+        secret: String,
+        to: String,
+    },
     /// It ends.
     End,
-    File { kind: &'static str, name: &'static str, body: Vec<u8> },
+    File {
+        kind: &'static str,
+        name: &'static str,
+        body: Vec<u8>,
+    },
 }
 
 /// Why there is no page.
 pub(crate) enum Trouble {
     /// There is no such thing; what there is near it.
-    Missing { what: String, near: Vec<Bits> },
+    Missing {
+        what: String,
+        near: Vec<Bits>,
+    },
     Refused(Refusal),
     /// It cannot be told just now.
     Away(String),

@@ -131,6 +131,9 @@ mod tests {
             assert_eq!(csv_cell(text, false), expected);
         }
         assert_eq!(csv_cell("=1+1", true), "=1+1");
-        assert_eq!((counted(0), counted(1_234), counted(36_700_160)), ("0".into(), "1,234".into(), "36,700,160".into()));
+        assert_eq!(
+            (counted(0), counted(1_234), counted(36_700_160)),
+            ("0".into(), "1,234".into(), "36,700,160".into())
+        );
     }
 }

@@ -46,7 +46,10 @@ pub(crate) enum Bit {
     Strong(String),
     Quiet(String),
     Code(String),
-    Link { to: String, text: String },
+    Link {
+        to: String,
+        text: String,
+    },
     Badge(Tone, String),
     Time(Timestamp),
     /// What was, and what is.
@@ -209,9 +212,7 @@ impl Grid {
     pub(crate) fn json(&self) -> serde_json::Value {
         let object = |row: &GridRow| {
             let pairs = self.columns.iter().zip(&row.cells);
-            serde_json::Value::Object(
-                pairs.map(|(column, cell)| (column.title.clone(), cell.plain().into())).collect(),
-            )
+            serde_json::Value::Object(pairs.map(|(column, cell)| (column.title.clone(), cell.plain().into())).collect())
         };
         self.rows.iter().map(object).collect()
     }
@@ -221,7 +222,10 @@ impl Grid {
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
     /// One line; the type of the input and what the browser may fill in.
-    Line { kind: &'static str, complete: &'static str },
+    Line {
+        kind: &'static str,
+        complete: &'static str,
+    },
     /// Several lines.
     Lines(usize),
     /// One of these: value, label, what is to be known of it.
@@ -392,17 +396,30 @@ pub(crate) enum Block {
     Heading(String),
     Prose(Bits),
     /// Something that must be seen; `role=alert` where it is wrong.
-    Notice { tone: Tone, title: String, lines: Vec<Bits> },
+    Notice {
+        tone: Tone,
+        title: String,
+        lines: Vec<Bits>,
+    },
     Grid(Grid),
     /// What a thing is: label, property, value.
     Facts(Vec<(String, String, Bits)>),
     Form(Box<Form>),
     /// A drawing of ours, whose texts are escaped by whoever drew it; in words: what it shows.
-    Picture { svg: String, about: String },
+    Picture {
+        svg: String,
+        about: String,
+    },
     /// Fixed type.
-    Text { label: String, text: String },
+    Text {
+        label: String,
+        text: String,
+    },
     /// Shut until somebody opens it.
-    More { title: String, text: String },
+    More {
+        title: String,
+        text: String,
+    },
     /// Links beside each other.
     Links(Vec<Bits>),
 }

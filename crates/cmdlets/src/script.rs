@@ -58,7 +58,9 @@ fn said(noun: &Noun, verb: &str, from: Option<&Object>, object: &Object, changed
     let mut any = verb == "New";
     for row in rows(noun) {
         let prefix = if noun.part == Part::Transport { "transport." } else { "" };
-        let is_named = changed.iter().any(|name| name.strip_prefix(prefix) == Some(row.name));
+        let says = |name: &str| changed.iter().any(|known| known.strip_prefix(prefix) == Some(name));
+        // V-2: a file that names smart hosts need not say it, a command must.
+        let is_named = says(row.name) || (verb == "New" && row.name == "dnsRoutingEnabled" && says("smartHosts"));
         let is_taken = if verb == "New" { row.name != "name" } else { !noun.fixed.contains(&row.name) };
         if !is_named || !is_taken || row.name == "guid" {
             continue;
@@ -114,12 +116,21 @@ mod tests {
         let made = commands(&Change::Create(plain.clone()));
         assert_eq!(
             made,
-            ["New-SendConnector -Name 'O''Neill' -AddressSpaces 'SMTP:*;1','SMTP:x.example;5' -SourceTransportServers 'MAIL1'"]
+            [
+                "New-SendConnector -Name 'O''Neill' -AddressSpaces 'SMTP:*;1','SMTP:x.example;5' -SourceTransportServers 'MAIL1'"
+            ]
         );
-        let disabled = connector(&[("enabled", Written::Truth(false)), ("maxMessageSize", Written::Text("10MB".into()))]);
+        let hosts = connector(&[("smartHosts", Written::List(vec![Written::Text("relay.example".into())]))]);
+        let made = commands(&Change::Create(hosts));
+        assert!(made[0].ends_with("-SmartHosts 'relay.example' -DNSRoutingEnabled $false"), "{made:?}");
+        let disabled =
+            connector(&[("enabled", Written::Truth(false)), ("maxMessageSize", Written::Text("10MB".into()))]);
         let set = commands(&Change::Update { from: plain.clone(), to: disabled });
         assert_eq!(set.len(), 1);
-        assert!(set[0].starts_with("Set-SendConnector -Identity 'O''Neill' -Enabled $false -MaxMessageSize '10"), "{set:?}");
+        assert!(
+            set[0].starts_with("Set-SendConnector -Identity 'O''Neill' -Enabled $false -MaxMessageSize '10"),
+            "{set:?}"
+        );
         assert_eq!(commands(&Change::Delete(plain)), ["Remove-SendConnector -Identity 'O''Neill'"]);
     }
 }

@@ -4,8 +4,8 @@
 pub(crate) mod agent;
 pub(crate) mod apply;
 pub(crate) mod audit;
-pub(crate) mod cert;
 pub(crate) mod centre;
+pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod database;
 pub(crate) mod explain;

@@ -106,7 +106,8 @@ fn feature(kind: Kind, is_new: bool) -> Feature {
 
 /// What a change touches.
 async fn touched(directory: &dyn Administration, request: &wire::CommitRequest) -> Result<BTreeSet<Feature>, Status> {
-    let puts: Result<Vec<Object>, String> = request.puts.iter().map(|object| convert::object_from_wire(object)).collect();
+    let puts: Result<Vec<Object>, String> =
+        request.puts.iter().map(|object| convert::object_from_wire(object)).collect();
     let puts = puts.map_err(Status::invalid_argument)?;
     let kinds = request.deletes.iter().map(|id| Kind::from_name(&id.kind));
     let deletes: Option<Vec<Kind>> = kinds.collect();

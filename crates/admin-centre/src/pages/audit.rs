@@ -18,7 +18,8 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     };
     let wanted = Audit { user: text("user"), cmdlet: text("cmdlet"), object: text("object"), done, limit: LISTED };
     let lines = visit.ruled.audit(wanted).await?;
-    let mut sheet = Sheet::new("Audit log").says("Who changed, did, looked at or was refused what. It can be read here and changed nowhere.");
+    let mut sheet = Sheet::new("Audit log")
+        .says("Who changed, did, looked at or was refused what. It can be read here and changed nowhere.");
     let search = Entry::Line { kind: "search", complete: "off" };
     let options = [("", "any"), ("yes", "done"), ("no", "refused or failed")];
     let options = options.map(|(value, text)| (value.to_owned(), text.to_owned()));

@@ -14,7 +14,8 @@ const DAY: u64 = 86_400_000;
 
 pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     let organization = visit.ruled.organization().await?;
-    let mut sheet = Sheet::new("Certificates").says("When they end, and what names them. A connector that names a certificate that is gone sends nothing.");
+    let mut sheet = Sheet::new("Certificates")
+        .says("When they end, and what names them. A connector that names a certificate that is gone sends nothing.");
     match visit.ruled.certificates().await {
         Ok(all) => {
             let columns = vec![
@@ -43,11 +44,18 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
             sheet.grid(grid);
             missing(&mut sheet, &organization, &all.iter().map(|one| one.name.as_str()).collect::<Vec<_>>());
         }
-        Err(crate::ruled::Denied::Away(why)) => sheet.notice(Tone::Warn, "Those on disk are not known", vec![why.into()]),
+        Err(crate::ruled::Denied::Away(why)) => {
+            sheet.notice(Tone::Warn, "Those on disk are not known", vec![why.into()])
+        }
         Err(refused) => return Err(refused.into()),
     }
     let health = visit.ruled.health().await.unwrap_or_default();
-    let columns = vec![Column::new("Server", ""), Column::new("Service", ""), Column::new("Certificate", ""), Column::new("Ends", "")];
+    let columns = vec![
+        Column::new("Server", ""),
+        Column::new("Service", ""),
+        Column::new("Certificate", ""),
+        Column::new("Ends", ""),
+    ];
     let mut grid = Grid::new("What services of the organization show each other", columns);
     for one in &health {
         for (name, days) in &one.certificates {
@@ -69,7 +77,10 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
 }
 
 fn users(organization: &Organization, name: &str) -> Bits {
-    let named = organization.send_connectors().iter().filter(|one| one.tls_certificate_name.as_ref().is_some_and(|known| known.to_string() == name));
+    let named = organization
+        .send_connectors()
+        .iter()
+        .filter(|one| one.tls_certificate_name.as_ref().is_some_and(|known| known.to_string() == name));
     let mut bits = Vec::new();
     for one in named {
         if !bits.is_empty() {

@@ -174,7 +174,9 @@ fn welcome(centre: &Centre, ask: &Ask, token: &str, wrong: &[(&str, String)]) ->
     }
     let password = Entry::Line { kind: "password", complete: "new-password" };
     let rule = format!("{PASSWORD_MIN} characters or more; whatever you like.");
-    fields.push(Field::line("password", "Password", "").with(password.clone()).helped(rule).needed().wrong(why("password")));
+    fields.push(
+        Field::line("password", "Password", "").with(password.clone()).helped(rule).needed().wrong(why("password")),
+    );
     fields.push(Field::line("again", "Password again", "").with(password).needed().wrong(why("again")));
     fields.push(
         Field::line("code", "Code of your authenticator", "")

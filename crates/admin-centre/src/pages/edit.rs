@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use authority::{Act, Feature};
-use organization::{Change, Kind, Object, Properties, Wrong, Written, properties_of};
+use envelope::Revision;
+use organization::{Change, Kind, Object, Properties, Written, Wrong, properties_of};
 use topology::{Organization, Problem, Weight, receive_connector};
 
 use super::{Answered, Area, Outcome, Trouble, missing, place_of};
 use crate::centre::{Pairs, Visit};
 use crate::form::{self, Filling};
 use crate::plans::{self, PlanEntry};
-use crate::view::{Button, Form, Sheet};
+use crate::view::{Block, Button, Form, Sheet};
 
 /// The act of changing objects of a kind.
 pub(crate) const fn changing(kind: Kind) -> Act {
@@ -69,11 +70,18 @@ pub(crate) fn sheet(
     let mut groups = filling.groups();
     // What is wrong with no field of the form is told with the first.
     let told: Vec<&str> = groups.iter().flat_map(|group| &group.fields).map(|field| field.error.as_str()).collect();
-    let untold: Vec<String> = wrong
-        .iter()
-        .filter(|wrong| !told.iter().any(|text| text.contains(wrong.text.as_str())))
-        .map(|wrong| if wrong.property.is_empty() { wrong.text.clone() } else { format!("{}: {}", wrong.property, wrong.text) })
-        .collect();
+    let untold: Vec<String> =
+        wrong
+            .iter()
+            .filter(|wrong| !told.iter().any(|text| text.contains(wrong.text.as_str())))
+            .map(|wrong| {
+                if wrong.property.is_empty() {
+                    wrong.text.clone()
+                } else {
+                    format!("{}: {}", wrong.property, wrong.text)
+                }
+            })
+            .collect();
     if let Some(field) = groups.first_mut().and_then(|group| group.fields.first_mut())
         && !untold.is_empty()
     {
@@ -102,27 +110,50 @@ pub(crate) fn sheet(
     sheet
 }
 
+/// The form says of which revision it was drawn: what somebody else changed meanwhile stays (WA-43).
+pub(crate) fn based(mut sheet: Sheet, revision: impl ToString) -> Sheet {
+    for block in &mut sheet.blocks {
+        if let Block::Form(form) = block {
+            form.hidden.push(("base".to_owned(), revision.to_string()));
+        }
+    }
+    sheet
+}
+
+/// What was typed, put onto what is there: of a form that was drawn before the last change, only what was changed in it.
+async fn overlaid(visit: &Visit<'_>, kind: Kind, object: &Object, now: &Organization) -> Result<Properties, Trouble> {
+    let current = properties_of(object);
+    let base = visit.ask.field("base").parse::<u64>().map_or(now.revision(), Revision);
+    if base == now.revision() {
+        return Ok(form::read(kind, &current, visit.ask));
+    }
+    let then = visit.ruled.at(base).await?;
+    let before = objects_of(&then, kind).into_iter().find(|known| known.guid() == object.guid());
+    let before =
+        properties_of(&before.ok_or_else(|| missing("such object at the revision of the form:", &object.name()))?);
+    let typed = form::read(kind, &before, visit.ask);
+    Ok(form::overlay(current, &before, &typed))
+}
+
 /// What was typed for an object that is there.
 pub(crate) async fn edited(visit: &Visit<'_>, area: &Area, object: Object) -> Answered {
     let organization = visit.ruled.organization().await?;
     let current = properties_of(&object);
-    let properties = form::read(area.kind, &current, visit.ask);
+    let properties = overlaid(visit, area.kind, &object, &organization).await?;
     let name = object.name();
     match build(visit, area.kind, properties, &organization, Some(&object)).await? {
         Ok(changed) => {
             let changed = changed.with_guid(object.guid());
-            let mut changes = if changed == object {
-                Vec::new()
-            } else {
-                vec![Change::Update { from: object, to: changed.clone() }]
-            };
+            let mut changes =
+                if changed == object { Vec::new() } else { vec![Change::Update { from: object, to: changed.clone() }] };
             changes.extend(no_more_default(&organization, &changed));
             let back = visit.ask.path.clone();
             let title = format!("Change {} {name}", area.one);
             planned(visit, &organization, changes, title.trim_end(), &back)
         }
         Err(wrong) => {
-            Ok(Outcome::Sheet(sheet(visit, area, &current, Some(&name), Some(&visit.ask.form), &wrong)))
+            let again = sheet(visit, area, &current, Some(&name), Some(&visit.ask.form), &wrong);
+            Ok(Outcome::Sheet(based(again, visit.ask.field("base"))))
         }
     }
 }

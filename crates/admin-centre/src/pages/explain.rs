@@ -20,7 +20,8 @@ const ENDS: usize = 20;
 pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     let ask = visit.ask;
     let now = visit.ruled.organization().await?;
-    let mut sheet = Sheet::new("Explain").says("What would be done with a message, and why: every connector, and what eliminated it. Nothing is sent.");
+    let mut sheet = Sheet::new("Explain")
+        .says("What would be done with a message, and why: every connector, and what eliminated it. Nothing is sent.");
     let typed = ask.query("recipient").trim();
     let mut wrong = Vec::new();
     let subject = if typed.is_empty() { None } else { subject(visit, &now, &mut wrong) };
@@ -40,7 +41,8 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         let entry = visit.centre.plans.find(plan, visit.person.name(), visit.now);
         let entry = entry.ok_or_else(|| super::missing("plan of yours", plan))?;
         let draft = plans::with(&organization, &entry.changes);
-        let after = Organization::validate(draft, organization.revision()).map_err(|problems| Trouble::Wrong(problems.to_string()))?;
+        let after = Organization::validate(draft, organization.revision())
+            .map_err(|problems| Trouble::Wrong(problems.to_string()))?;
         sheet.add(Block::Prose(Bits::of(vec![
             Bit::Strong("As it would be under the plan".into()),
             Bit::link(format!("/plans/{plan}"), &entry.title),
@@ -93,7 +95,10 @@ fn form(visit: &Visit<'_>, organization: &Organization, wrong: &[(&'static str, 
         let why = wrong.iter().find(|(at, _)| *at == name).map(|(_, why)| why.clone()).unwrap_or_default();
         Field::line(name, label, ask.query(name)).with(Entry::Line { kind: "text", complete: "off" }).wrong(why)
     };
-    let servers = organization.servers().iter().map(|server| (server.name.to_string(), format!("{} ({})", server.name, server.site)));
+    let servers = organization
+        .servers()
+        .iter()
+        .map(|server| (server.name.to_string(), format!("{} ({})", server.name, server.site)));
     let from = field("from", "Server that has it").with(Entry::Select(servers.collect()));
     let mut hidden = Vec::new();
     if !ask.query("plan").is_empty() {
@@ -179,7 +184,8 @@ fn decided(sheet: &mut Sheet, end: &End, query: &str) {
 }
 
 fn candidates(summary: &routing::Summary, organization: &Organization) -> Grid {
-    let columns = ["Connector", "", "Why", "What would have to change"].map(|title| Column::new(title, "")).to_vec();
+    let columns =
+        ["Connector", "Outcome", "Why", "What would have to change"].map(|title| Column::new(title, "")).to_vec();
     let mut grid = Grid::new("Every connector", columns);
     let mut all: Vec<&routing::CandidateSummary> = summary.candidates.iter().collect();
     // The way in front: what was selected, then what came furthest.

@@ -56,14 +56,20 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     let findings = topology::validation::lint(organization.draft()).0;
     let errors = findings.iter().filter(|problem| problem.weight == Weight::Error).count();
     if errors > 0 {
-        concerns.push(Concern { tone: Tone::Bad, text: format!("The linter finds {}.", some(errors, "error", "errors")).into() });
+        concerns.push(Concern {
+            tone: Tone::Bad,
+            text: format!("The linter finds {}.", some(errors, "error", "errors")).into(),
+        });
     }
     told(visit, &mut sheet, concerns, unknown);
     figures(&mut sheet, &organization, queued.as_ref());
     ledger(&mut sheet, &health);
     rates(&mut sheet, queued.as_ref());
     if !findings.is_empty() {
-        let lines = findings.iter().take(12).map(|problem| Bits::of(vec![Bit::Code(problem.place.clone()), Bit::text(&problem.text)]));
+        let lines = findings
+            .iter()
+            .take(12)
+            .map(|problem| Bits::of(vec![Bit::Code(problem.place.clone()), Bit::text(&problem.text)]));
         sheet.heading("What the linter says");
         sheet.add(Block::Links(lines.collect()));
     }
@@ -86,7 +92,10 @@ fn waiting(concerns: &mut Vec<Concern>, unknown: &mut Vec<Bits>, queued: &Queued
         };
         let text = Bits::of(vec![
             Bit::link(to, format!("{count} {said}")),
-            Bit::text(format!("on {server} for {}", if queue.domain.is_empty() { &queue.delivery_type } else { &queue.domain })),
+            Bit::text(format!(
+                "on {server} for {}",
+                if queue.domain.is_empty() { &queue.delivery_type } else { &queue.domain }
+            )),
             Bit::Quiet(reason(queue)),
         ]);
         concerns.push(Concern { tone, text });
@@ -99,13 +108,20 @@ async fn behind(visit: &Visit<'_>, concerns: &mut Vec<Concern>, organization: &O
         let own: Vec<_> = services.iter().filter(|one| one.server == server.name).collect();
         let to = super::place_of(organization::Kind::Server, server.name.as_str());
         if own.is_empty() {
-            let text = Bits::of(vec![Bit::link(to, &server.name), Bit::text("is not there: none of its services is announced")]);
+            let text = Bits::of(vec![
+                Bit::link(to, &server.name),
+                Bit::text("is not there: none of its services is announced"),
+            ]);
             concerns.push(Concern { tone: Tone::Bad, text });
             continue;
         }
-        let late: Vec<&str> = own.iter().filter(|one| one.revision < organization.revision()).map(|one| one.service).collect();
+        let late: Vec<&str> =
+            own.iter().filter(|one| one.revision < organization.revision()).map(|one| one.service).collect();
         if !late.is_empty() {
-            let text = Bits::of(vec![Bit::link(to, &server.name), Bit::text(format!("works by an older revision: {}", late.join(", ")))]);
+            let text = Bits::of(vec![
+                Bit::link(to, &server.name),
+                Bit::text(format!("works by an older revision: {}", late.join(", "))),
+            ]);
             concerns.push(Concern { tone: Tone::Warn, text });
         }
     }
@@ -116,18 +132,29 @@ fn of_health(concerns: &mut Vec<Concern>, health: &[HealthView]) {
         let to = super::place_of(organization::Kind::Server, &one.server);
         if !one.ready || one.condition != "ready" {
             let tone = if one.ready { Tone::Warn } else { Tone::Bad };
-            let text = Bits::of(vec![Bit::link(to.clone(), format!("{} of {}", one.service, one.server)), Bit::text(&one.condition)]);
+            let text = Bits::of(vec![
+                Bit::link(to.clone(), format!("{} of {}", one.service, one.server)),
+                Bit::text(&one.condition),
+            ]);
             concerns.push(Concern { tone, text });
         }
         if !one.pressure.is_empty() {
-            let text = Bits::of(vec![Bit::link(to, format!("{} of {}", one.service, one.server)), Bit::text(format!("is short: {}", one.pressure))]);
+            let text = Bits::of(vec![
+                Bit::link(to, format!("{} of {}", one.service, one.server)),
+                Bit::text(format!("is short: {}", one.pressure)),
+            ]);
             concerns.push(Concern { tone: Tone::Warn, text });
         }
         for (name, days) in one.certificates.iter().filter(|(_, days)| *days < SOON_DAYS) {
             let tone = if *days < 8 { Tone::Bad } else { Tone::Warn };
             let text = Bits::of(vec![
                 Bit::link("/certificates", format!("Certificate {name}")),
-                Bit::text(format!("of {} {} ends in {}", one.server, one.service, some(usize::try_from(*days).unwrap_or_default(), "day", "days"))),
+                Bit::text(format!(
+                    "of {} {} ends in {}",
+                    one.server,
+                    one.service,
+                    some(usize::try_from(*days).unwrap_or_default(), "day", "days")
+                )),
             ]);
             concerns.push(Concern { tone, text });
         }
@@ -202,7 +229,8 @@ fn ledger(sheet: &mut Sheet, health: &[HealthView]) {
     for one in health {
         let Some(ledger) = one.ledger else { continue };
         let gap = gap(&ledger);
-        let word = if gap == 0 { Bit::Badge(Tone::Good, "yes".into()) } else { Bit::Badge(Tone::Bad, format!("no: {gap}")) };
+        let word =
+            if gap == 0 { Bit::Badge(Tone::Good, "yes".into()) } else { Bit::Badge(Tone::Bad, format!("no: {gap}")) };
         grid.row(vec![
             one.server.clone().into(),
             counted(ledger.accepted).into(),
@@ -230,9 +258,8 @@ fn rates(sheet: &mut Sheet, queued: Option<&Queued>) {
     servers.dedup();
     for server in servers {
         let own = queued.all.iter().filter(|(of, _)| *of == server).map(|(_, queue)| queue);
-        let (messages, incoming, outgoing) = own.fold((0, 0.0, 0.0), |all, queue| {
-            (all.0 + queue.messages, all.1 + queue.incoming, all.2 + queue.outgoing)
-        });
+        let (messages, incoming, outgoing) = own
+            .fold((0, 0.0, 0.0), |all, queue| (all.0 + queue.messages, all.1 + queue.incoming, all.2 + queue.outgoing));
         grid.row(vec![
             Bit::link(format!("/queues?server={}", segment(server.as_str())), &server).into(),
             counted(messages).into(),

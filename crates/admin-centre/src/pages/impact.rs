@@ -45,7 +45,8 @@ fn of_end(end: &End) -> String {
     if let Some(route) = end.route() {
         return format!("{} {}", route.key.delivery_type, route.key.domain);
     }
-    end.obstacle().map_or_else(|| end.ending().as_str().to_owned(), |obstacle| format!("{}: {obstacle}", end.ending().as_str()))
+    end.obstacle()
+        .map_or_else(|| end.ending().as_str().to_owned(), |obstacle| format!("{}: {obstacle}", end.ending().as_str()))
 }
 
 fn word(change: AnswerChange) -> Bit {
@@ -69,9 +70,15 @@ pub(crate) fn blocks(visit: &Visit<'_>, impact: &Impact) -> Vec<Block> {
         some(*seen, "other one", "other ones"),
     );
     if *waiting + *seen == 0 {
-        blocks.push(Block::Prose(Bits::of(vec![Bit::Quiet("No mail waits, and none was seen in the last days.".into())])));
+        blocks.push(Block::Prose(Bits::of(vec![Bit::Quiet(
+            "No mail waits, and none was seen in the last days.".into(),
+        )])));
     } else if tally.changed() == 0 {
-        blocks.push(Block::Notice { tone: Tone::Good, title: "None of this mail changes its way".into(), lines: vec![asked.into()] });
+        blocks.push(Block::Notice {
+            tone: Tone::Good,
+            title: "None of this mail changes its way".into(),
+            lines: vec![asked.into()],
+        });
     } else {
         let mut lines: Vec<Bits> = moves(found).into_iter().map(Bits::from).collect();
         lines.push(Bit::Quiet(asked).into());
@@ -109,7 +116,7 @@ fn moves(found: &[Difference]) -> Vec<String> {
 }
 
 fn table(visit: &Visit<'_>, caption: &str, found: &[Difference]) -> Grid {
-    let columns = ["Recipient", "Sent from", "", "As it is", "As it will be", "Why"];
+    let columns = ["Recipient", "Sent from", "Change", "As it is", "As it will be", "Why"];
     let mut grid = Grid::new(caption, columns.map(|title| Column::new(title, "")).to_vec());
     for one in found.iter().take(SHOWN) {
         let why: Vec<String> = one.why.iter().take(3).map(|why| visit.ruled.reason(why)).collect();

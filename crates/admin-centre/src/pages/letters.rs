@@ -43,7 +43,8 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
     let letters = visit.ruled.letters(&server, wanted).await?;
     let mut sheet = Sheet::new(super::queues::queue_id(&server, &queue)).under("/queues", "Queues");
     sheet.live = true;
-    let time = |time: Option<Timestamp>| time.map_or_else(|| Bit::Quiet("–".into()).into(), |time| Bit::Time(time).into());
+    let time =
+        |time: Option<Timestamp>| time.map_or_else(|| Bit::Quiet("–".into()).into(), |time| Bit::Time(time).into());
     let mut hop = vec![Bit::text(&queue.domain)];
     if let Some(connector) = &queue.connector {
         hop.push(Bit::link(super::place_of(organization::Kind::SendConnector, connector), connector));
@@ -59,7 +60,8 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
         ("Why".into(), "LastError".to_owned(), reason(&queue).into()),
     ]));
     let refused = visit.ruled.why_not(Act::Change(Feature::Queues));
-    let of_queue = super::queues::ACTIONS.map(|(word, label, class)| Button::new(label, "do", word, class).unless(refused.clone()));
+    let of_queue = super::queues::ACTIONS
+        .map(|(word, label, class)| Button::new(label, "do", word, class).unless(refused.clone()));
     sheet.form(Form {
         action: "/queues/act".to_owned(),
         hidden: vec![("queue".to_owned(), format!("{server}\\{}", queue.number))],
@@ -155,7 +157,9 @@ pub(crate) fn outcome(server: &ServerName, done: &[Result<(), String>]) -> Vec<B
         Bit::Strong(server.to_string()),
         Bit::text(format!("{} of {} done", done.len() - failed.len(), done.len())),
     ])];
-    lines.extend(failed.iter().take(5).map(|why| Bits::of(vec![Bit::Badge(Tone::Bad, "not done".into()), Bit::text(why)])));
+    lines.extend(
+        failed.iter().take(5).map(|why| Bits::of(vec![Bit::Badge(Tone::Bad, "not done".into()), Bit::text(why)])),
+    );
     lines
 }
 

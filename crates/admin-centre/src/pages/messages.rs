@@ -18,7 +18,9 @@ const TIMES: &str = "2h for two hours ago, 1d, or 2026-11-22T10:03 (UTC)";
 
 pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     let ask = visit.ask;
-    let mut sheet = Sheet::new("Messages").says("What became of mail: from any sender, by any way, on all servers. A search is written into the audit log.");
+    let mut sheet = Sheet::new("Messages").says(
+        "What became of mail: from any sender, by any way, on all servers. A search is written into the audit log.",
+    );
     let mut wrong: Vec<(&str, String)> = Vec::new();
     let mut time = |name: &'static str| {
         let typed = ask.query(name).trim();
@@ -211,15 +213,19 @@ pub(crate) async fn one(visit: &Visit<'_>, id: &str) -> Answered {
     let (lines, failed) = visit.ruled.track(wanted).await?;
     if lines.is_empty() {
         let near = vec![
-            "Messages are known by their Message-ID, by the id of a log line or reply, and by the id of their trace.".into(),
+            "Messages are known by their Message-ID, by the id of a log line or reply, and by the id of their trace."
+                .into(),
             Bit::link("/messages?start=1h", "Those of the last hour").into(),
         ];
         return Err(Trouble::Missing { what: format!("No server knows a message {id}"), near });
     }
     let all: Vec<&TrackView> = lines.iter().collect();
-    let first = |get: &dyn Fn(&TrackView) -> &str| all.iter().map(|line| get(line)).find(|text| !text.is_empty()).unwrap_or_default().to_owned();
+    let first = |get: &dyn Fn(&TrackView) -> &str| {
+        all.iter().map(|line| get(line)).find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+    };
     let subject = first(&|line| &line.subject);
-    let mut sheet = Sheet::new(if subject.is_empty() { "(no subject)".to_owned() } else { subject }).under("/messages", "Messages");
+    let mut sheet =
+        Sheet::new(if subject.is_empty() { "(no subject)".to_owned() } else { subject }).under("/messages", "Messages");
     not_asked(&mut sheet, &failed);
     let (tone, word) = state(&all);
     let took = Duration::from_millis(all[all.len() - 1].at.saturating_sub(all[0].at));
@@ -232,7 +238,10 @@ pub(crate) async fn one(visit: &Visit<'_>, id: &str) -> Answered {
         ("Time so far".into(), String::new(), waterfall::span(took).into()),
     ]));
     sheet.heading("Its way");
-    sheet.add(Block::Picture { svg: waterfall::draw(&all), about: "Each step on its server; the table below says the same.".to_owned() });
+    sheet.add(Block::Picture {
+        svg: waterfall::draw(&all),
+        about: "Each step on its server; the table below says the same.".to_owned(),
+    });
     sheet.grid(waterfall::table(&all));
     recipients(&mut sheet, &all, &sender);
     Ok(Outcome::Sheet(sheet))
@@ -246,7 +255,13 @@ fn recipients(sheet: &mut Sheet, lines: &[&TrackView], sender: &str) {
             last.insert(recipient, line);
         }
     }
-    let columns = vec![Column::new("Recipient", "Recipients"), Column::new("State", ""), Column::new("Last", ""), Column::new("What was said", "RecipientStatus"), Column::new("", "")];
+    let columns = vec![
+        Column::new("Recipient", "Recipients"),
+        Column::new("State", ""),
+        Column::new("Last", ""),
+        Column::new("What was said", "RecipientStatus"),
+        Column::new("Why so", ""),
+    ];
     let mut grid = Grid::new("Recipients", columns);
     for (recipient, line) in last {
         let (tone, word) = state(&[line]);

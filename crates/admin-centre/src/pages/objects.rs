@@ -19,16 +19,16 @@ pub(crate) async fn page(visit: &Visit<'_>, area: &Area, rest: &[&str]) -> Answe
         let object = edit::named(&organization, area.kind, "").ok_or_else(|| missing("page", area.path))?;
         return match (post, rest) {
             (false, []) => Ok(Outcome::Sheet(one(visit, &organization, area, &object))),
-            (false, ["edit"]) => {
-                Ok(Outcome::Sheet(edit::sheet(visit, area, &properties_of(&object), Some(""), None, &[])))
-            }
+            (false, ["edit"]) => Ok(Outcome::Sheet(edit::based(
+                edit::sheet(visit, area, &properties_of(&object), Some(""), None, &[]),
+                organization.revision(),
+            ))),
             (true, ["edit"]) => edit::edited(visit, area, object).await,
             _ => Err(missing("page", &visit.ask.path)),
         };
     }
-    let find = |name: &str| {
-        edit::named(&organization, area.kind, name).ok_or_else(|| edit::nobody(&organization, area, name))
-    };
+    let find =
+        |name: &str| edit::named(&organization, area.kind, name).ok_or_else(|| edit::nobody(&organization, area, name));
     match (post, rest) {
         (false, []) => Ok(Outcome::Sheet(list(visit, &organization, area))),
         (_, ["new"]) => {
@@ -41,7 +41,10 @@ pub(crate) async fn page(visit: &Visit<'_>, area: &Area, rest: &[&str]) -> Answe
         (false, [name]) => Ok(Outcome::Sheet(one(visit, &organization, area, &find(name)?))),
         (false, [name, "edit"]) => {
             let object = find(name)?;
-            Ok(Outcome::Sheet(edit::sheet(visit, area, &properties_of(&object), Some(&object.name()), None, &[])))
+            Ok(Outcome::Sheet(edit::based(
+                edit::sheet(visit, area, &properties_of(&object), Some(&object.name()), None, &[]),
+                organization.revision(),
+            )))
         }
         (true, [name, "edit"]) => edit::edited(visit, area, find(name)?).await,
         (true, [name, "do"]) => act(visit, &organization, area, &find(name)?).await,
@@ -227,7 +230,11 @@ pub(crate) fn searched(object: &Object) -> String {
 }
 
 pub(crate) fn state(enabled: bool) -> Bits {
-    if enabled { Bit::Badge(Tone::Good, "Enabled".into()).into() } else { Bit::Badge(Tone::Plain, "Disabled".into()).into() }
+    if enabled {
+        Bit::Badge(Tone::Good, "Enabled".into()).into()
+    } else {
+        Bit::Badge(Tone::Plain, "Disabled".into()).into()
+    }
 }
 
 /// Values, the first few and how many more.
@@ -428,8 +435,12 @@ pub(crate) fn verbs(to: &str, object: &Object, refused: Option<String>) -> Form 
     let properties = properties_of(object);
     let mut buttons = Vec::new();
     match form::get(&properties, "enabled") {
-        Some(Written::Truth(true)) => buttons.push(Button::new("Disable …", "do", "disable", "").unless(refused.clone())),
-        Some(Written::Truth(false)) => buttons.push(Button::new("Enable …", "do", "enable", "").unless(refused.clone())),
+        Some(Written::Truth(true)) => {
+            buttons.push(Button::new("Disable …", "do", "disable", "").unless(refused.clone()))
+        }
+        Some(Written::Truth(false)) => {
+            buttons.push(Button::new("Enable …", "do", "enable", "").unless(refused.clone()))
+        }
         _ => {}
     }
     buttons.push(Button::new("Remove …", "do", "remove", "danger").unless(refused));

@@ -35,7 +35,11 @@ fn sheet(visit: &Visit<'_>, link: Option<String>, wrong: &str) -> Sheet {
     if let Some(link) = link {
         let lines = vec![
             Bits::of(vec![Bit::Code(link)]),
-            format!("It is good once, for {} hours. Hand it over where nobody else reads it.", LINK_GOOD.as_secs() / 3600).into(),
+            format!(
+                "It is good once, for {} hours. Hand it over where nobody else reads it.",
+                LINK_GOOD.as_secs() / 3600
+            )
+            .into(),
         ];
         sheet.notice(Tone::Good, "The link for the new account", lines);
     }
@@ -56,7 +60,11 @@ fn sheet(visit: &Visit<'_>, link: Option<String>, wrong: &str) -> Sheet {
         grid.row(vec![account.name.clone().into(), groups.join(", ").into(), Bit::Time(account.created()).into()]);
     }
     for (name, until) in visit.centre.accounts.expected(visit.now) {
-        grid.row(vec![name.into(), Bit::Quiet("link not opened yet".into()).into(), Bits::of(vec![Bit::Quiet("until".into()), Bit::Time(until)])]);
+        grid.row(vec![
+            name.into(),
+            Bit::Quiet("link not opened yet".into()).into(),
+            Bits::of(vec![Bit::Quiet("until".into()), Bit::Time(until)]),
+        ]);
     }
     grid.empty = "Nobody has an account; certificates of the organization sign in without one.".into();
     sheet.grid(grid);

@@ -47,7 +47,8 @@ pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
 }
 
 fn list(visit: &Visit<'_>) -> Sheet {
-    let mut sheet = Sheet::new("Open plans").says("Changes that you looked at and did not make. They are forgotten after a day.");
+    let mut sheet =
+        Sheet::new("Open plans").says("Changes that you looked at and did not make. They are forgotten after a day.");
     let columns = vec![Column::new("Plan", ""), Column::new("Since", ""), Column::number("Against revision", "")];
     let mut grid = Grid::new("Open plans", columns);
     grid.quiet_caption = true;
@@ -74,18 +75,21 @@ pub(crate) fn differences(changes: &[Change]) -> Vec<Block> {
         };
         let name = if object.kind() == Kind::TransportConfig { "the organization".to_owned() } else { object.name() };
         let caption = format!("{sign}: {} {name}", words(object.kind()));
-        let mut grid = Grid::new(
-            caption,
-            vec![Column::new("Property", ""), Column::new("Before", ""), Column::new("After", "")],
-        );
+        let mut grid =
+            Grid::new(caption, vec![Column::new("Property", ""), Column::new("Before", ""), Column::new("After", "")]);
         for property in change.properties().into_iter().filter(|property| property.name != "guid") {
             let new = plain(&property.new, Bit::New);
-            let old = if matches!(change, Change::Create(_)) { Bit::Quiet("–".into()).into() } else { plain(&property.old, Bit::Old) };
+            let old = if matches!(change, Change::Create(_)) {
+                Bit::Quiet("–".into()).into()
+            } else {
+                plain(&property.old, Bit::Old)
+            };
             let label = crate::form::label(&property.name);
             let shown = Bits::of(vec![Bit::text(label), Bit::Quiet(crate::form::documented(&property.name))]);
             grid.row(vec![shown, old, new]);
         }
-        grid.empty = Bits::of(vec![Bit::Badge(tone, sign.to_owned()), Bit::Strong(format!("{} {name}", words(object.kind())))]);
+        grid.empty =
+            Bits::of(vec![Bit::Badge(tone, sign.to_owned()), Bit::Strong(format!("{} {name}", words(object.kind())))]);
         blocks.push(Block::Grid(grid));
     }
     blocks
@@ -125,10 +129,9 @@ async fn look(
     organization: &std::sync::Arc<Organization>,
     wrong: Option<String>,
 ) -> Result<Sheet, Trouble> {
-    let mut sheet = Sheet::new(entry.title.clone()).under("/plans", "Open plans").says(format!(
-        "A plan against revision {}. Nothing is changed yet.",
-        entry.base
-    ));
+    let mut sheet = Sheet::new(entry.title.clone())
+        .under("/plans", "Open plans")
+        .says(format!("A plan against revision {}. Nothing is changed yet.", entry.base));
     if entry.changes.is_empty() {
         sheet.notice(Tone::Plain, "Nothing would change", vec![Bit::link(entry.back.clone(), "Back").into()]);
         return Ok(sheet);
@@ -138,9 +141,8 @@ async fn look(
     let problems = edit::found(organization, &entry.changes);
     let is_wrong = problems.iter().any(|problem| problem.weight == Weight::Error);
     if !problems.is_empty() {
-        let lines = problems.iter().map(|problem| {
-            Bits::of(vec![Bit::Code(problem.place.clone()), Bit::text(&problem.text)])
-        });
+        let lines =
+            problems.iter().map(|problem| Bits::of(vec![Bit::Code(problem.place.clone()), Bit::text(&problem.text)]));
         let title = if is_wrong { "This would not be a valid organization" } else { "What to know before" };
         sheet.notice(if is_wrong { Tone::Bad } else { Tone::Warn }, title, lines.collect());
     }
@@ -163,7 +165,11 @@ async fn look(
         Err(Denied::Refused(refusal)) => not_known(&mut sheet, &refusal),
         Err(Denied::Away(why)) => sheet.notice(Tone::Warn, "Probes have no answer", vec![why.into()]),
     }
-    let left = visit.ruled.left_behind(&entry.plan()).await.unwrap_or_else(|_| vec!["Whether mail would be left behind is not known.".to_owned()]);
+    let left = visit
+        .ruled
+        .left_behind(&entry.plan())
+        .await
+        .unwrap_or_else(|_| vec!["Whether mail would be left behind is not known.".to_owned()]);
     if !left.is_empty() {
         typed = true;
         sheet.notice(Tone::Bad, "Mail would be left behind", left.into_iter().map(Bits::from).collect());
@@ -171,7 +177,10 @@ async fn look(
     buttons(visit, &mut sheet, id, entry, organization, Confirm { typed, is_wrong, wrong });
     sheet.heading("The same as commands");
     let commands = visit.ruled.commands(&entry.changes);
-    sheet.add(Block::Text { label: "Exchange Management Shell, and `postroad shell`".to_owned(), text: commands.join("\n") });
+    sheet.add(Block::Text {
+        label: "Exchange Management Shell, and `postroad shell`".to_owned(),
+        text: commands.join("\n"),
+    });
     Ok(sheet)
 }
 

@@ -31,7 +31,10 @@ pub(crate) struct Queued {
 }
 
 pub(crate) async fn gather(visit: &Visit<'_>, organization: &Organization) -> Result<Queued, Denied> {
-    let asked = organization.servers().iter().map(|server| async { (server.name.clone(), visit.ruled.queues(&server.name).await) });
+    let asked = organization
+        .servers()
+        .iter()
+        .map(|server| async { (server.name.clone(), visit.ruled.queues(&server.name).await) });
     let mut queued = Queued { all: Vec::new(), unknown: Vec::new() };
     for (server, answer) in futures::future::join_all(asked).await {
         match answer {
@@ -125,7 +128,8 @@ async fn list(visit: &Visit<'_>) -> Answered {
         "No queue is so. Choose less in the filter.".into()
     };
     if shown.len() > super::objects::ROWS {
-        grid.foot = format!("{} of {}, the longest; choose more in the filter", super::objects::ROWS, shown.len()).into();
+        grid.foot =
+            format!("{} of {}, the longest; choose more in the filter", super::objects::ROWS, shown.len()).into();
     }
     let refused = visit.ruled.why_not(Act::Change(Feature::Queues));
     let empty = grid.rows.is_empty();
@@ -270,7 +274,11 @@ async fn act(visit: &Visit<'_>) -> Answered {
         .iter()
         .filter(|(server, queue)| {
             let id = format!("{server}\\{}", queue.number);
-            if chosen.is_empty() { wants(&filter, server, queue) } else { chosen.iter().any(|known| known.eq_ignore_ascii_case(&id)) }
+            if chosen.is_empty() {
+                wants(&filter, server, queue)
+            } else {
+                chosen.iter().any(|known| known.eq_ignore_ascii_case(&id))
+            }
         })
         .collect();
     let messages: u64 = wanted.iter().map(|(_, queue)| queue.messages).sum();
@@ -311,16 +319,25 @@ fn confirm(
     again: bool,
     needs_number: bool,
 ) -> Sheet {
-    let label = ACTIONS.iter().find(|(known, _, _)| *known == word).map_or(word, |(_, label, _)| label.trim_end_matches(" …"));
+    let label =
+        ACTIONS.iter().find(|(known, _, _)| *known == word).map_or(word, |(_, label, _)| label.trim_end_matches(" …"));
     let mut sheet = Sheet::new(format!("{label}?")).under("/queues", "Queues");
     if wanted.is_empty() {
         sheet.notice(Tone::Plain, "No queue is meant", vec![Bit::link("/queues", "To the queues").into()]);
         return sheet;
     }
     if again {
-        sheet.notice(Tone::Warn, "It is not what was shown any more", vec!["There is more now, or the number was not typed.".into()]);
+        sheet.notice(
+            Tone::Warn,
+            "It is not what was shown any more",
+            vec!["There is more now, or the number was not typed.".into()],
+        );
     }
-    let said = format!("{} in {}.", some(usize::try_from(messages).unwrap_or(usize::MAX), "message", "messages"), some(wanted.len(), "queue", "queues"));
+    let said = format!(
+        "{} in {}.",
+        some(usize::try_from(messages).unwrap_or(usize::MAX), "message", "messages"),
+        some(wanted.len(), "queue", "queues")
+    );
     sheet.add(Block::Prose(Bit::Strong(said).into()));
     let mut grid = Grid::new("Queues that are meant", columns());
     for (server, queue) in wanted.iter().take(10) {

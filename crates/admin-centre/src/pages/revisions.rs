@@ -24,7 +24,8 @@ pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
 }
 
 async fn list(visit: &Visit<'_>) -> Answered {
-    let mut sheet = Sheet::new("History").says("The last changes that the directory still keeps. Each can be looked at, and undone.");
+    let mut sheet = Sheet::new("History")
+        .says("The last changes that the directory still keeps. Each can be looked at, and undone.");
     let columns = ["Revision", "When", "Who", "Through", "What"].map(|title| Column::new(title, "")).to_vec();
     let mut grid = Grid::new("Changes, the newest first", columns);
     grid.quiet_caption = true;
@@ -72,11 +73,18 @@ async fn one(visit: &Visit<'_>, revision: Revision) -> Answered {
             let objects = |organization: &Organization| organization::objects(organization.draft(), &[]);
             let changes = organization::plan(objects(&before), objects(&then)).changes;
             if changes.is_empty() {
-                sheet.add(Block::Prose("Nothing of the configuration: recipients, or something that was written anew.".into()));
+                sheet.add(Block::Prose(
+                    "Nothing of the configuration: recipients, or something that was written anew.".into(),
+                ));
             }
             sheet.blocks.extend(plan::differences(&changes));
             if !changes.is_empty() {
-                undo(visit, &mut sheet, Revision(revision.0 - 1), if revision == now.revision() { "Undo …" } else { "Go back to before it …" });
+                undo(
+                    visit,
+                    &mut sheet,
+                    Revision(revision.0 - 1),
+                    if revision == now.revision() { "Undo …" } else { "Go back to before it …" },
+                );
             }
         }
         None => sheet.add(Block::Prose("The revision before it is not kept any more.".into())),
@@ -100,7 +108,11 @@ async fn taken(visit: &Visit<'_>, sheet: &mut Sheet, revision: Revision, now: Re
         .map(|one| format!("{} of {} is at {}", one.service, one.server, one.revision))
         .collect();
     if behind.is_empty() {
-        sheet.notice(Tone::Good, format!("All {} services work by it, or by something newer", services.len()), Vec::new());
+        sheet.notice(
+            Tone::Good,
+            format!("All {} services work by it, or by something newer", services.len()),
+            Vec::new(),
+        );
     } else {
         let title = format!("{} of {} services have not taken it yet", behind.len(), services.len());
         sheet.notice(Tone::Warn, title, behind.into_iter().map(Bits::from).collect());

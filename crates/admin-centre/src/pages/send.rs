@@ -53,7 +53,12 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Answered {
     let ask = visit.ask;
     let area = area();
     let mut sheet = Sheet::new(area.title).says(area.about);
-    sheet.action("/send-connectors/new", "New Send connector", "primary", visit.ruled.why_not(edit::changing(area.kind)));
+    sheet.action(
+        "/send-connectors/new",
+        "New Send connector",
+        "primary",
+        visit.ruled.why_not(edit::changing(area.kind)),
+    );
     sheet.form(filter(visit));
     let (wanted, domain, status) = (ask.query("q").to_lowercase(), ask.query("domain").trim(), ask.query("status"));
     let server = ask.query("server");
@@ -68,7 +73,8 @@ pub(crate) async fn list(visit: &Visit<'_>) -> Answered {
             _ => true,
         })
         .filter(|one| {
-            server.is_empty() || one.source_transport_servers.iter().any(|name| name.as_str().eq_ignore_ascii_case(server))
+            server.is_empty()
+                || one.source_transport_servers.iter().any(|name| name.as_str().eq_ignore_ascii_case(server))
         })
         .collect();
     sort(&mut found, ask.query("sort"));
@@ -232,7 +238,12 @@ pub(crate) async fn one(visit: &Visit<'_>, name: &str) -> Answered {
     sheet.lead = connector.comment.clone();
     let refused = visit.ruled.why_not(edit::changing(area.kind));
     sheet.action(format!("{to}/edit"), "Edit", "primary", refused.clone());
-    sheet.action(format!("/send-connectors/new?copy={}", segment(connector.name.as_str())), "Copy", "", refused.clone());
+    sheet.action(
+        format!("/send-connectors/new?copy={}", segment(connector.name.as_str())),
+        "Copy",
+        "",
+        refused.clone(),
+    );
     objects::findings(&mut sheet, &organization, &object);
     sheet.add(Block::Picture { svg: arms(&organization, connector), about: arms_text(&organization, connector) });
     let (tone, tls) = posture(connector);
@@ -244,7 +255,11 @@ pub(crate) async fn one(visit: &Visit<'_>, name: &str) -> Answered {
     if let Some(space) = connector.address_spaces.first() {
         let domain = map::space(space);
         let plain = domain.trim_start_matches(['*', '.']);
-        let probe = if plain.is_empty() || plain.contains(':') { "example.net" } else { plain.split([' ', ';']).next().unwrap_or(plain) };
+        let probe = if plain.is_empty() || plain.contains(':') {
+            "example.net"
+        } else {
+            plain.split([' ', ';']).next().unwrap_or(plain)
+        };
         let why = format!("/explain?recipient={}", segment(&format!("somebody@{probe}")));
         sheet.add(Block::Links(vec![
             Bit::link(why, format!("Explain mail for {probe}")).into(),
@@ -274,7 +289,8 @@ async fn waiting(visit: &Visit<'_>, organization: &Organization, connector: &Sen
             Err(_) => unknown.push(server.to_string()),
         }
     }
-    let mut bits = vec![Bit::text(crate::text::some(usize::try_from(messages).unwrap_or(usize::MAX), "message", "messages"))];
+    let mut bits =
+        vec![Bit::text(crate::text::some(usize::try_from(messages).unwrap_or(usize::MAX), "message", "messages"))];
     if let Some(last) = last {
         bits.push(Bit::Badge(Tone::Warn, "last error".into()));
         bits.push(Bit::Code(last));
@@ -289,7 +305,9 @@ fn arms_text(organization: &Organization, connector: &SendConnector) -> String {
     let sources: Vec<String> = connector
         .source_transport_servers
         .iter()
-        .map(|name| organization.server(name).map_or_else(|| name.to_string(), |server| format!("{name} in {}", server.site)))
+        .map(|name| {
+            organization.server(name).map_or_else(|| name.to_string(), |server| format!("{name} in {}", server.site))
+        })
         .collect();
     format!("From {} by {} to {}.", sources.join(", "), connector.name, next_hops(connector).join(", "))
 }
@@ -324,12 +342,23 @@ fn arms(organization: &Organization, connector: &SendConnector) -> String {
         "<svg class=\"drawing arms\" viewBox=\"0 0 720 {high}\" width=\"720\" height=\"{high}\" role=\"img\" aria-hidden=\"true\">"
     );
     let y = |at: usize, of: usize| middle + at * ROW + ROW / 2 - of * ROW / 2;
-    let short = |text: &str| if text.chars().count() > 26 { format!("{}…", text.chars().take(25).collect::<String>()) } else { text.to_owned() };
+    let short = |text: &str| {
+        if text.chars().count() > 26 {
+            format!("{}…", text.chars().take(25).collect::<String>())
+        } else {
+            text.to_owned()
+        }
+    };
     for (at, (name, site)) in sources.iter().take(MOST).enumerate() {
         let y = y(at, shown);
         svg += &format!("<path class=\"line\" d=\"M190 {y}C240 {y} 220 {middle} 270 {middle}\"/>");
         svg += &format!("<rect class=\"box\" x=\"4\" y=\"{}\" width=\"186\" height=\"32\" rx=\"5\"/>", y - 16);
-        svg += &format!("<text x=\"14\" y=\"{}\">{} <tspan class=\"soft\">{}</tspan></text>", y + 4, esc(&short(name)), esc(&short(site)));
+        svg += &format!(
+            "<text x=\"14\" y=\"{}\">{} <tspan class=\"soft\">{}</tspan></text>",
+            y + 4,
+            esc(&short(name)),
+            esc(&short(site))
+        );
     }
     for (at, hop) in hops.iter().take(MOST).enumerate() {
         let y = y(at, hops.len().min(MOST));
@@ -340,6 +369,10 @@ fn arms(organization: &Organization, connector: &SendConnector) -> String {
         svg += &format!("<text x=\"540\" y=\"{}\">{}</text>", y + 4, esc(&hop));
     }
     svg += &format!("<rect class=\"box main\" x=\"270\" y=\"{}\" width=\"180\" height=\"36\" rx=\"6\"/>", middle - 18);
-    svg += &format!("<text x=\"360\" y=\"{}\" text-anchor=\"middle\" class=\"strong\">{}</text></svg>", middle + 4, esc(&short(connector.name.as_str())));
+    svg += &format!(
+        "<text x=\"360\" y=\"{}\" text-anchor=\"middle\" class=\"strong\">{}</text></svg>",
+        middle + 4,
+        esc(&short(connector.name.as_str()))
+    );
     svg
 }

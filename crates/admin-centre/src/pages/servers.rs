@@ -19,13 +19,18 @@ const AREA: Area = Area {
 
 pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
     let organization = visit.ruled.organization().await?;
-    let find = |name: &str| edit::named(&organization, Kind::Server, name).ok_or_else(|| edit::nobody(&organization, &AREA, name));
+    let find = |name: &str| {
+        edit::named(&organization, Kind::Server, name).ok_or_else(|| edit::nobody(&organization, &AREA, name))
+    };
     match (visit.ask.post, rest) {
         (false, []) => list(visit, &organization).await,
         (false, [name]) => one(visit, &organization, &find(name)?).await,
         (false, [name, "edit"]) => {
             let object = find(name)?;
-            Ok(Outcome::Sheet(edit::sheet(visit, &AREA, &properties_of(&object), Some(&object.name()), None, &[])))
+            Ok(Outcome::Sheet(edit::based(
+                edit::sheet(visit, &AREA, &properties_of(&object), Some(&object.name()), None, &[]),
+                organization.revision(),
+            )))
         }
         (true, [name, "edit"]) => edit::edited(visit, &AREA, find(name)?).await,
         _ => Err(missing("page", &visit.ask.path)),
@@ -51,7 +56,8 @@ fn condition(name: &str, health: &[HealthView]) -> (Bits, Bits, Bits) {
     if own.is_empty() {
         return (Bit::Quiet("not asked".into()).into(), Bits::default(), Bits::default());
     }
-    let bad: Vec<String> = own.iter().filter(|one| !one.ready).map(|one| format!("{}: {}", one.service, one.condition)).collect();
+    let bad: Vec<String> =
+        own.iter().filter(|one| !one.ready).map(|one| format!("{}: {}", one.service, one.condition)).collect();
     let pressed: Vec<&str> = own.iter().map(|one| one.pressure.as_str()).filter(|text| !text.is_empty()).collect();
     let state: Bits = if !bad.is_empty() {
         Bits::of(vec![Bit::Badge(Tone::Bad, "not ready".into()), Bit::Quiet(bad.join("; "))])
@@ -125,7 +131,12 @@ async fn list(visit: &Visit<'_>, organization: &Organization) -> Answered {
     grid.empty = "The organization has no servers: describe them in a file, and run `postroad apply FILE`.".into();
     sheet.grid(grid);
     if !health.is_empty() {
-        let asked: Vec<String> = health.iter().map(|one| one.server.clone()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let asked: Vec<String> = health
+            .iter()
+            .map(|one| one.server.clone())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
         sheet.add(Block::Prose(Bit::Quiet(format!("Asked how they are: {}.", asked.join(", "))).into()));
     }
     Ok(Outcome::Sheet(sheet))
@@ -135,13 +146,20 @@ async fn one(visit: &Visit<'_>, organization: &Organization, object: &Object) ->
     let Object::Server(server) = object else { return Err(missing("server", &object.name())) };
     let name = server.name.as_str();
     let mut sheet = Sheet::new(name).under("/servers", "Servers");
-    sheet.lead = format!("{} server in {}: {}", if server.role == ServerRole::Edge { "Edge" } else { "Mailbox" }, server.site, server.fqdn);
+    sheet.lead = format!(
+        "{} server in {}: {}",
+        if server.role == ServerRole::Edge { "Edge" } else { "Mailbox" },
+        server.site,
+        server.fqdn
+    );
     let refused = visit.ruled.why_not(edit::changing(Kind::Server));
     sheet.action(format!("{}/edit", place_of(Kind::Server, name)), "Edit", "primary", refused);
     objects::findings(&mut sheet, organization, object);
     let services = visit.ruled.services().await?;
     let health = visit.ruled.health().await.unwrap_or_default();
-    let columns = ["Service", "Address", "Version", "Revision", "Since", "Condition"].map(|title| Column::new(title, "")).to_vec();
+    let columns = ["Service", "Address", "Version", "Revision", "Since", "Condition"]
+        .map(|title| Column::new(title, ""))
+        .to_vec();
     let mut grid = Grid::new("Services that are there", columns);
     for one in services.iter().filter(|one| one.server == server.name) {
         let behind = one.revision < organization.revision();

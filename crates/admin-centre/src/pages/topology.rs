@@ -17,7 +17,11 @@ const SITES_ALL: usize = 40;
 const SITES_DRAWN: usize = 20;
 
 /// The way that is asked for, if any; or why there is none.
-async fn journey(visit: &Visit<'_>, organization: &std::sync::Arc<Organization>, survey: &Survey) -> Option<Result<Journey, String>> {
+async fn journey(
+    visit: &Visit<'_>,
+    organization: &std::sync::Arc<Organization>,
+    survey: &Survey,
+) -> Option<Result<Journey, String>> {
     let ask = visit.ask;
     let typed = ask.query("recipient").trim();
     if typed.is_empty() {
@@ -34,7 +38,8 @@ async fn journey(visit: &Visit<'_>, organization: &std::sync::Arc<Organization>,
         let first = servers.iter().find(|server| server.role == ServerRole::Mailbox);
         let from = named.or(first).ok_or("there is no Mailbox server that could have the message")?.name.clone();
         let subject = Subject { recipient, sender: Sender::Unnamed, size, from };
-        let known = visit.ruled.known(std::slice::from_ref(&subject)).await.map_err(|_| "the recipient cannot be looked up")?;
+        let known =
+            visit.ruled.known(std::slice::from_ref(&subject)).await.map_err(|_| "the recipient cannot be looked up")?;
         let mut inquiry = Inquiry::new(std::sync::Arc::clone(organization), known);
         Journey::follow(&mut inquiry, survey, &subject).map_err(|error| error.to_string())
     };
@@ -44,7 +49,8 @@ async fn journey(visit: &Visit<'_>, organization: &std::sync::Arc<Organization>,
 pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     let organization = visit.ruled.organization().await?;
     let survey = Survey::of(&organization);
-    let mut sheet = Sheet::new("Topology").says("Sites, links with their costs, servers and connectors, as routing sees them.");
+    let mut sheet =
+        Sheet::new("Topology").says("Sites, links with their costs, servers and connectors, as routing sees them.");
     sheet.form(form(visit, &organization));
     let found = journey(visit, &organization, &survey).await;
     let query = form_urlencoded::Serializer::new(String::new())
@@ -53,7 +59,8 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     match &found {
         Some(Err(why)) => sheet.notice(Tone::Bad, "There is no way to draw", vec![why.clone().into()]),
         Some(Ok(journey)) => {
-            let lines = journey.steps.iter().map(|step| step.to_string().into()).chain([journey.end.to_string().into()]);
+            let lines =
+                journey.steps.iter().map(|step| step.to_string().into()).chain([journey.end.to_string().into()]);
             sheet.notice(Tone::Good, map::headline(journey), lines.collect());
         }
         None => {}
@@ -104,7 +111,9 @@ fn about(survey: &Survey, left_out: usize) -> String {
         survey.connectors.len()
     );
     if left_out > 0 {
-        text += &format!(" {left_out} sites are left to the table: hubs and sites with ways out are drawn. Ask for a way, and all are.");
+        text += &format!(
+            " {left_out} sites are left to the table: hubs and sites with ways out are drawn. Ask for a way, and all are."
+        );
     }
     text
 }
@@ -123,21 +132,27 @@ fn inline(svg: &str) -> String {
         (Some(from), Some(to)) => format!("{}{}", &svg[..from], &svg[to + "</style>".len()..]),
         _ => svg.to_owned(),
     };
-    without
-        .replacen("<svg ", "<svg class=\"drawing map\" ", 1)
-        .replacen("<rect width=\"100%\" height=\"100%\" fill=\"#fcfdff\"/>", "", 1)
+    without.replacen("<svg ", "<svg class=\"drawing map\" ", 1).replacen(
+        "<rect width=\"100%\" height=\"100%\" fill=\"#fcfdff\"/>",
+        "",
+        1,
+    )
 }
 
 fn form(visit: &Visit<'_>, organization: &Organization) -> Form {
     let ask = visit.ask;
-    let servers = organization.servers().iter().map(|server| (server.name.to_string(), format!("{} ({})", server.name, server.site)));
+    let servers = organization
+        .servers()
+        .iter()
+        .map(|server| (server.name.to_string(), format!("{} ({})", server.name, server.site)));
     Form {
         action: "/topology".to_owned(),
         get: true,
         row: true,
         groups: vec![Group {
             fields: vec![
-                Field::line("recipient", "Show the way of mail for", ask.query("recipient")).with(Entry::Line { kind: "search", complete: "off" }),
+                Field::line("recipient", "Show the way of mail for", ask.query("recipient"))
+                    .with(Entry::Line { kind: "search", complete: "off" }),
                 Field::line("from", "From server", ask.query("from")).with(Entry::Select(servers.collect())),
                 Field::line("size", "Size", ask.query("size")),
             ],
@@ -170,11 +185,14 @@ async fn sites(visit: &Visit<'_>, organization: &Organization, survey: &Survey) 
             if number > 0 {
                 servers.push(Bit::Break);
             }
-            servers.push(Bit::link(place_of(organization::Kind::Server, server.name.as_str()), map::server_text(server)));
+            servers
+                .push(Bit::link(place_of(organization::Kind::Server, server.name.as_str()), map::server_text(server)));
         }
-        let connectors: Vec<String> = survey.connectors.iter().filter(|one| one.sites.contains(&at)).map(|one| one.name.to_string()).collect();
+        let connectors: Vec<String> =
+            survey.connectors.iter().filter(|one| one.sites.contains(&at)).map(|one| one.name.to_string()).collect();
         let waiting = queued.as_ref().map(|queued| {
-            let of_site = queued.all.iter().filter(|(server, _)| site.servers.iter().any(|known| known.name == *server));
+            let of_site =
+                queued.all.iter().filter(|(server, _)| site.servers.iter().any(|known| known.name == *server));
             of_site.map(|(_, queue)| queue.messages).sum::<u64>()
         });
         let unknown = queued.as_ref().is_some_and(|queued| {
@@ -207,7 +225,12 @@ async fn sites(visit: &Visit<'_>, organization: &Organization, survey: &Survey) 
 }
 
 fn links(survey: &Survey) -> Grid {
-    let columns = vec![Column::new("Link", ""), Column::new("Sites", ""), Column::new("Cost", "ExchangeCost"), Column::new("Size limit", "MaxMessageSize")];
+    let columns = vec![
+        Column::new("Link", ""),
+        Column::new("Sites", ""),
+        Column::new("Cost", "ExchangeCost"),
+        Column::new("Size limit", "MaxMessageSize"),
+    ];
     let mut grid = Grid::new("Links", columns);
     for link in &survey.links {
         let names: Vec<String> = link.sites.iter().map(|at| survey.sites[*at].name.to_string()).collect();

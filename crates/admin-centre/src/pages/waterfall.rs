@@ -54,7 +54,11 @@ fn escaped(text: &str) -> String {
 }
 
 fn short(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { format!("{}…", text.chars().take(most - 1).collect::<String>()) }
+    if text.chars().count() <= most {
+        text.to_owned()
+    } else {
+        format!("{}…", text.chars().take(most - 1).collect::<String>())
+    }
 }
 
 /// Each step from when the step before it on its way ended.
@@ -67,12 +71,17 @@ pub(crate) fn draw(lines: &[&TrackView]) -> String {
     let shown = lines.len().min(DRAWN);
     let high = shown * ROW + 34;
     let wide = LEFT + WIDE + 60.0;
-    let mut svg = format!("<svg class=\"drawing fall\" viewBox=\"0 0 {wide:.0} {high}\" width=\"{wide:.0}\" height=\"{high}\" role=\"img\" aria-hidden=\"true\">");
+    let mut svg = format!(
+        "<svg class=\"drawing fall\" viewBox=\"0 0 {wide:.0} {high}\" width=\"{wide:.0}\" height=\"{high}\" role=\"img\" aria-hidden=\"true\">"
+    );
     for part in 0..=4_u64 {
         let at = start + whole * part / 4;
         let x = x(at);
         svg += &format!("<path class=\"rule\" d=\"M{x:.0} 20V{}\"/>", high - 8);
-        svg += &format!("<text class=\"soft\" x=\"{x:.0}\" y=\"13\" text-anchor=\"middle\">{}</text>", span(Duration::from_millis(at - start)));
+        svg += &format!(
+            "<text class=\"soft\" x=\"{x:.0}\" y=\"13\" text-anchor=\"middle\">{}</text>",
+            span(Duration::from_millis(at - start))
+        );
     }
     let mut server = "";
     for (at, line) in lines.iter().take(DRAWN).enumerate() {

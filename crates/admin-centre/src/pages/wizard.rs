@@ -26,7 +26,14 @@ const STEPS: [Step; 6] = [
     Step { title: "Source servers", properties: &["sourceTransportServers", "fqdn"] },
     Step {
         title: "TLS and limits",
-        properties: &["requireTLS", "tlsAuthLevel", "tlsDomain", "ignoreSTARTTLS", "maxMessageSize", "protocolLoggingLevel"],
+        properties: &[
+            "requireTLS",
+            "tlsAuthLevel",
+            "tlsDomain",
+            "ignoreSTARTTLS",
+            "maxMessageSize",
+            "protocolLoggingLevel",
+        ],
     },
 ];
 const AUTHENTICATION: usize = 2;
@@ -34,7 +41,11 @@ const AUTHENTICATION: usize = 2;
 /// AC-13: the types, and what the Exchange admin center offers for each only after creation (AC-17, AC-18).
 const TYPES: [(&str, &str, &str); 4] = [
     ("Custom", "Custom", "any use"),
-    ("Internal", "Internal", "to other servers of yours; without a size limit. The EAC offers MX only after creation (AC-17)."),
+    (
+        "Internal",
+        "Internal",
+        "to other servers of yours; without a size limit. The EAC offers MX only after creation (AC-17).",
+    ),
     ("Internet", "Internet", "to hosts on the internet"),
     ("Partner", "Partner", "to partner domains. The EAC offers smart hosts only after creation (AC-18)."),
 ];
@@ -58,7 +69,11 @@ pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
             Ok(Outcome::See(format!("/send-connectors/new/{id}/1")))
         }
         [id, step] => {
-            let draft = visit.centre.plans.drafted(id, owner).ok_or_else(|| missing("draft, or it is older than a day:", id))?;
+            let draft = visit
+                .centre
+                .plans
+                .drafted(id, owner)
+                .ok_or_else(|| missing("draft, or it is older than a day:", id))?;
             let at = step.parse::<usize>().unwrap_or_default().wrapping_sub(1);
             if at >= STEPS.len() || draft.kind != Kind::SendConnector {
                 return Err(missing("step", step));
@@ -104,7 +119,13 @@ fn before(at: usize, properties: &Properties) -> usize {
 }
 
 /// What was typed in a step, and where it leads.
-async fn went(visit: &Visit<'_>, organization: &std::sync::Arc<Organization>, id: &str, at: usize, known: &Properties) -> Answered {
+async fn went(
+    visit: &Visit<'_>,
+    organization: &std::sync::Arc<Organization>,
+    id: &str,
+    at: usize,
+    known: &Properties,
+) -> Answered {
     let mut properties = form::read(Kind::SendConnector, known, &routed(visit.ask));
     if !has_hosts(&properties) {
         form::set(&mut properties, "smartHosts", Written::List(Vec::new()));
@@ -131,7 +152,9 @@ async fn went(visit: &Visit<'_>, organization: &std::sync::Arc<Organization>, id
         }
         Err(wrong) => {
             // What is wrong is shown where it was typed.
-            let of = |step: &Step| wrong.iter().any(|wrong| step.properties.iter().any(|name| wrong.property.starts_with(name)));
+            let of = |step: &Step| {
+                wrong.iter().any(|wrong| step.properties.iter().any(|name| wrong.property.starts_with(name)))
+            };
             let place = STEPS.iter().position(of).unwrap_or(at);
             let mut sheet = sheet(visit, organization, id, place, &properties, None, &wrong);
             sheet.status = 422;
@@ -226,7 +249,11 @@ fn sheet(
         advise(field, organization, properties);
     }
     if !wrong.is_empty() && fields.iter().all(|field| field.error.is_empty()) && !fields.is_empty() {
-        fields[0].error = wrong.iter().map(|wrong| format!("{} {}", wrong.property, wrong.text).trim().to_owned()).collect::<Vec<_>>().join("; ");
+        fields[0].error = wrong
+            .iter()
+            .map(|wrong| format!("{} {}", wrong.property, wrong.text).trim().to_owned())
+            .collect::<Vec<_>>()
+            .join("; ");
     }
     let mut buttons = vec![Button::new(if last { "Look at the plan" } else { "Next" }, "do", "next", "primary")];
     if let Some(first) = buttons.first_mut() {
@@ -272,7 +299,8 @@ fn advise(field: &mut Field, organization: &Organization, properties: &Propertie
         "usage" => {
             field.entry = Entry::Radio(options(&TYPES));
             field.required = true;
-            field.help = "Given once. It decides the default of the size limit, and nothing else (SC-20…23).".to_owned();
+            field.help =
+                "Given once. It decides the default of the size limit, and nothing else (SC-20…23).".to_owned();
             if form::get(properties, "usage").is_none() && !TYPES.iter().any(|(value, _, _)| *value == field.value) {
                 field.value.clear();
             }
@@ -308,7 +336,8 @@ fn advise(field: &mut Field, organization: &Organization, properties: &Propertie
             };
             field.entry = Entry::Several(servers.map(option).collect());
             field.required = true;
-            field.help = "They open the connections. At least one; unlike the shell, none is chosen for you (AC-22).".to_owned();
+            field.help =
+                "They open the connections. At least one; unlike the shell, none is chosen for you (AC-22).".to_owned();
         }
         "maxMessageSize" if field.value.is_empty() => {
             field.value = if usage == "Internal" { "unlimited".to_owned() } else { "35MB".to_owned() };
@@ -316,4 +345,3 @@ fn advise(field: &mut Field, organization: &Organization, properties: &Propertie
         _ => {}
     }
 }
-

@@ -31,8 +31,14 @@ async fn wizard(anna: &mut Browser, name: &str, usage: &str, network: &[(&str, &
     } else {
         assert!(next.ends_with("/4"), "{next}");
     }
-    step(&[("addressSpaces", "fabrikam.example\r\n*.fabrikam.example;5"), ("isScopedConnector.there", "1"), ("do", "next")]).await;
-    step(&[("sourceTransportServers.there", "1"), ("sourceTransportServers", "BERLIN1"), ("fqdn", ""), ("do", "next")]).await;
+    step(&[
+        ("addressSpaces", "fabrikam.example\r\n*.fabrikam.example;5"),
+        ("isScopedConnector.there", "1"),
+        ("do", "next"),
+    ])
+    .await;
+    step(&[("sourceTransportServers.there", "1"), ("sourceTransportServers", "BERLIN1"), ("fqdn", ""), ("do", "next")])
+        .await;
     step(&[("requireTLS.there", "1"), ("tlsAuthLevel", ""), ("maxMessageSize", ""), ("do", "next")]).await
 }
 
@@ -41,7 +47,11 @@ async fn the_wizard_makes_a_connector_of_each_type() {
     // AC-12…23, WA-80
     let world = World::new();
     let mut anna = world.anna().await;
-    let mx: &[(&str, &str)] = &[("dnsRoutingEnabled", "true"), ("smartHosts", "left.over.example"), ("useExternalDNSServersEnabled.there", "1")];
+    let mx: &[(&str, &str)] = &[
+        ("dnsRoutingEnabled", "true"),
+        ("smartHosts", "left.over.example"),
+        ("useExternalDNSServersEnabled.there", "1"),
+    ];
     let hosts: &[(&str, &str)] = &[("dnsRoutingEnabled", "false"), ("smartHosts", "relay.fabrikam.example\n192.0.2.7")];
     for (usage, network, size) in [
         ("Custom", mx, "35MB"),
@@ -63,8 +73,15 @@ async fn the_wizard_makes_a_connector_of_each_type() {
         assert!(made.enabled, "AC-23: enabled at once");
         assert_eq!(made.smart_hosts.len(), if network == hosts { 2 } else { 0 });
         assert_eq!(made.dns_routing_enabled, network == mx);
-        assert_eq!(made.max_message_size.to_string().to_lowercase().starts_with("unlimited"), size == "unlimited", "SC-23");
-        assert_eq!(made.address_spaces.iter().map(ToString::to_string).collect::<Vec<_>>(), ["SMTP:fabrikam.example;1", "SMTP:*.fabrikam.example;5"]);
+        assert_eq!(
+            made.max_message_size.to_string().to_lowercase().starts_with("unlimited"),
+            size == "unlimited",
+            "SC-23"
+        );
+        assert_eq!(
+            made.address_spaces.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["SMTP:fabrikam.example;1", "SMTP:*.fabrikam.example;5"]
+        );
     }
 }
 
@@ -73,7 +90,9 @@ async fn the_wizard_restricts_by_advice_as_the_exchange_admin_center_does() {
     // AC-13, AC-17, AC-18, WA-15
     let world = World::new();
     let mut anna = world.anna().await;
-    for (usage, restricted) in [("Internal", "value=\"true\""), ("Partner", "value=\"false\""), ("Custom", ""), ("Internet", "")] {
+    for (usage, restricted) in
+        [("Internal", "value=\"true\""), ("Partner", "value=\"false\""), ("Custom", ""), ("Internet", "")]
+    {
         let to = anna.get("/send-connectors/new").await.header("location").unwrap().to_owned();
         let page = anna.get(&to).await.text();
         assert!(!page.contains("checked"), "AC-13: no type is chosen for anybody");
@@ -103,13 +122,21 @@ async fn a_step_says_what_is_wrong_where_it_is_wrong_and_keeps_what_was_typed() 
         let reply = anna.post(&to, &form).await;
         assert_eq!(reply.status, 422);
         let text = reply.text();
-        assert!(text.contains(expected) && text.contains("role=\"alert\"") && text.contains("aria-invalid") || text.contains("choose a type"), "{text}");
+        assert!(
+            text.contains(expected) && text.contains("role=\"alert\"") && text.contains("aria-invalid")
+                || text.contains("choose a type"),
+            "{text}"
+        );
         assert!(text.contains(&format!("value=\"{}\"", form[0].1)), "what was typed stays");
     }
     let base = to.trim_end_matches('1').to_owned();
     anna.post(&to, &[("name", "Mine"), ("usage", "Custom"), ("do", "next")]).await;
     let two = format!("{base}2");
-    for (hosts, expected) in [("", "name at least one smart host"), ("relay.example:26", "no port of its own"), ("-bad-", "neither an IP address nor a host name")] {
+    for (hosts, expected) in [
+        ("", "name at least one smart host"),
+        ("relay.example:26", "no port of its own"),
+        ("-bad-", "neither an IP address nor a host name"),
+    ] {
         let reply = anna.post(&two, &[("dnsRoutingEnabled", "false"), ("smartHosts", hosts), ("do", "next")]).await;
         assert!(reply.status == 422 && reply.text().contains(expected), "{hosts}: {}", reply.text());
     }
@@ -117,7 +144,8 @@ async fn a_step_says_what_is_wrong_where_it_is_wrong_and_keeps_what_was_typed() 
     let reply = anna.post(&format!("{base}3"), &[("smartHostAuthMechanism", "BasicAuth"), ("do", "next")]).await;
     assert!(reply.text().contains("give a user name and a password (V-9)"));
     anna.post(&format!("{base}3"), &[("smartHostAuthMechanism", "None"), ("do", "next")]).await;
-    let reply = anna.post(&format!("{base}4"), &[("addressSpaces", "good.example\n*bad.example"), ("do", "next")]).await;
+    let reply =
+        anna.post(&format!("{base}4"), &[("addressSpaces", "good.example\n*bad.example"), ("do", "next")]).await;
     assert!(reply.status == 422 && reply.text().contains("line 2"), "{}", reply.text());
     anna.post(&format!("{base}4"), &[("addressSpaces", "good.example"), ("do", "next")]).await;
     let reply = anna.post(&format!("{base}5"), &[("sourceTransportServers.there", "1"), ("do", "next")]).await;
@@ -141,7 +169,14 @@ async fn a_password_is_in_no_answer() {
     let mut answers = vec![anna.get(&plan).await.text()];
     let (revision, page) = anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
     answers.push(page.text());
-    for to in ["/send-connectors/Secret", "/send-connectors/Secret/edit", "/send-connectors/new?copy=Secret", &revision, "/audit", "/send-connectors.json"] {
+    for to in [
+        "/send-connectors/Secret",
+        "/send-connectors/Secret/edit",
+        "/send-connectors/new?copy=Secret",
+        &revision,
+        "/audit",
+        "/send-connectors.json",
+    ] {
         answers.push(anna.get(to).await.text());
     }
     for answer in answers {
@@ -157,14 +192,19 @@ async fn an_edit_is_rejected_with_its_rule_and_changes_only_what_was_changed() {
     let world = World::new();
     let mut anna = world.anna().await;
     anna.get("/send-connectors/Internet/edit").await;
-    let reply = anna.post("/send-connectors/Internet/edit", &[("tlsAuthLevel", "CertificateValidation"), ("requireTLS.there", "1")]).await;
+    let reply = anna
+        .post("/send-connectors/Internet/edit", &[("tlsAuthLevel", "CertificateValidation"), ("requireTLS.there", "1")])
+        .await;
     assert_eq!(reply.status, 422);
     assert!(reply.text().contains("f-tlsAuthLevel-error"), "{}", reply.text());
-    let reply = anna.post("/send-connectors/Internet/edit", &[("smartHosts", "relay.example"), ("dnsRoutingEnabled", "true")]).await;
+    let reply = anna
+        .post("/send-connectors/Internet/edit", &[("smartHosts", "relay.example"), ("dnsRoutingEnabled", "true")])
+        .await;
     assert_eq!(reply.status, 422, "V-2");
     let reply = anna.post("/send-connectors/Internet/edit", &[("port", "99999")]).await;
     assert!(reply.status == 422 && reply.text().contains("0 to 65535"), "{}", reply.text());
-    let (plan, page) = anna.follow("/send-connectors/Internet/edit", &[("maxMessageSize", "10 MB"), ("comment", "<b>")]).await;
+    let (plan, page) =
+        anna.follow("/send-connectors/Internet/edit", &[("maxMessageSize", "10 MB"), ("comment", "<b>")]).await;
     let text = page.text();
     assert!(text.contains("<del><span>") || text.contains("<del>35MB</del>"), "{text}");
     assert!(text.contains("<ins>10MB</ins>") && text.contains("&lt;b&gt;") && !text.contains("<ins><b>"));
@@ -213,7 +253,8 @@ async fn what_leaves_mail_without_a_way_is_typed_and_can_be_undone_with_the_same
     let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "yes")]).await;
     assert_eq!(reply.status, 422);
     assert!(world.memory.connector("Internet").is_some());
-    let (to, page) = anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "apply")]).await;
+    let (to, page) =
+        anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "apply")]).await;
     assert!(to == "/revisions/8" && page.text().contains("Undo …"), "{to}");
     assert!(world.memory.connector("Internet").is_none());
     let (undo, _) = anna.follow("/revisions/7/restore", &[]).await;
@@ -239,7 +280,11 @@ async fn a_connector_is_copied_disabled_enabled_and_renamed() {
     let (plan, _) = anna.follow("/send-connectors/Partner/edit", &[("name", "Bank")]).await;
     anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
     assert_eq!(world.memory.connector("Bank").unwrap().guid, guid);
-    assert_eq!(anna.get(&format!("/send-connectors/{guid}")).await.header("location"), Some("/send-connectors/Bank"), "WA-03");
+    assert_eq!(
+        anna.get(&format!("/send-connectors/{guid}")).await.header("location"),
+        Some("/send-connectors/Bank"),
+        "WA-03"
+    );
     assert_eq!(anna.get("/send-connectors/Partner").await.status, 404);
 }
 
@@ -249,11 +294,32 @@ async fn everything_else_is_edited_by_forms_of_the_schema() {
     let world = World::new();
     let mut anna = world.anna().await;
     for (to, form) in [
-        ("/receive-connectors/new", vec![("name", "Relay"), ("bindings", "0.0.0.0:2526"), ("remoteIPRanges", "192.0.2.0/28"), ("transportRole", "FrontendTransport"), ("server", "BERLIN1")]),
-        ("/domains/new", vec![("name", "Fabrikam"), ("domainName", "fabrikam.example"), ("domainType", "InternalRelay"), ("default.there", "1"), ("default", "true")]),
+        (
+            "/receive-connectors/new",
+            vec![
+                ("name", "Relay"),
+                ("bindings", "0.0.0.0:2526"),
+                ("remoteIPRanges", "192.0.2.0/28"),
+                ("transportRole", "FrontendTransport"),
+                ("server", "BERLIN1"),
+            ],
+        ),
+        (
+            "/domains/new",
+            vec![
+                ("name", "Fabrikam"),
+                ("domainName", "fabrikam.example"),
+                ("domainType", "InternalRelay"),
+                ("default.there", "1"),
+                ("default", "true"),
+            ],
+        ),
         ("/site-links/Berlin-Oslo/edit", vec![("exchangeCost", "25")]),
         ("/sites/Oslo/edit", vec![("hubSiteEnabled.there", "1"), ("hubSiteEnabled", "true")]),
-        ("/servers/OSLO1/edit", vec![("transport.maxPerDomainOutboundConnections", "20"), ("transport.maxOutboundConnections", "777")]),
+        (
+            "/servers/OSLO1/edit",
+            vec![("transport.maxPerDomainOutboundConnections", "20"), ("transport.maxOutboundConnections", "777")],
+        ),
         ("/settings/edit", vec![("maxSendSize", "20MB")]),
     ] {
         anna.get(to).await;
@@ -265,7 +331,17 @@ async fn everything_else_is_edited_by_forms_of_the_schema() {
     let now = world.memory.organization();
     assert_eq!(now.default_domain().unwrap().to_string(), "fabrikam.example", "AC-46: one is the default");
     assert_eq!(now.site_links()[0].effective_cost().get(), 25);
-    let reply = anna.post("/receive-connectors/new", &[("name", "Again"), ("bindings", "0.0.0.0:2526"), ("remoteIPRanges", "192.0.2.0/28"), ("server", "BERLIN1")]).await;
+    let reply = anna
+        .post(
+            "/receive-connectors/new",
+            &[
+                ("name", "Again"),
+                ("bindings", "0.0.0.0:2526"),
+                ("remoteIPRanges", "192.0.2.0/28"),
+                ("server", "BERLIN1"),
+            ],
+        )
+        .await;
     assert_eq!(reply.status, 422, "AC-36");
 }
 
@@ -299,10 +375,14 @@ async fn an_action_is_on_what_was_shown_with_its_number() {
     assert!(world.memory.acts.lock().is_empty(), "asked, not done");
     // More than was shown: it is agreed to again.
     world.memory.queues.lock()[0].1.messages = 11;
-    let again = anna.post("/queues/act", &[("filter.status", "Retry"), ("do", "yes-retry"), ("messages", "17")]).await.text();
+    let again =
+        anna.post("/queues/act", &[("filter.status", "Retry"), ("do", "yes-retry"), ("messages", "17")]).await.text();
     assert!(again.contains("It is not what was shown any more") && world.memory.acts.lock().is_empty());
     anna.post("/queues/act", &[("filter.status", "Retry"), ("do", "yes-retry"), ("messages", "18")]).await;
-    assert_eq!(*world.memory.acts.lock(), [("anna".to_owned(), Handling::Retry, 1), ("anna".to_owned(), Handling::Retry, 1)]);
+    assert_eq!(
+        *world.memory.acts.lock(),
+        [("anna".to_owned(), Handling::Retry, 1), ("anna".to_owned(), Handling::Retry, 1)]
+    );
     // Chosen rows are meant alone.
     anna.post("/queues/act", &[("queue", "OSLO1\\9"), ("do", "yes-suspend"), ("messages", "7")]).await;
     assert_eq!(world.memory.acts.lock().last(), Some(&("anna".to_owned(), Handling::Suspend, 1)));
@@ -329,10 +409,42 @@ async fn what_if_is_answered_now_then_and_under_a_plan() {
     let id = plan.trim_start_matches("/plans/");
     let page = anna.get(&format!("/explain?recipient=clerk@partner.example&plan={id}")).await.text();
     assert!(page.contains("By connector Internet") && page.contains("As it would be under the plan"), "{page}");
-    let Some(Object::SendConnector(connector)) = crate::pages::edit::named(&world.memory.organization(), organization::Kind::SendConnector, "Partner") else { panic!() };
+    let Some(Object::SendConnector(connector)) =
+        crate::pages::edit::named(&world.memory.organization(), organization::Kind::SendConnector, "Partner")
+    else {
+        panic!()
+    };
     world.memory.changed("ben", &[Change::Delete(Object::SendConnector(connector))]);
     assert!(anna.get("/explain?recipient=clerk@partner.example").await.text().contains("By connector Internet"));
-    assert!(anna.get("/explain?recipient=clerk@partner.example&revision=7").await.text().contains("By connector Partner"));
+    assert!(
+        anna.get("/explain?recipient=clerk@partner.example&revision=7").await.text().contains("By connector Partner")
+    );
     let page = anna.get("/topology?recipient=clerk@partner.example&from=BERLIN1").await.text();
-    assert!(page.contains("class=\"drawing map\"") && page.contains("<caption>Sites</caption>"), "WA-51: a picture has its table");
+    assert!(
+        page.contains("class=\"drawing map\"") && page.contains("<caption>Sites</caption>"),
+        "WA-51: a picture has its table"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_was_drawn_before_the_last_change_takes_nothing_of_it_back() {
+    // WA-43: a form sends all of its fields, also those that its person did not touch.
+    let world = World::new();
+    let mut ben = world.anna().await;
+    let page = ben.get("/send-connectors/Partner/edit").await.text();
+    assert!(page.contains("name=\"base\" value=\"7\""));
+    let Some(old) =
+        crate::pages::edit::named(&world.memory.organization(), organization::Kind::SendConnector, "Partner")
+    else {
+        panic!()
+    };
+    let Object::SendConnector(mut connector) = old.clone() else { panic!() };
+    connector.port = 2525;
+    world.memory.changed("anna", &[Change::Update { from: old, to: Object::SendConnector(connector) }]);
+    let (plan, page) =
+        ben.follow("/send-connectors/Partner/edit", &[("base", "7"), ("port", "25"), ("comment", "by Ben")]).await;
+    assert!(!page.text().contains("2525"), "{}", page.text());
+    ben.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    let now = world.memory.connector("Partner").unwrap();
+    assert_eq!((now.comment.as_str(), now.port), ("by Ben", 2525));
 }

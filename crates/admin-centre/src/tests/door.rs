@@ -29,7 +29,8 @@ async fn the_first_administrator_comes_by_a_link_that_is_good_once() {
     assert!(browser.get("/sign-in").await.text().contains("This centre is new"));
     let to = format!("/welcome/{}", world.link);
     browser.get(&to).await;
-    let bad = browser.post(&to, &[("name", "anna"), ("password", "short"), ("again", "other"), ("code", "000000")]).await;
+    let bad =
+        browser.post(&to, &[("name", "anna"), ("password", "short"), ("again", "other"), ("code", "000000")]).await;
     assert_eq!(bad.status, 422);
     assert!(bad.text().contains("<title>Error: ") && bad.text().contains("10 characters are the least"));
     first(&world, &mut browser).await;
@@ -38,7 +39,10 @@ async fn the_first_administrator_comes_by_a_link_that_is_good_once() {
     assert_eq!(other.get(&to).await.status, 404, "it is good once");
     assert_eq!(other.get("/welcome/anything").await.status, 404);
     let noted = world.memory.notes.lock().clone();
-    assert!(noted.iter().any(|(who, what, _, refused)| who == "anna" && what == "Sign-In" && refused.is_none()), "{noted:?}");
+    assert!(
+        noted.iter().any(|(who, what, _, refused)| who == "anna" && what == "Sign-In" && refused.is_none()),
+        "{noted:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +84,10 @@ async fn name_password_and_code_sign_in_and_a_code_is_taken_once() {
     browser.get("/sign-in").await;
     assert_eq!(browser.post("/sign-in", &right).await.status, 401, "a code is taken once");
     let noted = world.memory.notes.lock().clone();
-    assert!(noted.iter().any(|(who, _, _, refused)| who == "(nobody of this centre)" && refused.is_some()), "{noted:?}");
+    assert!(
+        noted.iter().any(|(who, _, _, refused)| who == "(nobody of this centre)" && refused.is_some()),
+        "{noted:?}"
+    );
     assert!(!format!("{noted:?}").contains("horse"), "no password is written down");
 }
 
@@ -138,9 +145,13 @@ async fn somebody_is_invited_with_his_role_groups_and_let_go() {
     let world = World::new();
     let mut anna = world.anna().await;
     anna.get("/people").await;
-    let invited = anna.post("/people/invite", &[("name", "ben"), ("groups.there", "1"), ("groups", "Server Management")]).await.text();
+    let invited = anna
+        .post("/people/invite", &[("name", "ben"), ("groups.there", "1"), ("groups", "Server Management")])
+        .await
+        .text();
     let start = invited.find("https://centre.example:8443/welcome/").unwrap() + "https://centre.example:8443".len();
-    let to: String = invited[start..].chars().take_while(|one| one.is_ascii_alphanumeric() || "/_-".contains(*one)).collect();
+    let to: String =
+        invited[start..].chars().take_while(|one| one.is_ascii_alphanumeric() || "/_-".contains(*one)).collect();
     let mut ben = Browser::new(&world.centre);
     let secret = secret(&ben.get(&to).await.text());
     let code = codes::code_at(&secret, world.now());

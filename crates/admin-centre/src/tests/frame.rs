@@ -15,7 +15,10 @@ async fn every_answer_has_every_header() {
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{to}");
         let text = reply.text();
         // A drawing that is taken along has its style in it.
-        assert!(to.ends_with(".svg") || !text.contains(" style=") && !text.contains("<style") && !text.contains(" onclick"), "{to}");
+        assert!(
+            to.ends_with(".svg") || !text.contains(" style=") && !text.contains("<style") && !text.contains(" onclick"),
+            "{to}"
+        );
         assert!(!text.contains("http://") || to.ends_with(".svg"), "{to}: nothing is loaded from elsewhere");
     }
     let page = anna.get("/").await.text();
@@ -31,7 +34,10 @@ async fn a_cookie_is_of_this_host_alone_and_by_tls_alone() {
     let mut browser = Browser::new(&world.centre);
     let reply = browser.get("/sign-in").await;
     let cookie = reply.header("set-cookie").unwrap();
-    assert!(cookie.starts_with("__Host-postroad=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-postroad=") && cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,10 +97,31 @@ async fn a_reader_opens_everything_and_changes_nothing() {
     let world = World::new();
     let mut reader = world.with("rita", "View-Only Organization Management").await;
     for to in [
-        "/", "/queues", "/messages?start=1h", "/explain", "/topology", "/send-connectors", "/send-connectors/Partner",
-        "/receive-connectors", "/domains", "/sites", "/site-links", "/servers", "/servers/BERLIN1", "/databases", "/dags",
-        "/delivery-agent-connectors", "/foreign-connectors", "/settings", "/certificates", "/plans", "/revisions", "/audit",
-        "/people", "/send-connectors/Partner/edit", "/find?q=relay",
+        "/",
+        "/queues",
+        "/messages?start=1h",
+        "/explain",
+        "/topology",
+        "/send-connectors",
+        "/send-connectors/Partner",
+        "/receive-connectors",
+        "/domains",
+        "/sites",
+        "/site-links",
+        "/servers",
+        "/servers/BERLIN1",
+        "/databases",
+        "/dags",
+        "/delivery-agent-connectors",
+        "/foreign-connectors",
+        "/settings",
+        "/certificates",
+        "/plans",
+        "/revisions",
+        "/audit",
+        "/people",
+        "/send-connectors/Partner/edit",
+        "/find?q=relay",
     ] {
         let reply = reader.get(to).await;
         assert_eq!(reply.status, 200, "{to}: {}", reply.text());
@@ -145,6 +172,7 @@ async fn a_look_at_other_peoples_mail_is_written_down() {
     let mut anna = world.anna().await;
     anna.get("/messages?sender=ben@contoso.example&start=1h").await;
     let noted = world.memory.notes.lock().clone();
-    let expected = ("anna".to_owned(), "Get-MessageTrackingLog".to_owned(), "sender ben@contoso.example".to_owned(), None);
+    let expected =
+        ("anna".to_owned(), "Get-MessageTrackingLog".to_owned(), "sender ben@contoso.example".to_owned(), None);
     assert!(noted.contains(&expected), "{noted:?}");
 }

@@ -70,16 +70,25 @@ async fn hostile_mail_is_inert_on_every_page() {
             ..TrackView::default()
         }];
         let mut anna = world.anna().await;
-        for to in ["/", "/queues", "/queues/BERLIN1/1?subjects=true", "/messages?start=1h", "/messages/m1", "/topology"] {
+        for to in ["/", "/queues", "/queues/BERLIN1/1?subjects=true", "/messages?start=1h", "/messages/m1", "/topology"]
+        {
             let page = anna.get(to).await.text();
-            for bad in ["<script>alert", "<img", "<svg onload", "\u{202e}", "\u{2066}", "\u{0}", "\u{1b}", "onerror=alert(1)>"] {
+            for bad in
+                ["<script>alert", "<img", "<svg onload", "\u{202e}", "\u{2066}", "\u{0}", "\u{1b}", "onerror=alert(1)>"]
+            {
                 assert!(!page.contains(bad), "{to}: {bad:?} of {text:?}");
             }
         }
-        let typed = form_urlencoded::Serializer::new(String::new()).append_pair("q", text).append_pair("recipient", text).finish();
+        let typed = form_urlencoded::Serializer::new(String::new())
+            .append_pair("q", text)
+            .append_pair("recipient", text)
+            .finish();
         for to in ["/find", "/send-connectors", "/explain", "/messages", "/topology", "/sign-in"] {
             let page = anna.get(&format!("{to}?{typed}")).await.text();
-            assert!(!page.contains("<script>alert") && !page.contains("<img") && !page.contains("<svg onload"), "{to}: {text:?}");
+            assert!(
+                !page.contains("<script>alert") && !page.contains("<img") && !page.contains("<svg onload"),
+                "{to}: {text:?}"
+            );
         }
         let reply = anna.get(&format!("/messages/{}", crate::pages::segment(text))).await;
         assert!(reply.headers.iter().all(|(_, value)| !value.contains('\n')));

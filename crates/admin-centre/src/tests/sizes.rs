@@ -20,7 +20,10 @@ fn large() -> String {
     }
     yaml += "acceptedDomains: [{name: C, domainName: contoso.example, default: true}]\nsendConnectors:\n";
     for at in 0..2_000 {
-        yaml += &format!("- {{name: 'Connector {at:04}', addressSpaces: [p{at}.example], sourceTransportServers: [S{:02}]}}\n", at % 60);
+        yaml += &format!(
+            "- {{name: 'Connector {at:04}', addressSpaces: [p{at}.example], sourceTransportServers: [S{:02}]}}\n",
+            at % 60
+        );
     }
     yaml
 }
@@ -29,9 +32,22 @@ fn large() -> String {
 async fn a_first_view_is_small_with_sixty_sites_and_two_thousand_connectors() {
     let world = World::of(&large());
     let mut anna = world.anna().await;
-    let files: usize = [&*crate::assets::STYLE, &*crate::assets::SCRIPT, &*crate::assets::ICON].iter().map(|file| file.body.len()).sum();
+    let files: usize = [&*crate::assets::STYLE, &*crate::assets::SCRIPT, &*crate::assets::ICON]
+        .iter()
+        .map(|file| file.body.len())
+        .sum();
     assert!(crate::assets::SCRIPT.body.len() <= 15_000, "WA-01");
-    for to in ["/", "/send-connectors", "/send-connectors?q=17&page=2", "/servers", "/sites", "/site-links", "/queues", "/topology", "/find?q=connector"] {
+    for to in [
+        "/",
+        "/send-connectors",
+        "/send-connectors?q=17&page=2",
+        "/servers",
+        "/sites",
+        "/site-links",
+        "/queues",
+        "/topology",
+        "/find?q=connector",
+    ] {
         let page = anna.get(to).await.body.len();
         assert!(page + files <= FIRST_VIEW_MAX, "{to}: {page} and {files}");
     }

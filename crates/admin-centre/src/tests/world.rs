@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use authority::{Authority, Feature, Principal, RoleGroup, Subject as Revoked, Who};
 use envelope::{Domain, ObjectName, Revision, ServerName, Timestamp};
 use inquiry::{KnownRecipients, Subject};
-use organization::{Change, Kind, Object, Plan, Properties, Wrong, WithoutSecrets, object_of};
+use organization::{Change, Kind, Object, Plan, Properties, WithoutSecrets, Wrong, object_of};
 use parking_lot::Mutex;
 use topology::{Organization, OrganizationDraft};
 
@@ -125,12 +125,18 @@ impl Estate for Memory {
         found.cloned().ok_or_else(|| format!("there is no revision {revision}"))
     }
     async fn history(&self, _: usize) -> Result<Vec<Made>, String> {
-        let made = self.past.lock().iter().map(|(known, by)| Made {
-            revision: Revision(known.revision().0 + 1),
-            at: Timestamp::from_millis(0),
-            summary: "a change".to_owned(),
-            author: Some((by.clone(), "a test".to_owned())),
-        }).rev().collect();
+        let made = self
+            .past
+            .lock()
+            .iter()
+            .map(|(known, by)| Made {
+                revision: Revision(known.revision().0 + 1),
+                at: Timestamp::from_millis(0),
+                summary: "a change".to_owned(),
+                author: Some((by.clone(), "a test".to_owned())),
+            })
+            .rev()
+            .collect();
         Ok(made)
     }
     async fn services(&self) -> Result<Vec<Serving>, String> {
@@ -180,13 +186,20 @@ impl Estate for Memory {
         });
         Ok(shown.take(wanted.limit as usize).collect())
     }
-    async fn act(&self, person: &Person, _: &ServerName, action: Handling, on: &[(u64, Option<u64>)]) -> Result<Vec<Result<(), String>>, String> {
+    async fn act(
+        &self,
+        person: &Person,
+        _: &ServerName,
+        action: Handling,
+        on: &[(u64, Option<u64>)],
+    ) -> Result<Vec<Result<(), String>>, String> {
         self.acts.lock().push((person.name().to_owned(), action, on.len()));
         Ok(on.iter().map(|_| Ok(())).collect())
     }
     async fn track(&self, wanted: Tracking) -> Result<(Vec<TrackView>, Vec<String>), String> {
         let all = self.tracks.lock();
-        let lines = all.iter().filter(|line| wanted.id.as_ref().is_none_or(|id| *id == line.message)).cloned().collect();
+        let lines =
+            all.iter().filter(|line| wanted.id.as_ref().is_none_or(|id| *id == line.message)).cloned().collect();
         Ok((lines, Vec::new()))
     }
     async fn health(&self) -> Result<Vec<HealthView>, String> {
@@ -298,7 +311,9 @@ impl Browser {
 
     fn ask(&self, post: bool, to: &str, form: Pairs) -> Ask {
         let (path, query) = to.split_once('?').unwrap_or((to, ""));
-        let query = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let query = form_urlencoded::parse(query.as_bytes())
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
         Ask {
             post,
             path: path.to_owned(),

@@ -113,9 +113,11 @@ async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
         None => ClientCertificates::Ignored,
     };
     let tls = TlsServer::new(&shown, clients)?;
-    let listener = net::listen(listen).with_context(|| format!("cannot listen on {listen}; --listen names another address"))?;
+    let listener =
+        net::listen(listen).with_context(|| format!("cannot listen on {listen}; --listen names another address"))?;
     let address = listener.local();
-    let accounts = Accounts::open(&state, Arc::new(Argon2)).with_context(|| format!("cannot read the accounts in {}", state.display()))?;
+    let accounts = Accounts::open(&state, Arc::new(Argon2))
+        .with_context(|| format!("cannot read the accounts in {}", state.display()))?;
     let told = told(&accounts, address, &hosts, &shown, certificate.is_none())?;
     let estate = LiveEstate::open(place, reach, &state).await?;
     let names = hosts.into_iter().chain(names(address)).collect();
@@ -166,7 +168,9 @@ fn told(
     let mut told = format!("The admin centre: {base}/\n");
     if own {
         let fingerprint = OwnCertificate::of(shown.clone())?.fingerprint;
-        told.push_str(&format!("  Its certificate is its own; your browser asks about it once. SHA-256:\n  {fingerprint}\n"));
+        told.push_str(&format!(
+            "  Its certificate is its own; your browser asks about it once. SHA-256:\n  {fingerprint}\n"
+        ));
     }
     if accounts.is_empty() {
         let token = accounts.first_link(times::now())?;

@@ -67,11 +67,7 @@ async fn told(place: &Place, directory: &dyn Administration, wanted: Wanted) -> 
 }
 
 /// The impact as values.
-pub(crate) async fn found(
-    place: &Place,
-    directory: &dyn Administration,
-    wanted: Wanted,
-) -> anyhow::Result<Effect> {
+pub(crate) async fn found(place: &Place, directory: &dyn Administration, wanted: Wanted) -> anyhow::Result<Effect> {
     let transports = Transports::open(place).await?;
     let Found { subjects, waiting, seen, notes } = subjects(&transports, &wanted.before).await;
     let Wanted { before, after, recipients } = wanted;

@@ -39,7 +39,8 @@ impl Page {
         let mut process = centre.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut lines = lines.map(|line| line.trim().to_owned());
-        let base = lines.find_map(|line| Some(line.strip_prefix("The admin centre: ")?.trim_end_matches('/').to_owned()));
+        let base =
+            lines.find_map(|line| Some(line.strip_prefix("The admin centre: ")?.trim_end_matches('/').to_owned()));
         let link = lines.find(|line| line.contains("/welcome/")).unwrap();
         Self { server, process, base: base.unwrap(), link, secret: String::new() }
     }
@@ -151,7 +152,9 @@ fn a_browser_makes_a_connector_of_each_type_and_the_printed_command_makes_the_sa
         browser.click("button[value=apply]");
         browser.wait("form[action$='/restore']");
         let shown = |name: &str| {
-            let line = format!("Get-SendConnector '{name}' | Format-List Usage,AddressSpaces,SmartHosts,DNSRoutingEnabled,MaxMessageSize,SourceTransportServers,Enabled");
+            let line = format!(
+                "Get-SendConnector '{name}' | Format-List Usage,AddressSpaces,SmartHosts,DNSRoutingEnabled,MaxMessageSize,SourceTransportServers,Enabled"
+            );
             page.server.shell(&["--settings", "server.toml"], &line).out
         };
         let by_hand = printed.replace(&format!("'{name}'"), &format!("'Typed {usage}'"));
@@ -274,7 +277,9 @@ fn hostile_mail_that_waits_is_shown_and_does_nothing() {
     std::fs::create_dir_all(outbox.join("tmp")).unwrap();
     std::fs::create_dir_all(outbox.join("new")).unwrap();
     let subject = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>";
-    let text = format!("From: anna@contoso.example\r\nTo: clerk@partner.example\r\nSubject: {subject} \u{202e}gpj\r\nMessage-ID: <h@contoso.example>\r\n\r\nText\r\n");
+    let text = format!(
+        "From: anna@contoso.example\r\nTo: clerk@partner.example\r\nSubject: {subject} \u{202e}gpj\r\nMessage-ID: <h@contoso.example>\r\n\r\nText\r\n"
+    );
     std::fs::write(outbox.join("tmp/h"), text).unwrap();
     std::fs::rename(outbox.join("tmp/h"), outbox.join("new/h")).unwrap();
     let browser = Browser::start(true);
@@ -306,10 +311,28 @@ fn hostile_mail_that_waits_is_shown_and_does_nothing() {
 }
 
 const PAGES: [&str; 22] = [
-    "/", "/queues", "/messages?start=1h", "/explain?recipient=clerk@partner.example", "/topology?recipient=clerk@partner.example",
-    "/send-connectors", "/send-connectors/Partner", "/send-connectors/Partner/edit", "/receive-connectors", "/domains", "/sites",
-    "/site-links", "/servers", "/servers/BERLIN1", "/databases", "/settings/edit", "/certificates", "/plans", "/revisions",
-    "/audit", "/people", "/nowhere",
+    "/",
+    "/queues",
+    "/messages?start=1h",
+    "/explain?recipient=clerk@partner.example",
+    "/topology?recipient=clerk@partner.example",
+    "/send-connectors",
+    "/send-connectors/Partner",
+    "/send-connectors/Partner/edit",
+    "/receive-connectors",
+    "/domains",
+    "/sites",
+    "/site-links",
+    "/servers",
+    "/servers/BERLIN1",
+    "/databases",
+    "/settings/edit",
+    "/certificates",
+    "/plans",
+    "/revisions",
+    "/audit",
+    "/people",
+    "/nowhere",
 ];
 
 /// What axe-core finds, in a line each; nothing where it is not there, which is said.

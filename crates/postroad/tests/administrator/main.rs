@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod api;
-mod cert;
 mod centre;
+mod cert;
 mod check;
 mod directory;
 mod dovecot;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use admin_api::directory::features;
 use admin_api::queues::{MESSAGES_MAX, MessageEntry, MessagesRequest, Target};
 use admin_api::{AuditTrail, Audited};
+use admin_centre::Person;
 use admin_centre::estate::{
     Audit, AuditView, CertificateView, Estate, Handling, HealthView, Impact, LetterView, Letters, Made, NotMade, Note,
     QueueView, Serving, TrackView, Tracking,
 };
-use admin_centre::Person;
 use async_trait::async_trait;
 use authority::{Authority, Feature, Principal};
 use directory::{Administration, Author, CommitError};
@@ -21,7 +21,7 @@ use envelope::{Domain, Revision, ServerName};
 use futures::TryStreamExt;
 use inquiry::{KnownRecipients, Subject};
 use lab::LabStatus;
-use logs::audit::{AuditRecord, AuditQuery, folder, search};
+use logs::audit::{AuditQuery, AuditRecord, folder, search};
 use logs::search::Query;
 use logs::{Log, LogSettings, audit};
 use organization::{Change, Kind, Object, Plan, Properties, Wrong, object_of};
@@ -66,7 +66,8 @@ impl LiveEstate {
             Some(settings) => (folder(&settings.state), settings.server.to_string()),
             None => (folder(state), THROUGH.to_owned()),
         };
-        let settings = LogSettings { folder: log_folder.clone(), prefix: audit::PREFIX, version: runtime::node::VERSION };
+        let settings =
+            LogSettings { folder: log_folder.clone(), prefix: audit::PREFIX, version: runtime::node::VERSION };
         let lost = || eprintln!("warning: something was done that the audit log does not have");
         let log = Arc::new(Log::start(settings, lost)?);
         let trail = AuditTrail::new(Arc::clone(&log), Arc::new(times::now), &server);
@@ -239,7 +240,13 @@ impl Estate for LiveEstate {
             let from = person.from().to_string();
             for change in &changes {
                 let object = change.object().place();
-                self.note(Note { who: person.name(), from: &from, cmdlet: "Set-Organization", object: &object, refused: refused.as_deref() });
+                self.note(Note {
+                    who: person.name(),
+                    from: &from,
+                    cmdlet: "Set-Organization",
+                    object: &object,
+                    refused: refused.as_deref(),
+                });
             }
         }
         committed.map_err(|error| match error {
@@ -290,10 +297,12 @@ impl Estate for LiveEstate {
         on: &[(u64, Option<u64>)],
     ) -> Result<Vec<Result<(), String>>, String> {
         let transports = self.transports().await?;
-        let targets: Vec<Target> = on.iter().map(|(queue, message)| Target { queue: *queue, message: *message }).collect();
+        let targets: Vec<Target> =
+            on.iter().map(|(queue, message)| Target { queue: *queue, message: *message }).collect();
         let operation = views::operation(action);
         let through = format!("{THROUGH}, for {}", person.name());
-        let done = transports.operate(server, operation, &targets, &through).await.map_err(|error| format!("{error:#}"))?;
+        let done =
+            transports.operate(server, operation, &targets, &through).await.map_err(|error| format!("{error:#}"))?;
         let from = person.from().to_string();
         let outcome: Vec<Result<(), String>> =
             done.iter().map(|one| one.outcome.complaint().map_or(Ok(()), |why| Err(why.to_owned()))).collect();
@@ -350,7 +359,11 @@ impl Estate for LiveEstate {
             (None, None) => Vec::new(),
         };
         let states = tokio::time::timeout(SERVER_PATIENCE, health::ask(asked)).await;
-        Ok(states.map_err(|_| "the services did not answer in time".to_owned())?.into_iter().map(views::health).collect())
+        Ok(states
+            .map_err(|_| "the services did not answer in time".to_owned())?
+            .into_iter()
+            .map(views::health)
+            .collect())
     }
 
     async fn certificates(&self) -> Result<Vec<CertificateView>, String> {

@@ -2,7 +2,7 @@
 
 use admin_api::queues::{MessageEntry, Operation, QueueEntry};
 use admin_centre::estate::{
-    AuditView, CertificateView, Handling, HealthView, LetterView, Ledger, Made, QueueView, Serving, TrackView,
+    AuditView, CertificateView, Handling, HealthView, Ledger, LetterView, Made, QueueView, Serving, TrackView,
 };
 use directory::{Presence, RevisionRecord};
 use logs::audit::AuditLine;
