@@ -4,7 +4,7 @@
 use organization::schema::{self, Effect, Row, Shape};
 use organization::{Kind, Properties, Written, Wrong};
 
-use crate::centre::{Ask, Pairs};
+use crate::request::{Ask, Pairs};
 use crate::view::{Entry, Field, Group};
 
 /// Labels of the Exchange admin center, by property.
@@ -278,7 +278,7 @@ impl Filling<'_> {
     fn secret(&self, row: &Row, name: &str, written: Option<&Written>, error: &str) -> Vec<Field> {
         let is_set = !matches!(written, None | Some(Written::Nothing));
         let state = if is_set { "Set. Left empty, it stays as it is." } else { "Not set." };
-        let user = self.typed.map(|typed| crate::centre::find(typed, &format!("{name}:user"))).unwrap_or_default();
+        let user = self.typed.map(|typed| crate::request::find(typed, &format!("{name}:user"))).unwrap_or_default();
         let user = Field::line(&format!("{name}:user"), "User name", user).of(documented(name)).wrong(error);
         let mut password = Field::line(&format!("{name}:password"), "Password", "")
             .with(Entry::Line { kind: "password", complete: "new-password" })

@@ -18,7 +18,7 @@
 //! | [`estate`] | what is asked, and the words of the answers |
 //! | `ruled` | who may |
 //! | [`accounts`], `codes`, `session`, `guard` | who is there, and what browsers may not be made to do |
-//! | [`centre`] | one request to one answer |
+//! | [`centre`], `front` | what a centre is made of; one request to one answer |
 //! | `pages` | the pages |
 //! | `form`, `plans` | forms made from the schema; changes that are looked at before they are made |
 //! | [`serve`] | sockets, TLS and HTTP |
@@ -30,10 +30,12 @@ mod codes;
 pub mod estate;
 mod exchange;
 mod form;
+mod front;
 mod guard;
 mod pages;
 mod person;
 mod plans;
+mod request;
 mod ruled;
 pub mod serve;
 mod session;

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod certificates;
 pub(crate) mod conflict;
+pub(crate) mod difference;
 pub(crate) mod door;
 pub(crate) mod edit;
 pub(crate) mod explain;
@@ -15,6 +16,7 @@ pub(crate) mod messages;
 pub(crate) mod objects;
 pub(crate) mod people;
 pub(crate) mod plan;
+pub(crate) mod queue_words;
 pub(crate) mod queues;
 pub(crate) mod revisions;
 pub(crate) mod send;
@@ -27,7 +29,7 @@ use authority::Refusal;
 use organization::Kind;
 
 use crate::centre::Visit;
-use crate::view::{Bit, Bits, Sheet, Tone};
+use crate::view::{Bit, Bits, NavigationArea, Sheet, Tone};
 
 /// What a page is answered with.
 pub(crate) enum Outcome {
@@ -147,7 +149,7 @@ pub(crate) const AREAS: [Area; 10] = [
 ];
 
 /// The navigation, and where in it a path is.
-pub(crate) fn areas(path: &str) -> Vec<(&'static str, Vec<(&'static str, &'static str, bool)>)> {
+pub(crate) fn areas(path: &str) -> Vec<NavigationArea> {
     let all: [(&str, &[(&str, &str)]); 4] = [
         (
             "Now",

@@ -19,7 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::centre::{Ask, Centre, Pairs, Reply};
+use crate::centre::Centre;
+use crate::request::{Ask, Pairs, Reply};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 256;

@@ -61,10 +61,12 @@ pub(crate) enum Bit {
 }
 
 impl Bit {
+    #[expect(clippy::needless_pass_by_value, reason = "what is shown is given as a value or as a reference to it")]
     pub(crate) fn text(text: impl ToString) -> Self {
         Self::Text(text.to_string())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "what is shown is given as a value or as a reference to it")]
     pub(crate) fn link(to: impl Into<String>, text: impl ToString) -> Self {
         Self::Link { to: to.into(), text: text.to_string() }
     }
@@ -508,6 +510,9 @@ impl Sheet {
     }
 }
 
+/// A part of the navigation: its title, and its pages by address, text and whether it is this one.
+pub(crate) type NavigationArea = (&'static str, Vec<(&'static str, &'static str, bool)>);
+
 /// The whole document.
 #[derive(Template)]
 #[template(path = "page.html")]
@@ -517,7 +522,7 @@ pub(crate) struct Document<'a> {
     pub(crate) person: Option<&'a str>,
     pub(crate) groups: String,
     /// Areas with their pages: title, then address, text and whether it is this one.
-    pub(crate) areas: Vec<(&'static str, Vec<(&'static str, &'static str, bool)>)>,
+    pub(crate) areas: Vec<NavigationArea>,
     pub(crate) css: &'a str,
     pub(crate) script: &'a str,
     pub(crate) icon: &'a str,

@@ -77,10 +77,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
 }
 
 fn users(organization: &Organization, name: &str) -> Bits {
-    let named = organization
-        .send_connectors()
-        .iter()
-        .filter(|one| one.tls_certificate_name.as_ref().is_some_and(|known| known.to_string() == name));
+    let named = organization.send_connectors().iter().filter(|one| one.tls_certificate_name.as_deref() == Some(name));
     let mut bits = Vec::new();
     for one in named {
         if !bits.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use topology::Organization;
 
-use super::{Answered, Outcome, plan};
+use super::{Answered, Outcome, difference};
 use crate::centre::Visit;
 use crate::plans::PlanEntry;
 use crate::view::{Bit, Bits, Block, Button, Form, Sheet, Tone};
@@ -27,7 +27,7 @@ pub(crate) async fn page(visit: &Visit<'_>, id: &str, entry: &PlanEntry, now: &A
         ..Form::default()
     });
     sheet.heading(format!("What you wanted: {}", entry.title));
-    sheet.blocks.extend(plan::differences(&entry.changes));
+    sheet.blocks.extend(difference::blocks(&entry.changes));
     sheet.heading("What was changed meanwhile");
     let made = visit.ruled.history(20).await?;
     let mut lines = Vec::new();
@@ -45,7 +45,7 @@ pub(crate) async fn page(visit: &Visit<'_>, id: &str, entry: &PlanEntry, now: &A
         Ok(then) => {
             let objects = |organization: &Organization| organization::objects(organization.draft(), &[]);
             let between = organization::plan(objects(&then), objects(now));
-            sheet.blocks.extend(plan::differences(&between.changes));
+            sheet.blocks.extend(difference::blocks(&between.changes));
         }
         Err(_) => sheet.add(Block::Prose(format!("Revision {} cannot be read any more.", entry.base).into())),
     }

@@ -5,10 +5,11 @@ use envelope::Timestamp;
 
 use super::{Answered, Outcome, Trouble, missing};
 use crate::accounts::{PASSWORD_MAX, PASSWORD_MIN};
-use crate::centre::{Ask, Centre};
+use crate::centre::Centre;
 use crate::codes;
 use crate::estate::Note;
 use crate::person::{Person, Proof};
+use crate::request::Ask;
 use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet, Tone};
 
 /// Characters of a name.

@@ -8,9 +8,10 @@ use organization::{Change, Kind, Object, Properties, Written, Wrong, properties_
 use topology::{Organization, Problem, Weight, receive_connector};
 
 use super::{Answered, Area, Outcome, Trouble, missing, place_of};
-use crate::centre::{Pairs, Visit};
+use crate::centre::Visit;
 use crate::form::{self, Filling};
 use crate::plans::{self, PlanEntry};
+use crate::request::Pairs;
 use crate::view::{Block, Button, Form, Sheet};
 
 /// The act of changing objects of a kind.
@@ -111,7 +112,7 @@ pub(crate) fn sheet(
 }
 
 /// The form says of which revision it was drawn: what somebody else changed meanwhile stays (WA-43).
-pub(crate) fn based(mut sheet: Sheet, revision: impl ToString) -> Sheet {
+pub(crate) fn based(mut sheet: Sheet, revision: &str) -> Sheet {
     for block in &mut sheet.blocks {
         if let Block::Form(form) = block {
             form.hidden.push(("base".to_owned(), revision.to_string()));

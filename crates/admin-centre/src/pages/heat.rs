@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use envelope::ServerName;
 
-use super::queues::reason;
+use super::queue_words::reason;
 use crate::centre::Visit;
 use crate::estate::{Letters, QueueView};
 use crate::view::{Bit, Bits, Column, Grid};

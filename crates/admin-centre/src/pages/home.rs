@@ -3,7 +3,8 @@
 use authority::{Act, Feature};
 use topology::{Organization, Weight};
 
-use super::queues::{self, Queued, reason};
+use super::queue_words::reason;
+use super::queues::{self, Queued};
 use super::{Answered, Outcome, segment};
 use crate::centre::Visit;
 use crate::estate::{HealthView, Ledger};

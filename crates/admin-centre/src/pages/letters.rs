@@ -3,10 +3,11 @@
 use authority::{Act, Feature};
 use envelope::{ServerName, Timestamp};
 
-use super::queues::{handling, reason, status};
+use super::queue_words::{handling, queue_id, reason, status};
 use super::{Answered, Outcome, Trouble, missing, segment};
-use crate::centre::{Pairs, Visit};
+use crate::centre::Visit;
 use crate::estate::{Handling, LetterView, Letters, QueueView};
+use crate::request::Pairs;
 use crate::ruled::Denied;
 use crate::text::{counted, some};
 use crate::view::{Bit, Bits, Block, Button, Column, Form, Grid, GridRow, Sheet, Tone};
@@ -41,7 +42,7 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
     let subjects = visit.ask.query("subjects") == "true";
     let wanted = Letters { queue: Some(queue.number), subjects, limit: SHOWN };
     let letters = visit.ruled.letters(&server, wanted).await?;
-    let mut sheet = Sheet::new(super::queues::queue_id(&server, &queue)).under("/queues", "Queues");
+    let mut sheet = Sheet::new(queue_id(&server, &queue)).under("/queues", "Queues");
     sheet.live = true;
     let time =
         |time: Option<Timestamp>| time.map_or_else(|| Bit::Quiet("–".into()).into(), |time| Bit::Time(time).into());
@@ -60,7 +61,7 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
         ("Why".into(), "LastError".to_owned(), reason(&queue).into()),
     ]));
     let refused = visit.ruled.why_not(Act::Change(Feature::Queues));
-    let of_queue = super::queues::ACTIONS
+    let of_queue = super::queue_words::ACTIONS
         .map(|(word, label, class)| Button::new(label, "do", word, class).unless(refused.clone()));
     sheet.form(Form {
         action: "/queues/act".to_owned(),

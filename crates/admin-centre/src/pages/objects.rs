@@ -21,7 +21,7 @@ pub(crate) async fn page(visit: &Visit<'_>, area: &Area, rest: &[&str]) -> Answe
             (false, []) => Ok(Outcome::Sheet(one(visit, &organization, area, &object))),
             (false, ["edit"]) => Ok(Outcome::Sheet(edit::based(
                 edit::sheet(visit, area, &properties_of(&object), Some(""), None, &[]),
-                organization.revision(),
+                &organization.revision().to_string(),
             ))),
             (true, ["edit"]) => edit::edited(visit, area, object).await,
             _ => Err(missing("page", &visit.ask.path)),
@@ -43,7 +43,7 @@ pub(crate) async fn page(visit: &Visit<'_>, area: &Area, rest: &[&str]) -> Answe
             let object = find(name)?;
             Ok(Outcome::Sheet(edit::based(
                 edit::sheet(visit, area, &properties_of(&object), Some(&object.name()), None, &[]),
-                organization.revision(),
+                &organization.revision().to_string(),
             )))
         }
         (true, [name, "edit"]) => edit::edited(visit, area, find(name)?).await,

@@ -1,10 +1,9 @@
 //! A plan: what would change, what the linter says, what it does to mail, the same as commands; then made, or not (WA-10…14).
 
 use authority::Refusal;
-use organization::{Change, Kind};
 use topology::{Organization, Weight};
 
-use super::{Answered, Outcome, Trouble, conflict, edit, impact, missing};
+use super::{Answered, Outcome, Trouble, conflict, difference, edit, impact, missing};
 use crate::centre::Visit;
 use crate::estate::NotMade;
 use crate::plans::{self, PlanEntry};
@@ -63,65 +62,6 @@ fn list(visit: &Visit<'_>) -> Sheet {
     sheet
 }
 
-/// What a change does, property by property (AP-07). Secrets say that they are.
-pub(crate) fn differences(changes: &[Change]) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    for change in changes {
-        let object = change.object();
-        let (tone, sign) = match change {
-            Change::Create(_) => (Tone::Good, "+ new"),
-            Change::Update { .. } => (Tone::Warn, "~ changed"),
-            Change::Delete(_) => (Tone::Bad, "− removed"),
-        };
-        let name = if object.kind() == Kind::TransportConfig { "the organization".to_owned() } else { object.name() };
-        let caption = format!("{sign}: {} {name}", words(object.kind()));
-        let mut grid =
-            Grid::new(caption, vec![Column::new("Property", ""), Column::new("Before", ""), Column::new("After", "")]);
-        for property in change.properties().into_iter().filter(|property| property.name != "guid") {
-            let new = plain(&property.new, Bit::New);
-            let old = if matches!(change, Change::Create(_)) {
-                Bit::Quiet("–".into()).into()
-            } else {
-                plain(&property.old, Bit::Old)
-            };
-            let label = crate::form::label(&property.name);
-            let shown = Bits::of(vec![Bit::text(label), Bit::Quiet(crate::form::documented(&property.name))]);
-            grid.row(vec![shown, old, new]);
-        }
-        grid.empty =
-            Bits::of(vec![Bit::Badge(tone, sign.to_owned()), Bit::Strong(format!("{} {name}", words(object.kind())))]);
-        blocks.push(Block::Grid(grid));
-    }
-    blocks
-}
-
-/// A value of a plan, without the signs of a file: a list one under the other.
-fn plain(text: &str, as_bit: fn(String) -> Bit) -> Bits {
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::String(one)) => as_bit(one).into(),
-        Ok(serde_json::Value::Array(all)) if all.is_empty() => Bit::Quiet("none".into()).into(),
-        Ok(serde_json::Value::Array(all)) => {
-            let mut bits = Vec::new();
-            for item in all {
-                if !bits.is_empty() {
-                    bits.push(Bit::Break);
-                }
-                bits.push(as_bit(item.as_str().map_or_else(|| item.to_string(), str::to_owned)));
-            }
-            Bits::of(bits)
-        }
-        _ => as_bit(text.to_owned()).into(),
-    }
-}
-
-fn words(kind: Kind) -> &'static str {
-    match super::AREAS.iter().find(|area| area.kind == kind) {
-        Some(area) if kind != Kind::TransportConfig => area.one,
-        Some(_) => "settings of",
-        None => "server",
-    }
-}
-
 async fn look(
     visit: &Visit<'_>,
     id: &str,
@@ -137,7 +77,7 @@ async fn look(
         return Ok(sheet);
     }
     sheet.heading("What changes");
-    sheet.blocks.extend(differences(&entry.changes));
+    sheet.blocks.extend(difference::blocks(&entry.changes));
     let problems = edit::found(organization, &entry.changes);
     let is_wrong = problems.iter().any(|problem| problem.weight == Weight::Error);
     if !problems.is_empty() {

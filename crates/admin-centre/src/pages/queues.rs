@@ -5,22 +5,15 @@ use authority::{Act, Feature};
 use envelope::ServerName;
 use topology::Organization;
 
+use super::queue_words::{ACTIONS, handling, queue_id, reason, status, velocity};
 use super::{Answered, Outcome, Trouble, heat, letters, missing, segment};
-use crate::centre::{Pairs, Visit, find};
+use crate::centre::Visit;
 use crate::estate::{Handling, QueueView};
+use crate::request::{Pairs, find};
 use crate::ruled::Denied;
 use crate::text::{counted, some};
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
-/// Actions on queues: word, label, class.
-pub(crate) const ACTIONS: [(&str, &str, &str); 6] = [
-    ("retry", "Retry …", ""),
-    ("suspend", "Suspend …", ""),
-    ("resume", "Resume …", ""),
-    ("resubmit", "Resubmit …", ""),
-    ("remove-ndr", "Remove messages (with NDR) …", "danger"),
-    ("remove", "Remove messages (without NDR) …", "danger"),
-];
 /// More than so many messages: their number is typed (WA-23).
 const TYPED_FROM: u64 = 100;
 
@@ -75,28 +68,6 @@ fn wants(filter: &Pairs, server: &ServerName, queue: &QueueView) -> bool {
         && (find(filter, "empty") == "true" || queue.messages > 0 || !find(filter, "status").is_empty())
 }
 
-/// A line for why messages wait.
-pub(crate) fn reason(queue: &QueueView) -> String {
-    match (&queue.last_error, queue.status.as_str()) {
-        (_, "Suspended") => "suspended by an administrator".to_owned(),
-        (Some(error), _) => error.clone(),
-        (None, "Retry") => "waits for the next attempt".to_owned(),
-        (None, _) if queue.messages > 0 && queue.delivery_type == "Unreachable" => "no way leads there".to_owned(),
-        (None, _) => String::new(),
-    }
-}
-
-pub(crate) fn status(queue: &QueueView) -> Bits {
-    let tone = match queue.status.as_str() {
-        "Retry" => Tone::Bad,
-        "Suspended" => Tone::Warn,
-        "Active" | "Connecting" => Tone::Good,
-        _ if queue.delivery_type == "Unreachable" && queue.messages > 0 => Tone::Bad,
-        _ => Tone::Plain,
-    };
-    Bit::Badge(tone, queue.status.clone()).into()
-}
-
 async fn list(visit: &Visit<'_>) -> Answered {
     let organization = visit.ruled.organization().await?;
     let queued = gather(visit, &organization).await?;
@@ -108,7 +79,7 @@ async fn list(visit: &Visit<'_>) -> Answered {
     shown.sort_by_key(|(server, queue)| (std::cmp::Reverse(queue.messages), server.to_string(), queue.number));
     let waiting: u64 = shown.iter().map(|(_, queue)| queue.messages).sum();
     sheet.add(Block::Prose(Bits::of(vec![
-        Bit::Strong(format!("{} messages in {} queues.", counted(waiting), shown.len())),
+        Bit::Strong(said(waiting, shown.len())),
         Bit::link("/queues?status=Retry", "Only those in Retry"),
         Bit::link("/queues?type=Unreachable", "Only what has no way"),
         Bit::link("/queues?empty=true", "With empty ones"),
@@ -175,19 +146,25 @@ fn columns() -> Vec<Column> {
         Column::number("Messages", "MessageCount"),
         Column::number("Velocity", "Velocity"),
         Column::new("Why", "LastError"),
-        Column::new("Next retry", "NextRetryTime"),
-        Column::new("Last retry", "LastRetryTime"),
+        Column::new("Next and last retry", "NextRetryTime, LastRetryTime"),
     ]
 }
 
 fn row(server: &ServerName, queue: &QueueView) -> crate::view::GridRow {
-    let time = |time: Option<envelope::Timestamp>| time.map_or_else(|| "".into(), |time| Bit::Time(time).into());
     let to = format!("/queues/{}/{}", segment(server.as_str()), queue.number);
-    let mut next = vec![Bit::text(&queue.domain)];
+    let mut next = Vec::new();
+    if queue.connector.as_deref() != Some(queue.domain.as_str()) {
+        next.push(Bit::text(&queue.domain));
+    }
     if let Some(connector) = &queue.connector {
         next.push(Bit::link(super::place_of(organization::Kind::SendConnector, connector), connector));
     }
+    next.push(Bit::Break);
     next.push(Bit::Quiet(queue.delivery_type.clone()));
+    let mut retries: Vec<Bit> = queue.next_retry.into_iter().map(Bit::Time).collect();
+    if let Some(last) = queue.last_retry {
+        retries.extend([Bit::Break, Bit::Quiet("last".into()), Bit::Time(last)]);
+    }
     let mut row: crate::view::GridRow = vec![
         Bit::link(to, queue_id(server, queue)).into(),
         Bits::of(next),
@@ -195,25 +172,11 @@ fn row(server: &ServerName, queue: &QueueView) -> crate::view::GridRow {
         counted(queue.messages).into(),
         velocity(queue).into(),
         reason(queue).into(),
-        time(queue.next_retry),
-        time(queue.last_retry),
+        Bits::of(retries),
     ]
     .into();
     row.chosen_by = format!("{server}\\{}", queue.number);
     row
-}
-
-/// `MAIL1\3`, or `MAIL1\Submission` (QU-20).
-pub(crate) fn queue_id(server: &ServerName, queue: &QueueView) -> String {
-    let persistent = matches!(queue.delivery_type.as_str(), "Undefined" | "Unreachable") || queue.domain.is_empty();
-    let last = queue.name.rsplit('\\').next().unwrap_or(&queue.name);
-    if persistent { format!("{server}\\{last}") } else { format!("{server}\\{}", queue.number) }
-}
-
-/// QU-32: above zero, the queue drains.
-fn velocity(queue: &QueueView) -> String {
-    let velocity = queue.outgoing - queue.incoming;
-    if velocity.abs() < 0.05 { "0".to_owned() } else { format!("{velocity:+.1}") }
 }
 
 fn filter(visit: &Visit<'_>) -> Form {
@@ -240,19 +203,10 @@ fn filter(visit: &Visit<'_>) -> Form {
     }
 }
 
-/// What a word of a form does.
-pub(crate) fn handling(word: &str) -> Option<Handling> {
-    Some(match word {
-        "retry" => Handling::Retry,
-        "suspend" => Handling::Suspend,
-        "resume" => Handling::Resume,
-        "resubmit" => Handling::Resubmit,
-        "remove" => Handling::Remove { ndr: false },
-        "remove-ndr" => Handling::Remove { ndr: true },
-        "suspend-message" => Handling::SuspendMessage,
-        "resume-message" => Handling::ResumeMessage,
-        _ => return None,
-    })
+/// `17 messages in 2 queues.`
+fn said(messages: u64, queues: usize) -> String {
+    let messages = some(usize::try_from(messages).unwrap_or(usize::MAX), "message", "messages");
+    format!("{messages} in {}.", some(queues, "queue", "queues"))
 }
 
 /// First what would be done, with its number; then, if that is still so, done.
@@ -333,12 +287,7 @@ fn confirm(
             vec!["There is more now, or the number was not typed.".into()],
         );
     }
-    let said = format!(
-        "{} in {}.",
-        some(usize::try_from(messages).unwrap_or(usize::MAX), "message", "messages"),
-        some(wanted.len(), "queue", "queues")
-    );
-    sheet.add(Block::Prose(Bit::Strong(said).into()));
+    sheet.add(Block::Prose(Bit::Strong(said(messages, wanted.len())).into()));
     let mut grid = Grid::new("Queues that are meant", columns());
     for (server, queue) in wanted.iter().take(10) {
         grid.rows.push(row(server, queue));

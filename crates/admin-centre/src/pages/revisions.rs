@@ -4,7 +4,7 @@ use envelope::Revision;
 use organization::Kind;
 use topology::Organization;
 
-use super::{Answered, Outcome, Trouble, edit, missing, plan};
+use super::{Answered, Outcome, Trouble, difference, edit, missing};
 use crate::centre::Visit;
 use crate::ruled::Denied;
 use crate::view::{Bit, Bits, Block, Button, Column, Form, Grid, Sheet, Tone};
@@ -77,7 +77,7 @@ async fn one(visit: &Visit<'_>, revision: Revision) -> Answered {
                     "Nothing of the configuration: recipients, or something that was written anew.".into(),
                 ));
             }
-            sheet.blocks.extend(plan::differences(&changes));
+            sheet.blocks.extend(difference::blocks(&changes));
             if !changes.is_empty() {
                 undo(
                     visit,

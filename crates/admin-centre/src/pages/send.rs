@@ -114,7 +114,7 @@ fn best(connector: &SendConnector, domain: &str) -> (usize, u32) {
     let Ok(domain) = envelope::Domain::parse(domain) else { return (usize::MAX, u32::MAX) };
     let matching = connector.address_spaces.iter().filter_map(|space| match &space.space {
         Space::Smtp(pattern) if pattern.covers(&domain) => {
-            Some((1000_usize.saturating_sub(pattern.to_string().len()), u32::from(space.cost.get())))
+            Some((1000_usize.saturating_sub(pattern.to_string().len()), space.cost.get()))
         }
         _ => None,
     });

@@ -29,7 +29,7 @@ pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
             let object = find(name)?;
             Ok(Outcome::Sheet(edit::based(
                 edit::sheet(visit, &AREA, &properties_of(&object), Some(&object.name()), None, &[]),
-                organization.revision(),
+                &organization.revision().to_string(),
             )))
         }
         (true, [name, "edit"]) => edit::edited(visit, &AREA, find(name)?).await,

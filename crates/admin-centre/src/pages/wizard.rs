@@ -5,8 +5,9 @@ use organization::{Kind, Properties, Written, Wrong, properties_of};
 use topology::{Organization, ServerRole};
 
 use super::{Answered, Outcome, edit, missing};
-use crate::centre::{Ask, Pairs, Visit};
+use crate::centre::Visit;
 use crate::form::{self, Filling};
+use crate::request::{Ask, Pairs};
 use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet};
 
 /// A step of the wizard.

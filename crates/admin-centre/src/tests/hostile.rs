@@ -18,57 +18,62 @@ fn long() -> String {
     "x".repeat(10_000)
 }
 
+/// Everything that strangers have a say in says that.
+fn fill(world: &World, text: &String) {
+    *world.memory.queues.lock() = vec![(
+        "BERLIN1".to_owned(),
+        QueueView {
+            number: 1,
+            name: text.clone(),
+            domain: text.clone(),
+            delivery_type: "DnsConnectorDelivery".to_owned(),
+            status: "Retry".to_owned(),
+            messages: 1,
+            last_error: Some(text.clone()),
+            ..QueueView::default()
+        },
+    )];
+    *world.memory.letters.lock() = vec![LetterView {
+        number: 1,
+        queue: 1,
+        queue_name: text.clone(),
+        id: "1".to_owned(),
+        trace: Some(text.clone()),
+        status: text.clone(),
+        from: text.clone(),
+        recipients: vec![Address::parse("a@b.example").unwrap()],
+        size: ByteSize::kib(1),
+        received: Timestamp::from_millis(0),
+        expires: Timestamp::from_millis(0),
+        retries: 0,
+        last_error: Some(text.clone()),
+        source: text.clone(),
+        subject: Some(text.clone()),
+        decision: None,
+    }];
+    *world.memory.tracks.lock() = vec![TrackView {
+        server: "BERLIN1".to_owned(),
+        message: "m1".to_owned(),
+        event: text.clone(),
+        source: text.clone(),
+        connector: text.clone(),
+        sender: text.clone(),
+        recipients: vec![text.clone()],
+        subject: text.clone(),
+        internet_id: text.clone(),
+        host: text.clone(),
+        status: text.clone(),
+        ..TrackView::default()
+    }];
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_mail_is_inert_on_every_page() {
     let world = World::new();
     let mut texts: Vec<String> = HOSTILE.iter().map(|text| (*text).to_owned()).collect();
     texts.push(long());
     for text in &texts {
-        *world.memory.queues.lock() = vec![(
-            "BERLIN1".to_owned(),
-            QueueView {
-                number: 1,
-                name: text.clone(),
-                domain: text.clone(),
-                delivery_type: "DnsConnectorDelivery".to_owned(),
-                status: "Retry".to_owned(),
-                messages: 1,
-                last_error: Some(text.clone()),
-                ..QueueView::default()
-            },
-        )];
-        *world.memory.letters.lock() = vec![LetterView {
-            number: 1,
-            queue: 1,
-            queue_name: text.clone(),
-            id: "1".to_owned(),
-            trace: Some(text.clone()),
-            status: text.clone(),
-            from: text.clone(),
-            recipients: vec![Address::parse("a@b.example").unwrap()],
-            size: ByteSize::kib(1),
-            received: Timestamp::from_millis(0),
-            expires: Timestamp::from_millis(0),
-            retries: 0,
-            last_error: Some(text.clone()),
-            source: text.clone(),
-            subject: Some(text.clone()),
-            decision: None,
-        }];
-        *world.memory.tracks.lock() = vec![TrackView {
-            server: "BERLIN1".to_owned(),
-            message: "m1".to_owned(),
-            event: text.clone(),
-            source: text.clone(),
-            connector: text.clone(),
-            sender: text.clone(),
-            recipients: vec![text.clone()],
-            subject: text.clone(),
-            internet_id: text.clone(),
-            host: text.clone(),
-            status: text.clone(),
-            ..TrackView::default()
-        }];
+        fill(&world, text);
         let mut anna = world.anna().await;
         for to in ["/", "/queues", "/queues/BERLIN1/1?subjects=true", "/messages?start=1h", "/messages/m1", "/topology"]
         {

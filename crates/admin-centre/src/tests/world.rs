@@ -13,9 +13,9 @@ use parking_lot::Mutex;
 use topology::{Organization, OrganizationDraft};
 
 use crate::accounts::Accounts;
-use crate::centre::{Ask, Pairs, Reply};
 use crate::codes;
 use crate::estate::*;
+use crate::request::{Ask, Pairs, Reply};
 use crate::session::COOKIE;
 use crate::{Centre, CentreOptions, Passwords, Person};
 
