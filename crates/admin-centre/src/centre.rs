@@ -1,9 +1,11 @@
 //! What a centre is made of, and who is there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use authority::{Authority, Principal, Who};
 use envelope::Timestamp;
+use parking_lot::Mutex;
 
 use crate::accounts::Accounts;
 use crate::estate::Estate;
@@ -35,6 +37,8 @@ pub struct Centre {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
     pub(crate) plans: Plans,
+    /// Ledgers that do not add up: by how much, and since when.
+    pub(crate) gaps: Mutex<HashMap<String, (i128, Timestamp)>>,
     pub(crate) hosts: Hosts,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -59,6 +63,7 @@ impl Centre {
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             plans: Plans::default(),
+            gaps: Mutex::default(),
             hosts: Hosts::new(hosts, port),
             clock: now,
         }

@@ -1,5 +1,7 @@
 //! What needs attention, the worst first; each line leads to the page that mends it. Nothing wrong says so, with when it was looked.
 
+use std::time::Duration;
+
 use authority::{Act, Feature};
 use topology::{Organization, Weight};
 
@@ -14,6 +16,9 @@ use crate::view::{Bit, Bits, Block, Column, Grid, Sheet, Tone};
 
 /// Certificates are told of when they end within.
 const SOON_DAYS: u64 = 30;
+
+/// A gap of a ledger that stays for so long is none of moments.
+const GAP_LASTS: Duration = Duration::from_secs(60);
 
 /// One thing that somebody should look at.
 struct Concern {
@@ -53,7 +58,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         }
         Err(refused) => return Err(refused.into()),
     };
-    of_health(&mut concerns, &health);
+    of_health(visit, &mut concerns, &health);
     let findings = topology::validation::lint(organization.draft()).0;
     let errors = findings.iter().filter(|problem| problem.weight == Weight::Error).count();
     if errors > 0 {
@@ -64,7 +69,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     }
     told(visit, &mut sheet, concerns, unknown);
     figures(&mut sheet, &organization, queued.as_ref());
-    ledger(&mut sheet, &health);
+    ledger(visit, &mut sheet, &health);
     rates(&mut sheet, queued.as_ref());
     if !findings.is_empty() {
         let lines = findings
@@ -128,7 +133,7 @@ async fn behind(visit: &Visit<'_>, concerns: &mut Vec<Concern>, organization: &O
     }
 }
 
-fn of_health(concerns: &mut Vec<Concern>, health: &[HealthView]) {
+fn of_health(visit: &Visit<'_>, concerns: &mut Vec<Concern>, health: &[HealthView]) {
     for one in health {
         let to = super::place_of(organization::Kind::Server, &one.server);
         if !one.ready || one.condition != "ready" {
@@ -159,7 +164,7 @@ fn of_health(concerns: &mut Vec<Concern>, health: &[HealthView]) {
             ]);
             concerns.push(Concern { tone, text });
         }
-        if let Some(ledger) = one.ledger.filter(|ledger| gap(ledger) != 0) {
+        if let Some(ledger) = one.ledger.filter(|ledger| lasts(visit, &one.server, gap(ledger))) {
             let text = format!("The ledger of {} has a gap of {}: look at its log", one.server, gap(&ledger));
             concerns.insert(0, Concern { tone: Tone::Bad, text: text.into() });
         }
@@ -217,8 +222,22 @@ pub(crate) fn gap(ledger: &Ledger) -> i128 {
     i128::from(ledger.accepted) - i128::from(ledger.ended) - i128::from(ledger.waiting)
 }
 
+/// Whether a ledger has had the same gap for long: its figures are not of one moment, and mail moves between them.
+fn lasts(visit: &Visit<'_>, server: &str, gap: i128) -> bool {
+    let mut known = visit.centre.gaps.lock();
+    if gap == 0 {
+        known.remove(server);
+        return false;
+    }
+    let (last, since) = *known.entry(server.to_owned()).or_insert((gap, visit.now));
+    if last != gap {
+        known.insert(server.to_owned(), (gap, visit.now));
+    }
+    last == gap && visit.now.since(since) >= GAP_LASTS
+}
+
 /// Conservation: what was taken is what ended and what waits.
-fn ledger(sheet: &mut Sheet, health: &[HealthView]) {
+fn ledger(visit: &Visit<'_>, sheet: &mut Sheet, health: &[HealthView]) {
     let columns = vec![
         Column::new("Server", ""),
         Column::number("Taken", ""),
@@ -230,8 +249,11 @@ fn ledger(sheet: &mut Sheet, health: &[HealthView]) {
     for one in health {
         let Some(ledger) = one.ledger else { continue };
         let gap = gap(&ledger);
-        let word =
-            if gap == 0 { Bit::Badge(Tone::Good, "yes".into()) } else { Bit::Badge(Tone::Bad, format!("no: {gap}")) };
+        let word = match gap {
+            0 => Bit::Badge(Tone::Good, "yes".into()),
+            gap if lasts(visit, &one.server, gap) => Bit::Badge(Tone::Bad, format!("no: {gap}")),
+            gap => Bit::Badge(Tone::Plain, format!("{gap} in motion")),
+        };
         grid.row(vec![
             one.server.clone().into(),
             counted(ledger.accepted).into(),

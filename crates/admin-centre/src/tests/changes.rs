@@ -448,3 +448,24 @@ async fn a_form_that_was_drawn_before_the_last_change_takes_nothing_of_it_back()
     let now = world.memory.connector("Partner").unwrap();
     assert_eq!((now.comment.as_str(), now.port), ("by Ben", 2525));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_does_not_add_up_for_long_is_the_first_thing_that_needs_attention() {
+    let world = World::new();
+    let mut anna = world.anna().await;
+    let taken = |accepted, ended, waiting| {
+        *world.memory.ledger.lock() = Some(crate::estate::Ledger { accepted, ended, waiting });
+    };
+    taken(10, 4, 6);
+    assert!(anna.get("/").await.text().contains("</span> yes</span>"));
+    // Figures of different moments: mail that came in between.
+    taken(10, 4, 5);
+    let page = anna.get("/").await.text();
+    assert!(page.contains("1 in motion") && !page.contains("has a gap"), "{page}");
+    world.pass(40);
+    taken(12, 4, 6);
+    assert!(anna.get("/").await.text().contains("2 in motion"), "another gap begins anew");
+    world.pass(61);
+    let page = anna.get("/").await.text();
+    assert!(page.contains("The ledger of BERLIN1 has a gap of 2"), "{page}");
+}

@@ -16,9 +16,9 @@ use admin_centre::estate::{
 };
 use async_trait::async_trait;
 use authority::{Authority, Feature, Principal};
-use directory::{Administration, Author, CommitError};
+use directory::{Administration, Author, CommitError, WatchEvent};
 use envelope::{Domain, Revision, ServerName};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use inquiry::{KnownRecipients, Subject};
 use lab::LabStatus;
 use logs::audit::{AuditQuery, AuditRecord, folder, search};
@@ -41,7 +41,7 @@ const AUTHORITY_AGE: Duration = Duration::from_secs(5);
 /// Where servers are is asked again after.
 const TRANSPORTS_AGE: Duration = Duration::from_secs(5);
 /// A server that does not answer within is told as unknown (WA-42).
-const SERVER_PATIENCE: Duration = Duration::from_secs(3);
+const SERVER_PATIENCE: Duration = Duration::from_millis(1_500);
 /// By what changes are made.
 const THROUGH: &str = "admin centre";
 
@@ -56,7 +56,46 @@ pub(super) struct LiveEstate {
     log_folder: std::path::PathBuf,
     server: String,
     authority: Arc<RwLock<Authority>>,
+    current: Current,
     transports: Mutex<Option<(Instant, Arc<Transports>)>>,
+}
+
+/// The configuration as the directory told it last; nothing while that is not known to be the newest.
+#[derive(Clone, Default)]
+struct Current(Arc<RwLock<Option<Arc<Organization>>>>);
+
+impl Current {
+    fn get(&self) -> Option<Arc<Organization>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn forget(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// An older one does not take the place of a newer.
+    fn keep(&self, organization: &Arc<Organization>) {
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_none_or(|known| known.revision() <= organization.revision()) {
+            *kept = Some(Arc::clone(organization));
+        }
+    }
+
+    /// Follows the directory, so that a page need not read two thousand connectors to show one.
+    fn follow(&self, directory: Arc<dyn Administration>) {
+        let current = self.clone();
+        tokio::spawn(async move {
+            let mut events = directory.watch(Revision(0));
+            while let Some(event) = events.next().await {
+                match event {
+                    WatchEvent::Snapshot(organization) => current.keep(&organization),
+                    WatchEvent::Rejected { .. } | WatchEvent::Unavailable(_) => current.forget(),
+                    WatchEvent::Back => {}
+                }
+            }
+            current.forget();
+        });
+    }
 }
 
 impl LiveEstate {
@@ -76,9 +115,11 @@ impl LiveEstate {
             None => place.forest().unwrap_or(Domain::parse("local").map_err(|error| anyhow::anyhow!("{error}"))?),
         };
         let authority = Arc::new(RwLock::new(Authority::of_forest(forest)));
+        let current = Current::default();
+        current.follow(Arc::clone(&reach.directory));
         follow(Arc::clone(&reach.directory), Arc::clone(&authority)).await;
         let transports = Mutex::new(None);
-        Ok(Self { place, reach, backend, trail, log, log_folder, server, authority, transports })
+        Ok(Self { place, reach, backend, trail, log, log_folder, server, authority, current, transports })
     }
 
     async fn transports(&self) -> Result<Arc<Transports>, String> {
@@ -129,7 +170,7 @@ async fn look(directory: &dyn Administration, authority: &RwLock<Authority>) {
 async fn patient<T>(work: impl Future<Output = anyhow::Result<T>>) -> Result<T, String> {
     match tokio::time::timeout(SERVER_PATIENCE, work).await {
         Ok(answer) => answer.map_err(|error| format!("{error:#}")),
-        Err(_) => Err(format!("it did not answer within {} s", SERVER_PATIENCE.as_secs())),
+        Err(_) => Err(format!("it did not answer within {} s", SERVER_PATIENCE.as_secs_f32())),
     }
 }
 
@@ -160,6 +201,9 @@ impl Estate for LiveEstate {
     }
 
     async fn organization(&self) -> Result<Arc<Organization>, String> {
+        if let Some(known) = self.current.get() {
+            return Ok(known);
+        }
         self.reach.organization().await.map_err(|error| format!("{error:#}"))
     }
 
@@ -248,6 +292,11 @@ impl Estate for LiveEstate {
                     refused: refused.as_deref(),
                 });
             }
+        }
+        // What was made, and what others made before it, is seen by the next page.
+        self.current.forget();
+        if let Ok(organization) = self.reach.directory.snapshot().await {
+            self.current.keep(&organization);
         }
         committed.map_err(|error| match error {
             CommitError::Conflict(_) => NotMade::Conflict,
