@@ -3,18 +3,20 @@
 use authority::{Act, Feature};
 use envelope::{Address, ByteSize};
 use inquiry::{Inquiry, Sender, Subject};
-use map::{Journey, Survey, draw};
+use map::{Journey, Marks, ServerMark, Survey, draw, draw_marked};
 use topology::{Organization, ServerRole};
 
-use super::{Answered, Outcome, place_of, queues};
+use super::queues::{self, Queued};
+use super::{Answered, Outcome, place_of};
 use crate::centre::Visit;
+use crate::estate::{QueueView, Serving};
 use crate::text::counted;
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
 /// Above so many sites those without a part in the question are left to the table.
 const SITES_ALL: usize = 40;
 /// So many are drawn then.
-const SITES_DRAWN: usize = 20;
+const SITES_DRAWN: usize = 16;
 
 /// The way that is asked for, if any; or why there is none.
 async fn journey(
@@ -67,11 +69,17 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     }
     let journey = found.and_then(Result::ok);
     let (drawn, left_out) = reduced(&survey, journey.is_some());
-    let svg = if left_out == 0 { draw(&survey, journey.as_ref()) } else { draw(&drawn, None) };
+    let now = now(visit, &organization).await;
+    let svg = if left_out == 0 {
+        draw_marked(&survey, journey.as_ref(), &now.marks(&organization))
+    } else {
+        draw_marked(&drawn, None, &now.marks(&organization))
+    };
     let about = about(&survey, left_out);
+    sheet.live = true;
     sheet.add(Block::Picture { svg: inline(&svg), about });
     sheet.add(Block::Links(vec![Bit::link(format!("/topology.svg?{query}"), "The drawing as a file (SVG)").into()]));
-    sheet.grid(sites(visit, &organization, &survey).await);
+    sheet.grid(sites(&organization, &survey, &now));
     sheet.grid(links(&survey));
     Ok(Outcome::Sheet(sheet))
 }
@@ -163,8 +171,70 @@ fn form(visit: &Visit<'_>, organization: &Organization) -> Form {
     }
 }
 
+/// How it is just now: what waits, and who is there.
+struct Now {
+    queued: Option<Queued>,
+    services: Vec<Serving>,
+}
+
+async fn now(visit: &Visit<'_>, organization: &Organization) -> Now {
+    let queued = match visit.ruled.why_not(Act::Read(Feature::Queues)) {
+        None => queues::gather(visit, organization).await.ok(),
+        Some(_) => None,
+    };
+    Now { queued, services: visit.ruled.services().await.unwrap_or_default() }
+}
+
+impl Now {
+    /// What the drawing shows of it; nothing where no service was ever there.
+    fn marks(&self, organization: &Organization) -> Marks {
+        let mut marks = Marks::default();
+        if self.services.is_empty() {
+            return marks;
+        }
+        for server in organization.servers() {
+            let own: Vec<&Serving> = self.services.iter().filter(|one| one.server == server.name).collect();
+            let behind = own.iter().any(|one| one.revision < organization.revision());
+            let waiting = self.queued.as_ref().and_then(|queued| {
+                let is_unknown = queued.unknown.iter().any(|(name, _)| name == server.name.as_str());
+                let own = queued.all.iter().filter(|(of, _)| *of == server.name);
+                (!is_unknown).then(|| own.map(|(_, queue)| queue.messages).sum())
+            });
+            // Who may not look at queues is told nothing of them.
+            let waiting = if self.queued.is_none() { Some(0) } else { waiting };
+            marks.servers.insert(server.name.clone(), ServerMark { away: own.is_empty(), behind, waiting });
+        }
+        for (server, queue) in
+            self.queued.iter().flat_map(|queued| &queued.all).filter(|(_, queue)| queue.status == "Retry")
+        {
+            let Some(from) = organization.server(server).map(|server| &server.site) else { continue };
+            let sites = behind(organization, queue);
+            let links = organization.site_links().iter().filter(|link| {
+                link.sites.len() == 2
+                    && link.sites.contains(from)
+                    && link.sites.iter().any(|site| site != from && sites.contains(&site.to_string()))
+            });
+            marks.broken.extend(links.map(|link| link.name.clone()));
+        }
+        marks
+    }
+}
+
+/// The sites of a next hop within the organization: `Site:Oslo;Version:15`, or the sources of a connector.
+fn behind(organization: &Organization, queue: &QueueView) -> Vec<String> {
+    if let Some(rest) = queue.domain.strip_prefix("Site:") {
+        return vec![rest.split(';').next().unwrap_or_default().to_owned()];
+    }
+    if queue.delivery_type != "SmtpRelayToConnectorSourceServers" {
+        return Vec::new();
+    }
+    let of = organization.connectors().find(|one| Some(one.name().as_str()) == queue.connector.as_deref());
+    let sources = of.map(|one| one.source_transport_servers()).unwrap_or_default();
+    sources.iter().filter_map(|name| organization.server(name)).map(|server| server.site.to_string()).collect()
+}
+
 /// The table twin of the drawing, with what waits and which revision each works by.
-async fn sites(visit: &Visit<'_>, organization: &Organization, survey: &Survey) -> Grid {
+fn sites(organization: &Organization, survey: &Survey, now: &Now) -> Grid {
     let columns = vec![
         Column::new("Site", ""),
         Column::new("Hub", "HubSiteEnabled"),
@@ -174,11 +244,7 @@ async fn sites(visit: &Visit<'_>, organization: &Organization, survey: &Survey) 
         Column::new("Revision", ""),
     ];
     let mut grid = Grid::new("Sites", columns);
-    let queued = match visit.ruled.why_not(Act::Read(Feature::Queues)) {
-        None => queues::gather(visit, organization).await.ok(),
-        Some(_) => None,
-    };
-    let services = visit.ruled.services().await.unwrap_or_default();
+    let Now { queued, services } = now;
     for (at, site) in survey.sites.iter().enumerate() {
         let mut servers = Vec::new();
         for (number, server) in site.servers.iter().enumerate() {
