@@ -6,6 +6,7 @@ use std::sync::Arc;
 use authority::{Authority, Principal, Who};
 use envelope::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
 use crate::estate::Estate;
@@ -15,6 +16,9 @@ use crate::plans::Plans;
 use crate::request::Ask;
 use crate::ruled::Ruled;
 use crate::session::{Attempts, Sessions};
+
+/// Passwords that are looked at at once.
+const DOOR: usize = 2;
 
 /// Of what a centre is made.
 pub struct CentreOptions {
@@ -37,6 +41,8 @@ pub struct Centre {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
     pub(crate) plans: Plans,
+    /// Passwords are looked at by so many at once: each takes a while and 19 MiB, on purpose.
+    pub(crate) door: Semaphore,
     /// Ledgers that do not add up: by how much, and since when.
     pub(crate) gaps: Mutex<HashMap<String, (i128, Timestamp)>>,
     pub(crate) hosts: Hosts,
@@ -63,6 +69,7 @@ impl Centre {
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             plans: Plans::default(),
+            door: Semaphore::new(DOOR),
             gaps: Mutex::default(),
             hosts: Hosts::new(hosts, port),
             clock: now,

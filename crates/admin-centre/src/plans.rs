@@ -27,6 +27,8 @@ pub(crate) struct PlanEntry {
     pub(crate) changes: Vec<Change>,
     /// The page to which *Edit again* leads.
     pub(crate) back: String,
+    /// Whether a word is typed before it is made: known once somebody has looked at what it does, and not made before.
+    pub(crate) typed: Option<bool>,
     /// The revision that it made: a plan is made once (WA-43).
     pub(crate) made: Option<Revision>,
 }
@@ -52,12 +54,21 @@ impl Plans {
     pub(crate) fn add(&self, entry: PlanEntry) -> String {
         let mut all = self.plans.lock();
         all.retain(|_, known| entry.at.since(known.at) < KEPT);
-        if all.len() >= KEPT_MAX {
-            all.clear();
+        if all.len() >= KEPT_MAX
+            && let Some(oldest) = all.iter().min_by_key(|(_, known)| known.at).map(|(id, _)| id.clone())
+        {
+            all.remove(&oldest);
         }
         let id = codes::token();
         all.insert(id.clone(), entry);
         id
+    }
+
+    /// Somebody looked at what a plan does.
+    pub(crate) fn looked(&self, id: &str, typed: bool) {
+        if let Some(entry) = self.plans.lock().get_mut(id) {
+            entry.typed = Some(typed);
+        }
     }
 
     pub(crate) fn find(&self, id: &str, owner: &str, now: Timestamp) -> Option<PlanEntry> {
@@ -86,8 +97,10 @@ impl Plans {
     pub(crate) fn draft(&self, owner: &str, kind: Kind, properties: Properties, at: Timestamp) -> String {
         let mut all = self.drafts.lock();
         all.retain(|_, known| at.since(known.at) < KEPT);
-        if all.len() >= KEPT_MAX {
-            all.clear();
+        if all.len() >= KEPT_MAX
+            && let Some(oldest) = all.iter().min_by_key(|(_, known)| known.at).map(|(id, _)| id.clone())
+        {
+            all.remove(&oldest);
         }
         let id = codes::token();
         all.insert(id.clone(), DraftEntry { owner: owner.to_owned(), at, kind, properties, reached: 0 });

@@ -50,22 +50,21 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         Err(refused) => return Err(refused.into()),
     }
     let health = visit.ruled.health().await.unwrap_or_default();
-    let columns = vec![
-        Column::new("Server", ""),
-        Column::new("Service", ""),
-        Column::new("Certificate", ""),
-        Column::new("Ends", ""),
-    ];
-    let mut grid = Grid::new("What services of the organization show each other", columns);
+    let columns = ["Certificate", "Ends", "Server", "Services"].map(|title| Column::new(title, "")).to_vec();
+    let mut grid = Grid::new("What services of the organization show each other, the first to end in front", columns);
+    let mut all: BTreeMap<(u64, &str, &str), Vec<&str>> = BTreeMap::new();
     for one in &health {
         for (name, days) in &one.certificates {
-            grid.row(vec![
-                Bit::link(place_of(Kind::Server, &one.server), &one.server).into(),
-                one.service.clone().into(),
-                name.clone().into(),
-                servers::days_left("", *days),
-            ]);
+            all.entry((*days, &one.server, name)).or_default().push(&one.service);
         }
+    }
+    for ((days, server, name), services) in all {
+        grid.row(vec![
+            name.into(),
+            servers::days_left("", days),
+            Bit::link(place_of(Kind::Server, server), server).into(),
+            services.join(", ").into(),
+        ]);
     }
     grid.empty = "No service could be asked.".into();
     sheet.grid(grid);

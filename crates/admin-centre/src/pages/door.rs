@@ -1,5 +1,7 @@
 //! The door: signing in, and the link by which an account is made.
 
+use std::time::Duration;
+
 use authority::{Principal, Who};
 use envelope::Timestamp;
 
@@ -12,6 +14,8 @@ use crate::person::{Person, Proof};
 use crate::request::Ask;
 use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet, Tone};
 
+/// A turn at the door is waited for as long.
+const TURN: Duration = Duration::from_secs(10);
 /// Characters of a name.
 const NAME_MAX: usize = 64;
 
@@ -128,6 +132,11 @@ async fn enter(centre: &Centre, ask: &Ask) -> Answered {
         return Ok(Outcome::Sheet(sheet));
     }
     let password = ask.field("password");
+    let Ok(Ok(_turn)) = tokio::time::timeout(TURN, centre.door.acquire()).await else {
+        let mut sheet = door(centre, ask, name, Some("Too many sign in at this moment. Try again.".to_owned()));
+        sheet.status = 503;
+        return Ok(Outcome::Sheet(sheet));
+    };
     let known = (password.len() <= PASSWORD_MAX)
         .then(|| tokio::task::block_in_place(|| centre.accounts.check(name, password, ask.field("code"), now)))
         .flatten();

@@ -267,6 +267,7 @@ pub(crate) fn planned(
         base: organization.revision(),
         changes,
         back: back.to_owned(),
+        typed: None,
         made: None,
     };
     let id = visit.centre.plans.add(entry);

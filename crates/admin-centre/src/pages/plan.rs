@@ -114,6 +114,7 @@ async fn look(
         typed = true;
         sheet.notice(Tone::Bad, "Mail would be left behind", left.into_iter().map(Bits::from).collect());
     }
+    visit.centre.plans.looked(id, typed);
     buttons(visit, &mut sheet, id, entry, organization, Confirm { typed, is_wrong, wrong });
     sheet.heading("The same as commands");
     let commands = visit.ruled.commands(&entry.changes);
@@ -155,7 +156,6 @@ fn buttons(
     let class = if confirm.typed { "danger" } else { "primary" };
     sheet.form(Form {
         action: format!("/plans/{id}/do"),
-        hidden: vec![("typed".to_owned(), confirm.typed.to_string())],
         groups,
         buttons: vec![
             Button::new("Apply", "do", "apply", class).unless(refused),
@@ -175,7 +175,8 @@ async fn apply(visit: &Visit<'_>, id: &str, entry: &PlanEntry) -> Answered {
     if organization.revision() != entry.base {
         return conflict::page(visit, id, entry, &organization).await;
     }
-    if visit.ask.field("typed") == "true" && visit.ask.field("confirm").trim() != WORD {
+    let Some(typed) = entry.typed else { return Ok(Outcome::See(format!("/plans/{id}"))) };
+    if typed && visit.ask.field("confirm").trim() != WORD {
         let mut sheet = look(visit, id, entry, &organization, Some(format!("type {WORD}"))).await?;
         sheet.status = 422;
         return Ok(Outcome::Sheet(sheet));

@@ -147,6 +147,9 @@ async fn went(
     }
     match edit::build(visit, Kind::SendConnector, properties.clone(), organization, None).await? {
         Ok(object) => {
+            // What was sealed is not kept besides: who edits again types the password again.
+            properties.retain(|(name, _)| name != "authenticationCredential");
+            visit.centre.plans.redraft(id, properties, STEPS.len() - 1);
             let title = format!("New Send connector {}", object.name());
             let back = format!("/send-connectors/new/{id}/1");
             edit::planned(visit, organization, vec![organization::Change::Create(object)], &title, &back)

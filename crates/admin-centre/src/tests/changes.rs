@@ -66,7 +66,7 @@ async fn the_wizard_makes_a_connector_of_each_type() {
         let page = anna.get(&plan).await;
         assert!(page.text().contains(&format!("<h1>New Send connector {name}</h1>")), "{}", page.text());
         assert!(world.memory.connector(&name).is_none(), "nothing is made before");
-        let (to, _) = anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
+        let (to, _) = anna.follow(&format!("{plan}/do"), &[("do", "apply")]).await;
         assert!(to.starts_with("/revisions/"), "{to}");
         let made = world.memory.connector(&name).unwrap();
         assert_eq!(made.usage.to_string(), usage);
@@ -167,7 +167,7 @@ async fn a_password_is_in_no_answer() {
     let hosts: &[(&str, &str)] = &[("dnsRoutingEnabled", "false"), ("smartHosts", "relay.fabrikam.example")];
     let plan = wizard(&mut anna, "Secret", "Custom", hosts, true).await;
     let mut answers = vec![anna.get(&plan).await.text()];
-    let (revision, page) = anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    let (revision, page) = anna.follow(&format!("{plan}/do"), &[("do", "apply")]).await;
     answers.push(page.text());
     for to in [
         "/send-connectors/Secret",
@@ -208,7 +208,7 @@ async fn an_edit_is_rejected_with_its_rule_and_changes_only_what_was_changed() {
     let text = page.text();
     assert!(text.contains("<del><span>") || text.contains("<del>35MB</del>"), "{text}");
     assert!(text.contains("<ins>10MB</ins>") && text.contains("&lt;b&gt;") && !text.contains("<ins><b>"));
-    anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    anna.post(&format!("{plan}/do"), &[("do", "apply")]).await;
     let now = world.memory.connector("Internet").unwrap();
     assert_eq!((now.comment.as_str(), now.port), ("<b>", 25));
 }
@@ -223,20 +223,20 @@ async fn of_two_administrators_at_once_the_second_sees_both_changes_and_loses_no
     ben.get("/send-connectors/Partner/edit").await;
     let (first, _) = anna.follow("/send-connectors/Partner/edit", &[("comment", "by Anna")]).await;
     let (second, _) = ben.follow("/send-connectors/Partner/edit", &[("port", "2525")]).await;
-    anna.post(&format!("{first}/do"), &[("do", "apply"), ("typed", "false")]).await;
-    let reply = ben.post(&format!("{second}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    anna.post(&format!("{first}/do"), &[("do", "apply")]).await;
+    let reply = ben.post(&format!("{second}/do"), &[("do", "apply")]).await;
     assert_eq!(reply.status, 409);
     let text = reply.text();
     assert!(text.contains("by Anna") && text.contains("2525") && text.contains("<strong>anna</strong>"), "{text}");
     assert_eq!(world.memory.connector("Partner").unwrap().port, 25, "nothing of the second was done");
     let (again, page) = ben.follow(&format!("{second}/do"), &[("do", "again")]).await;
     assert!(page.text().contains("2525") && !page.text().contains("by Anna"), "{}", page.text());
-    ben.post(&format!("{again}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    ben.post(&format!("{again}/do"), &[("do", "apply")]).await;
     let now = world.memory.connector("Partner").unwrap();
     assert_eq!((now.comment.as_str(), now.port), ("by Anna", 2525));
     // The plan of another is nobody's business, and a plan is made once (WA-43).
     assert_eq!(anna.get(&again).await.status, 404);
-    let twice = ben.post(&format!("{again}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    let twice = ben.post(&format!("{again}/do"), &[("do", "apply")]).await;
     assert_eq!(twice.header("location"), Some("/revisions/9"));
     assert_eq!(world.memory.organization().revision().0, 9);
 }
@@ -250,15 +250,14 @@ async fn what_leaves_mail_without_a_way_is_typed_and_can_be_undone_with_the_same
     anna.get("/send-connectors/Internet").await;
     let (plan, page) = anna.follow("/send-connectors/Internet/do", &[("do", "remove")]).await;
     assert!(page.text().contains("no way any more") && page.text().contains("Type “apply”"), "{}", page.text());
-    let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "yes")]).await;
+    let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "yes")]).await;
     assert_eq!(reply.status, 422);
     assert!(world.memory.connector("Internet").is_some());
-    let (to, page) =
-        anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "apply")]).await;
+    let (to, page) = anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
     assert!(to == "/revisions/8" && page.text().contains("Undo …"), "{to}");
     assert!(world.memory.connector("Internet").is_none());
     let (undo, _) = anna.follow("/revisions/7/restore", &[]).await;
-    anna.post(&format!("{undo}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    anna.post(&format!("{undo}/do"), &[("do", "apply")]).await;
     assert_eq!(world.memory.connector("Internet").unwrap().guid, guid);
 }
 
@@ -273,12 +272,12 @@ async fn a_connector_is_copied_disabled_enabled_and_renamed() {
     anna.get("/send-connectors/Partner").await;
     for (verb, expected) in [("disable", false), ("enable", true)] {
         let (plan, _) = anna.follow("/send-connectors/Partner/do", &[("do", verb)]).await;
-        anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "apply")]).await;
+        anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
         assert_eq!(world.memory.connector("Partner").unwrap().enabled, expected);
     }
     let guid = world.memory.connector("Partner").unwrap().guid;
     let (plan, _) = anna.follow("/send-connectors/Partner/edit", &[("name", "Bank")]).await;
-    anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    anna.post(&format!("{plan}/do"), &[("do", "apply")]).await;
     assert_eq!(world.memory.connector("Bank").unwrap().guid, guid);
     assert_eq!(
         anna.get(&format!("/send-connectors/{guid}")).await.header("location"),
@@ -325,7 +324,7 @@ async fn everything_else_is_edited_by_forms_of_the_schema() {
         anna.get(to).await;
         let (plan, page) = anna.follow(to, &form).await;
         assert!(!page.text().contains("<button disabled>Apply"), "{to}: {}", page.text());
-        let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "apply")]).await;
+        let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
         assert_eq!(reply.status, 303, "{to}: {}", reply.text());
     }
     let now = world.memory.organization();
@@ -444,7 +443,7 @@ async fn a_form_that_was_drawn_before_the_last_change_takes_nothing_of_it_back()
     let (plan, page) =
         ben.follow("/send-connectors/Partner/edit", &[("base", "7"), ("port", "25"), ("comment", "by Ben")]).await;
     assert!(!page.text().contains(">2525<"), "{}", page.text());
-    ben.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    ben.post(&format!("{plan}/do"), &[("do", "apply")]).await;
     let now = world.memory.connector("Partner").unwrap();
     assert_eq!((now.comment.as_str(), now.port), ("by Ben", 2525));
 }
@@ -468,4 +467,20 @@ async fn a_ledger_that_does_not_add_up_for_long_is_the_first_thing_that_needs_at
     world.pass(61);
     let page = anna.get("/").await.text();
     assert!(page.contains("The ledger of BERLIN1 has a gap of 2"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_made_that_nobody_looked_at_and_no_form_says_that_no_word_is_needed() {
+    // WA-10, WA-11
+    let world = World::of(&super::world::ORGANIZATION.replace("- {name: Partner", "- {name: Only"));
+    let mut anna = world.anna().await;
+    anna.get("/send-connectors/Internet").await;
+    let plan =
+        anna.post("/send-connectors/Internet/do", &[("do", "remove")]).await.header("location").unwrap().to_owned();
+    let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
+    assert_eq!(reply.header("location"), Some(plan.as_str()), "it is looked at first");
+    anna.get(&plan).await;
+    let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "false")]).await;
+    assert_eq!(reply.status, 422);
+    assert!(world.memory.connector("Internet").is_some());
 }

@@ -134,7 +134,7 @@ async fn a_reader_opens_everything_and_changes_nothing() {
     reader.get("/send-connectors/Partner").await;
     let (plan, page) = reader.follow("/send-connectors/Partner/do", &[("do", "remove")]).await;
     assert!(page.text().contains("<button disabled>Apply</button>"));
-    let reply = reader.post(&format!("{plan}/do"), &[("do", "apply"), ("typed", "true"), ("confirm", "apply")]).await;
+    let reply = reader.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
     assert_eq!(reply.status, 403);
     assert!(world.memory.connector("Partner").is_some());
     let reply = reader.post("/queues/act", &[("do", "yes-retry"), ("messages", "0")]).await;
