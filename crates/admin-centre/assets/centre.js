@@ -8,6 +8,7 @@
 
   // Live parts: read again every few seconds, and only what changed is replaced. A switch stops it (WCAG 2.2.2).
   if (document.body.dataset.live && one("#pulse")) {
+    let seen = "";
     const pulse = one("#pulse"), button = document.createElement("button");
     const paused = () => sessionStorage.getItem(key) === "1";
     const say = () => { button.textContent = paused() ? "Go on updating" : "Pause updating"; button.setAttribute("aria-pressed", String(paused())); };
@@ -22,8 +23,10 @@
     const read = async () => {
       if (paused() || busy()) return;
       try {
-        const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" });
-        if (!answer.ok) return;
+        const answer = await fetch(location.href, { headers: { accept: "text/html", "x-seen": seen }, redirect: "error" });
+        // 204: it is still the same.
+        if (answer.status !== 200) return;
+        seen = answer.headers.get("x-live") ?? "";
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#live");
         if (!fresh || busy()) return;
         const now = [...one("#live").children], next = [...fresh.children];

@@ -100,6 +100,11 @@ impl Centre {
                 _ => {}
             }
         }
+        // What is read again and is still the same is not sent again.
+        let live = sheet.live.then(|| crate::codes::digest("page", &format!("{:?}", sheet.blocks)));
+        if live.as_ref().is_some_and(|digest| *digest == ask.seen) {
+            return Reply { status: 204, ..Reply::default() };
+        }
         // Whoever is not signed in has a cookie as well: the token of the form at the door is made of it.
         let (own, fresh) = if secret.is_empty() { (crate::codes::token(), true) } else { (secret.to_owned(), false) };
         let token = session::form_token(&own);
@@ -123,6 +128,10 @@ impl Centre {
                 tracing::error!(%error, "a page cannot be written");
                 Reply::new(500, "text/plain; charset=utf-8", "This page cannot be written.\n")
             }
+        };
+        let reply = match live {
+            Some(digest) => reply.with("x-live", digest),
+            None => reply,
         };
         if fresh { reply.with("set-cookie", cookie(&own)) } else { reply }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Ask {
     pub(crate) fetch_site: Option<String>,
     pub(crate) origin: Option<String>,
     pub(crate) agent: String,
+    /// Of a page that is read again: the digest of what the browser has.
+    pub(crate) seen: String,
     pub(crate) from: Option<IpAddr>,
     /// The client's certificate, verified.
     pub(crate) certificate: Option<Vec<u8>>,

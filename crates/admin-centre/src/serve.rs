@@ -198,6 +198,7 @@ async fn answer(centre: &Centre, caller: Caller, request: Request<Body>) -> Resp
         fetch_site: text("sec-fetch-site"),
         origin: text("origin"),
         agent: text("user-agent").unwrap_or_default(),
+        seen: text("x-seen").unwrap_or_default(),
         from: Some(caller.address),
         certificate: caller.certificate.map(|der| der.to_vec()),
     };

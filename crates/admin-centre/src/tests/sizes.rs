@@ -57,3 +57,24 @@ async fn a_first_view_is_small_with_sixty_sites_and_two_thousand_connectors() {
     let csv = anna.get("/send-connectors?as=csv").await.text();
     assert_eq!(csv.lines().count(), 2_001);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_read_again_and_is_the_same_is_not_sent_again() {
+    let world = World::new();
+    let mut anna = world.anna().await;
+    for to in ["/", "/queues", "/servers", "/topology"] {
+        let first = anna.get(to).await;
+        let mut ask = anna.raw(false, to, &[]);
+        ask.seen = first.header("x-live").unwrap().to_owned();
+        let again = world.centre.answer(&ask).await;
+        assert_eq!((again.status, again.body.len()), (204, 0), "{to}");
+    }
+    let mut ask = anna.raw(false, "/queues", &[]);
+    ask.seen = anna.get("/queues").await.header("x-live").unwrap().to_owned();
+    world
+        .memory
+        .queues
+        .lock()
+        .push(("BERLIN1".to_owned(), crate::estate::QueueView { messages: 1, ..Default::default() }));
+    assert_eq!(world.centre.answer(&ask).await.status, 200);
+}

@@ -335,6 +335,7 @@ impl Browser {
             fetch_site: self.site.clone(),
             origin: self.origin.clone().filter(|_| post),
             agent: "a test".to_owned(),
+            seen: String::new(),
             from: Some(self.from),
             certificate: self.certificate.clone(),
         }

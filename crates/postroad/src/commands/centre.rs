@@ -28,14 +28,15 @@ Examples:
   postroad admin-centre
   postroad admin-centre --settings /etc/postroad/server.toml
   # For other machines, with a certificate of your own for its name.
-  postroad admin-centre --listen 192.0.2.10:443 --host centre.contoso.com --certificate /etc/postroad/centre
+  postroad admin-centre --listen 192.0.2.10:443 --host centre.contoso.com --certificate ./centre
   # By an admin service, with the certificate of an administrator.
   postroad admin-centre --api mail1.contoso.com --identity ~/postroad --state ~/postroad/centre
 
-At first start it prints a link that is good once: whoever opens it makes the first account. There is no
-password before. An administrator's certificate of the organization signs in without an account, where the
-browser has it. What somebody may is ruled by his role groups, as the admin service rules it; everything that
-is done stands in the audit log under his name. docs/admin-centre.md says more.";
+At first start it prints a link that is good once: whoever opens it makes the first account. There
+is no password before. An administrator's certificate of the organization signs in without an
+account, where the browser has it. What somebody may is ruled by his role groups, as the admin
+service rules it; everything that is done stands in the audit log under his name.
+docs/admin-centre.md says more.";
 
 /// Where it listens unless told otherwise.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
