@@ -263,8 +263,13 @@ fn recipients(sheet: &mut Sheet, lines: &[&TrackView], sender: &str) {
         Column::new("Why so", ""),
     ];
     let mut grid = Grid::new("Recipients", columns);
+    let expands = lines.iter().any(|line| line.event == "EXPAND");
     for (recipient, line) in last {
-        let (tone, word) = state(&[line]);
+        let (tone, word) = match line.event.as_str() {
+            // The group itself: its members are the others.
+            "RECEIVE" | "SUBMIT" if expands => (Tone::Plain, "group expanded"),
+            _ => state(&[line]),
+        };
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("recipient", recipient).append_pair("sender", sender).append_pair("from", &line.server);
         grid.row(vec![

@@ -64,11 +64,7 @@ fn base(visit: &Visit<'_>, organization: &Organization, area: &Area) -> organiza
             }
             properties
         }
-        _ => schema::properties(area.kind)
-            .iter()
-            .filter(|row| !row.default.is_empty() && row.name != "guid" && matches!(row.shape, schema::Shape::Truth))
-            .map(|row| (row.name.to_owned(), Written::Truth(row.default.starts_with("true"))))
-            .collect(),
+        _ => schema::properties(area.kind).iter().filter_map(chosen_by_default).collect(),
     };
     if area.kind == Kind::ReceiveConnector && visit.ask.query("copy").is_empty() {
         // AC-33, AC-34: what the wizard of the Exchange admin center fills in.
@@ -80,6 +76,20 @@ fn base(visit: &Visit<'_>, organization: &Organization, area: &Area) -> organiza
         }
     }
     base
+}
+
+/// What is ticked in a form of something new: a box that is not ticked says no.
+fn chosen_by_default(row: &schema::Row) -> Option<(String, Written)> {
+    let value = match &row.shape {
+        schema::Shape::Truth if !row.default.is_empty() => Written::Truth(row.default.starts_with("true")),
+        schema::Shape::List(inner) => {
+            let schema::Shape::Word(words) = &**inner else { return None };
+            let chosen = row.default.split(", ").filter(|word| words.contains(word));
+            Written::List(chosen.map(|word| Written::Text(word.to_owned())).collect())
+        }
+        _ => return None,
+    };
+    Some((row.name.to_owned(), value))
 }
 
 /// Enabling, disabling, removing: each a plan.

@@ -330,6 +330,8 @@ async fn everything_else_is_edited_by_forms_of_the_schema() {
     let now = world.memory.organization();
     assert_eq!(now.default_domain().unwrap().to_string(), "fabrikam.example", "AC-46: one is the default");
     assert_eq!(now.site_links()[0].effective_cost().get(), 25);
+    let page = anna.get("/receive-connectors/new").await.text();
+    assert!(page.contains("name=\"authMechanism\" value=\"Tls\" checked"), "what is the default is ticked: {page}");
     let reply = anna
         .post(
             "/receive-connectors/new",

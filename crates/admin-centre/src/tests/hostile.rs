@@ -19,50 +19,50 @@ fn long() -> String {
 }
 
 /// Everything that strangers have a say in says that.
-fn fill(world: &World, text: &String) {
+fn fill(world: &World, text: &str) {
     *world.memory.queues.lock() = vec![(
         "BERLIN1".to_owned(),
         QueueView {
             number: 1,
-            name: text.clone(),
-            domain: text.clone(),
+            name: text.to_owned(),
+            domain: text.to_owned(),
             delivery_type: "DnsConnectorDelivery".to_owned(),
             status: "Retry".to_owned(),
             messages: 1,
-            last_error: Some(text.clone()),
+            last_error: Some(text.to_owned()),
             ..QueueView::default()
         },
     )];
     *world.memory.letters.lock() = vec![LetterView {
         number: 1,
         queue: 1,
-        queue_name: text.clone(),
+        queue_name: text.to_owned(),
         id: "1".to_owned(),
-        trace: Some(text.clone()),
-        status: text.clone(),
-        from: text.clone(),
+        trace: Some(text.to_owned()),
+        status: text.to_owned(),
+        from: text.to_owned(),
         recipients: vec![Address::parse("a@b.example").unwrap()],
         size: ByteSize::kib(1),
         received: Timestamp::from_millis(0),
         expires: Timestamp::from_millis(0),
         retries: 0,
-        last_error: Some(text.clone()),
-        source: text.clone(),
-        subject: Some(text.clone()),
+        last_error: Some(text.to_owned()),
+        source: text.to_owned(),
+        subject: Some(text.to_owned()),
         decision: None,
     }];
     *world.memory.tracks.lock() = vec![TrackView {
         server: "BERLIN1".to_owned(),
         message: "m1".to_owned(),
-        event: text.clone(),
-        source: text.clone(),
-        connector: text.clone(),
-        sender: text.clone(),
-        recipients: vec![text.clone()],
-        subject: text.clone(),
-        internet_id: text.clone(),
-        host: text.clone(),
-        status: text.clone(),
+        event: text.to_owned(),
+        source: text.to_owned(),
+        connector: text.to_owned(),
+        sender: text.to_owned(),
+        recipients: vec![text.to_owned()],
+        subject: text.to_owned(),
+        internet_id: text.to_owned(),
+        host: text.to_owned(),
+        status: text.to_owned(),
         ..TrackView::default()
     }];
 }
