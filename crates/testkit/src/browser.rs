@@ -117,8 +117,39 @@ impl Browser {
     /// What an element says, as a person sees it.
     #[must_use]
     pub fn text(&self, css: &str) -> String {
-        let element = self.wait(css);
-        self.ask("GET", &format!("/element/{element}/text"), &Value::Null).as_str().unwrap_or_default().to_owned()
+        let text = self.of(css, "GET", "text", &Value::Null);
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until an element says that; what it says then.
+    ///
+    /// # Panics
+    /// When it does not come to say it.
+    pub fn says(&self, css: &str, wanted: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = self.text(css);
+            if text.contains(wanted) {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "{css} does not come to say {wanted:?} at {}: {text}", self.address());
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// Asks for something of an element; again when the page went away under it.
+    fn of(&self, css: &str, method: &str, what: &str, body: &Value) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let element = self.wait(css);
+            match self.try_ask(method, &format!("/element/{element}/{what}"), body) {
+                Err(error) if error.contains("stale element") && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                Err(error) => panic!("{what} of {css}: {error}"),
+                Ok(value) => return value,
+            }
+        }
     }
 
     /// The address of now.
@@ -158,15 +189,13 @@ impl Browser {
 
     /// Presses what is there.
     pub fn click(&self, css: &str) {
-        let element = self.wait(css);
-        self.ask("POST", &format!("/element/{element}/click"), &json!({}));
+        self.of(css, "POST", "click", &json!({}));
     }
 
     /// Types into a field, in place of what is in it.
     pub fn fill(&self, css: &str, text: &str) {
-        let element = self.wait(css);
-        self.ask("POST", &format!("/element/{element}/clear"), &json!({}));
-        self.ask("POST", &format!("/element/{element}/value"), &json!({ "text": text }));
+        self.of(css, "POST", "clear", &json!({}));
+        self.of(css, "POST", "value", &json!({ "text": text }));
     }
 
     /// Presses keys, wherever the focus is: WebDriver's `\u{e004}` is Tab, `\u{e007}` Enter, `\u{e00c}` Escape.
