@@ -35,9 +35,9 @@ const PAIRS_MAX: usize = 20_000;
 
 /// Who is at the other end.
 #[derive(Clone, Debug)]
-struct Caller {
-    address: IpAddr,
-    certificate: Option<Arc<[u8]>>,
+pub(crate) struct Caller {
+    pub(crate) address: IpAddr,
+    pub(crate) certificate: Option<Arc<[u8]>>,
 }
 
 struct Taken {
@@ -171,7 +171,7 @@ async fn accept(listener: net::Listener, tls: TlsServer, hand: mpsc::Sender<Take
     }
 }
 
-async fn answer(centre: &Centre, caller: Caller, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn answer(centre: &Centre, caller: Caller, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let post = match head.method.as_str() {
         "GET" | "HEAD" => false,

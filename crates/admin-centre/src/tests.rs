@@ -5,4 +5,5 @@ mod door;
 mod frame;
 mod hostile;
 mod sizes;
+mod wire;
 mod world;
