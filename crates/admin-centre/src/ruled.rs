@@ -108,7 +108,15 @@ impl<'a> Ruled<'a> {
         Ok(self.estate.impact(before, after).await?)
     }
 
+    /// What waits on servers that go is read of their queues.
     pub(crate) async fn left_behind(&self, plan: &Plan) -> Result<Vec<String>, Denied> {
+        let leaves = |change: &Change| matches!(change.object().kind(), Kind::Server | Kind::Database);
+        if !plan.changes.iter().any(leaves) {
+            return Ok(Vec::new());
+        }
+        if let Err(refusal) = self.estate.authority().rule(&self.person.principal, Act::Read(Feature::Queues)) {
+            return Err(Denied::Refused(refusal));
+        }
         Ok(self.estate.left_behind(plan).await?)
     }
 
@@ -180,8 +188,16 @@ impl<'a> Ruled<'a> {
     }
 
     pub(crate) async fn health(&self) -> Result<Vec<HealthView>, Denied> {
-        self.may(Act::Read(Feature::Organization), "Test-ServiceHealth", Feature::Organization.as_str())?;
+        self.may(Act::Read(Feature::Servers), "Test-ServiceHealth", Feature::Servers.as_str())?;
         Ok(self.estate.health().await?)
+    }
+
+    /// The same where it is one part of a page: nothing for who may not ask.
+    pub(crate) async fn health_if_allowed(&self) -> Vec<HealthView> {
+        match self.why_not(Act::Read(Feature::Servers)) {
+            None => self.health().await.unwrap_or_default(),
+            Some(_) => Vec::new(),
+        }
     }
 
     pub(crate) async fn certificates(&self) -> Result<Vec<CertificateView>, Denied> {

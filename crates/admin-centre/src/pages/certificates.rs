@@ -49,7 +49,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         }
         Err(refused) => return Err(refused.into()),
     }
-    let health = visit.ruled.health().await.unwrap_or_default();
+    let health = visit.ruled.health_if_allowed().await;
     let columns = ["Certificate", "Ends", "Server", "Services"].map(|title| Column::new(title, "")).to_vec();
     let mut grid = Grid::new("What services of the organization show each other, the first to end in front", columns);
     let mut all: BTreeMap<(u64, &str, &str), Vec<&str>> = BTreeMap::new();

@@ -50,13 +50,19 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         waiting(&mut concerns, &mut unknown, queued);
     }
     behind(visit, &mut concerns, &organization).await;
-    let health = match visit.ruled.health().await {
-        Ok(health) => health,
-        Err(Denied::Away(why)) => {
-            unknown.push(Bits::of(vec![Bit::text("How services are is not known:"), Bit::Quiet(why)]));
+    let health = match (visit.ruled.why_not(Act::Read(Feature::Servers)), &mut unknown) {
+        (Some(why), unknown) => {
+            unknown.push(why.into());
             Vec::new()
         }
-        Err(refused) => return Err(refused.into()),
+        (None, unknown) => visit.ruled.health().await.unwrap_or_else(|denied| {
+            let why = match denied {
+                Denied::Away(why) => why,
+                Denied::Refused(refusal) => refusal.to_string(),
+            };
+            unknown.push(Bits::of(vec![Bit::text("How services are is not known:"), Bit::Quiet(why)]));
+            Vec::new()
+        }),
     };
     of_health(visit, &mut concerns, &health);
     let findings = topology::validation::lint(organization.draft()).0;

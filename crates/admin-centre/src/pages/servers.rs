@@ -1,5 +1,6 @@
 //! Servers: what is there, by which configuration, how it is; and one server with its limits and DNS lookups (AC-50…53).
 
+use authority::{Act, Feature};
 use organization::{Kind, Object, properties_of};
 use topology::{Organization, ServerRole};
 
@@ -102,13 +103,19 @@ async fn list(visit: &Visit<'_>, organization: &Organization) -> Answered {
     let mut sheet = Sheet::new("Servers").says(AREA.about);
     sheet.live = true;
     let services = visit.ruled.services().await?;
-    let health = match visit.ruled.health().await {
-        Ok(health) => health,
-        Err(Denied::Away(why)) => {
-            sheet.notice(Tone::Warn, "How services are is not known", vec![why.into()]);
+    let health = match visit.ruled.why_not(Act::Read(Feature::Servers)) {
+        Some(why) => {
+            sheet.notice(Tone::Plain, "How services are is not told to you", vec![why.into()]);
             Vec::new()
         }
-        Err(refused) => return Err(refused.into()),
+        None => match visit.ruled.health().await {
+            Ok(health) => health,
+            Err(Denied::Away(why)) => {
+                sheet.notice(Tone::Warn, "How services are is not known", vec![why.into()]);
+                Vec::new()
+            }
+            Err(refused) => return Err(refused.into()),
+        },
     };
     let mut grid = Grid::new("Servers", columns());
     grid.quiet_caption = true;
@@ -156,7 +163,7 @@ async fn one(visit: &Visit<'_>, organization: &Organization, object: &Object) ->
     sheet.action(format!("{}/edit", place_of(Kind::Server, name)), "Edit", "primary", refused);
     objects::findings(&mut sheet, organization, object);
     let services = visit.ruled.services().await?;
-    let health = visit.ruled.health().await.unwrap_or_default();
+    let health = visit.ruled.health_if_allowed().await;
     let columns = ["Service", "Address", "Version", "Revision", "Since", "Condition"]
         .map(|title| Column::new(title, ""))
         .to_vec();
