@@ -302,8 +302,10 @@ fn hostile_mail_that_waits_is_shown_and_does_nothing() {
     assert_ne!(browser.run("return document.title"), "owned");
     assert_eq!(browser.run("return document.images.length"), 0);
     assert_eq!(complaints(&browser), Vec::<String>::new());
-    let audit = page.server.desk.done("audit --settings server.toml --user anna --json");
-    assert!(audit.contains("Get-Message\"") && audit.contains("with subjects"), "{audit}");
+    page.server.until("the look at subjects to be written down", || {
+        let audit = page.server.desk.done("audit --settings server.toml --user anna --json");
+        (audit.contains("Get-Message\"") && audit.contains("with subjects")).then_some(())
+    });
     // The queue is told to try again, with its number, under the person's name.
     browser.go(&page.to("/queues?status=Retry"));
     browser.click("form[action='/queues/act'] button[value=retry]");
@@ -336,8 +338,7 @@ fn over_an_admin_service_it_does_the_same_and_says_for_whom() {
     browser.click("button[value=apply]");
     browser.wait("form[action$='/restore']");
     browser.go(&page.to("/audit"));
-    let told = browser.text("main");
-    assert!(told.contains("Sign-In") && told.contains("anna"), "{told}");
+    assert!(browser.says("main", "Sign-In").contains("anna"));
     page.server.until("the change to be written down", || {
         let audit = page.server.desk.done("audit --api ./admin.sock --object Partner --json");
         audit.contains("admin centre, for anna").then_some(())
