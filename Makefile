@@ -3,9 +3,12 @@
 SHELL := /bin/sh
 # etcd-client's build runs protoc; aws-lc and SQLite are compiled from C; the binding of MIT Kerberos is made by libclang.
 BUILD_PACKAGES := gcc libc6-dev protobuf-compiler libprotobuf-dev libkrb5-dev pkg-config libclang-dev
-# Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl; wrong clocks by libfaketime.
-TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd dovecot-lmtpd postfix python3 python3-grpcio python3-grpc-tools \
-	mmdebstrap openssl dpkg-dev binutils slapd ldap-utils libdb5.3 libgnutls-dane0 libnsl2 krb5-kdc krb5-admin-server libsasl2-modules-gssapi-mit
+# Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl; wrong clocks by libfaketime;
+# a browser that reads the admin centre.
+TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd dovecot-lmtpd postfix python3 \
+	python3-grpcio python3-grpc-tools \
+	mmdebstrap openssl dpkg-dev binutils slapd ldap-utils libdb5.3 libgnutls-dane0 libnsl2 krb5-kdc krb5-admin-server libsasl2-modules-gssapi-mit \
+	chromium chromium-driver
 # Exim is not installed, because Postfix is; it is unpacked, and needs the libraries above.
 TEST_UNPACKED := exim4-daemon-light exim4-base libidn12
 # Docker is not among them: there is more than one way to have it. Its test says so; POSTROAD_COMPOSE=off leaves that out.
@@ -28,6 +31,7 @@ packages:
 test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@deploy/unpack.sh target/peers/exim $(TEST_UNPACKED)
+	@deploy/axe.sh target/peers/axe
 
 bench-packages:
 	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)

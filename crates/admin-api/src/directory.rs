@@ -9,3 +9,4 @@ mod server;
 pub use client::RemoteDirectory;
 pub use seals::RemoteSecrets;
 pub(crate) use server::DirectoryService;
+pub use server::features;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::offer;
-use admin_api::{AuditTrail, Audited, EdgeHandler, EdgeSyncHandler, HealthHandler, Managed, ServiceHealth, Whereabouts};
+use admin_api::{
+    AuditTrail, Audited, EdgeHandler, EdgeSyncHandler, HealthHandler, Managed, ServiceHealth, Whereabouts,
+};
 use async_trait::async_trait;
 use directory::{Administration, Backend, Sealer};
 use envelope::{ServerName, Service};

@@ -218,7 +218,7 @@ impl Commands for Cmdlets {
             let message = format!("{} is not in the catalogue.", call.signature.name);
             return Err(Failure::new("ObjectNotFound", "NoSuchCommand", message));
         };
-        edge::may(&mut *self.premises, verb, noun.name)?;
+        edge::may(&mut *self.premises, &call.signature.name, noun.name)?;
         let nothing: Objects = Box::new(std::iter::empty());
         match verb {
             "Get" => self.get(noun, call, session),

@@ -90,11 +90,12 @@ pub trait Perimeter {
 }
 
 /// Commands that a subscribed Edge server has no more (EN-14).
-const REPLICATED: [&str; 2] = ["SendConnector", "AcceptedDomain"];
+const REPLICATED: [&str; 6] =
+    ["SendConnector", "ForeignConnector", "DeliveryAgentConnector", "AcceptedDomain", "ADSite", "ADSiteLink"];
 
 /// Refuses what EdgeSync alone changes on a subscribed Edge server (EN-14).
-pub(crate) fn may(premises: &mut dyn Premises, verb: &str, noun: &str) -> Result<(), Failure> {
-    if verb == "Get" || !REPLICATED.contains(&noun) {
+pub(crate) fn may(premises: &mut dyn Premises, command: &str, noun: &str) -> Result<(), Failure> {
+    if command.starts_with("Get-") || !REPLICATED.contains(&noun) {
         return Ok(());
     }
     let Some(own) = edge_here(premises)? else { return Ok(()) };
@@ -103,7 +104,7 @@ pub(crate) fn may(premises: &mut dyn Premises, verb: &str, noun: &str) -> Result
         (None, true) => "a file of an Edge subscription was written on it".to_owned(),
         (None, false) => return Ok(()),
     };
-    let message = format!("{verb}-{noun} is disabled on Edge server {}: {whose}.", own.name);
+    let message = format!("{command} is disabled on Edge server {}: {whose}.", own.name);
     let failure = Failure::new("InvalidOperation", "EdgeSubscribed", message).by("EN-14");
     Err(failure.advise("run it in the organization; Remove-EdgeSubscription on this server ends the subscription"))
 }

@@ -30,6 +30,7 @@ pub mod page;
 mod permission;
 mod premises;
 pub mod queues;
+pub mod script;
 mod show;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use topology::receive_connector::rights::group_default;
 use topology::{ConnectorRight, Grantee, OrganizationDraft, Permission, PermissionKind};
 
 use crate::change::{away, check, commit, existing, warn};
+use crate::edge;
 use crate::find;
 use crate::noun::NOUNS;
 use crate::permission::signatures::ENTRY;
@@ -135,6 +136,9 @@ pub(crate) fn run(
     let object = connector(premises, &draft, &said("Identity").unwrap_or_default())?;
     if verb == "Get" {
         return get(premises, &draft, &object, call);
+    }
+    if object.kind() == Kind::SendConnector {
+        edge::may(premises, &call.signature.name, "SendConnector")?;
     }
     let rights = match &instance {
         Some(entry) => entry.get("ExtendedRights").unwrap_or_default().each(),

@@ -43,6 +43,16 @@ impl Notify {
     /// What a missing `NOTIFY` means (DS-02).
     pub const DEFAULT: Self = Self::On { success: false, failure: true, delay: true };
 
+    /// The same without word of a delivery, which a stranger may have asked for in another's name.
+    #[must_use]
+    pub const fn without_success(self) -> Self {
+        match self {
+            Self::On { success: true, failure: false, delay: false } => Self::Never,
+            Self::On { failure, delay, .. } => Self::On { success: false, failure, delay },
+            Self::Never => Self::Never,
+        }
+    }
+
     /// Whether a permanent failure is reported.
     #[must_use]
     pub const fn on_failure(self) -> bool {

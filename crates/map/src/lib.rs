@@ -11,6 +11,7 @@
 mod journey;
 mod labels;
 mod layout;
+mod marks;
 mod shapes;
 mod survey;
 mod svg;
@@ -18,6 +19,7 @@ mod svg;
 mod tests;
 
 pub use journey::{Arrival, ArrivalFate, Journey, JourneyError, LegView, STEPS_MAX, StepView};
+pub use marks::{Marks, ServerMark};
 pub use shapes::{headline, link_cost, plain, server_text, space};
 pub use survey::{ConnectorView, LinkView, ServerView, SiteView, Survey};
-pub use svg::draw;
+pub use svg::{draw, draw_marked};

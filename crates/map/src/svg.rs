@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::journey::Journey;
 use super::labels::{self, LABEL_ROW, Label};
 use super::layout::{self, Edge, Point};
+use super::marks::{Marks, ServerMark};
 use super::shapes::{self, CONNECTOR_ROW, PAD, SERVER_ROW, TITLE_ROW, escape, fit, width};
 use super::survey::{SiteView, Survey};
 
@@ -33,6 +34,8 @@ text{font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',Helvetica,Aria
 .line{stroke:#8493a8;stroke-width:1.8;fill:none}.out{stroke:#9db7d8;stroke-width:1.4;stroke-dasharray:3 4;fill:none}\
 .way{stroke:#e0542f;stroke-width:4;fill:none;stroke-linecap:round}.wayout{stroke:#e0542f;stroke-width:3;stroke-dasharray:7 5;fill:none}\
 .plate{fill:#fff;fill-opacity:.94}.net{fill:#e9f2fc;stroke:#9db7d8;stroke-width:1.3}.bus{fill:#f6f8fb;stroke:#8493a8}\
+.broken{stroke:#c4161c;stroke-width:2.4;stroke-dasharray:7 5;fill:none}.late{fill:#b3141a;font-weight:600}\
+.away{fill:#fff;stroke:#c4161c;stroke-dasharray:4 3}\
 .on{fill:#fdeae4;stroke:#e0542f;stroke-width:1.6}.dot{fill:#e0542f}.white{fill:#fff}";
 
 /// What is drawn as a box.
@@ -46,6 +49,7 @@ enum Node {
 struct Drawing<'a> {
     survey: &'a Survey,
     journey: Option<&'a Journey>,
+    marks: &'a Marks,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     sizes: Vec<Point>,
@@ -56,6 +60,12 @@ struct Drawing<'a> {
 /// The drawing of an organization, with the way of a message.
 #[must_use]
 pub fn draw(survey: &Survey, journey: Option<&Journey>) -> String {
+    draw_marked(survey, journey, &Marks::default())
+}
+
+/// The same, with how its servers and links are just now.
+#[must_use]
+pub fn draw_marked(survey: &Survey, journey: Option<&Journey>, marks: &Marks) -> String {
     let (nodes, edges) = graph(survey);
     let sizes: Vec<Point> = nodes.iter().map(|node| size(survey, journey, node)).collect();
     let top = caption_height(journey);
@@ -65,7 +75,7 @@ pub fn draw(survey: &Survey, journey: Option<&Journey>) -> String {
     let caption = caption(survey, journey);
     let widest = caption.iter().map(String::as_str).chain(LEGEND).map(|line| width(line, 12.0)).fold(0.0, f64::max);
     let (wide, high) = (extent.x.max(widest) + 2.0 * MARGIN, extent.y + top + 2.0 * MARGIN + 2.0 * CAPTION_ROW);
-    let mut drawing = Drawing { survey, journey, nodes, edges, sizes, places, out: String::new() };
+    let mut drawing = Drawing { survey, journey, marks, nodes, edges, sizes, places, out: String::new() };
     drawing.put(&format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {wide:.0} {high:.0}\" width=\"{wide:.0}\" \
          height=\"{high:.0}\" role=\"img\">\n<title>{}</title>\n<style>{STYLE}</style>\n\
@@ -174,8 +184,23 @@ impl Drawing<'_> {
     fn lines(&mut self) {
         let internet = self.nodes.iter().position(|node| matches!(node, Node::Internet));
         for edge in self.edges.clone() {
-            let class = if Some(edge.to) == internet { "out" } else { "line" };
-            self.line(self.places[edge.from], self.places[edge.to], class);
+            let (from, to) = (self.places[edge.from], self.places[edge.to]);
+            let sites = [edge.from, edge.to];
+            let of_edge = self.survey.links.iter().filter(|link| link.sites == sites);
+            let is_broken =
+                of_edge.clone().count() > 0 && of_edge.clone().all(|link| self.marks.broken.contains(&link.name));
+            let class = match () {
+                () if Some(edge.to) == internet => "out",
+                () if is_broken => "broken",
+                () => "line",
+            };
+            self.line(from, to, class);
+            if is_broken {
+                // Where the break is, beside the label in the middle.
+                let at = Point { x: from.x + (to.x - from.x) * 0.72, y: from.y + (to.y - from.y) * 0.72 };
+                self.put(&format!("<circle cx=\"{:.0}\" cy=\"{:.0}\" r=\"9\" class=\"plate\"/>", at.x, at.y));
+                self.text(Point { x: at.x, y: at.y + 5.0 }, "title late", "middle", "✖");
+            }
         }
         let Some(journey) = self.journey else { return };
         for leg in &journey.legs {
@@ -254,15 +279,24 @@ impl Drawing<'_> {
         {
             let chip = Point { x: corner.x + from.x, y: corner.y + from.y };
             let step = self.journey.and_then(|journey| journey.place_of(&server.name));
+            let mark = self.marks.servers.get(&server.name).copied();
             let class = if step.is_some() {
                 "on"
+            } else if mark.is_some_and(|mark| mark.away) {
+                "away"
             } else if server.edge {
                 "edge"
             } else {
                 "chip"
             };
             self.rect(chip, Point { x: shapes::chip_width(site, size), y: SERVER_ROW - 4.0 }, class, 5.0);
-            self.text(Point { x: chip.x + 8.0, y: chip.y + 13.0 }, "", "", &fit(&shapes::server_text(server), 30));
+            let room = if mark.is_some() { 16 } else { 30 };
+            self.text(Point { x: chip.x + 8.0, y: chip.y + 13.0 }, "", "", &fit(&shapes::server_text(server), room));
+            if let Some((text, late)) = mark.map(ServerMark::text).filter(|(text, _)| !text.is_empty()) {
+                let right = chip.x + shapes::chip_width(site, size) - if step.is_some() { 14.0 } else { 7.0 };
+                let class = if late { "small late" } else { "small bold" };
+                self.text(Point { x: right, y: chip.y + 13.0 }, class, "end", &text);
+            }
             if let Some(step) = step {
                 let dot = Point { x: chip.x + shapes::chip_width(site, size) - 2.0, y: chip.y + 2.0 };
                 self.put(&format!("<circle cx=\"{:.0}\" cy=\"{:.0}\" r=\"8\" class=\"dot\"/>", dot.x, dot.y));

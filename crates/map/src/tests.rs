@@ -7,7 +7,7 @@ use inquiry::{Inquiry, KnownRecipients, Sender, Subject};
 use topology::Organization;
 
 use super::layout::{self, Edge, Point};
-use super::{Journey, Survey, svg};
+use super::{Journey, Marks, ServerMark, Survey, svg};
 
 const TWO_SITES: &str = "
 sites: [{name: Berlin}, {name: Oslo}, {name: Paris & \"Lyon\", hubSiteEnabled: true}]
@@ -113,4 +113,21 @@ fn an_empty_organization_and_one_without_links_can_be_drawn() {
         assert!(drawing.starts_with("<svg") && drawing.ends_with("</svg>\n"));
         assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{drawing}");
     }
+}
+
+#[test]
+fn how_servers_and_links_are_is_drawn_where_they_are() {
+    let (survey, _) = journey("olga@contoso.com");
+    let mut marks = Marks::default();
+    marks.servers.insert("BERLIN1".parse().unwrap(), ServerMark { waiting: Some(14), ..ServerMark::default() });
+    marks.servers.insert("OSLO1".parse().unwrap(), ServerMark { away: true, ..ServerMark::default() });
+    marks.servers.insert("PARIS1".parse().unwrap(), ServerMark { waiting: Some(0), ..ServerMark::default() });
+    marks.broken.insert("Paris-Oslo".parse().unwrap());
+    let drawing = svg::draw_marked(&survey, None, &marks);
+    assert_eq!(drawing.matches(">14 wait</text>").count(), 1);
+    assert_eq!(drawing.matches(">not there</text>").count(), 1);
+    assert_eq!(drawing.matches("class=\"away\"").count(), 1);
+    assert_eq!((drawing.matches("class=\"broken\"").count(), drawing.matches("✖").count()), (1, 1));
+    let plain = svg::draw(&survey, None);
+    assert!(!plain.contains("class=\"broken\"") && !plain.contains("✖"));
 }

@@ -4,6 +4,7 @@
 pub(crate) mod agent;
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod centre;
 pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod controller;

@@ -48,6 +48,8 @@ enum Command {
     MailboxDelivery(ServiceArguments),
     /// Run the admin service: what administrators ask of the organization and change, authorized and written down.
     Admin(ServiceArguments),
+    /// Run the admin centre: what administrators see and do, in a browser.
+    AdminCentre(commands::centre::CentreArguments),
     /// Run an organization on this machine, with a simulated internet around it.
     Lab(commands::lab::LabArguments),
     /// Say where mail for a recipient would go, and why: every candidate and what eliminated it.
@@ -184,6 +186,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::MailboxSubmission(arguments) => serve(ServiceChoice::MailboxSubmission, arguments).await,
         Command::MailboxDelivery(arguments) => serve(ServiceChoice::MailboxDelivery, arguments).await,
         Command::Admin(arguments) => serve(ServiceChoice::Admin, arguments).await,
+        Command::AdminCentre(arguments) => commands::centre::run(arguments).await,
         Command::Lab(arguments) => commands::lab::run(arguments).await,
         Command::Agent(arguments) => commands::agent::run(arguments).await,
         Command::Explain(arguments) => commands::explain::run(arguments).await,

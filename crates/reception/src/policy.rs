@@ -16,7 +16,7 @@ use message::HeaderBlock;
 use smtp_session::command::MailCommand;
 use topology::{
     AcceptedDomainType, AuthMechanism, ConnectorRight, DirectoryRecipient, Grantee, Organization, PermissionGroup,
-    ReceiveConnector, RecipientKind, Restricted,
+    ReceiveConnector, RecipientKind, Restricted, Server,
 };
 
 /// Characters by which other systems read a route out of a local part: `user%elsewhere@here`, `elsewhere!user@here`,
@@ -184,10 +184,8 @@ pub(crate) fn kept_notify(
     notify: Option<Notify>,
 ) -> Option<Notify> {
     match notify {
-        Some(Notify::On { success: true, failure, delay })
-            if principal == Principal::Anonymous && !connector.notify_anonymous_of_success =>
-        {
-            Some(if failure || delay { Notify::On { success: false, failure, delay } } else { Notify::Never })
+        Some(notify) if principal == Principal::Anonymous && !connector.notify_anonymous_of_success => {
+            Some(notify.without_success())
         }
         other => other,
     }
@@ -237,6 +235,14 @@ pub(crate) fn check_recipient(
         None if principal.may_relay(connector) => Ok(Lookup::Pointless),
         None => Err(unable_to_relay()),
     }
+}
+
+/// An Edge server between the file of its subscription and the first synchronization has no domains any more, and none yet.
+pub(crate) fn check_told(own: &Server) -> Result<(), Reply> {
+    if !own.edge.is_pending() || own.edge.is_subscribed() {
+        return Ok(());
+    }
+    Err(Reply::new(451, EnhancedStatus::new(4, 3, 2), "System not accepting network messages; it is being subscribed"))
 }
 
 fn unable_to_relay() -> Reply {

@@ -109,6 +109,7 @@ impl Session {
         let address = &recipient.address;
         let tables = Arc::clone(&transaction.agreed.tables);
         let organization = tables.organization();
+        policy::check_told(tables.local_server())?;
         let lookup = policy::check_recipient(&self.entrance.connector, organization, self.principal(), address)?;
         let found = match lookup {
             Lookup::Pointless => Found::Nothing,

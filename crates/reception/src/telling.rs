@@ -149,7 +149,7 @@ fn others(node: &Node) -> Vec<(Service, PeerAddress)> {
         connectors_of(organization, &server.name, role).iter().any(|one| auth_offer(one) != AuthOffer::Never)
     };
     let mut others = Vec::new();
-    for server in organization.servers() {
+    for server in organization.own_servers() {
         for (service, role) in TAKERS {
             let own = *node.server() == server.name && node.service == service;
             if !own

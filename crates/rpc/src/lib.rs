@@ -49,7 +49,7 @@ pub use mailboxes::{
 pub use proxy::{
     FrontEnds, HandedCredential, NotOpened, OpenError, OpenSession, OpenedSession, ProxyRequest, ProxySession,
 };
-pub use security::{Asker, Credentials, LocalUsers};
+pub use security::{Asker, Credentials, LocalUsers, principal};
 pub use serve::Offer;
 pub use transfer::{
     Content, DeliverHandler, Deliveries, History, Incoming, RecipientDelivery, RecipientHistory, Signs, SubmitHandler,

@@ -342,7 +342,11 @@ fn certificate<T>(request: &Request<T>) -> Result<Vec<u8>, Status> {
     Ok(leaf.to_vec())
 }
 
-fn principal(der: &[u8]) -> Result<Principal, IdentityError> {
+/// Whom a certificate names that was verified against the authority of the organization.
+///
+/// # Errors
+/// [`IdentityError`]: it names nobody.
+pub fn principal(der: &[u8]) -> Result<Principal, IdentityError> {
     let issued = issued_at(der).unwrap_or(Timestamp::from_millis(0));
     match parse_identity(der) {
         Ok(PeerIdentity { forest, server, services }) => {

@@ -1,6 +1,7 @@
 //! What tests share: real peers as processes, conditions to wait for, disks that fail
 
 pub mod away;
+pub mod browser;
 mod daemon;
 pub mod dns;
 pub mod entrances;

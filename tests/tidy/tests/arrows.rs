@@ -48,7 +48,7 @@ const BANDS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("services", &["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery", "admin", "controller"]),
-    ("faces", &["cmdlets"]),
+    ("faces", &["cmdlets", "admin-centre"]),
     ("programs", &["lab", "postroad"]),
     ("tests", &["testkit", "tidy", "fuzz", "integration", "bench"]),
 ];

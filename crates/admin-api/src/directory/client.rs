@@ -26,6 +26,10 @@ use wire::directory_client::DirectoryClient;
 /// Time until a watch that broke off is begun anew.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A configuration that a server tells may have as much: several times what etcd holds of one. Whoever asks an Edge server asks
+/// somebody who may be in wrong hands.
+const CONFIGURATION_OCTETS_MAX: usize = 256 * 1024 * 1024;
+
 /// A directory behind an admin service.
 #[derive(Clone)]
 pub struct RemoteDirectory {
@@ -69,7 +73,13 @@ impl RemoteDirectory {
         let answer = self.client().read_configuration(request).await.map_err(|status| self.unread(&status))?;
         let mut pieces = answer.into_inner();
         let mut read = Salvage { revision: Revision(0), objects: Vec::new() };
+        let mut octets = 0;
         while let Some(piece) = pieces.message().await.map_err(|status| self.unread(&status))? {
+            octets += prost::Message::encoded_len(&piece);
+            if octets > CONFIGURATION_OCTETS_MAX {
+                let why = format!("it is larger than {} MiB", CONFIGURATION_OCTETS_MAX / (1024 * 1024));
+                return Err(ReadError::Invalid(why));
+            }
             read.revision = Revision(piece.revision);
             read.objects.extend(objects(&piece).map_err(ReadError::Invalid)?);
         }

@@ -106,31 +106,34 @@ fn feature(kind: Kind, is_new: bool) -> Feature {
 
 /// What a change touches.
 async fn touched(directory: &dyn Administration, request: &wire::CommitRequest) -> Result<BTreeSet<Feature>, Status> {
-    let mut touched = BTreeSet::new();
+    let puts: Result<Vec<Object>, String> =
+        request.puts.iter().map(|object| convert::object_from_wire(object)).collect();
+    let puts = puts.map_err(Status::invalid_argument)?;
+    let kinds = request.deletes.iter().map(|id| Kind::from_name(&id.kind));
+    let deletes: Option<Vec<Kind>> = kinds.collect();
+    let deletes = deletes.ok_or_else(|| Status::invalid_argument("no kind of object"))?;
+    let has_servers = puts.iter().any(|object| object.kind() == Kind::Server);
+    let known = if has_servers { directory.snapshot().await.ok() } else { None };
+    let mut touched = features(&puts, &deletes, known.as_deref());
     if request.repairs || request.restored {
         touched.insert(Feature::Organization);
     }
-    let mut servers: Option<Arc<Organization>> = None;
-    for object in &request.puts {
-        let object = convert::object_from_wire(object).map_err(Status::invalid_argument)?;
-        let is_new = match &object {
-            Object::Server(server) => {
-                if servers.is_none() {
-                    servers = directory.snapshot().await.ok();
-                }
-                let known = servers.as_ref().and_then(|servers| servers.server(&server.name));
-                // Moved to another site or role, it is another server.
-                known.is_none_or(|known| (&known.site, known.role) != (&server.site, server.role))
-            }
-            _ => true,
-        };
-        touched.insert(feature(object.kind(), is_new));
-    }
-    for id in &request.deletes {
-        let kind = Kind::from_name(&id.kind).ok_or_else(|| Status::invalid_argument("no kind of object"))?;
-        touched.insert(feature(kind, true));
-    }
     Ok(touched)
+}
+
+/// The parts of the organization that are changed by putting these objects and deleting objects of these kinds.
+#[must_use]
+pub fn features(puts: &[Object], deletes: &[Kind], known: Option<&Organization>) -> BTreeSet<Feature> {
+    let is_new = |object: &Object| match object {
+        Object::Server(server) => {
+            let known = known.and_then(|known| known.server(&server.name));
+            // Moved to another site or role, it is another server.
+            known.is_none_or(|known| (&known.site, known.role) != (&server.site, server.role))
+        }
+        _ => true,
+    };
+    let of_puts = puts.iter().map(|object| feature(object.kind(), is_new(object)));
+    of_puts.chain(deletes.iter().map(|kind| feature(*kind, true))).collect()
 }
 
 fn piece(revision: Revision, objects: &[Object]) -> wire::ConfigurationPiece {

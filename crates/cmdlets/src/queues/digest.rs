@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use envelope::ServerName;
 use shell::{Call, Failure, Objects, Session, Value};
+use topology::{Server, ServerRole};
 
 use super::filter;
 use super::list::result_size;
@@ -58,8 +59,11 @@ fn servers(ground: &Ground<'_>, call: &Call<'_>) -> Result<Vec<ServerName>, Fail
         );
         return Err(Failure::new("InvalidData", "ManagementObjectNotFoundException", message).by("CM-53").about(name));
     }
-    // Edge servers are never among them.
-    let mail = draft.servers.iter().filter(|server| server.role == topology::ServerRole::Mailbox);
+    // Edge servers are never among them; on one, it is the only one.
+    let is_edge = |server: &Server| server.role == ServerRole::Edge;
+    let on_edge = draft.servers.iter().any(|server| server.edge.is_subscribed()) || draft.servers.iter().all(is_edge);
+    let role = if on_edge { ServerRole::Edge } else { ServerRole::Mailbox };
+    let mail = draft.servers.iter().filter(|server| server.role == role);
     let meant = mail.filter(|server| match (&sites[..], &dags[..]) {
         ([], []) => true,
         ([], dags) => server.dag.as_ref().is_some_and(|dag| one_of(dags, dag.as_str())),

@@ -45,6 +45,8 @@ pub struct PeerCertificate {
     pub trust: Trust,
     /// The way to that root, of a client's.
     pub(super) chain: Option<Arc<Chain>>,
+    /// As it was sent.
+    pub(super) der: Arc<[u8]>,
 }
 
 /// Whether a certificate leads to a trusted root.
@@ -86,7 +88,14 @@ impl PeerCertificate {
             not_after: timestamp(certificate.validity().not_after),
             trust,
             chain: None,
+            der: der.as_ref().into(),
         })
+    }
+
+    /// As it was sent, for whoever reads more of it.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// Whether a client's certificate has been revoked (TA-43), or nobody can tell.

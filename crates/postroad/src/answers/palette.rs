@@ -15,6 +15,11 @@ const WIDTH_MIN: usize = 40;
 const WIDTH_MAX: usize = 120;
 
 impl Palette {
+    /// For a page: no colours, wide lines.
+    pub(crate) const fn plain() -> Self {
+        Self { colours: false, width: 110 }
+    }
+
     /// Of the terminal, or of the pipe, that standard output is.
     pub(crate) fn of_output() -> Self {
         Self { colours: crate::commands::output::colours(), width: crate::commands::output::width() }

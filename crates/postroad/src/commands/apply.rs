@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use directory::{ApplySecrets, Presence, SealError, Sealer};
 use envelope::Revision;
 use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
-use topology::{DirectoryRecipient, OrganizationDraft};
+use topology::{DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
 
 use super::impact::{self, Wanted};
 use super::left_behind;
@@ -210,7 +210,7 @@ fn plan(
 ) -> anyhow::Result<Planned> {
     let planned = Document::parse(&file.text).and_then(|document| {
         let (draft, recipients) = wanted(&document, secrets, current.recipients)?;
-        let draft = with_left(draft, &current.objects, leave);
+        let draft = with_left(with_subscriptions(draft, &current.objects), &current.objects, leave);
         let plan = organization::plan(current.objects, organization::objects(&draft, &recipients));
         let refused = plan.refused();
         if refused.has_errors() {
@@ -243,6 +243,22 @@ fn wanted(
     }
     let problems = organization::recipients::lint(&draft, &recipients);
     if problems.has_errors() { Err(document.locate(&problems)) } else { Ok((draft, recipients)) }
+}
+
+/// The draft with the subscriptions that Edge servers have: a file that does not speak of one ends none.
+fn with_subscriptions(mut draft: OrganizationDraft, current: &[Object]) -> OrganizationDraft {
+    let silent = draft
+        .servers
+        .iter_mut()
+        .filter(|server| server.role == ServerRole::Edge && server.edge == EdgeSubscription::default());
+    for server in silent {
+        let there = current.iter().find_map(|object| match object {
+            Object::Server(there) if there.name == server.name => Some(&there.edge),
+            _ => None,
+        });
+        server.edge = there.cloned().unwrap_or_default();
+    }
+    draft
 }
 
 /// The draft with what is left alone: objects of these kinds that are there and that it does not name.

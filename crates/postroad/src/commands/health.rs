@@ -87,6 +87,9 @@ pub(crate) struct State {
     pub(crate) certificate_revoked: bool,
     /// Its certificates, with the days that are left, the one that ends first in front.
     pub(crate) certificates: Vec<(String, u64)>,
+    /// Copies that it became responsible for, and those that ended: what is between waits. Not for programs, who have the metrics.
+    #[serde(skip)]
+    pub(crate) ledger: Option<(u64, u64)>,
 }
 
 /// One resource.
@@ -151,7 +154,7 @@ async fn state(server: String, service: String, address: SocketAddr) -> State {
 }
 
 /// What a service said, in the words of the table.
-fn of_answers(server: String, service: String, reason: Option<String>, metrics: &str) -> State {
+pub(crate) fn of_answers(server: String, service: String, reason: Option<String>, metrics: &str) -> State {
     let all = |instrument: &catalogue::Instrument, label: &str| {
         let name = instrument.prometheus_name();
         let found = probe::series(metrics, &name).map(|series| (series.label(label).to_owned(), whole(series.number)));
@@ -175,7 +178,11 @@ fn of_answers(server: String, service: String, reason: Option<String>, metrics: 
     let days = |(certificate, end): (String, u64)| (certificate, end.saturating_sub(seconds_now()) / SECONDS_OF_DAY);
     let mut certificates: Vec<_> = all(&catalogue::CERTIFICATE_END, "certificate").into_iter().map(days).collect();
     certificates.sort_by(|one, other| (one.1, &one.0).cmp(&(other.1, &other.0)));
+    let sum = |instrument: &catalogue::Instrument| all(instrument, "").iter().map(|(_, number)| *number).sum::<u64>();
+    let ended = [&catalogue::DELIVERED, &catalogue::FAILED, &catalogue::EXPIRED, &catalogue::REMOVED];
+    let ledger = one(&catalogue::QUEUED).map(|_| (sum(&catalogue::ACCEPTED), ended.into_iter().map(sum).sum()));
     State {
+        ledger,
         server,
         service,
         ready: reason.is_none(),
@@ -194,7 +201,7 @@ fn of_answers(server: String, service: String, reason: Option<String>, metrics: 
 }
 
 /// Whether it is ready, and what is wrong with the directory: a health check of one that works must not fail by that.
-fn condition(state: &State) -> String {
+pub(crate) fn condition(state: &State) -> String {
     let mut condition = state.reason.as_deref().unwrap_or("ready").to_owned();
     match (state.directory_away, state.directory_members_away) {
         (true, _) => condition.push_str(", directory away"),
@@ -222,7 +229,7 @@ fn ending(state: &State) -> String {
 }
 
 /// The resources that are short.
-fn pressed(state: &State) -> String {
+pub(crate) fn pressed(state: &State) -> String {
     let short = state.pressure.iter().filter(|meter| meter.level != Level::Low.as_str());
     let text = |meter: &Meter| {
         let measure = meter.measure.map(|measure| format!(" {measure}")).unwrap_or_default();

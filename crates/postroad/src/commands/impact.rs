@@ -10,7 +10,7 @@ use anyhow::Context;
 use directory::Administration;
 use envelope::{Address, ByteSize, ReversePath, ServerName};
 use futures::{StreamExt, pin_mut};
-use inquiry::{Inquiry, KnownRecipients, Sender, Subject, Tally, differences};
+use inquiry::{Difference, Inquiry, KnownRecipients, Sender, Subject, Tally, differences};
 use logs::search::{Line, Query, RESULTS_MAX};
 use topology::{DirectoryRecipient, Organization, OrganizationDraft};
 
@@ -21,9 +21,9 @@ use super::{source, times};
 use crate::answers::Palette;
 
 /// How far back tracking logs are looked at.
-const DAYS: u64 = 3;
+pub(crate) const DAYS: u64 = 3;
 /// Time for all servers to say what they have.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 /// Different questions that are asked. Ours: some seconds of work.
 const SUBJECTS_MAX: usize = 20_000;
 
@@ -46,7 +46,28 @@ pub(crate) async fn of(place: &Place, directory: &dyn Administration, wanted: Wa
     found.unwrap_or_else(|error| format!("\nImpact on mail: not known: {error:#}.\n"))
 }
 
+/// What a plan would do to mail.
+pub(crate) struct Effect {
+    pub(crate) waiting: usize,
+    pub(crate) seen: usize,
+    pub(crate) asked: usize,
+    pub(crate) found: Vec<Difference>,
+    /// What could not be found out.
+    pub(crate) notes: Vec<String>,
+}
+
 async fn told(place: &Place, directory: &dyn Administration, wanted: Wanted) -> anyhow::Result<String> {
+    let Effect { waiting, seen, asked, found, notes } = found(place, directory, wanted).await?;
+    let mut text = format!("\nImpact on mail ({waiting} waiting, {seen} of the last {DAYS} days):\n");
+    text.push_str(&difference::text(&found, Tally::of(asked, &found), Palette::of_output()));
+    for note in notes {
+        text.push_str(&format!("Not known: {note}.\n"));
+    }
+    Ok(text)
+}
+
+/// The impact as values.
+pub(crate) async fn found(place: &Place, directory: &dyn Administration, wanted: Wanted) -> anyhow::Result<Effect> {
     let transports = Transports::open(place).await?;
     let Found { subjects, waiting, seen, notes } = subjects(&transports, &wanted.before).await;
     let Wanted { before, after, recipients } = wanted;
@@ -55,13 +76,7 @@ async fn told(place: &Place, directory: &dyn Administration, wanted: Wanted) -> 
     let then = recipients.map_or_else(|| known.clone(), KnownRecipients::all);
     let (mut before, mut after) = (Inquiry::new(before, known), Inquiry::new(Arc::new(after), then));
     let found = differences(&subjects, &mut before, &mut after)?;
-    let asked = format!("{waiting} waiting, {seen} of the last {DAYS} days");
-    let mut text = format!("\nImpact on mail ({asked}):\n");
-    text.push_str(&difference::text(&found, Tally::of(subjects.len(), &found), Palette::of_output()));
-    for note in notes {
-        text.push_str(&format!("Not known: {note}.\n"));
-    }
-    Ok(text)
+    Ok(Effect { waiting, seen, asked: subjects.len(), found, notes })
 }
 
 /// What is asked about, and what could not be found out.

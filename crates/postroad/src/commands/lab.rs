@@ -14,9 +14,11 @@ use anyhow::Context;
 use lab::world::Links;
 use lab::{LabFile, LabStatus, World, WorldOptions};
 use runtime::drain_on_signals;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::place::LAB_DEFAULT;
-use super::{health, output};
+use super::{centre, health, output};
 
 /// Time for all services of a lab to drain, and a little more.
 const DOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -143,11 +145,29 @@ async fn up(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     let drain = drain_on_signals().context("cannot listen for signals")?;
     let world = start(arguments).await?;
     print!("{}", report::status(&world.status()));
+    let centre = page(&arguments.place.directory, drain.clone()).await;
     println!("\nCtrl-C stops it. Files stay in {}.", arguments.place.directory.display());
     drain.cancelled().await;
     eprintln!("stopping …");
+    if let Some(centre) = centre {
+        let _ended = centre.await;
+    }
     world.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The admin centre of the lab, for as long as it runs. A lab without it is a lab.
+async fn page(directory: &Path, drain: CancellationToken) -> Option<JoinHandle<anyhow::Result<()>>> {
+    match centre::of_lab(directory).await {
+        Ok(ready) => {
+            println!("\n{}", ready.told.trim_end());
+            Some(tokio::spawn(ready.serve(drain)))
+        }
+        Err(error) => {
+            eprintln!("note: the admin centre does not start: {error:#}");
+            None
+        }
+    }
 }
 
 async fn down(directory: &Path) -> anyhow::Result<ExitCode> {

@@ -199,6 +199,27 @@ impl Place {
         Some(self.identity.as_ref()?.join(ADMINISTRATOR_FOLDER).join("cert.pem"))
     }
 
+    /// A lab in a folder.
+    pub(crate) fn of_lab(folder: &Path) -> Self {
+        Self { settings: None, lab: Some(folder.to_owned()), api: None, identity: None }
+    }
+
+    /// The authority of the organization, if there is an identity here that says which.
+    pub(crate) fn authority_pem(&self) -> Option<String> {
+        let folder = match &self.identity {
+            Some(folder) => folder.clone(),
+            None if self.api.is_some() && self.settings_named().is_none() => return None,
+            None => self.settings().ok()?.identity,
+        };
+        std::fs::read_to_string(folder.join("ca.pem")).ok()
+    }
+
+    /// The forest of the administrator's certificate, where the admin service is asked.
+    pub(crate) fn forest(&self) -> Option<Domain> {
+        let own = KeyedCertificate::load_from(&self.identity.as_deref()?.join(ADMINISTRATOR_FOLDER)).ok()?;
+        Some(rpc::principal(&own.to_der().ok()?).ok()?.forest)
+    }
+
     /// The folder of a lab that was named.
     pub(crate) fn lab_folder(&self) -> Option<&Path> {
         self.lab.as_deref()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use directory::{Administration, CommitError, ReadError, Salvage};
-use envelope::Revision;
-use organization::{Object, Plan};
+use envelope::{Revision, ServerName};
+use organization::{Change, Object, Plan};
 use perimeter::view::is_replicated;
 use topology::{DirectoryRecipient, Organization};
 
@@ -38,13 +38,24 @@ pub(crate) async fn read(directory: &dyn Administration) -> Result<Current, Read
     Ok(Current { revision, objects, recipients, organization, damage })
 }
 
-/// Whether a plan may be carried out here: on a subscribed Edge server what the organization told it is EdgeSync's (EN-14).
+/// Whether a plan may be carried out here: a subscription ends by its own command, and on a subscribed Edge server what the
+/// organization told it is EdgeSync's (EN-14).
 pub(crate) fn may(plan: &Plan, before: Option<&Organization>) -> anyhow::Result<()> {
+    let ended = plan.changes.iter().find_map(|change| match change {
+        Change::Delete(Object::Server(server)) if server.edge.is_elsewhere() => Some(&server.name),
+        _ => None,
+    });
+    if let Some(edge) = ended {
+        bail!(
+            "{edge} has an Edge subscription. Nothing was changed; name the server with role: Edge, or end the subscription \
+             with Remove-EdgeSubscription {edge} first"
+        );
+    }
     let own = before.and_then(|before| {
         before.servers().iter().find(|server| server.edge.is_subscribed() || server.edge.is_pending())
     });
     let Some(own) = own else { return Ok(()) };
-    let taken = plan.changes.iter().map(|change| change.object()).find(|object| is_replicated(object, &own.name));
+    let taken = plan.changes.iter().find(|change| is_taken(change, &own.name)).map(Change::object);
     let Some(object) = taken else { return Ok(()) };
     bail!(
         "{} is a subscribed Edge server: {} is changed in the organization alone (EN-14). Nothing was changed; leave it as \
@@ -52,6 +63,14 @@ pub(crate) fn may(plan: &Plan, before: Option<&Organization>) -> anyhow::Result<
         own.name,
         object.place()
     )
+}
+
+/// Whether an Edge server leaves a change to EdgeSync.
+fn is_taken(change: &Change, own: &ServerName) -> bool {
+    match change {
+        Change::Update { from: Object::Server(from), to: Object::Server(to) } if from.edge != to.edge => true,
+        change => is_replicated(change.object(), own),
+    }
 }
 
 /// Whether somebody who is there says yes.

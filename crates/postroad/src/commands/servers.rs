@@ -74,7 +74,8 @@ fn entries(organization: &Organization, presences: Vec<Presence>, revoked: &[Rev
     for presence in presences {
         by_server.entry(presence.server.clone()).or_default().push(presence);
     }
-    let known = organization.servers().iter().map(|server| &server.name);
+    // A subscribed Edge server tells nobody inside how it is, and nobody inside tells it.
+    let known = organization.own_servers().map(|server| &server.name);
     let mut entries = Vec::new();
     for server in known {
         match by_server.remove(server) {

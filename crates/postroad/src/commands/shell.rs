@@ -5,7 +5,7 @@ mod audit;
 mod certificates;
 mod editor;
 mod file;
-mod live;
+pub(crate) mod live;
 mod perimeter;
 mod queues;
 mod terminal;

@@ -27,8 +27,8 @@ pub(crate) enum Shape {
 
 /// A line, and the server that wrote it.
 pub(crate) struct Tracked {
-    server: ServerName,
-    line: Line,
+    pub(crate) server: ServerName,
+    pub(crate) line: Line,
 }
 
 /// What a person names a message by: a Message-ID has an `@`, other ids have none.
@@ -108,7 +108,7 @@ async fn ask(
 }
 
 /// The same for all lines about a message, on every server: its trace, else its id on that server.
-fn identity(line: &Line) -> &str {
+pub(crate) fn identity(line: &Line) -> &str {
     line.trace_id().unwrap_or_else(|| line.get("network-message-id"))
 }
 

@@ -8,6 +8,7 @@ use crate::support::{Desk, command};
 fn every_help_text_has_an_example_of_its_command() {
     let desk = Desk::new();
     for name in [
+        "admin-centre",
         "explain",
         "test",
         "topology",

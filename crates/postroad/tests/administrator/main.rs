@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod api;
+mod centre;
 mod cert;
 mod check;
 mod directory;

@@ -3,13 +3,14 @@
 //!
 //! | said | counts |
 //! |---|---|
-//! | sender, recipients, what they ask for, size | as it is |
+//! | sender, recipients, size | as it is; where to is looked at by whoever stores the message |
+//! | what recipients ask for | word of a delay and a failure; a stranger may have asked for that of a delivery in another's name |
 //! | id | as a name that this Edge server gave: no message of another bears it |
 //! | origin | anonymous, from this Edge server |
 //! | configuration it was decided by, sites it was backed off from, size on entry, age, attempts | not at all |
 //! | header fields of the organization | not at all: removed by whoever stores the message |
 
-use envelope::{MessageId, Origin, OriginKind, Revision, ServerName};
+use envelope::{MessageId, Notify, Origin, OriginKind, Revision, ServerName};
 use net::digest::sha256;
 
 use crate::transfer::Incoming;
@@ -21,6 +22,9 @@ pub(super) fn restricted(server: &ServerName, mut incoming: Incoming) -> Incomin
     head.origin = Origin { kind: OriginKind::Anonymous, connector: format!("Edge {server}").into() };
     head.revision = Revision(0);
     head.backed_off.clear();
+    for recipient in &mut head.envelope.recipients {
+        recipient.notify = recipient.notify.map(Notify::without_success);
+    }
     head.original_size = None;
     incoming.history = None;
     incoming.stranger = true;

@@ -181,8 +181,8 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
         }
         let is_edge = known.role(&connector.server) == Some(ServerRole::Edge);
         if is_edge && connector.transport_role == TransportRole::FrontendTransport {
-            let text = "an Edge server runs Transport alone: write HubTransport"; // EN-3
-            problems.error(format!("{place}.transportRole"), text);
+            let text = "nobody listens there: an Edge server runs Transport alone; write HubTransport"; // EN-3
+            problems.warning(format!("{place}.transportRole"), text);
         }
         for text in mechanism_problems(connector) {
             problems.error(format!("{place}.authMechanism"), text);

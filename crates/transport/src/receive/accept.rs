@@ -44,6 +44,7 @@ impl SubmitHandler for Acceptor {
         let Incoming { mut head, mut content, history, stranger, .. } = message;
         if stranger {
             let tables = core.node.tables();
+            stranger::may_enter(&head.envelope.recipients, tables.organization())?;
             content = stranger::content(content, tables.organization(), &tables.local_server().fqdn);
         }
         hop.attribute(keys::MESSAGE_ID, &head.id);

@@ -4,7 +4,8 @@
 use std::io::{self, ErrorKind};
 
 use bytes::Bytes;
-use envelope::{ByteSize, Domain};
+use categorizer::encapsulated_address;
+use envelope::{ByteSize, Domain, EnhancedStatus, Recipient, Reply};
 use futures::StreamExt;
 use futures::stream;
 use message::firewall::{self, HeaderRights, Path};
@@ -14,6 +15,27 @@ use topology::Organization;
 
 /// Longest header: as long as a stranger's may be, and what servers of the perimeter have added to it.
 const HEADER_OCTETS_MAX: ByteSize = ByteSize::bytes(message::split::HEADER_SIZE_MAX.as_u64() + 64 * 1024);
+
+/// Whether strangers' mail may go where an Edge server sends it: to our own domains alone. Whoever has broken into the perimeter
+/// has no relay by us, and no way to other address types (PL-45).
+///
+/// # Errors
+/// The reply of a server that does not relay.
+pub(crate) fn may_enter(recipients: &[Recipient], organization: &Organization) -> Result<(), Reply> {
+    let outside = recipients.iter().map(|recipient| &recipient.address).find(|address| {
+        let domain = address.domain();
+        let is_ours = organization.accepted_domain(&domain).is_some();
+        let is_default = organization.default_domain() == Some(&domain);
+        !is_ours || (is_default && encapsulated_address(address.local_part()).is_some())
+    });
+    match outside {
+        None => Ok(()),
+        Some(address) => {
+            let text = format!("Unable to relay; an Edge server does not send to {address} by this organization");
+            Err(Reply::new(550, EnhancedStatus::new(5, 7, 1), text))
+        }
+    }
+}
 
 /// The same content with a header that may pass. Whoever reads it meets [`ErrorKind::InvalidData`] where the header is too long.
 pub(crate) fn content(content: Content, organization: &Organization, own: &Domain) -> Content {

@@ -218,7 +218,7 @@ async fn an_agent_in_python_takes_mail_and_says_what_became_of_each_recipient() 
     };
     let asks = Notify::On { success: true, failure: true, delay: false };
     let to = ["IMCEAFAX-+2B49301234567@contoso.com", "IMCEAFAX-nobody@contoso.com"];
-    scene.submit_as(&scene.head_with("ann@contoso.com", &to, asks), MESSAGE).await.unwrap();
+    let _ = scene.submit_as(&scene.head_with("ann@contoso.com", &to, asks), MESSAGE).await.unwrap();
     let failed = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
     assert!(failed.contains("5.1.1") && failed.contains("this is no telephone number"), "{failed}");
     notified(&scene.mailboxes, "ann@contoso.com", "delivered").await;

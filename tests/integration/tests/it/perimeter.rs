@@ -90,6 +90,24 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("EN-14"), "{said}");
 
+    // A server comes to the site, and goes.
+    let settings = lab.server("BERLIN1").settings_path();
+    let file = lab.server("BERLIN1").folder.join("organization.yaml");
+    let (settings, file) = (settings.to_str().unwrap(), file.to_str().unwrap());
+    let exported = run_postroad(&["export", "--settings", settings]).await;
+    let exported = String::from_utf8(exported.stdout).unwrap();
+    let grown = exported
+        .replace("\nservers:\n", "\nservers:\n  - {name: BERLIN3, fqdn: berlin3.contoso.example, site: Berlin}\n");
+    assert_ne!(grown, exported);
+    for (text, known) in [(&grown, true), (&exported, false)] {
+        std::fs::write(file, text).unwrap();
+        let applied = run_postroad(&["apply", file, "--yes", "--settings", settings]).await;
+        assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+        let done = shell(&lab, "BERLIN1", "Start-EdgeSynchronization | Format-List").await;
+        assert!(done.contains("Success"), "{done}");
+        assert_eq!(shell(&lab, "EDGE1", "Get-TransportService").await.contains("BERLIN3"), known);
+    }
+
     // EN-32: who synchronized is gone; the next one does, by itself.
     lab.kill("BERLIN1", Service::Admin).await;
     shell(&lab, "BERLIN1", "Set-AcceptedDomain contoso -Name Contoso2; New-AcceptedDomain -Name second -DomainName second.example -DomainType InternalRelay").await;
@@ -136,6 +154,11 @@ async fn an_edge_server_in_wrong_hands_reaches_its_site_with_strangers_mail_and_
     let delivered = delivered.collect::<Vec<String>>().concat();
     assert!(delivered.contains("AuthAs: Anonymous") && !delivered.contains("AuthAs: Internal"), "{delivered}");
     assert!(!delivered.contains("-SCL: -1"), "{delivered}");
+
+    // No relay.
+    let relayed = test_message("boss@contoso.example", "x@elsewhere.example");
+    let refused = submit_by_connector(&inside, &at, &relayed).await.unwrap_err();
+    assert!(refused.to_string().contains("Unable to relay"), "{refused}");
 
     // A mailbox service, another site, an admin service.
     let at = peer_address(&lab, "BERLIN1", Service::MailboxDelivery);

@@ -57,7 +57,7 @@ pub(super) async fn run(arguments: &EtcdArguments) -> anyhow::Result<()> {
             arguments.root.display()
         )
     })?;
-    let mut servers: Vec<ServerName> = organization.servers().iter().map(|server| server.name.clone()).collect();
+    let mut servers: Vec<ServerName> = organization.own_servers().map(|server| server.name.clone()).collect();
     servers.extend(arguments.servers.iter().cloned());
     servers.sort();
     servers.dedup();

@@ -15,9 +15,10 @@ use net::Verification;
 use net::tls::TrustedRoots;
 use smtp_session::{Credentials, Secret};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::mailboxes::Mailbox;
-use super::{DemoArguments, report, start};
+use super::{DemoArguments, page, report, start};
 use crate::commands::times;
 
 /// Time for one message to end as it should. Everything is on one machine; a loaded one is slow.
@@ -144,7 +145,10 @@ pub(super) async fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
         return perform(&Stage { status, lab: directory.canonicalize()? }).await;
     }
     let world = start(&arguments.up).await?;
+    let drain = CancellationToken::new();
+    let _page = page(directory, drain.clone()).await;
     let ended = perform(&Stage { status: world.status(), lab: directory.canonicalize()? }).await;
+    drain.cancel();
     world.stop().await;
     ended
 }

@@ -27,16 +27,8 @@ pub(super) struct LivePremises {
 
 impl LivePremises {
     pub(super) fn new(reach: Reach, runtime: tokio::runtime::Handle) -> Self {
-        let key = match (reach.api(), reach.settings()) {
-            (Some(api), _) => Key::Api(api.clone(), runtime.clone()),
-            (None, Some(settings)) => match Sealer::load(&settings.organization_key) {
-                Ok(sealer) => Key::Here(sealer),
-                Err(error) => Key::Nowhere(error.to_string()),
-            },
-            (None, None) => Key::Nowhere("there are no settings that name the organization's key".to_owned()),
-        };
+        let secrets = Keys::of(&reach, runtime.clone(), Vec::new());
         let server = reach.settings().map(|settings| settings.server.clone());
-        let secrets = Keys { key, current: Vec::new() };
         Self { directory: reach.directory, runtime, secrets, server, configuration: None, recipients: None }
     }
 
@@ -122,12 +114,25 @@ enum Key {
 }
 
 /// Who seals, and what is stored.
-struct Keys {
+pub(crate) struct Keys {
     key: Key,
     current: Vec<Object>,
 }
 
 impl Keys {
+    /// Those of a place: they seal for objects that are stored as `current` says.
+    pub(crate) fn of(reach: &Reach, runtime: tokio::runtime::Handle, current: Vec<Object>) -> Self {
+        let key = match (reach.api(), reach.settings()) {
+            (Some(api), _) => Key::Api(api.clone(), runtime),
+            (None, Some(settings)) => match Sealer::load(&settings.organization_key) {
+                Ok(sealer) => Key::Here(sealer),
+                Err(error) => Key::Nowhere(error.to_string()),
+            },
+            (None, None) => Key::Nowhere("there are no settings that name the organization's key".to_owned()),
+        };
+        Self { key, current }
+    }
+
     fn with<T>(&self, seal: impl FnOnce(&dyn Secrets) -> Result<T, String>) -> Result<T, String> {
         match &self.key {
             Key::Here(sealer) => seal(&ApplySecrets::new(sealer, PathBuf::new(), &self.current)),

@@ -1,0 +1,114 @@
+//! What a centre is made of, and who is there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use authority::{Authority, Principal, Who};
+use envelope::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::accounts::Accounts;
+use crate::estate::Estate;
+use crate::guard::Hosts;
+use crate::person::{Person, Proof};
+use crate::plans::Plans;
+use crate::request::Ask;
+use crate::ruled::Ruled;
+use crate::session::{Attempts, Sessions};
+
+/// Passwords that are looked at at once.
+const DOOR: usize = 2;
+
+/// Of what a centre is made.
+pub struct CentreOptions {
+    /// What is asked.
+    pub estate: Arc<dyn Estate>,
+    /// People without a certificate.
+    pub accounts: Accounts,
+    /// Names by which browsers may call it, without the port.
+    pub hosts: Vec<String>,
+    /// Where it listens.
+    pub port: u16,
+    /// The time.
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// The admin centre.
+pub struct Centre {
+    pub(crate) estate: Arc<dyn Estate>,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+    pub(crate) attempts: Attempts,
+    pub(crate) plans: Plans,
+    /// Passwords are looked at by so many at once: each takes a while and 19 MiB, on purpose.
+    pub(crate) door: Semaphore,
+    /// Ledgers that do not add up: by how much, and since when.
+    pub(crate) gaps: Mutex<HashMap<String, (i128, Timestamp)>>,
+    pub(crate) hosts: Hosts,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A request of somebody who is signed in.
+pub(crate) struct Visit<'a> {
+    pub(crate) centre: &'a Centre,
+    pub(crate) ask: &'a Ask,
+    pub(crate) person: &'a Person,
+    pub(crate) ruled: Ruled<'a>,
+    pub(crate) now: Timestamp,
+}
+
+impl Centre {
+    /// A centre without sessions.
+    #[must_use]
+    pub fn new(options: CentreOptions) -> Self {
+        let CentreOptions { estate, accounts, hosts, port, now } = options;
+        Self {
+            estate,
+            accounts,
+            sessions: Sessions::default(),
+            attempts: Attempts::default(),
+            plans: Plans::default(),
+            door: Semaphore::new(DOOR),
+            gaps: Mutex::default(),
+            hosts: Hosts::new(hosts, port),
+            clock: now,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Who has the session, if he is still somebody: a certificate that was revoked, or an account that was ended, is nobody.
+    pub(crate) fn present(&self, ask: &Ask, secret: &str) -> Option<Person> {
+        let mut person = self.sessions.person(secret, self.now())?;
+        person.from = ask.from();
+        let counts = match person.proof {
+            Proof::Account => {
+                self.accounts.find(person.name()).is_some_and(|account| account.groups() == person.groups())
+            }
+            Proof::Certificate => self.estate.authority().not_revoked(&person.principal).is_ok(),
+        };
+        if !counts {
+            self.sessions.end(secret);
+            return None;
+        }
+        Some(person)
+    }
+
+    /// Whom the certificate of the connection names, if it is an administrator's that counts.
+    pub(crate) fn by_certificate(&self, ask: &Ask) -> Result<Option<Principal>, String> {
+        let Some(certificate) = &ask.certificate else { return Ok(None) };
+        let Some(principal) = self.estate.principal(certificate) else { return Ok(None) };
+        if !matches!(principal.who, Who::Administrator { .. }) {
+            return Ok(None);
+        }
+        let authority: Authority = self.estate.authority();
+        if principal.forest != *authority.forest() {
+            return Err(format!("the certificate is of forest {}, not of {}", principal.forest, authority.forest()));
+        }
+        authority.not_revoked(&principal).map_err(|refusal| refusal.to_string())?;
+        Ok(Some(principal))
+    }
+}

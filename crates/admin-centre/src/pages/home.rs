@@ -1,0 +1,302 @@
+//! What needs attention, the worst first; each line leads to the page that mends it. Nothing wrong says so, with when it was looked.
+
+use std::time::Duration;
+
+use authority::{Act, Feature};
+use topology::{Organization, Weight};
+
+use super::queue_words::reason;
+use super::queues::{self, Queued};
+use super::{Answered, Outcome, segment};
+use crate::centre::Visit;
+use crate::estate::{HealthView, Ledger};
+use crate::ruled::Denied;
+use crate::text::{counted, some};
+use crate::view::{Bit, Bits, Block, Column, Grid, Sheet, Tone};
+
+/// Certificates are told of when they end within.
+const SOON_DAYS: u64 = 30;
+
+/// A gap of a ledger that stays for so long is none of moments.
+const GAP_LASTS: Duration = Duration::from_secs(60);
+
+/// One thing that somebody should look at.
+struct Concern {
+    tone: Tone,
+    text: Bits,
+}
+
+pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
+    let organization = visit.ruled.organization().await?;
+    let mut sheet = Sheet::new("Overview");
+    sheet.live = true;
+    let mut concerns: Vec<Concern> = Vec::new();
+    let mut unknown: Vec<Bits> = Vec::new();
+    let queued = match visit.ruled.why_not(Act::Read(Feature::Queues)) {
+        Some(why) => {
+            unknown.push(why.into());
+            None
+        }
+        None => match queues::gather(visit, &organization).await {
+            Ok(queued) => Some(queued),
+            Err(Denied::Away(why)) => {
+                unknown.push(why.into());
+                None
+            }
+            Err(refused) => return Err(refused.into()),
+        },
+    };
+    if let Some(queued) = &queued {
+        waiting(&mut concerns, &mut unknown, queued);
+    }
+    behind(visit, &mut concerns, &organization).await;
+    let health = match (visit.ruled.why_not(Act::Read(Feature::Servers)), &mut unknown) {
+        (Some(why), unknown) => {
+            unknown.push(why.into());
+            Vec::new()
+        }
+        (None, unknown) => visit.ruled.health().await.unwrap_or_else(|denied| {
+            let why = match denied {
+                Denied::Away(why) => why,
+                Denied::Refused(refusal) => refusal.to_string(),
+            };
+            unknown.push(Bits::of(vec![Bit::text("How services are is not known:"), Bit::Quiet(why)]));
+            Vec::new()
+        }),
+    };
+    of_health(visit, &mut concerns, &health);
+    let findings = topology::validation::lint(organization.draft()).0;
+    let errors = findings.iter().filter(|problem| problem.weight == Weight::Error).count();
+    if errors > 0 {
+        concerns.push(Concern {
+            tone: Tone::Bad,
+            text: format!("The linter finds {}.", some(errors, "error", "errors")).into(),
+        });
+    }
+    told(visit, &mut sheet, concerns, unknown);
+    figures(&mut sheet, &organization, queued.as_ref());
+    ledger(visit, &mut sheet, &health);
+    rates(&mut sheet, queued.as_ref());
+    if !findings.is_empty() {
+        let lines = findings
+            .iter()
+            .take(12)
+            .map(|problem| Bits::of(vec![Bit::Code(problem.place.clone()), Bit::text(&problem.text)]));
+        sheet.heading("What the linter says");
+        sheet.add(Block::Links(lines.collect()));
+    }
+    Ok(Outcome::Sheet(sheet))
+}
+
+fn waiting(concerns: &mut Vec<Concern>, unknown: &mut Vec<Bits>, queued: &Queued) {
+    for (server, why) in &queued.unknown {
+        unknown.push(Bits::of(vec![Bit::text(format!("What waits on {server} is unknown:")), Bit::Quiet(why.clone())]));
+    }
+    for (server, queue) in queued.all.iter().filter(|(_, queue)| queue.messages > 0) {
+        let to = format!("/queues/{}/{}", segment(server.as_str()), queue.number);
+        let count = some(usize::try_from(queue.messages).unwrap_or(usize::MAX), "message", "messages");
+        let (tone, said) = match (queue.delivery_type.as_str(), queue.status.as_str()) {
+            ("Unreachable", _) => (Tone::Bad, "without a way"),
+            (_, "Retry") => (Tone::Bad, "not taken by the next hop"),
+            (_, "Suspended") => (Tone::Warn, "in a suspended queue"),
+            _ if queue.name.to_lowercase().contains("poison") => (Tone::Bad, "that broke a service"),
+            _ => continue,
+        };
+        let text = Bits::of(vec![
+            Bit::link(to, format!("{count} {said}")),
+            Bit::text(format!(
+                "on {server} for {}",
+                if queue.domain.is_empty() { &queue.delivery_type } else { &queue.domain }
+            )),
+            Bit::Quiet(reason(queue)),
+        ]);
+        concerns.push(Concern { tone, text });
+    }
+}
+
+async fn behind(visit: &Visit<'_>, concerns: &mut Vec<Concern>, organization: &Organization) {
+    let Ok(services) = visit.ruled.services().await else { return };
+    for server in organization.servers() {
+        let own: Vec<_> = services.iter().filter(|one| one.server == server.name).collect();
+        let to = super::place_of(organization::Kind::Server, server.name.as_str());
+        if own.is_empty() {
+            let text = Bits::of(vec![
+                Bit::link(to, &server.name),
+                Bit::text("is not there: none of its services is announced"),
+            ]);
+            concerns.push(Concern { tone: Tone::Bad, text });
+            continue;
+        }
+        let late: Vec<&str> =
+            own.iter().filter(|one| one.revision < organization.revision()).map(|one| one.service).collect();
+        if !late.is_empty() {
+            let text = Bits::of(vec![
+                Bit::link(to, &server.name),
+                Bit::text(format!("works by an older revision: {}", late.join(", "))),
+            ]);
+            concerns.push(Concern { tone: Tone::Warn, text });
+        }
+    }
+}
+
+fn of_health(visit: &Visit<'_>, concerns: &mut Vec<Concern>, health: &[HealthView]) {
+    for one in health {
+        let to = super::place_of(organization::Kind::Server, &one.server);
+        if !one.ready || one.condition != "ready" {
+            let tone = if one.ready { Tone::Warn } else { Tone::Bad };
+            let text = Bits::of(vec![
+                Bit::link(to.clone(), format!("{} of {}", one.service, one.server)),
+                Bit::text(&one.condition),
+            ]);
+            concerns.push(Concern { tone, text });
+        }
+        if !one.pressure.is_empty() {
+            let text = Bits::of(vec![
+                Bit::link(to, format!("{} of {}", one.service, one.server)),
+                Bit::text(format!("is short: {}", one.pressure)),
+            ]);
+            concerns.push(Concern { tone: Tone::Warn, text });
+        }
+        for (name, days) in one.certificates.iter().filter(|(_, days)| *days < SOON_DAYS) {
+            let tone = if *days < 8 { Tone::Bad } else { Tone::Warn };
+            let text = Bits::of(vec![
+                Bit::link("/certificates", format!("Certificate {name}")),
+                Bit::text(format!(
+                    "of {} {} ends in {}",
+                    one.server,
+                    one.service,
+                    some(usize::try_from(*days).unwrap_or_default(), "day", "days")
+                )),
+            ]);
+            concerns.push(Concern { tone, text });
+        }
+        if let Some(ledger) = one.ledger.filter(|ledger| lasts(visit, &one.server, gap(ledger))) {
+            let text = format!("The ledger of {} has a gap of {}: look at its log", one.server, gap(&ledger));
+            concerns.insert(0, Concern { tone: Tone::Bad, text: text.into() });
+        }
+    }
+}
+
+fn told(visit: &Visit<'_>, sheet: &mut Sheet, mut concerns: Vec<Concern>, unknown: Vec<Bits>) {
+    concerns.sort_by_key(|concern| concern.tone != Tone::Bad);
+    let at = crate::view::shown_time(&visit.now);
+    if concerns.is_empty() && unknown.is_empty() {
+        sheet.notice(Tone::Good, "Nothing needs attention", vec![format!("Looked at {at} UTC.").into()]);
+        return;
+    }
+    if !concerns.is_empty() {
+        let bad = concerns.iter().filter(|concern| concern.tone == Tone::Bad).count();
+        let tone = if bad > 0 { Tone::Bad } else { Tone::Warn };
+        let title = format!("{} attention", some(concerns.len(), "thing needs", "things need"));
+        let more = concerns.len().saturating_sub(30);
+        let mut lines: Vec<Bits> = concerns
+            .into_iter()
+            .take(30)
+            .map(|concern| {
+                let word = if concern.tone == Tone::Bad { "now" } else { "soon" };
+                let mut all = vec![Bit::Badge(concern.tone, word.into())];
+                all.extend(concern.text.all);
+                Bits::of(all)
+            })
+            .collect();
+        if more > 0 {
+            lines.push(format!("and {more} more").into());
+        }
+        sheet.notice(tone, title, lines);
+    }
+    if !unknown.is_empty() {
+        sheet.notice(Tone::Warn, "Not known", unknown);
+    }
+}
+
+fn figures(sheet: &mut Sheet, organization: &Organization, queued: Option<&Queued>) {
+    let waiting = queued.map(|queued| queued.all.iter().map(|(_, queue)| queue.messages).sum::<u64>());
+    let link = |to: &str, count: usize| Bit::link(to, counted(count as u64)).into();
+    let waiting = waiting.map_or_else(|| Bit::Quiet("unknown".into()), |count| Bit::link("/queues", counted(count)));
+    sheet.add(Block::Facts(vec![
+        ("Messages waiting".into(), String::new(), waiting.into()),
+        ("Send connectors".into(), String::new(), link("/send-connectors", organization.send_connectors().len())),
+        ("Servers".into(), String::new(), link("/servers", organization.servers().len())),
+        ("Sites".into(), String::new(), link("/topology", organization.sites().len())),
+        ("Accepted domains".into(), String::new(), link("/domains", organization.accepted_domains().len())),
+        ("Revision".into(), String::new(), Bit::link("/revisions", organization.revision()).into()),
+    ]));
+}
+
+/// What is missing, or too much.
+pub(crate) fn gap(ledger: &Ledger) -> i128 {
+    i128::from(ledger.accepted) - i128::from(ledger.ended) - i128::from(ledger.waiting)
+}
+
+/// Whether a ledger has had the same gap for long: its figures are not of one moment, and mail moves between them.
+fn lasts(visit: &Visit<'_>, server: &str, gap: i128) -> bool {
+    let mut known = visit.centre.gaps.lock();
+    if gap == 0 {
+        known.remove(server);
+        return false;
+    }
+    let (last, since) = *known.entry(server.to_owned()).or_insert((gap, visit.now));
+    if last != gap {
+        known.insert(server.to_owned(), (gap, visit.now));
+    }
+    last == gap && visit.now.since(since) >= GAP_LASTS
+}
+
+/// Conservation: what was taken is what ended and what waits.
+fn ledger(visit: &Visit<'_>, sheet: &mut Sheet, health: &[HealthView]) {
+    let columns = vec![
+        Column::new("Server", ""),
+        Column::number("Taken", ""),
+        Column::number("Ended", ""),
+        Column::number("Waiting", ""),
+        Column::new("Adds up", ""),
+    ];
+    let mut grid = Grid::new("Ledger: what Transport took since it started is what ended and what waits", columns);
+    for one in health {
+        let Some(ledger) = one.ledger else { continue };
+        let gap = gap(&ledger);
+        let word = match gap {
+            0 => Bit::Badge(Tone::Good, "yes".into()),
+            gap if lasts(visit, &one.server, gap) => Bit::Badge(Tone::Bad, format!("no: {gap}")),
+            gap => Bit::Badge(Tone::Plain, format!("{gap} in motion")),
+        };
+        grid.row(vec![
+            one.server.clone().into(),
+            counted(ledger.accepted).into(),
+            counted(ledger.ended).into(),
+            counted(ledger.waiting).into(),
+            word.into(),
+        ]);
+    }
+    if !grid.rows.is_empty() {
+        sheet.grid(grid);
+    }
+}
+
+/// Which queues move, and how fast.
+fn rates(sheet: &mut Sheet, queued: Option<&Queued>) {
+    let Some(queued) = queued else { return };
+    let columns = vec![
+        Column::new("Server", ""),
+        Column::number("Messages", "MessageCount"),
+        Column::number("In per second", "IncomingRate"),
+        Column::number("Out per second", "OutgoingRate"),
+    ];
+    let mut grid = Grid::new("Rates of the last minute", columns);
+    let mut servers: Vec<_> = queued.all.iter().map(|(server, _)| server.clone()).collect();
+    servers.dedup();
+    for server in servers {
+        let own = queued.all.iter().filter(|(of, _)| *of == server).map(|(_, queue)| queue);
+        let (messages, incoming, outgoing) = own
+            .fold((0, 0.0, 0.0), |all, queue| (all.0 + queue.messages, all.1 + queue.incoming, all.2 + queue.outgoing));
+        grid.row(vec![
+            Bit::link(format!("/queues?server={}", segment(server.as_str())), &server).into(),
+            counted(messages).into(),
+            format!("{incoming:.1}").into(),
+            format!("{outgoing:.1}").into(),
+        ]);
+    }
+    if !grid.rows.is_empty() {
+        sheet.grid(grid);
+    }
+}

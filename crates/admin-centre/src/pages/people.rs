@@ -1,0 +1,145 @@
+//! People of this centre: one's own sessions, and who has an account. An account is made by a link; nobody is ever given a password.
+
+use std::collections::BTreeSet;
+
+use authority::{Act, Feature, RoleGroup};
+
+use super::{Answered, Outcome, Trouble, missing};
+use crate::accounts::LINK_GOOD;
+use crate::centre::Visit;
+use crate::ruled::Denied;
+use crate::view::{Bit, Bits, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
+
+pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
+    match (visit.ask.post, rest) {
+        (false, []) => Ok(Outcome::Sheet(sheet(visit, None, ""))),
+        (true, ["sessions"]) => {
+            visit.centre.sessions.end_listed(visit.ask.field("session"), visit.person.name());
+            Ok(Outcome::See("/people".to_owned()))
+        }
+        (true, ["invite"]) => invite(visit),
+        (true, ["remove"]) => {
+            visit.ruled.accounts(true)?;
+            let name = visit.ask.field("name");
+            visit.centre.accounts.remove(name).map_err(|error| Trouble::Away(error.to_string()))?;
+            visit.centre.sessions.end_all(name);
+            visit.ruled.note("Remove-Account", &format!("account {name} of the admin centre"), None);
+            Ok(Outcome::See("/people".to_owned()))
+        }
+        _ => Err(missing("page", &visit.ask.path)),
+    }
+}
+
+fn sheet(visit: &Visit<'_>, link: Option<String>, wrong: &str) -> Sheet {
+    let mut sheet = Sheet::new("People").says("Who may sign in here, as what, and where you are signed in.");
+    if let Some(link) = link {
+        let lines = vec![
+            Bits::of(vec![Bit::Code(link)]),
+            format!(
+                "It is good once, for {} hours. Hand it over where nobody else reads it.",
+                LINK_GOOD.as_secs() / 3600
+            )
+            .into(),
+        ];
+        sheet.notice(Tone::Good, "The link for the new account", lines);
+    }
+    if !wrong.is_empty() {
+        sheet.status = 422;
+    }
+    sessions(visit, &mut sheet);
+    let may_look = visit.ruled.why_not(Act::Read(Feature::Certificates));
+    if let Some(why) = may_look {
+        sheet.notice(Tone::Plain, "Accounts are not shown to you", vec![why.into()]);
+        return sheet;
+    }
+    let refused = visit.ruled.why_not(Act::Change(Feature::Certificates));
+    let columns = ["Name", "Role groups", "Since"].map(|title| Column::new(title, "")).to_vec();
+    let mut grid = Grid::new("Accounts", columns);
+    for account in visit.centre.accounts.all() {
+        let groups: Vec<&str> = account.groups().iter().map(|group| group.as_str()).collect();
+        grid.row(vec![account.name.clone().into(), groups.join(", ").into(), Bit::Time(account.created()).into()]);
+    }
+    for (name, until) in visit.centre.accounts.expected(visit.now) {
+        grid.row(vec![
+            name.into(),
+            Bit::Quiet("link not opened yet".into()).into(),
+            Bits::of(vec![Bit::Quiet("until".into()), Bit::Time(until)]),
+        ]);
+    }
+    grid.empty = "Nobody has an account; certificates of the organization sign in without one.".into();
+    sheet.grid(grid);
+    let groups = RoleGroup::ALL.map(|group| (group.as_str().to_owned(), group.as_str().to_owned(), false));
+    sheet.form(Form {
+        action: "/people/invite".to_owned(),
+        groups: vec![Group {
+            title: "New account".to_owned(),
+            note: "Makes a link. Whoever opens it chooses a password.".to_owned(),
+            fields: vec![
+                Field::line("name", "Name", visit.ask.field("name")).needed().wrong(wrong),
+                Field::line("groups", "Role groups", "").with(Entry::Several(groups.to_vec())),
+            ],
+            ..Group::default()
+        }],
+        buttons: vec![Button::primary("Make the link").unless(refused.clone())],
+        ..Form::default()
+    });
+    let names: Vec<(String, String)> =
+        visit.centre.accounts.all().into_iter().map(|account| (account.name.clone(), account.name)).collect();
+    if !names.is_empty() {
+        sheet.form(Form {
+            action: "/people/remove".to_owned(),
+            groups: vec![Group {
+                title: "End an account".to_owned(),
+                note: "It is signed out at once.".to_owned(),
+                fields: vec![Field::line("name", "Account", "").with(Entry::Select(names))],
+                ..Group::default()
+            }],
+            buttons: vec![Button::new("End it", "do", "go", "danger").unless(refused)],
+            ..Form::default()
+        });
+    }
+    sheet
+}
+
+fn sessions(visit: &Visit<'_>, sheet: &mut Sheet) {
+    let columns = ["From", "Browser", "By", "Begun", "Used"].map(|title| Column::new(title, "")).to_vec();
+    let mut grid = Grid::new(format!("Sessions of {}", visit.person.name()), columns);
+    grid.choose = "session";
+    for one in visit.centre.sessions.of(visit.person.name(), visit.now) {
+        grid.rows.push(crate::view::GridRow {
+            cells: vec![
+                one.from.to_string().into(),
+                one.label.into(),
+                one.proof.into(),
+                Bit::Time(one.begun).into(),
+                Bit::Time(one.used).into(),
+            ],
+            chosen_by: one.id,
+        });
+    }
+    sheet.form(Form {
+        action: "/people/sessions".to_owned(),
+        grid: Some(grid),
+        buttons: vec![Button::new("End the chosen session", "do", "go", "")],
+        ..Form::default()
+    });
+}
+
+fn invite(visit: &Visit<'_>) -> Answered {
+    visit.ruled.accounts(true)?;
+    let name = visit.ask.field("name").trim();
+    let plain = |one: char| one.is_alphanumeric() || "._-@ ".contains(one);
+    if name.is_empty() || name.chars().count() > 64 || !name.chars().all(plain) {
+        return Ok(Outcome::Sheet(sheet(visit, None, "write letters, digits, blanks and . _ - @, 64 at most")));
+    }
+    if visit.centre.accounts.find(name).is_some() {
+        return Ok(Outcome::Sheet(sheet(visit, None, "somebody has that name already")));
+    }
+    let groups: BTreeSet<RoleGroup> = visit.ask.fields("groups").filter_map(|group| group.parse().ok()).collect();
+    let token = visit.centre.accounts.link(Some(name.to_owned()), &groups, visit.now);
+    let token = token.map_err(|error| Denied::Away(error.to_string()))?;
+    let named: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
+    visit.ruled.note("New-Account", &format!("account {name} of the admin centre: {}", named.join(", ")), None);
+    let link = format!("https://{}/welcome/{token}", visit.ask.host);
+    Ok(Outcome::Sheet(sheet(visit, Some(link), "")))
+}

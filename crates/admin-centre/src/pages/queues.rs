@@ -1,0 +1,318 @@
+//! Queues of all servers: by next hop and age (AP-17), with the columns and actions of the Queue Viewer (AC-64, AC-66), and one
+//! queue with its messages. An action is on what the filter finds, with its number (WA-23).
+
+use authority::{Act, Feature};
+use envelope::ServerName;
+use topology::Organization;
+
+use super::queue_words::{ACTIONS, handling, queue_id, reason, status, velocity};
+use super::{Answered, Outcome, Trouble, heat, letters, missing, segment};
+use crate::centre::Visit;
+use crate::estate::{Handling, QueueView};
+use crate::request::{Pairs, find};
+use crate::ruled::Denied;
+use crate::text::{counted, some};
+use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
+
+/// More than so many messages: their number is typed (WA-23).
+const TYPED_FROM: u64 = 100;
+
+/// Queues of all servers, and the servers that did not answer.
+pub(crate) struct Queued {
+    pub(crate) all: Vec<(ServerName, QueueView)>,
+    pub(crate) unknown: Vec<(String, String)>,
+}
+
+pub(crate) async fn gather(visit: &Visit<'_>, organization: &Organization) -> Result<Queued, Denied> {
+    let asked = organization
+        .servers()
+        .iter()
+        .map(|server| async { (server.name.clone(), visit.ruled.queues(&server.name).await) });
+    let mut queued = Queued { all: Vec::new(), unknown: Vec::new() };
+    for (server, answer) in futures::future::join_all(asked).await {
+        match answer {
+            Ok(queues) => queued.all.extend(queues.into_iter().map(|queue| (server.clone(), queue))),
+            Err(Denied::Away(why)) => queued.unknown.push((server.to_string(), why)),
+            Err(refused) => return Err(refused),
+        }
+    }
+    Ok(queued)
+}
+
+pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
+    match (visit.ask.post, rest) {
+        (false, []) => list(visit).await,
+        (true, ["act"]) => act(visit).await,
+        (false, [server, number]) => letters::queue(visit, server, number).await,
+        (true, [server, number, "act"]) => letters::act(visit, server, number).await,
+        _ => Err(missing("page", &visit.ask.path)),
+    }
+}
+
+/// Whether a queue is one of those that a filter wants.
+fn wants(filter: &Pairs, server: &ServerName, queue: &QueueView) -> bool {
+    let has = |name: &str, text: &str| {
+        let wanted = find(filter, name).trim().to_lowercase();
+        wanted.is_empty() || text.to_lowercase().contains(&wanted)
+    };
+    let is = |name: &str, text: &str| {
+        let wanted = find(filter, name).trim();
+        wanted.is_empty() || wanted.eq_ignore_ascii_case(text)
+    };
+    is("server", server.as_str())
+        && has("domain", &queue.domain)
+        && is("status", &queue.status)
+        && is("type", &queue.delivery_type)
+        && is("connector", queue.connector.as_deref().unwrap_or_default())
+        && has("error", queue.last_error.as_deref().unwrap_or_default())
+        && (find(filter, "empty") == "true" || queue.messages > 0 || !find(filter, "status").is_empty())
+}
+
+async fn list(visit: &Visit<'_>) -> Answered {
+    let organization = visit.ruled.organization().await?;
+    let queued = gather(visit, &organization).await?;
+    let mut sheet = Sheet::new("Queues").says("What waits on every server, for where, and why.");
+    sheet.live = true;
+    unknown(&mut sheet, &queued);
+    let mut shown: Vec<&(ServerName, QueueView)> =
+        queued.all.iter().filter(|(server, queue)| wants(&visit.ask.query, server, queue)).collect();
+    shown.sort_by_key(|(server, queue)| (std::cmp::Reverse(queue.messages), server.to_string(), queue.number));
+    let waiting: u64 = shown.iter().map(|(_, queue)| queue.messages).sum();
+    sheet.add(Block::Prose(Bits::of(vec![
+        Bit::Strong(said(waiting, shown.len())),
+        Bit::link("/queues?status=Retry", "Only those in Retry"),
+        Bit::link("/queues?type=Unreachable", "Only what has no way"),
+        Bit::link("/queues?empty=true", "With empty ones"),
+    ])));
+    sheet.form(filter(visit));
+    if let Some(grid) = heat::table(visit, &shown).await {
+        sheet.grid(grid);
+    }
+    let mut grid = Grid::new("Queues", columns());
+    grid.choose = "queue";
+    for (server, queue) in shown.iter().take(super::objects::ROWS) {
+        grid.rows.push(row(server, queue));
+    }
+    grid.empty = if queued.all.iter().all(|(_, queue)| queue.messages == 0) && queued.unknown.is_empty() {
+        Bit::Badge(Tone::Good, "Nothing waits on any server that answers.".into()).into()
+    } else {
+        "No queue is so. Choose less in the filter.".into()
+    };
+    if shown.len() > super::objects::ROWS {
+        grid.foot =
+            format!("{} of {}, the longest; choose more in the filter", super::objects::ROWS, shown.len()).into();
+    }
+    let refused = visit.ruled.why_not(Act::Change(Feature::Queues));
+    let empty = grid.rows.is_empty();
+    let buttons = ACTIONS.map(|(word, label, class)| Button::new(label, "do", word, class).unless(refused.clone()));
+    let mut hidden: Pairs = visit.ask.query.iter().filter(|(name, _)| name != "as").cloned().collect();
+    hidden.iter_mut().for_each(|(name, _)| *name = format!("filter.{name}"));
+    sheet.form(Form {
+        action: "/queues/act".to_owned(),
+        hidden,
+        grid: Some(grid),
+        groups: Vec::new(),
+        buttons: if empty { Vec::new() } else { buttons.to_vec() },
+        ..Form::default()
+    });
+    if !empty {
+        sheet.add(Block::Prose(Bits::of(vec![Bit::Quiet(
+            "With rows chosen an action is on those; with none, on all that the filter finds. The next page says how many.".into(),
+        )])));
+    }
+    sheet.add(Block::More {
+        title: "The same as a command".to_owned(),
+        text: "Get-QueueDigest -Forest | Format-Table\nGet-Queue -Server <server> -Filter {MessageCount -gt 0}\npostroad queue --messages".to_owned(),
+    });
+    Ok(Outcome::Sheet(sheet))
+}
+
+pub(crate) fn unknown(sheet: &mut Sheet, queued: &Queued) {
+    if queued.unknown.is_empty() {
+        return;
+    }
+    let lines = queued.unknown.iter().map(|(server, why)| {
+        Bits::of(vec![Bit::Strong(server.clone()), Bit::text("is unknown, not empty:"), Bit::Quiet(why.clone())])
+    });
+    let title = format!("{} did not answer", some(queued.unknown.len(), "server", "servers"));
+    sheet.notice(Tone::Warn, title, lines.collect());
+}
+
+fn columns() -> Vec<Column> {
+    vec![
+        Column::new("Queue", "Identity"),
+        Column::new("Next hop", "NextHopDomain, DeliveryType"),
+        Column::new("Status", "Status"),
+        Column::number("Messages", "MessageCount"),
+        Column::number("Velocity", "Velocity"),
+        Column::new("Why", "LastError"),
+        Column::new("Next and last retry", "NextRetryTime, LastRetryTime"),
+    ]
+}
+
+fn row(server: &ServerName, queue: &QueueView) -> crate::view::GridRow {
+    let to = format!("/queues/{}/{}", segment(server.as_str()), queue.number);
+    let mut next = Vec::new();
+    if queue.connector.as_deref() != Some(queue.domain.as_str()) {
+        next.push(Bit::text(&queue.domain));
+    }
+    if let Some(connector) = &queue.connector {
+        next.push(Bit::link(super::place_of(organization::Kind::SendConnector, connector), connector));
+    }
+    next.push(Bit::Break);
+    next.push(Bit::Quiet(queue.delivery_type.clone()));
+    let mut retries: Vec<Bit> = queue.next_retry.into_iter().map(Bit::Time).collect();
+    if let Some(last) = queue.last_retry {
+        retries.extend([Bit::Break, Bit::Quiet("last".into()), Bit::Time(last)]);
+    }
+    let mut row: crate::view::GridRow = vec![
+        Bit::link(to, queue_id(server, queue)).into(),
+        Bits::of(next),
+        status(queue),
+        counted(queue.messages).into(),
+        velocity(queue).into(),
+        reason(queue).into(),
+        Bits::of(retries),
+    ]
+    .into();
+    row.chosen_by = format!("{server}\\{}", queue.number);
+    row
+}
+
+fn filter(visit: &Visit<'_>) -> Form {
+    let ask = visit.ask;
+    let search = Entry::Line { kind: "search", complete: "off" };
+    let words = ["", "Active", "Connecting", "Ready", "Retry", "Suspended"];
+    let states = words.map(|word| (word.to_owned(), if word.is_empty() { "any".to_owned() } else { word.to_owned() }));
+    let field = |name: &str, label: &str| Field::line(name, label, ask.query(name)).with(search.clone());
+    Form {
+        action: "/queues".to_owned(),
+        get: true,
+        row: true,
+        groups: vec![Group {
+            fields: vec![
+                field("domain", "Next hop domain contains"),
+                field("server", "Server"),
+                field("error", "Last error contains"),
+                Field::line("status", "Status", ask.query("status")).with(Entry::Select(states.to_vec())),
+            ],
+            ..Group::default()
+        }],
+        buttons: vec![Button::new("Show", "", "", "")],
+        ..Form::default()
+    }
+}
+
+/// `17 messages in 2 queues.`
+fn said(messages: u64, queues: usize) -> String {
+    let messages = some(usize::try_from(messages).unwrap_or(usize::MAX), "message", "messages");
+    format!("{messages} in {}.", some(queues, "queue", "queues"))
+}
+
+/// First what would be done, with its number; then, if that is still so, done.
+async fn act(visit: &Visit<'_>) -> Answered {
+    let word = visit.ask.field("do").to_owned();
+    let word = word.strip_prefix("yes-").map_or(word.as_str(), |word| word);
+    let Some(handling) = handling(word) else { return Err(Trouble::Wrong(format!("nothing is called {word}"))) };
+    let organization = visit.ruled.organization().await?;
+    let queued = gather(visit, &organization).await?;
+    let filter: Pairs = visit
+        .ask
+        .form
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix("filter.")?.to_owned(), value.clone())))
+        .collect();
+    let chosen: Vec<&str> = visit.ask.fields("queue").collect();
+    let wanted: Vec<&(ServerName, QueueView)> = queued
+        .all
+        .iter()
+        .filter(|(server, queue)| {
+            let id = format!("{server}\\{}", queue.number);
+            if chosen.is_empty() {
+                wants(&filter, server, queue)
+            } else {
+                chosen.iter().any(|known| known.eq_ignore_ascii_case(&id))
+            }
+        })
+        .collect();
+    let messages: u64 = wanted.iter().map(|(_, queue)| queue.messages).sum();
+    let agreed = visit.ask.field("messages").parse::<u64>().ok();
+    let typed = visit.ask.field("confirm").replace(',', "").trim().parse::<u64>().ok();
+    let needs_number = matches!(handling, Handling::Remove { .. }) && messages > TYPED_FROM;
+    let said_yes = visit.ask.field("do").starts_with("yes-");
+    // More than was shown is agreed to again (WA-23).
+    let is_agreed = said_yes && agreed.is_some_and(|agreed| messages <= agreed) && (!needs_number || typed == agreed);
+    if !is_agreed {
+        return Ok(Outcome::Sheet(confirm(visit, word, &wanted, messages, said_yes, needs_number)));
+    }
+    let mut sheet = Sheet::new("Done").under("/queues", "Queues");
+    let mut lines = Vec::new();
+    for server in organization.servers() {
+        let of_it: Vec<(u64, Option<u64>)> =
+            wanted.iter().filter(|(of, _)| *of == server.name).map(|(_, queue)| (queue.number, None)).collect();
+        if of_it.is_empty() {
+            continue;
+        }
+        let on = match handling {
+            Handling::Remove { .. } => letters::of_queues(visit, &server.name, &of_it).await?,
+            _ => of_it,
+        };
+        let done = visit.ruled.act(&server.name, handling, &on).await?;
+        lines.extend(letters::outcome(&server.name, &done));
+    }
+    sheet.notice(Tone::Good, format!("{}: done", crate::exchange::handling(handling)), lines);
+    sheet.add(Block::Links(vec![Bit::link("/queues", "To the queues").into()]));
+    Ok(Outcome::Sheet(sheet))
+}
+
+fn confirm(
+    visit: &Visit<'_>,
+    word: &str,
+    wanted: &[&(ServerName, QueueView)],
+    messages: u64,
+    again: bool,
+    needs_number: bool,
+) -> Sheet {
+    let label =
+        ACTIONS.iter().find(|(known, _, _)| *known == word).map_or(word, |(_, label, _)| label.trim_end_matches(" …"));
+    let mut sheet = Sheet::new(format!("{label}?")).under("/queues", "Queues");
+    if wanted.is_empty() {
+        sheet.notice(Tone::Plain, "No queue is meant", vec![Bit::link("/queues", "To the queues").into()]);
+        return sheet;
+    }
+    if again {
+        sheet.notice(
+            Tone::Warn,
+            "It is not what was shown any more",
+            vec!["There is more now, or the number was not typed.".into()],
+        );
+    }
+    sheet.add(Block::Prose(Bit::Strong(said(messages, wanted.len())).into()));
+    let mut grid = Grid::new("Queues that are meant", columns());
+    for (server, queue) in wanted.iter().take(10) {
+        grid.rows.push(row(server, queue));
+    }
+    if wanted.len() > 10 {
+        grid.foot = format!("and {} more", wanted.len() - 10).into();
+    }
+    sheet.grid(grid);
+    let keep = |name: &str| name == "queue" || name.starts_with("filter.");
+    let mut hidden: Pairs = visit.ask.form.iter().filter(|(name, _)| keep(name)).cloned().collect();
+    hidden.push(("messages".to_owned(), messages.to_string()));
+    let mut groups = Vec::new();
+    if needs_number {
+        let field = Field::line("confirm", &format!("Type the number of messages, {}", counted(messages)), "");
+        groups.push(Group { fields: vec![field], ..Group::default() });
+    }
+    let class = if word.starts_with("remove") { "danger" } else { "primary" };
+    let said = format!("{label}: {}", some(wanted.len(), "queue", "queues"));
+    sheet.form(Form {
+        action: "/queues/act".to_owned(),
+        hidden,
+        groups,
+        buttons: vec![Button::new(&said, "do", &format!("yes-{word}"), class)],
+        ..Form::default()
+    });
+    sheet.add(Block::Links(vec![Bit::link("/queues", "Do nothing").into()]));
+    sheet
+}

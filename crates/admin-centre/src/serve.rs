@@ -1,0 +1,258 @@
+//! Sockets, TLS and HTTP around a [`Centre`]. A browser that has a certificate of the organization may show it; none must.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use axum::serve::IncomingStream;
+use net::stream::Stream;
+use net::tls::{TlsServer, Trust};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::centre::Centre;
+use crate::request::{Ask, Pairs, Reply};
+
+/// Connections at once.
+const CONNECTIONS_MAX: usize = 256;
+/// A connection on which nothing moves is closed after.
+const STILL_MAX: Duration = Duration::from_secs(60);
+/// A request is answered within.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// Octets of a request's body (WA-64).
+const BODY_MAX: usize = 1024 * 1024;
+/// Names and values of a form or a query.
+const PAIRS_MAX: usize = 20_000;
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) address: IpAddr,
+    pub(crate) certificate: Option<Arc<[u8]>>,
+}
+
+struct Taken {
+    stream: Watched,
+    caller: Caller,
+}
+
+/// Connections whose handshake is done.
+struct Handshaken {
+    taken: mpsc::Receiver<Taken>,
+    local: SocketAddr,
+}
+
+impl axum::serve::Listener for Handshaken {
+    type Io = Watched;
+    type Addr = Caller;
+
+    async fn accept(&mut self) -> (Watched, Caller) {
+        match self.taken.recv().await {
+            Some(Taken { stream, caller }) => (stream, caller),
+            // The socket is gone: the server is ended by its signal.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Caller> {
+        Ok(Caller { address: self.local.ip(), certificate: None })
+    }
+}
+
+impl Connected<IncomingStream<'_, Handshaken>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Handshaken>) -> Self {
+        stream.remote_addr().clone()
+    }
+}
+
+/// A connection that is closed when nothing moves on it: who is slow on purpose holds nobody up.
+struct Watched {
+    stream: Stream,
+    still: Pin<Box<Sleep>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Watched {
+    fn moved<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match poll {
+            Poll::Ready(ready) => {
+                self.still.as_mut().reset(Instant::now() + STILL_MAX);
+                Poll::Ready(ready)
+            }
+            Poll::Pending => match self.still.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_read(context, into);
+        self.moved(context, poll)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(context, from);
+        self.moved(context, poll)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_flush(context);
+        self.moved(context, poll)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.moved(context, poll)
+    }
+}
+
+/// Serves until drained.
+///
+/// # Errors
+/// When the listening socket fails.
+pub async fn serve(
+    centre: Arc<Centre>,
+    listener: net::Listener,
+    tls: TlsServer,
+    drain: CancellationToken,
+) -> io::Result<()> {
+    let local = listener.local();
+    let (hand, taken) = mpsc::channel(16);
+    let accepting = tokio::spawn(accept(listener, tls, hand, drain.clone()));
+    let router = Router::new().fallback(move |ConnectInfo(caller): ConnectInfo<Caller>, request: Request<Body>| {
+        let centre = Arc::clone(&centre);
+        async move { answer(&centre, caller, request).await }
+    });
+    let service = router.into_make_service_with_connect_info::<Caller>();
+    axum::serve(Handshaken { taken, local }, service)
+        .with_graceful_shutdown(async move { drain.cancelled().await })
+        .await?;
+    accepting.abort();
+    Ok(())
+}
+
+async fn accept(listener: net::Listener, tls: TlsServer, hand: mpsc::Sender<Taken>, drain: CancellationToken) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let stream = tokio::select! {
+            () = drain.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::error!(%error, "the admin centre cannot listen any more");
+                    return;
+                }
+            },
+        };
+        let (tls, hand) = (tls.clone(), hand.clone());
+        tokio::spawn(async move {
+            let address = stream.peer().ip();
+            // A browser that does not believe the certificate hangs up: nothing to be told.
+            let Ok((stream, peer)) = tls.accept(stream).await else { return };
+            let shown = peer.certificate.filter(|certificate| certificate.trust == Trust::Trusted);
+            let certificate = shown.map(|certificate| certificate.der().into());
+            let still = Box::pin(tokio::time::sleep(STILL_MAX));
+            let stream = Watched { stream, still, _permit: permit };
+            let _gone = hand.send(Taken { stream, caller: Caller { address, certificate } }).await;
+        });
+    }
+}
+
+pub(crate) async fn answer(centre: &Centre, caller: Caller, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let post = match head.method.as_str() {
+        "GET" | "HEAD" => false,
+        "POST" => true,
+        _ => return plain(StatusCode::METHOD_NOT_ALLOWED, "GET and POST are answered here.\n"),
+    };
+    let Ok(body) = tokio::time::timeout(STILL_MAX, to_bytes(body, BODY_MAX)).await else {
+        return plain(StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n");
+    };
+    let Ok(body) = body else { return plain(StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than 1 MB.\n") };
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let kind = text("content-type").unwrap_or_default();
+    if post && !kind.starts_with("application/x-www-form-urlencoded") {
+        return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Forms are answered here.\n");
+    }
+    let (path, query) = spelled(head.uri.path(), head.uri.query().unwrap_or_default());
+    let ask = Ask {
+        post,
+        path,
+        query,
+        form: if post { pairs(&body) } else { Pairs::new() },
+        host: text("host").unwrap_or_default(),
+        cookies: cookies(&head.headers),
+        fetch_site: text("sec-fetch-site"),
+        origin: text("origin"),
+        agent: text("user-agent").unwrap_or_default(),
+        seen: text("x-seen").unwrap_or_default(),
+        from: Some(caller.address),
+        certificate: caller.certificate.map(|der| der.to_vec()),
+    };
+    let Ok(reply) = tokio::time::timeout(ANSWER_MAX, centre.answer(&ask)).await else {
+        return plain(StatusCode::GATEWAY_TIMEOUT, "The servers did not answer in time.\n");
+    };
+    response(reply)
+}
+
+/// The end of a path says in which form a list is wanted (WA-31).
+fn spelled(path: &str, query: &str) -> (String, Pairs) {
+    let mut query = pairs(&Bytes::copy_from_slice(query.as_bytes()));
+    for form in ["csv", "json"] {
+        if let Some(stem) = path.strip_suffix(form).and_then(|stem| stem.strip_suffix('.'))
+            && stem.rfind('/') == Some(0)
+        {
+            query.retain(|(name, _)| name != "as");
+            query.push(("as".to_owned(), form.to_owned()));
+            return (stem.to_owned(), query);
+        }
+    }
+    (path.to_owned(), query)
+}
+
+fn pairs(octets: &Bytes) -> Pairs {
+    form_urlencoded::parse(octets)
+        .take(PAIRS_MAX)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+fn cookies(headers: &HeaderMap) -> String {
+    let all = headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
+    all.collect::<Vec<_>>().join("; ")
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    response(Reply {
+        status: status.as_u16(),
+        headers: vec![("content-type", "text/plain; charset=utf-8".to_owned())],
+        body: text.into(),
+    })
+}
+
+fn response(reply: Reply) -> Response<Body> {
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let known = !reply.headers.iter().any(|(name, _)| *name == crate::guard::HEADERS[0].0);
+    let always = crate::guard::HEADERS.iter().filter(|_| known).map(|(name, value)| (*name, (*value).to_owned()));
+    for (name, value) in reply.headers.into_iter().chain(always) {
+        // A name in an address may be any text: what is no header is left out.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().append(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}

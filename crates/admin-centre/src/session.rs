@@ -1,0 +1,161 @@
+//! Sessions: who is signed in at which browser, for how long; and how often somebody may try (WA-60, WA-61). All of it is in memory: a
+//! restart signs everybody out.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use envelope::Timestamp;
+use parking_lot::Mutex;
+
+use crate::codes;
+use crate::person::Person;
+
+/// A session without requests ends after.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+/// Any session ends after.
+pub(crate) const AGE_MAX: Duration = Duration::from_secs(12 * 3600);
+/// Most sessions; the one that was used longest ago makes room.
+const SESSIONS_MAX: usize = 1_000;
+const SESSION: &str = "session";
+
+/// Failures of an address, or of one at one account, that cost nothing.
+const FREE: u32 = 4;
+/// Longest wait after a failure.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+/// A failure is forgotten after.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// Most that is remembered of failures.
+const KEPT_MAX: usize = 10_000;
+
+/// The name of the cookie: of this host alone, by TLS alone.
+pub(crate) const COOKIE: &str = "__Host-postroad";
+
+#[derive(Clone)]
+struct Session {
+    person: Person,
+    begun: Timestamp,
+    used: Timestamp,
+    /// How it is named where sessions are listed.
+    label: String,
+}
+
+/// A session where it is listed.
+pub(crate) struct SessionView {
+    pub(crate) id: String,
+    pub(crate) proof: &'static str,
+    pub(crate) from: IpAddr,
+    pub(crate) begun: Timestamp,
+    pub(crate) used: Timestamp,
+    pub(crate) label: String,
+}
+
+/// All sessions, by the digest of their secret.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<String, Session>>);
+
+impl Sessions {
+    /// A new session: the secret for the cookie.
+    pub(crate) fn begin(&self, person: Person, label: &str, now: Timestamp) -> String {
+        let secret = codes::token();
+        let mut all = self.0.lock();
+        all.retain(|_, session| is_alive(session, now));
+        if all.len() >= SESSIONS_MAX
+            && let Some(oldest) = all.iter().min_by_key(|(_, session)| session.used).map(|(id, _)| id.clone())
+        {
+            all.remove(&oldest);
+        }
+        let label = label.chars().take(80).collect();
+        all.insert(codes::digest(SESSION, &secret), Session { person, begun: now, used: now, label });
+        secret
+    }
+
+    /// Who has this secret.
+    pub(crate) fn person(&self, secret: &str, now: Timestamp) -> Option<Person> {
+        let id = codes::digest(SESSION, secret);
+        let mut all = self.0.lock();
+        let session = all.get_mut(&id)?;
+        if !is_alive(session, now) {
+            all.remove(&id);
+            return None;
+        }
+        session.used = now;
+        Some(session.person.clone())
+    }
+
+    /// Ends the session of a secret.
+    pub(crate) fn end(&self, secret: &str) {
+        self.0.lock().remove(&codes::digest(SESSION, secret));
+    }
+
+    /// Ends a session that is listed, of that name.
+    pub(crate) fn end_listed(&self, id: &str, name: &str) {
+        self.0.lock().retain(|known, session| known != id || session.person.name() != name);
+    }
+
+    /// Ends every session of a name.
+    pub(crate) fn end_all(&self, name: &str) {
+        self.0.lock().retain(|_, session| !session.person.name().eq_ignore_ascii_case(name));
+    }
+
+    pub(crate) fn of(&self, name: &str, now: Timestamp) -> Vec<SessionView> {
+        let all = self.0.lock();
+        let own = all.iter().filter(|(_, session)| session.person.name() == name && is_alive(session, now));
+        let mut views: Vec<SessionView> = own
+            .map(|(id, session)| SessionView {
+                id: id.clone(),
+                proof: session.person.proof.as_str(),
+                from: session.person.from,
+                begun: session.begun,
+                used: session.used,
+                label: session.label.clone(),
+            })
+            .collect();
+        views.sort_by_key(|view| view.begun);
+        views
+    }
+}
+
+fn is_alive(session: &Session, now: Timestamp) -> bool {
+    now.since(session.used) < IDLE_MAX && now.since(session.begun) < AGE_MAX
+}
+
+/// The token of a session's forms: whoever has not the cookie cannot know it.
+pub(crate) fn form_token(secret: &str) -> String {
+    codes::digest("form", secret)
+}
+
+/// Attempts to sign in that failed: of an address, and of an address at an account. Nobody can lock somebody else out.
+#[derive(Default)]
+pub(crate) struct Attempts(Mutex<HashMap<(IpAddr, String), (u32, Timestamp)>>);
+
+impl Attempts {
+    /// How long to wait before the next attempt; nothing if none is needed.
+    pub(crate) fn wait(&self, from: IpAddr, name: &str, now: Timestamp) -> Option<Duration> {
+        let all = self.0.lock();
+        let keys = [(from, String::new()), (from, name.to_lowercase())];
+        let waits = keys.iter().filter_map(|key| {
+            let (count, last) = all.get(key)?;
+            // An address may be that of a whole office.
+            let free = if key.1.is_empty() { FREE * 5 } else { FREE };
+            let wait = Duration::from_secs(1 << count.checked_sub(free)?.min(9)).min(WAIT_MAX);
+            wait.checked_sub(now.since(*last)).filter(|left| !left.is_zero())
+        });
+        waits.max()
+    }
+
+    pub(crate) fn failed(&self, from: IpAddr, name: &str, now: Timestamp) {
+        let mut all = self.0.lock();
+        all.retain(|_, (_, last)| now.since(*last) < FORGOTTEN);
+        for key in [(from, String::new()), (from, name.to_lowercase())] {
+            if all.len() < KEPT_MAX || all.contains_key(&key) {
+                let entry = all.entry(key).or_insert((0, now));
+                *entry = (entry.0 + 1, now);
+            }
+        }
+    }
+
+    pub(crate) fn succeeded(&self, from: IpAddr, name: &str) {
+        self.0.lock().remove(&(from, name.to_lowercase()));
+    }
+}

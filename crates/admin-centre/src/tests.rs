@@ -1,0 +1,9 @@
+//! The centre asked as a browser asks it, over an organization in memory: who gets in, what is refused, what a page says.
+
+mod changes;
+mod door;
+mod frame;
+mod hostile;
+mod sizes;
+mod wire;
+mod world;

@@ -1,0 +1,179 @@
+//! Signing in: by a link that is good once, by password and code, by certificate; for how long; and how often it may be tried.
+
+use super::world::{Browser, World};
+use crate::codes;
+
+fn secret(page: &str) -> String {
+    let start = page.find("secret=").unwrap() + 7;
+    page[start..].chars().take_while(|one| one.is_ascii_alphanumeric()).collect()
+}
+
+/// Makes the first account, and gives its secret.
+async fn first(world: &World, browser: &mut Browser) -> String {
+    let to = format!("/welcome/{}", world.link);
+    let page = browser.get(&to).await.text();
+    let secret = secret(&page);
+    let code = codes::code_at(&secret, world.now());
+    let password = "correct horse battery";
+    let form = [("name", "anna"), ("password", password), ("again", password), ("code", code.as_str())];
+    let reply = browser.post(&to, &form).await;
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/")), "{}", reply.text());
+    secret
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_administrator_comes_by_a_link_that_is_good_once() {
+    // WA-60: no default password.
+    let world = World::new();
+    let mut browser = Browser::new(&world.centre);
+    assert!(browser.get("/sign-in").await.text().contains("This centre is new"));
+    let to = format!("/welcome/{}", world.link);
+    browser.get(&to).await;
+    let bad =
+        browser.post(&to, &[("name", "anna"), ("password", "short"), ("again", "other"), ("code", "000000")]).await;
+    assert_eq!(bad.status, 422);
+    assert!(bad.text().contains("<title>Error: ") && bad.text().contains("10 characters are the least"));
+    first(&world, &mut browser).await;
+    assert!(browser.get("/").await.text().contains("<h1>Overview</h1>"));
+    let mut other = Browser::new(&world.centre);
+    assert_eq!(other.get(&to).await.status, 404, "it is good once");
+    assert_eq!(other.get("/welcome/anything").await.status, 404);
+    let noted = world.memory.notes.lock().clone();
+    assert!(
+        noted.iter().any(|(who, what, _, refused)| who == "anna" && what == "Sign-In" && refused.is_none()),
+        "{noted:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_good_for_a_day() {
+    let world = World::new();
+    world.pass(24 * 3600 + 1);
+    assert_eq!(Browser::new(&world.centre).get(&format!("/welcome/{}", world.link)).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_password_and_code_sign_in_and_a_code_is_taken_once() {
+    let world = World::new();
+    let mut browser = Browser::new(&world.centre);
+    let secret = first(&world, &mut browser).await;
+    let before = browser.cookie.clone();
+    browser.get("/").await;
+    browser.post("/sign-out", &[]).await;
+    assert_eq!(browser.get("/queues").await.header("location"), Some("/sign-in?to=%2Fqueues"));
+    world.pass(60);
+    browser.get("/sign-in?to=%2Fqueues").await;
+    let code = codes::code_at(&secret, world.now());
+    let right = [("name", "anna"), ("password", "correct horse battery"), ("code", code.as_str()), ("to", "/queues")];
+    for wrong in [
+        [("name", "anna"), ("password", "wrong horse battery"), ("code", code.as_str())],
+        [("name", "nobody"), ("password", "correct horse battery"), ("code", code.as_str())],
+        [("name", "anna"), ("password", "correct horse battery"), ("code", "000000")],
+    ] {
+        let reply = browser.post("/sign-in", &wrong).await;
+        assert_eq!(reply.status, 401);
+        // One answer for all three: who has an account is not told.
+        assert!(reply.text().contains("Name, password or code is wrong"));
+        assert!(!reply.text().contains("horse battery"), "what was typed is not sent back");
+    }
+    let reply = browser.post("/sign-in", &right).await;
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/queues")));
+    assert_ne!(browser.cookie, before, "a session has a new id");
+    browser.get("/").await;
+    browser.post("/sign-out", &[]).await;
+    browser.get("/sign-in").await;
+    assert_eq!(browser.post("/sign-in", &right).await.status, 401, "a code is taken once");
+    let noted = world.memory.notes.lock().clone();
+    assert!(
+        noted.iter().any(|(who, _, _, refused)| who == "(nobody of this centre)" && refused.is_some()),
+        "{noted:?}"
+    );
+    assert!(!format!("{noted:?}").contains("horse"), "no password is written down");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_guesses_waits_and_locks_nobody_else_out() {
+    // WA-60: slowed per account and address, no lock-out by others.
+    let world = World::new();
+    let mut browser = Browser::new(&world.centre);
+    let secret = first(&world, &mut browser).await;
+    world.pass(60);
+    let mut guesser = Browser::new(&world.centre);
+    guesser.from = "198.51.100.9".parse().unwrap();
+    guesser.get("/sign-in").await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(guesser.post("/sign-in", &[("name", "anna"), ("password", "guess"), ("code", "1")]).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
+    let mut anna = Browser::new(&world.centre);
+    anna.get("/sign-in").await;
+    let code = codes::code_at(&secret, world.now());
+    let right = [("name", "anna"), ("password", "correct horse battery"), ("code", code.as_str())];
+    assert_eq!(anna.post("/sign-in", &right).await.status, 303);
+    world.pass(3601);
+    assert_eq!(guesser.post("/sign-in", &[("name", "anna"), ("password", "guess"), ("code", "1")]).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_by_itself_by_hand_and_when_its_person_is_nobody_any_more() {
+    // WA-61
+    let world = World::new();
+    let mut anna = world.anna().await;
+    world.pass(29 * 60);
+    assert_eq!(anna.get("/").await.status, 200);
+    world.pass(31 * 60);
+    assert_eq!(anna.get("/").await.status, 303, "30 minutes without a request");
+    let mut anna = world.anna().await;
+    for _ in 0..25 {
+        world.pass(29 * 60);
+        anna.get("/people").await;
+    }
+    assert_eq!(anna.get("/").await.status, 303, "12 hours in all");
+    let mut ben = world.with("ben", "Server Management").await;
+    assert_eq!(ben.get("/").await.status, 200);
+    world.revoke("ben");
+    assert_eq!(ben.get("/").await.status, 303, "a revoked certificate is nobody's");
+    ben.get("/sign-in").await;
+    let reply = ben.post("/sign-in", &[("by", "certificate")]).await;
+    assert_eq!(reply.status, 401);
+    assert!(reply.text().contains("were revoked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_is_invited_with_his_role_groups_and_let_go() {
+    let world = World::new();
+    let mut anna = world.anna().await;
+    anna.get("/people").await;
+    let invited = anna
+        .post("/people/invite", &[("name", "ben"), ("groups.there", "1"), ("groups", "Server Management")])
+        .await
+        .text();
+    let start = invited.find("https://centre.example:8443/welcome/").unwrap() + "https://centre.example:8443".len();
+    let to: String =
+        invited[start..].chars().take_while(|one| one.is_ascii_alphanumeric() || "/_-".contains(*one)).collect();
+    let mut ben = Browser::new(&world.centre);
+    let secret = secret(&ben.get(&to).await.text());
+    let code = codes::code_at(&secret, world.now());
+    let form = [("password", "another long word"), ("again", "another long word"), ("code", code.as_str())];
+    assert_eq!(ben.post(&to, &form).await.status, 303);
+    let page = ben.get("/send-connectors/Partner").await.text();
+    assert!(page.contains("<button disabled>Edit</button>") && page.contains("may not change Send connectors"));
+    ben.get("/people").await;
+    assert_eq!(ben.post("/people/invite", &[("name", "eve"), ("groups", "Organization Management")]).await.status, 403);
+    anna.get("/people").await;
+    assert_eq!(anna.post("/people/remove", &[("name", "ben")]).await.status, 303);
+    assert_eq!(ben.get("/").await.status, 303, "and is signed out at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_led_elsewhere_by_signing_in() {
+    let world = World::new();
+    for to in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
+        let mut browser = Browser::new(&world.centre);
+        browser.certificate = Some(b"anna:Organization Management".to_vec());
+        browser.get("/sign-in").await;
+        let reply = browser.post("/sign-in", &[("by", "certificate"), ("to", to)]).await;
+        assert_eq!(reply.header("location"), Some("/"), "{to}");
+    }
+}
