@@ -97,7 +97,7 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
     let exported = run_postroad(&["export", "--settings", settings]).await;
     let exported = String::from_utf8(exported.stdout).unwrap();
     let grown = exported
-        .replace("\nservers:\n", "\nservers:\n  - {name: BERLIN3, fqdn: berlin3.contoso.example, site: Berlin}\n");
+        .replace("\nservers:\n", "\nservers:\n- {name: BERLIN3, fqdn: berlin3.contoso.example, site: Berlin}\n");
     assert_ne!(grown, exported);
     for (text, known) in [(&grown, true), (&exported, false)] {
         std::fs::write(file, text).unwrap();
