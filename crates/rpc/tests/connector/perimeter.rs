@@ -2,7 +2,9 @@
 //! the perimeter can hand in anonymous mail and nothing else (EN-27, EN-37).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use authority::{Revocation, Subject};
 use bytes::Bytes;
 use envelope::head::OriginKind;
 use envelope::{Domain, Revision, ServerName, SiteName};
@@ -162,7 +164,21 @@ async fn whoever_has_broken_into_an_edge_server_can_hand_in_anonymous_mail_and_n
     }
     assert!(recorder.arrivals.borrow().is_empty());
 
-    // And when the subscription is removed, nothing at all.
+    // What the server had before it was subscribed: a certificate of ours counts no more, as a member's.
+    let before = Peers::new(credentials(&authority, "EDGE1", &[Service::Transport]));
+    let refused = before.submit(&mail1.address, &head(5, 0), no_content()).await.unwrap_err();
+    assert!(refused.to_string().contains("no server of the organization (rule `member`)"), "{refused}");
+    assert!(recorder.arrivals.borrow().is_empty());
+
+    // When its certificate is revoked, nothing at all.
+    let known = organization(vec![server(SERVER, "Berlin", None), server("EDGE1", "Berlin", Some(edge.known()))]);
+    let revoked =
+        Revocation { subject: Subject::Server(name("EDGE1")), issued_until: now().plus(Duration::from_secs(60)) };
+    mail1.credentials.heed(&name(SERVER), &known, &[revoked]).unwrap();
+    let refused = peers.submit(&mail1.address, &head(6, 0), no_content()).await;
+    assert!(refused.is_err(), "{refused:?}");
+
+    // And when the subscription is removed, neither.
     let known = organization(vec![server(SERVER, "Berlin", None)]);
     mail1.credentials.heed(&name(SERVER), &known, &[]).unwrap();
     let refused = peers.submit(&mail1.address, &head(4, 0), no_content()).await;
