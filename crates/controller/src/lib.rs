@@ -29,5 +29,5 @@ mod status;
 
 pub use cluster::{Cluster, ClusterError};
 pub use identities::{PrivateSecret, SecretKind};
-pub use resource::{ADOPT_ANNOTATION, FINALIZER, GROUP, KINDS, VERSION};
+pub use resource::{ADOPT_ANNOTATION, FINALIZER, GROUP, KEEP_ANNOTATION, KINDS, VERSION};
 pub use run::{Controller, ControllerSettings, Seals};

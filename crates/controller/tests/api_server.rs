@@ -10,7 +10,7 @@ mod support;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use controller::{ADOPT_ANNOTATION, FINALIZER};
+use controller::{ADOPT_ANNOTATION, FINALIZER, KEEP_ANNOTATION};
 use directory::Administration;
 use organization::{Kind, Object};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
     let revision = premises.directory().snapshot().await.unwrap().revision();
     assert_eq!(told["status"]["revision"], json!(revision.0));
     assert_eq!(told["metadata"]["finalizers"], json!([FINALIZER]));
-    assert_eq!(told["spec"]["enabled"], json!(true), "the API server puts the defaults of the schema in");
+    assert_eq!(told["spec"], partner()["spec"], "what is not said stays unsaid: an older controller would not know it");
     // Nobody is there yet who could work by it; then one of the two servers does.
     assert_eq!(told["status"]["appliedBy"], "0/2");
     let announced = premises.announce("M1", revision);
@@ -121,6 +121,15 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
     until(async || cluster.get("sendconnectors", "partner").await.is_none().then_some(())).await;
     assert!(stored(premises.directory(), Kind::SendConnector, "partner").await.is_none());
     assert!(stored(premises.directory(), Kind::SendConnector, "Internet").await.is_some());
+
+    // Let go: the resource goes, what it named stays.
+    cluster.create("sendconnectors", &partner()).await.unwrap();
+    stands(&cluster, "sendconnectors", "partner", "True", "").await;
+    let keep = json!({"metadata": {"annotations": {KEEP_ANNOTATION: "true"}}});
+    cluster.merge("sendconnectors", "partner", &keep).await.unwrap();
+    cluster.delete("sendconnectors", "partner").await.unwrap();
+    until(async || cluster.get("sendconnectors", "partner").await.is_none().then_some(())).await;
+    assert!(stored(premises.directory(), Kind::SendConnector, "partner").await.is_some());
     running.end().await;
 }
 
