@@ -184,7 +184,7 @@ async fn a_transport_under_pressure_is_left_for_the_next() {
             assert!(reply.contains("Hostname=mail1.contoso.com"), "{reply}");
         }
         let server = "MAIL2".parse().unwrap();
-        assert!(scene.node.health.has_failed(&server, net::Service::Transport), "it is tried last from now on");
+        assert!(scene.node.health.has_failed(&server, Service::Transport), "it is tried last from now on");
     }
 }
 
