@@ -25,6 +25,8 @@ const WATCH_MOST: Duration = Duration::from_secs(320);
 /// Answers of the API server (RFC 9110).
 const NOT_FOUND: u16 = 404;
 const CONFLICT: u16 = 409;
+const BAD_REQUEST: u16 = 400;
+const UNPROCESSABLE: u16 = 422;
 
 /// Why the API server was of no use.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,9 @@ pub enum ClusterError {
     /// Somebody else was faster.
     #[error("somebody else changed it at the same time: {0}")]
     Conflict(String),
+    /// Its schema does not allow it: of one resource, and for as long as that is as it is.
+    #[error("the API server does not take it: {0}")]
+    Refused(String),
     /// It cannot be reached, or did not want.
     #[error("the API server: {0}")]
     Failed(String),
@@ -49,6 +54,7 @@ impl From<kube::Error> for ClusterError {
             kube::Error::Api(status) => match status.code {
                 NOT_FOUND => Self::Absent(status.message),
                 CONFLICT => Self::Conflict(status.message),
+                BAD_REQUEST | UNPROCESSABLE => Self::Refused(status.message),
                 _ => Self::Failed(format!("{} ({})", status.message, status.code)),
             },
             other => Self::Failed(other.to_string()),

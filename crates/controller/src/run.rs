@@ -31,6 +31,8 @@ const RESYNC: Duration = Duration::from_secs(300);
 /// After a round that failed the next one waits, each time twice as long.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(300);
+/// A watch that cannot begin waits the same way, and not as long: it is small.
+const WATCH_RETRY_MOST: Duration = Duration::from_secs(30);
 /// A round that takes longer is given up: thousands of resources are told within it.
 const ROUND_MOST: Duration = Duration::from_secs(600);
 
@@ -210,7 +212,7 @@ impl Controller {
                         if let Err(error) = &watched {
                             tracing::debug!(%error, %kind, "a watch cannot begin");
                         }
-                        pause = if watched.is_ok() { RETRY_FIRST } else { (pause * 2).min(RETRY_MOST) };
+                        pause = if watched.is_ok() { RETRY_FIRST } else { (pause * 2).min(WATCH_RETRY_MOST) };
                         tokio::time::sleep(pause).await;
                     }
                 };
@@ -291,7 +293,7 @@ impl Controller {
             match self.cluster.finalize(resource, true).await {
                 Ok(version) => (resource.version, resource.managed) = (version, true),
                 Err(error) => {
-                    tracing::debug!(%error, resource.key, "not claimed");
+                    tracing::info!(%error, resource.key, "a resource cannot be marked as managed");
                     all = false;
                     resource.held = Some(error.to_string());
                     first = first.or_else(|| of_weight(error));
@@ -315,7 +317,7 @@ impl Controller {
                 Verdict::Gone => {}
             }
             if let Err(error) = self.report_one(resource, verdict, revision, &servers, &now).await {
-                tracing::debug!(%error, resource.key, "not told");
+                tracing::info!(%error, resource.key, "a resource cannot be told what became of it");
                 told = told.and(of_weight(error).map_or(Ok(()), Err));
             }
         }
@@ -350,10 +352,11 @@ enum Claimed {
     Without(Option<ClusterError>),
 }
 
-/// Nothing for a resource that went meanwhile, or that somebody changed: the watch tells of that.
+/// What is to be tried again soon. Nothing for a resource that went meanwhile, or that somebody changed: the watch tells of that. Nothing
+/// for one that is not taken as it is either, or all the others would wait for it.
 fn of_weight(error: ClusterError) -> Option<ClusterError> {
     match error {
-        ClusterError::Absent(_) | ClusterError::Conflict(_) => None,
+        ClusterError::Absent(_) | ClusterError::Conflict(_) | ClusterError::Refused(_) => None,
         other => Some(other),
     }
 }

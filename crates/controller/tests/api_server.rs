@@ -247,6 +247,32 @@ async fn an_api_server_that_goes_away_and_comes_back_is_followed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_the_api_server_takes_no_more_stops_none_of_the_others() {
+    let Some(premises) = Premises::open().await else { return };
+    let cluster = premises.cluster();
+    cluster.create("sendconnectors", &connector("stuck", &partner()["spec"])).await.unwrap();
+    let mut definition = controller::definitions::definition(Kind::SendConnector);
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] =
+        json!([{"rule": "self.metadata.name != 'stuck'", "message": "no"}]);
+    cluster.redefine(&definition).await;
+    let mut number = 0;
+    until(async || {
+        number += 1;
+        let label = json!({"metadata": {"labels": {"number": number.to_string()}}});
+        cluster.merge("sendconnectors", "stuck", &label).await.err()
+    })
+    .await;
+    let running = premises.controller("one").await;
+    for name in ["first", "second", "third"] {
+        let spec = json!({"addressSpaces": [format!("{name}.example")], "sourceTransportServers": ["M1"]});
+        cluster.create("sendconnectors", &connector(name, &spec)).await.unwrap();
+        stands(&cluster, "sendconnectors", name, "True", "").await;
+    }
+    assert!(stored(premises.directory(), Kind::SendConnector, "stuck").await.is_none(), "nobody would know of it");
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_examples_are_accepted() {
     let Some(premises) = Premises::open().await else { return };
     let cluster = premises.cluster();
