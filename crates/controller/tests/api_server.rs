@@ -121,8 +121,14 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
     until(async || cluster.get("sendconnectors", "partner").await.is_none().then_some(())).await;
     assert!(stored(premises.directory(), Kind::SendConnector, "partner").await.is_none());
     assert!(stored(premises.directory(), Kind::SendConnector, "Internet").await.is_some());
+    running.end().await;
+}
 
-    // Let go: the resource goes, what it named stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_let_go_stays_when_its_resource_goes() {
+    let Some(premises) = Premises::open().await else { return };
+    let cluster = premises.cluster();
+    let running = premises.controller("one").await;
     cluster.create("sendconnectors", &partner()).await.unwrap();
     stands(&cluster, "sendconnectors", "partner", "True", "").await;
     let keep = json!({"metadata": {"annotations": {KEEP_ANNOTATION: "true"}}});
