@@ -196,7 +196,7 @@ fn credential() -> Value {
             "user": {"type": "string", "maxLength": 256, "description": "Who logs on."},
             "passwordFile": {
                 "type": "string", "maxLength": 253, "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
-                "description": "A key of the Secret that the controller has for credentials, called after the resource: partner, or partner.password. It holds the password.",
+                "description": "A key of the Secret that the controller has for credentials, called after the resource: partner, or partner_2. It holds the password.",
             },
             "sealed": {
                 "type": "string", "maxLength": TEXT_MAX,

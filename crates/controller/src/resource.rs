@@ -117,7 +117,7 @@ impl Resource {
     }
 }
 
-/// A password is in a file of the controller's own folder that is called after the resource, `key` or `key.*`: a resource must not have
+/// A password is in a file of the controller's own folder that is called after the resource, `key` or `key_*`: a resource must not have
 /// other files read, nor the password of another one sent to a smart host of its choice, nor hold the password itself.
 fn credential_reaches_out(credential: &Value, key: &str) -> Option<String> {
     let wrong = |text: &str| Some(format!("authenticationCredential: {text}"));
@@ -129,8 +129,9 @@ fn credential_reaches_out(credential: &Value, key: &str) -> Option<String> {
     if !plain {
         return wrong("passwordFile is the name of a file, without a folder");
     }
-    let own = file.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    if own { None } else { wrong(&format!("passwordFile is called after its resource: {key}, or {key}.password")) }
+    // No name of a resource has `_`, and many have dots: `partner.eu` is another one than `partner`.
+    let own = file.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+    if own { None } else { wrong(&format!("passwordFile is called after its resource: {key}, or {key}_2")) }
 }
 
 fn written(value: &Value) -> Written {
@@ -183,10 +184,10 @@ mod tests {
             let text = connector(json!({"addressSpaces": ["*"], "authenticationCredential": credential}));
             text.wanted(&WithoutSecrets).err().unwrap_or_default()
         };
-        for file in ["partner", "internet-2", "intern", "partner.internet"] {
+        for file in ["partner", "internet-2", "internet.eu", "intern", "partner_internet"] {
             assert!(reads(file).contains("called after its resource"), "{file} is another's");
         }
-        for file in ["internet", "internet.password"] {
+        for file in ["internet", "internet_2"] {
             assert!(!reads(file).contains("passwordFile is"), "{file}: {}", reads(file));
         }
         for key in ["password", "passwordEnvironment"] {
