@@ -17,6 +17,11 @@ NOTE = "{{- /* Made of ../../../ by chart.py; POSTROAD_REWRITE=1 deploy/k8s/chec
 # A generated ConfigMap is called anew when what is in it changes, so that whoever mounts it is started anew.
 HASH = "[a-z0-9]{10}"
 
+# The organization of the overlay `trying` is for its servers alone: an upgrade that forgets to name yours would apply it to yours.
+TRYING = '(and .Values.trying (eq (keys .Values.servers | sortAlpha | join " ") "berlin1 oslo1"))'
+NO_ORGANIZATION = ('{{- if not (or .Values.organization %s) }}\n{{- fail "organization is empty: give your organization file by '
+                   '--set-file organization=contoso.yaml at every upgrade, or configure=false to apply none" }}\n{{- end }}\n' % TRYING)
+
 # Words that stand for values, and what becomes of them.
 WORDS = {
     "HELMNAME": "{{ $name }}",
@@ -155,6 +160,8 @@ def write(folder):
             # Helm makes the namespace, with --create-namespace.
             documents = [one for one in documents if identity(one)[0] != "Namespace"]
             text = "".join("---\n" + templated(piece, document) for document in documents)
+            if piece == "configure":
+                text = NO_ORGANIZATION + text
             if condition:
                 text = "{{- if %s }}\n%s{{- end }}\n" % (condition, text)
             if each:

@@ -53,6 +53,18 @@ def differences(one, other, path=""):
         yield "%s: the chart has %r, the overlay %r" % (path, one, other)
 
 
+def refused(loaded, values):
+    """Nobody else gets the organization of the overlay `trying`, not even where the values say so."""
+    for trying in (False, True):
+        try:
+            loaded.render({**values, "trying": trying}, name="postroad", namespace="postroad")
+        except helm_python.HelmError as error:
+            if "organization is empty" not in str(error):
+                raise
+        else:
+            sys.exit("the chart applies the organization of the overlay trying to others")
+
+
 def main():
     chart, values, overlay, built = sys.argv[1:]
     own = values == "-"
@@ -61,6 +73,8 @@ def main():
         # --set-file organization=…
         values["organization"] = open(overlay + "/organization.yaml").read()
     with helm_python.Chart.load(chart) as loaded:
+        if not own:
+            refused(loaded, {key: value for key, value in values.items() if key != "organization"})
         rendered = loaded.render(values, name="postroad", namespace="postroad")
     text = "\n---\n".join(rendered[name] for name in sorted(rendered) if name.endswith(".yaml"))
     ours, theirs = objects(yaml.safe_load_all(text)), objects(yaml.safe_load_all(open(built)))

@@ -1,6 +1,7 @@
 //! Kubernetes' API as far as it is needed: objects of a few kinds in one namespace, as trees.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, WatchParams};
@@ -17,9 +18,15 @@ use crate::resource::{FINALIZER, GROUP, KINDS, Resource, VERSION};
 const PAGE: u32 = 500;
 /// Who changes what, for `managedFields`.
 pub(crate) const MANAGER: &str = "postroad-controller";
+/// Until the API server answers: one that was cut off says nothing for ever.
+const ANSWER: Duration = Duration::from_secs(30);
+/// A watch is begun anew then. The API server is asked to end it before (290 s is what it is asked for).
+const WATCH_MOST: Duration = Duration::from_secs(320);
 /// Answers of the API server (RFC 9110).
 const NOT_FOUND: u16 = 404;
 const CONFLICT: u16 = 409;
+const BAD_REQUEST: u16 = 400;
+const UNPROCESSABLE: u16 = 422;
 
 /// Why the API server was of no use.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +40,9 @@ pub enum ClusterError {
     /// Somebody else was faster.
     #[error("somebody else changed it at the same time: {0}")]
     Conflict(String),
+    /// Its schema does not allow it: of one resource, and for as long as that is as it is.
+    #[error("the API server does not take it: {0}")]
+    Refused(String),
     /// It cannot be reached, or did not want.
     #[error("the API server: {0}")]
     Failed(String),
@@ -44,10 +54,19 @@ impl From<kube::Error> for ClusterError {
             kube::Error::Api(status) => match status.code {
                 NOT_FOUND => Self::Absent(status.message),
                 CONFLICT => Self::Conflict(status.message),
+                BAD_REQUEST | UNPROCESSABLE => Self::Refused(status.message),
                 _ => Self::Failed(format!("{} ({})", status.message, status.code)),
             },
             other => Self::Failed(other.to_string()),
         }
+    }
+}
+
+/// What the API server answers, unless it takes longer than [`ANSWER`].
+pub(crate) async fn answered<T>(asked: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(answer) => answer.map_err(ClusterError::from),
+        Err(_) => Err(ClusterError::Failed(format!("no answer within {} s", ANSWER.as_secs()))),
     }
 }
 
@@ -115,7 +134,7 @@ impl Cluster {
             let api = self.custom(kind);
             let mut parameters = ListParams::default().limit(PAGE);
             loop {
-                let page = api.list(&parameters).await?;
+                let page = answered(api.list(&parameters)).await?;
                 let next = page.metadata.continue_.clone().filter(|next| !next.is_empty());
                 for object in page {
                     let object =
@@ -131,35 +150,45 @@ impl Cluster {
         Ok(all)
     }
 
-    /// Returns when something about the resources of a kind may have changed: after a change, or when the API server ended the watch.
-    pub(crate) async fn changed(&self, kind: Kind) -> Result<(), ClusterError> {
+    /// Tells when something about the resources of a kind may have changed: when it begins to look, as nobody looked before, and after
+    /// each change. Returns when the watch ended.
+    ///
+    /// # Errors
+    /// When it could not begin.
+    pub(crate) async fn watch(&self, kind: Kind, tell: impl Fn()) -> Result<(), ClusterError> {
         let api = self.custom(kind);
-        let newest = api.list(&ListParams::default().limit(1)).await?.metadata.resource_version.unwrap_or_default();
-        let mut events = api.watch(&WatchParams::default(), &newest).await?.boxed();
-        loop {
-            match events.try_next().await? {
-                Some(WatchEvent::Bookmark(_)) => {}
-                _ => return Ok(()),
+        let newest = answered(api.list(&ListParams::default().limit(1))).await?;
+        let newest = newest.metadata.resource_version.unwrap_or_default();
+        let mut events = answered(api.watch(&WatchParams::default(), &newest)).await?.boxed();
+        tell();
+        let looking = async {
+            while let Ok(Some(event)) = events.try_next().await {
+                match event {
+                    WatchEvent::Bookmark(_) => {}
+                    // The version from which it looks is too old: it begins anew.
+                    WatchEvent::Error(_) => break,
+                    _ => tell(),
+                }
             }
-        }
-    }
-
-    /// Sets or removes our finalizer. Of the version that was read: what came in between is looked at first.
-    pub(crate) async fn finalize(&self, resource: &Resource, finalizers: &[String]) -> Result<(), ClusterError> {
-        let patch = json!({"metadata": {"resourceVersion": resource.version, "finalizers": finalizers}});
-        self.custom(resource.kind).patch(&resource.key, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        };
+        let _ = tokio::time::timeout(WATCH_MOST, looking).await;
         Ok(())
     }
 
-    /// The finalizers of a resource as they are now.
-    pub(crate) async fn finalizers(&self, resource: &Resource) -> Result<Vec<String>, ClusterError> {
-        Ok(self.custom(resource.kind).get(&resource.key).await?.metadata.finalizers.unwrap_or_default())
+    /// Sets or removes our finalizer. Of the version that was read: what came in between is looked at first. Gives the version after.
+    pub(crate) async fn finalize(&self, resource: &Resource, ours: bool) -> Result<String, ClusterError> {
+        let api = self.custom(resource.kind);
+        let there = answered(api.get(&resource.key)).await?.metadata.finalizers.unwrap_or_default();
+        let patch = json!({"metadata": {"resourceVersion": resource.version, "finalizers": with_ours(there, ours)}});
+        let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        let after = answered(api.patch(&resource.key, &parameters, &patch)).await?;
+        Ok(after.metadata.resource_version.unwrap_or_default())
     }
 
     pub(crate) async fn set_status(&self, resource: &Resource, status: &Value) -> Result<(), ClusterError> {
         let patch = json!({"status": status});
-        self.custom(resource.kind).patch_status(&resource.key, &PatchParams::default(), &Patch::Merge(&patch)).await?;
-        Ok(())
+        let (api, parameters, patch) = (self.custom(resource.kind), PatchParams::default(), Patch::Merge(&patch));
+        answered(api.patch_status(&resource.key, &parameters, &patch)).await.map(drop)
     }
 
     /// Says something about a resource. Nobody waits for it: who cannot be told is not.
@@ -182,7 +211,7 @@ impl Cluster {
         });
         let events = self.api("events.k8s.io", "v1", "Event", "events");
         let made = match serde_json::from_value(event) {
-            Ok(event) => events.create(&PostParams::default(), &event).await.map(drop).map_err(ClusterError::from),
+            Ok(event) => answered(events.create(&PostParams::default(), &event)).await.map(drop),
             Err(error) => Err(ClusterError::Failed(error.to_string())),
         };
         if let Err(error) = made {
@@ -198,7 +227,7 @@ fn note(text: &str) -> String {
 }
 
 /// The finalizers with ours, or without.
-pub(crate) fn with_ours(mut finalizers: Vec<String>, ours: bool) -> Vec<String> {
+fn with_ours(mut finalizers: Vec<String>, ours: bool) -> Vec<String> {
     finalizers.retain(|one| one != FINALIZER);
     if ours {
         finalizers.push(FINALIZER.to_owned());

@@ -1,7 +1,8 @@
 //! The custom resource definitions, made from the organization's schema: what may be written into a file may be written into a resource,
 //! under the same names, with the same words and ranges. `deploy/k8s/controller/crds.yaml` is [`manifest`].
 //!
-//! A schema only says what the API server can know. What depends on other objects, or on more than one property, is found by the
+//! A schema only says what the API server can know. It carries no defaults, or a new one would write properties into resources that the
+//! controller of the version before does not know: what is not said stays unsaid, and the description tells what holds then. What depends on other objects, or on more than one property, is found by the
 //! controller and said in the status.
 
 use organization::Kind;
@@ -97,7 +98,7 @@ fn about(kind: Kind) -> &'static str {
 }
 
 fn spec(kind: Kind) -> Value {
-    let mut schema = object(&properties(kind), kind);
+    let mut schema = object(&properties(kind));
     let entries = schema.as_object_mut().expect("an object");
     // The name of the object is that of the resource unless it says otherwise, and stays.
     if let Some(required) = entries.get_mut("required").and_then(Value::as_array_mut) {
@@ -122,9 +123,9 @@ fn spec(kind: Kind) -> Value {
 }
 
 /// An object of these properties. Identity is derived from the name and is no resource's to choose.
-fn object(rows: &[Row], kind: Kind) -> Value {
+fn object(rows: &[Row]) -> Value {
     let rows = || rows.iter().filter(|row| row.name != "guid");
-    let entries: Map<String, Value> = rows().map(|row| (row.name.to_owned(), property(row, kind))).collect();
+    let entries: Map<String, Value> = rows().map(|row| (row.name.to_owned(), property(row))).collect();
     let required: Vec<&str> = rows().filter(|row| row.required).map(|row| row.name).collect();
     let mut schema = json!({"type": "object", "properties": entries});
     if !required.is_empty() {
@@ -133,16 +134,13 @@ fn object(rows: &[Row], kind: Kind) -> Value {
     schema
 }
 
-fn property(row: &Row, kind: Kind) -> Value {
+fn property(row: &Row) -> Value {
     let mut schema = match (row.secret, row.holds.is_empty()) {
         (true, _) => credential(),
-        (false, false) => object(&row.holds, kind),
+        (false, false) => object(&row.holds),
         (false, true) => of_shape(&row.shape, row.limits),
     };
     schema["description"] = json!(description(row));
-    if let Some(default) = default(row, kind) {
-        schema["default"] = default;
-    }
     schema
 }
 
@@ -198,7 +196,7 @@ fn credential() -> Value {
             "user": {"type": "string", "maxLength": 256, "description": "Who logs on."},
             "passwordFile": {
                 "type": "string", "maxLength": 253, "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
-                "description": "A key of the Secret that the controller has for credentials: it holds the password.",
+                "description": "A key of the Secret that the controller has for credentials, called after the resource: partner, or partner_2. It holds the password.",
             },
             "sealed": {
                 "type": "string", "maxLength": TEXT_MAX,
@@ -210,20 +208,6 @@ fn credential() -> Value {
             "message": "write user and passwordFile, or sealed",
         }],
     })
-}
-
-/// A default that holds for every object of the kind. Those that depend on something are said in the description, and a Receive
-/// connector that is one of the defaults keeps what is not said of it.
-fn default(row: &Row, kind: Kind) -> Option<Value> {
-    if kind == Kind::ReceiveConnector || row.required || row.secret || row.edge_default.is_some() {
-        return None;
-    }
-    match &row.shape {
-        Shape::Truth => row.default.parse::<bool>().ok().map(Value::from),
-        Shape::Whole => row.default.parse::<u64>().ok().map(Value::from),
-        Shape::Word(words) => words.contains(&row.default.as_str()).then(|| json!(row.default)),
-        _ => None,
-    }
 }
 
 fn status() -> Value {

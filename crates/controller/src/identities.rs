@@ -7,7 +7,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, ClusterError, MANAGER};
+use crate::cluster::{Cluster, ClusterError, MANAGER, answered};
 
 /// The sort of a Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`]
     pub async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
-        let there = match self.secrets().get(name).await.map_err(ClusterError::from) {
+        let there = match answered(self.secrets().get(name)).await {
             Ok(there) => there,
             Err(ClusterError::Absent(_)) => return Ok(None),
             Err(other) => return Err(other),
@@ -76,7 +76,7 @@ impl Cluster {
     pub async fn create_secret(&self, secret: &PrivateSecret) -> Result<bool, ClusterError> {
         let object: DynamicObject =
             serde_json::from_value(secret.manifest()).map_err(|error| ClusterError::Failed(error.to_string()))?;
-        match self.secrets().create(&PostParams::default(), &object).await.map_err(ClusterError::from) {
+        match answered(self.secrets().create(&PostParams::default(), &object)).await {
             Ok(_) => Ok(true),
             Err(ClusterError::Conflict(_)) => Ok(false),
             Err(other) => Err(other),
@@ -89,7 +89,6 @@ impl Cluster {
     /// [`ClusterError`]
     pub async fn put_secret(&self, secret: &PrivateSecret) -> Result<(), ClusterError> {
         let parameters = PatchParams::apply(MANAGER).force();
-        self.secrets().patch(&secret.name, &parameters, &Patch::Apply(&secret.manifest())).await?;
-        Ok(())
+        answered(self.secrets().patch(&secret.name, &parameters, &Patch::Apply(&secret.manifest()))).await.map(drop)
     }
 }

@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, answered};
 
 /// For how long a lease is given, and how often it is renewed: two renewals may fail.
 pub(crate) const LEASE: Duration = Duration::from_secs(15);
@@ -32,12 +32,10 @@ impl Lease {
     /// Takes or renews the lease. Whether it is ours for the next [`LEASE`].
     pub(crate) async fn take(&mut self, now: &str) -> Result<bool, ClusterError> {
         let leases = self.cluster.leases();
-        let there = match leases.get(NAME).await {
+        let there = match answered(leases.get(NAME)).await {
             Ok(there) => there,
-            Err(error) => match ClusterError::from(error) {
-                ClusterError::Absent(_) => return self.create(now).await,
-                other => return Err(other),
-            },
+            Err(ClusterError::Absent(_)) => return self.create(now).await,
+            Err(other) => return Err(other),
         };
         let there = serde_json::to_value(there).map_err(|error| ClusterError::Failed(error.to_string()))?;
         let held_by = there["spec"]["holderIdentity"].as_str().unwrap_or_default();
@@ -54,7 +52,7 @@ impl Lease {
 
     /// Gives it up, so that another one need not wait for its end.
     pub(crate) async fn release(&mut self, now: &str) {
-        let Ok(there) = self.cluster.leases().get(NAME).await else { return };
+        let Ok(there) = answered(self.cluster.leases().get(NAME)).await else { return };
         let Ok(mut next) = serde_json::to_value(there) else { return };
         if next["spec"]["holderIdentity"] == json!(self.holder) {
             next["spec"]["holderIdentity"] = json!("");
@@ -83,11 +81,12 @@ impl Lease {
         let lease: DynamicObject =
             serde_json::from_value(lease).map_err(|error| ClusterError::Failed(error.to_string()))?;
         let leases = self.cluster.leases();
+        let parameters = PostParams::default();
         let stored = match new {
-            true => leases.create(&PostParams::default(), &lease).await,
-            false => leases.replace(NAME, &PostParams::default(), &lease).await,
+            true => answered(leases.create(&parameters, &lease)).await,
+            false => answered(leases.replace(NAME, &parameters, &lease)).await,
         };
-        match stored.map_err(ClusterError::from) {
+        match stored {
             Ok(_) => Ok(true),
             Err(ClusterError::Conflict(_)) => Ok(false),
             Err(other) => Err(other),

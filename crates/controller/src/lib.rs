@@ -8,8 +8,8 @@
 //! ```
 //!
 //! **What it manages** is what a resource names that carries its finalizer; nothing else is ever changed. The finalizer is set before
-//! the object is: so whoever finds a resource gone knows that its object is gone too, also when the controller was away meanwhile.
-//! An object that is there before its resource, and says otherwise, is taken over only where the resource says so.
+//! the object is: so whoever finds a resource gone knows that its object is gone too, also when the controller was away meanwhile,
+//! unless an annotation let it go. An object that is there before its resource, and says otherwise, is taken over only where the resource says so.
 //!
 //! **One truth**: for what it manages the cluster is right. What somebody changes by another way is put back, with an event.
 //!
@@ -29,5 +29,5 @@ mod status;
 
 pub use cluster::{Cluster, ClusterError};
 pub use identities::{PrivateSecret, SecretKind};
-pub use resource::{ADOPT_ANNOTATION, FINALIZER, GROUP, KINDS, VERSION};
+pub use resource::{ADOPT_ANNOTATION, FINALIZER, GROUP, KEEP_ANNOTATION, KINDS, VERSION};
 pub use run::{Controller, ControllerSettings, Seals};

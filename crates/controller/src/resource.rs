@@ -11,6 +11,8 @@ pub const VERSION: &str = "v1";
 pub const FINALIZER: &str = "postroad.dev/organization";
 /// `true` on a resource whose object may be there already and say otherwise.
 pub const ADOPT_ANNOTATION: &str = "postroad.dev/adopt";
+/// `true` on a resource whose object stays when the resource goes.
+pub const KEEP_ANNOTATION: &str = "postroad.dev/keep";
 
 /// Kinds of objects that may be custom resources, in the order in which they are applied. Servers and databases are none: they are
 /// pods and volumes, which nobody makes by a name.
@@ -34,6 +36,10 @@ pub(crate) struct Resource {
     pub(crate) deleting: bool,
     /// It carries [`ADOPT_ANNOTATION`].
     pub(crate) adopts: bool,
+    /// It carries [`KEEP_ANNOTATION`].
+    pub(crate) keeps: bool,
+    /// Why it takes no part in this round.
+    pub(crate) held: Option<String>,
     pub(crate) spec: Value,
     pub(crate) status: Value,
 }
@@ -44,7 +50,9 @@ impl Resource {
         let metadata = object.get("metadata")?;
         let text = |key: &str| Some(metadata.get(key)?.as_str()?.to_owned());
         let finalizers = metadata.get("finalizers").and_then(Value::as_array);
-        let annotation = metadata.get("annotations").and_then(|all| all.get(ADOPT_ANNOTATION));
+        let annotations = metadata.get("annotations");
+        let says =
+            |annotation: &str| annotations.and_then(|all| all.get(annotation)).is_some_and(|value| value == "true");
         Some(Self {
             kind,
             key: text("name")?,
@@ -54,7 +62,9 @@ impl Resource {
             created: text("creationTimestamp").unwrap_or_default(),
             managed: finalizers.is_some_and(|all| all.iter().any(|one| one == FINALIZER)),
             deleting: metadata.get("deletionTimestamp").is_some(),
-            adopts: annotation.is_some_and(|value| value == "true"),
+            adopts: says(ADOPT_ANNOTATION),
+            keeps: says(KEEP_ANNOTATION),
+            held: None,
             spec: object.get("spec").cloned().unwrap_or_default(),
             status: object.get("status").cloned().unwrap_or_default(),
         })
@@ -93,7 +103,8 @@ impl Resource {
         properties.extend(
             spec.iter().filter(|(name, _)| *name != "name").map(|(name, value)| (name.clone(), written(value))),
         );
-        if let Some(wrong) = spec.get("authenticationCredential").and_then(credential_reaches_out) {
+        let credential = spec.get("authenticationCredential");
+        if let Some(wrong) = credential.and_then(|credential| credential_reaches_out(credential, &self.key)) {
             return Err(wrong);
         }
         object_of(self.kind, properties, secrets).map_err(|wrong| {
@@ -106,16 +117,21 @@ impl Resource {
     }
 }
 
-/// A password is in a file of the controller's own folder, by a plain name: a resource must not have other files read and sent to a
-/// smart host of its choice, nor hold the password itself.
-fn credential_reaches_out(credential: &Value) -> Option<String> {
+/// A password is in a file of the controller's own folder that is called after the resource, `key` or `key_*`: a resource must not have
+/// other files read, nor the password of another one sent to a smart host of its choice, nor hold the password itself.
+fn credential_reaches_out(credential: &Value, key: &str) -> Option<String> {
     let wrong = |text: &str| Some(format!("authenticationCredential: {text}"));
     if credential.get("password").is_some() || credential.get("passwordEnvironment").is_some() {
         return wrong("write passwordFile, the name of a file in the controller's folder of credentials, or sealed");
     }
     let file = credential.get("passwordFile")?.as_str().unwrap_or_default();
     let plain = !file.is_empty() && !file.starts_with('.') && !file.contains(['/', '\\', '\0']);
-    if plain { None } else { wrong("passwordFile is the name of a file, without a folder") }
+    if !plain {
+        return wrong("passwordFile is the name of a file, without a folder");
+    }
+    // No name of a resource has `_`, and many have dots: `partner.eu` is another one than `partner`.
+    let own = file.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+    if own { None } else { wrong(&format!("passwordFile is called after its resource: {key}, or {key}_2")) }
 }
 
 fn written(value: &Value) -> Written {
@@ -162,6 +178,17 @@ mod tests {
                 "authenticationCredential": {"user": "u", "passwordFile": file}});
             let wrong = connector(spec).wanted(&WithoutSecrets).unwrap_err();
             assert!(wrong.contains("without a folder"), "{wrong}");
+        }
+        let reads = |file: &str| {
+            let credential = json!({"user": "u", "passwordFile": file});
+            let text = connector(json!({"addressSpaces": ["*"], "authenticationCredential": credential}));
+            text.wanted(&WithoutSecrets).err().unwrap_or_default()
+        };
+        for file in ["partner", "internet-2", "internet.eu", "intern", "partner_internet"] {
+            assert!(reads(file).contains("called after its resource"), "{file} is another's");
+        }
+        for file in ["internet", "internet_2"] {
+            assert!(!reads(file).contains("passwordFile is"), "{file}: {}", reads(file));
         }
         for key in ["password", "passwordEnvironment"] {
             let spec = json!({"addressSpaces": ["*"], "authenticationCredential": {"user": "u", key: "HOME"}});

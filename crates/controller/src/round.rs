@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use organization::plan::{Change, Plan, plan};
 use organization::{Kind, Object, Secrets, assemble};
-use topology::{Problem, Weight};
+use topology::{Guid, Problem, Weight};
 
 use crate::resource::{ADOPT_ANNOTATION, Resource};
 
@@ -31,6 +31,8 @@ pub(crate) enum Reason {
     Duplicate,
     /// The object is there, and nobody said that it may be taken over.
     NotManaged,
+    /// The API server did not let it be marked as managed.
+    NotClaimed,
     /// The directory did not take the change.
     NotCommitted,
 }
@@ -41,6 +43,7 @@ impl Reason {
             Self::Invalid => "Invalid",
             Self::Duplicate => "Duplicate",
             Self::NotManaged => "NotManaged",
+            Self::NotClaimed => "NotClaimed",
             Self::NotCommitted => "NotCommitted",
         }
     }
@@ -56,8 +59,9 @@ pub(crate) struct Round {
 
 /// What a resource may do in a round, until something stands in the way.
 enum Part {
+    /// With the identity of the object that it changes, if there is one.
     Puts(Box<Object>),
-    Deletes,
+    Deletes(Guid),
     Settled(Verdict),
 }
 
@@ -82,14 +86,19 @@ fn folded(object: &Object) -> (Kind, String) {
 
 fn parts(resources: &[Resource], current: &[Object], secrets: &dyn Secrets) -> Vec<Part> {
     let stored: BTreeMap<(Kind, String), &Object> = current.iter().map(|object| (folded(object), object)).collect();
+    let by_guid: BTreeMap<(Kind, Guid), &Object> =
+        current.iter().map(|object| ((object.kind(), object.guid()), object)).collect();
     let first = first_of_each(resources);
     let live: BTreeSet<(Kind, String)> = first.keys().cloned().collect();
     let part = |(at, resource): (usize, &Resource)| {
         let identity = resource.identity();
         if resource.deleting {
-            // Who has it now is another resource, or nobody ever did.
-            let goes = resource.managed && stored.contains_key(&identity) && !live.contains(&identity);
-            return if goes { Part::Deletes } else { Part::Settled(Verdict::Gone) };
+            // Who has it now is another resource, or nobody ever did, or it is let go.
+            let goes = resource.managed && !resource.keeps && !live.contains(&identity);
+            return match stored.get(&identity).filter(|_| goes) {
+                Some(there) => Part::Deletes(there.guid()),
+                None => Part::Settled(Verdict::Gone),
+            };
         }
         let refused = |reason, text| Part::Settled(Verdict::Refused { reason, text });
         if first[&identity] != at {
@@ -100,7 +109,16 @@ fn parts(resources: &[Resource], current: &[Object], secrets: &dyn Secrets) -> V
             Ok(object) => object,
             Err(text) => return refused(Reason::Invalid, text),
         };
-        match stored.get(&identity) {
+        if let Some(text) = &resource.held {
+            return refused(Reason::NotClaimed, text.clone());
+        }
+        // By its name; else by its identity, under another name that somebody gave it.
+        let there = stored.get(&identity).or_else(|| by_guid.get(&(object.kind(), object.guid())));
+        match there {
+            Some(there) if folded(there) != identity && live.contains(&folded(there)) => {
+                let text = format!("its object was renamed to {}, which another resource names", there.place());
+                refused(Reason::Duplicate, text)
+            }
             Some(there)
                 if !resource.managed && !resource.adopts && object.clone().with_guid(there.guid()) != **there =>
             {
@@ -110,7 +128,8 @@ fn parts(resources: &[Resource], current: &[Object], secrets: &dyn Secrets) -> V
                 );
                 refused(Reason::NotManaged, text)
             }
-            _ => Part::Puts(Box::new(object)),
+            Some(there) => Part::Puts(Box::new(object.with_guid(there.guid()))),
+            None => Part::Puts(Box::new(object)),
         }
     };
     resources.iter().enumerate().map(part).collect()
@@ -131,21 +150,12 @@ fn first_of_each(resources: &[Resource]) -> BTreeMap<(Kind, String), usize> {
 }
 
 fn plan_of(resources: &[Resource], parts: &[Part], current: &[Object]) -> Plan {
-    let mut desired: BTreeMap<(Kind, String), Object> =
-        current.iter().map(|object| (folded(object), object.clone())).collect();
+    let mut desired: BTreeMap<(Kind, Guid), Object> =
+        current.iter().map(|object| ((object.kind(), object.guid()), object.clone())).collect();
     for (resource, part) in resources.iter().zip(parts) {
         match part {
-            Part::Puts(object) => {
-                let identity = resource.identity();
-                let object = match desired.get(&identity) {
-                    Some(there) => object.clone().with_guid(there.guid()),
-                    None => Object::clone(object),
-                };
-                desired.insert(identity, object);
-            }
-            Part::Deletes => {
-                desired.remove(&resource.identity());
-            }
+            Part::Puts(object) => drop(desired.insert((object.kind(), object.guid()), Object::clone(object))),
+            Part::Deletes(guid) => drop(desired.remove(&(resource.kind, *guid))),
             Part::Settled(_) => {}
         }
     }
@@ -154,7 +164,7 @@ fn plan_of(resources: &[Resource], parts: &[Part], current: &[Object]) -> Plan {
 
 /// Everything that would be wrong with the organization after `plan`, of the plan and not from before.
 fn problems(plan: &Plan, current: &[Object]) -> Vec<Problem> {
-    let mut after: BTreeMap<(Kind, topology::Guid), Object> =
+    let mut after: BTreeMap<(Kind, Guid), Object> =
         current.iter().map(|object| ((object.kind(), object.guid()), object.clone())).collect();
     for change in &plan.changes {
         let object = change.object();
@@ -197,10 +207,10 @@ fn leave_out(resources: &[Resource], parts: &mut [Part], plan: &Plan, wrong: &[P
     if blamed {
         return;
     }
-    let deletes = parts.iter().any(|part| matches!(part, Part::Deletes));
+    let deletes = parts.iter().any(|part| matches!(part, Part::Deletes(_)));
     for ((resource, part), place) in resources.iter().zip(parts.iter_mut()).zip(&places) {
         let changes = match part {
-            Part::Deletes => true,
+            Part::Deletes(_) => true,
             Part::Puts(_) => !deletes && place.is_some(),
             Part::Settled(_) => false,
         };
@@ -225,7 +235,7 @@ fn verdicts(resources: &[Resource], parts: Vec<Part>, plan: &Plan) -> Vec<Verdic
     let changed: BTreeSet<(Kind, String)> = plan.changes.iter().map(|change| folded(change.object())).collect();
     let verdict = |(resource, part): (&Resource, Part)| match part {
         Part::Settled(verdict) => verdict,
-        Part::Deletes => Verdict::Gone,
+        Part::Deletes(_) => Verdict::Gone,
         Part::Puts(_) => {
             let changes = changed.contains(&resource.identity());
             Verdict::Accepted { changes, drifted: changes && resource.was_accepted() }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{Cluster, ClusterError, with_ours};
+use crate::cluster::{Cluster, ClusterError};
 use crate::lease::{LEASE, Lease, RENEWAL};
 use crate::resource::{KINDS, Resource};
 use crate::round::{Reason, Round, Verdict, decide};
@@ -31,6 +31,10 @@ const RESYNC: Duration = Duration::from_secs(300);
 /// After a round that failed the next one waits, each time twice as long.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(300);
+/// A watch that cannot begin waits the same way, and not as long: it is small.
+const WATCH_RETRY_MOST: Duration = Duration::from_secs(30);
+/// A round that takes longer is given up: thousands of resources are told within it.
+const ROUND_MOST: Duration = Duration::from_secs(600);
 
 /// Seals credentials against the objects that are stored. Blocks: it is asked beside the runtime.
 pub trait Seals: Send + Sync + 'static {
@@ -73,6 +77,8 @@ enum RoundError {
     Commit(#[from] CommitError),
     #[error("{0}")]
     Seal(String),
+    #[error("it took longer than {} s", ROUND_MOST.as_secs())]
+    Late,
 }
 
 impl Controller {
@@ -103,7 +109,11 @@ impl Controller {
     pub async fn run(self, drain: CancellationToken) {
         let mut lease = Lease::new(self.cluster.clone(), self.settings.holder.clone());
         loop {
-            let taken = lease.take(&self.now()).await;
+            let now = self.now();
+            let taken = tokio::select! {
+                () = drain.cancelled() => break,
+                taken = lease.take(&now) => taken,
+            };
             match taken {
                 Ok(true) => self.lead(&mut lease, &drain).await,
                 Ok(false) => self.tell(None),
@@ -117,7 +127,7 @@ impl Controller {
                 () = tokio::time::sleep(RENEWAL) => {}
             }
         }
-        lease.release(&self.now()).await;
+        let _ = tokio::time::timeout(RENEWAL, lease.release(&self.now())).await;
     }
 
     fn tell(&self, failure: Option<String>) {
@@ -163,26 +173,23 @@ impl Controller {
         let mut changes = self.follow();
         let mut retry = RETRY_FIRST;
         loop {
-            let pause = match self.round().await {
+            let ended = tokio::time::timeout(ROUND_MOST, self.round()).await;
+            match ended.unwrap_or(Err(RoundError::Late)) {
                 Ok(outcome) => {
                     self.metrics.controller_rounds.add(outcome, 1);
                     self.tell(None);
                     retry = RETRY_FIRST;
-                    RESYNC
+                    // What was refused for its own sake waits for a change.
+                    let _ = tokio::time::timeout(RESYNC, changes.recv()).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a round failed");
                     self.metrics.controller_rounds.add(RoundOutcome::Failed, 1);
                     self.tell(Some(error.to_string()));
-                    let pause = retry;
+                    // Changes do not hurry what failed: there would be no end of trying.
+                    tokio::time::sleep(retry).await;
                     retry = (retry * 2).min(RETRY_MOST);
-                    pause
                 }
-            };
-            // What was refused for its own sake waits for a change; what failed does not wait for one.
-            tokio::select! {
-                _ = changes.recv() => {}
-                () = tokio::time::sleep(pause) => {}
             }
             tokio::time::sleep(GATHER).await;
             while changes.try_recv().is_ok() {}
@@ -195,12 +202,23 @@ impl Controller {
         for kind in KINDS {
             let (cluster, told) = (self.cluster.clone(), told.clone());
             tokio::spawn(async move {
-                while !told.is_closed() {
-                    if let Err(error) = cluster.changed(kind).await {
-                        tracing::debug!(%error, %kind, "a watch ended");
-                        tokio::time::sleep(RETRY_FIRST).await;
+                let watching = async {
+                    let tell = || {
+                        let _ = told.try_send(());
+                    };
+                    let mut pause = RETRY_FIRST;
+                    loop {
+                        let watched = cluster.watch(kind, &tell).await;
+                        if let Err(error) = &watched {
+                            tracing::debug!(%error, %kind, "a watch cannot begin");
+                        }
+                        pause = if watched.is_ok() { RETRY_FIRST } else { (pause * 2).min(WATCH_RETRY_MOST) };
+                        tokio::time::sleep(pause).await;
                     }
-                    let _ = told.try_send(());
+                };
+                tokio::select! {
+                    () = watching => {}
+                    () = told.closed() => {}
                 }
             });
         }
@@ -223,11 +241,17 @@ impl Controller {
     }
 
     async fn round(&self) -> Result<RoundOutcome, RoundError> {
-        let resources = self.cluster.resources().await?;
+        let mut resources = self.cluster.resources().await?;
         let organization = self.directory.snapshot().await?;
         let current = organization::objects(organization.draft(), &[]);
-        let Round { plan, mut verdicts } = self.decide(&resources, &current).await?;
-        self.claim(&resources, &verdicts).await?;
+        let mut unclaimed = Ok(());
+        let Round { plan, mut verdicts } = loop {
+            let round = self.decide(&resources, &current).await?;
+            match self.claim(&mut resources, &round.verdicts).await {
+                Claimed::All => break round,
+                Claimed::Without(error) => unclaimed = unclaimed.and(error.map_or(Ok(()), Err)),
+            }
+        };
         let (mut revision, mut outcome) = (organization.revision(), RoundOutcome::Unchanged);
         let mut failed = None;
         if !plan.is_empty() {
@@ -239,11 +263,13 @@ impl Controller {
                 }
             }
         }
-        self.report(&resources, &verdicts, revision).await?;
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(outcome),
+        let reported = self.report(&resources, &verdicts, revision).await;
+        if let Some(error) = failed {
+            return Err(error.into());
         }
+        reported?;
+        unclaimed?;
+        Ok(outcome)
     }
 
     async fn decide(&self, resources: &[Resource], current: &[Object]) -> Result<Round, RoundError> {
@@ -256,23 +282,34 @@ impl Controller {
         decided.await.map_err(|error| RoundError::Seal(error.to_string()))?.map_err(RoundError::Seal)
     }
 
-    /// Before an object is made or changed its resource says that it is managed.
-    async fn claim(&self, resources: &[Resource], verdicts: &[Verdict]) -> Result<(), RoundError> {
-        for (resource, verdict) in resources.iter().zip(verdicts) {
-            if matches!(verdict, Verdict::Accepted { .. }) && !resource.managed {
-                let finalizers = self.cluster.finalizers(resource).await?;
-                self.cluster.finalize(resource, &with_ours(finalizers, true)).await?;
+    /// Before an object is made or changed its resource says that it is managed. One of which that cannot be said takes no part, and
+    /// stops nobody else.
+    async fn claim(&self, resources: &mut [Resource], verdicts: &[Verdict]) -> Claimed {
+        let (mut all, mut first) = (true, None);
+        for (resource, verdict) in resources.iter_mut().zip(verdicts) {
+            if !matches!(verdict, Verdict::Accepted { .. }) || resource.managed {
+                continue;
+            }
+            match self.cluster.finalize(resource, true).await {
+                Ok(version) => (resource.version, resource.managed) = (version, true),
+                Err(error) => {
+                    tracing::info!(%error, resource.key, "a resource cannot be marked as managed");
+                    all = false;
+                    resource.held = Some(error.to_string());
+                    first = first.or_else(|| of_weight(error));
+                }
             }
         }
-        Ok(())
+        if all { Claimed::All } else { Claimed::Without(first) }
     }
 
-    /// Tells every resource what became of it, and lets those go whose objects are gone.
+    /// Tells every resource what became of it, and lets those go whose objects are gone. Who cannot be told stops nobody else.
     async fn report(&self, resources: &[Resource], verdicts: &[Verdict], revision: Revision) -> Result<(), RoundError> {
         let organization = self.directory.snapshot().await?;
         let servers = status::servers(&organization, &self.directory.presences().await?);
         let now = self.now();
         let (mut accepted, mut refused) = (0, 0);
+        let mut told = Ok(());
         for (resource, verdict) in resources.iter().zip(verdicts) {
             match verdict {
                 Verdict::Accepted { .. } => accepted += 1,
@@ -280,18 +317,13 @@ impl Controller {
                 Verdict::Gone => {}
             }
             if let Err(error) = self.report_one(resource, verdict, revision, &servers, &now).await {
-                // It went meanwhile, or somebody changed it: the watch tells of that.
-                match error {
-                    ClusterError::Absent(_) | ClusterError::Conflict(_) => {
-                        tracing::debug!(%error, resource.key, "not told")
-                    }
-                    other => return Err(other.into()),
-                }
+                tracing::info!(%error, resource.key, "a resource cannot be told what became of it");
+                told = told.and(of_weight(error).map_or(Ok(()), Err));
             }
         }
         self.metrics.controller_resources.set(ResourceState::Accepted, accepted);
         self.metrics.controller_resources.set(ResourceState::Refused, refused);
-        Ok(())
+        Ok(told?)
     }
 
     async fn report_one(
@@ -307,12 +339,25 @@ impl Controller {
         }
         match status::next(resource, verdict, revision, servers, now) {
             Some(next) if next != resource.status => self.cluster.set_status(resource, &next).await,
-            None if resource.managed => {
-                let finalizers = self.cluster.finalizers(resource).await?;
-                self.cluster.finalize(resource, &with_ours(finalizers, false)).await
-            }
+            None if resource.managed => self.cluster.finalize(resource, false).await.map(drop),
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether every resource that is accepted says that it is managed.
+enum Claimed {
+    All,
+    /// Some are held; with the first error that is to be tried again.
+    Without(Option<ClusterError>),
+}
+
+/// What is to be tried again soon. Nothing for a resource that went meanwhile, or that somebody changed: the watch tells of that. Nothing
+/// for one that is not taken as it is either, or all the others would wait for it.
+fn of_weight(error: ClusterError) -> Option<ClusterError> {
+    match error {
+        ClusterError::Absent(_) | ClusterError::Conflict(_) | ClusterError::Refused(_) => None,
+        other => Some(other),
     }
 }
 

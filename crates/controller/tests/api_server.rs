@@ -10,7 +10,7 @@ mod support;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use controller::{ADOPT_ANNOTATION, FINALIZER};
+use controller::{ADOPT_ANNOTATION, FINALIZER, KEEP_ANNOTATION};
 use directory::Administration;
 use organization::{Kind, Object};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
     let revision = premises.directory().snapshot().await.unwrap().revision();
     assert_eq!(told["status"]["revision"], json!(revision.0));
     assert_eq!(told["metadata"]["finalizers"], json!([FINALIZER]));
-    assert_eq!(told["spec"]["enabled"], json!(true), "the API server puts the defaults of the schema in");
+    assert_eq!(told["spec"], partner()["spec"], "what is not said stays unsaid: an older controller would not know it");
     // Nobody is there yet who could work by it; then one of the two servers does.
     assert_eq!(told["status"]["appliedBy"], "0/2");
     let announced = premises.announce("M1", revision);
@@ -121,6 +121,21 @@ async fn resources_become_the_organization_and_are_told_what_became_of_them() {
     until(async || cluster.get("sendconnectors", "partner").await.is_none().then_some(())).await;
     assert!(stored(premises.directory(), Kind::SendConnector, "partner").await.is_none());
     assert!(stored(premises.directory(), Kind::SendConnector, "Internet").await.is_some());
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_let_go_stays_when_its_resource_goes() {
+    let Some(premises) = Premises::open().await else { return };
+    let cluster = premises.cluster();
+    let running = premises.controller("one").await;
+    cluster.create("sendconnectors", &partner()).await.unwrap();
+    stands(&cluster, "sendconnectors", "partner", "True", "").await;
+    let keep = json!({"metadata": {"annotations": {KEEP_ANNOTATION: "true"}}});
+    cluster.merge("sendconnectors", "partner", &keep).await.unwrap();
+    cluster.delete("sendconnectors", "partner").await.unwrap();
+    until(async || cluster.get("sendconnectors", "partner").await.is_none().then_some(())).await;
+    assert!(stored(premises.directory(), Kind::SendConnector, "partner").await.is_some());
     running.end().await;
 }
 
@@ -234,6 +249,32 @@ async fn an_api_server_that_goes_away_and_comes_back_is_followed_again() {
         (now.port == 2527).then_some(())
     })
     .await;
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_the_api_server_takes_no_more_stops_none_of_the_others() {
+    let Some(premises) = Premises::open().await else { return };
+    let cluster = premises.cluster();
+    cluster.create("sendconnectors", &connector("stuck", &partner()["spec"])).await.unwrap();
+    let mut definition = controller::definitions::definition(Kind::SendConnector);
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] =
+        json!([{"rule": "self.metadata.name != 'stuck'", "message": "no"}]);
+    cluster.redefine(&definition).await;
+    let mut number = 0;
+    until(async || {
+        number += 1;
+        let label = json!({"metadata": {"labels": {"number": number.to_string()}}});
+        cluster.merge("sendconnectors", "stuck", &label).await.err()
+    })
+    .await;
+    let running = premises.controller("one").await;
+    for name in ["first", "second", "third"] {
+        let spec = json!({"addressSpaces": [format!("{name}.example")], "sourceTransportServers": ["M1"]});
+        cluster.create("sendconnectors", &connector(name, &spec)).await.unwrap();
+        stands(&cluster, "sendconnectors", name, "True", "").await;
+    }
+    assert!(stored(premises.directory(), Kind::SendConnector, "stuck").await.is_none(), "nobody would know of it");
     running.end().await;
 }
 

@@ -83,8 +83,7 @@ impl FrontendTransport {
                 (true, _) => Health::Bad("draining".into()),
                 (false, false) => Health::Bad("no Transport service has been heard of yet".into()),
                 (false, true) => {
-                    let why =
-                        node.has_left().map(str::to_owned).or_else(|| node.twin.there()).or_else(|| ports.closed());
+                    let why = node.has_left().map(str::to_owned).or_else(|| ports.closed());
                     why.map_or(Health::Good, |why| Health::Bad(why.into()))
                 }
             },

@@ -291,7 +291,10 @@ impl Node {
         };
         let (server, started) = (presence.server.clone(), presence.started);
         announcements.push(self.directory.announce(presence));
-        tokio::spawn(self.twin.clone().watch(self.book.clone(), server, self.service, started));
+        // A front end keeps nothing: several processes may be one.
+        if self.service != Service::FrontendTransport {
+            tokio::spawn(self.twin.clone().watch(self.book.clone(), server, self.service, started));
+        }
     }
 
     /// The revision applied last.

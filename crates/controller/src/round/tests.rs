@@ -5,7 +5,7 @@ use organization::WithoutSecrets;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::resource::FINALIZER;
+use crate::resource::{FINALIZER, KEEP_ANNOTATION};
 
 const ORGANIZATION: &str = "\
 sites: [{name: Berlin}, {name: Oslo}]
@@ -34,6 +34,9 @@ fn resource(kind: Kind, key: &str, marks: &str, spec: Value) -> Resource {
     }
     if marks.contains("adopts") {
         metadata["annotations"] = json!({ADOPT_ANNOTATION: "true"});
+    }
+    if marks.contains("keeps") {
+        metadata["annotations"] = json!({KEEP_ANNOTATION: "true"});
     }
     if marks.contains("younger") {
         metadata["creationTimestamp"] = json!("2026-01-03T00:00:00Z");
@@ -88,6 +91,52 @@ fn what_is_deleted_in_the_cluster_is_deleted_here() {
     let spec = json!({"name": "Internet", "addressSpaces": ["*;5"], "sourceTransportServers": ["M2"]});
     let heir = resource(Kind::SendConnector, "heir", "adopts", spec);
     assert_eq!(changes(&round(&[gone, heir])), ["~sendConnectors[\"Internet\"]"]);
+}
+
+#[test]
+fn what_is_let_go_stays_when_its_resource_goes() {
+    let gone = resource(Kind::SendConnector, "internet", "managed deleting keeps", json!({"addressSpaces": ["*"]}));
+    let round = round(&[gone]);
+    assert_eq!((changes(&round), &round.verdicts[..]), (vec![], &[Verdict::Gone][..]));
+}
+
+#[test]
+fn an_object_that_somebody_renamed_is_one_object_and_gets_its_name_back() {
+    let spec = json!({"name": "Internet", "addressSpaces": ["*"], "sourceTransportServers": ["M1"]});
+    let named = |name: &str| resource(Kind::SendConnector, name, "managed", spec.clone());
+    // As the shell renames: under the identity that it has.
+    let rename = |object: Object| match object {
+        Object::SendConnector(mut connector) => {
+            connector.name = envelope::ObjectName::parse("Renamed").unwrap();
+            Object::SendConnector(connector)
+        }
+        other => other,
+    };
+    let current: Vec<Object> = stored().into_iter().map(rename).collect();
+    let guid = current.iter().find(|object| object.name() == "Renamed").unwrap().guid();
+    let round = decide(&[named("internet")], &current, &WithoutSecrets);
+    assert_eq!(changes(&round), ["~sendConnectors[\"Internet\"]"], "{:?}", round.verdicts);
+    assert_eq!(round.plan.changes[0].object().guid(), guid);
+    assert_eq!(round.verdicts, [Verdict::Accepted { changes: true, drifted: false }]);
+    // Somebody else's resource has it under its new name.
+    let heir = json!({"name": "Renamed", "addressSpaces": ["*"], "sourceTransportServers": ["M1"]});
+    let heir = resource(Kind::SendConnector, "heir", "managed", heir);
+    let round = decide(&[named("internet"), heir], &current, &WithoutSecrets);
+    assert!(changes(&round).is_empty(), "{:?}", round.verdicts);
+    assert_eq!(refused(&round.verdicts[0]).0, Reason::Duplicate);
+    // Who only stands there by that name says otherwise, and was not asked.
+    let stranger = resource(Kind::SendConnector, "internet", "", spec.clone());
+    assert_eq!(refused(&decide(&[stranger], &current, &WithoutSecrets).verdicts[0]).0, Reason::NotManaged);
+}
+
+#[test]
+fn who_cannot_be_claimed_is_left_out_of_the_round_and_the_others_go_on() {
+    let mut held = partner("");
+    held.held = Some("the API server: no".to_owned());
+    let spec = json!({"addressSpaces": ["other.example"], "sourceTransportServers": ["M1"]});
+    let round = round(&[held, resource(Kind::SendConnector, "other", "", spec)]);
+    assert_eq!(refused(&round.verdicts[0]), (Reason::NotClaimed, "the API server: no"));
+    assert_eq!(changes(&round), ["+sendConnectors[\"other\"]"]);
 }
 
 #[test]

@@ -337,6 +337,13 @@ impl TestCluster {
         patched.map(drop).map_err(|error| error.to_string())
     }
 
+    /// Changes a definition that is there.
+    pub(crate) async fn redefine(&self, definition: &Value) {
+        let name = definition["metadata"]["name"].as_str().unwrap();
+        let api = self.api("apiextensions.k8s.io", "customresourcedefinitions");
+        api.patch(name, &PatchParams::default(), &Patch::Merge(definition)).await.unwrap();
+    }
+
     pub(crate) async fn delete(&self, plural: &str, name: &str) -> Result<(), String> {
         let deleted = self.api(GROUP, plural).delete(name, &DeleteParams::default()).await;
         deleted.map(drop).map_err(|error| error.to_string())

@@ -1,8 +1,12 @@
 //! Mail from clients to a Transport (docs/rules.md, Pipeline).
 
-use envelope::{EnhancedStatus, OriginKind, Reply};
+use std::sync::Arc;
 
+use envelope::{EnhancedStatus, OriginKind, Reply, ServerName};
+use frontend_transport::FrontendTransport;
+use net::Service;
 use net::certificate::PrivateKeyPem;
+use telemetry::Health;
 
 use crate::authority::Authority;
 use crate::real_hosts::ran;
@@ -180,7 +184,7 @@ async fn a_transport_under_pressure_is_left_for_the_next() {
             assert!(reply.contains("Hostname=mail1.contoso.com"), "{reply}");
         }
         let server = "MAIL2".parse().unwrap();
-        assert!(scene.node.health.has_failed(&server, net::Service::Transport), "it is tried last from now on");
+        assert!(scene.node.health.has_failed(&server, Service::Transport), "it is tried last from now on");
     }
 }
 
@@ -217,6 +221,29 @@ async fn without_a_transport_the_client_keeps_its_message() {
         let reply = client.send("stranger@elsewhere.example", &["ann@contoso.com"], &content).await;
         assert_eq!(reply, "452 4.3.1 Insufficient system resources");
     }
+}
+
+#[tokio::test]
+async fn several_front_ends_of_a_server_are_ready_together() {
+    let scene = Scene::new(&[("MAIL1", Conduct::Take)]).await;
+    let begins = async || {
+        let node = scene.world.node("MAIL1", Service::FrontendTransport).await;
+        let front_end = FrontendTransport::build(Arc::clone(&node), scene.drain.clone()).await.unwrap();
+        let (health, address) = (front_end.health(), front_end.organization_address().unwrap());
+        tokio::spawn(front_end.run());
+        (node, health, address)
+    };
+    let (elder, elder_health, _) = begins().await;
+    let (_younger, younger_health, address) = begins().await;
+    let server = ServerName::parse("MAIL1").unwrap();
+    testkit::until("the elder to hear of the younger", async || {
+        elder.find(&server, Service::FrontendTransport).await.filter(|found| found.address == address)
+    })
+    .await;
+    for health in [elder_health, younger_health] {
+        assert!(matches!(health.ready(), Health::Good), "{:?}", health.ready());
+    }
+    assert_eq!(elder.twin.there(), None);
 }
 
 #[tokio::test]
