@@ -69,10 +69,23 @@ struct Link {
     secret: String,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Kept {
     accounts: Vec<Account>,
     links: Vec<Link>,
+}
+
+/// Why somebody does not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// There is no such name, or it has another password.
+    Password,
+    /// The code alone.
+    Code,
+}
+
+fn fold(name: &str) -> String {
+    name.to_ascii_lowercase()
 }
 
 /// What a link opens.
@@ -139,12 +152,14 @@ impl Accounts {
             secret: codes::base32(&codes::random::<{ codes::SECRET_OCTETS }>()),
         };
         let mut kept = self.kept.lock();
-        kept.links.retain(|link| link.until > now.as_millis());
+        // A link before this one for the same name is good no more.
+        let same =
+            |known: &Link| known.name.is_some() && known.name.as_deref().map(fold) == link.name.as_deref().map(fold);
+        kept.links.retain(|known| known.until > now.as_millis() && !same(known));
         if kept.accounts.len() + kept.links.len() >= ACCOUNTS_MAX {
             return Err(io::Error::other(format!("there are {ACCOUNTS_MAX} accounts and open links; remove some")));
         }
-        kept.links.push(link);
-        self.save(&kept)?;
+        self.change(&mut kept, |kept| kept.links.push(link))?;
         Ok(token)
     }
 
@@ -192,24 +207,35 @@ impl Accounts {
             return Err(("name", "somebody has that name already".to_owned()));
         }
         let digest = codes::digest(LINK, token);
-        kept.links.retain(|link| !codes::same(&link.digest, &digest));
-        kept.accounts.push(account.clone());
-        self.save(&kept).map_err(|error| ("name", format!("the account cannot be written: {error}")))?;
+        // Somebody else may have used it while the verifier was made.
+        let good = |link: &Link| codes::same(&link.digest, &digest) && link.until > now.as_millis();
+        if !kept.links.iter().any(good) {
+            return Err(("name", "the link was used, or is too old".to_owned()));
+        }
+        let written = self.change(&mut kept, |kept| {
+            // With an account the link for the first one is over, too.
+            kept.links.retain(|link| !codes::same(&link.digest, &digest) && link.name.is_some());
+            kept.accounts.push(account.clone());
+        });
+        written.map_err(|error| ("name", format!("the account cannot be written: {error}")))?;
         Ok(account)
     }
 
     /// The account of a name, if password and code are its. Blocks for a while, and as long for a name that there is not.
-    pub(crate) fn check(&self, name: &str, password: &str, code: &str, now: Timestamp) -> Option<Account> {
+    ///
+    /// # Errors
+    /// What was not right.
+    pub(crate) fn check(&self, name: &str, password: &str, code: &str, now: Timestamp) -> Result<Account, Mismatch> {
         let known = self.find(name);
         let verifier = known.as_ref().map_or(&self.nobody, |account| &account.verifier);
         let right = self.passwords.verify(verifier, password);
-        let known = known.filter(|_| right)?;
+        let known = known.filter(|_| right).ok_or(Mismatch::Password)?;
         let mut kept = self.kept.lock();
-        let account = kept.accounts.iter_mut().find(|account| account.name == known.name)?;
-        account.step = codes::step_of(&account.secret, code, now, account.step)?;
-        let account = account.clone();
+        let there = kept.accounts.iter_mut().find(|account| account.name == known.name);
+        let account = there.ok_or(Mismatch::Password)?;
+        account.step = codes::step_of(&account.secret, code, now, account.step).ok_or(Mismatch::Code)?;
         // Not written: after a restart a code of the last minute is good once more, to whoever has the password too.
-        Some(account)
+        Ok(account.clone())
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Account> {
@@ -231,11 +257,22 @@ impl Accounts {
         .collect()
     }
 
-    /// Ends an account.
+    /// Ends an account, and links that are open for its name.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         let mut kept = self.kept.lock();
-        kept.accounts.retain(|account| !account.name.eq_ignore_ascii_case(name));
-        self.save(&kept)
+        self.change(&mut kept, |kept| {
+            kept.accounts.retain(|account| !account.name.eq_ignore_ascii_case(name));
+            kept.links.retain(|link| link.name.as_deref().map(fold) != Some(fold(name)));
+        })
+    }
+
+    /// What cannot be written has not happened.
+    fn change(&self, kept: &mut Kept, change: impl FnOnce(&mut Kept)) -> io::Result<()> {
+        let mut changed = kept.clone();
+        change(&mut changed);
+        self.save(&changed)?;
+        *kept = changed;
+        Ok(())
     }
 
     /// The whole file anew, in place of the one before.

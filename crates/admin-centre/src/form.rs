@@ -394,10 +394,25 @@ pub(crate) fn overlay(mut now: Properties, before: &Properties, typed: &Properti
             (Some(Written::Map(old)), Written::Map(new), Some(Written::Map(there))) if old.len() > 1 => {
                 set(&mut now, name, Written::Map(overlay(there, old, new)));
             }
+            (Some(Written::List(old)), Written::List(new), Some(Written::List(there))) => {
+                set(&mut now, name, Written::List(merged(there, old, new)));
+            }
             _ => set(&mut now, name, value.clone()),
         }
     }
     now.retain(|(name, _)| get(typed, name).is_some() || get(before, name).is_none());
+    now
+}
+
+/// A list as it is now, with what was added to and taken out of one that it was: nobody's change takes another's back.
+fn merged(mut now: Vec<Written>, before: &[Written], typed: &[Written]) -> Vec<Written> {
+    let has = |list: &[Written], item: &Written| list.iter().any(|known| same(known, item));
+    if now.len() == before.len() && now.iter().all(|item| has(before, item)) {
+        return typed.to_vec();
+    }
+    now.retain(|item| !has(before, item) || has(typed, item));
+    let added = typed.iter().filter(|item| !has(before, item) && !has(&now, item)).cloned().collect::<Vec<_>>();
+    now.extend(added);
     now
 }
 
@@ -454,7 +469,7 @@ fn value(row: &Row, name: &str, ask: &Ask) -> Option<Written> {
             let items = values.iter().flat_map(|value| value.lines()).map(str::trim).filter(|item| !item.is_empty());
             Written::List(items.map(|item| Written::Text(item.to_owned())).collect())
         }
-        _ => match values[0].trim() {
+        _ => match values.first().map_or("", |value| value.trim()) {
             "" => Written::Nothing,
             text => Written::Text(text.to_owned()),
         },
@@ -464,6 +479,19 @@ fn value(row: &Row, name: &str, ask: &Ask) -> Option<Written> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_one_took_out_of_a_list_another_does_not_bring_back() {
+        let list = |items: &[&str]| items.iter().map(|item| Written::Text((*item).to_owned())).collect::<Vec<_>>();
+        for (now, before, typed, expected) in [
+            (&["b"][..], &["a", "b"][..], &["a", "b", "c"][..], &["b", "c"][..]),
+            (&["a", "b", "d"], &["a", "b"], &["b"], &["b", "d"]),
+            (&["a", "b"], &["a", "b"], &["b", "a"], &["b", "a"]),
+            (&["b", "a"], &["a", "b"], &["c"], &["c"]),
+        ] {
+            assert_eq!(merged(list(now), &list(before), &list(typed)), list(expected), "{now:?} {before:?} {typed:?}");
+        }
+    }
 
     #[test]
     fn a_property_is_called_as_the_admin_center_calls_it_or_in_words() {

@@ -10,12 +10,14 @@ use parking_lot::Mutex;
 use topology::{Organization, OrganizationDraft};
 
 use crate::codes;
-use crate::form::set;
+use crate::form::overlay;
 
 /// A plan or a draft is forgotten after (WA-12).
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Most plans and drafts of everybody.
 const KEPT_MAX: usize = 2_000;
+/// Of them one person's: more take the place of his own.
+const OWN_MAX: usize = 50;
 
 /// A change that nobody has made yet.
 #[derive(Clone, Debug)]
@@ -54,11 +56,7 @@ impl Plans {
     pub(crate) fn add(&self, entry: PlanEntry) -> String {
         let mut all = self.plans.lock();
         all.retain(|_, known| entry.at.since(known.at) < KEPT);
-        if all.len() >= KEPT_MAX
-            && let Some(oldest) = all.iter().min_by_key(|(_, known)| known.at).map(|(id, _)| id.clone())
-        {
-            all.remove(&oldest);
-        }
+        make_room(&mut all, |known| (known.owner == entry.owner, known.at));
         let id = codes::token();
         all.insert(id.clone(), entry);
         id
@@ -97,11 +95,7 @@ impl Plans {
     pub(crate) fn draft(&self, owner: &str, kind: Kind, properties: Properties, at: Timestamp) -> String {
         let mut all = self.drafts.lock();
         all.retain(|_, known| at.since(known.at) < KEPT);
-        if all.len() >= KEPT_MAX
-            && let Some(oldest) = all.iter().min_by_key(|(_, known)| known.at).map(|(id, _)| id.clone())
-        {
-            all.remove(&oldest);
-        }
+        make_room(&mut all, |known| (known.owner == owner, known.at));
         let id = codes::token();
         all.insert(id.clone(), DraftEntry { owner: owner.to_owned(), at, kind, properties, reached: 0 });
         id
@@ -116,6 +110,18 @@ impl Plans {
             entry.properties = properties;
             entry.reached = entry.reached.max(reached);
         }
+    }
+}
+
+/// The oldest makes room for one more: of the same person, where he has enough. `of` says of each whether it is his, and how old.
+fn make_room<T>(all: &mut HashMap<String, T>, of: impl Fn(&T) -> (bool, Timestamp)) {
+    let is_full = all.values().filter(|known| of(known).0).count() >= OWN_MAX;
+    if !is_full && all.len() < KEPT_MAX {
+        return;
+    }
+    let may_go = all.iter().filter(|(_, known)| !is_full || of(known).0);
+    if let Some(oldest) = may_go.min_by_key(|(_, known)| of(known).1).map(|(id, _)| id.clone()) {
+        all.remove(&oldest);
     }
 }
 
@@ -160,15 +166,7 @@ pub(crate) fn again(changes: &[Change], organization: &Organization) -> Option<V
             Change::Update { from, to } => {
                 let there = now(to)?;
                 let (old, new) = (properties_of(from), properties_of(to));
-                let mut properties = properties_of(&there);
-                for (name, value) in &new {
-                    if old.iter().find(|(known, _)| known == name).map(|(_, value)| value) != Some(value) {
-                        set(&mut properties, name, value.clone());
-                    }
-                }
-                for (name, _) in old.iter().filter(|(name, _)| !new.iter().any(|(known, _)| known == name)) {
-                    properties.retain(|(known, _)| known != name);
-                }
+                let properties = overlay(properties_of(&there), &old, &new);
                 let to = object_of(to.kind(), properties, &organization::WithoutSecrets).ok()?;
                 if to != there {
                     wanted.push(Change::Update { from: there, to });

@@ -70,8 +70,8 @@ impl Sessions {
         secret
     }
 
-    /// Who has this secret.
-    pub(crate) fn person(&self, secret: &str, now: Timestamp) -> Option<Person> {
+    /// Who has this secret. A page that looks by itself whether there is something new is no `use` of it.
+    pub(crate) fn person(&self, secret: &str, now: Timestamp, used: bool) -> Option<Person> {
         let id = codes::digest(SESSION, secret);
         let mut all = self.0.lock();
         let session = all.get_mut(&id)?;
@@ -79,7 +79,9 @@ impl Sessions {
             all.remove(&id);
             return None;
         }
-        session.used = now;
+        if used {
+            session.used = now;
+        }
         Some(session.person.clone())
     }
 
@@ -125,37 +127,76 @@ pub(crate) fn form_token(secret: &str) -> String {
     codes::digest("form", secret)
 }
 
-/// Attempts to sign in that failed: of an address, and of an address at an account. Nobody can lock somebody else out.
+/// What failures are counted by. An address is the network of one customer: whoever has an IPv6 address has many.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Counted {
+    /// Of an address, whatever the account: it may be that of a whole office.
+    Address(IpAddr),
+    /// Of an address at an account.
+    AtAccount(IpAddr, String),
+    /// The password was right and the code was not: of an account, from wherever. Who has not the password cannot spend it.
+    Code(String),
+}
+
+impl Counted {
+    const fn free(&self) -> u32 {
+        match self {
+            Self::Address(_) => FREE * 5,
+            Self::AtAccount(..) | Self::Code(_) => FREE,
+        }
+    }
+
+    fn all(from: IpAddr, name: &str) -> Vec<Self> {
+        let (source, name) = (net::source::source(from), name.to_lowercase());
+        let mut all = vec![Self::AtAccount(source, name.clone()), Self::Code(name)];
+        // Everybody on a machine has its loopback address.
+        if !from.to_canonical().is_loopback() {
+            all.push(Self::Address(source));
+        }
+        all
+    }
+}
+
+/// Attempts to sign in that failed. Nobody without its password can lock an account for others.
 #[derive(Default)]
-pub(crate) struct Attempts(Mutex<HashMap<(IpAddr, String), (u32, Timestamp)>>);
+pub(crate) struct Attempts(Mutex<HashMap<Counted, (u32, Timestamp)>>);
 
 impl Attempts {
     /// How long to wait before the next attempt; nothing if none is needed.
     pub(crate) fn wait(&self, from: IpAddr, name: &str, now: Timestamp) -> Option<Duration> {
         let all = self.0.lock();
-        let keys = [(from, String::new()), (from, name.to_lowercase())];
+        let keys = Counted::all(from, name);
         let waits = keys.iter().filter_map(|key| {
             let (count, last) = all.get(key)?;
-            // An address may be that of a whole office.
-            let free = if key.1.is_empty() { FREE * 5 } else { FREE };
-            let wait = Duration::from_secs(1 << count.checked_sub(free)?.min(9)).min(WAIT_MAX);
+            let wait = Duration::from_secs(1 << count.checked_sub(key.free())?.min(9)).min(WAIT_MAX);
             wait.checked_sub(now.since(*last)).filter(|left| !left.is_zero())
         });
         waits.max()
     }
 
-    pub(crate) fn failed(&self, from: IpAddr, name: &str, now: Timestamp) {
+    /// `by_code`: name and password were right.
+    pub(crate) fn failed(&self, from: IpAddr, name: &str, by_code: bool, now: Timestamp) {
         let mut all = self.0.lock();
         all.retain(|_, (_, last)| now.since(*last) < FORGOTTEN);
-        for key in [(from, String::new()), (from, name.to_lowercase())] {
-            if all.len() < KEPT_MAX || all.contains_key(&key) {
-                let entry = all.entry(key).or_insert((0, now));
-                *entry = (entry.0 + 1, now);
+        for key in Counted::all(from, name) {
+            if matches!(key, Counted::Code(_)) && !by_code {
+                continue;
             }
+            if all.len() >= KEPT_MAX
+                && !all.contains_key(&key)
+                && let Some(oldest) = all.iter().min_by_key(|(_, (_, last))| *last).map(|(key, _)| key.clone())
+            {
+                all.remove(&oldest);
+            }
+            let entry = all.entry(key).or_insert((0, now));
+            *entry = (entry.0 + 1, now);
         }
     }
 
     pub(crate) fn succeeded(&self, from: IpAddr, name: &str) {
-        self.0.lock().remove(&(from, name.to_lowercase()));
+        let mut all = self.0.lock();
+        for key in Counted::all(from, name).into_iter().filter(|key| !matches!(key, Counted::Address(_))) {
+            all.remove(&key);
+        }
     }
 }

@@ -6,7 +6,7 @@ use authority::{Principal, Who};
 use envelope::Timestamp;
 
 use super::{Answered, Outcome, Trouble, missing};
-use crate::accounts::{PASSWORD_MAX, PASSWORD_MIN};
+use crate::accounts::{Mismatch, PASSWORD_MAX, PASSWORD_MIN};
 use crate::centre::Centre;
 use crate::codes;
 use crate::estate::Note;
@@ -43,7 +43,9 @@ pub(crate) async fn page(centre: &Centre, ask: &Ask) -> Answered {
 /// An address of our own.
 fn to(ask: &Ask) -> String {
     let wanted = if ask.post { ask.field("to") } else { ask.query("to") };
-    let own = wanted.starts_with('/') && !wanted.starts_with("//") && !wanted.contains(['\\', '\r', '\n']);
+    let own = wanted.starts_with('/')
+        && !wanted.starts_with("//")
+        && !wanted.contains(|one: char| one == '\\' || one.is_control());
     if own { wanted.to_owned() } else { "/".to_owned() }
 }
 
@@ -114,6 +116,27 @@ fn begin(centre: &Centre, ask: &Ask, person: Person) -> Outcome {
     Outcome::Begin { secret, to: to(ask) }
 }
 
+const BUSY: &str = "Too many sign in at this moment. Try again.";
+
+/// Verifiers are made and checked in turn: each takes its time and its memory.
+async fn turn(centre: &Centre) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    tokio::time::timeout(TURN, centre.door.acquire()).await.ok()?.ok()
+}
+
+fn busy(mut sheet: Sheet) -> Sheet {
+    sheet.status = 503;
+    sheet
+}
+
+/// Who comes too early after what failed.
+fn early(centre: &Centre, ask: &Ask, name: &str) -> Option<Sheet> {
+    let wait = centre.attempts.wait(ask.from(), name, centre.now())?;
+    let text = format!("Too many attempts. Try again in {} seconds.", wait.as_secs() + 1);
+    let mut sheet = door(centre, ask, name, Some(text));
+    sheet.status = 429;
+    Some(sheet)
+}
+
 async fn enter(centre: &Centre, ask: &Ask) -> Answered {
     if ask.field("by") == "certificate" {
         return match centre.by_certificate(ask) {
@@ -124,24 +147,25 @@ async fn enter(centre: &Centre, ask: &Ask) -> Answered {
             Err(why) => Ok(Outcome::Sheet(door(centre, ask, "", Some(why)))),
         };
     }
-    let (name, now, from) = (ask.field("name").trim(), centre.now(), ask.from());
-    if let Some(wait) = centre.attempts.wait(from, name, now) {
-        let text = format!("Too many attempts from your address. Try again in {} seconds.", wait.as_secs() + 1);
-        let mut sheet = door(centre, ask, name, Some(text));
-        sheet.status = 429;
+    let (name, from, password) = (ask.field("name").trim(), ask.from(), ask.field("password"));
+    if let Some(sheet) = early(centre, ask, name) {
         return Ok(Outcome::Sheet(sheet));
     }
-    let password = ask.field("password");
-    let Ok(Ok(_turn)) = tokio::time::timeout(TURN, centre.door.acquire()).await else {
-        let mut sheet = door(centre, ask, name, Some("Too many sign in at this moment. Try again.".to_owned()));
-        sheet.status = 503;
-        return Ok(Outcome::Sheet(sheet));
+    let Some(_turn) = turn(centre).await else {
+        return Ok(Outcome::Sheet(busy(door(centre, ask, name, Some(BUSY.to_owned())))));
     };
-    let known = (password.len() <= PASSWORD_MAX)
-        .then(|| tokio::task::block_in_place(|| centre.accounts.check(name, password, ask.field("code"), now)))
-        .flatten();
-    let Some(account) = known else {
-        centre.attempts.failed(from, name, now);
+    // Others of the same address may have failed while this one waited.
+    if let Some(sheet) = early(centre, ask, name) {
+        return Ok(Outcome::Sheet(sheet));
+    }
+    let now = centre.now();
+    let checked = if password.len() <= PASSWORD_MAX {
+        tokio::task::block_in_place(|| centre.accounts.check(name, password, ask.field("code"), now))
+    } else {
+        Err(Mismatch::Password)
+    };
+    let Ok(account) = checked else {
+        centre.attempts.failed(from, name, checked.is_err_and(|why| why == Mismatch::Code), now);
         let who = centre.accounts.find(name).map_or_else(|| "(nobody of this centre)".to_owned(), |known| known.name);
         note(centre, ask, &who, Proof::Account, Some("name, password or code is wrong"));
         let text = "Name, password or code is wrong. A code is good once; the password must be typed again.".to_owned();
@@ -227,10 +251,19 @@ async fn settle(centre: &Centre, ask: &Ask, token: &str) -> Answered {
         wrong.push(("again", "the two are not the same".to_owned()));
     }
     if wrong.is_empty() {
+        let Some(_turn) = turn(centre).await else {
+            return Ok(Outcome::Sheet(busy(welcome(centre, ask, token, &[("name", BUSY.to_owned())])?)));
+        };
         let settled =
             tokio::task::block_in_place(|| centre.accounts.settle(token, &name, password, ask.field("code"), now));
         match settled {
-            Ok(account) => return Ok(begin(centre, ask, of_account(centre, ask, &account))),
+            Ok(account) => {
+                let (from, object) = (ask.from().to_string(), format!("account {} of the admin centre", account.name));
+                let note =
+                    Note { who: &account.name, from: &from, cmdlet: "New-Account", object: &object, refused: None };
+                centre.estate.note(note);
+                return Ok(begin(centre, ask, of_account(centre, ask, &account)));
+            }
             Err(why) => wrong.push(why),
         }
     }

@@ -124,7 +124,14 @@ pub(crate) fn based(mut sheet: Sheet, revision: &str) -> Sheet {
 /// What was typed, put onto what is there: of a form that was drawn before the last change, only what was changed in it.
 async fn overlaid(visit: &Visit<'_>, kind: Kind, object: &Object, now: &Organization) -> Result<Properties, Trouble> {
     let current = properties_of(object);
-    let base = visit.ask.field("base").parse::<u64>().map_or(now.revision(), Revision);
+    let base = match visit.ask.field("base") {
+        // No page of ours: whoever sends one without means what is there.
+        "" => now.revision(),
+        told => Revision(told.parse().map_err(|_| {
+            let why = "The form does not say of which revision it was drawn: open it again. Nothing was changed.";
+            Trouble::Wrong(why.to_owned())
+        })?),
+    };
     if base == now.revision() {
         return Ok(form::read(kind, &current, visit.ask));
     }

@@ -43,7 +43,8 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
     let wanted = Letters { queue: Some(queue.number), subjects, limit: SHOWN };
     let letters = visit.ruled.letters(&server, wanted).await?;
     let mut sheet = Sheet::new(queue_id(&server, &queue)).under("/queues", "Queues");
-    sheet.live = true;
+    // Each look at subjects is written down: none is taken by itself.
+    sheet.live = !subjects;
     let time =
         |time: Option<Timestamp>| time.map_or_else(|| Bit::Quiet("–".into()).into(), |time| Bit::Time(time).into());
     let mut hop = vec![Bit::text(&queue.domain)];

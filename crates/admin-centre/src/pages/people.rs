@@ -83,14 +83,17 @@ fn sheet(visit: &Visit<'_>, link: Option<String>, wrong: &str) -> Sheet {
         buttons: vec![Button::primary("Make the link").unless(refused.clone())],
         ..Form::default()
     });
-    let names: Vec<(String, String)> =
-        visit.centre.accounts.all().into_iter().map(|account| (account.name.clone(), account.name)).collect();
+    let accounts = visit.centre.accounts.all().into_iter().map(|account| account.name);
+    let links = visit.centre.accounts.expected(visit.now).into_iter().map(|(name, _)| name);
+    let mut names: Vec<(String, String)> = accounts.chain(links).map(|name| (name.clone(), name)).collect();
+    names.sort();
+    names.dedup();
     if !names.is_empty() {
         sheet.form(Form {
             action: "/people/remove".to_owned(),
             groups: vec![Group {
                 title: "End an account".to_owned(),
-                note: "It is signed out at once.".to_owned(),
+                note: "It is signed out at once; a link for it that was not opened yet is good no more.".to_owned(),
                 fields: vec![Field::line("name", "Account", "").with(Entry::Select(names))],
                 ..Group::default()
             }],

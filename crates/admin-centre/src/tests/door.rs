@@ -167,9 +167,66 @@ async fn somebody_is_invited_with_his_role_groups_and_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_not_guessed_from_many_addresses_by_who_has_the_password() {
+    let world = World::new();
+    let secret = first(&world, &mut Browser::new(&world.centre)).await;
+    world.pass(60);
+    let mut statuses = Vec::new();
+    for (number, wrong) in ["000001", "000002", "000003", "000004", "000005"].into_iter().enumerate() {
+        let mut guesser = Browser::new(&world.centre);
+        guesser.from = format!("2001:db8:{number}::1").parse().unwrap();
+        guesser.get("/sign-in").await;
+        let form = [("name", "anna"), ("password", "correct horse battery"), ("code", wrong)];
+        statuses.push(guesser.post("/sign-in", &form).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 429]);
+    world.pass(301);
+    let mut anna = Browser::new(&world.centre);
+    anna.get("/sign-in").await;
+    let code = codes::code_at(&secret, world.now());
+    let right = [("name", "anna"), ("password", "correct horse battery"), ("code", code.as_str())];
+    assert_eq!(anna.post("/sign-in", &right).await.status, 303);
+
+    // One customer's addresses of IPv6 are one.
+    let mut statuses = Vec::new();
+    for host in 1..=6 {
+        let mut guesser = Browser::new(&world.centre);
+        guesser.from = format!("2001:db8:99::{host}").parse().unwrap();
+        guesser.get("/sign-in").await;
+        let form = [("name", "anna"), ("password", "guess"), ("code", "1")];
+        statuses.push(guesser.post("/sign-in", &form).await.status);
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_makes_one_account_and_goes_with_its_name() {
+    let world = World::new();
+    let accounts = &world.centre.accounts;
+    let (now, open) = (world.now(), accounts.welcome(&world.link, world.now()).unwrap());
+    let code = codes::code_at(&open.secret, now);
+    let settle = |name: &str| accounts.settle(&world.link, name, "correct horse battery", &code, now).is_ok();
+    let made = std::thread::scope(|scope| {
+        let both = ["anna", "eve"].map(|name| scope.spawn(move || settle(name)));
+        both.map(|one| one.join().unwrap())
+    });
+    assert_eq!(made.into_iter().filter(|made| *made).count(), 1, "{made:?}");
+    assert_eq!(accounts.all().len(), 1);
+
+    let groups = std::collections::BTreeSet::from([authority::RoleGroup::ServerManagement]);
+    let earlier = accounts.link(Some("Ben".to_owned()), &groups, now).unwrap();
+    let later = accounts.link(Some("ben".to_owned()), &groups, now).unwrap();
+    assert!(accounts.welcome(&earlier, now).is_none(), "another was made for the same name");
+    assert!(accounts.welcome(&later, now).is_some());
+    accounts.remove("ben").unwrap();
+    assert!(accounts.welcome(&later, now).is_none(), "his account was ended before he had it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_led_elsewhere_by_signing_in() {
     let world = World::new();
-    for to in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
+    for to in ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example/", "javascript:alert(1)"]
+    {
         let mut browser = Browser::new(&world.centre);
         browser.certificate = Some(b"anna:Organization Management".to_vec());
         browser.get("/sign-in").await;
