@@ -25,10 +25,16 @@ impl Centre {
         reply
     }
 
+    /// What whoever calls the centre by another name is told.
+    pub(crate) fn not_called(&self, host: &str) -> Option<Reply> {
+        let text = "This centre is not called by that name. Whoever runs it names its hosts with --host.\n";
+        let reply = || Reply::new(421, "text/plain; charset=utf-8", text).with("cache-control", "no-store".to_owned());
+        (!self.hosts.has(host)).then(reply)
+    }
+
     async fn answered(&self, ask: &Ask) -> Reply {
-        if !self.hosts.has(&ask.host) {
-            let text = "This centre is not called by that name. Whoever runs it names its hosts with --host.\n";
-            return Reply::new(421, "text/plain; charset=utf-8", text);
+        if let Some(reply) = self.not_called(&ask.host) {
+            return reply;
         }
         if let Some(asset) = assets::find(&ask.path) {
             let reply = Reply::new(200, asset.kind, asset.body);

@@ -1,5 +1,7 @@
 //! Sockets, TLS and HTTP around a [`Centre`]. A browser that has a certificate of the organization may show it; none must.
 
+use std::collections::HashMap;
+use std::future::IntoFuture;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -12,22 +14,32 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::serve::IncomingStream;
+use net::source::source;
 use net::stream::Stream;
 use net::tls::{TlsServer, Trust};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::centre::Centre;
 use crate::request::{Ask, Pairs, Reply};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 256;
+/// Connections at once of one source, so that nobody else is kept out. This machine itself has no share: proxies are there.
+const SOURCE_CONNECTIONS_MAX: usize = 64;
 /// A connection on which nothing moves is closed after.
 const STILL_MAX: Duration = Duration::from_secs(60);
+/// A connection on which nothing was answered is closed after, however many octets come: a request is read in `STILL_MAX` and
+/// answered in `ANSWER_MAX`, after at most `STILL_MAX` of silence.
+const UNANSWERED_MAX: Duration = Duration::from_secs(300);
 /// A request is answered within.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// At its end the centre waits so long for what it was asked.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Octets of a request's body (WA-64).
 const BODY_MAX: usize = 1024 * 1024;
 /// Names and values of a form or a query.
@@ -78,11 +90,21 @@ impl Connected<IncomingStream<'_, Handshaken>> for Caller {
 struct Watched {
     stream: Stream,
     still: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
+    unanswered: Pin<Box<Sleep>>,
+    _room: Room,
 }
 
 impl Watched {
+    fn new(stream: Stream, room: Room) -> Self {
+        let still = Box::pin(tokio::time::sleep(STILL_MAX));
+        let unanswered = Box::pin(tokio::time::sleep(UNANSWERED_MAX));
+        Self { stream, still, unanswered, _room: room }
+    }
+
     fn moved<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if self.unanswered.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         match poll {
             Poll::Ready(ready) => {
                 self.still.as_mut().reset(Instant::now() + STILL_MAX);
@@ -106,6 +128,9 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(context, from);
+        if matches!(poll, Poll::Ready(Ok(_))) {
+            self.unanswered.as_mut().reset(Instant::now() + UNANSWERED_MAX);
+        }
         self.moved(context, poll)
     }
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -118,7 +143,43 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// Serves until drained.
+/// How many connections each source has.
+#[derive(Default)]
+struct Sources(Mutex<HashMap<IpAddr, usize>>);
+
+/// The place of a connection among all, and among those of its source.
+struct Room {
+    sources: Arc<Sources>,
+    source: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Nothing if the source has its share.
+    fn of(sources: &Arc<Sources>, address: IpAddr, permit: OwnedSemaphorePermit) -> Option<Self> {
+        let source = source(address);
+        let mut all = sources.0.lock();
+        let count = all.entry(source).or_default();
+        if *count >= SOURCE_CONNECTIONS_MAX && !address.to_canonical().is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Self { sources: Arc::clone(sources), source, _permit: permit })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut all = self.sources.0.lock();
+        let Some(count) = all.get_mut(&self.source) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            all.remove(&self.source);
+        }
+    }
+}
+
+/// Serves until drained. What was asked by then is done, or `DRAIN_MAX` is over.
 ///
 /// # Errors
 /// When the listening socket fails.
@@ -131,20 +192,39 @@ pub async fn serve(
     let local = listener.local();
     let (hand, taken) = mpsc::channel(16);
     let accepting = tokio::spawn(accept(listener, tls, hand, drain.clone()));
+    let (work, given) = (TaskTracker::new(), drain.clone());
+    let tasks = work.clone();
     let router = Router::new().fallback(move |ConnectInfo(caller): ConnectInfo<Caller>, request: Request<Body>| {
-        let centre = Arc::clone(&centre);
-        async move { answer(&centre, caller, request).await }
+        let (centre, tasks) = (Arc::clone(&centre), tasks.clone());
+        async move { answer(&centre, &tasks, caller, request).await }
     });
     let service = router.into_make_service_with_connect_info::<Caller>();
-    axum::serve(Handshaken { taken, local }, service)
-        .with_graceful_shutdown(async move { drain.cancelled().await })
-        .await?;
+    let serving = axum::serve(Handshaken { taken, local }, service)
+        .with_graceful_shutdown(async move { given.cancelled().await })
+        .into_future();
+    let drained = async {
+        let served = serving.await;
+        work.close();
+        work.wait().await;
+        served
+    };
+    let bound = async {
+        drain.cancelled().await;
+        tokio::time::sleep(DRAIN_MAX).await;
+    };
+    let served = tokio::select! {
+        served = drained => served,
+        () = bound => {
+            tracing::warn!("the admin centre ends while something is still being asked or done");
+            Ok(())
+        }
+    };
     accepting.abort();
-    Ok(())
+    served
 }
 
 async fn accept(listener: net::Listener, tls: TlsServer, hand: mpsc::Sender<Taken>, drain: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (room, sources) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(Sources::default()));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         let stream = tokio::select! {
@@ -157,32 +237,42 @@ async fn accept(listener: net::Listener, tls: TlsServer, hand: mpsc::Sender<Take
                 }
             },
         };
+        let address = stream.peer().ip();
+        let Some(room) = Room::of(&sources, address, permit) else { continue };
         let (tls, hand) = (tls.clone(), hand.clone());
         tokio::spawn(async move {
-            let address = stream.peer().ip();
             // A browser that does not believe the certificate hangs up: nothing to be told.
             let Ok((stream, peer)) = tls.accept(stream).await else { return };
             let shown = peer.certificate.filter(|certificate| certificate.trust == Trust::Trusted);
             let certificate = shown.map(|certificate| certificate.der().into());
-            let still = Box::pin(tokio::time::sleep(STILL_MAX));
-            let stream = Watched { stream, still, _permit: permit };
+            let stream = Watched::new(stream, room);
             let _gone = hand.send(Taken { stream, caller: Caller { address, certificate } }).await;
         });
     }
 }
 
-pub(crate) async fn answer(centre: &Centre, caller: Caller, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn answer(
+    centre: &Arc<Centre>,
+    work: &TaskTracker,
+    caller: Caller,
+    request: Request<Body>,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
     let post = match head.method.as_str() {
         "GET" | "HEAD" => false,
         "POST" => true,
         _ => return plain(StatusCode::METHOD_NOT_ALLOWED, "GET and POST are answered here.\n"),
     };
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let host = text("host").unwrap_or_default();
+    // Before its body is read: a page that had its name rebound to us has nothing to say.
+    if let Some(reply) = centre.not_called(&host) {
+        return response(reply);
+    }
     let Ok(body) = tokio::time::timeout(STILL_MAX, to_bytes(body, BODY_MAX)).await else {
         return plain(StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n");
     };
     let Ok(body) = body else { return plain(StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than 1 MB.\n") };
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let kind = text("content-type").unwrap_or_default();
     if post && !kind.starts_with("application/x-www-form-urlencoded") {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Forms are answered here.\n");
@@ -193,7 +283,7 @@ pub(crate) async fn answer(centre: &Centre, caller: Caller, request: Request<Bod
         path,
         query,
         form: if post { pairs(&body) } else { Pairs::new() },
-        host: text("host").unwrap_or_default(),
+        host,
         cookies: cookies(&head.headers),
         fetch_site: text("sec-fetch-site"),
         origin: text("origin"),
@@ -202,10 +292,27 @@ pub(crate) async fn answer(centre: &Centre, caller: Caller, request: Request<Bod
         from: Some(caller.address),
         certificate: caller.certificate.map(|der| der.to_vec()),
     };
+    if post {
+        return done(centre, work, ask).await;
+    }
     let Ok(reply) = tokio::time::timeout(ANSWER_MAX, centre.answer(&ask)).await else {
         return plain(StatusCode::GATEWAY_TIMEOUT, "The servers did not answer in time.\n");
     };
     response(reply)
+}
+
+/// A change goes on to its end whatever the client does: one that is made and not written down must not be.
+async fn done(centre: &Arc<Centre>, work: &TaskTracker, ask: Ask) -> Response<Body> {
+    let centre = Arc::clone(centre);
+    let doing = work.spawn(async move { centre.answer(&ask).await });
+    match tokio::time::timeout(ANSWER_MAX, doing).await {
+        Ok(Ok(reply)) => response(reply),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a request was not answered");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "This failed. Look at the audit log for what was done.\n")
+        }
+        Err(_) => plain(StatusCode::GATEWAY_TIMEOUT, "It may still be done; look at the audit log.\n"),
+    }
 }
 
 /// The end of a path says in which form a list is wanted (WA-31).
@@ -255,4 +362,30 @@ fn response(reply: Reply) -> Response<Body> {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_source_has_its_share_of_connections_and_this_machine_all() {
+        let (sources, all) = (Arc::new(Sources::default()), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
+        let room = |address: &str| {
+            let permit = Arc::clone(&all).try_acquire_owned().unwrap();
+            Room::of(&sources, address.parse().unwrap(), permit)
+        };
+        let mut taken: Vec<Room> = (0..SOURCE_CONNECTIONS_MAX).filter_map(|_| room("2001:db8::1")).collect();
+        assert_eq!(taken.len(), SOURCE_CONNECTIONS_MAX);
+        assert!(room("2001:db8::2").is_none(), "the same network");
+        assert!(room("2001:db8:0:1::1").is_some() && room("192.0.2.1").is_some());
+        taken.pop();
+        assert!(room("2001:db8::2").is_some(), "who goes makes room");
+        for own in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            let of_own: Vec<Room> = (0..=SOURCE_CONNECTIONS_MAX).filter_map(|_| room(own)).collect();
+            assert_eq!(of_own.len(), SOURCE_CONNECTIONS_MAX + 1, "{own}");
+        }
+        drop(taken);
+        assert!(sources.0.lock().is_empty() && all.available_permits() == CONNECTIONS_MAX);
+    }
 }

@@ -2,14 +2,19 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response};
+use futures::FutureExt;
+use tokio_util::task::TaskTracker;
 
 use super::world::{HOST, World};
 use crate::serve::{Caller, answer};
 use crate::session::COOKIE;
 
+fn caller() -> Caller {
+    Caller { address: "192.0.2.1".parse().unwrap(), certificate: None }
+}
+
 async fn ask(world: &World, request: Request<Body>) -> Response<Body> {
-    let caller = Caller { address: "192.0.2.1".parse().unwrap(), certificate: None };
-    answer(&world.centre, caller, request).await
+    answer(&world.centre, &TaskTracker::new(), caller(), request).await
 }
 
 fn request(method: &str, to: &str, kind: &str, body: Vec<u8>) -> Request<Body> {
@@ -65,4 +70,33 @@ async fn a_list_is_had_in_other_forms_by_the_end_of_its_path() {
     assert_eq!((&rows[0]["Domain"], &rows[0]["Default"]), (&"contoso.example".into(), &"default".into()));
     // A connector may be called so: its page is a page.
     assert!(get("/send-connectors/list.csv").await.1.contains("There is no Send connector list.csv"));
+}
+
+#[tokio::test]
+async fn a_change_is_made_and_written_down_though_the_client_hangs_up() {
+    let world = World::new();
+    let mut anna = world.anna().await;
+    anna.get("/people").await;
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("name", "ben"), ("groups", "Server Management"), ("token", anna.token())])
+        .finish();
+    let request = Request::builder().method("POST").uri("/people/invite").header("host", HOST);
+    let request = request.header("content-type", FORM).header("cookie", format!("{COOKIE}={}", anna.cookie));
+    let work = TaskTracker::new();
+    let noted = || world.memory.notes.lock().iter().any(|(who, cmdlet, _, _)| who == "anna" && cmdlet == "New-Account");
+    // As hyper does with a client that is gone: the answer is begun, and dropped.
+    let begun = answer(&world.centre, &work, caller(), request.body(Body::from(form)).unwrap()).now_or_never();
+    assert!(begun.is_none() && !noted(), "it hung up before the answer");
+    work.close();
+    work.wait().await;
+    assert!(noted(), "{:?}", world.memory.notes.lock());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_calls_the_centre_by_another_name_is_not_listened_to() {
+    // WA-64: its body is not even read.
+    let world = World::new();
+    let request = Request::builder().method("POST").uri("/sign-in").header("host", "evil.example:8443");
+    let request = request.header("content-type", FORM).body(Body::from(vec![b'a'; 1024 * 1024 + 1])).unwrap();
+    assert_eq!(ask(&world, request).await.status().as_u16(), 421);
 }
