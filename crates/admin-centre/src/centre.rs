@@ -80,10 +80,14 @@ impl Centre {
         (self.clock)()
     }
 
-    /// Who has the session, if he is still somebody: a certificate that was revoked, or an account that was ended, is nobody.
+    /// Who has the session, if he is still somebody: a certificate that was revoked, or an account that was ended, is nobody. While
+    /// nobody knows who is revoked, whoever came by a certificate waits at the door; his session does not end by that.
     pub(crate) fn present(&self, ask: &Ask, secret: &str) -> Option<Person> {
-        let mut person = self.sessions.person(secret, self.now())?;
+        let mut person = self.sessions.person(secret, self.now(), ask.seen.is_empty())?;
         person.from = ask.from();
+        if person.proof == Proof::Certificate && self.estate.revoked_unknown().is_some() {
+            return None;
+        }
         let counts = match person.proof {
             Proof::Account => {
                 self.accounts.find(person.name()).is_some_and(|account| account.groups() == person.groups())
@@ -107,6 +111,9 @@ impl Centre {
         let authority: Authority = self.estate.authority();
         if principal.forest != *authority.forest() {
             return Err(format!("the certificate is of forest {}, not of {}", principal.forest, authority.forest()));
+        }
+        if let Some(why) = self.estate.revoked_unknown() {
+            return Err(why);
         }
         authority.not_revoked(&principal).map_err(|refusal| refusal.to_string())?;
         Ok(Some(principal))

@@ -19,6 +19,9 @@ pub trait Estate: Send + Sync + 'static {
     /// Who may what, by the configuration and the revocations of now.
     fn authority(&self) -> Authority;
 
+    /// Why it is not known whose certificates are revoked, if so: no certificate counts then.
+    fn revoked_unknown(&self) -> Option<String>;
+
     /// Whom a certificate names that was verified against the authority of the organization.
     fn principal(&self, certificate: &[u8]) -> Option<Principal>;
 

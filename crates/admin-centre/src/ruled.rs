@@ -98,13 +98,15 @@ impl<'a> Ruled<'a> {
         Ok(self.estate.object(kind, properties, organization).await)
     }
 
-    /// What a change would do to mail. What waits and what was tracked goes into it, so that both must be readable.
+    /// What a change would do to mail. What waits and what was tracked goes into it, so that both must be readable, and the look is
+    /// written down as any at tracking logs (WA-68).
     pub(crate) async fn impact(&self, before: Arc<Organization>, after: OrganizationDraft) -> Result<Impact, Denied> {
         for feature in [Feature::Queues, Feature::MessageTracking] {
             if let Err(refusal) = self.estate.authority().rule(&self.person.principal, Act::Read(feature)) {
                 return Err(Denied::Refused(refusal));
             }
         }
+        self.note("Get-MessageTrackingLog", "senders and recipients of the last days, for what a change does", None);
         Ok(self.estate.impact(before, after).await?)
     }
 

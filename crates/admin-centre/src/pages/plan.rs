@@ -88,18 +88,24 @@ async fn look(
     }
     sheet.heading("What it does to mail");
     let after = plans::with(organization, &entry.changes);
-    let mut typed = false;
-    match visit.ruled.impact(std::sync::Arc::clone(organization), after.clone()).await {
+    let mut typed = match visit.ruled.impact(std::sync::Arc::clone(organization), after.clone()).await {
         Ok(found) => {
-            typed = impact::lost(&found) > 0;
             sheet.blocks.extend(impact::blocks(visit, &found));
+            (impact::lost(&found) > 0).then_some(LOST)
         }
-        Err(Denied::Refused(refusal)) => not_known(&mut sheet, &refusal),
-        Err(Denied::Away(why)) => sheet.notice(Tone::Warn, "What it does to mail is not known", vec![why.into()]),
-    }
+        // What nobody looked at may be the worst.
+        Err(Denied::Refused(refusal)) => {
+            not_known(&mut sheet, &refusal);
+            Some(UNKNOWN)
+        }
+        Err(Denied::Away(why)) => {
+            sheet.notice(Tone::Warn, "What it does to mail is not known", vec![why.into()]);
+            Some(UNKNOWN)
+        }
+    };
     match impact::probes(visit, organization, &after, &entry.changes).await {
         Ok(found) => {
-            typed = typed || found.iter().any(impact::is_lost);
+            typed = found.iter().any(impact::is_lost).then_some(LOST).or(typed);
             sheet.blocks.extend(impact::probed(visit, &found));
         }
         Err(Denied::Refused(refusal)) => not_known(&mut sheet, &refusal),
@@ -111,10 +117,10 @@ async fn look(
         .await
         .unwrap_or_else(|_| vec!["Whether mail would be left behind is not known.".to_owned()]);
     if !left.is_empty() {
-        typed = true;
+        typed = Some(LOST);
         sheet.notice(Tone::Bad, "Mail would be left behind", left.into_iter().map(Bits::from).collect());
     }
-    visit.centre.plans.looked(id, typed);
+    visit.centre.plans.looked(id, typed.is_some());
     buttons(visit, &mut sheet, id, entry, organization, Confirm { typed, is_wrong, wrong });
     sheet.heading("The same as commands");
     let commands = visit.ruled.commands(&entry.changes);
@@ -130,13 +136,16 @@ fn not_known(sheet: &mut Sheet, refusal: &Refusal) {
 }
 
 struct Confirm {
-    typed: bool,
+    /// Why the word is typed, if it is.
+    typed: Option<&'static str>,
     is_wrong: bool,
     wrong: Option<String>,
 }
 
-/// The word that is typed where mail would lose its way.
+/// The word that is typed where mail would lose its way, or where nobody knows whether it would.
 const WORD: &str = "apply";
+const LOST: &str = "mail loses its way by this";
+const UNKNOWN: &str = "what it does to mail is not known";
 
 fn buttons(
     visit: &Visit<'_>,
@@ -149,11 +158,11 @@ fn buttons(
     let refused = visit.ruled.refused_plan(&entry.plan(), organization).map(|refusal| refusal.to_string());
     let refused = refused.or_else(|| confirm.is_wrong.then(|| "it would not be valid".to_owned()));
     let mut groups = Vec::new();
-    if confirm.typed {
-        let field = Field::line("confirm", &format!("Type “{WORD}”, because mail loses its way by this"), "");
+    if let Some(why) = confirm.typed {
+        let field = Field::line("confirm", &format!("Type “{WORD}”, because {why}"), "");
         groups.push(Group { fields: vec![field.wrong(confirm.wrong.unwrap_or_default())], ..Group::default() });
     }
-    let class = if confirm.typed { "danger" } else { "primary" };
+    let class = if confirm.typed.is_some() { "danger" } else { "primary" };
     sheet.form(Form {
         action: format!("/plans/{id}/do"),
         groups,

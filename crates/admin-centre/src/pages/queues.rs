@@ -245,24 +245,61 @@ async fn act(visit: &Visit<'_>) -> Answered {
     if !is_agreed {
         return Ok(Outcome::Sheet(confirm(visit, word, &wanted, messages, said_yes, needs_number)));
     }
-    let mut sheet = Sheet::new("Done").under("/queues", "Queues");
     let mut lines = Vec::new();
+    let mut tone = Tone::Good;
     for server in organization.servers() {
         let of_it: Vec<(u64, Option<u64>)> =
             wanted.iter().filter(|(of, _)| *of == server.name).map(|(_, queue)| (queue.number, None)).collect();
         if of_it.is_empty() {
             continue;
         }
-        let on = match handling {
-            Handling::Remove { .. } => letters::of_queues(visit, &server.name, &of_it).await?,
-            _ => of_it,
-        };
-        let done = visit.ruled.act(&server.name, handling, &on).await?;
-        lines.extend(letters::outcome(&server.name, &done));
+        match on_server(visit, &server.name, handling, of_it).await {
+            Ok(done) => {
+                if done.iter().any(Result::is_err) {
+                    tone = Tone::Warn;
+                }
+                lines.extend(letters::outcome(&server.name, &done));
+            }
+            // Nothing was done anywhere yet.
+            Err(refused @ Denied::Refused(_)) if lines.is_empty() => return Err(refused.into()),
+            // What was done elsewhere is said, and the others are asked.
+            Err(denied) => {
+                tone = Tone::Warn;
+                lines.push(not_done(&server.name, denied));
+            }
+        }
     }
-    sheet.notice(Tone::Good, format!("{}: done", crate::exchange::handling(handling)), lines);
+    let (title, said) = if tone == Tone::Good { ("Done", "done") } else { ("Not all was done", "not all was done") };
+    let mut sheet = Sheet::new(title).under("/queues", "Queues");
+    sheet.notice(tone, format!("{}: {said}", crate::exchange::handling(handling)), lines);
     sheet.add(Block::Links(vec![Bit::link("/queues", "To the queues").into()]));
     Ok(Outcome::Sheet(sheet))
+}
+
+/// One thing done to queues of a server, or to all messages in them.
+async fn on_server(
+    visit: &Visit<'_>,
+    server: &ServerName,
+    handling: Handling,
+    queues: Vec<(u64, Option<u64>)>,
+) -> Result<Vec<Result<(), String>>, Denied> {
+    let on = match handling {
+        Handling::Remove { .. } => letters::of_queues(visit, server, &queues).await?,
+        _ => queues,
+    };
+    visit.ruled.act(server, handling, &on).await
+}
+
+fn not_done(server: &ServerName, denied: Denied) -> Bits {
+    let why = match denied {
+        Denied::Refused(refusal) => refusal.to_string(),
+        Denied::Away(why) => why,
+    };
+    Bits::of(vec![
+        Bit::Strong(server.to_string()),
+        Bit::Badge(Tone::Bad, "not known to be done".into()),
+        Bit::text(why),
+    ])
 }
 
 fn confirm(

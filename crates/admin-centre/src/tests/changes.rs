@@ -360,6 +360,68 @@ fn queue(number: u64, domain: &str, status: &str, messages: u64) -> QueueView {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_on_some_servers_is_told_though_another_is_away() {
+    // WA-42
+    let world = World::new();
+    *world.memory.queues.lock() = vec![
+        ("BERLIN1".to_owned(), queue(1, "a.example", "Retry", 10)),
+        ("OSLO1".to_owned(), queue(9, "c.example", "Retry", 7)),
+    ];
+    let mut anna = world.anna().await;
+    anna.get("/queues").await;
+    for (idle, done) in [("BERLIN1", "OSLO1"), ("OSLO1", "BERLIN1")] {
+        *world.memory.idle.lock() = vec![idle.to_owned()];
+        world.memory.acts.lock().clear();
+        let reply = anna.post("/queues/act", &[("do", "yes-retry"), ("messages", "17")]).await;
+        let page = reply.text();
+        assert_eq!(reply.status, 200, "{page}");
+        assert!(page.contains("not all was done") && page.contains("it went away"), "{page}");
+        assert!(page.contains(&format!("<strong>{done}</strong>")) && page.contains("1 of 1 done"), "{page}");
+        assert_eq!(world.memory.acts.lock().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_is_typed_where_nobody_knows_what_a_change_does_and_a_look_is_written_down() {
+    // WA-11, WA-68
+    let world = World::new();
+    let mut anna = world.anna().await;
+    *world.memory.impact_unknown.lock() = Some("the servers did not answer in time".to_owned());
+    anna.get("/send-connectors/Partner").await;
+    let (plan, page) = anna.follow("/send-connectors/Partner/do", &[("do", "disable")]).await;
+    let page = page.text();
+    assert!(page.contains("Type “apply”, because"), "{page}");
+    assert!(page.contains("the servers did not answer in time"), "{page}");
+    assert_eq!(anna.post(&format!("{plan}/do"), &[("do", "apply")]).await.status, 422);
+    assert!(world.memory.connector("Partner").unwrap().enabled);
+    let looked = |(who, cmdlet, _, _): &super::world::Noted| who == "anna" && cmdlet == "Get-MessageTrackingLog";
+    assert!(world.memory.notes.lock().iter().any(looked));
+    let reply = anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
+    assert_eq!(reply.status, 303);
+    assert!(!world.memory.connector("Partner").unwrap().enabled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_certificate_counts_while_nobody_knows_who_is_revoked() {
+    let world = World::new();
+    let mut anna = world.anna().await;
+    assert_eq!(anna.get("/people").await.status, 200);
+    let why = "who is revoked has not been known for 61 s";
+    *world.memory.revoked_unknown.lock() = Some(why.to_owned());
+    assert_eq!(anna.get("/people").await.header("location").map(|to| to.starts_with("/sign-in")), Some(true));
+    let page = anna.get("/sign-in").await.text();
+    assert!(page.contains("Your certificate does not count") && page.contains(why), "{page}");
+    let mut ben = Browser::new(&world.centre);
+    ben.certificate = Some(b"ben:Organization Management".to_vec());
+    ben.get("/sign-in").await;
+    let reply = ben.post("/sign-in", &[("by", "certificate")]).await;
+    assert!(reply.status != 303 && reply.text().contains(why), "{} {}", reply.status, reply.text());
+    // It comes back, and she is there as before.
+    *world.memory.revoked_unknown.lock() = None;
+    assert_eq!(anna.get("/people").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_action_is_on_what_was_shown_with_its_number() {
     // WA-23, WA-84, AC-66, AC-67
     let world = World::new();

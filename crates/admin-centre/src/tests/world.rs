@@ -58,6 +58,12 @@ pub(crate) struct Memory {
     pub(crate) acts: Mutex<Vec<(String, Handling, usize)>>,
     pub(crate) ledger: Mutex<Option<Ledger>>,
     pub(crate) revoked: Mutex<Vec<authority::Revocation>>,
+    /// Why nobody knows who is revoked.
+    pub(crate) revoked_unknown: Mutex<Option<String>>,
+    /// Servers that tell their queues, and do nothing to them.
+    pub(crate) idle: Mutex<Vec<String>>,
+    /// Why nobody knows what a change does to mail.
+    pub(crate) impact_unknown: Mutex<Option<String>>,
     /// The next commit finds that somebody was faster.
     pub(crate) away: Mutex<Vec<String>>,
 }
@@ -94,6 +100,9 @@ impl Estate for Memory {
     fn authority(&self) -> Authority {
         let forest = Domain::parse("contoso.example").unwrap();
         Authority::of_forest(forest).with_revocations(self.revoked.lock().iter())
+    }
+    fn revoked_unknown(&self) -> Option<String> {
+        self.revoked_unknown.lock().clone()
     }
     /// A certificate of these tests is a name and a role group.
     fn principal(&self, certificate: &[u8]) -> Option<Principal> {
@@ -150,7 +159,10 @@ impl Estate for Memory {
         object_of(kind, properties, &WithoutSecrets)
     }
     async fn impact(&self, _: Arc<Organization>, _: OrganizationDraft) -> Result<Impact, String> {
-        Ok(Impact { days: 3, ..Impact::default() })
+        match &*self.impact_unknown.lock() {
+            Some(why) => Err(why.clone()),
+            None => Ok(Impact { days: 3, ..Impact::default() }),
+        }
     }
     async fn left_behind(&self, _: &Plan) -> Result<Vec<String>, String> {
         Ok(Vec::new())
@@ -190,10 +202,13 @@ impl Estate for Memory {
     async fn act(
         &self,
         person: &Person,
-        _: &ServerName,
+        server: &ServerName,
         action: Handling,
         on: &[(u64, Option<u64>)],
     ) -> Result<Vec<Result<(), String>>, String> {
+        if self.idle.lock().iter().any(|idle| idle == server.as_str()) {
+            return Err("it went away".to_owned());
+        }
         self.acts.lock().push((person.name().to_owned(), action, on.len()));
         Ok(on.iter().map(|_| Ok(())).collect())
     }

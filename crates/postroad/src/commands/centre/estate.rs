@@ -14,6 +14,7 @@ use admin_centre::estate::{
     Audit, AuditView, CertificateView, Estate, Handling, HealthView, Impact, LetterView, Letters, Made, NotMade, Note,
     QueueView, Serving, TrackView, Tracking,
 };
+use anyhow::Context;
 use async_trait::async_trait;
 use authority::{Authority, Feature, Principal};
 use directory::{Administration, Author, CommitError, WatchEvent};
@@ -38,6 +39,10 @@ use crate::commands::{health, impact, left_behind, source, times};
 
 /// Who is revoked is asked again after.
 const AUTHORITY_AGE: Duration = Duration::from_secs(5);
+/// The directory tells members and revocations within.
+const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+/// Revocations that are older say nothing of a certificate any more.
+const REVOCATIONS_AGE_MAX: Duration = Duration::from_secs(60);
 /// Where servers are is asked again after.
 const TRANSPORTS_AGE: Duration = Duration::from_secs(5);
 /// A server that does not answer within is told as unknown (WA-42).
@@ -55,9 +60,18 @@ pub(super) struct LiveEstate {
     log: Arc<Log<AuditRecord>>,
     log_folder: std::path::PathBuf,
     server: String,
-    authority: Arc<RwLock<Authority>>,
+    known: Arc<RwLock<Known>>,
     current: Current,
     transports: Mutex<Option<(Instant, Arc<Transports>)>>,
+}
+
+/// Who may what, as the directory told it last.
+struct Known {
+    authority: Authority,
+    /// When revocations were read.
+    read: Instant,
+    /// Why they could not be read since.
+    trouble: Option<String>,
 }
 
 /// The configuration as the directory told it last; nothing while that is not known to be the newest.
@@ -114,12 +128,17 @@ impl LiveEstate {
             Some(settings) => settings.forest.clone(),
             None => place.forest().unwrap_or(Domain::parse("local").map_err(|error| anyhow::anyhow!("{error}"))?),
         };
-        let authority = Arc::new(RwLock::new(Authority::of_forest(forest)));
+        let known = Known { authority: Authority::of_forest(forest), read: Instant::now(), trouble: None };
+        let known = Arc::new(RwLock::new(known));
         let current = Current::default();
         current.follow(Arc::clone(&reach.directory));
-        follow(Arc::clone(&reach.directory), Arc::clone(&authority)).await;
+        look(reach.directory.as_ref(), &known).await.map_err(|why| anyhow::anyhow!(why)).context(
+            "who is revoked cannot be read; the centre's certificate needs View-Only Organization Management or Organization \
+             Management",
+        )?;
+        follow(Arc::clone(&reach.directory), Arc::clone(&known));
         let transports = Mutex::new(None);
-        Ok(Self { place, reach, backend, trail, log, log_folder, server, authority, current, transports })
+        Ok(Self { place, reach, backend, trail, log, log_folder, server, known, current, transports })
     }
 
     async fn transports(&self) -> Result<Arc<Transports>, String> {
@@ -143,28 +162,33 @@ impl LiveEstate {
 }
 
 /// Keeps what is known of members and revocations.
-async fn follow(directory: Arc<dyn Administration>, authority: Arc<RwLock<Authority>>) {
-    look(directory.as_ref(), &authority).await;
+fn follow(directory: Arc<dyn Administration>, known: Arc<RwLock<Known>>) {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(AUTHORITY_AGE).await;
-            look(directory.as_ref(), &authority).await;
+            if let Err(why) = look(directory.as_ref(), &known).await {
+                known.write().unwrap_or_else(PoisonError::into_inner).trouble = Some(why);
+            }
         }
     });
 }
 
-async fn look(directory: &dyn Administration, authority: &RwLock<Authority>) {
-    let organization = directory.snapshot().await;
-    let revocations = directory.revocations().await;
-    let mut known = authority.write().unwrap_or_else(PoisonError::into_inner);
-    let mut next = known.clone();
-    if let Ok(organization) = organization {
-        next = next.with_servers(&organization);
+/// Reads members and revocations; an error is one of the revocations.
+async fn look(directory: &dyn Administration, known: &RwLock<Known>) -> Result<(), String> {
+    let asked = Instant::now();
+    let (organization, revocations) = futures::join!(
+        tokio::time::timeout(LOOK_PATIENCE, directory.snapshot()),
+        tokio::time::timeout(LOOK_PATIENCE, directory.revocations()),
+    );
+    let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+    if let Ok(Ok(organization)) = organization {
+        known.authority = known.authority.clone().with_servers(&organization);
     }
-    if let Ok(records) = revocations {
-        next = next.with_revocations(records.iter().map(|record| &record.revocation));
-    }
-    *known = next;
+    let late = |_| format!("the directory did not answer within {} s", LOOK_PATIENCE.as_secs());
+    let records = revocations.map_err(late)?.map_err(|error| error.to_string())?;
+    known.authority = known.authority.clone().with_revocations(records.iter().map(|record| &record.revocation));
+    (known.read, known.trouble) = (asked, None);
+    Ok(())
 }
 
 async fn patient<T>(work: impl Future<Output = anyhow::Result<T>>) -> Result<T, String> {
@@ -177,7 +201,16 @@ async fn patient<T>(work: impl Future<Output = anyhow::Result<T>>) -> Result<T, 
 #[async_trait]
 impl Estate for LiveEstate {
     fn authority(&self) -> Authority {
-        self.authority.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).authority.clone()
+    }
+
+    fn revoked_unknown(&self) -> Option<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let age = known.read.elapsed();
+        let why = known.trouble.as_deref().unwrap_or("the directory does not answer");
+        (age > REVOCATIONS_AGE_MAX).then(|| {
+            format!("who is revoked has not been known for {} s, so that no certificate counts: {why}", age.as_secs())
+        })
     }
 
     fn principal(&self, certificate: &[u8]) -> Option<Principal> {
@@ -350,11 +383,16 @@ impl Estate for LiveEstate {
             on.iter().map(|(queue, message)| Target { queue: *queue, message: *message }).collect();
         let operation = views::operation(action);
         let through = format!("{THROUGH}, for {}", person.name());
-        let done =
-            transports.operate(server, operation, &targets, &through).await.map_err(|error| format!("{error:#}"))?;
+        let done = transports.operate(server, operation, &targets, &through).await;
+        let done = done.map_err(|error| format!("{error:#}"));
         let from = person.from().to_string();
-        let outcome: Vec<Result<(), String>> =
-            done.iter().map(|one| one.outcome.complaint().map_or(Ok(()), |why| Err(why.to_owned()))).collect();
+        let outcome: Vec<Result<(), String>> = match &done {
+            Ok(done) => {
+                done.iter().map(|one| one.outcome.complaint().map_or(Ok(()), |why| Err(why.to_owned()))).collect()
+            }
+            // A server that went away may have done it: what was tried is written down.
+            Err(why) => targets.iter().map(|_| Err(why.clone())).collect(),
+        };
         for (target, outcome) in targets.iter().zip(&outcome) {
             let object = match target.message {
                 Some(message) => format!("messages[\"{server}\\{}\\{message}\"]", target.queue),
@@ -363,7 +401,7 @@ impl Estate for LiveEstate {
             let refused = outcome.as_ref().err().map(String::as_str);
             self.note(Note { who: person.name(), from: &from, cmdlet: operation.cmdlet(), object: &object, refused });
         }
-        Ok(outcome)
+        done.map(|_| outcome)
     }
 
     async fn track(&self, wanted: Tracking) -> Result<(Vec<TrackView>, Vec<String>), String> {
