@@ -30,9 +30,11 @@ pub(crate) async fn table(visit: &Visit<'_>, queues: &[&(ServerName, QueueView)]
     servers.dedup();
     servers.sort();
     servers.dedup();
-    for server in servers {
-        let wanted = Letters { queue: None, subjects: false, limit: MESSAGES };
-        let Ok(letters) = visit.ruled.letters(server, wanted).await else { continue };
+    // At once: one that is slow holds up only itself.
+    let wanted = Letters { queue: None, subjects: false, limit: MESSAGES };
+    let asked = servers.into_iter().map(async |server| (server, visit.ruled.letters(server, wanted).await));
+    for (server, letters) in futures::future::join_all(asked).await {
+        let Ok(letters) = letters else { continue };
         for letter in letters {
             let Some((_, queue)) = full.iter().find(|(of, queue)| of == server && queue.number == letter.queue) else {
                 continue;

@@ -132,10 +132,14 @@ async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
     Ok(Ready { centre: Arc::new(Centre::new(options)), listener, tls, told })
 }
 
+/// An IP address as it stands in the address of a page (RFC 3986 §3.2.2).
+fn in_address(ip: IpAddr) -> String {
+    if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }
+}
+
 /// By what an address is called, where nobody says otherwise.
 fn names(address: SocketAddr) -> Vec<String> {
-    let ip = |ip: IpAddr| if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-    let mut all = vec![ip(address.ip())];
+    let mut all = vec![in_address(address.ip())];
     if address.ip().is_loopback() || address.ip().is_unspecified() {
         all.extend(["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()]);
     }
@@ -164,7 +168,7 @@ fn told(
     shown: &KeyedCertificate,
     own: bool,
 ) -> anyhow::Result<String> {
-    let host = hosts.first().cloned().unwrap_or_else(|| address.ip().to_string());
+    let host = hosts.first().cloned().unwrap_or_else(|| in_address(address.ip()));
     let base = format!("https://{host}:{}", address.port());
     let mut told = format!("The admin centre: {base}/\n");
     if own {
