@@ -192,6 +192,12 @@ pub async fn serve(
     let local = listener.local();
     let (hand, taken) = mpsc::channel(16);
     let accepting = tokio::spawn(accept(listener, tls, hand, drain.clone()));
+    let served = answers(centre, Handshaken { taken, local }, drain).await;
+    accepting.abort();
+    served
+}
+
+async fn answers(centre: Arc<Centre>, handshaken: Handshaken, drain: CancellationToken) -> io::Result<()> {
     let (work, given) = (TaskTracker::new(), drain.clone());
     let tasks = work.clone();
     let router = Router::new().fallback(move |ConnectInfo(caller): ConnectInfo<Caller>, request: Request<Body>| {
@@ -199,9 +205,8 @@ pub async fn serve(
         async move { answer(&centre, &tasks, caller, request).await }
     });
     let service = router.into_make_service_with_connect_info::<Caller>();
-    let serving = axum::serve(Handshaken { taken, local }, service)
-        .with_graceful_shutdown(async move { given.cancelled().await })
-        .into_future();
+    let serving =
+        axum::serve(handshaken, service).with_graceful_shutdown(async move { given.cancelled().await }).into_future();
     let drained = async {
         let served = serving.await;
         work.close();
@@ -212,15 +217,13 @@ pub async fn serve(
         drain.cancelled().await;
         tokio::time::sleep(DRAIN_MAX).await;
     };
-    let served = tokio::select! {
+    tokio::select! {
         served = drained => served,
         () = bound => {
             tracing::warn!("the admin centre ends while something is still being asked or done");
             Ok(())
         }
-    };
-    accepting.abort();
-    served
+    }
 }
 
 async fn accept(listener: net::Listener, tls: TlsServer, hand: mpsc::Sender<Taken>, drain: CancellationToken) {
@@ -366,7 +369,73 @@ fn response(reply: Reply) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::tests::world::World;
+
+    /// A centre to which connections are handed.
+    struct Served {
+        _world: World,
+        hand: mpsc::Sender<Taken>,
+        listener: TcpListener,
+        serving: tokio::task::JoinHandle<io::Result<()>>,
+        drain: CancellationToken,
+    }
+
+    impl Served {
+        async fn start() -> Self {
+            let (world, drain) = (World::new(), CancellationToken::new());
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (hand, taken) = mpsc::channel(1);
+            let handshaken = Handshaken { taken, local: listener.local_addr().unwrap() };
+            let serving = tokio::spawn(answers(Arc::clone(&world.centre), handshaken, drain.clone()));
+            Self { _world: world, hand, listener, serving, drain }
+        }
+
+        async fn connect(&self) -> TcpStream {
+            let far = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
+            let (near, peer) = self.listener.accept().await.unwrap();
+            let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            let room = Room::of(&Arc::default(), peer.ip(), permit).unwrap();
+            let stream = Watched::new(Stream::plain(near).unwrap(), room);
+            let caller = Caller { address: peer.ip(), certificate: None };
+            assert!(self.hand.send(Taken { stream, caller }).await.is_ok());
+            far
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_octets_one_by_one_does_not_hold_a_connection_for_ever() {
+        let served = Served::start().await;
+        let mut far = served.connect().await;
+        far.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        tokio::time::pause();
+        let begun = Instant::now();
+        while timeout(STILL_MAX - Duration::from_secs(1), far.read_u8()).await.is_err() {
+            far.write_all(b"a").await.unwrap();
+            assert!(begun.elapsed() < UNANSWERED_MAX + STILL_MAX);
+        }
+        assert!(begun.elapsed() >= UNANSWERED_MAX - STILL_MAX, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_does_not_come_to_its_end_does_not_hold_up_that_of_the_centre() {
+        let served = Served::start().await;
+        let mut far = served.connect().await;
+        far.write_all(b"GET / HTTP/1.1\r\nhost: centre.example:8443\r\n\r\n").await.unwrap();
+        assert_eq!(far.read_u8().await.unwrap(), b'H', "it is answered");
+        let mut slow = served.connect().await;
+        let head = b"POST /sign-in HTTP/1.1\r\nhost: centre.example:8443\r\ncontent-length: 9\r\n\r\na";
+        slow.write_all(head).await.unwrap();
+        tokio::time::pause();
+        let begun = Instant::now();
+        served.drain.cancel();
+        served.serving.await.unwrap().unwrap();
+        assert!(begun.elapsed() <= DRAIN_MAX + Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
 
     #[tokio::test]
     async fn a_source_has_its_share_of_connections_and_this_machine_all() {

@@ -6,4 +6,4 @@ mod frame;
 mod hostile;
 mod sizes;
 mod wire;
-mod world;
+pub(crate) mod world;
