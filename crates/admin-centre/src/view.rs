@@ -181,6 +181,8 @@ pub(crate) struct Grid {
     pub(crate) choose: &'static str,
     /// Under it: pages, counts.
     pub(crate) foot: Bits,
+    /// Beside what the page is about: `.csv` and `.json` of its address give another table.
+    pub(crate) aside: bool,
 }
 
 impl Grid {
@@ -479,13 +481,14 @@ impl Sheet {
         self.actions.push((to.into(), text.to_owned(), class, refused.unwrap_or_default()));
     }
 
-    /// The first table: what `.csv` and `.json` of the address give.
+    /// The first table that the page is about: what `.csv` and `.json` of the address give.
     pub(crate) fn table(&self) -> Option<&Grid> {
-        self.blocks.iter().find_map(|block| match block {
+        let mut tables = self.blocks.iter().filter_map(|block| match block {
             Block::Grid(grid) => Some(grid),
             Block::Form(form) => form.grid.as_ref(),
             _ => None,
-        })
+        });
+        tables.find(|grid| !grid.aside)
     }
 
     /// The errors of its forms: the summary on top of the page (WA-41).

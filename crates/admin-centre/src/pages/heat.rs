@@ -56,6 +56,7 @@ pub(crate) async fn table(visit: &Visit<'_>, queues: &[&(ServerName, QueueView)]
     columns.extend(TITLES.map(|title| Column::number(title, "")));
     columns.push(Column::new("Why", "LastError"));
     let mut grid = Grid::new("Age by destination: how many messages have waited for how long", columns);
+    grid.aside = true;
     let mut rows: Vec<_> = counted.into_iter().collect();
     rows.sort_by_key(|(_, (ages, _))| std::cmp::Reverse(ages.iter().sum::<u64>()));
     let more = rows.len().saturating_sub(ROWS);

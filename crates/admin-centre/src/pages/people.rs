@@ -83,31 +83,37 @@ fn sheet(visit: &Visit<'_>, link: Option<String>, wrong: &str) -> Sheet {
         buttons: vec![Button::primary("Make the link").unless(refused.clone())],
         ..Form::default()
     });
+    if let Some(form) = ending(visit, refused) {
+        sheet.form(form);
+    }
+    sheet
+}
+
+/// Ends accounts and links, where there are any.
+fn ending(visit: &Visit<'_>, refused: Option<String>) -> Option<Form> {
     let accounts = visit.centre.accounts.all().into_iter().map(|account| account.name);
     let links = visit.centre.accounts.expected(visit.now).into_iter().map(|(name, _)| name);
     let mut names: Vec<(String, String)> = accounts.chain(links).map(|name| (name.clone(), name)).collect();
     names.sort();
     names.dedup();
-    if !names.is_empty() {
-        sheet.form(Form {
-            action: "/people/remove".to_owned(),
-            groups: vec![Group {
-                title: "End an account".to_owned(),
-                note: "It is signed out at once; a link for it that was not opened yet is good no more.".to_owned(),
-                fields: vec![Field::line("name", "Account", "").with(Entry::Select(names))],
-                ..Group::default()
-            }],
-            buttons: vec![Button::new("End it", "do", "go", "danger").unless(refused)],
-            ..Form::default()
-        });
-    }
-    sheet
+    (!names.is_empty()).then(|| Form {
+        action: "/people/remove".to_owned(),
+        groups: vec![Group {
+            title: "End an account".to_owned(),
+            note: "It is signed out at once; a link for it that was not opened yet is good no more.".to_owned(),
+            fields: vec![Field::line("name", "Account", "").with(Entry::Select(names))],
+            ..Group::default()
+        }],
+        buttons: vec![Button::new("End it", "do", "go", "danger").unless(refused)],
+        ..Form::default()
+    })
 }
 
 fn sessions(visit: &Visit<'_>, sheet: &mut Sheet) {
     let columns = ["From", "Browser", "By", "Begun", "Used"].map(|title| Column::new(title, "")).to_vec();
     let mut grid = Grid::new(format!("Sessions of {}", visit.person.name()), columns);
     grid.choose = "session";
+    grid.aside = true;
     for one in visit.centre.sessions.of(visit.person.name(), visit.now) {
         grid.rows.push(crate::view::GridRow {
             cells: vec![

@@ -61,6 +61,9 @@ async fn a_list_is_had_in_other_forms_by_the_end_of_its_path() {
         let body = to_bytes(reply.into_body(), usize::MAX).await.unwrap();
         (kind, String::from_utf8(body.to_vec()).unwrap())
     };
+    // The list that a page is about, not what stands above it.
+    assert!(get("/people.csv").await.1.starts_with("Name,Role groups,"));
+    assert!(get("/queues.csv").await.1.starts_with("Queue,"));
     let (kind, csv) = get("/send-connectors.csv?domain=clerk.example").await;
     assert_eq!(kind, "text/csv; charset=utf-8");
     assert!(csv.starts_with("Name,Status,") && csv.contains("Internet,Enabled") && !csv.contains("Partner"), "{csv}");
