@@ -123,12 +123,9 @@ fn holds(arrival: &Arrival<'_>, right: ConnectorRight) -> bool {
 /// The fields that may pass: organization and forest headers are brought by nobody who was not given that (PL-41, PF-20); nobody may
 /// say in our name what we found out (RFC 8601 §5); and blind copies are for the envelope (RFC 6409 §8, as PL-63).
 fn passed<'a>(header: HeaderBlock<'a>, arrival: &Arrival<'_>) -> Vec<u8> {
+    // In whatever spelling.
     let own = |name: &str| {
-        let servers = arrival.organization.servers().iter().map(|server| &server.fqdn);
-        let mut names = servers.chain([arrival.hostname]);
-        // In whatever spelling.
-        Domain::parse(name)
-            .is_ok_and(|name| names.any(|own| *own == name) || arrival.organization.accepted_domain(&name).is_some())
+        Domain::parse(name).is_ok_and(|name| name == *arrival.hostname || arrival.organization.is_own_name(&name))
     };
     let path = Path::ReceiveConnector(HeaderRights {
         organization: holds(arrival, ConnectorRight::AcceptHeadersOrganization),

@@ -245,6 +245,12 @@ impl Organization {
         })
     }
 
+    /// Whether a name in DNS is that of a server, or an accepted domain: only we say in it what we found out (RFC 8601 §5).
+    #[must_use]
+    pub fn is_own_name(&self, name: &Domain) -> bool {
+        self.servers().iter().any(|server| server.fqdn == *name) || self.accepted_domain(name).is_some()
+    }
+
     /// The external postmaster (DS-21), when there is a domain for it.
     #[must_use]
     pub fn postmaster(&self) -> Option<Address> {

@@ -45,7 +45,7 @@ impl SubmitHandler for Acceptor {
         if stranger {
             let tables = core.node.tables();
             stranger::may_enter(&head.envelope.recipients, tables.organization())?;
-            content = stranger::content(content, tables.organization(), &tables.local_server().fqdn);
+            content = stranger::content(content, tables);
         }
         hop.attribute(keys::MESSAGE_ID, &head.id);
         hop.attribute(keys::SERVER_ADDRESS, peer.server.as_str());

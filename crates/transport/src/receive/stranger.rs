@@ -2,6 +2,7 @@
 //! our name only what we know of it.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use categorizer::encapsulated_address;
@@ -10,6 +11,7 @@ use futures::StreamExt;
 use futures::stream;
 use message::firewall::{self, HeaderRights, Path};
 use message::{HeaderBlock, HeaderCollector};
+use routing::RoutingTables;
 use rpc::Content;
 use topology::Organization;
 
@@ -38,10 +40,9 @@ pub(crate) fn may_enter(recipients: &[Recipient], organization: &Organization) -
 }
 
 /// The same content with a header that may pass. Whoever reads it meets [`ErrorKind::InvalidData`] where the header is too long.
-pub(crate) fn content(content: Content, organization: &Organization, own: &Domain) -> Content {
-    let names = organization.servers().iter().map(|server| server.fqdn.clone()).collect();
+pub(crate) fn content(content: Content, tables: Arc<RoutingTables>) -> Content {
     let header = Some(HeaderCollector::new(HEADER_OCTETS_MAX));
-    let reading = Reading { content, header, names, own: own.clone() };
+    let reading = Reading { content, header, tables };
     stream::unfold(Some(reading), |reading| async move {
         let mut reading = reading?;
         match reading.next().await? {
@@ -56,9 +57,8 @@ struct Reading {
     content: Content,
     /// Until the header is complete.
     header: Option<HeaderCollector>,
-    /// Of our servers: nobody says in their names what they found out (RFC 8601 §5).
-    names: Vec<Domain>,
-    own: Domain,
+    /// By which the message came in.
+    tables: Arc<RoutingTables>,
 }
 
 impl Reading {
@@ -82,9 +82,12 @@ impl Reading {
 
     fn passed(&self, block: &[u8], body: &[u8]) -> Bytes {
         let prefix = firewall::ORGANIZATION_PREFIX;
-        let mut octets = format!("{prefix}AuthSource: {}\r\n{prefix}AuthAs: Anonymous\r\n", self.own).into_bytes();
+        let mut octets =
+            format!("{prefix}AuthSource: {}\r\n{prefix}AuthAs: Anonymous\r\n", self.tables.local_server().fqdn)
+                .into_bytes();
         let passed = firewall::apply(HeaderBlock::new(block), Path::ReceiveConnector(HeaderRights::ROUTING));
-        let own = |name: &str| Domain::parse(name).is_ok_and(|name| self.names.contains(&name));
+        let organization = self.tables.organization();
+        let own = |name: &str| Domain::parse(name).is_ok_and(|name| organization.is_own_name(&name));
         let passed = firewall::retain(HeaderBlock::new(&passed), |field| !HeaderBlock::is_result_of(field, own));
         octets.extend_from_slice(&passed);
         octets.extend_from_slice(body);

@@ -143,7 +143,9 @@ async fn an_edge_server_in_wrong_hands_reaches_its_site_with_strangers_mail_and_
 
     // Its own site: taken, as anonymous mail, and what it says in our name is gone.
     let at = peer_address(&lab, "BERLIN1", Service::Transport);
-    let mut content = b"X-MS-Exchange-Organization-SCL: -1\r\nX-MS-Exchange-Organization-AuthAs: Internal\r\n".to_vec();
+    let mut content = b"X-MS-Exchange-Organization-SCL: -1\r\nX-MS-Exchange-Organization-AuthAs: Internal\r\n\
+        Authentication-Results: contoso.example; dmarc=pass\r\nAuthentication-Results: berlin1.contoso.example; spf=pass\r\n"
+        .to_vec();
     content.extend_from_slice(&message.content());
     submit_content_by_connector(&inside, &at, &message, content).await.unwrap();
     let mut anna = lab.inbox("BERLIN1", "DB-Berlin1", "anna");
@@ -154,6 +156,7 @@ async fn an_edge_server_in_wrong_hands_reaches_its_site_with_strangers_mail_and_
     let delivered = delivered.collect::<Vec<String>>().concat();
     assert!(delivered.contains("AuthAs: Anonymous") && !delivered.contains("AuthAs: Internal"), "{delivered}");
     assert!(!delivered.contains("-SCL: -1"), "{delivered}");
+    assert!(!delivered.contains("Authentication-Results"), "{delivered}");
 
     // No relay.
     let relayed = test_message("boss@contoso.example", "x@elsewhere.example");
