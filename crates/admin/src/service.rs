@@ -67,12 +67,14 @@ fn perimeter(node: &Arc<Node>, managed: &Managed, directory: Arc<dyn Backend>) -
     }
     let inside = Inside {
         directory: changes,
-        server: server.clone(),
+        server,
         forest: node.settings.forest.clone(),
         sealer: managed.sealer.clone(),
         credentials: Arc::clone(&node.credentials),
     };
-    Perimeter::Inside(Keeper::new(inside, server, Arc::new(Peers(Arc::clone(node)))))
+    let followed = Arc::clone(node);
+    let known = Arc::new(move || Arc::clone(followed.tables().organization()));
+    Perimeter::Inside(Keeper::new(inside, known, Arc::new(Peers(Arc::clone(node)))))
 }
 
 /// A node knows where everybody is.

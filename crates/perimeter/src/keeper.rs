@@ -27,10 +27,13 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Longest time for one synchronization.
 const TIME_MAX: Duration = Duration::from_secs(10 * 60);
 
+/// What tells the configuration that this process works by, which it follows anyway.
+pub type Known = Arc<dyn Fn() -> Arc<Organization> + Send + Sync>;
+
 /// Edge subscriptions of a site, kept by one of its servers.
 pub struct Keeper {
     inside: Inside,
-    server: ServerName,
+    known: Known,
     find: Arc<dyn Whereabouts>,
     edges: Mutex<HashMap<ServerName, Arc<Kept>>>,
 }
@@ -65,10 +68,10 @@ pub fn leads(organization: &Organization, presences: &[Presence], server: &Serve
 }
 
 impl Keeper {
-    /// Of the site of `server`.
+    /// Of the site of the server that synchronizes.
     #[must_use]
-    pub fn new(inside: Inside, server: ServerName, find: Arc<dyn Whereabouts>) -> Arc<Self> {
-        Arc::new(Self { inside, server, find, edges: Mutex::default() })
+    pub fn new(inside: Inside, known: Known, find: Arc<dyn Whereabouts>) -> Arc<Self> {
+        Arc::new(Self { inside, known, find, edges: Mutex::default() })
     }
 
     /// Runs until drained.
@@ -85,14 +88,17 @@ impl Keeper {
     }
 
     async fn look(self: &Arc<Self>) -> Result<(), SyncError> {
-        let organization = self.inside.directory.snapshot().await?;
-        let Some(own) = organization.server(&self.server) else { return Ok(()) };
+        // Without Edge servers in its site, a server asks the directory nothing.
+        let organization = (self.known)();
+        let Some(own) = organization.server(&self.inside.server) else { return Ok(()) };
         let of_site =
             organization.servers().iter().filter(|server| server.role == ServerRole::Edge && server.site == own.site);
         let subscribed: Vec<ServerName> =
             of_site.filter(|edge| edge.edge.forest.is_some()).map(|edge| edge.name.clone()).collect();
         self.edges.lock().retain(|edge, _| subscribed.contains(edge));
-        if subscribed.is_empty() || !leads(&organization, &self.inside.directory.presences().await?, &self.server) {
+        if subscribed.is_empty()
+            || !leads(&organization, &self.inside.directory.presences().await?, &self.inside.server)
+        {
             return Ok(());
         }
         // A recipient is a change of the directory, and none of the configuration.

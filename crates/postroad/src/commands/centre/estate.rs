@@ -132,11 +132,11 @@ impl LiveEstate {
         let known = Arc::new(RwLock::new(known));
         let current = Current::default();
         current.follow(Arc::clone(&reach.directory));
-        look(reach.directory.as_ref(), &known).await.map_err(|why| anyhow::anyhow!(why)).context(
+        look(reach.directory.as_ref(), &current, &known).await.map_err(|why| anyhow::anyhow!(why)).context(
             "who is revoked cannot be read; the centre's certificate needs View-Only Organization Management or Organization \
              Management",
         )?;
-        follow(Arc::clone(&reach.directory), Arc::clone(&known));
+        follow(Arc::clone(&reach.directory), current.clone(), Arc::clone(&known));
         let transports = Mutex::new(None);
         Ok(Self { place, reach, backend, trail, log, log_folder, server, known, current, transports })
     }
@@ -162,26 +162,23 @@ impl LiveEstate {
 }
 
 /// Keeps what is known of members and revocations.
-fn follow(directory: Arc<dyn Administration>, known: Arc<RwLock<Known>>) {
+fn follow(directory: Arc<dyn Administration>, current: Current, known: Arc<RwLock<Known>>) {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(AUTHORITY_AGE).await;
-            if let Err(why) = look(directory.as_ref(), &known).await {
+            if let Err(why) = look(directory.as_ref(), &current, &known).await {
                 known.write().unwrap_or_else(PoisonError::into_inner).trouble = Some(why);
             }
         }
     });
 }
 
-/// Reads members and revocations; an error is one of the revocations.
-async fn look(directory: &dyn Administration, known: &RwLock<Known>) -> Result<(), String> {
+/// Reads revocations; members are those of the configuration that is followed anyway.
+async fn look(directory: &dyn Administration, current: &Current, known: &RwLock<Known>) -> Result<(), String> {
     let asked = Instant::now();
-    let (organization, revocations) = futures::join!(
-        tokio::time::timeout(LOOK_PATIENCE, directory.snapshot()),
-        tokio::time::timeout(LOOK_PATIENCE, directory.revocations()),
-    );
+    let revocations = tokio::time::timeout(LOOK_PATIENCE, directory.revocations()).await;
     let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-    if let Ok(Ok(organization)) = organization {
+    if let Some(organization) = current.get() {
         known.authority = known.authority.clone().with_servers(&organization);
     }
     let late = |_| format!("the directory did not answer within {} s", LOOK_PATIENCE.as_secs());
