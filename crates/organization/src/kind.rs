@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use authority::Feature;
 use topology::Guid;
 
 /// A kind of directory object.
@@ -34,6 +35,23 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What administers objects of this kind. A server's services are set more often than servers are made.
+    #[must_use]
+    pub const fn feature(self, is_new: bool) -> Feature {
+        match self {
+            Self::TransportConfig => Feature::TransportConfiguration,
+            Self::Site | Self::SiteLink => Feature::Sites,
+            Self::Server if !is_new => Feature::TransportServices,
+            Self::Server | Self::Dag | Self::Database => Feature::Servers,
+            Self::AcceptedDomain => Feature::AcceptedDomains,
+            Self::SendConnector => Feature::SendConnectors,
+            Self::DeliveryAgentConnector => Feature::DeliveryAgentConnectors,
+            Self::ForeignConnector => Feature::ForeignConnectors,
+            Self::ReceiveConnector => Feature::ReceiveConnectors,
+            Self::Recipient => Feature::Recipients,
+        }
+    }
+
     /// Every kind, in the order of an organization file.
     pub const ALL: [Self; 12] = [
         Self::TransportConfig,

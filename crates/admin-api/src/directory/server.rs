@@ -88,22 +88,6 @@ fn told(asker: &Asker, mut recipient: DirectoryRecipient) -> DirectoryRecipient 
     recipient
 }
 
-/// What administers a kind of object. A server's services are set more often than servers are made.
-fn feature(kind: Kind, is_new: bool) -> Feature {
-    match kind {
-        Kind::TransportConfig => Feature::TransportConfiguration,
-        Kind::Site | Kind::SiteLink => Feature::Sites,
-        Kind::Server if !is_new => Feature::TransportServices,
-        Kind::Server | Kind::Dag | Kind::Database => Feature::Servers,
-        Kind::AcceptedDomain => Feature::AcceptedDomains,
-        Kind::SendConnector => Feature::SendConnectors,
-        Kind::DeliveryAgentConnector => Feature::DeliveryAgentConnectors,
-        Kind::ForeignConnector => Feature::ForeignConnectors,
-        Kind::ReceiveConnector => Feature::ReceiveConnectors,
-        Kind::Recipient => Feature::Recipients,
-    }
-}
-
 /// What a change touches.
 async fn touched(directory: &dyn Administration, request: &wire::CommitRequest) -> Result<BTreeSet<Feature>, Status> {
     let puts: Result<Vec<Object>, String> =
@@ -132,8 +116,8 @@ pub fn features(puts: &[Object], deletes: &[Kind], known: Option<&Organization>)
         }
         _ => true,
     };
-    let of_puts = puts.iter().map(|object| feature(object.kind(), is_new(object)));
-    of_puts.chain(deletes.iter().map(|kind| feature(*kind, true))).collect()
+    let of_puts = puts.iter().map(|object| object.kind().feature(is_new(object)));
+    of_puts.chain(deletes.iter().map(|kind| kind.feature(true))).collect()
 }
 
 fn piece(revision: Revision, objects: &[Object]) -> wire::ConfigurationPiece {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authority::{Act, Feature};
+use authority::Act;
 use envelope::Revision;
 use organization::{Change, Kind, Object, Properties, Written, Wrong, properties_of};
 use topology::{Organization, Problem, Weight, receive_connector};
@@ -14,20 +14,9 @@ use crate::plans::{self, PlanEntry};
 use crate::request::Pairs;
 use crate::view::{Block, Button, Form, Sheet};
 
-/// The act of changing objects of a kind.
+/// The act of changing objects of a kind that are there.
 pub(crate) const fn changing(kind: Kind) -> Act {
-    Act::Change(match kind {
-        Kind::TransportConfig => Feature::TransportConfiguration,
-        Kind::Site | Kind::SiteLink => Feature::Sites,
-        Kind::Server => Feature::TransportServices,
-        Kind::Dag | Kind::Database => Feature::Servers,
-        Kind::AcceptedDomain => Feature::AcceptedDomains,
-        Kind::SendConnector => Feature::SendConnectors,
-        Kind::DeliveryAgentConnector => Feature::DeliveryAgentConnectors,
-        Kind::ForeignConnector => Feature::ForeignConnectors,
-        Kind::ReceiveConnector => Feature::ReceiveConnectors,
-        Kind::Recipient => Feature::Recipients,
-    })
+    Act::Change(kind.feature(false))
 }
 
 /// Objects of a kind, in the order of the configuration.
