@@ -59,6 +59,14 @@ fn verifier(authorities_pem: &str) -> Result<Arc<dyn ClientCertVerifier>, Certif
     built.map_err(|error| unusable(&error))
 }
 
+/// Whether authorities (PEM) can be used at all.
+///
+/// # Errors
+/// [`CertificateError`]
+pub fn check_authorities(authorities_pem: &str) -> Result<(), CertificateError> {
+    verifier(authorities_pem).map(drop)
+}
+
 impl CallerVerifier {
     pub(crate) fn new(believed: &Believed) -> Result<Self, CertificateError> {
         let circle = |circle: &Circle| Ok((circle.clone(), verifier(&circle.authorities_pem)?));
@@ -119,15 +127,5 @@ impl ClientCertVerifier for CallerVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.own.supported_verify_schemes()
-    }
-}
-
-impl Believed {
-    /// Whether these authorities can be used at all.
-    ///
-    /// # Errors
-    /// [`CertificateError`]
-    pub fn check(&self) -> Result<(), CertificateError> {
-        CallerVerifier::new(self).map(drop)
     }
 }

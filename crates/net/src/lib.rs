@@ -50,7 +50,7 @@ pub use certificate::{
     parse_identity,
 };
 // Certificates name services: whoever speaks of the one speaks of the other.
-pub use circles::{Believed, Circle};
+pub use circles::{Believed, Circle, check_authorities};
 pub use dns::{DnsError, MailExchanger, MxAnswer, Resolver};
 pub use envelope::{Service, ServiceError};
 pub use host::Host;

@@ -49,9 +49,23 @@ impl From<BadKey> for FileError {
     }
 }
 
-/// What the file says.
+/// The file: what it says, and its private key.
 #[derive(Clone)]
 pub struct SubscriptionFile {
+    /// Everything but the key.
+    pub written: Written,
+    key: SigningKey,
+}
+
+impl std::fmt::Debug for SubscriptionFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SubscriptionFile({}, …)", self.written.server)
+    }
+}
+
+/// What a file says.
+#[derive(Clone, Debug)]
+pub struct Written {
     /// The Edge server.
     pub server: ServerName,
     /// Its name in DNS.
@@ -68,35 +82,6 @@ pub struct SubscriptionFile {
     pub effective: Timestamp,
     /// How long it may be used.
     pub duration: Duration,
-    /// The private key.
-    key: SigningKey,
-}
-
-impl std::fmt::Debug for SubscriptionFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SubscriptionFile({}, …)", self.server)
-    }
-}
-
-/// Everything of a file but its key.
-#[derive(Clone, Debug)]
-pub struct Written {
-    /// See [`SubscriptionFile`], as of all below.
-    pub server: ServerName,
-    /// Its name in DNS.
-    pub fqdn: Domain,
-    /// The forest that it is by itself.
-    pub forest: Domain,
-    /// Its authorities, PEM each.
-    pub authorities: Vec<String>,
-    /// Where its Transport listens.
-    pub transport_port: u16,
-    /// Where its admin service does.
-    pub sync_port: u16,
-    /// Now.
-    pub effective: Timestamp,
-    /// How long it may be used.
-    pub duration: Duration,
 }
 
 impl SubscriptionFile {
@@ -105,9 +90,7 @@ impl SubscriptionFile {
     /// # Errors
     /// [`FileError::Key`]
     pub fn new(written: Written) -> Result<Self, FileError> {
-        let key = SigningKey::generate()?;
-        let Written { server, fqdn, forest, authorities, transport_port, sync_port, effective, duration } = written;
-        Ok(Self { server, fqdn, forest, authorities, transport_port, sync_port, effective, duration, key })
+        Ok(Self { written, key: SigningKey::generate()? })
     }
 
     /// The public half of its key, in Base64: what the Edge server keeps.
@@ -121,7 +104,7 @@ impl SubscriptionFile {
     /// Until when it may be used.
     #[must_use]
     pub fn until(&self) -> Timestamp {
-        self.effective.plus(self.duration)
+        self.written.effective.plus(self.written.duration)
     }
 
     /// Proves to the Edge server that whoever subscribes it to `organization` had the file.
@@ -129,7 +112,7 @@ impl SubscriptionFile {
     /// # Errors
     /// [`FileError::Key`]
     pub fn voucher(&self, organization: &Domain, authorities: &[String]) -> Result<Vec<u8>, FileError> {
-        Ok(self.key.sign(&vouched(&self.server, organization, authorities))?)
+        Ok(self.key.sign(&vouched(&self.written.server, organization, authorities))?)
     }
 
     /// The text of the file.
@@ -147,24 +130,25 @@ impl SubscriptionFile {
 
     /// The elements in their order; what is signed has no key.
     fn elements(&self, with_key: bool) -> String {
+        let written = &self.written;
         let mut text = String::new();
         let mut element = |name: &str, value: &str| {
             text.push_str(&format!("  <{name}>{}</{name}>\n", escaped(value)));
         };
-        element("EdgeServerName", self.server.as_str());
-        element("EdgeServerFQDN", &self.fqdn.to_string());
-        element("Forest", &self.forest.to_string());
-        for authority in &self.authorities {
+        element("EdgeServerName", written.server.as_str());
+        element("EdgeServerFQDN", &written.fqdn.to_string());
+        element("Forest", &written.forest.to_string());
+        for authority in &written.authorities {
             element("EdgeCertificateBlob", &BASE64.encode(authority));
         }
-        element("ESRAUsername", &format!("ESRA.{}", self.server));
+        element("ESRAUsername", &format!("ESRA.{}", written.server));
         if with_key {
             element("ESRAPassword", &BASE64.encode(self.key.expose()));
         }
-        element("EffectiveDate", &self.effective.as_millis().to_string());
-        element("Duration", &self.duration.as_secs().to_string());
-        element("AdamSslPort", &self.sync_port.to_string());
-        element("TransportPort", &self.transport_port.to_string());
+        element("EffectiveDate", &written.effective.as_millis().to_string());
+        element("Duration", &written.duration.as_secs().to_string());
+        element("AdamSslPort", &written.sync_port.to_string());
+        element("TransportPort", &written.transport_port.to_string());
         element("ProductID", "Postroad");
         element("VersionNumber", env!("CARGO_PKG_VERSION"));
         text
@@ -205,7 +189,7 @@ impl SubscriptionFile {
             String::from_utf8(octets).map_err(|_| wrong("a certificate is no text"))
         };
         let key = SigningKey::from_octets(&binary("ESRAPassword", one("ESRAPassword")?)?)?;
-        let file = Self {
+        let written = Written {
             server: ServerName::parse(one("EdgeServerName")?)
                 .map_err(|error| FileError::Malformed(error.to_string()))?,
             fqdn: Domain::parse(one("EdgeServerFQDN")?).map_err(|error| FileError::Malformed(error.to_string()))?,
@@ -215,8 +199,8 @@ impl SubscriptionFile {
             sync_port: port("AdamSslPort")?,
             effective: Timestamp::from_millis(number("EffectiveDate")?),
             duration: Duration::from_secs(number("Duration")?),
-            key,
         };
+        let file = Self { written, key };
         let signature = binary("Signature", one("Signature")?)?;
         if !is_signed(&file.key.public_key()?, file.elements(false).as_bytes(), &signature) {
             return Err(FileError::Altered);
@@ -292,8 +276,11 @@ mod tests {
         let file = file();
         let text = file.to_xml().unwrap();
         let read = SubscriptionFile::parse(text.as_bytes()).unwrap();
-        assert_eq!((read.server.as_str(), read.sync_port, read.transport_port), ("EDGE1", 50636, 7525));
-        assert_eq!((read.authorities.clone(), read.until()), (file.authorities.clone(), file.until()));
+        assert_eq!(
+            (read.written.server.as_str(), read.written.sync_port, read.written.transport_port),
+            ("EDGE1", 50636, 7525)
+        );
+        assert_eq!((read.written.authorities.clone(), read.until()), (file.written.authorities.clone(), file.until()));
         for element in [
             "EdgeServerName",
             "EdgeServerFQDN",
@@ -338,12 +325,12 @@ mod tests {
         let ours = ["one".to_owned(), "two".to_owned()];
         let voucher = file.voucher(&contoso, &ours).unwrap();
         let own = file.public_key().unwrap();
-        assert!(is_voucher(&own, &file.server, &contoso, &ours, &voucher));
+        assert!(is_voucher(&own, &file.written.server, &contoso, &ours, &voucher));
         assert!(is_voucher(&own, &ServerName::parse("edge1").unwrap(), &contoso, &ours, &voucher));
-        assert!(!is_voucher(&key, &file.server, &contoso, &ours, &voucher), "another file's key");
-        assert!(!is_voucher(&own, &file.server, &other, &ours, &voucher));
-        assert!(!is_voucher(&own, &file.server, &contoso, &ours[..1], &voucher));
+        assert!(!is_voucher(&key, &file.written.server, &contoso, &ours, &voucher), "another file's key");
+        assert!(!is_voucher(&own, &file.written.server, &other, &ours, &voucher));
+        assert!(!is_voucher(&own, &file.written.server, &contoso, &ours[..1], &voucher));
         assert!(!is_voucher(&own, &ServerName::parse("EDGE2").unwrap(), &contoso, &ours, &voucher));
-        assert!(!is_voucher("nonsense", &file.server, &contoso, &ours, &voucher));
+        assert!(!is_voucher("nonsense", &file.written.server, &contoso, &ours, &voucher));
     }
 }

@@ -89,8 +89,8 @@ impl Edge {
         .unwrap();
         let known = self.own().await;
         let edge = EdgeSubscription {
-            forest: Some(file.forest.clone()),
-            authorities: file.authorities.clone(),
+            forest: Some(file.written.forest.clone()),
+            authorities: file.written.authorities.clone(),
             pending_key: Some(file.public_key().unwrap()),
             pending_until: Some(file.until().as_millis() / 1000),
             ..known

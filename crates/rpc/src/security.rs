@@ -11,7 +11,7 @@ use envelope::{Domain, ServerName, Timestamp};
 use net::certificate::{CertificateError, IdentityError, issued_at, service_name};
 use net::{
     AdministratorIdentity, Believed, Circle, KeyedCertificate, OrganizationTls, PeerIdentity, Service,
-    parse_administrator, parse_identity,
+    check_authorities, parse_administrator, parse_identity,
 };
 use parking_lot::{Mutex, RwLock};
 use tonic::transport::server::UdsConnectInfo;
@@ -71,8 +71,7 @@ impl Credentials {
         // One that cannot be used is nobody's trouble but its own.
         let mut unusable = None;
         neighbours.circles.retain(|circle| {
-            let alone = Believed { authorities_pem: circle.authorities_pem.clone(), ..Believed::default() };
-            alone.check().map_err(|error| unusable = Some(error)).is_ok()
+            check_authorities(&circle.authorities_pem).map_err(|error| unusable = Some(error)).is_ok()
         });
         let _one = self.changing.lock();
         let papers = self.papers.read().clone();

@@ -120,10 +120,10 @@ impl Perimeter for LivePerimeter {
             let settings = self.place.settings().context("the file names the ports of this server")?;
             let file = file_of(own, &settings, self.identity()?, seconds)?;
             let edge = EdgeSubscription {
-                forest: Some(file.forest.clone()),
-                authorities: file.authorities.clone(),
-                transport_port: Some(file.transport_port),
-                sync_port: Some(file.sync_port),
+                forest: Some(file.written.forest.clone()),
+                authorities: file.written.authorities.clone(),
+                transport_port: Some(file.written.transport_port),
+                sync_port: Some(file.written.sync_port),
                 pending_key: Some(file.public_key()?),
                 pending_until: Some(file.until().as_millis() / 1000),
                 ..own.edge.clone()
@@ -137,21 +137,27 @@ impl Perimeter for LivePerimeter {
             let file = SubscriptionFile::parse(octets)?;
             file.in_time(times::now(), |at| output::time(std::time::SystemTime::from(at)))?;
             let (organization, authorities) = self.identity()?;
-            if organization == file.forest {
-                bail!("{} is the forest of this organization: the Edge server needs one of its own", file.forest);
+            if organization == file.written.forest {
+                bail!(
+                    "{} is the forest of this organization: the Edge server needs one of its own",
+                    file.written.forest
+                );
             }
+            // Said here, and not when it is first to be reached.
+            net::check_authorities(&file.written.authorities.concat())
+                .with_context(|| format!("the authorities of {} cannot be used", file.written.server))?;
             let voucher = BASE64.encode(file.voucher(&organization, &authorities)?);
             let edge = EdgeSubscription {
-                forest: Some(file.forest.clone()),
-                authorities: file.authorities.clone(),
-                transport_port: Some(file.transport_port),
-                sync_port: Some(file.sync_port),
+                forest: Some(file.written.forest.clone()),
+                authorities: file.written.authorities.clone(),
+                transport_port: Some(file.written.transport_port),
+                sync_port: Some(file.written.sync_port),
                 voucher: Some(voucher),
                 organization_authorities: authorities,
                 recipient_salt: Some(new_salt()?),
                 ..EdgeSubscription::default()
             };
-            Ok(ReadFile { server: file.server, fqdn: file.fqdn, edge })
+            Ok(ReadFile { server: file.written.server, fqdn: file.written.fqdn, edge })
         })())
     }
 
