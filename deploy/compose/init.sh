@@ -17,11 +17,18 @@ deploy=/deploy
 authority=/volumes/authority
 internet=/volumes/internet
 outside=/volumes/internet-authority
-# The user of the image: of mailboxes, and of who reads them.
+# The user of the image, who reads mailboxes, and the group to which these belong.
 people=10001
 
 # A folder that is one user's.
 folder() { mkdir -p "$2" && chown "$1:$1" "$2" && chmod 700 "$2"; }
+
+# A folder of mailboxes, which users of that group share. What an earlier version left there belonged to one user.
+share() {
+    [ "$(stat -c '%a %g' "$1")" != "2770 $people" ] || return 0
+    chgrp -Rh $people "$1" && chown $people "$1"
+    find "$1" -type d -exec chmod 2770 {} + && find "$1" -type f -exec chmod 660 {} +
+}
 
 # A file for one user, whole at every moment: services read what is renewed while they run. What comes in by `-` is the content.
 give() {
@@ -145,8 +152,9 @@ while read -r name network first users; do
     postroad cert issue --ca "$authority/organization" --server "$name" --fqdn "$fqdn" $all --path "$authority/issued/$name" >/dev/null
     service "$name" frontend-transport "${users}01" "$network" "$first"
     service "$name" transport "${users}02" "$network" "$first"
-    service "$name" mailbox-submission $people "$network" "$first"
-    service "$name" mailbox-delivery $people "$network" "$first"
+    service "$name" mailbox-submission "${users}03" "$network" "$first"
+    service "$name" mailbox-delivery "${users}04" "$network" "$first"
+    share "/volumes/mailboxes-$(echo "$name" | tr '[:upper:]' '[:lower:]')"
     [ "$name" != BERLIN1 ] || service "$name" admin "${users}05" "$network" "$first"
     for part in "" /state /state/mailboxes; do folder $people "/lab/servers/$name$part"; done
     give $people "$authority/issued/$name/ca.pem" "/lab/servers/$name/identity/ca.pem"

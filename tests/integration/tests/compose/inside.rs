@@ -13,7 +13,7 @@ use crate::stack::{ETCD, SERVERS, SERVICES, Server, Stack};
 /// `CAP_NET_ADMIN` (linux/capability.h).
 const NET_ADMIN: &str = "0000000000001000";
 const NONE: &str = "0000000000000000";
-/// The user of the image: who reads and writes mailboxes.
+/// The user of the image and its group, who read and write mailboxes.
 const PEOPLE: u32 = 10_001;
 /// An address that is not of the containers.
 const OUTSIDE: &str = "outside";
@@ -95,6 +95,7 @@ struct Room {
     container: String,
     role: Role,
     user: u32,
+    group: u32,
     /// Keys and state: everything of that kind that is to be seen there.
     sees: BTreeSet<String>,
     writes: BTreeSet<String>,
@@ -140,7 +141,7 @@ async fn look_around(stack: &Stack, room: &Room, doors: &[Door]) -> BTreeSet<Str
 fn expected(room: &Room) -> BTreeSet<String> {
     let capabilities = if room.role == Role::Router { NET_ADMIN } else { NONE };
     let mut lines = BTreeSet::from([
-        format!("user {0}:{0}", room.user),
+        format!("user {}:{}", room.user, room.group),
         format!("CapEff: {capabilities}"),
         // Nothing that could be had by a program that raises rights.
         format!("CapBnd: {capabilities}"),
@@ -244,6 +245,7 @@ fn rooms() -> Vec<Room> {
         container: container.to_owned(),
         role,
         user,
+        group: user,
         sees: set(sees),
         writes: set(writes),
         memory_mib: 256,
@@ -285,7 +287,7 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
     let mut keys = vec![format!("{service}/key.pem"), format!("{service}/etcd/key.pem")];
     let mut sees = BTreeSet::new();
     let mut writes = BTreeSet::from(["/var/lib/postroad".to_owned()]);
-    let (mut memory_mib, mut files) = (256, 4096);
+    let (mut memory_mib, mut files, mut group) = (256, 4096, None);
     let user = match service {
         "frontend-transport" => {
             keys.push("smtp/key.pem".to_owned());
@@ -303,7 +305,8 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
             let site = format!("{}{}", site[..1].to_uppercase(), &site[1..]);
             sees.insert(format!("/var/lib/mailboxes/DB-{site}{number}"));
             writes.insert("/var/lib/mailboxes".to_owned());
-            PEOPLE
+            group = Some(PEOPLE);
+            first + if service == "mailbox-submission" { 3 } else { 4 }
         }
     };
     // The test's small disk is a volume of its own.
@@ -312,7 +315,8 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
     }
     sees.extend(keys.into_iter().map(|key| format!("/etc/postroad/identity/{key}")));
     let container = format!("{}-{service}", server.name);
-    Room { container, role: Role::Service(server, service), user, sees, writes, memory_mib, processes: 600, files }
+    let group = group.unwrap_or(user);
+    Room { container, role: Role::Service(server, service), user, group, sees, writes, memory_mib, processes: 600, files }
 }
 
 /// What the identity of each service may do in etcd, asked from its container's network with its container's files.
