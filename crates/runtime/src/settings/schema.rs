@@ -60,7 +60,8 @@ pub const KEYS: &[Key] = &[
         "a folder",
         "`mailboxes` in `state`",
         "'/srv/mail'",
-        "Mailbox databases: `<mailboxes>/<database>/<mailbox>/Maildir`",
+        "Mailbox databases: `<mailboxes>/<database>/<mailbox>/Maildir`. Outside of `state` it may be a folder that a group shares (2770), so \
+         that Submission and Delivery are users of their own",
     ),
     key(
         "drop",
