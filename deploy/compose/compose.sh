@@ -35,6 +35,9 @@ else fail "docker-compose is not installed: apt-get install docker-compose"; fi
 # shellcheck disable=SC2086  # two words for Compose v2
 run() { $compose --file "$here/docker-compose.yaml" ${POSTROAD_COMPOSE_FILE:+--file "$POSTROAD_COMPOSE_FILE"} "$@"; }
 
+# Version 1 says nothing at all when a command is for a container that is not there.
+running() { [ -n "$(run ps -q 2>/dev/null)" ] || fail "nothing runs: make up"; }
+
 advise() {
     case "$1" in
         *"already allocated"* | *"address already in use"*)
@@ -110,7 +113,7 @@ Every service is ready. Next:
 END
         ;;
     status)
-        [ -n "$(run ps -q tools 2>/dev/null)" ] || fail "nothing runs: make up"
+        running
         states | sort | awk '{printf "%-28s %-10s %s\n", $1, $2, $3}'
         echo
         run exec -T tools postroad lab status
@@ -125,6 +128,7 @@ END
         ;;
     exec)
         shift
+        running
         # Without a terminal version 1 wants to be told so.
         if [ "$1" = -T ] || { [ -t 0 ] && [ -t 1 ]; }; then run exec "$@"; else run exec -T "$@"; fi
         ;;
