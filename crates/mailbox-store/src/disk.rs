@@ -38,7 +38,9 @@ fn make_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let make = || DirBuilder::new().mode(0o700).create(path);
     let made = match (make(), parent) {
-        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => make_directory(parent).and_then(|()| make()),
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            make_directory(parent).and_then(|()| make())
+        }
         (made, _) => made,
     };
     match made {

@@ -316,7 +316,17 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
     sees.extend(keys.into_iter().map(|key| format!("/etc/postroad/identity/{key}")));
     let container = format!("{}-{service}", server.name);
     let group = group.unwrap_or(user);
-    Room { container, role: Role::Service(server, service), user, group, sees, writes, memory_mib, processes: 600, files }
+    Room {
+        container,
+        role: Role::Service(server, service),
+        user,
+        group,
+        sees,
+        writes,
+        memory_mib,
+        processes: 600,
+        files,
+    }
 }
 
 /// What the identity of each service may do in etcd, asked from its container's network with its container's files.
