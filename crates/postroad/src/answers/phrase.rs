@@ -45,14 +45,11 @@ fn way(route: &Route, explanation: &Explanation, organization: &Organization) ->
         DeliveryType::SmtpDeliveryToMailbox => format!("Is delivered into {destination}."),
         DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => {
             let kind = kind(explanation, organization);
-            format!("Waits on {from} for {kind} {connector}: nothing is sent through connectors of this kind yet.")
+            format!("Leaves the organization on {from} by {kind} {connector}.")
         }
         DeliveryType::SmtpRelayToConnectorSourceServers if is_gateway(explanation, organization) => {
             let kind = kind(explanation, organization);
-            format!(
-                "Goes to a source server of {kind} {connector} in site {site}, where it waits: nothing is sent through \
-                 connectors of this kind yet."
-            )
+            format!("Goes to a source server of {kind} {connector} in site {site}, where it leaves the organization.")
         }
         DeliveryType::SmtpRelayToConnectorSourceServers => {
             format!(
@@ -97,7 +94,10 @@ fn is_gateway(explanation: &Explanation, organization: &Organization) -> bool {
 pub(super) fn connects(route: &Route, explanation: &Explanation) -> String {
     let Explanation { from, .. } = explanation;
     match route.key.delivery_type {
-        DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => "none: it waits".to_owned(),
+        DeliveryType::DeliveryAgent => format!("a delivery agent takes it from {from} (EN-55)"),
+        DeliveryType::NonSmtpGatewayDelivery => {
+            format!("{from} writes it into the Drop directory, where a gateway takes it (EN-62)")
+        }
         _ => format!("{from} connects to the next hop itself (RT-16)"),
     }
 }
@@ -149,6 +149,11 @@ pub(super) fn advice(explanation: &Explanation, organization: &Organization) -> 
         Outcome::Route(_) | Outcome::ExpandHere => return None,
         Outcome::Unreachable(UnreachableReason::NoConnector) => {
             "add a Send connector that covers the recipient, or change one below".to_owned()
+        }
+        Outcome::Unreachable(UnreachableReason::NoWayInside(_)) => {
+            "subscribe the Edge server anew in the organization (New-EdgeSubscription), or make or enable a Send connector with \
+             the address space -- there, with this Edge server as its source"
+                .to_owned()
         }
         Outcome::Unreachable(UnreachableReason::NoPath) => "join the sites by site links".to_owned(),
         Outcome::Unreachable(UnreachableReason::UnknownDatabase(name)) => {

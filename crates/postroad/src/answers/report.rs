@@ -311,7 +311,9 @@ fn distance(verdict: &Verdict) -> (u8, u64) {
         Elimination::Costlier { own, .. } => (3, own.total().0),
         Elimination::TooSmall { .. } => (4, 0),
         Elimination::LessPrecise { .. } => (5, 0),
-        Elimination::NoPath | Elimination::NoServerAtEdgeSite | Elimination::NotOnThisEdge => (6, 0),
+        Elimination::NoPath | Elimination::NoServerAtEdgeSite | Elimination::NotOnThisEdge | Elimination::OwnDomain => {
+            (6, 0)
+        }
         Elimination::Disabled | Elimination::Scoped(_) => (7, 0),
         Elimination::NoMatch { .. } => (8, 0),
     }
