@@ -74,7 +74,9 @@ fn perimeter(node: &Arc<Node>, managed: &Managed, directory: Arc<dyn Backend>) -
     };
     let followed = Arc::clone(node);
     let known = Arc::new(move || Arc::clone(followed.tables().organization()));
-    Perimeter::Inside(Keeper::new(inside, known, Arc::new(Peers(Arc::clone(node)))))
+    let announced = Arc::clone(node);
+    let tell = Arc::new(move |edges: &[ServerName]| announced.announce_out_of_reach(edges));
+    Perimeter::Inside(Keeper::new(inside, known, Arc::new(Peers(Arc::clone(node))), tell))
 }
 
 /// A node knows where everybody is.
