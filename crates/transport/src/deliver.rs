@@ -169,9 +169,15 @@ async fn makes_room(core: &Core, lane: QueueId) {
     }
 }
 
-/// Whether the next hop is one of a Send connector, and not a server that has the connector.
+/// Whether the next hop is one of a connector, and not a server that has the connector.
 fn is_external(route: &Route) -> bool {
-    matches!(route.key.delivery_type, DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery)
+    matches!(
+        route.key.delivery_type,
+        DeliveryType::DnsConnectorDelivery
+            | DeliveryType::SmartHostConnectorDelivery
+            | DeliveryType::DeliveryAgent
+            | DeliveryType::NonSmtpGatewayDelivery
+    )
 }
 
 fn connector_metrics(core: &Core, route: &Route) -> Option<SendMetrics> {
