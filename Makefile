@@ -18,7 +18,7 @@ NEXTEST := cargo nextest
 
 # What `make image` and `make deb` take: debug, which `make build` builds, or release.
 PROFILE ?= debug
-export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
+export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY PERIMETER
 
 .PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
@@ -42,7 +42,7 @@ nextest:
 build: packages  ## Builds the postroad command: target/debug/postroad.
 	cargo build -p postroad
 
-demo: packages  ## Runs two sites on this machine, sends mail every way it can take, and shows each message's way and why.
+demo: packages  ## Runs two sites and a perimeter on this machine, sends mail every way it can take, and shows each message's way and why.
 	cargo run --quiet -p postroad -- lab demo
 
 image: packages  ## Builds the container images: PROFILE=release for a small one, MINIMAL=1 for the program alone, the same each time.
@@ -61,7 +61,7 @@ deb: packages  ## Builds the Debian package into target/debian: PROFILE=release 
 	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
 	COMPRESS=$(if $(filter release,$(PROFILE)),xz,gzip) deploy/debian/build.sh target/$(PROFILE)/postroad target/debian
 
-up:  ## Runs the demo's organization in containers: two sites with a network each, three etcd, an internet.
+up:  ## Runs two sites in containers, with a network each, three etcd, an internet; PERIMETER=1: an Edge server between firewalls, too.
 	@deploy/compose/compose.sh check
 	@docker image inspect postroad:dev >/dev/null 2>&1 || $(MAKE) --no-print-directory image
 	@deploy/compose/compose.sh up

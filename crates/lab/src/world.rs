@@ -10,7 +10,7 @@
 //!                              /identity, /state, <service>.log
 //! ```
 //!
-//! Connections between sites go through the lab itself, which can cut them ([`Links`]).
+//! Connections between sites, and those of an Edge server, go through the lab itself, which can cut them ([`Links`]).
 //!
 //! Addresses within the lab's network 127.n.0.0: DNS at 127.n.0.53, hosts of the internet from 127.n.1.1, the servers of
 //! the first site from 127.n.100.1, of the second from 127.n.101.1. Ports are the same on every server. A lab started
@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{Domain, ServerName, SiteName};
+use envelope::{Domain, ServerName};
 use net::Service;
 use net::certificate::CertificateError;
 use organization::FileProblems;
@@ -174,7 +174,7 @@ pub struct World {
     processes: BTreeMap<(ServerName, Service), Process>,
     internet: Internet,
     traces: TraceReceiver,
-    /// What joins the sites.
+    /// What joins the sites, and the perimeter.
     exchange: Exchange,
     /// Ends with the world, after the processes.
     backend: Backend,
@@ -190,23 +190,26 @@ impl World {
         let organization = &lab.organization.organization;
         let servers = layout::lay_out(organization, network.address(), &options.directory)?;
         let authorities = authorities::authorities(&options.directory, &lab.forest())?;
-        let internet = start_internet(lab, &options, &network, &servers, authorities.internet).await?;
+        let mut internet = start_internet(lab, &options, &network, &servers, authorities.internet).await?;
         let traces_address = SocketAddr::new(network.address().into(), 0);
         let traces = TraceReceiver::start(traces_address, &options.directory.join("traces")).await?;
         let backend = Backend::start(options.etcd, network.address(), &options.directory).await?;
         prepare::directory(lab, &options, &backend, &servers, &authorities.organization).await?;
         prepare::servers(&servers, &authorities.organization)?;
-        let exchange = Exchange::start(organization, &servers, network.address(), &options.directory).await?;
+        let hosts = internet.hosts();
+        let exchange = Exchange::start(organization, &servers, &hosts, network.address(), &options.directory).await?;
+        let dns = views(lab, &mut internet, &network, &servers, &exchange).await?;
         for server in &servers {
-            let around =
-                settings::Around { forest: &lab.forest(), backend: &backend, internet: &internet, traces: &traces };
-            let detours = organization.server(&server.name).map(|server| exchange.detours(&server.site));
-            let mut peers = detours.unwrap_or_default();
-            if !server.is_edge {
-                peers.extend(edges_of(&servers));
-            }
-            let text = settings::settings(server, &options.directory, &around, &peers);
+            let around = settings::Around {
+                forest: &lab.forest(),
+                backend: &backend,
+                dns: dns.get(&server.name).copied().unwrap_or(internet.dns_address()),
+                traces: &traces,
+            };
+            let detours = organization.server(&server.name).map(|known| exchange.detours(server, &known.site));
+            let text = settings::settings(server, &options.directory, &around, &detours.unwrap_or_default());
             write(&server.settings_path(), text.as_bytes())?;
+            prepare::gateways(server)?;
         }
         let mut world =
             Self { options, network, servers, processes: BTreeMap::new(), internet, traces, exchange, backend };
@@ -278,19 +281,19 @@ impl World {
         self.write_status()
     }
 
-    /// Cuts the link between two sites: connections over it end, and none is made until [`Self::heal`].
+    /// Cuts the link between two sites, or one of the perimeter: connections over it end, and none is made until [`Self::heal`].
     ///
     /// # Errors
     /// [`LinkError`], when no link joins them.
-    pub async fn cut(&self, one: &SiteName, other: &SiteName) -> Result<(), WorldError> {
+    pub async fn cut(&self, one: &str, other: &str) -> Result<(), WorldError> {
         Ok(self.exchange.set(one, other, true).await?)
     }
 
-    /// Joins two sites again.
+    /// Joins two ends again.
     ///
     /// # Errors
     /// As [`Self::cut`].
-    pub async fn heal(&self, one: &SiteName, other: &SiteName) -> Result<(), WorldError> {
+    pub async fn heal(&self, one: &str, other: &str) -> Result<(), WorldError> {
         Ok(self.exchange.set(one, other, false).await?)
     }
 
@@ -386,12 +389,25 @@ impl World {
     }
 }
 
-/// Where Edge servers are: they announce themselves to nobody inside.
-fn edges_of(servers: &[ServerLayout]) -> impl Iterator<Item = (ServerName, BTreeMap<Service, SocketAddr>)> {
-    servers.iter().filter(|server| server.is_edge).map(|edge| {
-        let addresses = edge.services.iter().map(|(service, addresses)| (*service, addresses.organization));
-        (edge.name.clone(), addresses.collect())
-    })
+/// DNS servers of those who find the internet at addresses of their own.
+async fn views(
+    lab: &LabFile,
+    internet: &mut Internet,
+    network: &Network,
+    servers: &[ServerLayout],
+    exchange: &Exchange,
+) -> Result<BTreeMap<ServerName, SocketAddr>, WorldError> {
+    let mut dns = BTreeMap::new();
+    for (server, view) in exchange.views() {
+        let seen = view.iter().map(|(host, address)| (host.clone(), *address)).collect();
+        let options = InternetOptions { names: names(servers), ..internet_options(lab, network, Path::new("")) };
+        dns.insert(server.clone(), internet.add_view(&lab.internet, &options, &seen).await?);
+    }
+    Ok(dns)
+}
+
+fn names(servers: &[ServerLayout]) -> BTreeMap<Domain, Vec<std::net::IpAddr>> {
+    servers.iter().map(|server| (server.fqdn.clone(), vec![server.address.into()])).collect()
 }
 
 async fn start_internet(
@@ -401,16 +417,18 @@ async fn start_internet(
     servers: &[ServerLayout],
     authority: net::CertificateAuthority,
 ) -> Result<Internet, WorldError> {
-    let names: BTreeMap<Domain, Vec<_>> =
-        servers.iter().map(|server| (server.fqdn.clone(), vec![server.address.into()])).collect();
-    let internet = InternetOptions {
+    let internet = InternetOptions { names: names(servers), ..internet_options(lab, network, &options.directory) };
+    Ok(Internet::start(&lab.internet, &internet, Arc::new(authority)).await?)
+}
+
+fn internet_options(lab: &LabFile, network: &Network, directory: &Path) -> InternetOptions {
+    InternetOptions {
         network: network.address(),
         smtp_port: lab.settings.smtp_port,
         dns_port: lab.settings.dns_port,
-        deliveries: options.directory.join("deliveries"),
-        names,
-    };
-    Ok(Internet::start(&lab.internet, &internet, Arc::new(authority)).await?)
+        deliveries: directory.join("deliveries"),
+        names: BTreeMap::new(),
+    }
 }
 
 /// Writes a file and the folders above it.

@@ -140,7 +140,7 @@ pub(super) fn of(world: &World) -> LabStatus {
             fqdn: layout.fqdn.to_string(),
             address: layout.address,
             settings: layout.settings_path(),
-            smtp: layout.smtp(),
+            smtp: world.exchange.entrance(&layout.name).or_else(|| layout.smtp()),
             submission: layout.services.values().find_map(|addresses| addresses.submission),
             processes: running.map(|(key, running)| process(key, running.pid())).collect(),
         }
