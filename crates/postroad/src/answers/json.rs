@@ -46,6 +46,11 @@ pub(crate) struct Line {
     loopback: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Line>,
+    /// The other side of the perimeter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Line>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<String>,
     pub revision: u64,
 }
 
@@ -206,6 +211,8 @@ fn empty(answer: &Answer) -> Line {
         limit: None,
         loopback: None,
         members: Vec::new(),
+        then: Vec::new(),
+        elsewhere: Vec::new(),
         revision: answer.tables.revision().0,
     }
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod difference;
 mod list;
+mod perimeter;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -11,12 +12,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use envelope::{Address, ByteSize, ObjectName, ServerName};
-use inquiry::{Sender, Subject};
+use inquiry::{Answer, Sender, Subject};
 use topology::{Organization, Problem};
 
+use self::perimeter::{Perimeter, Then};
 use super::source::{Opened, Source};
 use super::{failure, output};
-use crate::answers::{self, Candidates, Palette};
+use crate::answers::{self, Candidates, Line, Palette};
 
 /// Size of the message when none is given: a short text.
 pub(crate) const SIZE_DEFAULT: &str = "10KB";
@@ -36,6 +38,10 @@ Examples:
   postroad explain --queued --diff contoso.yaml
   # For programs.
   postroad explain bob@fabrikam.com --json | jq .targets
+
+Mail that passes an Edge server is decided twice. In a lab, where the directories of both sides
+can be read, both halves are told; elsewhere it is said whose half it is, and how to ask for the
+other one.
 
 Each candidate says which rule eliminated it, and what would have to change for it to be chosen.
 Without --sender, limits for senders and recipients are told but do not decide; with it they
@@ -99,13 +105,18 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let candidates = if arguments.all { Candidates::All } else { Candidates::Near };
     let mut told = String::new();
     let mut used = BTreeSet::new();
+    let mut perimeter = Perimeter::around(&arguments.source);
     for subject in &subjects {
-        let answer = inquiry.ask(subject)?;
+        let answer = match perimeter.instead(subject, &opened.organization).await? {
+            Some(answer) => answer,
+            None => inquiry.ask(subject)?,
+        };
         used.extend(answer.ends.iter().filter_map(|end| end.connector().cloned()));
+        let then = perimeter.then(&answer).await?;
         if arguments.json {
-            output::print_json(&format!("{}\n", serde_json::to_string(&answers::line(&answer))?))?;
+            output::print_json(&format!("{}\n", serde_json::to_string(&line(&answer, &then))?))?;
         } else {
-            let text = answers::text(&answer, candidates, palette);
+            let text = text(&answer, &then, candidates, palette);
             output::print(&format!("{}{text}", if told.is_empty() { "" } else { "\n" }))?;
             told.push_str(&text);
         }
@@ -116,6 +127,32 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         idle(&opened.organization, &used).iter().for_each(|warning| eprintln!("{warning}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An answer, and behind it what the other side of the perimeter does.
+fn text(answer: &Answer, then: &[Then], candidates: Candidates, palette: Palette) -> String {
+    let mut text = answers::text(answer, candidates, palette);
+    for one in then {
+        text += &match one {
+            Then::Answer(answer) => {
+                let heading = palette.bold(&perimeter::heading(answer));
+                format!("\n{heading}\n{}", answers::text(answer, candidates, palette))
+            }
+            Then::Ask(advice) => format!("\n{}", answers::wrapped("  ", 2, advice, palette.columns())),
+        };
+    }
+    text
+}
+
+fn line(answer: &Answer, then: &[Then]) -> Line {
+    let mut line = answers::line(answer);
+    for one in then {
+        match one {
+            Then::Answer(answer) => line.then.push(answers::line(answer)),
+            Then::Ask(advice) => line.elsewhere.push(advice.clone()),
+        }
+    }
+    line
 }
 
 /// What the connectors that mail goes by say, and nothing follows.

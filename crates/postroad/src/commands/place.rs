@@ -184,6 +184,20 @@ impl Place {
         self.settings.clone().or_else(|| std::env::var_os(SETTINGS_VARIABLE).map(PathBuf::from))
     }
 
+    /// The lab that this place is in, or `None`: then nothing is known of other directories than the one that is spoken to.
+    pub(crate) fn lab_around(&self) -> Option<LabStatus> {
+        if self.api.is_some() {
+            return None;
+        }
+        let folder = match (&self.lab, self.settings_named()) {
+            (Some(folder), _) => folder.clone(),
+            // LAB/servers/NAME/server.toml
+            (None, Some(settings)) => settings.canonicalize().ok()?.ancestors().nth(3)?.to_owned(),
+            (None, None) => LAB_DEFAULT.into(),
+        };
+        LabStatus::read(&folder).ok()
+    }
+
     /// Whether an argument names settings.
     pub(crate) fn has_settings_argument(&self) -> bool {
         self.settings.is_some()

@@ -1,16 +1,18 @@
 //! Which organization a question is put to: a file, the directory as it is, or as it was at a revision.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use directory::{Administration, HistoryError};
 use envelope::{Revision, ServerName};
 use inquiry::{Inquiry, KnownRecipients, Subject, Wanted};
+use lab::LabStatus;
+use runtime::Settings;
 use topology::{DirectoryRecipient, Organization, ServerRole};
 
 use super::organization_file;
-use super::place::{Place, Reach};
+use super::place::{self, Place, Reach};
 
 /// Which organization is asked.
 #[derive(clap::Args)]
@@ -44,6 +46,11 @@ impl Source {
     /// The running organization.
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The lab around a directory that is asked as it is now.
+    pub(crate) fn lab_around(&self) -> Option<LabStatus> {
+        if self.organization.is_some() || self.revision.is_some() { None } else { self.place.lab_around() }
     }
 
     /// Opens it.
@@ -88,6 +95,13 @@ pub(crate) fn revision(text: &str) -> Result<Revision, String> {
 }
 
 impl Opened {
+    /// The directory of a server of a lab.
+    pub(crate) async fn of_server(settings: &Path) -> anyhow::Result<Self> {
+        let settings = Settings::load(settings)?;
+        let (directory, organization) = place::open(&settings).await?;
+        Ok(Self { organization, usual: Some(settings.server), recipients: Recipients::Directory(directory) })
+    }
+
     /// The server that decides when nobody says which.
     pub(crate) fn server(&self) -> anyhow::Result<ServerName> {
         let add = "the organization has no server that could decide: add one to `servers:` of its file";
