@@ -9,6 +9,7 @@
 #   compose.sh down all   the volumes too
 #   compose.sh …          anything else goes to docker-compose as it stands
 #
+# PERIMETER=1 has an Edge server beside it all (perimeter.yaml), which `up` subscribes to Berlin.
 # COMPOSE is the tool: "docker compose" or docker-compose, whichever is there, unless it names one.
 set -eu
 
@@ -33,7 +34,7 @@ elif docker compose version >/dev/null 2>&1; then compose="docker compose"
 elif command -v docker-compose >/dev/null; then compose="docker-compose"
 else fail "docker-compose is not installed: apt-get install docker-compose"; fi
 # shellcheck disable=SC2086  # two words for Compose v2
-run() { $compose --file "$here/docker-compose.yaml" ${POSTROAD_COMPOSE_FILE:+--file "$POSTROAD_COMPOSE_FILE"} "$@"; }
+run() { $compose --file "$here/docker-compose.yaml" ${PERIMETER:+--file "$here/perimeter.yaml"} ${POSTROAD_COMPOSE_FILE:+--file "$POSTROAD_COMPOSE_FILE"} "$@"; }
 
 advise() {
     case "$1" in
@@ -69,7 +70,7 @@ wait_until_healthy() {
         unknown=$(echo "$all" | awk '$2 == "running" && $3 != "" && $3 != "healthy" {print $1}')
         missing=""
         [ -z "$unknown" ] || missing=$(echo "$unknown" | grep -vxF "$(ready)" || true)
-        gone=$(echo "$all" | awk '$2 != "running" && $1 != "init" && $1 != "configure" {print $1 " (" $2 ")"}')
+        gone=$(echo "$all" | awk '$2 != "running" && $1 != "init" && $1 !~ /configure$/ {print $1 " (" $2 ")"}')
         # A busy engine says nothing at times, which is no good news.
         [ -z "$all" ] || [ -n "$missing$gone" ] || return 0
         [ -t 2 ] && printf '\r%s services are not ready yet ' "$(echo "$missing" | grep -c .)" >&2
@@ -85,6 +86,24 @@ wait_until_healthy() {
     done
 }
 
+# A command of the management shell, inside: by the admin service, and in a folder in which it may read files.
+inside() { run exec -T tools sh -c 'cd /tmp && exec postroad shell -c "$1"' sh "$1"; }
+
+# The Edge server is subscribed to Berlin, as docs/edge.md says: a file is written there and carried inside. The hosts of this internet
+# listen on 2500, and what goes to Tailspin leaves by the perimeter.
+subscribe() {
+    if inside Get-EdgeSubscription | grep -q EDGE1; then return; fi
+    file=EdgeSubscription.xml
+    run exec -T edge1 sh -c 'cd /var/lib/postroad && postroad shell -c "New-EdgeSubscription -FileName subscription.xml -Force" >&2 &&
+        cat subscription.xml && rm subscription.xml' | run exec -T tools sh -c "umask 077 && cat >/tmp/$file"
+    inside "New-EdgeSubscription -FileData ([System.IO.File]::ReadAllBytes('$file')) -Site Berlin" >/dev/null
+    run exec -T tools rm /tmp/$file
+    inside "Set-SendConnector 'EdgeSync - Berlin to Internet' -Port 2500
+        New-SendConnector -Name 'Tailspin by the perimeter' -AddressSpaces tailspin.example -SourceTransportServers EDGE1 -Port 2500" >/dev/null
+    inside Start-EdgeSynchronization >/dev/null
+    echo "EDGE1 is subscribed to Berlin." >&2
+}
+
 case "${1:-}" in
     check) ;;
     up)
@@ -98,6 +117,7 @@ case "${1:-}" in
             exit 1
         fi
         wait_until_healthy
+        [ -z "${PERIMETER:-}" ] || subscribe
         [ -t 2 ] && printf '\r%60s\r' '' >&2
         run exec -T tools postroad lab status
         cat <<END

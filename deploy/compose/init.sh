@@ -9,6 +9,7 @@
 #   /volumes/tools                an administrator's certificate       /lab                 like the folder of a lab
 #   /volumes/internet             what arrived there, and traces       /volumes/internet-authority  of its hosts' certificates
 #   /volumes/monitoring           configuration of Prometheus
+#   /volumes/edge1                with PERIMETER: settings and state of the Edge server
 set -eu
 umask 077
 
@@ -103,6 +104,56 @@ END
 organization = "$NETWORK.103.50:5477"
 metrics = "$NETWORK.103.50:9477"
 END
+    # Where the Edge server is: it announces itself to nobody inside.
+    [ -z "${PERIMETER:-}" ] || cat <<END
+
+[peers.EDGE1]
+transport = "$NETWORK.104.10:7525"
+admin = "$NETWORK.104.10:5477"
+END
+}
+
+# The Edge server is a forest by itself: nothing of the organization's is among what it has.
+edge() {
+    issued=$authority/issued/EDGE1 to=/volumes/edge1 user=10601
+    [ -e "$authority/edge1" ] || postroad cert init --forest edge1.contoso.example --path "$authority/edge1" >/dev/null
+    postroad cert issue --ca "$authority/edge1" --server EDGE1 --fqdn edge1.contoso.example --service transport --service admin \
+        --path "$issued" >/dev/null
+    folder $user "$to/settings"
+    folder $user "$to/state"
+    for file in ca.pem organization.key; do give $user "$issued/$file" "$to/settings/identity/$file"; done
+    for part in transport admin smtp; do pair $user "$issued/$part" "$to/settings/identity/$part"; done
+    give $user "$outside/ca/cert.pem" "$to/settings/internet.pem"
+    give $user - "$to/settings/server.toml" <<END
+server = "EDGE1"
+forest = "edge1.contoso.example"
+state = "/var/lib/postroad"
+otlp = "$traces"
+dns = ["$NETWORK.0.53:5300"]
+trusted-roots = "/etc/postroad/internet.pem"
+
+[directory]
+kind = "embedded"
+path = "/var/lib/postroad/directory.db"
+
+[identity]
+path = "/etc/postroad/identity"
+
+[services.transport]
+smtp = "$NETWORK.104.10:2525"
+organization = "$NETWORK.104.10:7525"
+metrics = "$NETWORK.104.10:9525"
+
+[services.admin]
+socket = "/var/lib/postroad/admin.sock"
+organization = "$NETWORK.104.10:5477"
+metrics = "$NETWORK.104.10:9477"
+END
+    give $user - "$to/settings/edge1.yaml" <<END
+transportConfig: {privateTargetRanges: [$NETWORK.0.0/22]}
+sites: [{name: Perimeter}]
+servers: [{name: EDGE1, fqdn: edge1.contoso.example, site: Perimeter, role: Edge}]
+END
 }
 
 # What one service gets: its own identity, the certificate for SMTP and the organization's key where it needs them, settings.
@@ -158,6 +209,8 @@ BERLIN2 $NETWORK.101 64 102
 OSLO1 $NETWORK.102 0 103
 OSLO2 $NETWORK.102 64 104
 END
+
+[ -z "${PERIMETER:-}" ] || edge
 
 # Who works in tools administers by the admin service: neither etcd's certificate nor the organization's key is there.
 postroad cert issue --ca "$authority/organization" --administrator operator --role-group 'Organization Management' \

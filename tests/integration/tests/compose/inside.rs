@@ -79,6 +79,7 @@ enum Role {
     Prometheus,
     Internet,
     Router,
+    Edge,
 }
 
 /// A port on which something answers.
@@ -193,6 +194,13 @@ fn opens(from: Role, door: &Door) -> bool {
             _ => sends(server, service),
         },
         (Role::Admin, Role::Internet) => door.port == 4317,
+        // The perimeter: Berlin alone, and EdgeSync from inside (EN-27, EN-30).
+        (Role::Internet, Role::Edge) => door.port == 2525,
+        (Role::Edge, Role::Internet) => true,
+        (Role::Service(server, "transport"), Role::Edge) | (Role::Edge, Role::Service(server, "transport")) => {
+            door.port == 7525 && server.site() == SERVERS[0].site()
+        }
+        (Role::Admin, Role::Edge) => door.port == 5477,
         _ => false,
     }
 }
@@ -229,6 +237,7 @@ fn doors(stack: &Stack) -> Vec<Door> {
     for (at, member) in ETCD.into_iter().enumerate() {
         add(member, Some(Role::Etcd), stack.within(&format!("103.{}", 21 + at)), &[2379, 2380, 2381]);
     }
+    add("edge1", Some(Role::Edge), stack.within("104.10"), &[2525, 7525, 5477, 9525, 9477]);
     add("prometheus", Some(Role::Prometheus), stack.within("103.42"), &[9090]);
     add("names", Some(Role::Internet), stack.within("0.53"), &[5300]);
     add("traces", Some(Role::Internet), stack.within("0.4"), &[4317]);
@@ -278,6 +287,11 @@ fn rooms() -> Vec<Room> {
     let of_hosts = ["/authority/ca/key.pem", "/authority/organization.key"];
     rooms.push(Room { processes: 600, ..room("internet", Role::Internet, PEOPLE, &of_hosts, &["/lab"]) });
     rooms.push(room("router", Role::Router, 0, &[], &["/run"]));
+    let mut edge = room("edge1", Role::Edge, 10_601, &[], &["/var/lib/postroad"]);
+    let keys = ["transport/key.pem", "admin/key.pem", "smtp/key.pem", "organization.key"];
+    edge.sees = keys.map(|key| format!("{identity}/{key}")).into();
+    edge.sees.extend(["/var/lib/postroad/queue", "/var/lib/postroad/admin.sock"].map(str::to_owned));
+    rooms.push(Room { memory_mib: 512, processes: 600, files: 16_384, ..edge });
     rooms
 }
 

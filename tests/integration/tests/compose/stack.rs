@@ -153,6 +153,8 @@ impl Stack {
             .env("COMPOSE_PROJECT_NAME", self.project())
             .env("POSTROAD_COMPOSE_FILE", &self.override_file)
             .env("COMPOSE_PROFILES", "monitoring")
+            .env("PERIMETER", "1")
+            .env("EDGE1_SMTP", "0")
             .env("PROMETHEUS_PORT", "0");
         command.env("POSTROAD_NETWORK", format!("10.{}", self.network));
         for (variable, image) in [
