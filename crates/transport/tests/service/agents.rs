@@ -159,7 +159,7 @@ async fn a_message_that_no_agent_answers_keeps_no_other_waiting() {
 
 #[tokio::test]
 async fn no_more_connections_than_the_connector_allows() {
-    // EN-57
+    // EN-57, PL-72
     const MESSAGES: usize = 12;
     let (scene, transport) = scene(", maxConcurrentConnections: 2, maxMessagesPerConnection: 3").await;
     let fax = Fax::new(0);

@@ -74,7 +74,7 @@ fn read(path: &Path) -> String {
 
 #[tokio::test]
 async fn a_message_is_a_file_for_the_gateway() {
-    // PL-69, EN-68, EN-69, PF-29
+    // PL-69, PL-70, EN-68, EN-69, PF-29
     let gateway = Gateway::new();
     gateway.make_directory();
     let (scene, transport) = scene(&gateway, "").await;
