@@ -298,9 +298,9 @@ fn where_mail_waits_and_who_connects_is_said() {
     assert!(front.contains("BERLIN1 in Berlin: a front end, which connects to the next hop (PL-27)"), "{front}");
     assert!(!front.contains("connects to the next hop itself"), "{front}");
     let there = desk.done("explain IMCEAFAX-1@contoso.example --from OSLO1 --organization both.yaml");
-    assert!(there.contains("Waits on OSLO1 for Foreign connector Fax"), "{there}");
+    assert!(there.contains("Leaves the organization on OSLO1 by Foreign connector Fax."), "{there}");
     let here = desk.done("explain IMCEAFAX-1@contoso.example --from BERLIN1 --organization both.yaml");
-    assert!(here.contains("source server of Foreign connector Fax in site Oslo, where it waits"), "{here}");
+    assert!(here.contains("source server of Foreign connector Fax in site Oslo, where it leaves"), "{here}");
     let way = desk.done("topology bob@tailspin.example --from BERLIN1 --organization both.yaml");
     assert!(way.contains("BERLIN1 delivers it out of the organization"), "{way}");
 }
