@@ -53,7 +53,6 @@ async fn mail_survives_what_happens_to_containers() {
     stack.report("up");
     faults::every_way_works(&stack).await;
     stack.report("demo");
-    // What is applied later has no Edge server.
     perimeter::mail_passes_it(&stack).await;
     inside::everybody_has_what_is_needed(&stack).await;
     inside::etcd_hears_each_identity_as_itself(&stack).await;

@@ -26,6 +26,9 @@ const QUICK: &str = "transport: {queueGlitchRetryInterval: 00:00:01, transientFa
     outboundConnectionFailureRetryInterval: 00:00:01, messageRetryInterval: 00:00:01, \
     mailboxDeliveryQueueRetryInterval: 00:00:01, resolverRetryInterval: 00:00:01}";
 
+/// What the file of the organization does not have, because `compose.sh up` has brought it in: the Edge server, and its connectors.
+const LEAVE: &str = "--leave servers,sendConnectors,receiveConnectors";
+
 /// OSLO2's Transport keeps its queue on a small disk; `tools` holds it, so that it stays when Transport is away. So it does with
 /// what etcd's members keep: they die as processes here, and a disk that others keep busy for seconds would end their quorum.
 const DISKS: &str = "
@@ -224,14 +227,14 @@ impl Stack {
     /// Applies the same organization with short retry intervals, as an administrator does: while mail flows.
     pub(crate) async fn retry_quickly(&self) {
         let edit = format!("sed -E '/fqdn:/s/\\}}$/, {QUICK}}}/' /lab/organization.yaml > /tmp/quick.yaml");
-        self.tools(&format!("{edit} && postroad apply /tmp/quick.yaml --yes")).await;
+        self.tools(&format!("{edit} && postroad apply /tmp/quick.yaml --yes {LEAVE}")).await;
         self.everybody_is_current().await;
     }
 
     /// Changes what says nothing to mail, as an administrator does.
     pub(crate) async fn change(&self) {
         let edit = format!("s/^  - name: Internet$/&\\n    comment: at {} ms/", self.started.elapsed().as_millis());
-        let apply = "postroad apply /tmp/changed.yaml --yes";
+        let apply = format!("postroad apply /tmp/changed.yaml --yes {LEAVE}");
         self.tools(&format!("sed '{edit}' /tmp/quick.yaml > /tmp/changed.yaml && {apply}")).await;
     }
 
