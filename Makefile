@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 # etcd-client's build runs protoc; aws-lc and SQLite are compiled from C; the binding of MIT Kerberos is made by libclang.
 BUILD_PACKAGES := gcc libc6-dev protobuf-compiler libprotobuf-dev libkrb5-dev pkg-config libclang-dev
-# Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl; wrong clocks by libfaketime;
+# Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl, Glewlwyd; wrong clocks by libfaketime;
 # a browser that reads the admin centre.
 TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd dovecot-lmtpd postfix python3 \
 	python3-grpcio python3-grpc-tools \
@@ -11,6 +11,9 @@ TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks lib
 	chromium chromium-driver
 # Exim is not installed, because Postfix is; it is unpacked, and needs the libraries above.
 TEST_UNPACKED := exim4-daemon-light exim4-base libidn12
+# A provider of OpenID Connect, whose installation would ask about databases.
+TEST_PROVIDER := glewlwyd glewlwyd-common libcbor0.8 libconfig9 libcurl3-gnutls libhoel1.4 libiddawc1.1 libjansson4 liboath0 liborcania2.3 \
+	libmariadb3 libmicrohttpd12 libpq5 librhonabwy1.1 libulfius2.7 libyder2.0
 # Docker is not among them: there is more than one way to have it. Its test says so; POSTROAD_COMPOSE=off leaves that out.
 # Postfix and the libraries of the servers that the benchmark unpacks beside it.
 BENCH_PACKAGES := postfix python3 strace libdb5.3 libgnutls-dane0 libnsl2 libevent-2.1-7
@@ -31,6 +34,7 @@ packages:
 test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@deploy/unpack.sh target/peers/exim $(TEST_UNPACKED)
+	@deploy/unpack.sh target/peers/glewlwyd $(TEST_PROVIDER)
 	@deploy/axe.sh target/peers/axe
 
 bench-packages:

@@ -38,8 +38,8 @@ run() { $compose --file "$here/docker-compose.yaml" ${POSTROAD_COMPOSE_FILE:+--f
 advise() {
     case "$1" in
         *"already allocated"* | *"address already in use"*)
-            echo "Something else listens on a port of the front ends: end it, or choose others, such as" >&2
-            echo "  BERLIN1_SMTP=3521 BERLIN1_CLIENTS=6871 make up    (deploy/compose/docker-compose.yaml names all of them)" >&2 ;;
+            echo "Something else listens on a port of the front ends or of the admin centre: end it, or choose others, such as" >&2
+            echo "  BERLIN1_SMTP=3521 BERLIN1_CLIENTS=6871 CENTRE_PORT=9443 make up    (deploy/compose/docker-compose.yaml names all of them)" >&2 ;;
         *"Pool overlaps"* | *"Address already in use"*)
             echo "Another network has these addresses: choose another, such as POSTROAD_NETWORK=10.99 make up" >&2 ;;
         *"No such image"* | *"pull access denied"* | *"manifest unknown"*)
@@ -60,6 +60,7 @@ states() {
 ready() {
     run exec -T tools postroad lab status 2>/dev/null | awk '$3 ~ /^ready,?$/ {print tolower($1) "-" $2}'
     run exec -T tools postroad servers >/dev/null 2>&1 && echo admin
+    run exec -T centre postroad health --at 127.0.0.1:9478 >/dev/null 2>&1 && echo centre
 }
 
 wait_until_healthy() {
@@ -106,6 +107,9 @@ Every service is ready. Next:
   make status                                                        what is ready, and what waits
   deploy/compose/compose.sh exec tools postroad lab demo --running   eleven messages, each with its way and the reason
   deploy/compose/compose.sh exec router link cut berlin oslo         break something; 'link mend' mends it
+  https://localhost:${CENTRE_PORT:-8443}/                                            the admin centre; nobody has an account yet:
+  deploy/compose/compose.sh logs centre | grep /welcome/             the link that makes the first, once, within a day; after a
+                                                                     day 'compose.sh restart centre' makes another
   make down                                                          (make down VOLUMES=1 forgets the mail too)
 END
         ;;

@@ -7,6 +7,7 @@
 #   /volumes/SERVER-SERVICE       settings and state of a service      /volumes/etcdN       certificates and data of a member
 #   /volumes/configure            etcd's root, an administrator, the organization's key and file
 #   /volumes/tools                an administrator's certificate       /lab                 like the folder of a lab
+#   /volumes/centre               that of the admin centre, and its state
 #   /volumes/internet             what arrived there, and traces       /volumes/internet-authority  of its hosts' certificates
 #   /volumes/monitoring           configuration of Prometheus
 set -eu
@@ -166,6 +167,14 @@ folder $people /volumes/tools
 give $people "$authority/issued/operator/ca.pem" /volumes/tools/identity/ca.pem
 pair $people "$authority/issued/operator/administrator" /volumes/tools/identity/administrator
 settings BERLIN1 transport "$NETWORK.101" 0 | give $people - /volumes/tools/server.toml
+
+# The admin centre administers by the admin service, too, as an administrator of its own.
+postroad cert issue --ca "$authority/organization" --administrator centre --role-group 'Organization Management' \
+    --path "$authority/issued/centre" >/dev/null
+folder 10106 /volumes/centre/settings
+give 10106 "$authority/issued/centre/ca.pem" /volumes/centre/settings/identity/ca.pem
+pair 10106 "$authority/issued/centre/administrator" /volumes/centre/settings/identity/administrator
+folder 10106 /volumes/centre/state
 
 # The organization is the lab file without its two other sections.
 organization=$authority/organization.yaml

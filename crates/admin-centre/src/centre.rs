@@ -13,6 +13,7 @@ use crate::estate::Estate;
 use crate::guard::Hosts;
 use crate::person::{Person, Proof};
 use crate::plans::Plans;
+use crate::provider::Provider;
 use crate::request::Ask;
 use crate::ruled::Ruled;
 use crate::session::{Attempts, Sessions};
@@ -26,6 +27,8 @@ pub struct CentreOptions {
     pub estate: Arc<dyn Estate>,
     /// People without a certificate.
     pub accounts: Accounts,
+    /// Who else says who somebody is.
+    pub provider: Option<Provider>,
     /// Names by which browsers may call it, without the port.
     pub hosts: Vec<String>,
     /// Where it listens.
@@ -38,6 +41,7 @@ pub struct CentreOptions {
 pub struct Centre {
     pub(crate) estate: Arc<dyn Estate>,
     pub(crate) accounts: Accounts,
+    pub(crate) provider: Option<Provider>,
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
     pub(crate) plans: Plans,
@@ -62,10 +66,11 @@ impl Centre {
     /// A centre without sessions.
     #[must_use]
     pub fn new(options: CentreOptions) -> Self {
-        let CentreOptions { estate, accounts, hosts, port, now } = options;
+        let CentreOptions { estate, accounts, provider, hosts, port, now } = options;
         Self {
             estate,
             accounts,
+            provider,
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             plans: Plans::default(),
@@ -76,12 +81,19 @@ impl Centre {
         }
     }
 
+    /// Why nobody should be sent here now, if so: certificates of people do not count, and who is revoked is not known.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<String> {
+        self.estate.revoked_unknown()
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
-    /// Who has the session, if he is still somebody: a certificate that was revoked, or an account that was ended, is nobody. While
-    /// nobody knows who is revoked, whoever came by a certificate waits at the door; his session does not end by that.
+    /// Who has the session, if he is still somebody: a certificate that was revoked or has ended, or an account that was ended, is
+    /// nobody. While nobody knows who is revoked, whoever came by a certificate waits at the door; his session does not end by that.
+    /// What a provider said counts for as long as the session: it is asked again at the next.
     pub(crate) fn present(&self, ask: &Ask, secret: &str) -> Option<Person> {
         let mut person = self.sessions.person(secret, self.now(), ask.seen.is_empty())?;
         person.from = ask.from();
@@ -93,6 +105,7 @@ impl Centre {
                 self.accounts.find(person.name()).is_some_and(|account| account.groups() == person.groups())
             }
             Proof::Certificate => self.estate.authority().not_revoked(&person.principal).is_ok(),
+            Proof::Provider => true,
         };
         if !counts {
             self.sessions.end(secret);
@@ -102,11 +115,15 @@ impl Centre {
     }
 
     /// Whom the certificate of the connection names, if it is an administrator's that counts.
-    pub(crate) fn by_certificate(&self, ask: &Ask) -> Result<Option<Principal>, String> {
+    pub(crate) fn by_certificate(&self, ask: &Ask) -> Result<Option<(Principal, Timestamp)>, String> {
         let Some(certificate) = &ask.certificate else { return Ok(None) };
-        let Some(principal) = self.estate.principal(certificate) else { return Ok(None) };
+        let Some((principal, until)) = self.estate.principal(certificate) else { return Ok(None) };
         if !matches!(principal.who, Who::Administrator { .. }) {
             return Ok(None);
+        }
+        // It was good when the connection was made, which may be long ago.
+        if until <= self.now() {
+            return Err("the certificate has ended; `postroad cert issue --administrator` makes another".to_owned());
         }
         let authority: Authority = self.estate.authority();
         if principal.forest != *authority.forest() {
@@ -116,6 +133,6 @@ impl Centre {
             return Err(why);
         }
         authority.not_revoked(&principal).map_err(|refusal| refusal.to_string())?;
-        Ok(Some(principal))
+        Ok(Some((principal, until)))
     }
 }

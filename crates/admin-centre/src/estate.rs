@@ -22,8 +22,8 @@ pub trait Estate: Send + Sync + 'static {
     /// Why it is not known whose certificates are revoked, if so: no certificate counts then.
     fn revoked_unknown(&self) -> Option<String>;
 
-    /// Whom a certificate names that was verified against the authority of the organization.
-    fn principal(&self, certificate: &[u8]) -> Option<Principal>;
+    /// Whom a certificate names that was verified against the authority of the organization, and its end.
+    fn principal(&self, certificate: &[u8]) -> Option<(Principal, Timestamp)>;
 
     /// Which parts of the organization a plan touches: as the admin service says it.
     fn touched(&self, plan: &Plan, organization: &Organization) -> BTreeSet<Feature>;

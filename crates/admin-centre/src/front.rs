@@ -78,7 +78,7 @@ impl Centre {
         match outcome {
             Ok(Outcome::See(to)) => Reply::see(&to),
             Ok(Outcome::Begin { secret, to }) => Reply::see(&to).with("set-cookie", cookie(&secret)),
-            Ok(Outcome::End) => Reply::see("/sign-in")
+            Ok(Outcome::End(to)) => Reply::see(&to)
                 .with("set-cookie", format!("{}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0", session::COOKIE)),
             Ok(Outcome::File { kind, name, body }) => {
                 let reply = Reply::new(200, kind, body);

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | [`estate`] | what is asked, and the words of the answers |
 //! | `ruled` | who may |
-//! | [`accounts`], `codes`, `session`, `guard` | who is there, and what browsers may not be made to do |
+//! | [`accounts`], [`provider`], `codes`, `session`, `guard` | who is there, and what browsers may not be made to do |
 //! | [`centre`], `front` | what a centre is made of; one request to one answer |
 //! | `pages` | the pages |
 //! | `form`, `plans` | forms made from the schema; changes that are looked at before they are made |
@@ -35,7 +35,9 @@ mod guard;
 mod pages;
 mod person;
 mod plans;
+pub mod provider;
 mod request;
+mod room;
 mod ruled;
 pub mod serve;
 mod session;
@@ -47,4 +49,5 @@ mod view;
 pub use accounts::Passwords;
 pub use centre::{Centre, CentreOptions};
 pub use estate::Estate;
+pub use guard::has_port;
 pub use person::Person;

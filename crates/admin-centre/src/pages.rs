@@ -16,6 +16,8 @@ pub(crate) mod messages;
 pub(crate) mod objects;
 pub(crate) mod people;
 pub(crate) mod plan;
+pub(crate) mod proof;
+pub(crate) mod provided;
 pub(crate) mod queue_words;
 pub(crate) mod queues;
 pub(crate) mod revisions;
@@ -40,8 +42,8 @@ pub(crate) enum Outcome {
         secret: String,
         to: String,
     },
-    /// It ends.
-    End,
+    /// It ends, and this is next.
+    End(String),
     File {
         kind: &'static str,
         name: &'static str,
@@ -223,8 +225,12 @@ pub(crate) async fn signed_in(visit: &Visit<'_>, secret: &str) -> Answered {
     match (post, parts.as_slice()) {
         (true, ["sign-out"]) => {
             visit.centre.sessions.end(secret);
-            Ok(Outcome::End)
+            let provided = if visit.person.vouched.is_some() { "?provider=1" } else { "" };
+            Ok(Outcome::End(format!("/sign-in{provided}")))
         }
+        (false, ["sign-in", "provider"]) => provided::again(visit, secret).await,
+        (false, ["sign-in", "callback"]) => provided::returned(visit.centre, visit.ask, secret).await,
+        (_, ["prove"]) => proof::page(visit, secret).await,
         (false, ["sign-in"]) => Ok(Outcome::See("/".to_owned())),
         (false, []) => home::page(visit).await,
         (false, ["find"]) => find::page(visit).await,
@@ -268,7 +274,8 @@ pub(crate) fn trouble(trouble: Trouble) -> Sheet {
         Trouble::Refused(refusal) => {
             let mut sheet = Sheet::new("Not for you");
             sheet.status = 403;
-            let asks = "Role groups are given by a certificate (`postroad cert issue --role-group`) or by the account of this centre.";
+            let asks = "Role groups are given by a certificate (`postroad cert issue --role-group`), by the account of this centre, or \
+                        by what its settings make of the groups of a provider.";
             sheet.notice(Tone::Bad, refusal.to_string(), vec![asks.into()]);
             sheet
         }

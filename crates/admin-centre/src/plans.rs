@@ -11,6 +11,7 @@ use topology::{Organization, OrganizationDraft};
 
 use crate::codes;
 use crate::form::overlay;
+use crate::room::{Limits, make_room};
 
 /// A plan or a draft is forgotten after (WA-12).
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -18,6 +19,7 @@ const KEPT: Duration = Duration::from_secs(24 * 3600);
 const KEPT_MAX: usize = 2_000;
 /// Of them one person's: more take the place of his own.
 const OWN_MAX: usize = 50;
+const LIMITS: Limits = Limits { own: OWN_MAX, all: KEPT_MAX };
 
 /// A change that nobody has made yet.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ impl Plans {
     pub(crate) fn add(&self, entry: PlanEntry) -> String {
         let mut all = self.plans.lock();
         all.retain(|_, known| entry.at.since(known.at) < KEPT);
-        make_room(&mut all, |known| (known.owner == entry.owner, known.at));
+        make_room(&mut all, LIMITS, |known| (known.owner == entry.owner, known.at));
         let id = codes::token();
         all.insert(id.clone(), entry);
         id
@@ -95,7 +97,7 @@ impl Plans {
     pub(crate) fn draft(&self, owner: &str, kind: Kind, properties: Properties, at: Timestamp) -> String {
         let mut all = self.drafts.lock();
         all.retain(|_, known| at.since(known.at) < KEPT);
-        make_room(&mut all, |known| (known.owner == owner, known.at));
+        make_room(&mut all, LIMITS, |known| (known.owner == owner, known.at));
         let id = codes::token();
         all.insert(id.clone(), DraftEntry { owner: owner.to_owned(), at, kind, properties, reached: 0 });
         id
@@ -110,18 +112,6 @@ impl Plans {
             entry.properties = properties;
             entry.reached = entry.reached.max(reached);
         }
-    }
-}
-
-/// The oldest makes room for one more: of the same person, where he has enough. `of` says of each whether it is his, and how old.
-fn make_room<T>(all: &mut HashMap<String, T>, of: impl Fn(&T) -> (bool, Timestamp)) {
-    let is_full = all.values().filter(|known| of(known).0).count() >= OWN_MAX;
-    if !is_full && all.len() < KEPT_MAX {
-        return;
-    }
-    let may_go = all.iter().filter(|(_, known)| !is_full || of(known).0);
-    if let Some(oldest) = may_go.min_by_key(|(_, known)| of(known).1).map(|(id, _)| id.clone()) {
-        all.remove(&oldest);
     }
 }
 

@@ -4,7 +4,7 @@ use authority::{Act, Feature};
 use envelope::{ServerName, Timestamp};
 
 use super::queue_words::{handling, queue_id, reason, status};
-use super::{Answered, Outcome, Trouble, missing, segment};
+use super::{Answered, Outcome, Trouble, missing, proof, segment};
 use crate::centre::Visit;
 use crate::estate::{Handling, LetterView, Letters, QueueView};
 use crate::request::Pairs;
@@ -176,6 +176,11 @@ pub(crate) async fn act(visit: &Visit<'_>, server: &str, number: &str) -> Answer
         let mut sheet = Sheet::new("No message was chosen").under("/queues", "Queues").under(&place, &queue.name);
         sheet.notice(Tone::Plain, "Choose messages first; an action on all of them is one on the queue", Vec::new());
         return Ok(Outcome::Sheet(sheet));
+    }
+    if matches!(handling, Handling::Remove { .. })
+        && let Some(first) = proof::wanted(visit, &place)
+    {
+        return Ok(first);
     }
     if matches!(handling, Handling::Remove { .. }) && !said.starts_with("yes-") {
         return Ok(Outcome::Sheet(confirm(visit, &server, &queue, &chosen, word).await?));

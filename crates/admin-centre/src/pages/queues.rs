@@ -6,7 +6,7 @@ use envelope::ServerName;
 use topology::Organization;
 
 use super::queue_words::{ACTIONS, handling, queue_id, reason, status, velocity};
-use super::{Answered, Outcome, Trouble, heat, letters, missing, segment};
+use super::{Answered, Outcome, Trouble, heat, letters, missing, proof, segment};
 use crate::centre::Visit;
 use crate::estate::{Handling, QueueView};
 use crate::request::{Pairs, find};
@@ -222,6 +222,13 @@ async fn act(visit: &Visit<'_>) -> Answered {
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("filter.")?.to_owned(), value.clone())))
         .collect();
+    // Mail that is removed is gone; the filter is kept, rows are chosen again.
+    if matches!(handling, Handling::Remove { .. }) {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&filter).finish();
+        if let Some(first) = proof::wanted(visit, &format!("/queues?{query}")) {
+            return Ok(first);
+        }
+    }
     let chosen: Vec<&str> = visit.ask.fields("queue").collect();
     let wanted: Vec<&(ServerName, QueueView)> = queued
         .all

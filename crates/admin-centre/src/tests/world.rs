@@ -15,6 +15,7 @@ use topology::{Organization, OrganizationDraft};
 use crate::accounts::Accounts;
 use crate::codes;
 use crate::estate::*;
+use crate::provider::Provider;
 use crate::request::{Ask, Pairs, Reply};
 use crate::session::COOKIE;
 use crate::{Centre, CentreOptions, Passwords, Person};
@@ -58,6 +59,8 @@ pub(crate) struct Memory {
     pub(crate) acts: Mutex<Vec<(String, Handling, usize)>>,
     pub(crate) ledger: Mutex<Option<Ledger>>,
     pub(crate) revoked: Mutex<Vec<authority::Revocation>>,
+    /// The end of certificates, if they have one.
+    pub(crate) until: Mutex<Option<Timestamp>>,
     /// Why nobody knows who is revoked.
     pub(crate) revoked_unknown: Mutex<Option<String>>,
     /// Servers that tell their queues, and do nothing to them.
@@ -105,13 +108,14 @@ impl Estate for Memory {
         self.revoked_unknown.lock().clone()
     }
     /// A certificate of these tests is a name and a role group.
-    fn principal(&self, certificate: &[u8]) -> Option<Principal> {
+    fn principal(&self, certificate: &[u8]) -> Option<(Principal, Timestamp)> {
         let text = std::str::from_utf8(certificate).ok()?;
         let (name, group) = text.split_once(':')?;
         let groups = BTreeSet::from([group.parse::<RoleGroup>().ok()?]);
         let who = Who::Administrator { name: ObjectName::parse(name).ok()?, groups };
         let forest = Domain::parse("contoso.example").unwrap();
-        Some(Principal { forest, who, issued: Timestamp::from_millis(1_000) })
+        let principal = Principal { forest, who, issued: Timestamp::from_millis(1_000) };
+        Some((principal, self.until.lock().unwrap_or(Timestamp::from_millis(u64::MAX))))
     }
     fn touched(&self, plan: &Plan, _: &Organization) -> BTreeSet<Feature> {
         plan.changes
@@ -269,6 +273,15 @@ impl World {
     }
 
     pub(crate) fn of(yaml: &str) -> Self {
+        Self::made(yaml, None)
+    }
+
+    /// With a provider.
+    pub(crate) fn by(provider: Provider) -> Self {
+        Self::made(ORGANIZATION, Some(provider))
+    }
+
+    fn made(yaml: &str, provider: Option<Provider>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(1_780_000_000_000));
         let memory = Arc::new(Memory::of(yaml));
@@ -278,7 +291,7 @@ impl World {
         let link = accounts.first_link(now()).unwrap();
         let estate: Arc<dyn Estate> = memory.clone();
         let hosts = vec!["centre.example".to_owned()];
-        let centre = Arc::new(Centre::new(CentreOptions { estate, accounts, hosts, port: 8443, now }));
+        let centre = Arc::new(Centre::new(CentreOptions { estate, accounts, provider, hosts, port: 8443, now }));
         Self { centre, memory, link, clock, _folder: folder }
     }
 

@@ -16,12 +16,14 @@ const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 
 /// A centre over a server that runs.
-struct Page {
-    server: Server,
+pub(crate) struct Page {
+    pub(crate) server: Server,
     process: Child,
     base: String,
     link: String,
     secret: String,
+    /// What it printed before the link.
+    pub(crate) told: String,
 }
 
 impl Drop for Page {
@@ -38,24 +40,28 @@ impl Page {
 
     /// Over the server, reached like this.
     fn by(place: &str) -> Self {
-        let server = Server::start();
-        let mut centre = command(&server.desk.path(""));
-        centre.args(["admin-centre", "--listen", "127.0.0.1:0"]).args(place.split(' '));
-        let mut process = centre.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut lines = lines.map(|line| line.trim().to_owned());
-        let base =
-            lines.find_map(|line| Some(line.strip_prefix("The admin centre: ")?.trim_end_matches('/').to_owned()));
-        let link = lines.find(|line| line.contains("/welcome/")).unwrap();
-        Self { server, process, base: base.unwrap(), link, secret: String::new() }
+        Self::over(Server::start(), &format!("--listen 127.0.0.1:0 {place}"))
     }
 
-    fn to(&self, path: &str) -> String {
+    /// Over a server, with these arguments.
+    pub(crate) fn over(server: Server, arguments: &str) -> Self {
+        let (process, base, link, told) = started(&server, arguments);
+        Self { server, process, base, link, secret: String::new(), told }
+    }
+
+    /// Ends the process, and starts it again with these arguments.
+    pub(crate) fn again(&mut self, arguments: &str) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        (self.process, self.base, self.link, self.told) = started(&self.server, arguments);
+    }
+
+    pub(crate) fn to(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
     /// The first administrator makes his account.
-    fn welcome(&mut self, browser: &Browser) {
+    pub(crate) fn welcome(&mut self, browser: &Browser) {
         browser.go(&self.link);
         self.secret = browser.text("dd code").replace(' ', "");
         browser.fill("[name=name]", "anna");
@@ -83,6 +89,23 @@ impl Page {
         browser.wait("a[aria-current=page][href='/']");
         browser
     }
+}
+
+/// A centre without accounts: its process, where it is, the link, and what it printed up to that.
+fn started(server: &Server, arguments: &str) -> (Child, String, String, String) {
+    let mut centre = command(&server.desk.path(""));
+    centre.arg("admin-centre").args(arguments.split(' '));
+    let mut process = centre.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = lines.map(|line| line.trim().to_owned());
+    let base = lines.find_map(|line| Some(line.strip_prefix("The admin centre: ")?.trim_end_matches('/').to_owned()));
+    let mut told = String::new();
+    let link = lines.find(|line| {
+        told += line;
+        told += "\n";
+        line.contains("/welcome/")
+    });
+    (process, base.unwrap(), link.unwrap(), told)
 }
 
 /// The code of now (RFC 6238).
@@ -113,7 +136,7 @@ fn pictures() -> PathBuf {
 }
 
 /// What the page complained of: nothing is, but for answers that are errors on purpose.
-fn complaints(browser: &Browser) -> Vec<String> {
+pub(crate) fn complaints(browser: &Browser) -> Vec<String> {
     browser.console().into_iter().filter(|line| !line.contains("Failed to load resource")).collect()
 }
 

@@ -74,6 +74,7 @@ print "silent $_->[0]\n" for values %under_way;
 enum Role {
     Service(Server, &'static str),
     Admin,
+    Centre,
     Etcd,
     Tools,
     Prometheus,
@@ -116,6 +117,23 @@ pub(crate) async fn everybody_has_what_is_needed(stack: &Stack) {
     let closed: Vec<&str> = names.filter(|name| !opened.contains(*name)).collect();
     assert_eq!(closed, [OUTSIDE], "nobody reaches these, so that nothing was shown by their being closed");
     stack.report(&format!("inside: {} containers tried {} doors each", rooms.len(), doors.len()));
+}
+
+/// The admin centre answers this machine by TLS, and its log has the link by which the first account is made.
+pub(crate) async fn the_admin_centre_answers(stack: &Stack) {
+    let at = format!("{}:8443", stack.within("103.74"));
+    let ask = |path: &str| {
+        let asked = format!("printf 'GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n' | timeout 20 openssl s_client -quiet -connect {at} 2>&1");
+        stack.on_this_machine(asked)
+    };
+    let door = ask("/sign-in").await;
+    assert!(door.contains(" 200 ") && door.contains("This centre is new"), "{door}");
+    let logs = stack.compose(&["logs", "--no-color", "centre"]).await;
+    let logs = String::from_utf8_lossy(&logs.stdout).into_owned();
+    let link = logs.lines().filter_map(|line| Some(line[line.find("/welcome/")?..].trim().to_owned())).next_back();
+    let welcome = ask(&link.expect("a link")).await;
+    assert!(welcome.contains("Your account") && welcome.contains("Organization Management"), "{welcome}");
+    stack.report("the admin centre answers");
 }
 
 /// What is in a container and what it may is as expected; the doors that it opens.
@@ -167,6 +185,7 @@ fn opens(from: Role, door: &Door) -> bool {
         (Role::Prometheus, Role::Service(..) | Role::Admin) => told,
         (Role::Prometheus, Role::Etcd) => door.port == 2381,
         (Role::Tools, Role::Admin) => true,
+        (Role::Centre, Role::Admin) => door.port == 5477,
         (Role::Tools, Role::Service(..)) if told => true,
         // Clients.
         (Role::Tools, Role::Service(_, "frontend-transport")) => matches!(door.port, 2525 | 5587),
@@ -226,6 +245,7 @@ fn doors(stack: &Stack) -> Vec<Door> {
         }
     }
     add("admin", Some(Role::Admin), stack.within("103.50"), &[5477, 9477]);
+    add("centre", Some(Role::Centre), stack.within("103.74"), &[8443]);
     for (at, member) in ETCD.into_iter().enumerate() {
         add(member, Some(Role::Etcd), stack.within(&format!("103.{}", 21 + at)), &[2379, 2380, 2381]);
     }
@@ -262,6 +282,8 @@ fn rooms() -> Vec<Room> {
     admin.sees.insert("/var/lib/postroad/admin.sock".to_owned());
     admin.processes = 600;
     rooms.push(admin);
+    let keys = [&*format!("{identity}/administrator/key.pem"), "/var/lib/postroad/tls/key.pem"];
+    rooms.push(Room { processes: 600, ..room("centre", Role::Centre, 10_106, &keys, &["/var/lib/postroad"]) });
     for (member, user) in ETCD.into_iter().zip(10_501..) {
         let keys = ["/etc/etcd/client/key.pem", "/etc/etcd/peer/key.pem", "/var/lib/etcd/data"];
         rooms.push(Room { memory_mib: 512, ..room(member, Role::Etcd, user, &keys, &["/var/lib/etcd"]) });

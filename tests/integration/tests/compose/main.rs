@@ -52,6 +52,7 @@ async fn mail_survives_what_happens_to_containers() {
     stack.report("up");
     faults::every_way_works(&stack).await;
     stack.report("demo");
+    inside::the_admin_centre_answers(&stack).await;
     inside::everybody_has_what_is_needed(&stack).await;
     inside::etcd_hears_each_identity_as_itself(&stack).await;
     // With the retry intervals of production: whoever starts is tried at once.

@@ -153,7 +153,8 @@ impl Stack {
             .env("COMPOSE_PROJECT_NAME", self.project())
             .env("POSTROAD_COMPOSE_FILE", &self.override_file)
             .env("COMPOSE_PROFILES", "monitoring")
-            .env("PROMETHEUS_PORT", "0");
+            .env("PROMETHEUS_PORT", "0")
+            .env("CENTRE_PORT", "0");
         command.env("POSTROAD_NETWORK", format!("10.{}", self.network));
         for (variable, image) in [
             ("POSTROAD_IMAGE", "postroad"),
@@ -188,6 +189,13 @@ impl Stack {
             };
         }
         run(docker).await
+    }
+
+    /// A shell command on this machine; what it printed.
+    pub(crate) async fn on_this_machine(&self, text: String) -> String {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &text]);
+        said(&run(shell).await)
     }
 
     fn project(&self) -> String {

@@ -18,7 +18,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use authority::{Authority, Feature, Principal};
 use directory::{Administration, Author, CommitError, WatchEvent};
-use envelope::{Domain, Revision, ServerName};
+use envelope::{Domain, Revision, ServerName, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use inquiry::{KnownRecipients, Subject};
 use lab::LabStatus;
@@ -210,8 +210,9 @@ impl Estate for LiveEstate {
         })
     }
 
-    fn principal(&self, certificate: &[u8]) -> Option<Principal> {
-        rpc::principal(certificate).ok()
+    fn principal(&self, certificate: &[u8]) -> Option<(Principal, Timestamp)> {
+        let (_, until) = net::certificate::validity(certificate)?;
+        Some((rpc::principal(certificate).ok()?, until))
     }
 
     fn touched(&self, plan: &Plan, organization: &Organization) -> BTreeSet<Feature> {
