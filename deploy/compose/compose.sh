@@ -60,7 +60,7 @@ states() {
 ready() {
     run exec -T tools postroad lab status 2>/dev/null | awk '$3 ~ /^ready,?$/ {print tolower($1) "-" $2}'
     run exec -T tools postroad servers >/dev/null 2>&1 && echo admin
-    run exec -T centre postroad health --at 127.0.0.1:9478 >/dev/null 2>&1 && echo centre
+    run exec -T centre postroad health --at 127.0.0.1:9479 >/dev/null 2>&1 && echo centre
 }
 
 wait_until_healthy() {

@@ -35,7 +35,7 @@ use tokio::sync::Semaphore;
 use crate::codes;
 use crate::room::{Limits, make_room};
 use discovery::{Metadata, cut};
-use token::{Claims, Expected};
+use token::{Claims, Expected, SKEW};
 
 /// Somebody has so long to sign in at the provider.
 const PENDING_GOOD: Duration = Duration::from_secs(10 * 60);
@@ -255,7 +255,8 @@ impl Provider {
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
         if departure.again.is_some() {
-            query.append_pair("prompt", "login").append_pair("max_age", "0");
+            // With it the token must say when he proved himself; what that has to be is looked at here.
+            query.append_pair("prompt", "login").append_pair("max_age", &SKEW.as_secs().to_string());
         }
         let there = &metadata.authorization_endpoint;
         let join = if there.contains('?') { '&' } else { '?' };

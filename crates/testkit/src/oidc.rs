@@ -146,7 +146,7 @@ impl OidcProvider {
              session_expiration=2419200\nsession_key=\"SESSION\"\nadmin_scope=\"g_admin\"\nprofile_scope=\"g_profile\"\n\
              user_module_path=\"{modules}/user\"\nuser_middleware_module_path=\"{modules}/user_middleware\"\n\
              client_module_path=\"{modules}/client\"\nuser_auth_scheme_module_path=\"{modules}/scheme\"\n\
-             plugin_module_path=\"{modules}/plugin\"\nuse_secure_connection=false\nhash_algorithm=\"SHA512\"\n\
+             plugin_module_path=\"{modules}/plugin\"\nhash_algorithm=\"SHA512\"\n\
              database = {{ type = \"sqlite3\" path = \"{db}\" }};\nstatic_files_mime_types = \
              ({{ extension = \".html\" mime_type = \"text/html\" compress = 0 }})\n",
             port = self.port,

@@ -328,7 +328,7 @@ async fn an_answer_is_taken_once_by_the_browser_that_asked_and_in_time() {
     let back = evil.there(&mut late, "/queues").await;
     let refused = back.replace("code=the-code", "error=access_denied&error_description=<b>no");
     let page = late.get(&refused).await.text();
-    assert!(page.contains("access_denied &#60;b&#62;no"), "{page}");
+    assert!(page.contains("access_denied &lt;b&gt;no"), "{page}");
     // Nobody is led elsewhere, and without a cookie of the door nobody begins.
     evil.told.lock().claims["exp"] = (evil.world.now().as_millis() / 1000 + 60).into();
     evil.told.lock().claims["iat"] = (evil.world.now().as_millis() / 1000).into();

@@ -186,10 +186,11 @@ async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
     let accounts = Accounts::open(&state, Arc::new(Argon2))
         .with_context(|| format!("cannot read the accounts in {}", state.display()))?;
     let provider = provider.as_deref().map(|file| provider::open(file, reach.settings())).transpose()?;
-    let mut told = told(&accounts, address, &hosts, &shown, certificate.is_none())?;
+    let mut told = shown_at(&base(address, &hosts), &shown, certificate.is_none())?;
     if let Some(provider) = &provider {
         told.push_str(&provider::told(provider, &base(address, &hosts)).await);
     }
+    told.push_str(&first_link(&accounts, &base(address, &hosts))?);
     let estate = LiveEstate::open(place, reach, &state).await?;
     let names = hosts.into_iter().chain(names(address)).collect();
     let options = CentreOptions {
@@ -238,14 +239,8 @@ fn base(address: SocketAddr, hosts: &[String]) -> String {
     if has_port(&host) { format!("https://{host}") } else { format!("https://{host}:{}", address.port()) }
 }
 
-fn told(
-    accounts: &Accounts,
-    address: SocketAddr,
-    hosts: &[String],
-    shown: &KeyedCertificate,
-    own: bool,
-) -> anyhow::Result<String> {
-    let base = base(address, hosts);
+/// Where it is, and by what a browser knows it.
+fn shown_at(base: &str, shown: &KeyedCertificate, own: bool) -> anyhow::Result<String> {
     let mut told = format!("The admin centre: {base}/\n");
     if own {
         let fingerprint = OwnCertificate::of(shown.clone())?.fingerprint;
@@ -253,13 +248,18 @@ fn told(
             "  Its certificate is its own; your browser asks about it once. SHA-256:\n  {fingerprint}\n"
         ));
     }
-    if accounts.is_empty() {
-        let token = accounts.first_link(times::now())?;
-        told.push_str(&format!(
-            "  Nobody has an account yet. This link makes the first, once, within a day:\n  {base}/welcome/{token}\n"
-        ));
-    }
     Ok(told)
+}
+
+/// What makes the first account, where nobody has one.
+fn first_link(accounts: &Accounts, base: &str) -> anyhow::Result<String> {
+    if !accounts.is_empty() {
+        return Ok(String::new());
+    }
+    let token = accounts.first_link(times::now())?;
+    Ok(format!(
+        "  Nobody has an account yet. This link makes the first, once, within a day:\n  {base}/welcome/{token}\n"
+    ))
 }
 
 /// Verifiers as the directory makes them.

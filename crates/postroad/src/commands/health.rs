@@ -26,7 +26,7 @@ Examples:
   # Those of another server, by its admin service.
   postroad health --api mail1.contoso.com
   # The admin centre, as the health check of its container.
-  postroad health --at 127.0.0.1:9443
+  postroad health --at 127.0.0.1:9479
   postroad health -s /etc/postroad/server.toml --json | jq -r 'select(.ready | not) | .service'
 
 Ends with status 0 if all that were asked are ready. \"directory away\" is ready: mail goes on by what
