@@ -294,9 +294,9 @@ fn lock(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(io::Error::other("another admin centre runs over this folder; end it, or name another folder with --state"))
-        }
+        Err(TryLockError::WouldBlock) => Err(io::Error::other(
+            "another admin centre runs over this folder; end it, or name another folder with --state",
+        )),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -88,10 +88,14 @@ pub struct ProviderOptions {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadProvider {
     /// The issuer is no address.
-    #[error("issuer {0:?} is no https address (http only for one on this machine); write it as the provider's discovery document has it")]
+    #[error(
+        "issuer {0:?} is no https address (http only for one on this machine); write it as the provider's discovery document has it"
+    )]
     Issuer(String),
     /// Nobody could sign in.
-    #[error("role-groups names no group of the provider, so that nobody could sign in; write [role-groups] and \"group\" = [\"Organization Management\"]")]
+    #[error(
+        "role-groups names no group of the provider, so that nobody could sign in; write [role-groups] and \"group\" = [\"Organization Management\"]"
+    )]
     NoRoleGroups,
     /// Something is not written.
     #[error("{0} is empty")]
@@ -309,7 +313,8 @@ impl Provider {
             now,
             proved_since: pending.again.as_ref().map(|_| pending.begun),
         };
-        let claims = token::check(&token, &keys, &expected).map_err(|why| Turned::at(format!("{name} is not believed: {why}")))?;
+        let claims = token::check(&token, &keys, &expected)
+            .map_err(|why| Turned::at(format!("{name} is not believed: {why}")))?;
         self.arrival(&claims, pending)
     }
 

@@ -116,8 +116,7 @@ impl Sessions {
     /// Those of a name, or of everybody else.
     pub(crate) fn of(&self, name: &str, own: bool, now: Timestamp) -> Vec<SessionView> {
         let all = self.0.lock();
-        let wanted =
-            all.iter().filter(|(_, session)| (session.person.name() == name) == own && is_alive(session, now));
+        let wanted = all.iter().filter(|(_, session)| (session.person.name() == name) == own && is_alive(session, now));
         let mut views: Vec<SessionView> = wanted
             .map(|(id, session)| SessionView {
                 id: id.clone(),

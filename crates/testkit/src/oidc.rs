@@ -189,9 +189,7 @@ impl OidcProvider {
         let key = done(Command::new("openssl").args(["genrsa", "2048"]));
         std::fs::write(self.path("key.pem"), &key).expect("the folder can be written to");
         let public = done(Command::new("openssl").args(["rsa", "-pubout", "-in"]).arg(self.path("key.pem")));
-        let claim = |name: &str, of: &str| {
-            json!({"name": name, "type": "string", "user-property": of, "mandatory": true, "on-demand": false})
-        };
+        let claim = |name: &str, of: &str| json!({"name": name, "type": "string", "user-property": of, "mandatory": true, "on-demand": false});
         let plugin = json!({
             "module": "oidc", "name": "oidc", "display_name": "oidc", "enabled": true,
             "parameters": {

@@ -224,7 +224,10 @@ fn welcome(centre: &Centre, ask: &Ask, token: &str, wrong: &[(&str, String)]) ->
     let name = open.name.clone().unwrap_or_else(|| ask.field("name").to_owned());
     let address = codes::address(&open.secret, if name.is_empty() { "administrator" } else { &name }, "Postroad");
     if let Some(svg) = codes::drawing(&address) {
-        sheet.add(Block::Picture { svg, about: "Let your authenticator app read this, or type the key below.".to_owned() });
+        sheet.add(Block::Picture {
+            svg,
+            about: "Let your authenticator app read this, or type the key below.".to_owned(),
+        });
     }
     sheet.add(Block::Facts(vec![
         ("Key for your authenticator".to_owned(), String::new(), Bit::Code(spaced(&open.secret)).into()),

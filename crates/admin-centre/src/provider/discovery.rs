@@ -104,7 +104,9 @@ impl Metadata {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let question = Question::Post { body, credential };
         let given: Given = answer(options, &self.token_endpoint, question, ANSWER_OCTETS_MAX).await?;
-        given.id_token.ok_or_else(|| format!("{}: it gave no ID token; is the scope openid allowed?", self.token_endpoint))
+        given
+            .id_token
+            .ok_or_else(|| format!("{}: it gave no ID token; is the scope openid allowed?", self.token_endpoint))
     }
 }
 
@@ -117,11 +119,7 @@ enum Question {
 fn place(options: &ProviderOptions, text: &str) -> Result<HttpPlace, String> {
     let found = HttpPlace::of(text).ok_or_else(|| format!("{:?} is no address that can be asked", cut(text)))?;
     let plain = !options.issuer.starts_with("https://");
-    if found.is_secure() || (plain && found.is_local()) {
-        Ok(found)
-    } else {
-        Err(format!("{found}: it must be https"))
-    }
+    if found.is_secure() || (plain && found.is_local()) { Ok(found) } else { Err(format!("{found}: it must be https")) }
 }
 
 async fn answer<T: DeserializeOwned>(
@@ -154,7 +152,9 @@ fn told(body: &[u8]) -> String {
     let text = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default();
     match (text("error"), text("error_description")) {
         ("", _) => String::new(),
-        ("invalid_client", _) => ", invalid_client: it does not take client-id and client-secret-file for its own".to_owned(),
+        ("invalid_client", _) => {
+            ", invalid_client: it does not take client-id and client-secret-file for its own".to_owned()
+        }
         (error, why) => cut(&format!(", {error} {why}")).trim_end().to_owned(),
     }
 }

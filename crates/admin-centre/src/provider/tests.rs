@@ -419,7 +419,11 @@ async fn who_removes_something_proves_again_who_he_is_at_the_provider() {
     evil.world.pass(14 * 60);
     browser.get("/send-connectors/Partner").await;
     let (plan, page) = browser.follow("/send-connectors/Partner/do", &[("do", "remove")]).await;
-    assert!(page.text().contains(">Apply</button>") && !page.text().contains("Prove that it is you"), "{}", page.text());
+    assert!(
+        page.text().contains(">Apply</button>") && !page.text().contains("Prove that it is you"),
+        "{}",
+        page.text()
+    );
     evil.world.pass(2 * 60);
     let page = browser.get(&plan).await.text();
     assert!(page.contains("<button disabled>Apply</button>") && page.contains("Prove that it is you"), "{page}");

@@ -42,7 +42,9 @@ pub(super) struct Expected<'a> {
 /// Why a token is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Rejected {
-    #[error("its ID token is not a signed one that can be read here; let it sign with RS256, PS256, ES256 or EdDSA, and not encrypt")]
+    #[error(
+        "its ID token is not a signed one that can be read here; let it sign with RS256, PS256, ES256 or EdDSA, and not encrypt"
+    )]
     Form,
     #[error("its ID token is signed with {0}, by which a provider is not known")]
     Algorithm(String),

@@ -113,7 +113,10 @@ pub(crate) async fn run(arguments: CentreArguments) -> anyhow::Result<ExitCode> 
     let operations = match metrics {
         Some(address) => {
             let serving = telemetry.serve(address, ready.health(drain.clone())).await;
-            Some(serving.with_context(|| format!("cannot serve metrics on {address}; --metrics names another address"))?)
+            Some(
+                serving
+                    .with_context(|| format!("cannot serve metrics on {address}; --metrics names another address"))?,
+            )
         }
         None => None,
     };

@@ -123,7 +123,9 @@ pub(crate) async fn everybody_has_what_is_needed(stack: &Stack) {
 pub(crate) async fn the_admin_centre_answers(stack: &Stack) {
     let at = format!("{}:8443", stack.within("103.74"));
     let ask = |path: &str| {
-        let asked = format!("printf 'GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n' | timeout 20 openssl s_client -quiet -connect {at} 2>&1");
+        let asked = format!(
+            "printf 'GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n' | timeout 20 openssl s_client -quiet -connect {at} 2>&1"
+        );
         stack.on_this_machine(asked)
     };
     let door = ask("/sign-in").await;

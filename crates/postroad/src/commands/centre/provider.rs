@@ -77,8 +77,7 @@ pub(super) fn open(file: &Path, settings: Option<&Settings>) -> anyhow::Result<P
 /// As the services of a server find others, where its settings say so.
 fn resolver(settings: Option<&Settings>) -> anyhow::Result<Resolver> {
     let servers = settings.map(|settings| settings.dns.as_slice()).unwrap_or_default();
-    let found =
-        if servers.is_empty() { Resolver::system() } else { Resolver::with_servers(servers, DnsProtocol::Any) };
+    let found = if servers.is_empty() { Resolver::system() } else { Resolver::with_servers(servers, DnsProtocol::Any) };
     found.context("the provider could not be found in DNS")
 }
 
@@ -94,7 +93,8 @@ fn secret(file: &Path) -> anyhow::Result<String> {
 fn role_groups(named: BTreeMap<String, Vec<String>>) -> anyhow::Result<BTreeMap<String, BTreeSet<RoleGroup>>> {
     let known = || RoleGroup::ALL.map(|group| group.as_str()).join(", ");
     let one = |name: &String| {
-        name.parse::<RoleGroup>().map_err(|_| anyhow!("role-groups: there is no role group {name:?}; there are {}", known()))
+        name.parse::<RoleGroup>()
+            .map_err(|_| anyhow!("role-groups: there is no role group {name:?}; there are {}", known()))
     };
     let group = |(group, names): (String, Vec<String>)| {
         Ok((group, names.iter().map(one).collect::<anyhow::Result<BTreeSet<RoleGroup>>>()?))
