@@ -6,6 +6,7 @@ pub(crate) mod conflict;
 pub(crate) mod difference;
 pub(crate) mod door;
 pub(crate) mod edit;
+pub(crate) mod entrance;
 pub(crate) mod explain;
 pub(crate) mod find;
 pub(crate) mod heat;

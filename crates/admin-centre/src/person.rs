@@ -46,8 +46,8 @@ pub struct Person {
     pub(crate) from: IpAddr,
     /// The end of what he proved it by: of a certificate.
     pub(crate) until: Option<Timestamp>,
-    /// When he proved it last.
-    pub(crate) proved: Timestamp,
+    /// When he proved it last, where that is known.
+    pub(crate) proved: Option<Timestamp>,
     /// By a provider: by which, and as whom.
     pub(crate) vouched: Option<Arc<Vouched>>,
 }

@@ -76,6 +76,9 @@ pub struct ProviderOptions {
     pub name_claim: String,
     /// The claim that lists groups.
     pub groups_claim: String,
+    /// Whether it says when somebody proved himself (`auth_time`), as it must where that is asked for. Without, it is believed to have
+    /// asked whenever it was told to, though a browser may leave that out on the way.
+    pub auth_time: bool,
     /// Role groups of the provider's groups.
     pub role_groups: BTreeMap<String, BTreeSet<RoleGroup>>,
     /// Finds it.
@@ -129,6 +132,8 @@ pub(crate) struct Arrival {
     /// As it stands in the audit log: no account can have a name with brackets, so that it is nobody else's.
     pub(crate) name: String,
     pub(crate) groups: BTreeSet<RoleGroup>,
+    /// When he proved himself to the provider, where that is known.
+    pub(crate) proved: Option<Timestamp>,
     /// Where he wanted to go.
     pub(crate) to: String,
 }
@@ -311,14 +316,14 @@ impl Provider {
             client: &self.options.client,
             nonce: &pending.nonce,
             now,
-            proved_since: pending.again.as_ref().map(|_| pending.begun),
+            proved_since: pending.again.as_ref().filter(|_| self.options.auth_time).map(|_| pending.begun),
         };
         let claims = token::check(&token, &keys, &expected)
             .map_err(|why| Turned::at(format!("{name} is not believed: {why}")))?;
-        self.arrival(&claims, pending)
+        self.arrival(&claims, pending, now)
     }
 
-    fn arrival(&self, claims: &Claims, pending: Pending) -> Result<Arrival, Turned> {
+    fn arrival(&self, claims: &Claims, pending: Pending, now: Timestamp) -> Result<Arrival, Turned> {
         let subject = claims.text("sub").unwrap_or_default().to_owned();
         let name = self.named(claims, &subject);
         let identity = Identity { issuer: self.options.issuer.clone(), subject };
@@ -344,7 +349,12 @@ impl Provider {
                 cut(&shown.join(", "))
             )));
         }
-        Ok(Arrival { identity, name, groups, to: pending.to })
+        // A sign-in may be one that the provider let through by a session of its own, begun this morning.
+        let proved = match &pending.again {
+            Some(_) => Some(now),
+            None => claims.time("auth_time").filter(|_| self.options.auth_time).map(|at| at.min(now)),
+        };
+        Ok(Arrival { identity, name, groups, proved, to: pending.to })
     }
 
     /// `anna (id.contoso.example)`: by the claim, or by the subject where that is no name.

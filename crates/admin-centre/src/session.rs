@@ -89,7 +89,7 @@ impl Sessions {
     /// Who has this secret has proved once more who he is.
     pub(crate) fn proved(&self, secret: &str, now: Timestamp) {
         if let Some(session) = self.0.lock().get_mut(&codes::digest(SESSION, secret)) {
-            session.person.proved = now;
+            session.person.proved = Some(now);
         }
     }
 

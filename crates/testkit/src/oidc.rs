@@ -34,7 +34,7 @@ const ADMINISTRATOR: (&str, &str) = ("admin", "password");
 
 /// Where Glewlwyd sends who has to sign in: name and password, then that this client may know him, then back to what was asked.
 const SIGN_IN: &str = r#"<!DOCTYPE html><title>Sign in at the provider</title>
-<form><input name="username"><input name="password" type="password"><button>Sign in</button></form><p id="said"></p>
+<form><input name="username" autocomplete="username"><input name="password" type="password" autocomplete="current-password"><button>Sign in</button></form><p id="said"></p>
 <script>
 document.forms[0].onsubmit = async event => {
     event.preventDefault();

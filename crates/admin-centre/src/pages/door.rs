@@ -5,6 +5,7 @@ use std::time::Duration;
 use authority::{Principal, Who};
 use envelope::Timestamp;
 
+use super::entrance::{cookie, door, note, to};
 use super::{Answered, Outcome, Trouble, missing, provided};
 use crate::accounts::{Account, Mismatch, PASSWORD_MAX, PASSWORD_MIN};
 use crate::centre::Centre;
@@ -12,7 +13,7 @@ use crate::codes;
 use crate::estate::Note;
 use crate::person::{Person, Proof};
 use crate::request::Ask;
-use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet, Tone};
+use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet};
 
 /// A turn at the door is waited for as long.
 const TURN: Duration = Duration::from_secs(10);
@@ -40,87 +41,6 @@ pub(crate) async fn page(centre: &Centre, ask: &Ask) -> Answered {
             Ok(Outcome::See(format!("/sign-in?{to}")))
         }
     }
-}
-
-pub(super) fn cookie(ask: &Ask) -> &str {
-    ask.cookie(crate::session::COOKIE).unwrap_or_default()
-}
-
-/// Where somebody wanted to go.
-pub(super) fn to(ask: &Ask) -> String {
-    own(if ask.post { ask.field("to") } else { ask.query("to") })
-}
-
-/// An address of our own, or the first page.
-fn own(wanted: &str) -> String {
-    let own = wanted.starts_with('/')
-        && !wanted.starts_with("//")
-        && !wanted.contains(|one: char| one == '\\' || one.is_control());
-    if own { wanted.to_owned() } else { "/".to_owned() }
-}
-
-pub(super) fn door(centre: &Centre, ask: &Ask, name: &str, wrong: Option<String>) -> Sheet {
-    let mut sheet = Sheet::new("Sign in");
-    if centre.accounts.is_empty() {
-        let lines = vec![
-            "Nobody has an account yet. The one-time link for the first administrator was printed where the centre was started.".into(),
-        ];
-        sheet.notice(Tone::Warn, "This centre is new", lines);
-    }
-    if let Some(wrong) = wrong {
-        sheet.status = 401;
-        sheet.notice(Tone::Bad, wrong, Vec::new());
-    }
-    if let Some(provider) = &centre.provider {
-        provided::offer(&mut sheet, provider, ask);
-    }
-    match centre.by_certificate(ask) {
-        Ok(Some((principal, _))) => {
-            let Who::Administrator { name, groups } = &principal.who else { return sheet };
-            let groups: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
-            sheet.form(Form {
-                action: "/sign-in".to_owned(),
-                hidden: vec![("by".to_owned(), "certificate".to_owned()), ("to".to_owned(), to(ask))],
-                groups: vec![Group {
-                    title: "With your certificate".to_owned(),
-                    note: format!("Your browser shows the certificate of {name}: {}.", groups.join(", ")),
-                    ..Group::default()
-                }],
-                buttons: vec![Button::primary(&format!("Sign in as {name}"))],
-                ..Form::default()
-            });
-        }
-        Ok(None) => {}
-        Err(why) => sheet.notice(Tone::Bad, "Your certificate does not count", vec![why.into()]),
-    }
-    sheet.form(Form {
-        action: "/sign-in".to_owned(),
-        hidden: vec![("to".to_owned(), to(ask))],
-        groups: vec![Group {
-            title: "With name, password and code".to_owned(),
-            fields: vec![
-                Field::line("name", "Name", name).with(Entry::Line { kind: "text", complete: "username" }).needed(),
-                Field::line("password", "Password", "")
-                    .with(Entry::Line { kind: "password", complete: "current-password" })
-                    .needed(),
-                Field::line("code", "Code of your authenticator", "")
-                    .with(Entry::Line { kind: "text", complete: "one-time-code" })
-                    .helped("Six digits that change every half minute.")
-                    .needed(),
-            ],
-            ..Group::default()
-        }],
-        buttons: vec![Button::primary("Sign in")],
-        ..Form::default()
-    });
-    sheet
-}
-
-pub(super) fn note(centre: &Centre, ask: &Ask, who: &str, how: &str, refused: Option<&str>) {
-    let from = ask.from().to_string();
-    let object = format!("admin centre, by {how}");
-    // What was typed as a name may be a password in the wrong field: a stranger's is not written.
-    centre.estate.note(Note { who, from: &from, cmdlet: "Sign-In", object: &object, refused });
 }
 
 fn begin(centre: &Centre, ask: &Ask, person: Person) -> Outcome {
@@ -179,7 +99,7 @@ async fn enter(centre: &Centre, ask: &Ask) -> Answered {
         return match centre.by_certificate(ask) {
             Ok(Some((principal, until))) => {
                 let until = Some(until);
-                let (proof, from, proved) = (Proof::Certificate, ask.from(), centre.now());
+                let (proof, from, proved) = (Proof::Certificate, ask.from(), Some(centre.now()));
                 Ok(begin(centre, ask, Person { principal, proof, from, until, proved, vouched: None }))
             }
             Ok(None) => Ok(Outcome::Sheet(door(centre, ask, "", Some("Your browser shows no certificate".to_owned())))),
@@ -206,7 +126,7 @@ fn of_account(centre: &Centre, ask: &Ask, account: &Account) -> Person {
     let forest = centre.estate.authority().forest().clone();
     let who = Who::User { name: account.name.as_str().into(), groups: account.groups() };
     let principal = Principal { forest, who, issued: Timestamp::from_millis(0) };
-    let (proof, from, proved) = (Proof::Account, ask.from(), centre.now());
+    let (proof, from, proved) = (Proof::Account, ask.from(), Some(centre.now()));
     Person { principal, proof, from, until: None, proved, vouched: None }
 }
 

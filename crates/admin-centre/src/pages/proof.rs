@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Answered, Outcome, Trouble, door, provided};
+use super::{Answered, Outcome, Trouble, door, entrance};
 use crate::centre::Visit;
 use crate::person::Proof;
 use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet, Tone};
@@ -15,9 +15,14 @@ const AGE_MAX: Duration = Duration::from_secs(15 * 60);
 pub(crate) fn missing(visit: &Visit<'_>) -> Option<String> {
     let person = visit.person;
     let by_connection = person.proof == Proof::Certificate && shows_certificate(visit);
-    let age = visit.now.since(person.proved);
-    (age >= AGE_MAX && !by_connection)
-        .then(|| format!("you proved who you are {} minutes ago; prove it again first", age.as_secs() / 60))
+    let age = person.proved.map(|proved| visit.now.since(proved));
+    if by_connection || age.is_some_and(|age| age < AGE_MAX) {
+        return None;
+    }
+    Some(match age {
+        Some(age) => format!("you proved who you are {} minutes ago; prove it again first", age.as_secs() / 60),
+        None => "when you proved who you are is not known; prove it first".to_owned(),
+    })
 }
 
 /// Where it is proved, for who goes on to `to`.
@@ -38,7 +43,7 @@ fn shows_certificate(visit: &Visit<'_>) -> bool {
 }
 
 pub(super) async fn page(visit: &Visit<'_>, secret: &str) -> Answered {
-    let to = door::to(visit.ask);
+    let to = entrance::to(visit.ask);
     if missing(visit).is_none() {
         return Ok(Outcome::See(to));
     }
@@ -96,7 +101,7 @@ fn sheet(visit: &Visit<'_>, to: &str, wrong: Option<String>) -> Sheet {
         Proof::Provider => {
             let by = visit.person.vouched.as_ref().map(|vouched| vouched.by.clone()).unwrap_or_default();
             let there = form_urlencoded::Serializer::new(String::new()).append_pair("to", to).finish();
-            sheet.action(format!("{}?{there}", provided::BEGIN), &format!("Prove it at {by}"), "primary", None);
+            sheet.action(format!("{}?{there}", entrance::BEGIN), &format!("Prove it at {by}"), "primary", None);
         }
         Proof::Certificate => sheet.notice(
             Tone::Warn,

@@ -5,34 +5,19 @@ use std::sync::Arc;
 use authority::{Principal, Who};
 use envelope::Timestamp;
 
-use super::{Answered, Outcome, door, missing};
+use super::{Answered, Outcome, entrance, missing};
 use crate::centre::{Centre, Visit};
 use crate::person::{Person, Proof, Vouched};
 use crate::provider::{Arrival, Departure, Identity, Provider, Return, Turned};
 use crate::request::Ask;
-use crate::view::{Bit, Block, Sheet, Tone};
-
-/// Whoever goes to the provider has a cookie from the door: he comes back by it.
-pub(super) const BEGIN: &str = "/sign-in/provider";
-
-/// At the door.
-pub(super) fn offer(sheet: &mut Sheet, provider: &Provider, ask: &Ask) {
-    if !ask.query("provider").is_empty()
-        && let Some(there) = provider.sign_out(&ask.host)
-    {
-        let line = Bit::link(there, format!("Sign out of {} as well", provider.name()));
-        sheet.notice(Tone::Plain, "You are signed out here", vec![line.into()]);
-    }
-    let to = form_urlencoded::Serializer::new(String::new()).append_pair("to", &door::to(ask)).finish();
-    sheet.action(format!("{BEGIN}?{to}"), &format!("Sign in with {}", provider.name()), "primary", None);
-}
+use crate::view::{Block, Sheet, Tone};
 
 /// The way there, of nobody.
 pub(super) async fn begin(centre: &Centre, ask: &Ask) -> Answered {
-    if door::cookie(ask).is_empty() {
+    if entrance::cookie(ask).is_empty() {
         return Ok(Outcome::See("/sign-in".to_owned()));
     }
-    go(centre, ask, door::cookie(ask), None).await
+    go(centre, ask, entrance::cookie(ask), None).await
 }
 
 /// The same, of somebody who is signed in by the provider and proves himself again.
@@ -45,7 +30,7 @@ pub(super) async fn again(visit: &Visit<'_>, secret: &str) -> Answered {
 
 async fn go(centre: &Centre, ask: &Ask, cookie: &str, again: Option<Identity>) -> Answered {
     let provider = centre.provider.as_ref().ok_or_else(|| missing("page", &ask.path))?;
-    let to = door::to(ask);
+    let to = entrance::to(ask);
     let departure = Departure { cookie, from: ask.from(), host: &ask.host, to: &to, again };
     match provider.begin(departure, centre.now()).await {
         Ok(address) => Ok(Outcome::See(address)),
@@ -67,9 +52,9 @@ pub(super) async fn returned(centre: &Centre, ask: &Ask, secret: &str) -> Answer
     match provider.finish(back, now).await {
         Ok(arrival) => {
             let to = arrival.to.clone();
-            let person = of(centre, ask, provider, arrival, now);
+            let person = of(centre, ask, provider, arrival);
             let subject = person.vouched.as_ref().map(|vouched| vouched.identity.subject.clone()).unwrap_or_default();
-            door::note(centre, ask, person.name(), &format!("{}, subject {subject}", person.by()), None);
+            entrance::note(centre, ask, person.name(), &format!("{}, subject {subject}", person.by()), None);
             // Whoever proves himself again begins anew, with the groups that he has now.
             centre.sessions.end(secret);
             let secret = centre.sessions.begin(person, &ask.agent, now);
@@ -77,19 +62,25 @@ pub(super) async fn returned(centre: &Centre, ask: &Ask, secret: &str) -> Answer
         }
         Err(turned) => {
             let who = turned.who.clone().unwrap_or_else(|| "(nobody of this centre)".to_owned());
-            door::note(centre, ask, &who, &format!("{} ({})", provider.name(), provider.issuer()), Some(&turned.why));
+            entrance::note(
+                centre,
+                ask,
+                &who,
+                &format!("{} ({})", provider.name(), provider.issuer()),
+                Some(&turned.why),
+            );
             Ok(Outcome::Sheet(told(centre, ask, provider, turned)))
         }
     }
 }
 
-fn of(centre: &Centre, ask: &Ask, provider: &Provider, arrival: Arrival, now: Timestamp) -> Person {
+fn of(centre: &Centre, ask: &Ask, provider: &Provider, arrival: Arrival) -> Person {
     let forest = centre.estate.authority().forest().clone();
     let who = Who::User { name: arrival.name.as_str().into(), groups: arrival.groups };
     let principal = Principal { forest, who, issued: Timestamp::from_millis(0) };
     let vouched = Vouched { by: provider.name().to_owned(), identity: arrival.identity };
     let vouched = Some(Arc::new(vouched));
-    Person { principal, proof: Proof::Provider, from: ask.from(), until: None, proved: now, vouched }
+    Person { principal, proof: Proof::Provider, from: ask.from(), until: None, proved: arrival.proved, vouched }
 }
 
 fn told(centre: &Centre, ask: &Ask, provider: &Provider, turned: Turned) -> Sheet {
@@ -98,7 +89,7 @@ fn told(centre: &Centre, ask: &Ask, provider: &Provider, turned: Turned) -> Shee
     } else {
         format!("You are not signed in by {}", provider.name())
     };
-    let mut sheet = door::door(centre, ask, "", None);
+    let mut sheet = entrance::door(centre, ask, "", None);
     sheet.status = if turned.away { 503 } else { 401 };
     let mut lines = vec![turned.why.into()];
     if turned.away {

@@ -222,12 +222,8 @@ async fn act(visit: &Visit<'_>) -> Answered {
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("filter.")?.to_owned(), value.clone())))
         .collect();
-    // Mail that is removed is gone; the filter is kept, rows are chosen again.
-    if matches!(handling, Handling::Remove { .. }) {
-        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&filter).finish();
-        if let Some(first) = proof::wanted(visit, &format!("/queues?{query}")) {
-            return Ok(first);
-        }
+    if let Some(first) = unproved(visit, handling, &filter) {
+        return Ok(first);
     }
     let chosen: Vec<&str> = visit.ask.fields("queue").collect();
     let wanted: Vec<&(ServerName, QueueView)> = queued
@@ -281,6 +277,13 @@ async fn act(visit: &Visit<'_>) -> Answered {
     sheet.notice(tone, format!("{}: {said}", crate::exchange::handling(handling)), lines);
     sheet.add(Block::Links(vec![Bit::link("/queues", "To the queues").into()]));
     Ok(Outcome::Sheet(sheet))
+}
+
+/// Mail that is removed is gone: whoever does it proves who he is. The filter is kept, rows are chosen again.
+fn unproved(visit: &Visit<'_>, handling: Handling, filter: &Pairs) -> Option<Outcome> {
+    let removes = matches!(handling, Handling::Remove { .. });
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(filter).finish();
+    removes.then(|| proof::wanted(visit, &format!("/queues?{query}"))).flatten()
 }
 
 /// One thing done to queues of a server, or to all messages in them.

@@ -104,6 +104,7 @@ fn options(issuer: &str) -> ProviderOptions {
         scopes: vec!["profile".to_owned()],
         name_claim: "preferred_username".to_owned(),
         groups_claim: "groups".to_owned(),
+        auth_time: true,
         role_groups: BTreeMap::from([
             ("mail-admins".to_owned(), BTreeSet::from([RoleGroup::OrganizationManagement])),
             ("helpdesk".to_owned(), BTreeSet::from([RoleGroup::ViewOnlyOrganizationManagement])),
@@ -414,7 +415,20 @@ fn options_that_cannot_be_say_what_to_write() {
 async fn who_removes_something_proves_again_who_he_is_at_the_provider() {
     // WA-61
     let evil = Evil::start().await;
+    // By a session of the provider that is an hour old, nobody has proved anything just now.
     let mut browser = evil.browser();
+    let good = evil.told.lock().claims.clone();
+    evil.told.lock().claims["auth_time"] = (good["iat"].as_u64().unwrap() - 3600).into();
+    for expected in ["you proved who you are 60 minutes ago", "when you proved who you are is not known"] {
+        assert_eq!(evil.sign_in(&mut browser).await.status, 303);
+        browser.get("/send-connectors/Partner").await;
+        let (_, page) = browser.follow("/send-connectors/Partner/do", &[("do", "remove")]).await;
+        assert!(page.text().contains(expected), "{}", page.text());
+        browser.get("/").await;
+        browser.post("/sign-out", &[]).await;
+        evil.told.lock().claims.as_object_mut().unwrap().remove("auth_time");
+    }
+    evil.told.lock().claims = good;
     assert_eq!(evil.sign_in(&mut browser).await.status, 303);
     evil.world.pass(14 * 60);
     browser.get("/send-connectors/Partner").await;

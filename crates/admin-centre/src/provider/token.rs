@@ -62,7 +62,7 @@ pub(super) enum Rejected {
     Nonce,
     #[error("its ID token has no {0}")]
     Missing(&'static str),
-    #[error("it did not ask again who is there: it has known since {0} s")]
+    #[error("it did not ask again who is there, or does not say so: auth_time of its ID token is {0} s ago")]
     NotProvedAgain(u64),
 }
 
@@ -73,6 +73,12 @@ pub(super) struct Claims(Map<String, Value>);
 impl Claims {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// A time.
+    pub(super) fn time(&self, name: &'static str) -> Option<Timestamp> {
+        let seconds = u64::try_from(date(&self.0, name).ok()?).ok()?;
+        Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
     }
 
     /// Whether it says anything of it.

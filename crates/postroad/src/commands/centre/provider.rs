@@ -28,10 +28,17 @@ struct ProviderFile {
     name_claim: String,
     #[serde(default = "groups_claim")]
     groups_claim: String,
+    /// Whether its ID tokens say when somebody proved himself.
+    #[serde(default = "yes")]
+    auth_time: bool,
     /// Authorities that are believed besides those of the system (PEM).
     trusted_roots: Option<PathBuf>,
     #[serde(default)]
     role_groups: BTreeMap<String, Vec<String>>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn scopes() -> Vec<String> {
@@ -67,6 +74,7 @@ pub(super) fn open(file: &Path, settings: Option<&Settings>) -> anyhow::Result<P
         scopes: read.scopes,
         name_claim: read.name_claim,
         groups_claim: read.groups_claim,
+        auth_time: read.auth_time,
         role_groups: role_groups(read.role_groups)?,
         resolver: resolver(settings)?,
         tls: TlsClient::new(roots),
