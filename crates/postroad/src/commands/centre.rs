@@ -20,6 +20,7 @@ use telemetry::{Health, HealthChecks, LogFormat, LogSettings, Telemetry, Telemet
 use tokio_util::sync::CancellationToken;
 use topology::recipient::PasswordVerifier;
 
+use super::controller::end_when_renewed;
 use super::place::Place;
 use super::{output, times};
 use estate::LiveEstate;
@@ -108,8 +109,9 @@ pub(crate) async fn run(arguments: CentreArguments) -> anyhow::Result<ExitCode> 
         collector: None,
     })?;
     let drain = drain_on_signals().context("cannot listen for signals")?;
-    let metrics = arguments.metrics;
+    let (metrics, place) = (arguments.metrics, arguments.place.clone());
     let ready = build(arguments).await?;
+    tokio::spawn(end_when_renewed(place, drain.clone()));
     let operations = match metrics {
         Some(address) => {
             let serving = telemetry.serve(address, ready.health(drain.clone())).await;
