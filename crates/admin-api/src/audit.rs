@@ -98,6 +98,39 @@ impl AuditTrail {
     }
 }
 
+/// What was done to a file of the server, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// Who.
+    pub caller: &'a str,
+    /// Through what.
+    pub through: &'a str,
+    /// From where.
+    pub client: &'a str,
+    /// The documented cmdlet.
+    pub cmdlet: &'a str,
+    /// What it was done to.
+    pub object: &'a str,
+}
+
+impl AuditTrail {
+    /// Writes down what was done, or why it was not.
+    pub fn done(&self, deed: Deed<'_>, outcome: Result<(), &str>) {
+        self.log.record(AuditRecord {
+            at: (self.now)(),
+            caller: deed.caller.into(),
+            through: deed.through.into(),
+            client: deed.client.into(),
+            server: self.server.clone(),
+            cmdlet: deed.cmdlet.into(),
+            object: format!("{}\\{}", self.server, deed.object).into(),
+            object_id: Box::default(),
+            properties: Vec::new(),
+            outcome: outcome.map(|()| Revision(0)).map_err(Into::into),
+        });
+    }
+}
+
 /// A directory whose changes are written down.
 pub struct Audited {
     directory: Arc<dyn Administration>,

@@ -206,10 +206,17 @@ impl Object {
             Self::Site(object) => property::out_of_range(object, node),
             Self::SiteLink(object) => property::out_of_range(object, node),
             Self::Server(object) => {
-                let (blank, step) = (Node::null(), ".transport");
-                let transport = node.get("transport").unwrap_or(&blank);
-                let inner = property::out_of_range(&object.transport, transport).into_iter();
-                inner.map(|fault| fault.under(step)).chain(property::out_of_range(&**object, node)).collect()
+                let blank = Node::null();
+                let at = |name: &str| node.get(name).unwrap_or(&blank);
+                let inner = [
+                    (".transport", property::out_of_range(&object.transport, at("transport"))),
+                    (".frontendTransport", property::out_of_range(&object.frontend_transport, at("frontendTransport"))),
+                    (".mailboxTransport", property::out_of_range(&object.mailbox_transport, at("mailboxTransport"))),
+                ];
+                let under = |(step, faults): (&'static str, Vec<Fault>)| {
+                    faults.into_iter().map(move |fault| fault.under(step)).collect::<Vec<_>>()
+                };
+                inner.into_iter().flat_map(under).chain(property::out_of_range(&**object, node)).collect()
             }
             Self::SendConnector(object) => property::out_of_range(&**object, node),
             Self::DeliveryAgentConnector(object) => property::out_of_range(&**object, node),

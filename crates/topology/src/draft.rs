@@ -108,6 +108,8 @@ mod tests {
             removed_receive_connectors: Vec::new(),
             edge: crate::EdgeSubscription::default(),
             transport: crate::TransportServiceSettings::default(),
+            frontend_transport: crate::FrontendTransportSettings::default(),
+            mailbox_transport: crate::MailboxTransportSettings::default(),
         };
         let mut draft = OrganizationDraft {
             servers: vec![server("MAIL1", ServerRole::Mailbox), server("EDGE1", ServerRole::Edge)],

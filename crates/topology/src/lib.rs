@@ -19,6 +19,7 @@
 //! | [`permission`] | who may what on a connector | docs/rules.md, Permissions |
 //! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
 //! | [`recipient`] | mailboxes, contacts, groups | docs/rules.md, Pipeline |
+//! | [`service_logs`] | what is kept of logs; front end and Mailbox Transport of a server | docs/rules.md, Logs |
 //! | [`settings`] | organization-wide and per-server transport settings | docs/rules.md, Limits, docs/rules.md, Queues |
 //! | [`draft`], [`organization`], [`validation`] | what was written, the snapshot, its checks | V-1…V-26 |
 
@@ -37,6 +38,7 @@ pub mod receive_connector;
 pub mod recipient;
 pub mod send_connector;
 pub mod server;
+pub mod service_logs;
 pub mod settings;
 pub mod site;
 mod transient_reply;
@@ -58,6 +60,9 @@ pub use receive_connector::{
 pub use recipient::{DeliveryRestrictions, DirectoryRecipient, RecipientKind, Restricted};
 pub use send_connector::{SealedCredential, SendConnector, SmartHost};
 pub use server::{Dag, Database, DatabaseHome, Server, ServerRole};
+pub use service_logs::{
+    FrontendTransportSettings, LogRetention, MailboxTransportSettings, ProtocolLogs, TransportLogs,
+};
 pub use settings::{TransportConfig, TransportServiceSettings};
 pub use site::{LinkCost, Site, SiteLink};
 pub use transient_reply::TransientReply;

@@ -228,6 +228,8 @@ pub struct ReceiveConnector {
     pub domain_secure_enabled: bool,
     /// Who is the other half of a hybrid organization (PF-45); default nobody.
     pub tls_domain_capabilities: Vec<TlsDomainCapability>,
+    /// `<I>issuer<S>subject` of the certificate shown at STARTTLS; default: the one that is for its name (TA-30, TA-32).
+    pub tls_certificate_name: Option<String>,
     /// Default 36 MB, 64 KB to 2 GB.
     pub max_message_size: ByteSize,
     /// Default 256 KB.
@@ -289,6 +291,7 @@ impl ReceiveConnector {
             require_tls: false,
             domain_secure_enabled: false,
             tls_domain_capabilities: Vec::new(),
+            tls_certificate_name: None,
             max_message_size: ByteSize::mib(36),
             max_header_size: ByteSize::kib(256),
             max_recipients_per_message: 200,

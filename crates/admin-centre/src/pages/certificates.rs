@@ -84,6 +84,15 @@ fn users(organization: &Organization, name: &str) -> Bits {
         }
         bits.push(Bit::link(place_of(Kind::SendConnector, one.name.as_str()), &one.name));
     }
+    for one in
+        organization.draft().receive_connectors.iter().filter(|one| one.tls_certificate_name.as_deref() == Some(name))
+    {
+        if !bits.is_empty() {
+            bits.push(Bit::Break);
+        }
+        let whole = format!("{}\\{}", one.server, one.name);
+        bits.push(Bit::link(place_of(Kind::ReceiveConnector, &whole), &whole));
+    }
     if bits.is_empty() { Bit::Quiet("none".into()).into() } else { Bits::of(bits) }
 }
 

@@ -416,3 +416,44 @@ fn what_has_no_effect_together_is_warned_of() {
     let (out, _) = session.run("Set-SendConnector Q -Comment x");
     assert!(!out.contains("WARNING"), "{out}");
 }
+
+#[test]
+fn documented_commands_that_real_ones_would_not_take_are_taken_as_the_reference_proposes() {
+    // CM-50: what is taken.
+    for (slip, input, expected) in [
+        (
+            "CM-50a",
+            "New-ReceiveConnector -Name R -Custom -Bindings '0.0.0.0','[::]:' -RemoteIPRanges 10.9.9.9 | % Bindings",
+            "0.0.0.0:25\n[::]:25",
+        ),
+        ("CM-50b", "Get-SendConnector 'To internet' | fl DSNRoutingEnabled", "DSNRoutingEnabled :"),
+        ("CM-50e", "Resume-Message -Filter \"FromAddress -eq '*contoso.com'\"", ""),
+    ] {
+        let (out, errors) = Session::over(ORGANIZATION).run(input);
+        assert_eq!((out.as_str(), errors.as_str()), (expected, ""), "{slip}: {input}");
+    }
+    let (_, errors) = Session::over(ORGANIZATION).run("Get-QueueDigest -Server MBX01 -Include External -Exclude Empty");
+    assert_eq!(errors, "", "CM-50d");
+    // What is an ordinary error.
+    for (slip, input, why) in [
+        ("CM-50c", "Set-ReceiveConnector 'To internet' -Comment x", "couldn't be found"),
+        (
+            "CM-50f",
+            "Get-ReceiveConnector 'Default Frontend MBX01' | Add-ADPermission User migadmin",
+            "positional parameter",
+        ),
+        (
+            "CM-50g",
+            "Set-ReceiveConnector 'Default Frontend MBX01' - PermissionGroups AnonymousUsers",
+            "positional parameter",
+        ),
+        (
+            "CM-50h",
+            "New-SendConnector -Name B -AddressSpaces x.example -SmartHostAuthMechanism BasicAuth",
+            "authenticationCredential",
+        ),
+    ] {
+        let (_, errors) = Session::over(ORGANIZATION).run(input);
+        assert!(errors.contains(why), "{slip}: {input}: {errors}");
+    }
+}

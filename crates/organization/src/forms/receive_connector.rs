@@ -60,6 +60,9 @@ impl Form for ReceiveConnector {
             "Mutual TLS with senders of tlsReceiveDomainSecureList, who are Partners then; needs that permission group.",
             "RC-45, TA-41…TA-45",
         ),
+        // Written only where somebody said something: servers of an earlier version do not know it.
+        property!("tlsCertificateName", tls_certificate_name)
+            .is("The certificate that is shown at STARTTLS: <I>issuer<S>subject.", "TA-30, TA-32"),
         property!("tlsDomainCapabilities", tls_domain_capabilities)
             .is(
                 "Domains whose certificate makes a client the other half of a hybrid organization: domain:AcceptCloudServicesMail.",

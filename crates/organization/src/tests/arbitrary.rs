@@ -12,8 +12,9 @@ use topology::recipient::{PasswordVerifier, Provenance};
 use topology::send_connector::{ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use topology::{
     AcceptedDomain, AcceptedDomainType, BackPressureSettings, Dag, Database, DatabaseHome, DeliveryAgentConnector,
-    DeliveryRestrictions, DirectoryRecipient, ForeignConnector, Guid, LinkCost, OrganizationDraft, ReceiveConnector,
-    RecipientKind, SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig,
+    DeliveryRestrictions, DirectoryRecipient, ForeignConnector, FrontendTransportSettings, Guid, LinkCost,
+    LogRetention, MailboxTransportSettings, OrganizationDraft, ProtocolLogs, ReceiveConnector, RecipientKind,
+    SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig, TransportLogs,
     TransportServiceSettings,
 };
 use uuid::Uuid;
@@ -93,7 +94,8 @@ prop_compose! {
 
 prop_compose! {
     fn settings()(counts in uniform4(count()), detects in any::<bool>(), spans in vec(span(), 10), limits in vec(limit(count()), 2),
-                  servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3), back_pressure in back_pressure())
+                  servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3), back_pressure in back_pressure(),
+                  logs in logs(), rate in count())
                   -> TransportServiceSettings {
         TransportServiceSettings {
             queue_glitch_retry_count: counts[0],
@@ -115,6 +117,8 @@ prop_compose! {
             intra_org_connector_smtp_max_messages_per_connection: counts[2],
             external_dns_servers: servers.clone(),
             internal_dns_servers: servers,
+            max_connection_rate_per_minute: rate,
+            logs,
             back_pressure,
         }
     }
@@ -179,7 +183,8 @@ prop_compose! {
         ranges in vec(parsed(&["10.0.0.0/8", "::1", "10.0.0.1-10.0.0.9"]), 0..3), sizes in vec(size(), 2),
         groups in vec(select(PermissionGroup::ALL), 0..3), mechanisms in vec(select(AuthMechanism::ALL), 0..3),
         spans in vec(span(), 4), (permissions, capabilities) in
-            (permissions(), vec(parsed(&["contoso.com:AcceptCloudServicesMail"]), 0..2))) -> ReceiveConnector {
+            (permissions(), vec(parsed(&["contoso.com:AcceptCloudServicesMail"]), 0..2)),
+        certificate in of(text())) -> ReceiveConnector {
         ReceiveConnector {
             bindings, remote_ip_ranges: ranges, auth_mechanism: mechanisms, permission_groups: groups,
             enabled: flags[0], fqdn, banner, require_tls: flags[1], max_message_size: sizes[0],
@@ -190,6 +195,7 @@ prop_compose! {
             connection_inactivity_timeout: spans[0], connection_timeout: spans[1], auth_tarpit_interval: spans[2],
             tarpit_interval: spans[3], message_rate_source: rate_source, denied_rights: denied,
             notify_anonymous_of_success: flags[2], permissions, tls_domain_capabilities: capabilities,
+            tls_certificate_name: certificate,
             ..ReceiveConnector::new(guid, name, server, role)
         }
     }
@@ -213,11 +219,46 @@ fn database() -> impl Strategy<Value = Database> {
 }
 
 prop_compose! {
+    fn retention()(age in span(), sizes in vec(limit(size()), 2)) -> LogRetention {
+        let larger = |size: Limit<ByteSize>| match size {
+            Limit::At(size) => size.as_u64(),
+            Limit::Unlimited => u64::MAX,
+        };
+        let mut sizes = sizes;
+        sizes.sort_by_key(|size| larger(*size));
+        LogRetention { max_age: age, max_directory_size: sizes[1], max_file_size: sizes[0] }
+    }
+}
+
+prop_compose! {
+    fn logs()(flags in any::<[bool; 3]>(), kept in vec(retention(), 5)) -> TransportLogs {
+        TransportLogs {
+            message_tracking_enabled: flags[0],
+            message_tracking_subjects: flags[1],
+            message_tracking: kept[0],
+            connectivity_enabled: flags[2],
+            connectivity: kept[1],
+            protocol: ProtocolLogs { receive: kept[2], send: kept[3] },
+            routing_table: LogRetention { max_file_size: Limit::Unlimited, ..kept[4] },
+        }
+    }
+}
+
+prop_compose! {
     fn one_server()(guid in guid(), name in server(), fqdn in domain(), site in site(), dag in of(object()),
                     role in select(vec![ServerRole::Mailbox, ServerRole::Edge]), transport in settings(),
-                    removed in vec(object(), 0..2)) -> Server {
+                    removed in vec(object(), 0..2), kept in vec(retention(), 2), counts in uniform2(count())) -> Server {
         let edge = topology::EdgeSubscription::default();
-        Server { guid, name, fqdn, site, role, dag, removed_receive_connectors: removed, edge, transport }
+        Server { guid, name, fqdn, site, role, dag, removed_receive_connectors: removed, edge, transport,
+            frontend_transport: FrontendTransportSettings {
+                max_connection_rate_per_minute: counts[0],
+                protocol: ProtocolLogs { receive: kept[0], send: kept[1] },
+            },
+            mailbox_transport: MailboxTransportSettings {
+                max_concurrent_mailbox_deliveries: counts[0],
+                max_concurrent_mailbox_submissions: counts[1],
+            },
+        }
     }
 }
 

@@ -251,6 +251,11 @@ pub(crate) fn administrator(identity: &Path) -> anyhow::Result<Credentials> {
 
 /// The directory, whose changes are written into the audit log of the server.
 fn audited(directory: Arc<dyn Administration>, settings: &Settings) -> anyhow::Result<Arc<dyn Administration>> {
+    Ok(Arc::new(Audited::new(directory, audit_trail(settings)?, "local")))
+}
+
+/// The audit log of the server, for what this command does itself.
+pub(crate) fn audit_trail(settings: &Settings) -> anyhow::Result<AuditTrail> {
     let folder = audit::folder(&settings.state);
     let unwritten = folder.clone();
     let lost =
@@ -258,8 +263,7 @@ fn audited(directory: Arc<dyn Administration>, settings: &Settings) -> anyhow::R
     let log = LogSettings { folder, prefix: audit::PREFIX, version: runtime::node::VERSION };
     let clock = Clock::default();
     let log = Arc::new(Log::start(log, lost).context("cannot start the audit log")?);
-    let trail = AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str());
-    Ok(Arc::new(Audited::new(directory, trail, "local")))
+    Ok(AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str()))
 }
 
 /// Opens the directory and reads the configuration of now.

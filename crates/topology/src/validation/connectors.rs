@@ -122,9 +122,12 @@ fn tls(connector: &SendConnector, error: &mut impl FnMut(&str, &str)) {
         error("domainSecureEnabled", "it works only with MX delivery, STARTTLS and no ExternalAuthoritative"); // V-15
     }
     if connector.tls_certificate_name.as_deref().is_some_and(|name| !is_certificate_name(name)) {
-        error("tlsCertificateName", "write <I>issuer<S>subject, both as the certificate prints them"); // V-22
+        error("tlsCertificateName", CERTIFICATE_NAME); // V-22
     }
 }
+
+/// How a certificate is named.
+const CERTIFICATE_NAME: &str = "write <I>issuer<S>subject, both as the certificate prints them";
 
 fn is_certificate_name(name: &str) -> bool {
     let lower = name.to_lowercase();
@@ -180,6 +183,9 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
             problems.error(format!("{place}.server"), format!("there is no server {:?}", connector.server));
         }
         let is_edge = known.role(&connector.server) == Some(ServerRole::Edge);
+        if connector.tls_certificate_name.as_deref().is_some_and(|name| !is_certificate_name(name)) {
+            problems.error(format!("{place}.tlsCertificateName"), CERTIFICATE_NAME); // V-22
+        }
         if is_edge && connector.transport_role == TransportRole::FrontendTransport {
             let text = "nobody listens there: an Edge server runs Transport alone; write HubTransport"; // EN-3
             problems.warning(format!("{place}.transportRole"), text);

@@ -21,6 +21,8 @@ fn good() -> OrganizationDraft {
         removed_receive_connectors: Vec::new(),
         edge: crate::EdgeSubscription::default(),
         transport: TransportServiceSettings::default(),
+        frontend_transport: crate::FrontendTransportSettings::default(),
+        mailbox_transport: crate::MailboxTransportSettings::default(),
     };
     let name = ObjectName::parse("Internet").unwrap();
     let spaces = vec!["*".parse().unwrap()];

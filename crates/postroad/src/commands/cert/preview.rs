@@ -148,8 +148,18 @@ impl Choice<'_> {
             }
             let host = connector.fqdn.as_ref().unwrap_or(&self.server.fqdn);
             let chosen = |all: &'_ [OwnCertificate]| -> Option<OwnCertificate> {
-                for_host(all, host, self.now).or(all.first()).cloned()
+                match connector.tls_certificate_name.as_deref() {
+                    Some(wanted) => named(all, wanted, self.now).cloned(),
+                    None => for_host(all, host, self.now).or(all.first()).cloned(),
+                }
             };
+            if let Some(wanted) = connector.tls_certificate_name.as_deref().filter(|_| chosen(&self.after).is_none()) {
+                findings.wrong(
+                    connector.name.as_str(),
+                    format!("there is no valid certificate {wanted} (tlsCertificateName): it does not offer STARTTLS"),
+                    "issuer and subject are to be written as the certificate prints them",
+                );
+            }
             told(connector.name.as_str(), chosen(&self.before).as_ref(), chosen(&self.after).as_ref(), &mut findings);
         }
         Way { heading: "\nReceive connectors".to_owned(), findings }
