@@ -225,6 +225,7 @@ fn noun(kind: Kind, object: Option<&Object>) -> &'static str {
         (Kind::Server, _) => "TransportService",
         (Kind::Database, _) => "MailboxDatabase",
         (Kind::AcceptedDomain, _) => "AcceptedDomain",
+        (Kind::X400AuthoritativeDomain, _) => "X400AuthoritativeDomain",
         (Kind::SendConnector, _) => "SendConnector",
         (Kind::DeliveryAgentConnector, _) => "DeliveryAgentConnector",
         (Kind::ForeignConnector, _) => "ForeignConnector",

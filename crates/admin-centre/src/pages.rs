@@ -75,7 +75,7 @@ pub(crate) struct Area {
 }
 
 /// Kinds of objects and where they are.
-pub(crate) const AREAS: [Area; 10] = [
+pub(crate) const AREAS: [Area; 11] = [
     Area {
         path: "send-connectors",
         kind: Kind::SendConnector,
@@ -96,6 +96,13 @@ pub(crate) const AREAS: [Area; 10] = [
         title: "Accepted domains",
         one: "accepted domain",
         about: "Domains that mail is taken for. The default one completes addresses.",
+    },
+    Area {
+        path: "x400-domains",
+        kind: Kind::X400AuthoritativeDomain,
+        title: "X.400 domains",
+        one: "X.400 domain",
+        about: "X.400 addresses that the organization answers for: whom nobody has is reported, not sent on (EN-72).",
     },
     Area {
         path: "sites",
@@ -167,6 +174,7 @@ pub(crate) fn areas(path: &str) -> Vec<NavigationArea> {
                 ("/send-connectors", "Send connectors"),
                 ("/receive-connectors", "Receive connectors"),
                 ("/domains", "Accepted domains"),
+                ("/x400-domains", "X.400 domains"),
                 ("/delivery-agent-connectors", "Delivery agents"),
                 ("/foreign-connectors", "Foreign connectors"),
                 ("/settings", "Transport settings"),

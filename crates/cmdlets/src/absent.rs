@@ -31,15 +31,6 @@ pub(crate) const ABSENT: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "Get-X400AuthoritativeDomain",
-            "New-X400AuthoritativeDomain",
-            "Set-X400AuthoritativeDomain",
-            "Remove-X400AuthoritativeDomain",
-        ],
-        "X.400 domains are not in the organization yet",
-    ),
-    (
-        &[
             "Get-TransportAgent",
             "Enable-TransportAgent",
             "Disable-TransportAgent",

@@ -310,6 +310,14 @@ fn examples(noun: &Noun, verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
                 "a domain of the organization",
             )]
         }
+        ("New", "X400AuthoritativeDomain") => vec![one(
+            "New-X400AuthoritativeDomain -Name Sales -X400DomainName \"C=US;A=Fabrikam;P=Contoso;O=Sales\"",
+            "X.400 addresses of the organization",
+        )],
+        ("Set", "X400AuthoritativeDomain") => vec![one(
+            "Set-X400AuthoritativeDomain Sales -X400ExternalRelay $true",
+            "whom the directory does not have is elsewhere",
+        )],
         ("Set", "ADSite") => vec![one("Set-ADSite -Identity Berlin -HubSiteEnabled $true", "a hub site")],
         ("Set", "ADSiteLink") => {
             vec![one("Set-ADSiteLink -Identity BerlinParis -ExchangeCost 10", "a cost for mail alone")]

@@ -1,9 +1,10 @@
 //! `New-`, `Set-`, `Remove-`: what is asked for, put onto what is there, checked as a whole, told, asked about, committed.
 
-use envelope::ServerName;
+use envelope::{ServerName, encapsulated};
 use organization::{Kind, Object, Properties, Written, object_of, properties_of};
 use shell::{Call, Failure, Session, Value};
-use topology::{OrganizationDraft, Problem, Problems, Weight};
+use topology::address_space::respelled;
+use topology::{DomainPattern, OrganizationDraft, Problem, Problems, Weight};
 
 use crate::catalogue::{USAGES, rows};
 use crate::edit::written;
@@ -29,7 +30,7 @@ pub(crate) fn create(
             set(&mut properties, row.name, value.0);
         }
     }
-    let mut object = made(premises, noun, properties)?;
+    let mut object = made(premises, &draft, noun, properties)?;
     if let Object::AcceptedDomain(domain) = &mut object {
         domain.is_default |= draft.accepted_domains.is_empty(); // EN-81
     }
@@ -96,7 +97,7 @@ pub(crate) fn change(
         set(&mut all, "transport", Written::Map(properties));
         properties = all;
     }
-    let mut puts = vec![made(premises, noun, properties)?];
+    let mut puts = vec![made(premises, &draft, noun, properties)?];
     if call.bound.is_on("MakeDefault") {
         puts = only_default(&draft, &puts[0]);
     }
@@ -185,7 +186,7 @@ pub(crate) fn member(
         members.retain(|known| !is(known))
     }
     set(&mut properties, "members", Written::List(members));
-    let changed = made(premises, noun, properties)?;
+    let changed = made(premises, &draft, noun, properties)?;
     let verb = if adds { "Adding" } else { "Removing" };
     let way = if adds { "to" } else { "from" };
     if !session.should(&format!("{verb} distribution group member \"{address}\" {way} \"{}\".", group.name()))? {
@@ -339,7 +340,15 @@ fn receive_defaults(usage: &str, properties: &mut Properties) {
     }
 }
 
-fn made(premises: &dyn Premises, noun: &Noun, properties: Properties) -> Result<Object, Failure> {
+fn made(
+    premises: &dyn Premises,
+    draft: &OrganizationDraft,
+    noun: &Noun,
+    mut properties: Properties,
+) -> Result<Object, Failure> {
+    if noun.kind == Kind::Recipient {
+        inside(draft, &mut properties)?;
+    }
     object_of(noun.kind, properties, premises.secrets()).map_err(|wrong| {
         let lines: Vec<String> = wrong
             .iter()
@@ -350,6 +359,39 @@ fn made(premises: &dyn Premises, noun: &Noun, properties: Properties) -> Result<
             .collect();
         Failure::new("InvalidArgument", "PropertyValidation", lines.join("\n"))
     })
+}
+
+/// Addresses of other types, `X400:c=US;a=Fabrikam`, stand inside addresses of the default domain (EN-73).
+fn inside(draft: &OrganizationDraft, properties: &mut Properties) -> Result<(), Failure> {
+    let default = draft.accepted_domains.iter().find(|domain| domain.is_default).map(|domain| &domain.domain);
+    let domain = match default {
+        Some(DomainPattern::Exact(domain) | DomainPattern::Within(domain)) => domain,
+        _ => return Ok(()),
+    };
+    let encode = |text: &mut String| -> Result<(), Failure> {
+        let Some((kind, address)) = encapsulated::typed(text) else { return Ok(()) };
+        let inside = encapsulated::encode(kind, address, domain).ok_or_else(|| {
+            let message = format!("'{text}' is too long, or has characters that are not ASCII.");
+            Failure::new("InvalidArgument", "PropertyValidation", message).by("EN-73")
+        })?;
+        *text = respelled(&inside).unwrap_or(inside).to_string();
+        Ok(())
+    };
+    let addresses = ["address", "proxyAddresses", "externalAddress"];
+    for (_, value) in properties.iter_mut().filter(|(name, _)| addresses.contains(&name.as_str())) {
+        match value {
+            Written::Text(text) => encode(text)?,
+            Written::List(all) => {
+                for one in all {
+                    if let Written::Text(text) = one {
+                        encode(text)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Checks the whole organization with one object as it will be.

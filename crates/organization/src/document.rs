@@ -139,7 +139,13 @@ impl Document {
     /// Whether the file speaks of recipients at all: one that does not leaves those of the directory alone.
     #[must_use]
     pub fn has_recipients(&self) -> bool {
-        self.root.get(Kind::Recipient.section()).is_some()
+        self.has_section(Kind::Recipient)
+    }
+
+    /// Whether the file has a section for objects of that kind, an empty one too.
+    #[must_use]
+    pub fn has_section(&self, kind: Kind) -> bool {
+        self.root.get(kind.section()).is_some()
     }
 
     /// The organization and its recipients, unchecked as a whole, every value checked by itself.

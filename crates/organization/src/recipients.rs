@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use envelope::Address;
+use topology::address_space::respelled;
 use topology::{
     DirectoryRecipient, DomainPattern, OrganizationDraft, Problem, Problems, RecipientKind, ServerRole, Weight,
 };
@@ -36,6 +37,13 @@ pub fn lint(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Pro
 pub fn written(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Problems {
     let mut problems = Vec::new();
     for recipient in recipients {
+        for (address, in_order) in recipient.addresses().filter_map(|one| Some((one, respelled(one)?))) {
+            // EN-70: mail is looked up by that order, whichever it is addressed in.
+            let text =
+                format!("{address} is found by its own spelling alone; write its attributes in order: {in_order}");
+            let place = format!("recipients[\"{}\"].proxyAddresses", recipient.name);
+            problems.push(Problem { weight: Weight::Warning, place, text });
+        }
         let RecipientKind::DistributionGroup { expansion_server: Some(server), .. } = &recipient.kind else { continue };
         if draft.servers.iter().any(|known| known.name == *server && known.role == ServerRole::Edge) {
             let text = format!("{server:?} is an Edge server; groups are expanded on Mailbox servers"); // RT-72

@@ -10,7 +10,7 @@ use net::tls::{self, ClientCertificates, Fingerprint, OwnCertificate, TrustedRoo
 use parking_lot::{Mutex, RwLock};
 use smtp::{ConnectionGate, ConnectionLimits, SessionSettings};
 use smtp_session::ServerConfig;
-use smtp_session::server::AuthOffer;
+use smtp_session::server::{AuthOffer, Extensions};
 use telemetry::Metrics;
 use telemetry::named::ReceiveMetrics;
 use topology::{AuthMechanism, Organization, ReceiveConnector, Server, TransportRole};
@@ -236,6 +236,7 @@ fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domai
         starttls,
         require_tls: connector.require_tls,
         auth: auth_offer(connector),
+        extensions: Extensions { long_addresses: connector.long_addresses_enabled, ..Extensions::default() },
         ..ServerConfig::new(hostname.clone())
     }
 }

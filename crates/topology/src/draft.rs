@@ -12,6 +12,7 @@ use crate::send_connector::SendConnector;
 use crate::server::{Dag, Database, Server};
 use crate::settings::TransportConfig;
 use crate::site::{Site, SiteLink};
+use crate::x400_domain::X400AuthoritativeDomain;
 
 /// A whole configuration as written, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct OrganizationDraft {
     pub receive_connectors: Vec<ReceiveConnector>,
     /// `acceptedDomains:`, one of which is the default.
     pub accepted_domains: Vec<AcceptedDomain>,
+    /// `x400AuthoritativeDomains:`.
+    pub x400_domains: Vec<X400AuthoritativeDomain>,
     /// Organization-wide settings.
     pub transport_config: TransportConfig,
 }

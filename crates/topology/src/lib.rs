@@ -18,6 +18,7 @@
 //! | [`receive_connector`] | Receive connectors | docs/rules.md, Receive connectors |
 //! | [`permission`] | who may what on a connector | docs/rules.md, Permissions |
 //! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
+//! | [`x400_domain`] | X.400 domains of the organization | EN-72 |
 //! | [`recipient`] | mailboxes, contacts, groups | docs/rules.md, Pipeline |
 //! | [`settings`] | organization-wide and per-server transport settings | docs/rules.md, Limits, docs/rules.md, Queues |
 //! | [`draft`], [`organization`], [`validation`] | what was written, the snapshot, its checks | V-1…V-26 |
@@ -41,6 +42,7 @@ pub mod settings;
 pub mod site;
 mod transient_reply;
 pub mod validation;
+pub mod x400_domain;
 
 pub use address_space::{AddressSpace, ConnectorCost, Space, X400Address};
 pub use back_pressure::{BackPressureSettings, Thresholds};
@@ -62,3 +64,4 @@ pub use settings::{TransportConfig, TransportServiceSettings};
 pub use site::{LinkCost, Site, SiteLink};
 pub use transient_reply::TransientReply;
 pub use validation::{Problem, Problems, Weight};
+pub use x400_domain::{X400AuthoritativeDomain, X400Domain};

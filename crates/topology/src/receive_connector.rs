@@ -263,6 +263,8 @@ pub struct ReceiveConnector {
     /// Whether senders who are not authenticated are told of success, relaying and expansion; default false: they may have
     /// forged whom we would tell.
     pub notify_anonymous_of_success: bool,
+    /// Whether X.400 addresses up to 1860 octets are taken, `XLONGADDR` (EN-73, LM-15); default false.
+    pub long_addresses_enabled: bool,
     /// Default None; Verbose on `Default Frontend <server>`.
     pub protocol_logging_level: ProtocolLoggingLevel,
 }
@@ -306,6 +308,7 @@ impl ReceiveConnector {
             message_rate_limit: Limit::Unlimited,
             message_rate_source: MessageRateSource::IPAddress,
             notify_anonymous_of_success: false,
+            long_addresses_enabled: false,
             protocol_logging_level: ProtocolLoggingLevel::None,
         }
     }

@@ -134,6 +134,9 @@ fn names(draft: &OrganizationDraft, problems: &mut Problems) {
     unique("foreignConnectors", draft.foreign_connectors.iter().map(|o| &o.name), problems);
     unique("acceptedDomains", draft.accepted_domains.iter().map(|o| &o.name), problems);
     unique("acceptedDomains", draft.accepted_domains.iter().map(|o| &o.domain), problems);
+    unique("x400AuthoritativeDomains", draft.x400_domains.iter().map(|o| &o.name), problems);
+    let x400 = draft.x400_domains.iter().map(|o| o.domain.attributes());
+    unique("x400AuthoritativeDomains", x400, problems);
     let receive = draft.receive_connectors.iter().map(|o| (&o.server, &o.name));
     unique("receiveConnectors", receive.map(|(server, name)| format!("{server}\\{name}")), problems);
 }

@@ -196,6 +196,16 @@ const CHANGED: &[(&str, &str, &str)] = &[
         "ExternalRelay\nFabrikam",
     ),
     (
+        "EN-72",
+        "New-X400AuthoritativeDomain -Name Sales -X400DomainName \"C=US;A=Fabrikam;P=Contoso;O=Sales\" | % X400ExternalRelay; Set-X400AuthoritativeDomain Sales -X400ExternalRelay: $true; Get-X400AuthoritativeDomain | % { $_.Name; $_.X400DomainName; $_.X400ExternalRelay }; Remove-X400AuthoritativeDomain Sales -Confirm:$false; @(Get-X400AuthoritativeDomain).Count",
+        "False\nSales\nC=US;A=Fabrikam;P=Contoso;O=Sales\nTrue\n0",
+    ),
+    (
+        "EN-73",
+        "New-MailContact Dan -ExternalEmailAddress 'X400:S=Dan;C=US;A=Fabrikam' | % ExternalEmailAddress; Set-MailContact Dan -ExternalEmailAddress FAX:+4930; (Get-MailContact Dan).ExternalEmailAddress",
+        "IMCEAX400-c=US+3Ba=Fabrikam+3Bs=Dan@contoso.com\nIMCEAFAX-+2B4930@contoso.com",
+    ),
+    (
         "RT-25",
         "Set-ADSite Paris -HubSiteEnabled $true; (Get-ADSite | ? HubSiteEnabled).Name; Set-ADSiteLink -Identity ParisRome -ExchangeCost 25 -MaxMessageSize 10MB; Get-ADSiteLink ParisRome | % { $_.Cost; $_.MaxMessageSize.Value.ToMB() }",
         "Paris\n25\n10",

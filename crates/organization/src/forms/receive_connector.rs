@@ -118,6 +118,10 @@ impl Form for ReceiveConnector {
             .is("What a source is: the client's address, the user, or both.", "LM-21"),
         property!("notifyAnonymousOfSuccess", notify_anonymous_of_success)
             .is("Whether senders who are not authenticated are told of success, relaying and expansion.", "DS-02"),
+        property!("longAddressesEnabled", long_addresses_enabled).is(
+            "Whether X.400 addresses up to 1860 octets are taken, of clients that see XLONGADDR; Transport of Mailbox servers only.",
+            "EN-73, LM-15",
+        ),
         property!("protocolLoggingLevel", protocol_logging_level)
             .is("Whether sessions are written to the protocol log.", "SC-119…SC-123"),
         property!("comment", comment).is("Free text.", "New-ReceiveConnector"),

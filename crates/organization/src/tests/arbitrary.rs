@@ -14,7 +14,7 @@ use topology::{
     AcceptedDomain, AcceptedDomainType, BackPressureSettings, Dag, Database, DatabaseHome, DeliveryAgentConnector,
     DeliveryRestrictions, DirectoryRecipient, ForeignConnector, Guid, LinkCost, OrganizationDraft, ReceiveConnector,
     RecipientKind, SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig,
-    TransportServiceSettings,
+    TransportServiceSettings, X400AuthoritativeDomain,
 };
 use uuid::Uuid;
 
@@ -189,7 +189,7 @@ prop_compose! {
             max_protocol_errors: limits[2], max_logon_failures: counts[4], message_rate_limit: limits[3],
             connection_inactivity_timeout: spans[0], connection_timeout: spans[1], auth_tarpit_interval: spans[2],
             tarpit_interval: spans[3], message_rate_source: rate_source, denied_rights: denied,
-            notify_anonymous_of_success: flags[2], permissions, tls_domain_capabilities: capabilities,
+            notify_anonymous_of_success: flags[2], long_addresses_enabled: flags[0], permissions, tls_domain_capabilities: capabilities,
             ..ReceiveConnector::new(guid, name, server, role)
         }
     }
@@ -201,6 +201,16 @@ fn accepted_domain() -> impl Strategy<Value = AcceptedDomain> {
     let domain = parsed(&["*", "*.contoso.com", "contoso.com"]);
     (guid(), object(), domain, types, any::<bool>()).prop_map(|(guid, name, domain, domain_type, is_default)| {
         AcceptedDomain { guid, name, domain, domain_type, is_default }
+    })
+}
+
+fn x400_domain() -> impl Strategy<Value = X400AuthoritativeDomain> {
+    let domain = parsed(&["C=US;A=Fabrikam;P=Contoso", "o=Sales", "c=US;a=att,p=x;ou1=North"]);
+    (guid(), object(), domain, any::<bool>()).prop_map(|(guid, name, domain, external_relay)| X400AuthoritativeDomain {
+        guid,
+        name,
+        domain,
+        external_relay,
     })
 }
 
@@ -241,12 +251,14 @@ prop_compose! {
         dags in vec((guid(), object()).prop_map(|(guid, name)| Dag { guid, name }), 0..2),
         databases in vec(database(), 0..3), send_connectors in vec(send_connector(), 0..3),
         (agent, foreign) in gateways(), receive_connectors in vec(receive_connector(), 0..3), accepted_domains in vec(accepted_domain(), 0..3),
+        x400_domains in vec(x400_domain(), 0..3),
         sizes in vec(limit(size()), 2), recipients in limit(count()), postmaster in of(address()),
         attach in size(), delay in any::<bool>(), plus in any::<bool>(),
         targets in vec(prop_oneof![Just("10.0.0.0/8"), Just("fd00::1-fd00::9")].prop_map(|range| range.parse().unwrap()), 0..3),
         secured in vec(prop_oneof![Just("fabrikam.com"), Just("müller.example")].prop_map(|name| name.parse().unwrap()), 0..2)) -> OrganizationDraft {
         OrganizationDraft {
             sites, site_links, servers, dags, databases, send_connectors, receive_connectors, accepted_domains,
+            x400_domains,
             delivery_agent_connectors: vec![agent], foreign_connectors: vec![foreign],
             transport_config: TransportConfig {
                 max_send_size: sizes[0], max_receive_size: sizes[1], max_recipient_envelope_limit: recipients,

@@ -184,6 +184,11 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
             let text = "nobody listens there: an Edge server runs Transport alone; write HubTransport"; // EN-3
             problems.warning(format!("{place}.transportRole"), text);
         }
+        let is_transport = !is_edge && connector.transport_role == TransportRole::HubTransport;
+        if connector.long_addresses_enabled && !is_transport {
+            let text = "only the Transport service of a Mailbox server takes long addresses"; // LM-15
+            problems.error(format!("{place}.longAddressesEnabled"), text);
+        }
         for text in mechanism_problems(connector) {
             problems.error(format!("{place}.authMechanism"), text);
         }
