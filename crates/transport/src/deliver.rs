@@ -7,7 +7,7 @@
 pub(crate) mod agent;
 mod basis;
 mod connector;
-mod gateway;
+pub(crate) mod gateway;
 mod mailbox;
 pub(crate) mod outbound;
 pub(crate) mod outgoing;
@@ -301,7 +301,10 @@ impl Connection {
     }
 
     /// Sends one item and settles it. Gives the cause when the next hop was lost; the item is back in its queue then.
-    async fn deliver(&mut self, hand: Hand) -> Option<Arc<str>> {
+    async fn deliver(&mut self, mut hand: Hand) -> Option<Arc<str>> {
+        if self.route.key.delivery_type == DeliveryType::DeliveryAgent {
+            agent::leave_first_part(&mut hand);
+        }
         let copy = match load(&self.core, hand.item()).await {
             Ok(copy) => copy,
             Err(error) => {
