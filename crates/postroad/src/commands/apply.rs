@@ -8,9 +8,10 @@ use admin_api::RemoteSecrets;
 use anyhow::{anyhow, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use directory::{ApplySecrets, Presence, SealError, Sealer};
-use envelope::Revision;
+use envelope::{Revision, ServerName};
 use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
-use topology::{DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
+use topology::gateway_connector::TEXT_MESSAGING;
+use topology::{DeliveryAgentConnector, DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
 
 use super::impact::{self, Wanted};
 use super::left_behind;
@@ -211,6 +212,8 @@ fn plan(
     let planned = Document::parse(&file.text).and_then(|document| {
         let (draft, recipients) = wanted(&document, secrets, current.recipients)?;
         let draft = with_left(with_subscriptions(draft, &current.objects), &current.objects, leave);
+        let speaks = document.has_section(Kind::DeliveryAgentConnector);
+        let draft = if speaks { draft } else { with_text_messaging(draft, &current.objects) };
         let plan = organization::plan(current.objects, organization::objects(&draft, &recipients));
         let refused = plan.refused();
         if refused.has_errors() {
@@ -257,6 +260,35 @@ fn with_subscriptions(mut draft: OrganizationDraft, current: &[Object]) -> Organ
             _ => None,
         });
         server.edge = there.cloned().unwrap_or_default();
+    }
+    draft
+}
+
+/// EN-59: a new organization has a connector for text messages. A file that does not speak of such connectors leaves it as it is;
+/// servers that go leave it.
+fn with_text_messaging(mut draft: OrganizationDraft, current: &[Object]) -> OrganizationDraft {
+    let mailbox = draft.servers.iter().filter(|server| server.role == ServerRole::Mailbox);
+    let mailbox: Vec<ServerName> = mailbox.map(|server| server.name.clone()).collect();
+    let there = current.iter().find_map(|object| match object {
+        Object::DeliveryAgentConnector(there) if there.name.as_str().eq_ignore_ascii_case(TEXT_MESSAGING) => {
+            Some(there)
+        }
+        _ => None,
+    });
+    let is_new = !current.iter().any(|object| matches!(object, Object::Server(_)));
+    let connector = match there {
+        Some(there) => {
+            let mut kept = DeliveryAgentConnector::clone(there);
+            kept.source_transport_servers.retain(|server| mailbox.contains(server));
+            Some(kept)
+        }
+        None if is_new => Some(DeliveryAgentConnector::text_messaging(mailbox)),
+        None => None,
+    };
+    let connector = connector.filter(|connector| !connector.source_transport_servers.is_empty());
+    let named = |one: &DeliveryAgentConnector| one.name.as_str().eq_ignore_ascii_case(TEXT_MESSAGING);
+    if !draft.delivery_agent_connectors.iter().any(named) {
+        draft.delivery_agent_connectors.extend(connector);
     }
     draft
 }
@@ -316,5 +348,31 @@ mod tests {
         assert_eq!(named(&[]), ["Ours 1"]);
         assert_eq!(named(&[Kind::Site]), ["Ours 1"]);
         assert_eq!(named(&[Kind::SendConnector]), ["Ours 1", "Theirs 1"]);
+    }
+
+    #[test]
+    fn a_new_organization_has_a_connector_for_text_messages_and_a_silent_file_leaves_it() {
+        // EN-59
+        let servers = |names: &[&str]| {
+            let server = |name: &&str| format!("{{name: {name}, fqdn: {name}.contoso.com, site: A}}");
+            let all = names.iter().map(server).collect::<Vec<_>>().join(", ");
+            draft(&format!("sites: [{{name: A}}]\nservers: [{all}]\n"))
+        };
+        let there = |draft: &OrganizationDraft| {
+            draft.delivery_agent_connectors.iter().map(|one| one.source_transport_servers.len()).collect::<Vec<_>>()
+        };
+        let new = with_text_messaging(servers(&["m1", "m2"]), &[]);
+        assert_eq!(there(&new), [2]);
+        let connector = &new.delivery_agent_connectors[0];
+        assert_eq!((connector.name.as_str(), connector.delivery_protocol.as_str()), (TEXT_MESSAGING, "MOBILE"));
+        assert_eq!(connector.address_spaces[0].to_string(), "MOBILE:*;1");
+        let stored = organization::objects(&new, &[]);
+        assert_eq!(there(&with_text_messaging(servers(&["m1", "m2", "m3"]), &stored)), [2], "as it was");
+        assert_eq!(there(&with_text_messaging(servers(&["m2"]), &stored)), [1], "a server that goes leaves it");
+        assert_eq!(there(&with_text_messaging(servers(&["m3"]), &stored)), [] as [usize; 0]);
+        // Who removed it has none, and an organization without Mailbox servers has nobody for it.
+        let removed = organization::objects(&servers(&["m1"]), &[]);
+        assert_eq!(there(&with_text_messaging(servers(&["m1"]), &removed)), [] as [usize; 0]);
+        assert_eq!(there(&with_text_messaging(draft("sites: [{name: A}]\n"), &[])), [] as [usize; 0]);
     }
 }
