@@ -63,8 +63,9 @@ pub trait Estate: Send + Sync + 'static {
     /// The documented commands that do the same as each change.
     fn commands(&self, changes: &[Change]) -> Vec<String>;
 
-    /// An answer in the words of `postroad explain`.
-    fn explained(&self, answer: &inquiry::Answer) -> String;
+    /// An answer in the words of `postroad explain`; `now`: with what source servers of connectors that are not for SMTP say they
+    /// meet.
+    async fn explained(&self, answer: &inquiry::Answer, now: bool) -> String;
 
     /// A thing that changes in an answer, in the same words.
     fn reason(&self, why: &inquiry::Why) -> String;

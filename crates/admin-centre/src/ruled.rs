@@ -148,8 +148,10 @@ impl<'a> Ruled<'a> {
         self.estate.commands(changes)
     }
 
-    pub(crate) fn explained(&self, answer: &inquiry::Answer) -> String {
-        self.estate.explained(answer)
+    /// What servers meet now is told to who may read queues, and of the organization of now.
+    pub(crate) async fn explained(&self, answer: &inquiry::Answer, now: bool) -> String {
+        let now = now && self.why_not(Act::Read(Feature::Queues)).is_none();
+        self.estate.explained(answer, now).await
     }
 
     pub(crate) fn reason(&self, why: &inquiry::Why) -> String {

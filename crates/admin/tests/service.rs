@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use admin::Admin;
 use admin_api::queues::{
-    ExportedContent, MessageEntry, MessagesRequest, NotDone, Operated, Operation, Outcome, PeerEntry, QueueEntry,
-    Target,
+    ExportedContent, GatewayEntry, GatewayState, MessageEntry, MessagesRequest, NotDone, Operated, Operation, Outcome,
+    PeerEntry, QueueEntry, Target,
 };
 use admin_api::{Administrator, Api, AuditTrail, QueueHandler, RemoteDirectory, RemoteSecrets};
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use directory::{
     Administration, Author, Change, CommitError, Configuration, HistoryError, Precondition, Presences, ReadError,
     Recipients, Sealer, WatchEvent,
 };
-use envelope::{Address, ObjectName, Revision, ServerName, Service, Timestamp};
+use envelope::{Address, ByteSize, ObjectName, Revision, ServerName, Service, Timestamp};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use logs::audit::{self, AuditQuery};
@@ -387,6 +387,16 @@ impl QueueHandler for OneQueue {
         Vec::new()
     }
 
+    async fn gateways(&self) -> Vec<GatewayEntry> {
+        let state = GatewayState::Agents { free: 2, at_work: 1 };
+        let drop = GatewayState::Drop {
+            directory: "/drop/Fax".into(),
+            held: Some(ByteSize::kib(1)),
+            trouble: Some("it is full".into()),
+        };
+        [state, drop].map(|state| GatewayEntry { connector: topology::Guid::ZERO, state }).into()
+    }
+
     async fn operate(&self, _: Operation, target: Target) -> Operated {
         let outcome = match target {
             Target { queue: 7, message: None } => Outcome::Done { messages: 0 },
@@ -507,6 +517,8 @@ async fn queues_of_other_servers_are_seen_through_the_admin_service() {
     assert!(through.queues(&elsewhere).await.unwrap_err().to_string().contains("knows of"));
     let recipients = Administrator::through(&scene.api(&[RecipientManagement]).await);
     assert!(recipients.queues(&at).await.unwrap_err().to_string().contains("may not read queues"));
+    assert_eq!(through.gateways(&at).await.unwrap(), OneQueue.gateways().await);
+    assert!(recipients.gateways(&at).await.is_err());
     // Directly likewise.
     let directly = |groups: &[RoleGroup]| Administrator::new(Arc::new(administrator(scene.world.authority(), groups)));
     assert_eq!(directly(&[ViewOnlyOrganizationManagement]).queues(&at).await.unwrap().len(), 1);

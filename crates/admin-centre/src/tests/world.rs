@@ -176,7 +176,7 @@ impl Estate for Memory {
     fn commands(&self, changes: &[Change]) -> Vec<String> {
         changes.iter().map(|change| change.object().place()).collect()
     }
-    fn explained(&self, answer: &inquiry::Answer) -> String {
+    async fn explained(&self, answer: &inquiry::Answer, _: bool) -> String {
         answer.subject.recipient.to_string()
     }
     fn reason(&self, _: &inquiry::Why) -> String {

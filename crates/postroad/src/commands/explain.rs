@@ -2,6 +2,7 @@
 //! would do to it.
 
 pub(super) mod difference;
+mod gateways;
 mod list;
 mod waiting;
 
@@ -48,9 +49,9 @@ changes; 2 no answer.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArguments {
-    /// Addresses of recipients.
+    /// Addresses of recipients; of another type as TYPE:ADDRESS, such as FAX:+4930123456.
     #[arg(value_name = "RECIPIENT", required_unless_present_any = ["recipients", "queued"])]
-    recipient: Vec<Address>,
+    recipient: Vec<list::Asked>,
     /// More of them: a file with one address in a line, `-` for standard input.
     #[arg(long, value_name = "FILE")]
     recipients: Option<PathBuf>,
@@ -99,13 +100,15 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let candidates = if arguments.all { Candidates::All } else { Candidates::Near };
     let mut told = String::new();
     let mut used = BTreeSet::new();
+    let mut asking = gateways::Asking::new(&arguments.source);
     for subject in &subjects {
         let answer = inquiry.ask(subject)?;
+        asking.ask(&answer).await;
         used.extend(answer.ends.iter().filter_map(|end| end.connector().cloned()));
         if arguments.json {
-            output::print_json(&format!("{}\n", serde_json::to_string(&answers::line(&answer))?))?;
+            output::print_json(&format!("{}\n", serde_json::to_string(&answers::line(&answer, asking.told()))?))?;
         } else {
-            let text = answers::text(&answer, candidates, palette);
+            let text = answers::text(&answer, asking.told(), candidates, palette);
             output::print(&format!("{}{text}", if told.is_empty() { "" } else { "\n" }))?;
             told.push_str(&text);
         }
@@ -152,6 +155,8 @@ async fn subjects(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Resu
         }
         from.push(usual);
     }
+    let recipients: Vec<Address> =
+        recipients.into_iter().map(|asked| asked.in_default_domain(&opened.organization)).collect::<Result<_, _>>()?;
     let subject = |recipient: &Address, from: &ServerName| Subject {
         recipient: recipient.clone(),
         sender: arguments.sender.clone().unwrap_or(Sender::Unnamed),

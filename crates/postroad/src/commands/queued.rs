@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin_api::queues::{MessageEntry, MessagesRequest, Operated, Operation, PeerEntry, QueueEntry, Target};
+use admin_api::queues::{
+    GatewayEntry, MessageEntry, MessagesRequest, Operated, Operation, PeerEntry, QueueEntry, Target,
+};
 use admin_api::{AdminError, Administrator, Exported};
 use anyhow::anyhow;
 use directory::{LastGood, Presence};
@@ -142,6 +144,11 @@ impl Transports {
             octets.extend_from_slice(&piece?);
         }
         Ok((what, octets))
+    }
+
+    /// What connectors that are not for SMTP meet on `server` now.
+    pub(crate) async fn gateways(&self, server: &ServerName) -> anyhow::Result<Vec<GatewayEntry>> {
+        Ok(self.administrator.gateways(&self.find(server, Service::Transport).await?).await?)
     }
 
     /// Queues, peers, and messages if `messages` says which.

@@ -46,6 +46,11 @@ impl Source {
         &self.place
     }
 
+    /// Whether it is the running organization as it is, and no file and no older revision.
+    pub(crate) fn is_of_now(&self) -> bool {
+        self.organization.is_none() && self.revision.is_none()
+    }
+
     /// Opens it.
     pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
         if let Some(path) = &self.organization {

@@ -370,7 +370,7 @@ fn the_commands_of_the_page_start_it() {
     }
 }
 
-const PAGES: [&str; 22] = [
+const PAGES: [&str; 23] = [
     "/",
     "/queues",
     "/messages?start=1h",
@@ -381,6 +381,7 @@ const PAGES: [&str; 22] = [
     "/send-connectors/Partner/edit",
     "/receive-connectors",
     "/domains",
+    "/x400-domains",
     "/sites",
     "/site-links",
     "/servers",

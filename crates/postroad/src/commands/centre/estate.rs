@@ -1,7 +1,7 @@
 //! What the centre asks, answered by a directory that was opened or by an admin service, and by the servers of the organization. The
 //! centre rules before it asks; here what it asks for is done, and written down under the person's name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ use tokio::sync::Mutex;
 use topology::{Organization, OrganizationDraft};
 
 use super::views;
-use crate::answers::{self, Candidates, Palette};
+use crate::answers::{self, Candidates, Gateways, Palette};
 use crate::commands::place::{self, LAB_DEFAULT, Place, Reach};
 use crate::commands::queued::Transports;
 use crate::commands::shell::live::Keys;
@@ -339,8 +339,16 @@ impl Estate for LiveEstate {
         changes.iter().flat_map(cmdlets::script::commands).collect()
     }
 
-    fn explained(&self, answer: &inquiry::Answer) -> String {
-        answers::text(answer, Candidates::Near, Palette::plain())
+    async fn explained(&self, answer: &inquiry::Answer, now: bool) -> String {
+        let mut gateways = if now { Gateways::Asked(BTreeMap::new()) } else { Gateways::NotAsked };
+        for server in gateways.wanted(answer) {
+            let told = match self.transports().await {
+                Ok(transports) => patient(transports.gateways(&server)).await,
+                Err(why) => Err(why),
+            };
+            gateways.add(server, told);
+        }
+        answers::text(answer, &gateways, Candidates::Near, Palette::plain())
     }
 
     fn reason(&self, why: &inquiry::Why) -> String {
