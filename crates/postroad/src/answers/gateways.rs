@@ -28,9 +28,7 @@ pub(crate) struct Gateway {
     ready: Option<bool>,
     /// What is there, in words.
     why: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     agents: Option<Agents>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     drop: Option<Drop>,
 }
 
