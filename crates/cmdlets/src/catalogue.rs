@@ -310,14 +310,7 @@ fn examples(noun: &Noun, verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
                 "a domain of the organization",
             )]
         }
-        ("New", "X400AuthoritativeDomain") => vec![one(
-            "New-X400AuthoritativeDomain -Name Sales -X400DomainName \"C=US;A=Fabrikam;P=Contoso;O=Sales\"",
-            "X.400 addresses of the organization",
-        )],
-        ("Set", "X400AuthoritativeDomain") => vec![one(
-            "Set-X400AuthoritativeDomain Sales -X400ExternalRelay $true",
-            "whom the directory does not have is elsewhere",
-        )],
+        (_, "X400AuthoritativeDomain") if matches!(verb, "New" | "Set") => x400_example(verb),
         ("Set", "ADSite") => vec![one("Set-ADSite -Identity Berlin -HubSiteEnabled $true", "a hub site")],
         ("Set", "ADSiteLink") => {
             vec![one("Set-ADSiteLink -Identity BerlinParis -ExchangeCost 10", "a cost for mail alone")]
@@ -354,4 +347,18 @@ fn examples(noun: &Noun, verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
         ("Remove", _) => vec![one(&format!("Remove-{} Old -WhatIf", noun.name), "what would be removed")],
         _ => vec![one(&format!("{verb}-{} Name -WhatIf", noun.name), "what would be changed")],
     }
+}
+
+fn x400_example(verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
+    let (command, meaning) = match verb {
+        "New" => (
+            "New-X400AuthoritativeDomain -Name Sales -X400DomainName \"C=US;A=Fabrikam;P=Contoso;O=Sales\"",
+            "X.400 addresses of the organization",
+        ),
+        _ => (
+            "Set-X400AuthoritativeDomain Sales -X400ExternalRelay $true",
+            "whom the directory does not have is elsewhere",
+        ),
+    };
+    vec![(command.into(), meaning.into())]
 }
