@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use authority::{Authority, Principal, Who};
 use envelope::Timestamp;
@@ -11,6 +12,8 @@ use tokio::sync::Semaphore;
 use crate::accounts::Accounts;
 use crate::estate::Estate;
 use crate::guard::Hosts;
+use crate::known::Known;
+use crate::live::Live;
 use crate::person::{Person, Proof};
 use crate::plans::Plans;
 use crate::request::Ask;
@@ -30,6 +33,8 @@ pub struct CentreOptions {
     pub hosts: Vec<String>,
     /// Where it listens.
     pub port: u16,
+    /// A page waits so long for what servers say; what comes later is sent after it. None that did not answer is waited for at all.
+    pub patience: Duration,
     /// The time.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -41,6 +46,9 @@ pub struct Centre {
     pub(crate) sessions: Sessions,
     pub(crate) attempts: Attempts,
     pub(crate) plans: Plans,
+    pub(crate) live: Live,
+    /// What servers said last.
+    pub(crate) known: Arc<Known>,
     /// Passwords are looked at by so many at once: each takes a while and 19 MiB, on purpose.
     pub(crate) door: Semaphore,
     /// Ledgers that do not add up: by how much, and since when.
@@ -62,13 +70,16 @@ impl Centre {
     /// A centre without sessions.
     #[must_use]
     pub fn new(options: CentreOptions) -> Self {
-        let CentreOptions { estate, accounts, hosts, port, now } = options;
+        let CentreOptions { estate, accounts, hosts, port, patience, now } = options;
+        let known = Arc::new(Known::new(Arc::clone(&estate), patience, Arc::clone(&now)));
         Self {
             estate,
             accounts,
             sessions: Sessions::default(),
             attempts: Attempts::default(),
             plans: Plans::default(),
+            live: Live::default(),
+            known,
             door: Semaphore::new(DOOR),
             gaps: Mutex::default(),
             hosts: Hosts::new(hosts, port),
@@ -80,10 +91,16 @@ impl Centre {
         (self.clock)()
     }
 
+    /// A request of somebody, at this moment.
+    pub(crate) fn visit<'a>(&'a self, ask: &'a Ask, person: &'a Person) -> Visit<'a> {
+        let ruled = Ruled::new(self.estate.as_ref(), &self.known, person);
+        Visit { centre: self, ask, person, ruled, now: self.now() }
+    }
+
     /// Who has the session, if he is still somebody: a certificate that was revoked, or an account that was ended, is nobody. While
     /// nobody knows who is revoked, whoever came by a certificate waits at the door; his session does not end by that.
     pub(crate) fn present(&self, ask: &Ask, secret: &str) -> Option<Person> {
-        let mut person = self.sessions.person(secret, self.now(), ask.seen.is_empty())?;
+        let mut person = self.sessions.person(secret, self.now(), ask.seen.is_none())?;
         person.from = ask.from();
         if person.proof == Proof::Certificate && self.estate.revoked_unknown().is_some() {
             return None;

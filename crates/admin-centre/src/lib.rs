@@ -20,6 +20,8 @@
 //! | [`accounts`], `codes`, `session`, `guard` | who is there, and what browsers may not be made to do |
 //! | [`centre`], `front` | what a centre is made of; one request to one answer |
 //! | `pages` | the pages |
+//! | `known` | what servers said last, so that none is waited for |
+//! | `live`, `stream` | what changes of a page, sent to whoever looks at it |
 //! | `form`, `plans` | forms made from the schema; changes that are looked at before they are made |
 //! | [`serve`] | sockets, TLS and HTTP |
 
@@ -32,6 +34,8 @@ mod exchange;
 mod form;
 mod front;
 mod guard;
+mod known;
+mod live;
 mod pages;
 mod person;
 mod plans;
@@ -39,6 +43,7 @@ mod request;
 mod ruled;
 pub mod serve;
 mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
 pub mod text;

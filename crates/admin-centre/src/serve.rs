@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::centre::Centre;
 use crate::request::{Ask, Pairs, Reply};
+use crate::stream;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 256;
@@ -198,15 +199,19 @@ pub async fn serve(
 }
 
 async fn answers(centre: Arc<Centre>, handshaken: Handshaken, drain: CancellationToken) -> io::Result<()> {
-    let (work, given) = (TaskTracker::new(), drain.clone());
+    let (work, given, streams) = (TaskTracker::new(), drain.clone(), Arc::clone(&centre));
     let tasks = work.clone();
     let router = Router::new().fallback(move |ConnectInfo(caller): ConnectInfo<Caller>, request: Request<Body>| {
         let (centre, tasks) = (Arc::clone(&centre), tasks.clone());
         async move { answer(&centre, &tasks, caller, request).await }
     });
     let service = router.into_make_service_with_connect_info::<Caller>();
-    let serving =
-        axum::serve(handshaken, service).with_graceful_shutdown(async move { given.cancelled().await }).into_future();
+    let serving = axum::serve(handshaken, service).with_graceful_shutdown(async move {
+        given.cancelled().await;
+        // Streams have no end of their own.
+        streams.live.ended.cancel();
+    });
+    let serving = serving.into_future();
     let drained = async {
         let served = serving.await;
         work.close();
@@ -291,17 +296,37 @@ pub(crate) async fn answer(
         fetch_site: text("sec-fetch-site"),
         origin: text("origin"),
         agent: text("user-agent").unwrap_or_default(),
-        seen: text("x-seen").unwrap_or_default(),
+        seen: None,
         from: Some(caller.address),
         certificate: caller.certificate.map(|der| der.to_vec()),
     };
     if post {
         return done(centre, work, ask).await;
     }
+    if ask.path == stream::PATH {
+        return streamed(centre, ask, text("last-event-id"));
+    }
     let Ok(reply) = tokio::time::timeout(ANSWER_MAX, centre.answer(&ask)).await else {
         return plain(StatusCode::GATEWAY_TIMEOUT, "The servers did not answer in time.\n");
     };
     response(reply)
+}
+
+/// The stream of a page. After a break a browser says by the id of the last event what it has, before that by its address.
+fn streamed(centre: &Arc<Centre>, mut ask: Ask, last: Option<String>) -> Response<Body> {
+    ask.seen = Some(last.unwrap_or_else(|| ask.query("have").to_owned()));
+    let of = ask.query("of").to_owned();
+    let (path, query) = of.split_once('?').unwrap_or((&of, ""));
+    let (path, query) = spelled(path, query);
+    let of = Ask { path, query, from: ask.from, ..Ask::default() };
+    match centre.stream(&ask, of) {
+        Ok(stream) => {
+            let mut response = response(Reply::new(200, "text/event-stream", Vec::new()).with("cache-control", "no-store".to_owned()));
+            *response.body_mut() = Body::from_stream(stream);
+            response
+        }
+        Err(reply) => response(reply),
+    }
 }
 
 /// A change goes on to its end whatever the client does: one that is made and not written down must not be.

@@ -4,6 +4,7 @@ mod changes;
 mod door;
 mod frame;
 mod hostile;
+mod live;
 mod sizes;
 mod wire;
 pub(crate) mod world;

@@ -8,7 +8,7 @@ use super::labels::{self, LABEL_ROW, Label};
 use super::layout::{self, Edge, Point};
 use super::marks::{Marks, ServerMark};
 use super::shapes::{self, CONNECTOR_ROW, PAD, SERVER_ROW, TITLE_ROW, escape, fit, width};
-use super::survey::{SiteView, Survey};
+use super::survey::{FoldView, SiteView, Survey};
 
 /// Room around the drawing.
 const MARGIN: f64 = 28.0;
@@ -142,8 +142,10 @@ fn size(survey: &Survey, journey: Option<&Journey>, node: &Node) -> Point {
 
 fn caption(survey: &Survey, journey: Option<&Journey>) -> Vec<String> {
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let servers = survey.sites.iter().map(|site| site.servers.len()).sum();
-    let mut title = vec![count(survey.sites.len(), "site"), count(servers, "server")];
+    let of = |site: &SiteView| site.fold.as_ref().map_or((1, site.servers.len()), |fold| (fold.sites, fold.servers));
+    let (sites, servers) =
+        survey.sites.iter().map(of).fold((0, 0), |all, site| (all.0 + site.0, all.1 + site.1));
+    let mut title = vec![count(sites, "site"), count(servers, "server")];
     title.push(count(survey.connectors.len(), "connector"));
     if survey.revision.0 > 0 {
         title.push(format!("revision {}", survey.revision)); // a file has none
@@ -254,7 +256,30 @@ impl Drawing<'_> {
         ));
     }
 
+    /// Sites of a region in one box, which looks like several behind each other.
+    fn region(&mut self, site: &SiteView, fold: &FoldView, corner: Point, size: Point) {
+        let title = shapes::fold_title(site);
+        match &fold.link {
+            Some(link) => self.put(&format!("<a href=\"{}\">", escape(link))),
+            None => self.put("<g>"),
+        }
+        self.put(&format!("<title>{}</title>", escape(&title)));
+        self.rect(Point { x: corner.x + 6.0, y: corner.y + 6.0 }, size, "site", 9.0);
+        self.rect(corner, size, "site", 9.0);
+        let mut at = Point { x: corner.x + PAD, y: corner.y + TITLE_ROW - 8.0 };
+        self.text(at, "title", "", &title);
+        for (line, late) in shapes::fold_lines(fold) {
+            at.y += CONNECTOR_ROW;
+            self.text(at, if late { "late" } else { "soft" }, "", &line);
+        }
+        self.put(if fold.link.is_some() { "</a>" } else { "</g>" });
+    }
+
     fn site(&mut self, site: &SiteView, number: usize, corner: Point, size: Point) {
+        if let Some(fold) = &site.fold {
+            self.region(site, fold, corner, size);
+            return;
+        }
         let class = match (site.hub, site.servers.is_empty()) {
             (true, _) => "site hub",
             (false, true) => "site empty",

@@ -53,7 +53,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     let columns = ["Certificate", "Ends", "Server", "Services"].map(|title| Column::new(title, "")).to_vec();
     let mut grid = Grid::new("What services of the organization show each other, the first to end in front", columns);
     let mut all: BTreeMap<(u64, &str, &str), Vec<&str>> = BTreeMap::new();
-    for one in &health {
+    for one in health.iter() {
         for (name, days) in &one.certificates {
             all.entry((*days, &one.server, name)).or_default().push(&one.service);
         }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin_centre::accounts::Accounts;
 use admin_centre::{Centre, CentreOptions, Passwords, serve};
@@ -40,6 +41,8 @@ docs/admin-centre.md says more.";
 
 /// Where it listens unless told otherwise.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
+/// A page waits so long for servers; what they say later comes after it.
+const PAGE_PATIENCE: Duration = Duration::from_millis(60);
 /// Its folder in the state of a server.
 const STATE_FOLDER: &str = "admin-centre";
 
@@ -127,6 +130,7 @@ async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
         accounts,
         hosts: names,
         port: address.port(),
+        patience: PAGE_PATIENCE,
         now: Arc::new(times::now),
     };
     Ok(Ready { centre: Arc::new(Centre::new(options)), listener, tls, told })
