@@ -14,6 +14,7 @@ use crate::estate::Estate;
 use crate::guard::Hosts;
 use crate::known::Known;
 use crate::live::Live;
+use crate::pages::rehearsal::Rehearsals;
 use crate::person::{Person, Proof};
 use crate::plans::Plans;
 use crate::request::Ask;
@@ -22,6 +23,9 @@ use crate::session::{Attempts, Sessions};
 
 /// Passwords that are looked at at once.
 const DOOR: usize = 2;
+
+/// Files that are brought at once: each may be 32 MB, in memory.
+const UPLOADS: usize = 2;
 
 /// Of what a centre is made.
 pub struct CentreOptions {
@@ -47,6 +51,9 @@ pub struct Centre {
     pub(crate) attempts: Attempts,
     pub(crate) plans: Plans,
     pub(crate) live: Live,
+    pub(crate) rehearsals: Rehearsals,
+    /// Who brings files has so many places.
+    pub(crate) uploads: Semaphore,
     /// What servers said last.
     pub(crate) known: Arc<Known>,
     /// Passwords are looked at by so many at once: each takes a while and 19 MiB, on purpose.
@@ -79,6 +86,8 @@ impl Centre {
             attempts: Attempts::default(),
             plans: Plans::default(),
             live: Live::default(),
+            rehearsals: Rehearsals::default(),
+            uploads: Semaphore::new(UPLOADS),
             known,
             door: Semaphore::new(DOOR),
             gaps: Mutex::default(),
@@ -89,6 +98,11 @@ impl Centre {
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Whether a browser has a session, before anything that it sends is read.
+    pub(crate) fn is_signed_in(&self, ask: &Ask) -> bool {
+        self.present(ask, ask.cookie(crate::session::COOKIE).unwrap_or_default()).is_some()
     }
 
     /// A request of somebody, at this moment.

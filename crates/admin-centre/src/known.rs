@@ -17,6 +17,8 @@ use crate::estate::{Estate, HealthView, LetterView, Letters, QueueView};
 const TROUBLED: Duration = Duration::from_secs(4);
 /// Lists of messages that are kept, those that were asked for last.
 const LISTS_MAX: usize = 128;
+/// Revisions of which it is kept what the linter says.
+const REVISIONS_MAX: usize = 4;
 /// Pictures that are kept: some hundred kB each at most.
 const DRAWINGS_MAX: usize = 16;
 
@@ -113,8 +115,8 @@ pub(crate) struct Known {
     queues: Shelf<ServerName, Vec<QueueView>>,
     letters: Shelf<ListKey, Vec<LetterView>>,
     health: Shelf<(), Vec<HealthView>>,
-    /// What the linter says of a revision.
-    findings: Mutex<Option<(Revision, Arc<Vec<Problem>>)>>,
+    /// What the linter says of the last revisions.
+    findings: Shelf<Revision, Vec<Problem>>,
     /// Pictures by the digest of what they show, the newest last.
     drawings: Mutex<VecDeque<(String, Arc<str>)>>,
     told: Notify,
@@ -127,7 +129,7 @@ impl Known {
         clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Self {
         let (queues, letters, health) = (Shelf::new(), Shelf::new(), Shelf::new());
-        Self { estate, patience, clock, queues, letters, health, findings: Mutex::default(), drawings: Mutex::default(), told: Notify::new() }
+        Self { estate, patience, clock, queues, letters, health, findings: Shelf::new(), drawings: Mutex::default(), told: Notify::new() }
     }
 
     /// The queues of servers: asked for now, and what came of it within a moment, or before.
@@ -180,17 +182,20 @@ impl Known {
         self.health.get(&())
     }
 
-    /// What the linter says of the configuration: looked at once for each.
-    pub(crate) fn findings(&self, organization: &Organization) -> Arc<Vec<Problem>> {
+    /// What the linter says of the configuration: looked at once for each, beside the page. Nothing while it looks.
+    pub(crate) async fn findings(self: &Arc<Self>, organization: &Arc<Organization>) -> Option<Arc<Vec<Problem>>> {
         let revision = organization.revision();
-        if let Some((of, found)) = &*self.findings.lock()
-            && *of == revision
-        {
-            return Arc::clone(found);
+        if self.findings.get(&revision).value.is_none() && self.findings.take(&revision) {
+            let (known, organization) = (Arc::clone(self), Arc::clone(organization));
+            tokio::task::spawn_blocking(move || {
+                let found = topology::validation::lint(organization.draft()).0;
+                known.findings.told(&revision, Ok(found), (known.clock)());
+                known.findings.shorten(REVISIONS_MAX);
+                known.told.notify_waiters();
+            });
         }
-        let found = Arc::new(topology::validation::lint(organization.draft()).0);
-        *self.findings.lock() = Some((revision, Arc::clone(&found)));
-        found
+        self.wait(|| self.findings.is_coming(&revision)).await;
+        self.findings.get(&revision).value.map(|(found, _)| found)
     }
 
     /// A picture that was drawn before.
@@ -204,6 +209,11 @@ impl Known {
         if all.len() > DRAWINGS_MAX {
             all.pop_front();
         }
+    }
+
+    /// Whoever waits for what servers say looks again.
+    pub(crate) fn wake(&self) {
+        self.told.notify_waiters();
     }
 
     /// When the next answer comes.

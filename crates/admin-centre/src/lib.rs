@@ -23,7 +23,7 @@
 //! | `known` | what servers said last, so that none is waited for |
 //! | `live`, `stream` | what changes of a page, sent to whoever looks at it |
 //! | `form`, `plans` | forms made from the schema; changes that are looked at before they are made |
-//! | [`serve`] | sockets, TLS and HTTP |
+//! | [`serve`], `upload` | sockets, TLS and HTTP |
 
 pub mod accounts;
 mod assets;
@@ -47,6 +47,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod upload;
 mod view;
 
 pub use accounts::Passwords;

@@ -11,6 +11,7 @@ pub(crate) mod find;
 pub(crate) mod heat;
 pub(crate) mod home;
 pub(crate) mod impact;
+pub(crate) mod import;
 pub(crate) mod letters;
 pub(crate) mod messages;
 pub(crate) mod objects;
@@ -18,6 +19,7 @@ pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod queue_words;
 pub(crate) mod queues;
+pub(crate) mod rehearsal;
 pub(crate) mod revisions;
 pub(crate) mod send;
 pub(crate) mod servers;
@@ -185,7 +187,13 @@ pub(crate) fn areas(path: &str) -> Vec<NavigationArea> {
         ),
         (
             "Changes",
-            &[("/plans", "Open plans"), ("/revisions", "History"), ("/audit", "Audit log"), ("/people", "People")],
+            &[
+                ("/plans", "Open plans"),
+                ("/import", "Import"),
+                ("/revisions", "History"),
+                ("/audit", "Audit log"),
+                ("/people", "People"),
+            ],
         ),
     ];
     let here = |to: &str| if to == "/" { path == "/" } else { path == to || path.starts_with(&format!("{to}/")) };
@@ -234,9 +242,11 @@ pub(crate) async fn signed_in(visit: &Visit<'_>, secret: &str) -> Answered {
         (false, ["explain"]) => explain::page(visit).await,
         (false, ["topology"]) => topology::page(visit).await,
         (false, ["topology.svg"]) => topology::drawing(visit).await,
+        (_, ["import", rest @ ..]) => import::page(visit, rest).await,
         (_, ["plans", rest @ ..]) => plan::page(visit, rest).await,
         (_, ["revisions", rest @ ..]) => revisions::page(visit, rest).await,
         (false, ["certificates"]) => certificates::page(visit).await,
+        (_, ["certificates", rest @ ..]) => rehearsal::page(visit, rest).await,
         (false, ["audit"]) => audit::page(visit).await,
         (_, ["people", rest @ ..]) => people::page(visit, rest).await,
         (_, ["servers", rest @ ..]) => servers::page(visit, rest).await,

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use topology::{Organization, OrganizationDraft};
 
 use crate::codes;
+use crate::estate::ImportFinding;
 use crate::form::overlay;
 
 /// A plan or a draft is forgotten after (WA-12).
@@ -29,6 +30,8 @@ pub(crate) struct PlanEntry {
     pub(crate) changes: Vec<Change>,
     /// The page to which *Edit again* leads.
     pub(crate) back: String,
+    /// What became of the export that it was made of.
+    pub(crate) report: Option<Vec<ImportFinding>>,
     /// Whether a word is typed before it is made: known once somebody has looked at what it does, and not made before.
     pub(crate) typed: Option<bool>,
     /// The revision that it made: a plan is made once (WA-43).
@@ -147,6 +150,19 @@ pub(crate) fn with(organization: &Organization, changes: &[Change]) -> Organizat
     draft
 }
 
+/// What takes changes back, and nothing that came after them: put onto what the objects have become. Nothing where one cannot be so.
+pub(crate) fn inverse(changes: &[Change], organization: &Organization) -> Option<Vec<Change>> {
+    let objects = organization::objects(organization.draft(), &[]);
+    let is_there = |object: &Object| objects.iter().any(|known| (known.kind(), known.guid()) == (object.kind(), object.guid()));
+    let back = changes.iter().rev().filter_map(|change| match change {
+        Change::Create(object) => Some(Change::Delete(object.clone())),
+        // Under its own GUID, so that whoever knew it knows it again.
+        Change::Delete(object) => (!is_there(object)).then(|| Change::Create(object.clone())),
+        Change::Update { from, to } => Some(Change::Update { from: to.clone(), to: from.clone() }),
+    });
+    again(&back.collect::<Vec<_>>(), organization)
+}
+
 /// The same intentions against the configuration of now: what a person changed of an object, put onto what the object has become.
 /// Nothing where it is gone or cannot be so.
 pub(crate) fn again(changes: &[Change], organization: &Organization) -> Option<Vec<Change>> {
@@ -157,6 +173,8 @@ pub(crate) fn again(changes: &[Change], organization: &Organization) -> Option<V
     let mut wanted = Vec::new();
     for change in changes {
         match change {
+            // They are no part of a revision: what was wanted of them is still.
+            change if change.object().kind() == Kind::Recipient => wanted.push(change.clone()),
             Change::Create(object) => wanted.push(Change::Create(object.clone())),
             Change::Delete(object) => {
                 if let Some(there) = now(object) {

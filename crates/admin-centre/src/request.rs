@@ -13,6 +13,8 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     pub(crate) query: Pairs,
     pub(crate) form: Pairs,
+    /// Files of the form, by name.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
     pub(crate) host: String,
     pub(crate) cookies: String,
     pub(crate) fetch_site: Option<String>,

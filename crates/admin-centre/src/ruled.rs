@@ -10,8 +10,8 @@ use organization::{Change, Kind, Object, Plan, Properties, Wrong};
 use topology::{Organization, OrganizationDraft};
 
 use crate::estate::{
-    Audit, AuditView, CertificateView, Estate, Handling, HealthView, Impact, LetterView, Letters, Made, NotMade, Note,
-    QueueView, Serving, TrackView, Tracking,
+    Audit, AuditView, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters, Made, NotMade, Note,
+    QueueView, Serving, ShownView, TrackView, Tracking,
 };
 use crate::known::{Known, Last};
 use crate::person::Person;
@@ -225,9 +225,35 @@ impl<'a> Ruled<'a> {
         last.value.map(|(health, _)| health).unwrap_or_default()
     }
 
+    /// Whether the person may look at what certificates do.
+    pub(crate) fn may_see_certificates(&self) -> Result<(), Denied> {
+        self.may(Act::Read(Feature::Certificates), "Get-ExchangeCertificate", Feature::Certificates.as_str())
+    }
+
+    /// Whether the person may try one.
+    pub(crate) fn may_rehearse(&self, act: Act) -> Result<(), Denied> {
+        self.may(act, "Test-ExchangeCertificate", "a certificate for SMTP")
+    }
+
+    /// Which certificate each connector of this server shows.
+    pub(crate) async fn shown(&self) -> Result<Vec<ShownView>, Denied> {
+        self.may_see_certificates()?;
+        Ok(self.estate.shown().await?)
+    }
+
     pub(crate) async fn certificates(&self) -> Result<Vec<CertificateView>, Denied> {
         self.may(Act::Read(Feature::Certificates), "Get-ExchangeCertificate", Feature::Certificates.as_str())?;
         Ok(self.estate.certificates().await?)
+    }
+
+    /// Whether the person may bring an export; who may not is written down.
+    pub(crate) fn may_import(&self, act: Act) -> Result<(), Denied> {
+        self.may(act, "Import-Organization", "files of an export")
+    }
+
+    /// What becomes of an export. Nothing is changed by it.
+    pub(crate) async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String> {
+        self.estate.import(export, organization).await
     }
 
     pub(crate) async fn audit(&self, wanted: Audit) -> Result<Vec<AuditView>, Denied> {

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::centre::Centre;
 use crate::request::{Ask, Pairs, Reply};
-use crate::stream;
+use crate::{pages, stream, upload};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 256;
@@ -43,6 +43,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Octets of a request's body (WA-64).
 const BODY_MAX: usize = 1024 * 1024;
+/// The same where files are brought (WA-64).
+const FILES_MAX: usize = 32 * 1024 * 1024;
 /// Names and values of a form or a query.
 const PAIRS_MAX: usize = 20_000;
 
@@ -277,20 +279,41 @@ pub(crate) async fn answer(
     if let Some(reply) = centre.not_called(&host) {
         return response(reply);
     }
-    let Ok(body) = tokio::time::timeout(STILL_MAX, to_bytes(body, BODY_MAX)).await else {
+    let (path, query) = spelled(head.uri.path(), head.uri.query().unwrap_or_default());
+    let kind = text("content-type").unwrap_or_default();
+    let of_files = upload::boundary(&kind).filter(|_| post && [pages::import::PATH, pages::rehearsal::PATH].contains(&path.as_str()));
+    // Before a large body is read: whoever is not signed in has nothing to bring, and few bring something at once.
+    let mut room = None;
+    if of_files.is_some() {
+        let known = Ask { cookies: cookies(&head.headers), from: Some(caller.address), ..Ask::default() };
+        if !centre.is_signed_in(&known) {
+            return plain(StatusCode::FORBIDDEN, "Sign in first.\n");
+        }
+        room = centre.uploads.try_acquire().ok();
+        if room.is_none() {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "Somebody else brings files just now. Try again in a moment.\n");
+        }
+    }
+    let (most, patience) = if room.is_some() { (FILES_MAX, ANSWER_MAX * 2) } else { (BODY_MAX, STILL_MAX) };
+    let Ok(body) = tokio::time::timeout(patience, to_bytes(body, most)).await else {
         return plain(StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n");
     };
-    let Ok(body) = body else { return plain(StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than 1 MB.\n") };
-    let kind = text("content-type").unwrap_or_default();
-    if post && !kind.starts_with("application/x-www-form-urlencoded") {
+    let Ok(body) = body else {
+        let text = if room.is_some() { "The files are larger than 32 MB.\n" } else { "The request is larger than 1 MB.\n" };
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, text);
+    };
+    if post && of_files.is_none() && !kind.starts_with("application/x-www-form-urlencoded") {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Forms are answered here.\n");
     }
-    let (path, query) = spelled(head.uri.path(), head.uri.query().unwrap_or_default());
+    let Some((form, files)) = sent(post, of_files, &body) else {
+        return plain(StatusCode::BAD_REQUEST, "The form cannot be read.\n");
+    };
     let ask = Ask {
         post,
         path,
         query,
-        form: if post { pairs(&body) } else { Pairs::new() },
+        form,
+        files,
         host,
         cookies: cookies(&head.headers),
         fetch_site: text("sec-fetch-site"),
@@ -310,6 +333,22 @@ pub(crate) async fn answer(
         return plain(StatusCode::GATEWAY_TIMEOUT, "The servers did not answer in time.\n");
     };
     response(reply)
+}
+
+/// Files of a form: name and content.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// What a form sends; nothing where it is malformed.
+fn sent(post: bool, of_files: Option<&str>, body: &Bytes) -> Option<(Pairs, Files)> {
+    let Some(boundary) = of_files else { return Some((if post { pairs(body) } else { Pairs::new() }, Files::new())) };
+    let (mut form, mut files) = (Pairs::new(), Files::new());
+    for part in upload::parts(body, boundary)? {
+        match part.file {
+            Some(name) => files.push((name, part.body)),
+            None => form.push((part.name, String::from_utf8(part.body).ok()?)),
+        }
+    }
+    Some((form, files))
 }
 
 /// The stream of a page. After a break a browser says by the id of the last event what it has, before that by its address.

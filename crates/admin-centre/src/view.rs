@@ -249,6 +249,8 @@ pub(crate) enum Entry {
         kind: &'static str,
         complete: &'static str,
     },
+    /// Files from the disk of whoever looks.
+    Files,
     /// Several lines.
     Lines(usize),
     /// One of these: value, label, what is to be known of it.
@@ -386,6 +388,8 @@ pub(crate) struct Form {
     pub(crate) action: String,
     /// Asks and changes nothing.
     pub(crate) get: bool,
+    /// It sends files (RFC 7578).
+    pub(crate) files: bool,
     /// Fields in a row, as a filter has them.
     pub(crate) row: bool,
     pub(crate) hidden: Vec<(String, String)>,

@@ -33,19 +33,24 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     sheet.live = true;
     let mut concerns: Vec<Concern> = Vec::new();
     let mut unknown: Vec<Bits> = Vec::new();
-    let queued = match visit.ruled.why_not(Act::Read(Feature::Queues)) {
-        Some(why) => {
-            unknown.push(why.into());
-            None
+    let may_not = visit.ruled.why_not(Act::Read(Feature::Queues));
+    let waiting_for = async {
+        match &may_not {
+            Some(_) => Ok(None),
+            None => queues::gather(visit, &organization).await.map(Some),
         }
-        None => Some(queues::gather(visit, &organization).await?),
     };
+    // Each is waited for a moment: together, not one after the other.
+    let looked = visit.centre.known.findings(&organization);
+    let (queued, health, findings) = tokio::join!(waiting_for, visit.ruled.health(), looked);
+    let queued = queued?;
+    unknown.extend(may_not.map(Bits::from));
     if let Some(queued) = &queued {
         unknown.extend(queued.not_told());
         waiting(&mut concerns, queued);
     }
     behind(visit, &mut concerns, &organization).await;
-    let health = match visit.ruled.health().await {
+    let health = match health {
         Err(why) => {
             unknown.push(why.into());
             Arc::default()
@@ -56,7 +61,10 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         }
     };
     of_health(visit, &mut concerns, &health);
-    let findings = visit.centre.known.findings(&organization);
+    if findings.is_none() {
+        unknown.push("The linter looks at the configuration.".into());
+    }
+    let findings = findings.unwrap_or_default();
     let errors = findings.iter().filter(|problem| problem.weight == Weight::Error).count();
     if errors > 0 {
         concerns.push(Concern {

@@ -3,7 +3,7 @@
 use authority::Refusal;
 use topology::{Organization, Weight};
 
-use super::{Answered, Outcome, Trouble, conflict, difference, edit, impact, missing};
+use super::{Answered, Outcome, Trouble, conflict, difference, edit, impact, import, missing};
 use crate::centre::Visit;
 use crate::estate::NotMade;
 use crate::plans::{self, PlanEntry};
@@ -72,6 +72,9 @@ async fn look(
     let mut sheet = Sheet::new(entry.title.clone())
         .under("/plans", "Open plans")
         .says(format!("A plan against revision {}. Nothing is changed yet.", entry.base));
+    if let Some(findings) = &entry.report {
+        import::report(&mut sheet, findings);
+    }
     if entry.changes.is_empty() {
         sheet.notice(Tone::Plain, "Nothing would change", vec![Bit::link(entry.back.clone(), "Back").into()]);
         return Ok(sheet);

@@ -254,7 +254,7 @@ async fn what_leaves_mail_without_a_way_is_typed_and_can_be_undone_with_the_same
     assert_eq!(reply.status, 422);
     assert!(world.memory.connector("Internet").is_some());
     let (to, page) = anna.follow(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
-    assert!(to == "/revisions/8" && page.text().contains("Undo …"), "{to}");
+    assert!(to == "/revisions/8" && page.text().contains("Put Internet back …"), "{to}");
     assert!(world.memory.connector("Internet").is_none());
     let (undo, _) = anna.follow("/revisions/7/restore", &[]).await;
     anna.post(&format!("{undo}/do"), &[("do", "apply")]).await;

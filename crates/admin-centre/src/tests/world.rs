@@ -67,6 +67,9 @@ pub(crate) struct Memory {
     pub(crate) impact_unknown: Mutex<Option<String>>,
     /// Servers that do not answer; `*` is all.
     pub(crate) away: Mutex<Vec<String>>,
+    pub(crate) shown: Mutex<Vec<ShownView>>,
+    /// A rehearsal waits for this before its last step.
+    pub(crate) next_step: tokio::sync::Notify,
     /// How often servers were asked for their queues.
     pub(crate) asked: AtomicU64,
 }
@@ -240,6 +243,46 @@ impl Estate for Memory {
     async fn certificates(&self) -> Result<Vec<CertificateView>, String> {
         Ok(Vec::new())
     }
+    async fn shown(&self) -> Result<Vec<ShownView>, String> {
+        Ok(self.shown.lock().clone())
+    }
+    async fn rehearse(&self, candidate: Candidate, tell: Tell) -> Result<(), String> {
+        let step = |of: &str, tone, text: &str| Step {
+            of: of.to_owned(),
+            name: "tls".to_owned(),
+            tone,
+            text: text.to_owned(),
+            advice: String::new(),
+        };
+        tell(vec![step("New certificate", "good", &candidate.chain)]);
+        self.next_step.notified().await;
+        tell(vec![step("relay.partner.example", "bad", "the next hop hangs up")]);
+        if candidate.offline { Err("it was to be offline".to_owned()) } else { Ok(()) }
+    }
+    async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String> {
+        let [(name, body)] = &export.files[..] else { return Err("one file in these tests".to_owned()) };
+        let text = String::from_utf8_lossy(body);
+        let read = organization::load(&text, Revision(0)).map_err(|problems| format!("{name}: {problems}"))?;
+        let current = organization::objects(organization.draft(), &[]);
+        let brought = organization::objects(read.organization.draft(), &[]);
+        let is_new = |object: &&Object| !current.iter().any(|known| known.name() == object.name());
+        let changes = brought.iter().filter(is_new).cloned().map(Change::Create).collect();
+        let finding = |verdict, text: &str| ImportFinding {
+            file: name.clone(),
+            line: 3,
+            object: "sendConnectors[\"X\"].maxMessageSize".to_owned(),
+            verdict,
+            text: text.to_owned(),
+        };
+        let mut findings = vec![finding("changed", "written otherwise")];
+        if export.assumed.is_empty() {
+            findings.push(finding("lost", "the export has no number"));
+        }
+        Ok(ImportView { changes, findings })
+    }
+    fn export_script(&self) -> &'static str {
+        "Get-SendConnector"
+    }
     async fn audit(&self, _: Audit) -> Result<Vec<AuditView>, String> {
         let line = |(who, cmdlet, object, error): &Noted| AuditView {
             at: "2026-11-30T10:00:00Z".to_owned(),
@@ -357,6 +400,7 @@ impl Browser {
             path: path.to_owned(),
             query,
             form,
+            files: Vec::new(),
             host: HOST.to_owned(),
             cookies: if self.cookie.is_empty() { String::new() } else { format!("{COOKIE}={}", self.cookie) },
             fetch_site: self.site.clone(),

@@ -1,5 +1,6 @@
 //! `postroad admin-centre`: the admin centre over the organization of a place, as `postroad shell` reaches it.
 
+mod brought;
 mod estate;
 mod views;
 

@@ -11,8 +11,8 @@ use admin_api::queues::{MESSAGES_MAX, MessageEntry, MessagesRequest, Target};
 use admin_api::{AuditTrail, Audited};
 use admin_centre::Person;
 use admin_centre::estate::{
-    Audit, AuditView, CertificateView, Estate, Handling, HealthView, Impact, LetterView, Letters, Made, NotMade, Note,
-    QueueView, Serving, TrackView, Tracking,
+    Audit, AuditView, Candidate, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters,
+    Made, NotMade, Note, QueueView, Serving, ShownView, Tell, TrackView, Tracking,
 };
 use anyhow::Context;
 use async_trait::async_trait;
@@ -29,13 +29,13 @@ use organization::{Change, Kind, Object, Plan, Properties, Wrong, object_of};
 use tokio::sync::Mutex;
 use topology::{Organization, OrganizationDraft};
 
-use super::views;
+use super::{brought, views};
 use crate::answers::{self, Candidates, Palette};
 use crate::commands::place::{self, LAB_DEFAULT, Place, Reach};
 use crate::commands::queued::Transports;
 use crate::commands::shell::live::Keys;
 use crate::commands::tracked::{self, Shape};
-use crate::commands::{health, impact, left_behind, source, times};
+use crate::commands::{health, impact, import, left_behind, source, times};
 
 /// Who is revoked is asked again after.
 const AUTHORITY_AGE: Duration = Duration::from_secs(5);
@@ -454,6 +454,27 @@ impl Estate for LiveEstate {
         let Some(settings) = self.reach.settings().cloned() else { return Ok(Vec::new()) };
         let read = tokio::task::spawn_blocking(move || runtime::certificate::all_on_disk(&settings)).await;
         Ok(read.map_err(|error| error.to_string())?.iter().map(views::certificate).collect())
+    }
+
+    async fn shown(&self) -> Result<Vec<ShownView>, String> {
+        let Some(settings) = self.reach.settings().cloned() else { return Ok(Vec::new()) };
+        brought::shown(settings, self.organization().await?).await
+    }
+
+    async fn rehearse(&self, candidate: Candidate, tell: Tell) -> Result<(), String> {
+        let settings = self.reach.settings().ok_or_else(|| {
+            "sessions are tried from a server: run the admin centre there with its settings, or `postroad cert preview`".to_owned()
+        })?;
+        let organization = self.organization().await?;
+        brought::rehearse(settings, &organization, candidate, tell).await
+    }
+
+    async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String> {
+        brought::import(&self.reach, export, organization).await
+    }
+
+    fn export_script(&self) -> &'static str {
+        import::SCRIPT
     }
 
     async fn audit(&self, wanted: Audit) -> Result<Vec<AuditView>, String> {
