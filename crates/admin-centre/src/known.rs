@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use topology::{Organization, Problem};
 
-use crate::estate::{Estate, HealthView, LetterView, Letters, QueueView};
+use crate::estate::{Estate, HealthView, LetterView, Letters, QueueView, Serving};
 
 /// Who did not answer is asked again after.
 const TROUBLED: Duration = Duration::from_secs(4);
@@ -49,7 +49,8 @@ impl<T> Clone for Last<T> {
 
 impl<T> Last<T> {
     fn is_due(&self, now: Instant) -> bool {
-        let is_troubled = self.trouble.is_some() && self.ended.is_some_and(|ended| now.duration_since(ended) < TROUBLED);
+        let is_troubled =
+            self.trouble.is_some() && self.ended.is_some_and(|ended| now.duration_since(ended) < TROUBLED);
         self.asking.is_none() && !is_troubled
     }
 }
@@ -115,6 +116,7 @@ pub(crate) struct Known {
     queues: Shelf<ServerName, Vec<QueueView>>,
     letters: Shelf<ListKey, Vec<LetterView>>,
     health: Shelf<(), Vec<HealthView>>,
+    services: Shelf<(), Vec<Serving>>,
     /// What the linter says of the last revisions.
     findings: Shelf<Revision, Vec<Problem>>,
     /// Pictures by the digest of what they show, the newest last.
@@ -128,8 +130,19 @@ impl Known {
         patience: Duration,
         clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Self {
-        let (queues, letters, health) = (Shelf::new(), Shelf::new(), Shelf::new());
-        Self { estate, patience, clock, queues, letters, health, findings: Shelf::new(), drawings: Mutex::default(), told: Notify::new() }
+        let (queues, letters, health, services) = (Shelf::new(), Shelf::new(), Shelf::new(), Shelf::new());
+        Self {
+            estate,
+            patience,
+            clock,
+            queues,
+            letters,
+            health,
+            services,
+            findings: Shelf::new(),
+            drawings: Mutex::default(),
+            told: Notify::new(),
+        }
     }
 
     /// The queues of servers: asked for now, and what came of it within a moment, or before.
@@ -180,6 +193,20 @@ impl Known {
         }
         self.wait(|| self.health.is_coming(&())).await;
         self.health.get(&())
+    }
+
+    /// The services that are there: a directory that is at something else holds no page up.
+    pub(crate) async fn services(self: &Arc<Self>) -> Last<Vec<Serving>> {
+        if self.services.take(&()) {
+            let known = Arc::clone(self);
+            tokio::spawn(async move {
+                let answer = known.estate.services().await;
+                known.services.told(&(), answer, (known.clock)());
+                known.told.notify_waiters();
+            });
+        }
+        self.wait(|| self.services.is_coming(&())).await;
+        self.services.get(&())
     }
 
     /// What the linter says of the configuration: looked at once for each, beside the page. Nothing while it looks.

@@ -153,7 +153,8 @@ pub(crate) fn with(organization: &Organization, changes: &[Change]) -> Organizat
 /// What takes changes back, and nothing that came after them: put onto what the objects have become. Nothing where one cannot be so.
 pub(crate) fn inverse(changes: &[Change], organization: &Organization) -> Option<Vec<Change>> {
     let objects = organization::objects(organization.draft(), &[]);
-    let is_there = |object: &Object| objects.iter().any(|known| (known.kind(), known.guid()) == (object.kind(), object.guid()));
+    let is_there =
+        |object: &Object| objects.iter().any(|known| (known.kind(), known.guid()) == (object.kind(), object.guid()));
     let back = changes.iter().rev().filter_map(|change| match change {
         Change::Create(object) => Some(Change::Delete(object.clone())),
         // Under its own GUID, so that whoever knew it knows it again.

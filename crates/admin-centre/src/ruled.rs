@@ -10,8 +10,8 @@ use organization::{Change, Kind, Object, Plan, Properties, Wrong};
 use topology::{Organization, OrganizationDraft};
 
 use crate::estate::{
-    Audit, AuditView, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters, Made, NotMade, Note,
-    QueueView, Serving, ShownView, TrackView, Tracking,
+    Audit, AuditView, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters,
+    Made, NotMade, Note, QueueView, Serving, ShownView, TrackView, Tracking,
 };
 use crate::known::{Known, Last};
 use crate::person::Person;
@@ -82,6 +82,12 @@ impl<'a> Ruled<'a> {
     pub(crate) async fn services(&self) -> Result<Vec<Serving>, Denied> {
         self.may(Act::Read(Feature::Organization), "Get-OrganizationConfig", Feature::Organization.as_str())?;
         Ok(self.estate.services().await?)
+    }
+
+    /// The same as it is known.
+    pub(crate) async fn services_known(&self) -> Result<Last<Vec<Serving>>, Denied> {
+        self.may(Act::Read(Feature::Organization), "Get-OrganizationConfig", Feature::Organization.as_str())?;
+        Ok(self.known.services().await)
     }
 
     pub(crate) async fn known(&self, subjects: &[Subject]) -> Result<KnownRecipients, Denied> {

@@ -281,7 +281,8 @@ pub(crate) async fn answer(
     }
     let (path, query) = spelled(head.uri.path(), head.uri.query().unwrap_or_default());
     let kind = text("content-type").unwrap_or_default();
-    let of_files = upload::boundary(&kind).filter(|_| post && [pages::import::PATH, pages::rehearsal::PATH].contains(&path.as_str()));
+    let of_files = upload::boundary(&kind)
+        .filter(|_| post && [pages::import::PATH, pages::rehearsal::PATH].contains(&path.as_str()));
     // Before a large body is read: whoever is not signed in has nothing to bring, and few bring something at once.
     let mut room = None;
     if of_files.is_some() {
@@ -291,7 +292,10 @@ pub(crate) async fn answer(
         }
         room = centre.uploads.try_acquire().ok();
         if room.is_none() {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "Somebody else brings files just now. Try again in a moment.\n");
+            return plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Somebody else brings files just now. Try again in a moment.\n",
+            );
         }
     }
     let (most, patience) = if room.is_some() { (FILES_MAX, ANSWER_MAX * 2) } else { (BODY_MAX, STILL_MAX) };
@@ -299,7 +303,8 @@ pub(crate) async fn answer(
         return plain(StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n");
     };
     let Ok(body) = body else {
-        let text = if room.is_some() { "The files are larger than 32 MB.\n" } else { "The request is larger than 1 MB.\n" };
+        let text =
+            if room.is_some() { "The files are larger than 32 MB.\n" } else { "The request is larger than 1 MB.\n" };
         return plain(StatusCode::PAYLOAD_TOO_LARGE, text);
     };
     if post && of_files.is_none() && !kind.starts_with("application/x-www-form-urlencoded") {
@@ -360,7 +365,8 @@ fn streamed(centre: &Arc<Centre>, mut ask: Ask, last: Option<String>) -> Respons
     let of = Ask { path, query, from: ask.from, ..Ask::default() };
     match centre.stream(&ask, of) {
         Ok(stream) => {
-            let mut response = response(Reply::new(200, "text/event-stream", Vec::new()).with("cache-control", "no-store".to_owned()));
+            let mut response =
+                response(Reply::new(200, "text/event-stream", Vec::new()).with("cache-control", "no-store".to_owned()));
             *response.body_mut() = Body::from_stream(stream);
             response
         }

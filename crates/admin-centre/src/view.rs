@@ -249,8 +249,10 @@ pub(crate) enum Entry {
         kind: &'static str,
         complete: &'static str,
     },
-    /// Files from the disk of whoever looks.
-    Files,
+    /// A file from the disk of whoever looks, or several.
+    File {
+        several: bool,
+    },
     /// Several lines.
     Lines(usize),
     /// One of these: value, label, what is to be known of it.

@@ -139,10 +139,15 @@ pub fn fold(survey: &Survey, journey: Option<&Journey>, marks: &Marks, open: &BT
     let drawn = Survey {
         revision: survey.revision,
         links: links(survey, &sites, &place),
-        connectors: survey.connectors.iter().cloned().map(|mut one| {
-            one.sites = placed(&one.sites, &place);
-            one
-        }).collect(),
+        connectors: survey
+            .connectors
+            .iter()
+            .cloned()
+            .map(|mut one| {
+                one.sites = placed(&one.sites, &place);
+                one
+            })
+            .collect(),
         sites,
     };
     let regions = all.into_iter().map(|region| (region.clone(), is_open(&region))).collect();

@@ -17,6 +17,8 @@ pub(crate) const SERVER_ROW: f64 = 23.0;
 pub(crate) const CONNECTOR_ROW: f64 = 19.0;
 /// Characters of a name that are shown.
 pub(crate) const NAME_MAX: usize = 24;
+/// Of a name that has little room so many are shown all the same.
+const LETTERS_LEAST: usize = 6;
 /// Servers of a site that are shown.
 pub(crate) const SERVERS_MAX: usize = 8;
 /// Connectors of a site that are shown.
@@ -46,6 +48,13 @@ pub(crate) fn fit(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// The same, in this width besides; of a name at least its first letters.
+pub(crate) fn fit_within(text: &str, most: usize, room: f64) -> String {
+    let lengths = (LETTERS_LEAST..=most).rev();
+    let mut fitting = lengths.map(|most| fit(text, most)).filter(|shown| width(shown, 12.0) <= room);
+    fitting.next().unwrap_or_else(|| fit(text, LETTERS_LEAST))
 }
 
 /// Text for XML; characters that XML cannot hold are replaced.
@@ -181,11 +190,16 @@ pub(crate) fn servers_height(site: &SiteView) -> f64 {
 /// What stands in the box of a region, and whether somebody should look.
 pub(crate) fn fold_lines(fold: &FoldView) -> Vec<(String, bool)> {
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let sites = if fold.sites == fold.of { count(fold.sites, "site") } else { format!("{} of {} sites", fold.sites, fold.of) };
-    let mut lines =
-        vec![(format!("{sites}, {}", count(fold.servers, "server")), false), (count(fold.connectors, "connector"), false)];
+    let sites =
+        if fold.sites == fold.of { count(fold.sites, "site") } else { format!("{} of {} sites", fold.sites, fold.of) };
+    let mut lines = vec![
+        (format!("{sites}, {}", count(fold.servers, "server")), false),
+        (count(fold.connectors, "connector"), false),
+    ];
     let marks = [(fold.away, "not there"), (fold.behind, "behind"), (fold.unknown, "unknown")];
-    lines.extend(marks.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| (format!("{count} {what}"), true)));
+    lines.extend(
+        marks.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| (format!("{count} {what}"), true)),
+    );
     lines
 }
 

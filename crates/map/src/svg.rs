@@ -143,8 +143,7 @@ fn size(survey: &Survey, journey: Option<&Journey>, node: &Node) -> Point {
 fn caption(survey: &Survey, journey: Option<&Journey>) -> Vec<String> {
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let of = |site: &SiteView| site.fold.as_ref().map_or((1, site.servers.len()), |fold| (fold.sites, fold.servers));
-    let (sites, servers) =
-        survey.sites.iter().map(of).fold((0, 0), |all, site| (all.0 + site.0, all.1 + site.1));
+    let (sites, servers) = survey.sites.iter().map(of).fold((0, 0), |all, site| (all.0 + site.0, all.1 + site.1));
     let mut title = vec![count(sites, "site"), count(servers, "server")];
     title.push(count(survey.connectors.len(), "connector"));
     if survey.revision.0 > 0 {
@@ -315,9 +314,13 @@ impl Drawing<'_> {
                 "chip"
             };
             self.rect(chip, Point { x: shapes::chip_width(site, size), y: SERVER_ROW - 4.0 }, class, 5.0);
+            let told = mark.map(ServerMark::text).filter(|(text, _)| !text.is_empty());
+            let taken = told.as_ref().map_or(0.0, |(text, _)| width(text, 10.5) + 10.0);
             let room = if mark.is_some() { 16 } else { 30 };
-            self.text(Point { x: chip.x + 8.0, y: chip.y + 13.0 }, "", "", &fit(&shapes::server_text(server), room));
-            if let Some((text, late)) = mark.map(ServerMark::text).filter(|(text, _)| !text.is_empty()) {
+            let name =
+                shapes::fit_within(&shapes::server_text(server), room, shapes::chip_width(site, size) - 12.0 - taken);
+            self.text(Point { x: chip.x + 8.0, y: chip.y + 13.0 }, "", "", &name);
+            if let Some((text, late)) = told {
                 let right = chip.x + shapes::chip_width(site, size) - if step.is_some() { 14.0 } else { 7.0 };
                 let class = if late { "small late" } else { "small bold" };
                 self.text(Point { x: right, y: chip.y + 13.0 }, class, "end", &text);

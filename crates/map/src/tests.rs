@@ -141,7 +141,11 @@ fn many() -> (Arc<Organization>, KnownRecipients) {
     }
     yaml += "siteLinks:\n- {name: Trunk, sites: [S00, S12], cost: 1}\n";
     for at in (1..26).filter(|at| *at != 12) {
-        yaml += &format!("- {{name: L{at:02}, sites: [S{:02}, S{at:02}], cost: {}}}\n", if at < 12 { 0 } else { 12 }, 10 + at);
+        yaml += &format!(
+            "- {{name: L{at:02}, sites: [S{:02}, S{at:02}], cost: {}}}\n",
+            if at < 12 { 0 } else { 12 },
+            10 + at
+        );
     }
     yaml += "- {name: Island, sites: [S26, S27, S28, S29], cost: 5}\nservers:\n";
     for at in 0..30 {
@@ -165,7 +169,9 @@ fn many_sites_are_regions_around_their_hubs_and_always_the_same() {
     assert_eq!((shut.survey.sites.len(), shut.survey.links.len()), (3, 1));
     let drawing = svg::draw(&shut.survey, None);
     golden("regions.svg", &drawing);
-    for line in ["30 sites, 30 servers, 1 connector, revision 7", "Region S00", "12 sites, 12 servers", "14 sites, 14 servers"] {
+    for line in
+        ["30 sites, 30 servers, 1 connector, revision 7", "Region S00", "12 sites, 12 servers", "14 sites, 14 servers"]
+    {
         assert!(drawing.contains(&format!(">{line}<")), "{line}");
     }
     // Open, a region is its sites; of the others the lines lead to their boxes.

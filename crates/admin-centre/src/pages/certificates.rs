@@ -51,9 +51,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
             sheet.grid(grid);
             missing(&mut sheet, &organization, &all.iter().map(|one| one.name.as_str()).collect::<Vec<_>>());
         }
-        Err(Denied::Away(why)) => {
-            sheet.notice(Tone::Warn, "Those on disk are not known", vec![why.into()])
-        }
+        Err(Denied::Away(why)) => sheet.notice(Tone::Warn, "Those on disk are not known", vec![why.into()]),
         Err(refused) => return Err(refused.into()),
     }
     posture(visit, &mut sheet, &organization).await?;
@@ -103,7 +101,12 @@ async fn posture(visit: &Visit<'_>, sheet: &mut Sheet, organization: &Organizati
         rows.push((
             is_plain && one.tls_certificate_name.is_none(),
             until,
-            vec![Bits::of(vec![link, Bit::Quiet("sends".into())]), super::objects::few(&sources.join("\n"), 3), words, certificate],
+            vec![
+                Bits::of(vec![link, Bit::Quiet("sends".into())]),
+                super::objects::few(&sources.join("\n"), 3),
+                words,
+                certificate,
+            ],
         ));
     }
     for server in organization.servers() {
@@ -118,7 +121,12 @@ async fn posture(visit: &Visit<'_>, sheet: &mut Sheet, organization: &Organizati
             let (until, certificate) = shows(visit, own);
             let name = format!("{}\\{}", server.name, one.name);
             let link = Bit::link(place_of(Kind::ReceiveConnector, &name), &one.name);
-            let cells = vec![Bits::of(vec![link, Bit::Quiet("receives".into())]), server.name.to_string().into(), words, certificate];
+            let cells = vec![
+                Bits::of(vec![link, Bit::Quiet("receives".into())]),
+                server.name.to_string().into(),
+                words,
+                certificate,
+            ];
             rows.push((!demands, until, cells));
         }
     }
@@ -127,7 +135,8 @@ async fn posture(visit: &Visit<'_>, sheet: &mut Sheet, organization: &Organizati
     let mut grid = Grid::new("What connectors demand of TLS, and which certificate they show", columns);
     grid.aside = true;
     if rows.len() > SHOWN {
-        grid.foot = format!("{SHOWN} of {}: those that demand or name something, then the first to end", rows.len()).into();
+        grid.foot =
+            format!("{SHOWN} of {}: those that demand or name something, then the first to end", rows.len()).into();
     }
     rows.into_iter().take(SHOWN).for_each(|(_, _, cells)| grid.row(cells));
     sheet.grid(grid);

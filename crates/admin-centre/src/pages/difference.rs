@@ -49,7 +49,8 @@ pub(crate) fn blocks(changes: &[Change]) -> Vec<Block> {
 /// Many changes, a line each: how many there are of which kind, then which.
 fn short(changes: &[Change]) -> Grid {
     let columns = ["Change", "Kind", "Objects"].map(|title| Column::new(title, "")).to_vec();
-    let mut grid = Grid::new(format!("{} changes; the first {SHOWN} follow property by property", changes.len()), columns);
+    let mut grid =
+        Grid::new(format!("{} changes; the first {SHOWN} follow property by property", changes.len()), columns);
     let mut all: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for change in changes {
         let sign = match change {

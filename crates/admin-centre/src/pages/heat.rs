@@ -31,7 +31,8 @@ pub(crate) async fn table(visit: &Visit<'_>, queues: &[&(ServerName, QueueView)]
     servers.sort();
     servers.dedup();
     // At once: one that is slow holds up only itself.
-    let asked = servers.into_iter().map(async |server| (server, visit.ruled.letters_known(server, None, MESSAGES).await));
+    let asked =
+        servers.into_iter().map(async |server| (server, visit.ruled.letters_known(server, None, MESSAGES).await));
     for (server, letters) in futures::future::join_all(asked).await {
         let Some((letters, _)) = letters.ok().and_then(|last| last.value) else { continue };
         for letter in letters.iter() {

@@ -10,7 +10,7 @@ use super::queue_words::reason;
 use super::queues::{self, Queued};
 use super::{Answered, Outcome, segment};
 use crate::centre::Visit;
-use crate::estate::{HealthView, Ledger};
+use crate::estate::{HealthView, Ledger, Serving};
 use crate::known::Last;
 use crate::text::{counted, some};
 use crate::view::{Bit, Bits, Block, Column, Grid, Sheet, Tone};
@@ -42,14 +42,18 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     };
     // Each is waited for a moment: together, not one after the other.
     let looked = visit.centre.known.findings(&organization);
-    let (queued, health, findings) = tokio::join!(waiting_for, visit.ruled.health(), looked);
+    let (queued, health, findings, services) =
+        tokio::join!(waiting_for, visit.ruled.health(), looked, visit.ruled.services_known());
     let queued = queued?;
     unknown.extend(may_not.map(Bits::from));
     if let Some(queued) = &queued {
         unknown.extend(queued.not_told());
         waiting(&mut concerns, queued);
     }
-    behind(visit, &mut concerns, &organization).await;
+    match services.map(|last| last.value) {
+        Ok(Some((services, _))) => behind(&mut concerns, &organization, &services),
+        _ => unknown.push("Which services are there is being asked.".into()),
+    }
     let health = match health {
         Err(why) => {
             unknown.push(why.into());
@@ -123,8 +127,7 @@ fn waiting(concerns: &mut Vec<Concern>, queued: &Queued) {
     }
 }
 
-async fn behind(visit: &Visit<'_>, concerns: &mut Vec<Concern>, organization: &Organization) {
-    let Ok(services) = visit.ruled.services().await else { return };
+fn behind(concerns: &mut Vec<Concern>, organization: &Organization, services: &[Serving]) {
     let mut away: Vec<envelope::ServerName> = Vec::new();
     for server in organization.servers() {
         let own: Vec<_> = services.iter().filter(|one| one.server == server.name).collect();
@@ -230,7 +233,8 @@ fn told(sheet: &mut Sheet, mut concerns: Vec<Concern>, unknown: Vec<Bits>) {
 fn figures(sheet: &mut Sheet, organization: &Organization, queued: Option<&Queued>) {
     let waiting = queued.map(|queued| queued.all.iter().map(|(_, queue)| queue.messages).sum::<u64>());
     let link = |to: &str, count: usize| Bit::link(to, counted(count as u64)).into();
-    let mut shown = vec![waiting.map_or_else(|| Bit::Quiet("unknown".into()), |count| Bit::link("/queues", counted(count)))];
+    let mut shown =
+        vec![waiting.map_or_else(|| Bit::Quiet("unknown".into()), |count| Bit::link("/queues", counted(count)))];
     if queued.is_some_and(|queued| !queued.is_whole()) {
         shown.push(Bit::Quiet("or more".into()));
     }

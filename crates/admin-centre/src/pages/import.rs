@@ -49,7 +49,11 @@ async fn sheet(visit: &Visit<'_>, wrong: &str) -> Result<Sheet, Trouble> {
     let servers = organization.servers().iter().filter(|server| server.role == ServerRole::Mailbox);
     let servers: Vec<(String, String)> =
         servers.map(|server| (server.name.to_string(), server.name.to_string())).collect();
-    let files = Field::line("files", "Files", "").with(Entry::Files).needed().wrong(wrong).helped("32 MB in all, at most.");
+    let files = Field::line("files", "Files", "")
+        .with(Entry::File { several: true })
+        .needed()
+        .wrong(wrong)
+        .helped("32 MB in all, at most.");
     let assumed = Field::line("assume", "What an export has lost", visit.ask.field("assume"))
         .with(Entry::Lines(3))
         .helped("A property and its value in each line, such as maxMessageSize=35MB. The report says what is lost.");

@@ -60,16 +60,13 @@ impl Queued {
                 Bit::Quiet(why.clone()),
             ]));
         }
-        let mut reasons: BTreeMap<&str, Vec<ServerName>> = BTreeMap::new();
+        let mut reasons: BTreeMap<String, Vec<ServerName>> = BTreeMap::new();
         for (server, why) in &self.unknown {
-            reasons.entry(why).or_default().push(server.clone());
+            // The same reason names the server that it is of.
+            reasons.entry(why.replace(server.as_str(), "it")).or_default().push(server.clone());
         }
         for (why, servers) in reasons {
-            lines.push(Bits::of(vec![
-                Bit::Strong(named(&servers)),
-                Bit::text("unknown, not empty:"),
-                Bit::Quiet(why.to_owned()),
-            ]));
+            lines.push(Bits::of(vec![Bit::Strong(named(&servers)), Bit::text("unknown, not empty:"), Bit::Quiet(why)]));
         }
         let more = lines.len().saturating_sub(LINES_MAX);
         lines.truncate(LINES_MAX);
@@ -109,10 +106,8 @@ pub(crate) async fn gather(visit: &Visit<'_>, organization: &Organization) -> Re
 
 /// The same, asked for now: something is done to what is there.
 async fn ask(visit: &Visit<'_>, organization: &Organization) -> Result<Vec<(ServerName, QueueView)>, Denied> {
-    let asked = organization
-        .servers()
-        .iter()
-        .map(async |server| (server.name.clone(), visit.ruled.queues(&server.name).await));
+    let asked =
+        organization.servers().iter().map(async |server| (server.name.clone(), visit.ruled.queues(&server.name).await));
     let mut all = Vec::new();
     for (server, answer) in futures::future::join_all(asked).await {
         match answer {

@@ -79,7 +79,9 @@ fn form(visit: &Visit<'_>, wrong: &str) -> Sheet {
         "Which connectors of this server would show it, and whether their next hops take a session with it. Nothing is put into \
          place, and no mail is sent.",
     );
-    let file = |name: &str, label: &str, help: &str| Field::line(name, label, "").with(Entry::Files).needed().helped(help);
+    let file = |name: &str, label: &str, help: &str| {
+        Field::line(name, label, "").with(Entry::File { several: false }).needed().helped(help)
+    };
     let recipient = Field::line("recipient", "Somebody outside", visit.ask.field("recipient"))
         .helped("Connectors that route by DNS need somebody towards whose hosts the handshake is tried.");
     let mut instead = Field::line("instead", "In the place of the server's own certificate, not beside it", "");
@@ -116,7 +118,9 @@ async fn begin(visit: &Visit<'_>) -> Answered {
         sheet.status = 422;
         Ok(Outcome::Sheet(sheet))
     };
-    let [certificate, key] = &visit.ask.files[..] else { return again("choose the files of a certificate and its key") };
+    let [certificate, key] = &visit.ask.files[..] else {
+        return again("choose the files of a certificate and its key");
+    };
     if certificate.1.len().max(key.1.len()) > FILE_MAX {
         return again("a file is larger than 256 kB: it is no certificate or key in PEM");
     }
@@ -149,7 +153,8 @@ async fn begin(visit: &Visit<'_>) -> Answered {
 }
 
 fn shown(rehearsal: &Rehearsal) -> Sheet {
-    let mut sheet = Sheet::new("Rehearsal of a certificate").under("/certificates", "Certificates").under(PATH, "Rehearse");
+    let mut sheet =
+        Sheet::new("Rehearsal of a certificate").under("/certificates", "Certificates").under(PATH, "Rehearse");
     let steps = rehearsal.steps.lock().clone();
     let wrong = steps.iter().filter(|step| step.tone == Tone::Bad.class()).count();
     match &*rehearsal.ended.lock() {
@@ -185,7 +190,8 @@ fn shown(rehearsal: &Rehearsal) -> Sheet {
                 Tone::Warn => "warning",
                 _ => "wrong",
             };
-            let cells = vec![step.name.into(), Bit::Badge(tone, word.into()).into(), step.text.into(), step.advice.into()];
+            let cells =
+                vec![step.name.into(), Bit::Badge(tone, word.into()).into(), step.text.into(), step.advice.into()];
             grid.row(cells);
         }
     }

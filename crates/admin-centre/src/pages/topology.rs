@@ -228,7 +228,7 @@ fn form(visit: &Visit<'_>, organization: &Organization) -> Form {
 /// How it is just now: what waits, and who is there.
 struct Now {
     queued: Option<Queued>,
-    services: Vec<Serving>,
+    services: Arc<Vec<Serving>>,
 }
 
 async fn now(visit: &Visit<'_>, organization: &Organization) -> Now {
@@ -236,7 +236,8 @@ async fn now(visit: &Visit<'_>, organization: &Organization) -> Now {
         None => queues::gather(visit, organization).await.ok(),
         Some(_) => None,
     };
-    Now { queued, services: visit.ruled.services().await.unwrap_or_default() }
+    let services = visit.ruled.services_known().await.ok().and_then(|last| last.value);
+    Now { queued, services: services.map(|(services, _)| services).unwrap_or_default() }
 }
 
 impl Now {
@@ -314,9 +315,8 @@ fn sites(organization: &Organization, survey: &Survey, now: &Now) -> Grid {
                 queued.all.iter().filter(|(server, _)| site.servers.iter().any(|known| known.name == *server));
             of_site.map(|(_, queue)| queue.messages).sum::<u64>()
         });
-        let unknown = queued.as_ref().is_some_and(|queued| {
-            site.servers.iter().any(|server| queued.is_unknown(&server.name))
-        });
+        let unknown =
+            queued.as_ref().is_some_and(|queued| site.servers.iter().any(|server| queued.is_unknown(&server.name)));
         let waiting: Bits = match waiting {
             Some(count) if unknown => format!("{} or more", counted(count)).into(),
             Some(count) => counted(count).into(),

@@ -123,7 +123,9 @@ async fn a_certificate_is_rehearsed_step_by_step_and_its_key_is_nowhere() {
     let page = anna.get(&rehearsal).await.text();
     assert!(page.contains("1 thing is wrong") && !page.contains("SECRET") && !come.contains("SECRET"), "{page}");
     assert!(world.memory.notes.lock().iter().all(|note| !format!("{note:?}").contains("SECRET")));
-    assert!(world.memory.notes.lock().iter().any(|(who, what, _, _)| who == "anna" && what == "Test-ExchangeCertificate"));
+    assert!(
+        world.memory.notes.lock().iter().any(|(who, what, _, _)| who == "anna" && what == "Test-ExchangeCertificate")
+    );
     // Whoever may not see certificates does not see what came of it.
     let mut rosa = world.with("rosa", "Records Management").await;
     assert_eq!(rosa.get(&rehearsal).await.status, 403);
@@ -173,7 +175,11 @@ async fn what_was_removed_is_put_back_alone_under_its_own_guid() {
     assert_eq!(world.memory.connector("Internet").unwrap().comment, "meanwhile");
     anna.get(&revision).await;
     let (plan, page) = anna.follow(&format!("{revision}/undo"), &[]).await;
-    assert!(page.text().contains("+ new: Send connector Partner") && !page.text().contains("~ changed"), "{}", page.text());
+    assert!(
+        page.text().contains("+ new: Send connector Partner") && !page.text().contains("~ changed"),
+        "{}",
+        page.text()
+    );
     anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
     assert_eq!(world.memory.connector("Partner").unwrap().guid, guid);
     assert_eq!(world.memory.connector("Internet").unwrap().comment, "meanwhile");

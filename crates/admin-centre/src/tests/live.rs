@@ -175,13 +175,19 @@ async fn one_drawing_serves_all_who_may_see_the_same() {
     // Who may do less sees another page of it: what is shut for him is shut in what he is sent.
     let mut rita = world.with("rita", "View-Only Organization Management").await;
     let page = rita.get("/queues").await;
-    assert!(page.text().contains("you, of View-Only Organization Management, may not change queues"), "{}", page.text());
+    assert!(
+        page.text().contains("you, of View-Only Organization Management, may not change queues"),
+        "{}",
+        page.text()
+    );
     let mut hers = Stream::of(&world, &rita, "/queues", &page);
     world.memory.queues.lock().clear();
     let (without, _) = (hers.change().await, streams[0].change().await);
     world.memory.queues.lock().push(("BERLIN1".to_owned(), queue(2)));
     let again = hers.change().await;
-    assert!(!without.contains("<button") && again.contains("<button disabled>") && !again.contains("value=\\\"retry\\\""));
+    assert!(
+        !without.contains("<button") && again.contains("<button disabled>") && !again.contains("value=\\\"retry\\\"")
+    );
     let theirs = streams[0].change().await;
     assert!(theirs.contains("value=\\\"retry\\\"") && !theirs.contains("<button disabled>"), "{theirs}");
     assert!(!theirs.contains("name=\\\"token\\\""), "the token of a session is in nothing that many are sent");

@@ -102,7 +102,7 @@ pub(crate) async fn of_lab(folder: &Path) -> anyhow::Result<Ready> {
 async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
     let CentreArguments { listen, hosts, certificate, state, place } = arguments;
     let reach = place.reach().await?;
-    reach.organization().await?;
+    let organization = reach.organization().await?;
     let state = match (state, reach.settings()) {
         (Some(state), _) => state,
         (None, Some(settings)) => settings.state.join(STATE_FOLDER),
@@ -124,7 +124,7 @@ async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
     let accounts = Accounts::open(&state, Arc::new(Argon2))
         .with_context(|| format!("cannot read the accounts in {}", state.display()))?;
     let told = told(&accounts, address, &hosts, &shown, certificate.is_none())?;
-    let estate = LiveEstate::open(place, reach, &state).await?;
+    let estate = LiveEstate::open(place, reach, &organization, &state).await?;
     let names = hosts.into_iter().chain(names(address)).collect();
     let options = CentreOptions {
         estate: Arc::new(estate),

@@ -17,7 +17,7 @@ use runtime::{PeerBook, Settings};
 use topology::{Organization, ServerRole};
 
 use super::output;
-use super::place::{self, Place};
+use super::place::{self, Place, Reach};
 
 /// Time for the directory to answer before what is remembered must do.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +53,16 @@ impl Transports {
                 (Administrator::through(api), reach.organization().await?, presences)
             }
         };
+        Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences) })
+    }
+
+    /// The same over what is open, by a configuration that is known: nothing is read again but where services are.
+    pub(crate) async fn over(reach: &Reach, organization: Arc<Organization>) -> anyhow::Result<Self> {
+        let administrator = match (reach.settings(), reach.api()) {
+            (Some(settings), _) => Administrator::new(Arc::new(place::administrator(&settings.identity)?)),
+            (None, api) => Administrator::through(api.expect("what was not opened is asked")),
+        };
+        let presences = reach.directory.presences().await.map_err(|error| reach.explained(&error))?;
         Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences) })
     }
 

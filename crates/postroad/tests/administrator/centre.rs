@@ -222,6 +222,27 @@ fn keys_alone_and_no_script_are_enough() {
     browser.keys(ENTER);
     browser.wait("form[action$='/undo']");
     assert!(page.server.desk.done("export --settings server.toml").contains("keys.example"));
+    // WA-88: an export is brought without a script, too.
+    let csv = "\"Name\",\"AddressSpaces\",\"SourceTransportServers\",\"MaxMessageSize\"\n\
+               \"Brought\",\"System.Object[]\",\"BERLIN1\",\"35 MB (36,700,160 bytes)\"\n";
+    page.server.desk.write("send.csv", csv);
+    let list = "AddressSpaces          : {SMTP:brought.example;1}\nDNSRoutingEnabled      : False\n\
+                MaxMessageSize         : 35 MB (36,700,160 bytes)\nName                   : Brought\n\
+                SmartHosts             : {relay.brought.example}\nSourceTransportServers : {BERLIN1}\n";
+    page.server.desk.write("send.txt", list);
+    for (file, lost) in [("send.csv", true), ("send.txt", false)] {
+        browser.go(&page.to("/import"));
+        browser.fill("[name=files]", page.server.desk.path(file).to_str().unwrap());
+        browser.click("main button.primary");
+        browser.says("main", "What became of the export");
+        let told = browser.text("main");
+        assert_eq!(told.contains("cannot be said here"), lost, "{told}");
+    }
+    assert!(browser.text("main").contains("+ new: Send connector Brought"), "{}", browser.text("main"));
+    browser.click("button[value=apply]");
+    browser.wait("form[action$='/undo']");
+    let export = page.server.desk.done("export --settings server.toml");
+    assert!(export.contains("brought.example") && export.contains("relay.brought.example"), "{export}");
 }
 
 #[test]
@@ -319,12 +340,22 @@ fn hostile_mail_that_waits_is_shown_and_does_nothing() {
 #[test]
 fn over_an_admin_service_it_does_the_same_and_says_for_whom() {
     let mut page = Page::by("--api ./admin.sock --state centre");
-    page.server.send("clerk@partner.example");
     let browser = Browser::start(true);
     page.welcome(&browser);
-    page.server.message("clerk@partner.example", "Retry");
+    // A page that is open: what changes comes to it, and it is the page that it was.
     browser.go(&page.to("/queues"));
+    browser.says("main", "0 messages in 0 queues.");
+    let _kept = browser.run("document.kept = true");
+    page.server.send("clerk@partner.example");
+    page.server.message("clerk@partner.example", "Retry");
     browser.says("main", "1 message in 1 queue.");
+    browser.says("main form[action='/queues/act'] tbody tr", "Retry");
+    assert_eq!(browser.run("return document.kept"), true);
+    // The form that came has the token of the session.
+    browser.click("form[action='/queues/act'] button[value=suspend]");
+    browser.click("button[value=yes-suspend]");
+    browser.wait(".notice.good");
+    assert_eq!(complaints(&browser), Vec::<String>::new());
     browser.go(&page.to("/send-connectors/Partner/edit"));
     browser.fill("[name='authenticationCredential:user']", "contoso");
     browser.fill("[name='authenticationCredential:password']", "another-horse");
@@ -448,6 +479,67 @@ fn every_page_is_legible_on_a_desk_and_on_a_phone_in_light_and_in_dark() {
                 wrong.push(format!("{name} {path}: {small} targets under 24 pixels"));
             }
             wrong.extend(complaints(&browser).into_iter().map(|line| format!("{name} {path}: {line}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_certificate_is_rehearsed_and_sixty_sites_are_legible() {
+    // WA-37, WA-50…54
+    let mut page = Page::open();
+    let browser = Browser::start(true);
+    page.welcome(&browser);
+    let desk = &page.server.desk;
+    let (name, host) = ("BERLIN1".parse().unwrap(), "berlin1.contoso.example".parse().unwrap());
+    let made = net::certificate::self_signed_for_smtp(&name, &host, runtime::Clock::default().now()).unwrap();
+    std::fs::create_dir_all(desk.path("new")).unwrap();
+    made.save_to(&desk.path("new")).unwrap();
+    browser.look(Screen::Desk, false);
+    browser.go(&page.to("/certificates/rehearse"));
+    for (field, file) in [("certificate", "new/cert.pem"), ("key", "new/key.pem")] {
+        browser.fill(&format!("[name={field}]"), desk.path(file).to_str().unwrap());
+    }
+    browser.fill("[name=recipient]", "clerk@partner.example");
+    browser.click("main button.primary");
+    // Its steps come to the page that is open.
+    browser.says("main", "signed by itself: whoever validates certificates refuses it");
+    browser.says("main", "wrong");
+    let rehearsal = browser.address();
+    let mut sites = String::from("sites: [{name: Berlin, hubSiteEnabled: true}, {name: Oslo}");
+    let (mut links, mut servers, mut connectors) = (String::new(), String::new(), String::new());
+    for at in 1..59 {
+        sites += &format!(", {{name: Site{at:02}, hubSiteEnabled: {}}}", at % 12 == 0);
+        let to = if at < 4 { "Berlin".to_owned() } else { format!("Site{:02}", at / 4) };
+        links += &format!("  - {{name: L{at:02}, sites: [{to}, Site{at:02}], cost: {}}}\n", at + 1);
+        servers += &format!("  - {{name: S{at:02}, fqdn: s{at:02}.contoso.example, site: Site{at:02}}}\n");
+        connectors +=
+            &format!("  - {{name: 'To p{at}', addressSpaces: [p{at}.example], sourceTransportServers: [S{at:02}]}}\n");
+    }
+    let yaml = crate::support::ORGANIZATION
+        .replace("sites: [{name: Berlin}, {name: Oslo}", &sites)
+        .replace("siteLinks:\n", &format!("siteLinks:\n{links}"))
+        .replace("servers:\n", &format!("servers:\n{servers}"))
+        .replace("sendConnectors:\n", &format!("sendConnectors:\n{connectors}"));
+    desk.write("large.yaml", &yaml);
+    desk.done("apply large.yaml --settings server.toml --yes");
+    let pages = [
+        ("rehearsal", rehearsal),
+        ("large-overview", page.to("/")),
+        ("large-topology", page.to("/topology?open=Site24")),
+        ("large-way", page.to("/topology?recipient=x@p57.example")),
+    ];
+    let mut wrong = Vec::new();
+    for (screen, dark, kind) in [(Screen::Desk, false, "desk-light"), (Screen::Phone, true, "phone-dark")] {
+        browser.look(screen, dark);
+        for (name, address) in &pages {
+            browser.go(address);
+            browser.wait("#live > *");
+            browser.picture(&pictures().join(format!("{kind}-{name}.png")));
+            if screen == Screen::Desk {
+                wrong.extend(axe(&browser).into_iter().map(|found| format!("{kind} {name}: {found}")));
+            }
+            wrong.extend(complaints(&browser).into_iter().map(|line| format!("{kind} {name}: {line}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -22,9 +22,12 @@ use crate::commands::place::Reach;
 use crate::commands::probe::Way;
 
 /// What becomes of an export, against the configuration that the page is about.
-pub(super) async fn import(reach: &Reach, export: Export, organization: Arc<Organization>) -> Result<ImportView, String> {
-    let recipients =
-        directory::all_recipients(reach.directory.as_ref()).await.map_err(|error| error.to_string())?;
+pub(super) async fn import(
+    reach: &Reach,
+    export: Export,
+    organization: Arc<Organization>,
+) -> Result<ImportView, String> {
+    let recipients = directory::all_recipients(reach.directory.as_ref()).await.map_err(|error| error.to_string())?;
     let current = organization::objects(organization.draft(), &recipients);
     let secrets = SecretsOf::of(reach, Path::new(""), &current).map_err(|error| format!("{error:#}"))?;
     let read = move || {

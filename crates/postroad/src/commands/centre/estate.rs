@@ -11,8 +11,8 @@ use admin_api::queues::{MESSAGES_MAX, MessageEntry, MessagesRequest, Target};
 use admin_api::{AuditTrail, Audited};
 use admin_centre::Person;
 use admin_centre::estate::{
-    Audit, AuditView, Candidate, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters,
-    Made, NotMade, Note, QueueView, Serving, ShownView, Tell, TrackView, Tracking,
+    Audit, AuditView, Candidate, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView,
+    Letters, Made, NotMade, Note, QueueView, Serving, ShownView, Tell, TrackView, Tracking,
 };
 use anyhow::Context;
 use async_trait::async_trait;
@@ -113,7 +113,13 @@ impl Current {
 }
 
 impl LiveEstate {
-    pub(super) async fn open(place: Place, reach: Reach, state: &Path) -> anyhow::Result<Self> {
+    /// `organization` is what there was a moment ago: the first page does not wait until it is read again.
+    pub(super) async fn open(
+        place: Place,
+        reach: Reach,
+        organization: &Arc<Organization>,
+        state: &Path,
+    ) -> anyhow::Result<Self> {
         let backend = reach.settings().map(place::connect).transpose()?;
         let (log_folder, server) = match reach.settings() {
             Some(settings) => (folder(&settings.state), settings.server.to_string()),
@@ -131,6 +137,7 @@ impl LiveEstate {
         let known = Known { authority: Authority::of_forest(forest), read: Instant::now(), trouble: None };
         let known = Arc::new(RwLock::new(known));
         let current = Current::default();
+        current.keep(organization);
         current.follow(Arc::clone(&reach.directory));
         look(reach.directory.as_ref(), &current, &known).await.map_err(|why| anyhow::anyhow!(why)).context(
             "who is revoked cannot be read; the centre's certificate needs View-Only Organization Management or Organization \
@@ -148,7 +155,16 @@ impl LiveEstate {
         {
             return Ok(Arc::clone(known));
         }
-        let opened = Arc::new(Transports::open(&self.place).await.map_err(|error| format!("{error:#}"))?);
+        let over = match self.current.get() {
+            Some(organization) => Transports::over(&self.reach, organization).await.ok(),
+            None => None,
+        };
+        let opened = match over {
+            Some(opened) => opened,
+            // The directory is away: what the services of this server know.
+            None => Transports::open(&self.place).await.map_err(|error| format!("{error:#}"))?,
+        };
+        let opened = Arc::new(opened);
         *kept = Some((Instant::now(), Arc::clone(&opened)));
         Ok(opened)
     }

@@ -118,16 +118,19 @@ pub(crate) async fn rehearsed(
         if changed && !rehearsal.offline {
             let candidate = NewCertificate { certificate: &rehearsal.new, instead: rehearsal.instead };
             let recipient = rehearsal.recipient.as_ref();
-            rehearse(settings, organization, server, connector, recipient, candidate).await?.into_iter().for_each(&mut *tell);
+            rehearse(settings, organization, server, connector, recipient, candidate)
+                .await?
+                .into_iter()
+                .for_each(&mut *tell);
         }
     }
     Ok(())
 }
 
 fn own_server<'a>(settings: &Settings, organization: &'a Organization) -> anyhow::Result<&'a Server> {
-    organization.server(&settings.server).with_context(|| {
-        format!("the organization has no server {}; `postroad servers` lists them", settings.server)
-    })
+    organization
+        .server(&settings.server)
+        .with_context(|| format!("the organization has no server {}; `postroad servers` lists them", settings.server))
 }
 
 fn own_certificates(settings: &Settings, server: &Server, now: Timestamp) -> anyhow::Result<Vec<OwnCertificate>> {
