@@ -97,7 +97,7 @@ pub trait Estate: Send + Sync + 'static {
     async fn shown(&self) -> Result<Vec<ShownView>, String>;
 
     /// What a certificate would change on this server, and the handshake with it rehearsed. Steps are told as they come.
-    async fn rehearse(&self, candidate: Candidate, tell: Tell) -> Result<(), String>;
+    async fn rehearse(&self, candidate: TriedCertificate, tell: Tell) -> Result<(), String>;
 
     /// What another system exported, as changes of this configuration; why not, if it cannot be read.
     async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String>;
@@ -404,7 +404,7 @@ pub struct ShownView {
 }
 
 /// A certificate that is not put into place yet. Not to be printed: it has its key.
-pub struct Candidate {
+pub struct TriedCertificate {
     /// The certificate and its chain, PEM.
     pub chain: String,
     /// Its key, PEM.
@@ -418,11 +418,11 @@ pub struct Candidate {
 }
 
 /// Takes steps of a rehearsal.
-pub type Tell = Box<dyn Fn(Vec<Step>) + Send + Sync>;
+pub type Tell = Box<dyn Fn(Vec<TriedStep>) + Send + Sync>;
 
 /// A step of a rehearsal.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct TriedStep {
     /// Of what: the certificate, a connector, a host.
     pub of: String,
     /// Which.

@@ -21,7 +21,7 @@
 //! | [`centre`], `front` | what a centre is made of; one request to one answer |
 //! | `pages` | the pages |
 //! | `known` | what servers said last, so that none is waited for |
-//! | `live`, `stream` | what changes of a page, sent to whoever looks at it |
+//! | `live`, `watching`, `stream` | what changes of a page, sent to whoever looks at it |
 //! | `form`, `plans` | forms made from the schema; changes that are looked at before they are made |
 //! | [`serve`], `upload` | sockets, TLS and HTTP |
 
@@ -39,6 +39,7 @@ mod live;
 mod pages;
 mod person;
 mod plans;
+mod rehearsals;
 mod request;
 mod ruled;
 pub mod serve;
@@ -49,6 +50,7 @@ mod tests;
 pub mod text;
 mod upload;
 mod view;
+mod watching;
 
 pub use accounts::Passwords;
 pub use centre::{Centre, CentreOptions};

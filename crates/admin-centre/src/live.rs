@@ -12,18 +12,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::centre::Centre;
-use crate::pages::{self, Outcome, Trouble};
-use crate::person::Person;
-use crate::request::Ask;
 use crate::view::{Region, Sheet};
 
 /// Streams at once.
@@ -32,9 +26,6 @@ const STREAMS_MAX: usize = 128;
 pub(crate) const STREAMS_OWN_MAX: usize = 4;
 /// Pages whose shape is remembered, for streams that begin or go on.
 const SHAPES_MAX: usize = 512;
-/// A page that somebody looks at is drawn again after, and at most once a second when servers say something before (WA-22).
-pub(crate) const AGAIN: Duration = Duration::from_secs(2);
-const AGAIN_LEAST: Duration = Duration::from_secs(1);
 
 /// A digest of a piece of a page.
 type Mark = u64;
@@ -136,10 +127,10 @@ pub(crate) fn lacks(old: Option<&Shape>, new: &Drawn) -> Option<String> {
 
 /// What somebody looks at: an address, as role groups let it be seen.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
-    path: String,
-    query: Vec<(String, String)>,
-    groups: String,
+pub(crate) struct Key {
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) groups: String,
 }
 
 /// How a page is now.
@@ -156,15 +147,18 @@ pub(crate) enum Now {
 }
 
 /// A page that is looked at.
-struct View {
-    now: watch::Sender<Now>,
+pub(crate) struct View {
+    pub(crate) now: watch::Sender<Now>,
 }
+
+/// Streams of each session, the oldest first.
+type Streams = Mutex<HashMap<String, VecDeque<(u64, CancellationToken)>>>;
 
 /// All pages that are looked at, and who looks.
 pub(crate) struct Live {
-    views: Mutex<HashMap<Key, View>>,
+    pub(crate) views: Mutex<HashMap<Key, View>>,
     shapes: Mutex<VecDeque<(String, Arc<Shape>)>>,
-    streams: Mutex<HashMap<String, VecDeque<(u64, CancellationToken)>>>,
+    streams: Arc<Streams>,
     room: Arc<Semaphore>,
     numbers: AtomicU64,
     /// How often a page was drawn for those who look.
@@ -177,7 +171,7 @@ impl Default for Live {
         Self {
             views: Mutex::default(),
             shapes: Mutex::default(),
-            streams: Mutex::default(),
+            streams: Arc::default(),
             room: Arc::new(Semaphore::new(STREAMS_MAX)),
             numbers: AtomicU64::default(),
             drawings: AtomicU64::default(),
@@ -192,12 +186,12 @@ pub(crate) struct Place {
     number: u64,
     pub(crate) ended: CancellationToken,
     _permit: OwnedSemaphorePermit,
-    centre: Arc<Centre>,
+    streams: Arc<Streams>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut all = self.centre.live.streams.lock();
+        let mut all = self.streams.lock();
         let Some(own) = all.get_mut(&self.session) else { return };
         own.retain(|(number, _)| *number != self.number);
         if own.is_empty() {
@@ -223,11 +217,10 @@ impl Live {
     }
 
     /// A place for one more stream of a session; nothing where there is none for anybody.
-    pub(crate) fn place(centre: &Arc<Centre>, session: String) -> Option<Place> {
-        let live = &centre.live;
-        let permit = Arc::clone(&live.room).try_acquire_owned().ok()?;
-        let (number, ended) = (live.numbers.fetch_add(1, Ordering::Relaxed), live.ended.child_token());
-        let mut all = live.streams.lock();
+    pub(crate) fn place(&self, session: String) -> Option<Place> {
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        let (number, ended) = (self.numbers.fetch_add(1, Ordering::Relaxed), self.ended.child_token());
+        let mut all = self.streams.lock();
         let own = all.entry(session.clone()).or_default();
         own.push_back((number, ended.clone()));
         if own.len() > STREAMS_OWN_MAX
@@ -235,7 +228,7 @@ impl Live {
         {
             oldest.cancel();
         }
-        Some(Place { session, number, ended, _permit: permit, centre: Arc::clone(centre) })
+        Some(Place { session, number, ended, _permit: permit, streams: Arc::clone(&self.streams) })
     }
 
     /// How many streams a session has.
@@ -243,79 +236,6 @@ impl Live {
     pub(crate) fn count(&self) -> usize {
         STREAMS_MAX - self.room.available_permits()
     }
-
-    /// Takes part in what others look at, or begins to.
-    pub(crate) fn look(centre: &Arc<Centre>, ask: &Ask, person: &Person) -> watch::Receiver<Now> {
-        let (path, query) = (ask.path.clone(), ask.query.clone());
-        let key = Key { path, query, groups: person.groups_text() };
-        let mut views = centre.live.views.lock();
-        if let Some(view) = views.get(&key) {
-            return view.now.subscribe();
-        }
-        let (now, receiver) = watch::channel(Now::Unknown);
-        views.insert(key.clone(), View { now });
-        let viewed = Viewed { key, ask: ask.clone(), person: person.clone() };
-        tokio::spawn(viewed.go_on(Arc::clone(centre)));
-        receiver
-    }
-}
-
-/// A page that is drawn again and again, for as long as somebody looks.
-struct Viewed {
-    key: Key,
-    ask: Ask,
-    person: Person,
-}
-
-impl Viewed {
-    async fn go_on(self, centre: Arc<Centre>) {
-        loop {
-            let begun = Instant::now();
-            let next = self.draw(&centre).await;
-            let is_last = matches!(next, Some(Now::Gone | Now::Ended));
-            {
-                let mut views = centre.live.views.lock();
-                let Some(view) = views.get(&self.key) else { return };
-                if let Some(next) = next {
-                    publish(&view.now, next);
-                }
-                if is_last || view.now.receiver_count() == 0 {
-                    views.remove(&self.key);
-                    return;
-                }
-            }
-            tokio::select! {
-                () = centre.live.ended.cancelled() => return,
-                () = tokio::time::sleep_until(begun + AGAIN) => {}
-                () = async {
-                    centre.known.next().await;
-                    tokio::time::sleep_until(begun + AGAIN_LEAST).await;
-                } => {}
-            }
-        }
-    }
-
-    /// How the page is now; nothing where that cannot be told just now.
-    async fn draw(&self, centre: &Arc<Centre>) -> Option<Now> {
-        centre.live.drawings.fetch_add(1, Ordering::Relaxed);
-        match pages::signed_in(&centre.visit(&self.ask, &self.person), "").await {
-            Ok(Outcome::Sheet(sheet)) if sheet.status == 200 => Some(Now::Drawn(Arc::new(Drawn::of(&sheet)))),
-            Ok(_) | Err(Trouble::Missing { .. } | Trouble::Wrong(_)) => Some(Now::Gone),
-            Err(Trouble::Refused(_)) => Some(Now::Ended),
-            Err(Trouble::Away(_)) => None,
-        }
-    }
-}
-
-/// Nobody is woken for what is still the same.
-fn publish(to: &watch::Sender<Now>, next: Now) {
-    to.send_if_modified(|now| {
-        let is_same = matches!((&*now, &next), (Now::Drawn(old), Now::Drawn(new)) if old.mark == new.mark);
-        if !is_same {
-            *now = next;
-        }
-        !is_same
-    });
 }
 
 /// A list that was made into another as a browser does it; what is new is its number.

@@ -283,29 +283,9 @@ pub(crate) async fn answer(
     let kind = text("content-type").unwrap_or_default();
     let of_files = upload::boundary(&kind)
         .filter(|_| post && [pages::import::PATH, pages::rehearsal::PATH].contains(&path.as_str()));
-    // Before a large body is read: whoever is not signed in has nothing to bring, and few bring something at once.
-    let mut room = None;
-    if of_files.is_some() {
-        let known = Ask { cookies: cookies(&head.headers), from: Some(caller.address), ..Ask::default() };
-        if !centre.is_signed_in(&known) {
-            return plain(StatusCode::FORBIDDEN, "Sign in first.\n");
-        }
-        room = centre.uploads.try_acquire().ok();
-        if room.is_none() {
-            return plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Somebody else brings files just now. Try again in a moment.\n",
-            );
-        }
-    }
-    let (most, patience) = if room.is_some() { (FILES_MAX, ANSWER_MAX * 2) } else { (BODY_MAX, STILL_MAX) };
-    let Ok(body) = tokio::time::timeout(patience, to_bytes(body, most)).await else {
-        return plain(StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n");
-    };
-    let Ok(body) = body else {
-        let text =
-            if room.is_some() { "The files are larger than 32 MB.\n" } else { "The request is larger than 1 MB.\n" };
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, text);
+    let body = match taken(centre, &caller, &head.headers, of_files.is_some(), body).await {
+        Ok(body) => body,
+        Err((status, text)) => return plain(status, text),
     };
     if post && of_files.is_none() && !kind.starts_with("application/x-www-form-urlencoded") {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Forms are answered here.\n");
@@ -338,6 +318,35 @@ pub(crate) async fn answer(
         return plain(StatusCode::GATEWAY_TIMEOUT, "The servers did not answer in time.\n");
     };
     response(reply)
+}
+
+/// The body of a request, in time and not too large. Before that of files is read: whoever is not signed in has nothing to bring,
+/// and few bring something at once.
+async fn taken(
+    centre: &Centre,
+    caller: &Caller,
+    headers: &HeaderMap,
+    has_files: bool,
+    body: Body,
+) -> Result<Bytes, (StatusCode, &'static str)> {
+    let mut room = None;
+    if has_files {
+        let known = Ask { cookies: cookies(headers), from: Some(caller.address), ..Ask::default() };
+        if !centre.is_signed_in(&known) {
+            return Err((StatusCode::FORBIDDEN, "Sign in first.\n"));
+        }
+        let busy = "Others bring files just now. Try again in a moment.\n";
+        room = Some(centre.uploads.try_acquire().map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, busy))?);
+    }
+    let (most, patience, large) = match &room {
+        Some(_) => (FILES_MAX, ANSWER_MAX * 2, "The files are larger than 32 MB.\n"),
+        None => (BODY_MAX, STILL_MAX, "The request is larger than 1 MB.\n"),
+    };
+    match tokio::time::timeout(patience, to_bytes(body, most)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, large)),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n")),
+    }
 }
 
 /// Files of a form: name and content.

@@ -12,9 +12,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::centre::Centre;
 use crate::guard;
-use crate::live::{Live, Now, Place, Shape, lacks};
+use crate::live::{Now, Place, Shape, lacks};
 use crate::request::{Ask, Reply};
 use crate::session;
+use crate::watching;
 
 /// A browser hears something at least so often; connections that are still are closed after a minute.
 const BEAT: Duration = Duration::from_secs(15);
@@ -60,10 +61,10 @@ impl Centre {
         }
         let secret = ask.cookie(session::COOKIE).unwrap_or_default().to_owned();
         let Some(person) = self.present(ask, &secret) else { return Err(no(401, "Nobody is signed in.\n")) };
-        let Some(place) = Live::place(self, session::form_token(&secret)) else {
+        let Some(place) = self.live.place(session::form_token(&secret)) else {
             return Err(no(503, "Too many pages are open. This one is drawn anew when it is loaded again.\n"));
         };
-        let now = Live::look(self, &of, &person);
+        let now = watching::look(self, &of, &person);
         let has = ask.seen.as_deref().and_then(|mark| self.live.shape(mark));
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

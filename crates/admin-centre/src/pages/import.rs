@@ -115,7 +115,8 @@ async fn read(visit: &Visit<'_>) -> Answered {
 }
 
 /// What became of an export: first of all what was lost, and why.
-pub(crate) fn report(sheet: &mut Sheet, findings: &[ImportFinding]) {
+pub(crate) fn report(sheet: &mut Sheet, findings: Option<&[ImportFinding]>) {
+    let Some(findings) = findings else { return };
     sheet.heading("What became of the export");
     let count = |verdict: &str| findings.iter().filter(|one| one.verdict == verdict).count();
     let lost = count("lost");

@@ -72,9 +72,7 @@ async fn look(
     let mut sheet = Sheet::new(entry.title.clone())
         .under("/plans", "Open plans")
         .says(format!("A plan against revision {}. Nothing is changed yet.", entry.base));
-    if let Some(findings) = &entry.report {
-        import::report(&mut sheet, findings);
-    }
+    import::report(&mut sheet, entry.report.as_deref());
     if entry.changes.is_empty() {
         sheet.notice(Tone::Plain, "Nothing would change", vec![Bit::link(entry.back.clone(), "Back").into()]);
         return Ok(sheet);

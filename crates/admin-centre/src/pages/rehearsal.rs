@@ -1,61 +1,20 @@
 //! A certificate before it is put into place: which connectors of the server would show it, and the handshake with their next hops
 //! rehearsed, step by step as it comes (WA-37). No mail is sent, and the key is kept no longer than the rehearsal takes.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use authority::{Act, Feature};
-use envelope::Timestamp;
-use parking_lot::Mutex;
 
 use super::{Answered, Outcome, missing};
 use crate::centre::Visit;
-use crate::estate::{Candidate, Step};
+use crate::estate::{TriedCertificate, TriedStep};
+use crate::rehearsals::Rehearsal;
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
 /// Its address: files are brought to it.
 pub(crate) const PATH: &str = "/certificates/rehearse";
-/// Rehearsals that are kept, the newest.
-const KEPT_MAX: usize = 32;
-/// At once: each opens connections to strangers.
-const AT_ONCE: usize = 2;
 /// Octets of a file: a chain of certificates is some thousand.
 const FILE_MAX: usize = 256 * 1024;
-
-/// A rehearsal, and how far it is.
-pub(crate) struct Rehearsal {
-    at: Timestamp,
-    by: String,
-    steps: Mutex<Vec<Step>>,
-    /// Nothing while it goes on; then why it did not come to its end, if so.
-    ended: Mutex<Option<Result<(), String>>>,
-}
-
-/// All that are kept.
-#[derive(Default)]
-pub(crate) struct Rehearsals(Mutex<VecDeque<(String, Arc<Rehearsal>)>>);
-
-impl Rehearsals {
-    /// Nothing where enough go on.
-    fn begin(&self, by: &str, at: Timestamp) -> Option<(String, Arc<Rehearsal>)> {
-        let mut all = self.0.lock();
-        if all.iter().filter(|(_, one)| one.ended.lock().is_none()).count() >= AT_ONCE {
-            return None;
-        }
-        let (steps, ended) = (Mutex::default(), Mutex::default());
-        let one = Arc::new(Rehearsal { at, by: by.to_owned(), steps, ended });
-        let id = crate::codes::token();
-        all.push_back((id.clone(), Arc::clone(&one)));
-        if all.len() > KEPT_MAX {
-            all.pop_front();
-        }
-        Some((id, one))
-    }
-
-    fn find(&self, id: &str) -> Option<Arc<Rehearsal>> {
-        self.0.lock().iter().find(|(known, _)| known == id).map(|(_, one)| Arc::clone(one))
-    }
-}
 
 const fn act() -> Act {
     Act::Change(Feature::Certificates)
@@ -130,7 +89,7 @@ async fn begin(visit: &Visit<'_>) -> Answered {
     };
     let recipient = Some(visit.ask.field("recipient").trim().to_owned()).filter(|text| !text.is_empty());
     let is_on = |name: &str| visit.ask.field(name) == "true" || visit.ask.fields(name).any(|value| value == "true");
-    let candidate = Candidate { chain, key, recipient, instead: is_on("instead"), offline: is_on("offline") };
+    let candidate = TriedCertificate { chain, key, recipient, instead: is_on("instead"), offline: is_on("offline") };
     let Some((id, rehearsal)) = visit.centre.rehearsals.begin(visit.person.name(), visit.now) else {
         return again("others rehearse just now: try again in a moment");
     };
@@ -140,7 +99,7 @@ async fn begin(visit: &Visit<'_>) -> Answered {
         let told = Arc::clone(&rehearsal);
         let tell = {
             let known = Arc::clone(&known);
-            Box::new(move |steps: Vec<Step>| {
+            Box::new(move |steps: Vec<TriedStep>| {
                 told.steps.lock().extend(steps);
                 known.wake();
             })

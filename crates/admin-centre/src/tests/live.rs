@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::world::{Browser, World};
+use super::world::{Browser, World, passes};
 use crate::estate::QueueView;
 use crate::live::STREAMS_OWN_MAX;
 use crate::request::{Ask, Reply};
@@ -274,9 +274,9 @@ fn any_list_becomes_any_other() {
 impl World {
     /// Pages that nobody looks at are not drawn.
     async fn until_nobody_looks(&self) {
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        passes(Duration::from_secs(10)).await;
         let drawings = self.centre.live.drawings.load(Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        passes(Duration::from_secs(60)).await;
         assert_eq!(self.centre.live.drawings.load(Ordering::Relaxed), drawings);
         assert_eq!(Arc::strong_count(&self.centre), 5, "the world and four browsers");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::live::Stream;
-use super::world::World;
+use super::world::{World, passes};
 
 /// The first view in all: page, style, script, icon.
 const FIRST_VIEW_MAX: usize = 100_000;
@@ -82,7 +82,7 @@ async fn the_overview_of_servers_that_do_not_answer_is_there_at_once_and_the_res
     assert!(come.contains("unknown, not empty:") && come.contains("it does not answer"), "{come}");
     assert!(come.len() < 2_000, "what changed, not the page: {}", come.len());
     // Who did not answer is not waited for again.
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    passes(Duration::from_secs(10)).await;
     for to in ["/", "/queues", "/topology", "/queues/S07/1", "/send-connectors/Connector%200001"] {
         let begun = Instant::now();
         let page = anna.get(to).await;
@@ -100,7 +100,7 @@ async fn of_a_server_that_stops_answering_the_last_is_shown_with_its_age() {
     assert!(anna.get("/queues").await.text().contains("7 messages in 1 queue."));
     world.memory.away.lock().push("BERLIN1".to_owned());
     let stream = Stream::of(&world, &anna, "/queues", &anna.clone().get("/queues").await);
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    passes(Duration::from_secs(5)).await;
     drop(stream);
     let page = anna.get("/queues").await.text();
     assert!(page.contains("7 messages in 1 queue."), "{page}");

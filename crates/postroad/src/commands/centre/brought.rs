@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::import::{Finding, Verdict, organization_file};
-use admin_centre::estate::{Candidate, Export, ImportFinding, ImportView, ShownView, Step, Tell};
+use admin_centre::estate::{Export, ImportFinding, ImportView, ShownView, Tell, TriedCertificate, TriedStep};
 use envelope::Address;
 use net::KeyedCertificate;
 use net::certificate::PrivateKeyPem;
@@ -76,10 +76,10 @@ pub(super) async fn shown(settings: Settings, organization: Arc<Organization>) -
 pub(super) async fn rehearse(
     settings: &Settings,
     organization: &Organization,
-    candidate: Candidate,
+    candidate: TriedCertificate,
     tell: Tell,
 ) -> Result<(), String> {
-    let Candidate { chain, key, recipient, instead, offline } = candidate;
+    let TriedCertificate { chain, key, recipient, instead, offline } = candidate;
     let new = KeyedCertificate::from_pem(chain, PrivateKeyPem::new(key))
         .map_err(|error| format!("{error}: a certificate and its key are wanted, both as PEM"))?;
     let recipient = recipient.as_deref().map(Address::parse).transpose().map_err(|error| error.to_string())?;
@@ -96,8 +96,8 @@ pub(super) async fn rehearse(
     rehearsed(settings, organization, &rehearsal, &mut told).await.map_err(|error| format!("{error:#}"))
 }
 
-fn steps(of: &str, way: Way) -> Vec<Step> {
-    let step = |one: crate::commands::findings::Finding| Step {
+fn steps(of: &str, way: Way) -> Vec<TriedStep> {
+    let step = |one: crate::commands::findings::Finding| TriedStep {
         of: of.to_owned(),
         name: one.subject,
         tone: match one.state {

@@ -11,8 +11,8 @@ use admin_api::queues::{MESSAGES_MAX, MessageEntry, MessagesRequest, Target};
 use admin_api::{AuditTrail, Audited};
 use admin_centre::Person;
 use admin_centre::estate::{
-    Audit, AuditView, Candidate, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView,
-    Letters, Made, NotMade, Note, QueueView, Serving, ShownView, Tell, TrackView, Tracking,
+    Audit, AuditView, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters,
+    Made, NotMade, Note, QueueView, Serving, ShownView, Tell, TrackView, Tracking, TriedCertificate,
 };
 use anyhow::Context;
 use async_trait::async_trait;
@@ -477,7 +477,7 @@ impl Estate for LiveEstate {
         brought::shown(settings, self.organization().await?).await
     }
 
-    async fn rehearse(&self, candidate: Candidate, tell: Tell) -> Result<(), String> {
+    async fn rehearse(&self, candidate: TriedCertificate, tell: Tell) -> Result<(), String> {
         let settings = self.reach.settings().ok_or_else(|| {
             "sessions are tried from a server: run the admin centre there with its settings, or `postroad cert preview`".to_owned()
         })?;
