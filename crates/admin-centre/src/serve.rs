@@ -372,7 +372,7 @@ fn streamed(centre: &Arc<Centre>, mut ask: Ask, last: Option<String>) -> Respons
     let (path, query) = of.split_once('?').unwrap_or((&of, ""));
     let (path, query) = spelled(path, query);
     let of = Ask { path, query, from: ask.from, ..Ask::default() };
-    match centre.stream(&ask, of) {
+    match centre.stream(&ask, &of) {
         Ok(stream) => {
             let mut response =
                 response(Reply::new(200, "text/event-stream", Vec::new()).with("cache-control", "no-store".to_owned()));

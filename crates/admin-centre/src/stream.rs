@@ -50,7 +50,7 @@ impl Centre {
     pub(crate) fn stream(
         self: &Arc<Self>,
         ask: &Ask,
-        of: Ask,
+        of: &Ask,
     ) -> Result<impl Stream<Item = Result<Bytes, Infallible>> + Send + use<>, Reply> {
         let no = |status, text: &str| Reply::new(status, "text/plain; charset=utf-8", text);
         if let Some(reply) = self.not_called(&ask.host) {
@@ -64,7 +64,7 @@ impl Centre {
         let Some(place) = self.live.place(session::form_token(&secret)) else {
             return Err(no(503, "Too many pages are open. This one is drawn anew when it is loaded again.\n"));
         };
-        let now = watching::look(self, &of, &person);
+        let now = watching::look(self, of, &person);
         let has = ask.seen.as_deref().and_then(|mark| self.live.shape(mark));
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -37,7 +37,7 @@ impl Stream {
         ask.seen = Some(have.to_owned());
         let of = browser.raw(false, to, &[]);
         let of = Ask { path: of.path, query: of.query, ..Ask::default() };
-        let stream = world.centre.stream(&ask, of).map_err(|reply| reply.status)?;
+        let stream = world.centre.stream(&ask, &of).map_err(|reply| reply.status)?;
         Ok(Self { coming: Box::pin(stream), octets: 0 })
     }
 
