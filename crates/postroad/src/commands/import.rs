@@ -129,13 +129,9 @@ fn read(arguments: &ImportArguments) -> anyhow::Result<Imported> {
 
 /// What files of an export give, as they came from somewhere else than a disk: a `main.cf` among them is that of Postfix, the others
 /// its maps.
-pub(super) fn read_texts(
-    files: Vec<(String, Vec<u8>)>,
-    assumed: &Assumptions,
-    server: &str,
-) -> Result<Imported, String> {
+pub(super) fn read_texts(files: &[(String, Vec<u8>)], assumed: &Assumptions, server: &str) -> Result<Imported, String> {
     let is_main = |name: &str| Path::new(name).file_name().is_some_and(|name| name == "main.cf");
-    let Some(main) = files.iter().position(|(name, _)| is_main(name)) else { return import(&files, assumed) };
+    let Some(main) = files.iter().position(|(name, _)| is_main(name)) else { return import(files, assumed) };
     let text = |body: &[u8]| String::from_utf8(body.to_vec());
     let main_text = text(&files[main].1).map_err(|_| "main.cf is not UTF-8".to_owned())?;
     let map = |name: &str| {

@@ -31,7 +31,7 @@ pub(super) async fn import(
     let current = organization::objects(organization.draft(), &recipients);
     let secrets = SecretsOf::of(reach, Path::new(""), &current).map_err(|error| format!("{error:#}"))?;
     let read = move || {
-        let mut imported = read_texts(export.files, &export.assumed, &export.server)?;
+        let mut imported = read_texts(&export.files, &export.assumed, &export.server)?;
         let yaml = organization_file(&mut imported);
         let plan = secrets.with(|secrets| planned(&yaml, secrets, current)).map_err(|problems| {
             let said = problems.to_string();
