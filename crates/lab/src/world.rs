@@ -53,7 +53,7 @@ pub use status::{LabStatus, ProcessStatus, ServerStatus, StatusError};
 
 use crate::deliveries::Deliveries;
 use crate::internet::{Internet, InternetError, InternetOptions};
-use crate::plan::LabFile;
+use crate::plan::{LabFile, Processes};
 use crate::traces::{ReceiverError, TraceReceiver, TraceStore};
 use backend::Backend;
 use links::Exchange;
@@ -62,6 +62,9 @@ use process::Process;
 
 /// Time for all processes together to become ready, unless the options say otherwise.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// And so much more for each server.
+const READY_TIMEOUT_PER_SERVER: Duration = Duration::from_millis(500);
 
 /// How to start a world.
 #[derive(Clone, Debug)]
@@ -78,8 +81,10 @@ pub struct WorldOptions {
     pub log_filter: Option<String>,
     /// Further variables in the environment of the processes.
     pub environment: BTreeMap<OsString, OsString>,
-    /// Time for all processes together to become ready.
+    /// Time for all processes together to become ready, and half a second more for each of them.
     pub ready_timeout: Duration,
+    /// What a process runs.
+    pub processes: Processes,
 }
 
 impl WorldOptions {
@@ -94,6 +99,7 @@ impl WorldOptions {
             log_filter: None,
             environment: BTreeMap::new(),
             ready_timeout: READY_TIMEOUT,
+            processes: Processes::Service,
         }
     }
 }
@@ -185,7 +191,8 @@ impl World {
     ///
     /// # Errors
     /// [`WorldError`]; nothing keeps running then.
-    pub async fn start(lab: &LabFile, options: WorldOptions) -> Result<Self, WorldError> {
+    pub async fn start(lab: &LabFile, mut options: WorldOptions) -> Result<Self, WorldError> {
+        options.processes = lab.settings.processes;
         let network = Network::reserve(lab.settings.network)?;
         let organization = &lab.organization.organization;
         let servers = layout::lay_out(organization, network.address(), &options.directory)?;
@@ -218,10 +225,14 @@ impl World {
     }
 
     async fn start_processes(&mut self) -> Result<(), WorldError> {
+        let most = match self.options.processes {
+            Processes::Service => usize::MAX,
+            Processes::Server => 1,
+        };
         let wanted: Vec<_> = self
             .servers
             .iter()
-            .flat_map(|server| server.services.keys().map(|service| (server.name.clone(), *service)))
+            .flat_map(|server| server.services.keys().take(most).map(|service| (server.name.clone(), *service)))
             .collect();
         self.start_services(&wanted).await
     }
@@ -230,7 +241,8 @@ impl World {
         let unknown = || WorldError::Unknown { server: server.clone(), service };
         let layout = self.servers.iter().find(|layout| layout.name == *server).ok_or_else(unknown)?;
         let process = Process::spawn(layout, service, &self.options)?;
-        self.processes.insert((server.clone(), service), process);
+        let key = self.key(server, service);
+        self.processes.insert(key, process);
         Ok(())
     }
 
@@ -240,7 +252,8 @@ impl World {
     /// [`WorldError`].
     pub async fn start_services(&mut self, wanted: &[(ServerName, Service)]) -> Result<(), WorldError> {
         self.spawn_services(wanted)?;
-        let deadline = tokio::time::Instant::now() + self.options.ready_timeout;
+        let more = READY_TIMEOUT_PER_SERVER.saturating_mul(u32::try_from(wanted.len()).unwrap_or(u32::MAX));
+        let deadline = tokio::time::Instant::now() + self.options.ready_timeout + more;
         for (server, service) in wanted {
             self.process(server, *service)?.wait_until_ready(deadline).await?;
         }
@@ -258,23 +271,25 @@ impl World {
         self.write_status()
     }
 
-    /// Ends a service with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.
+    /// Ends a service, or the process of its server, with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.
     ///
     /// # Errors
     /// [`WorldError::Unknown`], or `lab.json` cannot be written.
     pub async fn stop_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
         let _ended = self.process(server, service)?.stop(STOP_TIMEOUT).await;
-        self.processes.remove(&(server.clone(), service));
+        let key = self.key(server, service);
+        self.processes.remove(&key);
         self.write_status()
     }
 
-    /// Kills a service with SIGKILL, as a power loss of one process would.
+    /// Kills a service, or the process of its server, with SIGKILL, as a power loss of one process would.
     ///
     /// # Errors
     /// [`WorldError::Unknown`], or `lab.json` cannot be written.
     pub async fn kill_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
         let _ended = self.process(server, service)?.kill().await;
-        self.processes.remove(&(server.clone(), service));
+        let key = self.key(server, service);
+        self.processes.remove(&key);
         self.write_status()
     }
 
@@ -336,7 +351,15 @@ impl World {
 
     fn process(&mut self, server: &ServerName, service: Service) -> Result<&mut Process, WorldError> {
         let unknown = || WorldError::Unknown { server: server.clone(), service };
-        self.processes.get_mut(&(server.clone(), service)).ok_or_else(unknown)
+        let key = self.key(server, service);
+        self.processes.get_mut(&key).ok_or_else(unknown)
+    }
+
+    /// Whose process runs a service: its own, or that of the first service of its server.
+    fn key(&self, server: &ServerName, service: Service) -> (ServerName, Service) {
+        let first = || self.server(server)?.services.keys().next().copied();
+        let first = (self.options.processes == Processes::Server).then(first).flatten();
+        (server.clone(), first.unwrap_or(service))
     }
 
     /// What runs where.

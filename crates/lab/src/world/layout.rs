@@ -91,6 +91,12 @@ impl ServerLayout {
         self.folder.join(format!("{service}.log"))
     }
 
+    /// What one process of all services writes there.
+    #[must_use]
+    pub fn common_log_path(&self) -> PathBuf {
+        self.folder.join("server.log")
+    }
+
     /// Where the internet sends its mail: SMTP of Front End Transport, or of the Transport of an Edge server.
     #[must_use]
     pub fn smtp(&self) -> Option<SocketAddr> {
