@@ -20,7 +20,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
 
-.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: size attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -142,6 +142,12 @@ bench-memory: bench-packages  ## Transport's memory over ten minutes of full loa
 	cargo build --release --workspace --bins
 	python3 tests/bench/endure.py load
 	python3 tests/bench/endure.py queue
+
+SIZE ?= 1000000
+size: test-packages  ## Measures a directory of a large organization, in a file and in etcd (SIZE=1000000 recipients).
+	cargo build --release -p postroad
+	cargo build --release -p directory --example size_bench
+	tests/bench/size.sh $(SIZE)
 
 bench-parts: test-packages  ## Measures routing, the queue, the implicit connector and one SMTP session by stage.
 	cargo run --release -p routing --example tables_bench

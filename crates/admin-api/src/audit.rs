@@ -1,7 +1,7 @@
 //! Every change is written down: who, through what, what, from where, what it was before and what it is. [`Audited`] stands in
 //! front of a directory and does that, for the admin service and for commands that open the directory themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,9 +139,14 @@ impl Audited {
             Precondition::Unchanged(object) if is_recipient(object.kind()) => Some(object.clone()),
             _ => None,
         }));
+        // Of one that must not be there nothing is to be found: the change fails if there is.
+        let absent = change.preconditions.iter().filter_map(|precondition| match precondition {
+            Precondition::Absent(kind, guid) if is_recipient(*kind) => Some(*guid),
+            _ => None,
+        });
+        let known: BTreeSet<Guid> = before.iter().map(Object::guid).chain(absent).collect();
         for put in change.puts.iter().filter(|put| is_recipient(put.kind())) {
-            let known = before.iter().any(|object| (object.kind(), object.guid()) == (put.kind(), put.guid()));
-            let name = ObjectName::parse(&put.name()).ok().filter(|_| !known);
+            let name = ObjectName::parse(&put.name()).ok().filter(|_| !known.contains(&put.guid()));
             let Some(name) = name else { continue };
             if let Ok(Some(recipient)) = self.directory.recipient_by_name(&name).await {
                 before.push(Object::Recipient(Box::new(recipient)));
@@ -151,7 +156,9 @@ impl Audited {
     }
 
     fn write(&self, change: &Change, before: &[Object], outcome: &Result<Revision, Box<str>>) {
-        let find = |kind: Kind, guid: Guid| before.iter().find(|object| (object.kind(), object.guid()) == (kind, guid));
+        let before: BTreeMap<(Kind, Guid), &Object> =
+            before.iter().map(|object| ((object.kind(), object.guid()), object)).collect();
+        let find = |kind: Kind, guid: Guid| before.get(&(kind, guid)).copied();
         let puts = change.puts.iter().filter_map(|to| match find(to.kind(), to.guid()) {
             Some(from) if from == to => None,
             Some(from) => Some(Planned::Update { from: from.clone(), to: to.clone() }),
@@ -283,6 +290,10 @@ impl Presences for Audited {
 impl Administration for Audited {
     async fn salvage(&self) -> Result<Salvage, ReadError> {
         self.directory.salvage().await
+    }
+
+    fn operations_at_once(&self) -> usize {
+        self.directory.operations_at_once()
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {

@@ -171,6 +171,15 @@ impl Document {
         }
     }
 
+    /// The recipients of a document that is a part of a file, every value checked by itself.
+    pub(crate) fn to_recipients(&self, secrets: &dyn Secrets) -> Result<Vec<DirectoryRecipient>, FileProblems> {
+        let read = self.read(secrets);
+        match read.problems.is_empty() {
+            true => Ok(object::assemble(read.objects.into_iter().map(|(object, _)| object)).1),
+            false => Err(in_order(read.problems)),
+        }
+    }
+
     /// Reads every object as far as it can be read.
     fn read(&self, secrets: &dyn Secrets) -> Read {
         let mut read = Read::default();

@@ -1,18 +1,20 @@
 //! `postroad apply`: the organization becomes what a file says, after everybody saw what that changes.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use admin_api::RemoteSecrets;
 use anyhow::{anyhow, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use directory::{ApplySecrets, Presence, SealError, Sealer};
+use directory::{ApplySecrets, Census, Presence, SealError, Sealer};
 use envelope::Revision;
-use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
+use organization::{Document, FileProblems, Kind, Object, Pieces, Plan, Secrets};
 use topology::{DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
 
-use super::impact::{self, Wanted};
+use super::impact::{self, Then, Wanted};
 use super::left_behind;
 use super::organization_file::{self, OrganizationFile};
 use super::output;
@@ -83,39 +85,44 @@ fn section_parser() -> impl TypedValueParser<Value = Kind> {
 struct Planned {
     plan: Plan,
     draft: OrganizationDraft,
-    /// Where the file speaks of them.
+    /// Where the file speaks of them, and is not in pieces.
     recipients: Option<Vec<DirectoryRecipient>>,
+    /// Where it is: what is stored and what of them is wanted.
+    census: Option<Census>,
 }
 
 pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
-    let file = organization_file::read(&arguments.file)?;
+    let (file, pieces) = organization_file::read_in_pieces(&arguments.file)?;
     let reach = arguments.place.reach().await?;
     let directory = &reach.directory;
     // Before the configuration: who read what somebody changed in between would be taken for one that is ahead of it.
     let presences = directory.presences().await.map_err(|error| reach.explained(&error))?;
-    let current = planned::read(directory.as_ref()).await.map_err(|error| reach.explained(&error))?;
+    let (current, many) = stored(&reach, pieces).await?;
     let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
-    let (known, known_as) = (current.recipients.clone(), current.organization.clone());
-    let secrets = SecretsOf::of(&reach, &arguments.file, &current.objects)?;
+    let known_as = current.organization.clone();
+    let (mailboxes, passwords) = match &many {
+        None => (left_behind::mailboxes(&current.recipients), &[] as &[Object]),
+        Some((_, census)) => (census.mailboxes().clone(), census.with_passwords()),
+    };
+    let secrets = SecretsOf::of(&reach, &arguments.file, &[&current.objects, passwords].concat())?;
     let (path, leave) = (arguments.file.clone(), arguments.leave.clone());
-    let Planned { plan, draft, recipients } =
-        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current, &leave)))
+    let Planned { mut plan, draft, recipients, census } =
+        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, many, secrets, current, &leave)))
             .await??;
-    if let Some(damage) = &damage {
-        output::print(&format!(
-            "What is stored is not valid: {damage}.\n\
-             This plan is made against what can be read of it; the configuration is written anew, without the rest.\n\n"
-        ))?;
+    if let Some(census) = census {
+        plan.changes.extend(census.changes(directory.as_ref()).await.map_err(|error| reach.explained(&error))?);
     }
+    output::print(&damaged(damage.as_deref()))?;
     output::print(&planned::painted(&plan.to_string(), output::colours()))?;
     if !plan.is_empty() {
         output::print(&since::told(directory.as_ref()).await)?;
     }
     if let (Some(before), false) = (before, plan.is_empty()) {
+        let recipients = recipients.map_or(Then::Changed(&plan), Then::These);
         let wanted = Wanted { before, after: draft, recipients };
         output::print(&impact::of(&arguments.place, directory.as_ref(), wanted).await)?;
     }
-    let left = left_behind::by(&plan, &known, &presences, &arguments.place).await;
+    let left = left_behind::by(&plan, &mailboxes, &presences, &arguments.place).await;
     output::print(&left.told())?;
     let ahead = ahead(presences, revision);
     output::print(&told(&ahead, revision, arguments.restored))?;
@@ -138,7 +145,7 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let epoch = arguments.restored && damage.is_none();
     let revision = if epoch { directory.begin_epoch(newest, &author).await.map_err(advise)? } else { revision };
     let applied = match damage {
-        None => directory::apply(directory.as_ref(), plan, revision, &author).await,
+        None => directory::apply_telling(directory.as_ref(), plan, revision, &author, &progress).await,
         Some(_) => directory::repair(directory.as_ref(), plan, revision, &author, arguments.restored).await,
     };
     let mut last = applied.map_err(advise)?;
@@ -148,6 +155,40 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     }
     planned::done(directory.as_ref(), changes, last).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the directory holds: with its recipients, or with a census of them where the file comes in pieces.
+async fn stored(reach: &Reach, pieces: Option<Pieces>) -> anyhow::Result<(Current, Option<(Pieces, Census)>)> {
+    let directory = reach.directory.as_ref();
+    let Some(pieces) = pieces else {
+        return Ok((planned::read(directory).await.map_err(|error| reach.explained(&error))?, None));
+    };
+    // Recipients first: one that is changed in between refers to what was there before.
+    let census = Census::take(directory).await.map_err(|error| reach.explained(&error))?;
+    let current = planned::read_configuration(directory).await.map_err(|error| reach.explained(&error))?;
+    Ok((current, Some((pieces, census))))
+}
+
+fn damaged(damage: Option<&str>) -> String {
+    let text = |damage| {
+        format!(
+            "What is stored is not valid: {damage}.\n\
+             This plan is made against what can be read of it; the configuration is written anew, without the rest.\n\n"
+        )
+    };
+    damage.map(text).unwrap_or_default()
+}
+
+/// Changes of recipients from which on it is told how far they are.
+const MANY: usize = 10_000;
+
+/// Tells on standard error how far a long change is, in steps of a twentieth.
+fn progress(done: usize, all: usize) {
+    static STEP: AtomicUsize = AtomicUsize::new(0);
+    let step = done * 20 / all.max(1);
+    if all >= MANY && STEP.swap(step, Ordering::Relaxed) < step {
+        eprintln!("{done} of {all} recipients are written");
+    }
 }
 
 /// Who seals: this command, with the organization's key beside it; or the admin service that is asked.
@@ -204,6 +245,22 @@ fn told(ahead: &[Presence], revision: Revision, restored: bool) -> String {
 fn plan(
     path: &Path,
     file: &OrganizationFile,
+    many: Option<(Pieces, Census)>,
+    secrets: &dyn Secrets,
+    current: Current,
+    leave: &[Kind],
+) -> anyhow::Result<Planned> {
+    let mut planned = plan_document(path, file, secrets, current, leave)?;
+    if let Some((pieces, mut census)) = many {
+        organization_file::in_pieces(path, &pieces, &planned.draft, secrets, |wanted| census.want(wanted))?;
+        planned.census = Some(census);
+    }
+    Ok(planned)
+}
+
+fn plan_document(
+    path: &Path,
+    file: &OrganizationFile,
     secrets: &dyn Secrets,
     current: Current,
     leave: &[Kind],
@@ -216,7 +273,8 @@ fn plan(
         if refused.has_errors() {
             return Err(document.locate(&refused));
         }
-        Ok(Planned { plan, draft, recipients: document.has_recipients().then_some(recipients) })
+        let recipients = document.has_recipients().then_some(recipients);
+        Ok(Planned { plan, draft, recipients, census: None })
     });
     planned.or_else(|problems| organization_file::fail(path, &problems))
 }
@@ -230,9 +288,9 @@ fn wanted(
 ) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
     let (draft, mut recipients) = document.to_draft(secrets)?;
     if document.has_recipients() {
-        let named = |stored: &DirectoryRecipient| {
-            recipients.iter().any(|one| one.guid == stored.guid || one.name == stored.name)
-        };
+        let (guids, names): (HashSet<_>, HashSet<_>) =
+            recipients.iter().map(|one| (one.guid, one.name.clone())).unzip();
+        let named = |stored: &DirectoryRecipient| guids.contains(&stored.guid) || names.contains(&stored.name);
         let brought = stored.into_iter().filter(|one| one.provenance.is_some() && !named(one)).collect::<Vec<_>>();
         if brought.is_empty() {
             return Ok((draft, recipients));

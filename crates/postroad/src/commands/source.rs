@@ -1,5 +1,6 @@
 //! Which organization a question is put to: a file, the directory as it is, or as it was at a revision.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -115,10 +116,21 @@ pub(crate) async fn gather(
     directory: &dyn directory::Recipients,
     subjects: &[Subject],
 ) -> anyhow::Result<KnownRecipients> {
+    gather_changed(directory, subjects, &HashMap::new()).await
+}
+
+/// The same where addresses shall be somebody else's than they are, or nobody's.
+pub(crate) async fn gather_changed(
+    directory: &dyn directory::Recipients,
+    subjects: &[Subject],
+    changed: &HashMap<String, Option<DirectoryRecipient>>,
+) -> anyhow::Result<KnownRecipients> {
     let mut wanted = Wanted::of(subjects)?;
     while !wanted.addresses().is_empty() {
         let found: Result<Vec<_>, _> = directory.recipients(wanted.addresses()).await.into_iter().collect();
-        wanted = wanted.supply(found?)?;
+        let changed = wanted.addresses().iter().map(|address| changed.get(&address.key()));
+        let found = found?.into_iter().zip(changed).map(|(is, shall)| shall.cloned().unwrap_or(is)).collect();
+        wanted = wanted.supply(found)?;
     }
     Ok(wanted.into_known())
 }

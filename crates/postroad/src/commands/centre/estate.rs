@@ -17,7 +17,7 @@ use admin_centre::estate::{
 use anyhow::Context;
 use async_trait::async_trait;
 use authority::{Authority, Feature, Principal};
-use directory::{Administration, Author, CommitError, WatchEvent};
+use directory::{Administration, Author, Census, CommitError, WatchEvent};
 use envelope::{Domain, Revision, ServerName};
 use futures::{StreamExt, TryStreamExt};
 use inquiry::{KnownRecipients, Subject};
@@ -269,7 +269,7 @@ impl Estate for LiveEstate {
     }
 
     async fn impact(&self, before: Arc<Organization>, after: OrganizationDraft) -> Result<Impact, String> {
-        let wanted = impact::Wanted { before, after, recipients: None };
+        let wanted = impact::Wanted { before, after, recipients: impact::Then::Same };
         match self.reach.directory.presences().await {
             Ok(there) if there.is_empty() => return Ok(Impact { days: impact::DAYS, ..Impact::default() }),
             _ => {}
@@ -287,9 +287,9 @@ impl Estate for LiveEstate {
             return Ok(Vec::new());
         }
         let directory = self.reach.directory.as_ref();
-        let recipients = directory::all_recipients(directory).await.map_err(|error| error.to_string())?;
+        let census = Census::take(directory).await.map_err(|error| error.to_string())?;
         let presences = directory.presences().await.map_err(|error| error.to_string())?;
-        let left = left_behind::by(plan, &recipients, &presences, &self.place).await;
+        let left = left_behind::by(plan, census.mailboxes(), &presences, &self.place).await;
         Ok(left.mail.into_iter().chain(left.unknown).collect())
     }
 
