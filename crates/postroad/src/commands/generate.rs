@@ -303,7 +303,7 @@ fn internet(to: &mut impl Write, servers: u32) -> std::io::Result<()> {
 }
 
 fn is_hub(site: u32) -> bool {
-    site % SITES_PER_HUB == 0
+    site.is_multiple_of(SITES_PER_HUB)
 }
 
 fn site_name(site: u32) -> String {
