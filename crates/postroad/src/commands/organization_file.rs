@@ -23,18 +23,18 @@ pub(crate) struct OrganizationFile {
 
 /// Reads and checks `path`. Warnings go to standard error.
 pub(crate) fn read(path: &Path) -> anyhow::Result<OrganizationFile> {
-    checked(path, text(path)?)
+    checked(path, &text(path)?)
 }
 
 /// The same for whoever takes recipients in [pieces](Pieces), where there are many: then the file is without them.
 pub(crate) fn read_in_pieces(path: &Path) -> anyhow::Result<(OrganizationFile, Option<Pieces>)> {
     let text = text(path)?;
     if text.len() < PIECES_FROM_OCTETS {
-        return Ok((checked(path, text)?, None));
+        return Ok((checked(path, &text)?, None));
     }
     match Pieces::divide(text, PIECE_OCTETS) {
-        Ok(pieces) => Ok((checked(path, pieces.configuration())?, Some(pieces))),
-        Err(whole) => Ok((checked(path, whole)?, None)),
+        Ok(pieces) => Ok((checked(path, &pieces.configuration())?, Some(pieces))),
+        Err(whole) => Ok((checked(path, &whole)?, None)),
     }
 }
 
@@ -83,8 +83,8 @@ fn text(path: &Path) -> anyhow::Result<String> {
     organization::text_of(octets).or_else(|problems| fail(path, &problems))
 }
 
-fn checked(path: &Path, text: String) -> anyhow::Result<OrganizationFile> {
-    match LabFile::parse(&text) {
+fn checked(path: &Path, text: &str) -> anyhow::Result<OrganizationFile> {
+    match LabFile::parse(text) {
         Ok(LabFile { organization_text: text, organization: contents, .. }) => {
             tell(path, &contents.warnings);
             Ok(OrganizationFile { text, contents })
