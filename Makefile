@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 # etcd-client's build runs protoc; aws-lc and SQLite are compiled from C; the binding of MIT Kerberos is made by libclang.
 BUILD_PACKAGES := gcc libc6-dev protobuf-compiler libprotobuf-dev libkrb5-dev pkg-config libclang-dev
-# Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl; wrong clocks by libfaketime;
+# Real peers for the tests, started by them on loopback: etcd, slapd, a KDC, Dovecot, Postfix, Exim, swaks, openssl, Glewlwyd; wrong clocks by libfaketime;
 # a browser that reads the admin centre.
 TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks libnet-ssleay-perl dovecot-imapd dovecot-lmtpd postfix python3 \
 	python3-grpcio python3-grpc-tools \
@@ -11,6 +11,9 @@ TEST_PACKAGES := $(BUILD_PACKAGES) etcd-server etcd-client libfaketime swaks lib
 	chromium chromium-driver
 # Exim is not installed, because Postfix is; it is unpacked, and needs the libraries above.
 TEST_UNPACKED := exim4-daemon-light exim4-base libidn12
+# A provider of OpenID Connect, whose installation would ask about databases.
+TEST_PROVIDER := glewlwyd glewlwyd-common libcbor0.8 libconfig9 libcurl3-gnutls libhoel1.4 libiddawc1.1 libjansson4 liboath0 liborcania2.3 \
+	libmariadb3 libmicrohttpd12 libpq5 librhonabwy1.1 libulfius2.7 libyder2.0
 # Docker is not among them: there is more than one way to have it. Its test says so; POSTROAD_COMPOSE=off leaves that out.
 # Postfix and the libraries of the servers that the benchmark unpacks beside it.
 BENCH_PACKAGES := postfix python3 strace libdb5.3 libgnutls-dane0 libnsl2 libevent-2.1-7
@@ -18,9 +21,9 @@ NEXTEST := cargo nextest
 
 # What `make image` and `make deb` take: debug, which `make build` builds, or release.
 PROFILE ?= debug
-export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY
+export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY PERIMETER
 
-.PHONY: attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: size attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +34,7 @@ packages:
 test-packages:
 	@deploy/packages.sh $(TEST_PACKAGES)
 	@deploy/unpack.sh target/peers/exim $(TEST_UNPACKED)
+	@deploy/unpack.sh target/peers/glewlwyd $(TEST_PROVIDER)
 	@deploy/axe.sh target/peers/axe
 
 bench-packages:
@@ -42,7 +46,7 @@ nextest:
 build: packages  ## Builds the postroad command: target/debug/postroad.
 	cargo build -p postroad
 
-demo: packages  ## Runs two sites on this machine, sends mail every way it can take, and shows each message's way and why.
+demo: packages  ## Runs two sites and a perimeter on this machine, sends mail every way it can take, and shows each message's way and why.
 	cargo run --quiet -p postroad -- lab demo
 
 image: packages  ## Builds the container images: PROFILE=release for a small one, MINIMAL=1 for the program alone, the same each time.
@@ -61,7 +65,7 @@ deb: packages  ## Builds the Debian package into target/debian: PROFILE=release 
 	cargo build -p postroad $(if $(filter release,$(PROFILE)),--release)
 	COMPRESS=$(if $(filter release,$(PROFILE)),xz,gzip) deploy/debian/build.sh target/$(PROFILE)/postroad target/debian
 
-up:  ## Runs the demo's organization in containers: two sites with a network each, three etcd, an internet.
+up:  ## Runs two sites in containers, with a network each, three etcd, an internet; PERIMETER=1: an Edge server between firewalls, too.
 	@deploy/compose/compose.sh check
 	@docker image inspect postroad:dev >/dev/null 2>&1 || $(MAKE) --no-print-directory image
 	@deploy/compose/compose.sh up
@@ -142,6 +146,12 @@ bench-memory: bench-packages  ## Transport's memory over ten minutes of full loa
 	cargo build --release --workspace --bins
 	python3 tests/bench/endure.py load
 	python3 tests/bench/endure.py queue
+
+SIZE ?= 1000000
+size: test-packages  ## Measures a directory of a large organization, in a file and in etcd (SIZE=1000000 recipients).
+	cargo build --release -p postroad
+	cargo build --release -p directory --example size_bench
+	tests/bench/size.sh $(SIZE)
 
 bench-parts: test-packages  ## Measures routing, the queue, the implicit connector and one SMTP session by stage.
 	cargo run --release -p routing --example tables_bench

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "postroad/admin/v1/queues.proto",
     "postroad/admin/v1/tracking.proto",
     "postroad/admin/v1/directory.proto",
@@ -11,6 +11,7 @@ const FILES: [&str; 7] = [
     "postroad/admin/v1/databases.proto",
     "postroad/admin/v1/health.proto",
     "postroad/admin/v1/edge.proto",
+    "postroad/admin/v1/certificates.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

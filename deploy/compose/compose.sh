@@ -9,6 +9,7 @@
 #   compose.sh down all   the volumes too
 #   compose.sh …          anything else goes to docker-compose as it stands
 #
+# PERIMETER=1 has an Edge server beside it all (perimeter.yaml), which `up` subscribes to Berlin.
 # COMPOSE is the tool: "docker compose" or docker-compose, whichever is there, unless it names one.
 set -eu
 
@@ -33,13 +34,16 @@ elif docker compose version >/dev/null 2>&1; then compose="docker compose"
 elif command -v docker-compose >/dev/null; then compose="docker-compose"
 else fail "docker-compose is not installed: apt-get install docker-compose"; fi
 # shellcheck disable=SC2086  # two words for Compose v2
-run() { $compose --file "$here/docker-compose.yaml" ${POSTROAD_COMPOSE_FILE:+--file "$POSTROAD_COMPOSE_FILE"} "$@"; }
+run() { $compose --file "$here/docker-compose.yaml" ${PERIMETER:+--file "$here/perimeter.yaml"} ${POSTROAD_COMPOSE_FILE:+--file "$POSTROAD_COMPOSE_FILE"} "$@"; }
+
+# Version 1 says nothing at all when a command is for a container that is not there.
+running() { [ -n "$(run ps -q 2>/dev/null)" ] || fail "nothing runs: make up"; }
 
 advise() {
     case "$1" in
         *"already allocated"* | *"address already in use"*)
-            echo "Something else listens on a port of the front ends: end it, or choose others, such as" >&2
-            echo "  BERLIN1_SMTP=3521 BERLIN1_CLIENTS=6871 make up    (deploy/compose/docker-compose.yaml names all of them)" >&2 ;;
+            echo "Something else listens on a port of the front ends or of the admin centre: end it, or choose others, such as" >&2
+            echo "  BERLIN1_SMTP=3521 BERLIN1_CLIENTS=6871 CENTRE_PORT=9443 make up    (deploy/compose/docker-compose.yaml names all of them)" >&2 ;;
         *"Pool overlaps"* | *"Address already in use"*)
             echo "Another network has these addresses: choose another, such as POSTROAD_NETWORK=10.99 make up" >&2 ;;
         *"No such image"* | *"pull access denied"* | *"manifest unknown"*)
@@ -60,6 +64,7 @@ states() {
 ready() {
     run exec -T tools postroad lab status 2>/dev/null | awk '$3 ~ /^ready,?$/ {print tolower($1) "-" $2}'
     run exec -T tools postroad servers >/dev/null 2>&1 && echo admin
+    run exec -T centre postroad health --at 127.0.0.1:9479 >/dev/null 2>&1 && echo centre
 }
 
 wait_until_healthy() {
@@ -69,7 +74,7 @@ wait_until_healthy() {
         unknown=$(echo "$all" | awk '$2 == "running" && $3 != "" && $3 != "healthy" {print $1}')
         missing=""
         [ -z "$unknown" ] || missing=$(echo "$unknown" | grep -vxF "$(ready)" || true)
-        gone=$(echo "$all" | awk '$2 != "running" && $1 != "init" && $1 != "configure" {print $1 " (" $2 ")"}')
+        gone=$(echo "$all" | awk '$2 != "running" && $1 != "init" && $1 !~ /configure$/ {print $1 " (" $2 ")"}')
         # A busy engine says nothing at times, which is no good news.
         [ -z "$all" ] || [ -n "$missing$gone" ] || return 0
         [ -t 2 ] && printf '\r%s services are not ready yet ' "$(echo "$missing" | grep -c .)" >&2
@@ -85,6 +90,24 @@ wait_until_healthy() {
     done
 }
 
+# A command of the management shell, inside: by the admin service, and in a folder in which it may read files.
+inside() { run exec -T tools sh -c 'cd /tmp && exec postroad shell -c "$1"' sh "$1"; }
+
+# The Edge server is subscribed to Berlin, as docs/edge.md says: a file is written there and carried inside. The hosts of this internet
+# listen on 2500, and what goes to Tailspin leaves by the perimeter.
+subscribe() {
+    if inside Get-EdgeSubscription | grep -q EDGE1; then return; fi
+    file=EdgeSubscription.xml
+    run exec -T edge1 sh -c 'cd /var/lib/postroad && postroad shell -c "New-EdgeSubscription -FileName subscription.xml -Force" >&2 &&
+        cat subscription.xml && rm subscription.xml' | run exec -T tools sh -c "umask 077 && cat >/tmp/$file"
+    inside "New-EdgeSubscription -FileData ([System.IO.File]::ReadAllBytes('$file')) -Site Berlin" >/dev/null
+    run exec -T tools rm /tmp/$file
+    inside "Set-SendConnector 'EdgeSync - Berlin to Internet' -Port 2500
+        New-SendConnector -Name 'Tailspin by the perimeter' -AddressSpaces tailspin.example -SourceTransportServers EDGE1 -Port 2500" >/dev/null
+    inside Start-EdgeSynchronization >/dev/null
+    echo "EDGE1 is subscribed to Berlin." >&2
+}
+
 case "${1:-}" in
     check) ;;
     up)
@@ -98,6 +121,7 @@ case "${1:-}" in
             exit 1
         fi
         wait_until_healthy
+        [ -z "${PERIMETER:-}" ] || subscribe
         [ -t 2 ] && printf '\r%60s\r' '' >&2
         run exec -T tools postroad lab status
         cat <<END
@@ -106,11 +130,14 @@ Every service is ready. Next:
   make status                                                        what is ready, and what waits
   deploy/compose/compose.sh exec tools postroad lab demo --running   eleven messages, each with its way and the reason
   deploy/compose/compose.sh exec router link cut berlin oslo         break something; 'link mend' mends it
+  https://localhost:${CENTRE_PORT:-8443}/                                            the admin centre; nobody has an account yet:
+  deploy/compose/compose.sh logs centre | grep /welcome/             the link that makes the first, once, within a day; after a
+                                                                     day 'compose.sh restart centre' makes another
   make down                                                          (make down VOLUMES=1 forgets the mail too)
 END
         ;;
     status)
-        [ -n "$(run ps -q tools 2>/dev/null)" ] || fail "nothing runs: make up"
+        running
         states | sort | awk '{printf "%-28s %-10s %s\n", $1, $2, $3}'
         echo
         run exec -T tools postroad lab status
@@ -125,6 +152,7 @@ END
         ;;
     exec)
         shift
+        running
         # Without a terminal version 1 wants to be told so.
         if [ "$1" = -T ] || { [ -t 0 ] && [ -t 1 ]; }; then run exec "$@"; else run exec -T "$@"; fi
         ;;

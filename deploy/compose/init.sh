@@ -7,8 +7,10 @@
 #   /volumes/SERVER-SERVICE       settings and state of a service      /volumes/etcdN       certificates and data of a member
 #   /volumes/configure            etcd's root, an administrator, the organization's key and file
 #   /volumes/tools                an administrator's certificate       /lab                 like the folder of a lab
+#   /volumes/centre               that of the admin centre, and its state
 #   /volumes/internet             what arrived there, and traces       /volumes/internet-authority  of its hosts' certificates
 #   /volumes/monitoring           configuration of Prometheus
+#   /volumes/edge1                with PERIMETER: settings and state of the Edge server
 set -eu
 umask 077
 
@@ -17,11 +19,18 @@ deploy=/deploy
 authority=/volumes/authority
 internet=/volumes/internet
 outside=/volumes/internet-authority
-# The user of the image: of mailboxes, and of who reads them.
+# The user of the image, who reads mailboxes, and the group to which these belong.
 people=10001
 
 # A folder that is one user's.
 folder() { mkdir -p "$2" && chown "$1:$1" "$2" && chmod 700 "$2"; }
+
+# A folder of mailboxes, which users of that group share. What an earlier version left there belonged to one user.
+share() {
+    [ "$(stat -c '%a %g' "$1")" != "2770 $people" ] || return 0
+    chgrp -Rh $people "$1" && chown $people "$1"
+    find "$1" -type d -exec chmod 2770 {} + && find "$1" -type f -exec chmod 660 {} +
+}
 
 # A file for one user, whole at every moment: services read what is renewed while they run. What comes in by `-` is the content.
 give() {
@@ -103,6 +112,56 @@ END
 organization = "$NETWORK.103.50:5477"
 metrics = "$NETWORK.103.50:9477"
 END
+    # Where the Edge server is: it announces itself to nobody inside.
+    [ -z "${PERIMETER:-}" ] || cat <<END
+
+[peers.EDGE1]
+transport = "$NETWORK.104.10:7525"
+admin = "$NETWORK.104.10:5477"
+END
+}
+
+# The Edge server is a forest by itself: nothing of the organization's is among what it has.
+edge() {
+    issued=$authority/issued/EDGE1 to=/volumes/edge1 user=10601
+    [ -e "$authority/edge1" ] || postroad cert init --forest edge1.contoso.example --path "$authority/edge1" >/dev/null
+    postroad cert issue --ca "$authority/edge1" --server EDGE1 --fqdn edge1.contoso.example --service transport --service admin \
+        --path "$issued" >/dev/null
+    folder $user "$to/settings"
+    folder $user "$to/state"
+    for file in ca.pem organization.key; do give $user "$issued/$file" "$to/settings/identity/$file"; done
+    for part in transport admin smtp; do pair $user "$issued/$part" "$to/settings/identity/$part"; done
+    give $user "$outside/ca/cert.pem" "$to/settings/internet.pem"
+    give $user - "$to/settings/server.toml" <<END
+server = "EDGE1"
+forest = "edge1.contoso.example"
+state = "/var/lib/postroad"
+otlp = "$traces"
+dns = ["$NETWORK.0.53:5300"]
+trusted-roots = "/etc/postroad/internet.pem"
+
+[directory]
+kind = "embedded"
+path = "/var/lib/postroad/directory.db"
+
+[identity]
+path = "/etc/postroad/identity"
+
+[services.transport]
+smtp = "$NETWORK.104.10:2525"
+organization = "$NETWORK.104.10:7525"
+metrics = "$NETWORK.104.10:9525"
+
+[services.admin]
+socket = "/var/lib/postroad/admin.sock"
+organization = "$NETWORK.104.10:5477"
+metrics = "$NETWORK.104.10:9477"
+END
+    give $user - "$to/settings/edge1.yaml" <<END
+transportConfig: {privateTargetRanges: [$NETWORK.0.0/22]}
+sites: [{name: Perimeter}]
+servers: [{name: EDGE1, fqdn: edge1.contoso.example, site: Perimeter, role: Edge}]
+END
 }
 
 # What one service gets: its own identity, the certificate for SMTP and the organization's key where it needs them, settings.
@@ -145,8 +204,9 @@ while read -r name network first users; do
     postroad cert issue --ca "$authority/organization" --server "$name" --fqdn "$fqdn" $all --path "$authority/issued/$name" >/dev/null
     service "$name" frontend-transport "${users}01" "$network" "$first"
     service "$name" transport "${users}02" "$network" "$first"
-    service "$name" mailbox-submission $people "$network" "$first"
-    service "$name" mailbox-delivery $people "$network" "$first"
+    service "$name" mailbox-submission "${users}03" "$network" "$first"
+    service "$name" mailbox-delivery "${users}04" "$network" "$first"
+    share "/volumes/mailboxes-$(echo "$name" | tr '[:upper:]' '[:lower:]')"
     [ "$name" != BERLIN1 ] || service "$name" admin "${users}05" "$network" "$first"
     for part in "" /state /state/mailboxes; do folder $people "/lab/servers/$name$part"; done
     give $people "$authority/issued/$name/ca.pem" "/lab/servers/$name/identity/ca.pem"
@@ -159,6 +219,8 @@ OSLO1 $NETWORK.102 0 103
 OSLO2 $NETWORK.102 64 104
 END
 
+[ -z "${PERIMETER:-}" ] || edge
+
 # Who works in tools administers by the admin service: neither etcd's certificate nor the organization's key is there.
 postroad cert issue --ca "$authority/organization" --administrator operator --role-group 'Organization Management' \
     --path "$authority/issued/operator" >/dev/null
@@ -166,6 +228,14 @@ folder $people /volumes/tools
 give $people "$authority/issued/operator/ca.pem" /volumes/tools/identity/ca.pem
 pair $people "$authority/issued/operator/administrator" /volumes/tools/identity/administrator
 settings BERLIN1 transport "$NETWORK.101" 0 | give $people - /volumes/tools/server.toml
+
+# The admin centre administers by the admin service, too, as an administrator of its own.
+postroad cert issue --ca "$authority/organization" --administrator centre --role-group 'Organization Management' \
+    --path "$authority/issued/centre" >/dev/null
+folder 10106 /volumes/centre/settings
+give 10106 "$authority/issued/centre/ca.pem" /volumes/centre/settings/identity/ca.pem
+pair 10106 "$authority/issued/centre/administrator" /volumes/centre/settings/identity/administrator
+folder 10106 /volumes/centre/state
 
 # The organization is the lab file without its two other sections.
 organization=$authority/organization.yaml

@@ -22,7 +22,7 @@ tree=$work/tree
 share=$tree/usr/share
 umask 022
 mkdir -p "$tree/DEBIAN" "$tree/usr/bin" "$tree/usr/lib/systemd/system" "$tree/usr/lib/sysusers.d" "$tree/usr/lib/tmpfiles.d" \
-    "$tree/etc/postroad" "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/vendor-completions" \
+    "$tree/etc/postroad" "$tree/etc/postroad-centre" "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/vendor-completions" \
     "$share/fish/vendor_completions.d" "$share/doc/postroad"
 
 strip -o "$tree/usr/bin/postroad" "$program"
@@ -30,6 +30,7 @@ cp -R "$root/deploy/systemd/." "$tree/usr/lib/systemd/system"
 cp "$here/sysusers.conf" "$tree/usr/lib/sysusers.d/postroad.conf"
 cp "$here/tmpfiles.conf" "$tree/usr/lib/tmpfiles.d/postroad.conf"
 cp "$here/server.toml" "$tree/etc/postroad/server.toml"
+cp "$here/centre.env" "$tree/etc/postroad-centre/centre.env"
 "$program" man "$share/man/man1"
 gzip -9n "$share"/man/man1/*
 "$program" completion bash >"$share/bash-completion/completions/postroad"
@@ -51,7 +52,7 @@ size=$(du -sk --apparent-size "$tree" | cut -f1)
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@LIBRARIES@/$libraries/" -e "s/@SIZE@/$size/" \
     -e "s/@MAINTAINER@/$maintainer/" \
     "$here/control" >"$tree/DEBIAN/control"
-echo /etc/postroad/server.toml >"$tree/DEBIAN/conffiles"
+printf '%s\n' /etc/postroad/server.toml /etc/postroad-centre/centre.env >"$tree/DEBIAN/conffiles"
 for script in postinst prerm postrm; do
     install -m 755 "$here/$script" "$tree/DEBIAN/$script"
 done

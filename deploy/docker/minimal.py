@@ -5,8 +5,10 @@
 
 ARCHIVE is an OCI layout in a tar, which `docker load`, `skopeo` and registries take. The same program makes the same image: files in order,
 with the time of SOURCE_DATE_EPOCH, owned by numbers. With it go the list of what the program is made of (CycloneDX) and how it was built
-(in-toto, SLSA), both attached to the image's digest and beside the archive. Prints the digest and the sizes.
+(in-toto, SLSA), both attached to the image's digest and beside the archive. SIGN names a private key (PEM: Ed25519, or ECDSA over P-256),
+by which the latter is signed (DSSE); verify.py looks at that. Prints the digest and the sizes.
 """
+import base64
 import gzip
 import hashlib
 import io
@@ -16,6 +18,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -30,6 +33,8 @@ TEXTS = {
     "etc/group": f"root:x:0:\npostroad:x:{USER}:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
+STATEMENT = "application/vnd.in-toto+json"
+ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -148,6 +153,31 @@ def provenance_of(digest, program, time):
     }
 
 
+def openssl(*arguments, stdin=None):
+    ran = subprocess.run(["openssl", *arguments], input=stdin, capture_output=True)
+    if ran.returncode:
+        sys.exit(f"error: openssl {arguments[0]}: {ran.stderr.decode(errors='replace').strip()}")
+    return ran.stdout
+
+
+def signed(payload, kind, key):
+    """An envelope with the signature of it (https://github.com/secure-systems-lab/dsse, version 1)."""
+    public = openssl("pkey", "-in", key, "-pubout", "-outform", "DER")
+    kinds = {b"ED25519": [], b"prime256v1": ["-digest", "sha256"]}
+    text = openssl("pkey", "-pubin", "-inform", "DER", "-noout", "-text", stdin=public)
+    how = next((options for name, options in kinds.items() if name in text), None)
+    if how is None:
+        sys.exit(f"error: {key} is neither an Ed25519 key nor one of ECDSA over P-256: openssl genpkey -algorithm ed25519 makes one")
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload))
+        body.flush()
+        signature = openssl("pkeyutl", "-sign", "-rawin", *how, "-inkey", key, "-in", body.name)
+    plain = lambda octets: base64.b64encode(octets).decode()
+    who = hashlib.sha256(public).hexdigest()
+    envelope = {"payloadType": kind, "payload": plain(payload), "signatures": [{"keyid": who, "sig": plain(signature)}]}
+    return (json.dumps(envelope) + "\n").encode()
+
+
 class Layout:
     """Blobs by their digest, in one tar."""
 
@@ -176,7 +206,7 @@ def attached(layout, image, content, kind):
 def main():
     source, archive = Path(sys.argv[1]), Path(sys.argv[2])
     tag = sys.argv[3] if len(sys.argv) > 3 else "postroad:minimal"
-    time = epoch()
+    time, key = epoch(), os.environ.get("SIGN")
     program = archive.parent / ".postroad.stripped"
     subprocess.run(["strip", "-o", str(program), str(source)], check=True)
     try:
@@ -202,7 +232,10 @@ def main():
         digest = image["digest"].split(":")[1]
         provenance = (json.dumps(provenance_of(digest, program, time), indent=2) + "\n").encode()
         artifacts = [attached(layout, image, bom, "application/vnd.cyclonedx+json"),
-                     attached(layout, image, provenance, "application/vnd.in-toto+json")]
+                     attached(layout, image, provenance, STATEMENT)]
+        if key:
+            envelope = signed(provenance, STATEMENT, key)
+            artifacts.append(attached(layout, image, envelope, ENVELOPE))
         named = image | {"annotations": {"io.containerd.image.name": "docker.io/library/" + tag,
                                          "org.opencontainers.image.ref.name": tag.split(":")[-1]}}
         index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [named, *artifacts]}
@@ -215,6 +248,8 @@ def main():
         archive.write_bytes(layout.layer.tar())
         archive.with_suffix(".cdx.json").write_bytes(bom)
         archive.with_suffix(".provenance.json").write_bytes(provenance)
+        if key:
+            archive.with_suffix(".provenance.dsse.json").write_bytes(envelope)
         print(f"{tag} sha256:{digest}")
         print(f"{len(packed) / 1e6:.1f} MB packed, {len(tar) / 1e6:.1f} MB unpacked, {program.stat().st_size / 1e6:.1f} MB of it the program;"
               f" {len(packages)} Debian packages")

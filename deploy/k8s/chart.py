@@ -39,6 +39,7 @@ WORDS = {
 CONTENTS = {
     "HELMNAME-server": "list $server $.Values.forest $.Values.etcd.endpoints",
     "controller": "$.Values.controller",
+    "centre": "list $.Values.controller.api $.Values.centre",
     "identities": "list $.Values.servers $.Values.forest",
     "configure": "list $.Values.servers $.Values.forest $.Values.etcd.endpoints",
     "organization": "$.Values.organization",
@@ -90,6 +91,10 @@ PIECES = {
   - name: controller
     literals: ["POSTROAD_API=HELMAPI"]
 """, ".Values.controller.enabled", False),
+    "centre": (PART % {"resources": "../centre"} + """configMapGenerator:
+  - name: centre
+    literals: ["POSTROAD_API=HELMAPI"]
+""", ".Values.centre.enabled", False),
     "monitoring": (PART % {"resources": "../monitoring"}, ".Values.monitoring", False),
 }
 

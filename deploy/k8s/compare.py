@@ -11,7 +11,7 @@ import helm_python
 import yaml
 
 # Told apart by their content in both, each in its own way.
-NAMED_BY_CONTENT = re.compile(r"^((?:[a-z0-9]+-)?(?:server|settings|configure-settings|organization|configure|identities|controller))-[a-z0-9]{10}$")
+NAMED_BY_CONTENT = re.compile(r"^((?:[a-z0-9]+-)?(?:server|settings|configure-settings|organization|configure|identities|controller|centre))-[a-z0-9]{10}$")
 
 
 def plain(value):

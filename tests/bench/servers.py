@@ -268,7 +268,8 @@ sendConnectors:
      maxMessageSize: 50MB}}
 """
 SERVER = ("  - {{name: {name}, fqdn: {name}.bench.example, site: Here, "
-          "transport: {{maxPerDomainOutboundConnections: 64, queueGlitchRetryInterval: '00:00:01'}}}}\n")
+          "transport: {{maxPerDomainOutboundConnections: 64, queueGlitchRetryInterval: '00:00:01', maxConnectionRatePerMinute: 2147483647}}, "
+          "frontendTransport: {{maxConnectionRatePerMinute: 2147483647}}}}\n")
 
 
 class Postroad(Server):

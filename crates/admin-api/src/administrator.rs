@@ -19,8 +19,8 @@ use crate::api::Api;
 use crate::error::AdminError;
 use crate::forward::addressed;
 use crate::queues::{
-    Caller, MessageEntry, MessagesRequest, NotDone, Operated, Operation, PeerEntry, QueueEntry, TARGETS_MAX, Target,
-    convert,
+    Caller, GatewayEntry, MessageEntry, MessagesRequest, NotDone, Operated, Operation, PeerEntry, QueueEntry,
+    TARGETS_MAX, Target, convert,
 };
 use crate::tracking::{line_from_wire, query_to_wire};
 use crate::wire::v1 as wire;
@@ -92,6 +92,16 @@ impl Administrator {
         let asked = self.client(at).await?.list_peers(self.request(at, wire::ListPeersRequest {})).await;
         let answer = asked.map_err(|status| failure(at, &status))?.into_inner();
         entries(at, answer, convert::peer_from_wire).try_collect().await
+    }
+
+    /// What the connectors of a Transport that are not for SMTP meet there now.
+    ///
+    /// # Errors
+    /// [`AdminError`]
+    pub async fn gateways(&self, at: &PeerAddress) -> Result<Vec<GatewayEntry>, AdminError> {
+        let asked = self.client(at).await?.list_gateways(self.request(at, wire::ListGatewaysRequest {})).await;
+        let answer = asked.map_err(|status| failure(at, &status))?.into_inner();
+        entries(at, answer, convert::gateway_from_wire).try_collect().await
     }
 
     /// Does one thing to each of some queues or messages of a Transport; what came of each, in their order. What is done is done,

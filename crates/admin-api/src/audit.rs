@@ -1,7 +1,7 @@
 //! Every change is written down: who, through what, what, from where, what it was before and what it is. [`Audited`] stands in
 //! front of a directory and does that, for the admin service and for commands that open the directory themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -98,6 +98,39 @@ impl AuditTrail {
     }
 }
 
+/// What was done to a file of the server, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// Who.
+    pub caller: &'a str,
+    /// Through what.
+    pub through: &'a str,
+    /// From where.
+    pub client: &'a str,
+    /// The documented cmdlet.
+    pub cmdlet: &'a str,
+    /// What it was done to.
+    pub object: &'a str,
+}
+
+impl AuditTrail {
+    /// Writes down what was done, or why it was not.
+    pub fn done(&self, deed: Deed<'_>, outcome: Result<(), &str>) {
+        self.log.record(AuditRecord {
+            at: (self.now)(),
+            caller: deed.caller.into(),
+            through: deed.through.into(),
+            client: deed.client.into(),
+            server: self.server.clone(),
+            cmdlet: deed.cmdlet.into(),
+            object: format!("{}\\{}", self.server, deed.object).into(),
+            object_id: Box::default(),
+            properties: Vec::new(),
+            outcome: outcome.map(|()| Revision(0)).map_err(Into::into),
+        });
+    }
+}
+
 /// A directory whose changes are written down.
 pub struct Audited {
     directory: Arc<dyn Administration>,
@@ -139,9 +172,14 @@ impl Audited {
             Precondition::Unchanged(object) if is_recipient(object.kind()) => Some(object.clone()),
             _ => None,
         }));
+        // Of one that must not be there nothing is to be found: the change fails if there is.
+        let absent = change.preconditions.iter().filter_map(|precondition| match precondition {
+            Precondition::Absent(kind, guid) if is_recipient(*kind) => Some(*guid),
+            _ => None,
+        });
+        let known: BTreeSet<Guid> = before.iter().map(Object::guid).chain(absent).collect();
         for put in change.puts.iter().filter(|put| is_recipient(put.kind())) {
-            let known = before.iter().any(|object| (object.kind(), object.guid()) == (put.kind(), put.guid()));
-            let name = ObjectName::parse(&put.name()).ok().filter(|_| !known);
+            let name = ObjectName::parse(&put.name()).ok().filter(|_| !known.contains(&put.guid()));
             let Some(name) = name else { continue };
             if let Ok(Some(recipient)) = self.directory.recipient_by_name(&name).await {
                 before.push(Object::Recipient(Box::new(recipient)));
@@ -151,7 +189,9 @@ impl Audited {
     }
 
     fn write(&self, change: &Change, before: &[Object], outcome: &Result<Revision, Box<str>>) {
-        let find = |kind: Kind, guid: Guid| before.iter().find(|object| (object.kind(), object.guid()) == (kind, guid));
+        let before: BTreeMap<(Kind, Guid), &Object> =
+            before.iter().map(|object| ((object.kind(), object.guid()), object)).collect();
+        let find = |kind: Kind, guid: Guid| before.get(&(kind, guid)).copied();
         let puts = change.puts.iter().filter_map(|to| match find(to.kind(), to.guid()) {
             Some(from) if from == to => None,
             Some(from) => Some(Planned::Update { from: from.clone(), to: to.clone() }),
@@ -225,6 +265,7 @@ fn noun(kind: Kind, object: Option<&Object>) -> &'static str {
         (Kind::Server, _) => "TransportService",
         (Kind::Database, _) => "MailboxDatabase",
         (Kind::AcceptedDomain, _) => "AcceptedDomain",
+        (Kind::X400AuthoritativeDomain, _) => "X400AuthoritativeDomain",
         (Kind::SendConnector, _) => "SendConnector",
         (Kind::DeliveryAgentConnector, _) => "DeliveryAgentConnector",
         (Kind::ForeignConnector, _) => "ForeignConnector",
@@ -283,6 +324,10 @@ impl Presences for Audited {
 impl Administration for Audited {
     async fn salvage(&self) -> Result<Salvage, ReadError> {
         self.directory.salvage().await
+    }
+
+    fn operations_at_once(&self) -> usize {
+        self.directory.operations_at_once()
     }
 
     async fn commit(&self, change: Change) -> Result<Revision, CommitError> {

@@ -114,6 +114,7 @@ impl wire::queues_server::Queues for ForwardService {
     type ListQueuesStream = Entries<wire::Queue>;
     type ListMessagesStream = Entries<wire::Message>;
     type ListPeersStream = Entries<wire::Peer>;
+    type ListGatewaysStream = Entries<wire::Gateway>;
     type OperateStream = Entries<wire::Operated>;
     type ExportMessageStream = Entries<wire::ExportPiece>;
 
@@ -139,6 +140,14 @@ impl wire::queues_server::Queues for ForwardService {
     ) -> Result<Response<Self::ListPeersStream>, Status> {
         let mut client = self.queues(&request).await?;
         client.list_peers(request.into_inner()).await.map(passed_on)
+    }
+
+    async fn list_gateways(
+        &self,
+        request: Request<wire::ListGatewaysRequest>,
+    ) -> Result<Response<Self::ListGatewaysStream>, Status> {
+        let mut client = self.queues(&request).await?;
+        client.list_gateways(request.into_inner()).await.map(passed_on)
     }
 
     async fn operate(

@@ -18,6 +18,7 @@
 //! | [`queues`], [`tracking`] | what Transport and Mailbox Transport Delivery tell administrators, and what these do to queues |
 //! | [`databases`] | a mailbox database changes its server |
 //! | [`administrator`] | [`Administrator`]: who asks for these |
+//! | [`certificates`] | certificates of the server for SMTP |
 //! | [`health`] | how the services of a server are |
 //! | [`forward`] | the admin service asks others for administrators |
 //! | [`audit`] | [`Audited`], and the search in what it wrote |
@@ -25,6 +26,7 @@
 pub mod administrator;
 pub mod api;
 pub mod audit;
+pub mod certificates;
 pub mod databases;
 pub mod directory;
 pub mod edge;
@@ -41,7 +43,8 @@ mod wire;
 pub use self::directory::{RemoteDirectory, RemoteSecrets};
 pub use administrator::{Administrator, Exported};
 pub use api::Api;
-pub use audit::{AuditTrail, Audited};
+pub use audit::{AuditTrail, Audited, Deed};
+pub use certificates::{CertificateHandler, CertificateOrder, SmtpCertificate};
 pub use databases::{ArriveProgress, DatabaseHandler};
 pub use edge::{EdgeHandler, Subscriber};
 pub use edge_sync::{Compared, EdgeSyncHandler, Synchronized};

@@ -7,6 +7,7 @@ use rpc::limits::REQUEST_OCTETS_MAX;
 use rpc::{Credentials, Offer};
 
 use crate::audit::{AuditService, AuditTrail};
+use crate::certificates::{CertificateHandler, CertificatesService};
 use crate::databases::{DatabaseHandler, DatabasesService};
 use crate::directory::DirectoryService;
 use crate::edge::{EdgeHandler, EdgeService};
@@ -23,6 +24,7 @@ use crate::wire::v1::edge_server::EdgeServer;
 use crate::wire::v1::edge_sync_server::EdgeSyncServer;
 use crate::wire::v1::health_server::HealthServer;
 use crate::wire::v1::queues_server::QueuesServer;
+use crate::wire::v1::smtp_certificates_server::SmtpCertificatesServer;
 use crate::wire::v1::tracking_server::TrackingServer;
 
 /// Offers the queues: to be looked at, and to be acted upon, which is written into the audit log.
@@ -64,6 +66,12 @@ pub fn edge_sync(offer: &mut Offer, handler: Arc<dyn EdgeSyncHandler>, trail: Au
 /// Offers how the services of the server are.
 pub fn health(offer: &mut Offer, handler: Arc<dyn HealthHandler>, trail: AuditTrail) {
     offer.routes().add_service(HealthServer::new(HealthService { handler, trail }));
+}
+
+/// Offers the certificates of the server for SMTP.
+pub fn certificates(offer: &mut Offer, handler: Arc<dyn CertificateHandler>, trail: AuditTrail) {
+    let service = SmtpCertificatesServer::new(CertificatesService { handler, trail });
+    offer.routes().add_service(service.max_decoding_message_size(REQUEST_OCTETS_MAX));
 }
 
 /// Offers queues and tracking logs of all servers: they are asked with `credentials`, those of the admin service.

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{Address, ByteSize, MessageId, ReversePath, Revision, ServerName, Timestamp};
 use futures::stream::BoxStream;
+use topology::Guid;
 
 pub use operation::{Caller, Operated, Operation, Outcome, TARGETS_MAX, Target};
 pub(crate) use server::{QueuesService, wanted};
@@ -173,6 +174,36 @@ pub struct PeerEntry {
     pub last_error: Option<Box<str>>,
 }
 
+/// What a Delivery Agent or Foreign connector meets now on one of its source servers (EN-61, EN-65, EN-66).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayEntry {
+    /// Which connector.
+    pub connector: Guid,
+    /// What there is.
+    pub state: GatewayState,
+}
+
+/// Who or what takes the mail of a connector that is not for SMTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayState {
+    /// Connections of delivery agents for its protocol.
+    Agents {
+        /// They wait for mail.
+        free: u32,
+        /// They have some.
+        at_work: u32,
+    },
+    /// Its Drop directory.
+    Drop {
+        /// Where; empty where the settings name no folder.
+        directory: Box<str>,
+        /// What is in it, where that can be counted.
+        held: Option<ByteSize>,
+        /// Why no file can be written now.
+        trouble: Option<Box<str>>,
+    },
+}
+
 /// Which messages are listed: those for which everything that is named holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessagesRequest {
@@ -243,6 +274,8 @@ pub trait QueueHandler: Send + Sync + 'static {
     fn messages(&self, request: MessagesRequest) -> BoxStream<'static, MessageEntry>;
     /// Services of other servers that this process has spoken to.
     fn peers(&self) -> Vec<PeerEntry>;
+    /// What connectors that are not for SMTP meet here now.
+    async fn gateways(&self) -> Vec<GatewayEntry>;
     /// Does it to one queue or message.
     async fn operate(&self, operation: Operation, target: Target) -> Operated;
     /// Sends what waits for a next hop to that server and takes no new mail; or ends that.

@@ -5,6 +5,7 @@
 //! password. More people come by links that an administrator makes.
 
 use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,9 @@ pub(crate) struct Welcome {
 /// All accounts.
 pub struct Accounts {
     file: PathBuf,
+    /// Held for as long as this centre runs. A second one over the same folder would not see what this one changes, and take a code
+    /// once more: which codes were taken, and who failed how often, is in memory.
+    _lock: File,
     kept: Mutex<Kept>,
     passwords: Arc<dyn Passwords>,
     /// A verifier of nobody's, so that it takes as long to refuse a name that there is not.
@@ -109,8 +113,9 @@ impl Accounts {
     /// Opens the file, or begins it.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read, or another centre has it.
     pub fn open(folder: &Path, passwords: Arc<dyn Passwords>) -> io::Result<Self> {
+        let lock = lock(&folder.join("accounts.lock"))?;
         let file = folder.join("accounts.json");
         let kept = match std::fs::read(&file) {
             Ok(octets) => serde_json::from_slice(&octets).map_err(io::Error::other)?,
@@ -118,7 +123,7 @@ impl Accounts {
             Err(error) => return Err(error),
         };
         let nobody = passwords.verifier(&codes::token());
-        Ok(Self { file, kept: Mutex::new(kept), passwords, nobody })
+        Ok(Self { file, _lock: lock, kept: Mutex::new(kept), passwords, nobody })
     }
 
     /// Whether nobody can sign in by a password.
@@ -278,9 +283,20 @@ impl Accounts {
     /// The whole file anew, in place of the one before.
     fn save(&self, kept: &Kept) -> io::Result<()> {
         let new = self.file.with_extension("new");
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec_pretty(kept)?)?;
         file.sync_all()?;
         std::fs::rename(&new, &self.file)
+    }
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other(
+            "another admin centre runs over this folder; end it, or name another folder with --state",
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }

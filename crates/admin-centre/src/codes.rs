@@ -15,6 +15,9 @@ const STEP_MILLIS: u64 = 30_000;
 /// Steps before and after now whose code is taken: clocks differ (RFC 6238 §5.2).
 const STEPS_AROUND: u64 = 1;
 const DIGITS: u32 = 1_000_000;
+/// Light modules around a QR code (ISO/IEC 18004 §6.3.8), and pixels of one.
+const QUIET: i32 = 4;
+const PIXELS: i32 = 5;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// Octets that nobody guesses.
@@ -96,6 +99,25 @@ pub(crate) fn address(secret: &str, name: &str, organization: &str) -> String {
     let plain =
         |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     format!("otpauth://totp/{}:{}?secret={secret}&issuer={}", plain(organization), plain(name), plain(organization))
+}
+
+/// The same as a drawing that a phone reads: SVG without styles, dark on light in dark colours too.
+pub(crate) fn drawing(address: &str) -> Option<String> {
+    let code = qrcodegen::QrCode::encode_text(address, qrcodegen::QrCodeEcc::Medium).ok()?;
+    let size = code.size();
+    let mut path = String::new();
+    for y in 0..size {
+        for x in (0..size).filter(|x| code.get_module(*x, y)) {
+            path.push_str(&format!("M{} {}h1v1h-1z", x + QUIET, y + QUIET));
+        }
+    }
+    let side = size + 2 * QUIET;
+    Some(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" width=\"{width}\" height=\"{width}\" role=\"img\" \
+         shape-rendering=\"crispEdges\"><title>QR code of the key</title><rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/>\
+         <path d=\"{path}\" fill=\"#000\"/></svg>",
+        width = side * PIXELS,
+    ))
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ pub trait Estate: Send + Sync + 'static {
     /// Why it is not known whose certificates are revoked, if so: no certificate counts then.
     fn revoked_unknown(&self) -> Option<String>;
 
-    /// Whom a certificate names that was verified against the authority of the organization.
-    fn principal(&self, certificate: &[u8]) -> Option<Principal>;
+    /// Whom a certificate names that was verified against the authority of the organization, and its end.
+    fn principal(&self, certificate: &[u8]) -> Option<(Principal, Timestamp)>;
 
     /// Which parts of the organization a plan touches: as the admin service says it.
     fn touched(&self, plan: &Plan, organization: &Organization) -> BTreeSet<Feature>;
@@ -63,8 +63,9 @@ pub trait Estate: Send + Sync + 'static {
     /// The documented commands that do the same as each change.
     fn commands(&self, changes: &[Change]) -> Vec<String>;
 
-    /// An answer in the words of `postroad explain`.
-    fn explained(&self, answer: &inquiry::Answer) -> String;
+    /// An answer in the words of `postroad explain`; `now`: with what source servers of connectors that are not for SMTP say they
+    /// meet.
+    async fn explained(&self, answer: &inquiry::Answer, now: bool) -> String;
 
     /// A thing that changes in an answer, in the same words.
     fn reason(&self, why: &inquiry::Why) -> String;
@@ -92,6 +93,18 @@ pub trait Estate: Send + Sync + 'static {
 
     /// Certificates that lie on this server's disk.
     async fn certificates(&self) -> Result<Vec<CertificateView>, String>;
+
+    /// Which certificate each connector of this server shows now.
+    async fn shown(&self) -> Result<Vec<ShownView>, String>;
+
+    /// What a certificate would change on this server, and the handshake with it rehearsed. Steps are told as they come.
+    async fn rehearse(&self, candidate: TriedCertificate, tell: Tell) -> Result<(), String>;
+
+    /// What another system exported, as changes of this configuration; why not, if it cannot be read.
+    async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String>;
+
+    /// A script for the shell of Exchange that exports everything without loss.
+    fn export_script(&self) -> &'static str;
 
     /// Lines of the audit log, the newest first.
     async fn audit(&self, wanted: Audit) -> Result<Vec<AuditView>, String>;
@@ -376,6 +389,86 @@ pub struct CertificateView {
     pub not_after: Timestamp,
     /// By which Windows knows it.
     pub thumbprint: String,
+}
+
+/// What a connector shows.
+#[derive(Clone, Debug)]
+pub struct ShownView {
+    /// On which server.
+    pub server: ServerName,
+    /// Its name; of a Receive connector without its server.
+    pub connector: String,
+    /// Whether it is a Receive connector of this server.
+    pub receives: bool,
+    /// The certificate; nothing where none fits.
+    pub certificate: Option<CertificateView>,
+}
+
+/// A certificate that is not put into place yet. Not to be printed: it has its key.
+pub struct TriedCertificate {
+    /// The certificate and its chain, PEM.
+    pub chain: String,
+    /// Its key, PEM.
+    pub key: String,
+    /// Towards whom connectors are tried that route by DNS.
+    pub recipient: Option<String>,
+    /// In the place of the server's own, not beside it.
+    pub instead: bool,
+    /// Without a connection.
+    pub offline: bool,
+}
+
+/// Takes steps of a rehearsal.
+pub type Tell = Box<dyn Fn(Vec<TriedStep>) + Send + Sync>;
+
+/// A step of a rehearsal.
+#[derive(Clone, Debug)]
+pub struct TriedStep {
+    /// Of what: the certificate, a connector, a host.
+    pub of: String,
+    /// Which.
+    pub name: String,
+    /// `good`, `warn` or `bad`.
+    pub tone: &'static str,
+    /// What was seen.
+    pub text: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// What another system exported.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Files, by name.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Values of properties that the export has lost.
+    pub assumed: Vec<(String, String)>,
+    /// Of Postfix: the source server of the connectors.
+    pub server: String,
+}
+
+/// What becomes of an export.
+#[derive(Clone, Debug)]
+pub struct ImportView {
+    /// What would change.
+    pub changes: Vec<Change>,
+    /// What was not simply taken.
+    pub findings: Vec<ImportFinding>,
+}
+
+/// What became of a piece of an export.
+#[derive(Clone, Debug)]
+pub struct ImportFinding {
+    /// The file.
+    pub file: String,
+    /// The line; zero where it is none.
+    pub line: usize,
+    /// The object: `sendConnectors["To internet"]`.
+    pub object: String,
+    /// `changed`, `assumed`, `ignored` or `lost`.
+    pub verdict: &'static str,
+    /// In a sentence.
+    pub text: String,
 }
 
 /// What is looked for in the audit log.

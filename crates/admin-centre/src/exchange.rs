@@ -19,6 +19,7 @@ pub(crate) fn cmdlet(change: &Change) -> String {
         Kind::Server => "ExchangeServer",
         Kind::Database => "MailboxDatabase",
         Kind::AcceptedDomain => "AcceptedDomain",
+        Kind::X400AuthoritativeDomain => "X400AuthoritativeDomain",
         Kind::SendConnector => "SendConnector",
         Kind::DeliveryAgentConnector => "DeliveryAgentConnector",
         Kind::ForeignConnector => "ForeignConnector",

@@ -2,12 +2,13 @@
 //! test asks as a browser does.
 
 use crate::assets::{self, ICON, SCRIPT, STYLE};
-use crate::centre::{Centre, Visit};
+use crate::centre::Centre;
 use crate::guard;
+use crate::live::Drawn;
 use crate::pages::{self, Outcome, Trouble};
 use crate::person::Person;
 use crate::request::{Ask, Reply};
-use crate::ruled::{Denied, Ruled};
+use crate::ruled::Denied;
 use crate::session;
 use crate::text::kept;
 use crate::view::{Bit, Document, Sheet, Tone};
@@ -50,16 +51,7 @@ impl Centre {
         }
         let person = self.present(ask, secret);
         let outcome = match &person {
-            Some(person) => {
-                let visit = Visit {
-                    centre: self,
-                    ask,
-                    person,
-                    ruled: Ruled::new(self.estate.as_ref(), person),
-                    now: self.now(),
-                };
-                pages::signed_in(&visit, secret).await
-            }
+            Some(person) => pages::signed_in(&self.visit(ask, person), secret).await,
             None => pages::door::page(self, ask).await,
         };
         self.told(ask, person.as_ref(), secret, outcome)
@@ -78,7 +70,7 @@ impl Centre {
         match outcome {
             Ok(Outcome::See(to)) => Reply::see(&to),
             Ok(Outcome::Begin { secret, to }) => Reply::see(&to).with("set-cookie", cookie(&secret)),
-            Ok(Outcome::End) => Reply::see("/sign-in")
+            Ok(Outcome::End(to)) => Reply::see(&to)
                 .with("set-cookie", format!("{}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0", session::COOKIE)),
             Ok(Outcome::File { kind, name, body }) => {
                 let reply = Reply::new(200, kind, body);
@@ -106,11 +98,8 @@ impl Centre {
                 _ => {}
             }
         }
-        // What is read again and is still the same is not sent again.
-        let live = sheet.live.then(|| crate::codes::digest("page", &format!("{:?}", sheet.blocks)));
-        if live.as_ref().is_some_and(|digest| *digest == ask.seen) {
-            return Reply { status: 204, ..Reply::default() };
-        }
+        // Before the forms have the token of this session: what changes later is written for everybody who sees the same.
+        let mark = if sheet.live { self.live.drawn(&Drawn::of(&sheet)) } else { String::new() };
         // Whoever is not signed in has a cookie as well: the token of the form at the door is made of it.
         let (own, fresh) = if secret.is_empty() { (crate::codes::token(), true) } else { (secret.to_owned(), false) };
         let token = session::form_token(&own);
@@ -118,6 +107,8 @@ impl Centre {
         let name = person.map(Person::name);
         let document = Document {
             sheet: &sheet,
+            regions: sheet.regions(),
+            mark,
             person: name,
             groups: person.map(Person::groups_text).unwrap_or_default(),
             areas: if person.is_some() { pages::areas(&ask.path) } else { Vec::new() },
@@ -134,10 +125,6 @@ impl Centre {
                 tracing::error!(%error, "a page cannot be written");
                 Reply::new(500, "text/plain; charset=utf-8", "This page cannot be written.\n")
             }
-        };
-        let reply = match live {
-            Some(digest) => reply.with("x-live", digest),
-            None => reply,
         };
         if fresh { reply.with("set-cookie", cookie(&own)) } else { reply }
     }

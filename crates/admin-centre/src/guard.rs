@@ -32,6 +32,11 @@ impl Hosts {
         let mut all = BTreeSet::new();
         for name in names {
             let name = name.to_lowercase();
+            // Behind something that listens elsewhere, the port is said with the name.
+            if has_port(&name) {
+                all.insert(name);
+                continue;
+            }
             if port == 443 {
                 all.insert(name.clone());
             }
@@ -43,6 +48,13 @@ impl Hosts {
     pub(crate) fn has(&self, host: &str) -> bool {
         self.0.contains(&host.to_lowercase())
     }
+}
+
+/// Whether a name is one with a port; an address of IPv6 stands in brackets (RFC 3986 §3.2.2).
+#[must_use]
+pub fn has_port(name: &str) -> bool {
+    let parts = name.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 /// Whether a change comes from one of our pages: by what browsers say of it, where they say anything. The token of the form is
@@ -79,7 +91,9 @@ mod tests {
     #[test]
     fn a_host_is_one_of_ours() {
         // WA-64
-        let hosts = Hosts::new(["localhost".to_owned(), "Mail1.example".to_owned()], 8443);
+        let hosts = Hosts::new(["localhost", "Mail1.example", "proxy.example:443", "[::1]"].map(str::to_owned), 8443);
+        assert!(hosts.has("proxy.example:443") && hosts.has("[::1]:8443"));
+        assert!(!hosts.has("proxy.example:8443") && !hosts.has("proxy.example"));
         assert!(hosts.has("localhost:8443") && hosts.has("mail1.EXAMPLE:8443"));
         assert!(!hosts.has("evil.example:8443") && !hosts.has("localhost") && !hosts.has(""));
     }

@@ -17,11 +17,13 @@
 //! |---|---|
 //! | [`estate`] | what is asked, and the words of the answers |
 //! | `ruled` | who may |
-//! | [`accounts`], `codes`, `session`, `guard` | who is there, and what browsers may not be made to do |
+//! | [`accounts`], [`provider`], `codes`, `session`, `guard` | who is there, and what browsers may not be made to do |
 //! | [`centre`], `front` | what a centre is made of; one request to one answer |
 //! | `pages` | the pages |
+//! | `known` | what servers said last, so that none is waited for |
+//! | `live`, `watching`, `stream` | what changes of a page, sent to whoever looks at it |
 //! | `form`, `plans` | forms made from the schema; changes that are looked at before they are made |
-//! | [`serve`] | sockets, TLS and HTTP |
+//! | [`serve`], `upload` | sockets, TLS and HTTP |
 
 pub mod accounts;
 mod assets;
@@ -32,19 +34,28 @@ mod exchange;
 mod form;
 mod front;
 mod guard;
+mod known;
+mod live;
 mod pages;
 mod person;
 mod plans;
+pub mod provider;
+mod rehearsals;
 mod request;
+mod room;
 mod ruled;
 pub mod serve;
 mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod upload;
 mod view;
+mod watching;
 
 pub use accounts::Passwords;
 pub use centre::{Centre, CentreOptions};
 pub use estate::Estate;
+pub use guard::has_port;
 pub use person::Person;

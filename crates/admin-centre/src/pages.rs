@@ -6,18 +6,23 @@ pub(crate) mod conflict;
 pub(crate) mod difference;
 pub(crate) mod door;
 pub(crate) mod edit;
+pub(crate) mod entrance;
 pub(crate) mod explain;
 pub(crate) mod find;
 pub(crate) mod heat;
 pub(crate) mod home;
 pub(crate) mod impact;
+pub(crate) mod import;
 pub(crate) mod letters;
 pub(crate) mod messages;
 pub(crate) mod objects;
 pub(crate) mod people;
 pub(crate) mod plan;
+pub(crate) mod proof;
+pub(crate) mod provided;
 pub(crate) mod queue_words;
 pub(crate) mod queues;
+pub(crate) mod rehearsal;
 pub(crate) mod revisions;
 pub(crate) mod send;
 pub(crate) mod servers;
@@ -40,8 +45,8 @@ pub(crate) enum Outcome {
         secret: String,
         to: String,
     },
-    /// It ends.
-    End,
+    /// It ends, and this is next.
+    End(String),
     File {
         kind: &'static str,
         name: &'static str,
@@ -75,7 +80,7 @@ pub(crate) struct Area {
 }
 
 /// Kinds of objects and where they are.
-pub(crate) const AREAS: [Area; 10] = [
+pub(crate) const AREAS: [Area; 11] = [
     Area {
         path: "send-connectors",
         kind: Kind::SendConnector,
@@ -96,6 +101,13 @@ pub(crate) const AREAS: [Area; 10] = [
         title: "Accepted domains",
         one: "accepted domain",
         about: "Domains that mail is taken for. The default one completes addresses.",
+    },
+    Area {
+        path: "x400-domains",
+        kind: Kind::X400AuthoritativeDomain,
+        title: "X.400 domains",
+        one: "X.400 domain",
+        about: "X.400 addresses that the organization answers for: whom nobody has is reported, not sent on (EN-72).",
     },
     Area {
         path: "sites",
@@ -167,6 +179,7 @@ pub(crate) fn areas(path: &str) -> Vec<NavigationArea> {
                 ("/send-connectors", "Send connectors"),
                 ("/receive-connectors", "Receive connectors"),
                 ("/domains", "Accepted domains"),
+                ("/x400-domains", "X.400 domains"),
                 ("/delivery-agent-connectors", "Delivery agents"),
                 ("/foreign-connectors", "Foreign connectors"),
                 ("/settings", "Transport settings"),
@@ -185,7 +198,13 @@ pub(crate) fn areas(path: &str) -> Vec<NavigationArea> {
         ),
         (
             "Changes",
-            &[("/plans", "Open plans"), ("/revisions", "History"), ("/audit", "Audit log"), ("/people", "People")],
+            &[
+                ("/plans", "Open plans"),
+                ("/import", "Import"),
+                ("/revisions", "History"),
+                ("/audit", "Audit log"),
+                ("/people", "People"),
+            ],
         ),
     ];
     let here = |to: &str| if to == "/" { path == "/" } else { path == to || path.starts_with(&format!("{to}/")) };
@@ -223,8 +242,12 @@ pub(crate) async fn signed_in(visit: &Visit<'_>, secret: &str) -> Answered {
     match (post, parts.as_slice()) {
         (true, ["sign-out"]) => {
             visit.centre.sessions.end(secret);
-            Ok(Outcome::End)
+            let provided = if visit.person.vouched.is_some() { "?provider=1" } else { "" };
+            Ok(Outcome::End(format!("/sign-in{provided}")))
         }
+        (false, ["sign-in", "provider"]) => provided::again(visit, secret).await,
+        (false, ["sign-in", "callback"]) => provided::returned(visit.centre, visit.ask, secret).await,
+        (_, ["prove"]) => proof::page(visit, secret).await,
         (false, ["sign-in"]) => Ok(Outcome::See("/".to_owned())),
         (false, []) => home::page(visit).await,
         (false, ["find"]) => find::page(visit).await,
@@ -234,9 +257,11 @@ pub(crate) async fn signed_in(visit: &Visit<'_>, secret: &str) -> Answered {
         (false, ["explain"]) => explain::page(visit).await,
         (false, ["topology"]) => topology::page(visit).await,
         (false, ["topology.svg"]) => topology::drawing(visit).await,
+        (_, ["import", rest @ ..]) => import::page(visit, rest).await,
         (_, ["plans", rest @ ..]) => plan::page(visit, rest).await,
         (_, ["revisions", rest @ ..]) => revisions::page(visit, rest).await,
         (false, ["certificates"]) => certificates::page(visit).await,
+        (_, ["certificates", rest @ ..]) => rehearsal::page(visit, rest).await,
         (false, ["audit"]) => audit::page(visit).await,
         (_, ["people", rest @ ..]) => people::page(visit, rest).await,
         (_, ["servers", rest @ ..]) => servers::page(visit, rest).await,
@@ -268,7 +293,8 @@ pub(crate) fn trouble(trouble: Trouble) -> Sheet {
         Trouble::Refused(refusal) => {
             let mut sheet = Sheet::new("Not for you");
             sheet.status = 403;
-            let asks = "Role groups are given by a certificate (`postroad cert issue --role-group`) or by the account of this centre.";
+            let asks = "Role groups are given by a certificate (`postroad cert issue --role-group`), by the account of this centre, or \
+                        by what its settings make of the groups of a provider.";
             sheet.notice(Tone::Bad, refusal.to_string(), vec![asks.into()]);
             sheet
         }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use authority::{Principal, RoleGroup, Who};
+use envelope::Timestamp;
+
+use crate::provider::Identity;
 
 /// How somebody proved who he is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +16,8 @@ pub(crate) enum Proof {
     Account,
     /// A certificate of the organization's authority.
     Certificate,
+    /// The word of a provider.
+    Provider,
 }
 
 impl Proof {
@@ -19,8 +25,17 @@ impl Proof {
         match self {
             Self::Account => "password and code",
             Self::Certificate => "certificate",
+            Self::Provider => "provider",
         }
     }
+}
+
+/// Who vouches for somebody.
+#[derive(Clone, Debug)]
+pub(crate) struct Vouched {
+    /// The provider, as people call it.
+    pub(crate) by: String,
+    pub(crate) identity: Identity,
 }
 
 /// Somebody who is signed in.
@@ -29,6 +44,12 @@ pub struct Person {
     pub(crate) principal: Principal,
     pub(crate) proof: Proof,
     pub(crate) from: IpAddr,
+    /// The end of what he proved it by: of a certificate.
+    pub(crate) until: Option<Timestamp>,
+    /// When he proved it last, where that is known.
+    pub(crate) proved: Option<Timestamp>,
+    /// By a provider: by which, and as whom.
+    pub(crate) vouched: Option<Arc<Vouched>>,
 }
 
 impl Person {
@@ -55,6 +76,14 @@ impl Person {
     #[must_use]
     pub fn from(&self) -> IpAddr {
         self.from
+    }
+
+    /// By what he proved who he is, as audit logs and lists have it.
+    pub(crate) fn by(&self) -> String {
+        match &self.vouched {
+            Some(vouched) => format!("{} ({})", vouched.by, vouched.identity.issuer),
+            None => self.proof.as_str().to_owned(),
+        }
     }
 
     pub(crate) fn groups_text(&self) -> String {

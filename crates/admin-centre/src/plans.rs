@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use topology::{Organization, OrganizationDraft};
 
 use crate::codes;
+use crate::estate::ImportFinding;
 use crate::form::overlay;
+use crate::room::{Limits, make_room};
 
 /// A plan or a draft is forgotten after (WA-12).
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -18,6 +20,7 @@ const KEPT: Duration = Duration::from_secs(24 * 3600);
 const KEPT_MAX: usize = 2_000;
 /// Of them one person's: more take the place of his own.
 const OWN_MAX: usize = 50;
+const LIMITS: Limits = Limits { own: OWN_MAX, all: KEPT_MAX };
 
 /// A change that nobody has made yet.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct PlanEntry {
     pub(crate) changes: Vec<Change>,
     /// The page to which *Edit again* leads.
     pub(crate) back: String,
+    /// What became of the export that it was made of.
+    pub(crate) report: Option<Vec<ImportFinding>>,
     /// Whether a word is typed before it is made: known once somebody has looked at what it does, and not made before.
     pub(crate) typed: Option<bool>,
     /// The revision that it made: a plan is made once (WA-43).
@@ -56,7 +61,7 @@ impl Plans {
     pub(crate) fn add(&self, entry: PlanEntry) -> String {
         let mut all = self.plans.lock();
         all.retain(|_, known| entry.at.since(known.at) < KEPT);
-        make_room(&mut all, |known| (known.owner == entry.owner, known.at));
+        make_room(&mut all, LIMITS, |known| (known.owner == entry.owner, known.at));
         let id = codes::token();
         all.insert(id.clone(), entry);
         id
@@ -95,7 +100,7 @@ impl Plans {
     pub(crate) fn draft(&self, owner: &str, kind: Kind, properties: Properties, at: Timestamp) -> String {
         let mut all = self.drafts.lock();
         all.retain(|_, known| at.since(known.at) < KEPT);
-        make_room(&mut all, |known| (known.owner == owner, known.at));
+        make_room(&mut all, LIMITS, |known| (known.owner == owner, known.at));
         let id = codes::token();
         all.insert(id.clone(), DraftEntry { owner: owner.to_owned(), at, kind, properties, reached: 0 });
         id
@@ -110,18 +115,6 @@ impl Plans {
             entry.properties = properties;
             entry.reached = entry.reached.max(reached);
         }
-    }
-}
-
-/// The oldest makes room for one more: of the same person, where he has enough. `of` says of each whether it is his, and how old.
-fn make_room<T>(all: &mut HashMap<String, T>, of: impl Fn(&T) -> (bool, Timestamp)) {
-    let is_full = all.values().filter(|known| of(known).0).count() >= OWN_MAX;
-    if !is_full && all.len() < KEPT_MAX {
-        return;
-    }
-    let may_go = all.iter().filter(|(_, known)| !is_full || of(known).0);
-    if let Some(oldest) = may_go.min_by_key(|(_, known)| of(known).1).map(|(id, _)| id.clone()) {
-        all.remove(&oldest);
     }
 }
 
@@ -147,6 +140,20 @@ pub(crate) fn with(organization: &Organization, changes: &[Change]) -> Organizat
     draft
 }
 
+/// What takes changes back, and nothing that came after them: put onto what the objects have become. Nothing where one cannot be so.
+pub(crate) fn inverse(changes: &[Change], organization: &Organization) -> Option<Vec<Change>> {
+    let objects = organization::objects(organization.draft(), &[]);
+    let is_there =
+        |object: &Object| objects.iter().any(|known| (known.kind(), known.guid()) == (object.kind(), object.guid()));
+    let back = changes.iter().rev().filter_map(|change| match change {
+        Change::Create(object) => Some(Change::Delete(object.clone())),
+        // Under its own GUID, so that whoever knew it knows it again.
+        Change::Delete(object) => (!is_there(object)).then(|| Change::Create(object.clone())),
+        Change::Update { from, to } => Some(Change::Update { from: to.clone(), to: from.clone() }),
+    });
+    again(&back.collect::<Vec<_>>(), organization)
+}
+
 /// The same intentions against the configuration of now: what a person changed of an object, put onto what the object has become.
 /// Nothing where it is gone or cannot be so.
 pub(crate) fn again(changes: &[Change], organization: &Organization) -> Option<Vec<Change>> {
@@ -157,6 +164,8 @@ pub(crate) fn again(changes: &[Change], organization: &Organization) -> Option<V
     let mut wanted = Vec::new();
     for change in changes {
         match change {
+            // They are no part of a revision: what was wanted of them is still.
+            change if change.object().kind() == Kind::Recipient => wanted.push(change.clone()),
             Change::Create(object) => wanted.push(Change::Create(object.clone())),
             Change::Delete(object) => {
                 if let Some(there) = now(object) {

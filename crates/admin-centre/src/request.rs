@@ -13,13 +13,15 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     pub(crate) query: Pairs,
     pub(crate) form: Pairs,
+    /// Files of the form, by name.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
     pub(crate) host: String,
     pub(crate) cookies: String,
     pub(crate) fetch_site: Option<String>,
     pub(crate) origin: Option<String>,
     pub(crate) agent: String,
-    /// Of a page that is read again: the digest of what the browser has.
-    pub(crate) seen: String,
+    /// Of a page that looks for itself whether there is something new: the mark of what the browser has.
+    pub(crate) seen: Option<String>,
     pub(crate) from: Option<IpAddr>,
     /// The client's certificate, verified.
     pub(crate) certificate: Option<Vec<u8>>,

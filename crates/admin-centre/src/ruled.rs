@@ -10,9 +10,10 @@ use organization::{Change, Kind, Object, Plan, Properties, Wrong};
 use topology::{Organization, OrganizationDraft};
 
 use crate::estate::{
-    Audit, AuditView, CertificateView, Estate, Handling, HealthView, Impact, LetterView, Letters, Made, NotMade, Note,
-    QueueView, Serving, TrackView, Tracking,
+    Audit, AuditView, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters,
+    Made, NotMade, Note, QueueView, Serving, ShownView, TrackView, Tracking,
 };
+use crate::known::{Known, Last};
 use crate::person::Person;
 
 /// Why something is not told or not done.
@@ -33,17 +34,21 @@ impl From<String> for Denied {
 /// The estate for one person.
 pub(crate) struct Ruled<'a> {
     estate: &'a dyn Estate,
+    known: &'a Arc<Known>,
     person: &'a Person,
 }
 
 impl<'a> Ruled<'a> {
-    pub(crate) fn new(estate: &'a dyn Estate, person: &'a Person) -> Self {
-        Self { estate, person }
+    pub(crate) fn new(estate: &'a dyn Estate, known: &'a Arc<Known>, person: &'a Person) -> Self {
+        Self { estate, known, person }
     }
 
-    /// Why the person may not, if so: for what is shown shut (WA-06). Nothing is written down.
+    /// Why the person may not, if so: for what is shown shut (WA-06). Nothing is written down. He is told it as everybody with his
+    /// role groups is: what they see is drawn once.
     pub(crate) fn why_not(&self, act: Act) -> Option<String> {
-        self.estate.authority().rule(&self.person.principal, act).err().map(|refusal| refusal.to_string())
+        let refusal = self.estate.authority().rule(&self.person.principal, act).err()?.to_string();
+        let of = refusal.strip_prefix(self.person.name()).and_then(|rest| rest.strip_prefix(", of "));
+        Some(of.map(|of| format!("you, of {of}")).unwrap_or(refusal))
     }
 
     fn may(&self, act: Act, cmdlet: &str, object: &str) -> Result<(), Denied> {
@@ -77,6 +82,12 @@ impl<'a> Ruled<'a> {
     pub(crate) async fn services(&self) -> Result<Vec<Serving>, Denied> {
         self.may(Act::Read(Feature::Organization), "Get-OrganizationConfig", Feature::Organization.as_str())?;
         Ok(self.estate.services().await?)
+    }
+
+    /// The same as it is known.
+    pub(crate) async fn services_known(&self) -> Result<Last<Vec<Serving>>, Denied> {
+        self.may(Act::Read(Feature::Organization), "Get-OrganizationConfig", Feature::Organization.as_str())?;
+        Ok(self.known.services().await)
     }
 
     pub(crate) async fn known(&self, subjects: &[Subject]) -> Result<KnownRecipients, Denied> {
@@ -148,8 +159,10 @@ impl<'a> Ruled<'a> {
         self.estate.commands(changes)
     }
 
-    pub(crate) fn explained(&self, answer: &inquiry::Answer) -> String {
-        self.estate.explained(answer)
+    /// What servers meet now is told to who may read queues, and of the organization of now.
+    pub(crate) async fn explained(&self, answer: &inquiry::Answer, now: bool) -> String {
+        let now = now && self.why_not(Act::Read(Feature::Queues)).is_none();
+        self.estate.explained(answer, now).await
     }
 
     pub(crate) fn reason(&self, why: &inquiry::Why) -> String {
@@ -159,6 +172,23 @@ impl<'a> Ruled<'a> {
     pub(crate) async fn queues(&self, server: &ServerName) -> Result<Vec<QueueView>, Denied> {
         self.may(Act::Read(Feature::Queues), "Get-Queue", Feature::Queues.as_str())?;
         Ok(self.estate.queues(server).await?)
+    }
+
+    /// The same of several servers as it is known: nobody waits for one that is down.
+    pub(crate) async fn queues_known(&self, servers: &[ServerName]) -> Result<Vec<Last<Vec<QueueView>>>, Denied> {
+        self.may(Act::Read(Feature::Queues), "Get-Queue", Feature::Queues.as_str())?;
+        Ok(self.known.queues(servers).await)
+    }
+
+    /// Messages without their subjects, as they are known.
+    pub(crate) async fn letters_known(
+        &self,
+        server: &ServerName,
+        queue: Option<u64>,
+        limit: u32,
+    ) -> Result<Last<Vec<LetterView>>, Denied> {
+        self.may(Act::Read(Feature::Queues), "Get-Message", Feature::Queues.as_str())?;
+        Ok(self.known.letters(server, queue, limit).await)
     }
 
     /// Messages. A look at subjects, which are content, is written down (WA-68).
@@ -189,22 +219,49 @@ impl<'a> Ruled<'a> {
         Ok(self.estate.track(wanted).await?)
     }
 
-    pub(crate) async fn health(&self) -> Result<Vec<HealthView>, Denied> {
-        self.may(Act::Read(Feature::Servers), "Test-ServiceHealth", Feature::Servers.as_str())?;
-        Ok(self.estate.health().await?)
+    /// How services are, as it is known; of it nothing for who may not ask.
+    pub(crate) async fn health(&self) -> Result<Last<Vec<HealthView>>, String> {
+        match self.why_not(Act::Read(Feature::Servers)) {
+            None => Ok(self.known.health().await),
+            Some(why) => Err(why),
+        }
     }
 
-    /// The same where it is one part of a page: nothing for who may not ask.
-    pub(crate) async fn health_if_allowed(&self) -> Vec<HealthView> {
-        match self.why_not(Act::Read(Feature::Servers)) {
-            None => self.health().await.unwrap_or_default(),
-            Some(_) => Vec::new(),
-        }
+    /// The same where it is one part of a page.
+    pub(crate) async fn health_if_allowed(&self) -> Arc<Vec<HealthView>> {
+        let last = self.health().await.unwrap_or_default();
+        last.value.map(|(health, _)| health).unwrap_or_default()
+    }
+
+    /// Whether the person may look at what certificates do.
+    pub(crate) fn may_see_certificates(&self) -> Result<(), Denied> {
+        self.may(Act::Read(Feature::Certificates), "Get-ExchangeCertificate", Feature::Certificates.as_str())
+    }
+
+    /// Whether the person may try one.
+    pub(crate) fn may_rehearse(&self, act: Act) -> Result<(), Denied> {
+        self.may(act, "Test-ExchangeCertificate", "a certificate for SMTP")
+    }
+
+    /// Which certificate each connector of this server shows.
+    pub(crate) async fn shown(&self) -> Result<Vec<ShownView>, Denied> {
+        self.may_see_certificates()?;
+        Ok(self.estate.shown().await?)
     }
 
     pub(crate) async fn certificates(&self) -> Result<Vec<CertificateView>, Denied> {
         self.may(Act::Read(Feature::Certificates), "Get-ExchangeCertificate", Feature::Certificates.as_str())?;
         Ok(self.estate.certificates().await?)
+    }
+
+    /// Whether the person may bring an export; who may not is written down.
+    pub(crate) fn may_import(&self, act: Act) -> Result<(), Denied> {
+        self.may(act, "Import-Organization", "files of an export")
+    }
+
+    /// What becomes of an export. Nothing is changed by it.
+    pub(crate) async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String> {
+        self.estate.import(export, organization).await
     }
 
     pub(crate) async fn audit(&self, wanted: Audit) -> Result<Vec<AuditView>, Denied> {

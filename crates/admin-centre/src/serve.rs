@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::centre::Centre;
 use crate::request::{Ask, Pairs, Reply};
+use crate::{pages, stream, upload};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 256;
@@ -42,6 +43,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Octets of a request's body (WA-64).
 const BODY_MAX: usize = 1024 * 1024;
+/// The same where files are brought (WA-64).
+const FILES_MAX: usize = 32 * 1024 * 1024;
 /// Names and values of a form or a query.
 const PAIRS_MAX: usize = 20_000;
 
@@ -198,15 +201,19 @@ pub async fn serve(
 }
 
 async fn answers(centre: Arc<Centre>, handshaken: Handshaken, drain: CancellationToken) -> io::Result<()> {
-    let (work, given) = (TaskTracker::new(), drain.clone());
+    let (work, given, streams) = (TaskTracker::new(), drain.clone(), Arc::clone(&centre));
     let tasks = work.clone();
     let router = Router::new().fallback(move |ConnectInfo(caller): ConnectInfo<Caller>, request: Request<Body>| {
         let (centre, tasks) = (Arc::clone(&centre), tasks.clone());
         async move { answer(&centre, &tasks, caller, request).await }
     });
     let service = router.into_make_service_with_connect_info::<Caller>();
-    let serving =
-        axum::serve(handshaken, service).with_graceful_shutdown(async move { given.cancelled().await }).into_future();
+    let serving = axum::serve(handshaken, service).with_graceful_shutdown(async move {
+        given.cancelled().await;
+        // Streams have no end of their own.
+        streams.live.ended.cancel();
+    });
+    let serving = serving.into_future();
     let drained = async {
         let served = serving.await;
         work.close();
@@ -272,36 +279,108 @@ pub(crate) async fn answer(
     if let Some(reply) = centre.not_called(&host) {
         return response(reply);
     }
-    let Ok(body) = tokio::time::timeout(STILL_MAX, to_bytes(body, BODY_MAX)).await else {
-        return plain(StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n");
-    };
-    let Ok(body) = body else { return plain(StatusCode::PAYLOAD_TOO_LARGE, "The request is larger than 1 MB.\n") };
+    let (path, query) = spelled(head.uri.path(), head.uri.query().unwrap_or_default());
     let kind = text("content-type").unwrap_or_default();
-    if post && !kind.starts_with("application/x-www-form-urlencoded") {
+    let of_files = upload::boundary(&kind)
+        .filter(|_| post && [pages::import::PATH, pages::rehearsal::PATH].contains(&path.as_str()));
+    let body = match taken(centre, &caller, &head.headers, of_files.is_some(), body).await {
+        Ok(body) => body,
+        Err((status, text)) => return plain(status, text),
+    };
+    if post && of_files.is_none() && !kind.starts_with("application/x-www-form-urlencoded") {
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Forms are answered here.\n");
     }
-    let (path, query) = spelled(head.uri.path(), head.uri.query().unwrap_or_default());
+    let Some((form, files)) = sent(post, of_files, &body) else {
+        return plain(StatusCode::BAD_REQUEST, "The form cannot be read.\n");
+    };
     let ask = Ask {
         post,
         path,
         query,
-        form: if post { pairs(&body) } else { Pairs::new() },
+        form,
+        files,
         host,
         cookies: cookies(&head.headers),
         fetch_site: text("sec-fetch-site"),
         origin: text("origin"),
         agent: text("user-agent").unwrap_or_default(),
-        seen: text("x-seen").unwrap_or_default(),
+        seen: None,
         from: Some(caller.address),
         certificate: caller.certificate.map(|der| der.to_vec()),
     };
     if post {
         return done(centre, work, ask).await;
     }
+    if ask.path == stream::PATH {
+        return streamed(centre, ask, text("last-event-id"));
+    }
     let Ok(reply) = tokio::time::timeout(ANSWER_MAX, centre.answer(&ask)).await else {
         return plain(StatusCode::GATEWAY_TIMEOUT, "The servers did not answer in time.\n");
     };
     response(reply)
+}
+
+/// The body of a request, in time and not too large. Before that of files is read: whoever is not signed in has nothing to bring,
+/// and few bring something at once.
+async fn taken(
+    centre: &Centre,
+    caller: &Caller,
+    headers: &HeaderMap,
+    has_files: bool,
+    body: Body,
+) -> Result<Bytes, (StatusCode, &'static str)> {
+    let mut room = None;
+    if has_files {
+        let known = Ask { cookies: cookies(headers), from: Some(caller.address), ..Ask::default() };
+        if !centre.is_signed_in(&known) {
+            return Err((StatusCode::FORBIDDEN, "Sign in first.\n"));
+        }
+        let busy = "Others bring files just now. Try again in a moment.\n";
+        room = Some(centre.uploads.try_acquire().map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, busy))?);
+    }
+    let (most, patience, large) = match &room {
+        Some(_) => (FILES_MAX, ANSWER_MAX * 2, "The files are larger than 32 MB.\n"),
+        None => (BODY_MAX, STILL_MAX, "The request is larger than 1 MB.\n"),
+    };
+    match tokio::time::timeout(patience, to_bytes(body, most)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, large)),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The request did not come in time.\n")),
+    }
+}
+
+/// Files of a form: name and content.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// What a form sends; nothing where it is malformed.
+fn sent(post: bool, of_files: Option<&str>, body: &Bytes) -> Option<(Pairs, Files)> {
+    let Some(boundary) = of_files else { return Some((if post { pairs(body) } else { Pairs::new() }, Files::new())) };
+    let (mut form, mut files) = (Pairs::new(), Files::new());
+    for part in upload::parts(body, boundary)? {
+        match part.file {
+            Some(name) => files.push((name, part.body)),
+            None => form.push((part.name, String::from_utf8(part.body).ok()?)),
+        }
+    }
+    Some((form, files))
+}
+
+/// The stream of a page. After a break a browser says by the id of the last event what it has, before that by its address.
+fn streamed(centre: &Arc<Centre>, mut ask: Ask, last: Option<String>) -> Response<Body> {
+    ask.seen = Some(last.unwrap_or_else(|| ask.query("have").to_owned()));
+    let of = ask.query("of").to_owned();
+    let (path, query) = of.split_once('?').unwrap_or((&of, ""));
+    let (path, query) = spelled(path, query);
+    let of = Ask { path, query, from: ask.from, ..Ask::default() };
+    match centre.stream(&ask, &of) {
+        Ok(stream) => {
+            let mut response =
+                response(Reply::new(200, "text/event-stream", Vec::new()).with("cache-control", "no-store".to_owned()));
+            *response.body_mut() = Body::from_stream(stream);
+            response
+        }
+        Err(reply) => response(reply),
+    }
 }
 
 /// A change goes on to its end whatever the client does: one that is made and not written down must not be.

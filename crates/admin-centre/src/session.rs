@@ -43,7 +43,8 @@ struct Session {
 /// A session where it is listed.
 pub(crate) struct SessionView {
     pub(crate) id: String,
-    pub(crate) proof: &'static str,
+    pub(crate) name: String,
+    pub(crate) by: String,
     pub(crate) from: IpAddr,
     pub(crate) begun: Timestamp,
     pub(crate) used: Timestamp,
@@ -85,14 +86,21 @@ impl Sessions {
         Some(session.person.clone())
     }
 
+    /// Who has this secret has proved once more who he is.
+    pub(crate) fn proved(&self, secret: &str, now: Timestamp) {
+        if let Some(session) = self.0.lock().get_mut(&codes::digest(SESSION, secret)) {
+            session.person.proved = Some(now);
+        }
+    }
+
     /// Ends the session of a secret.
     pub(crate) fn end(&self, secret: &str) {
         self.0.lock().remove(&codes::digest(SESSION, secret));
     }
 
-    /// Ends a session that is listed, of that name.
-    pub(crate) fn end_listed(&self, id: &str, name: &str) {
-        self.0.lock().retain(|known, session| known != id || session.person.name() != name);
+    /// Ends a session that is listed.
+    pub(crate) fn end_listed(&self, id: &str) {
+        self.0.lock().remove(id);
     }
 
     /// Ends every session of a name.
@@ -100,13 +108,20 @@ impl Sessions {
         self.0.lock().retain(|_, session| !session.person.name().eq_ignore_ascii_case(name));
     }
 
-    pub(crate) fn of(&self, name: &str, now: Timestamp) -> Vec<SessionView> {
+    /// Whose session is listed by this id.
+    pub(crate) fn listed(&self, id: &str) -> Option<String> {
+        self.0.lock().get(id).map(|session| session.person.name().to_owned())
+    }
+
+    /// Those of a name, or of everybody else.
+    pub(crate) fn of(&self, name: &str, own: bool, now: Timestamp) -> Vec<SessionView> {
         let all = self.0.lock();
-        let own = all.iter().filter(|(_, session)| session.person.name() == name && is_alive(session, now));
-        let mut views: Vec<SessionView> = own
+        let wanted = all.iter().filter(|(_, session)| (session.person.name() == name) == own && is_alive(session, now));
+        let mut views: Vec<SessionView> = wanted
             .map(|(id, session)| SessionView {
                 id: id.clone(),
-                proof: session.person.proof.as_str(),
+                name: session.person.name().to_owned(),
+                by: session.person.by(),
                 from: session.person.from,
                 begun: session.begun,
                 used: session.used,
@@ -118,8 +133,10 @@ impl Sessions {
     }
 }
 
+/// A session by a certificate is over with it.
 fn is_alive(session: &Session, now: Timestamp) -> bool {
-    now.since(session.used) < IDLE_MAX && now.since(session.begun) < AGE_MAX
+    let holds = session.person.until.is_none_or(|until| now < until);
+    now.since(session.used) < IDLE_MAX && now.since(session.begun) < AGE_MAX && holds
 }
 
 /// The token of a session's forms: whoever has not the cookie cannot know it.

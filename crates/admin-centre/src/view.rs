@@ -194,6 +194,15 @@ impl Grid {
         self.rows.push(cells.into());
     }
 
+    /// Where its rows come: each is written by itself (see [`Region`]).
+    const fn rows_here() -> char {
+        ROWS_HERE
+    }
+
+    fn written_rows(&self) -> Vec<String> {
+        self.rows.iter().map(|row| Row { grid: self, row }.to_string()).collect()
+    }
+
     pub(crate) fn is_number(&self, at: &usize) -> bool {
         self.columns.get(*at).is_some_and(|column| column.number)
     }
@@ -222,6 +231,16 @@ impl Grid {
     }
 }
 
+/// Stands for the rows of a table: no text has it, because the escaper shows it by its number.
+const ROWS_HERE: char = '\0';
+
+#[derive(Template)]
+#[template(path = "row.html")]
+struct Row<'a> {
+    grid: &'a Grid,
+    row: &'a GridRow,
+}
+
 /// What a field takes.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
@@ -229,6 +248,10 @@ pub(crate) enum Entry {
     Line {
         kind: &'static str,
         complete: &'static str,
+    },
+    /// A file from the disk of whoever looks, or several.
+    File {
+        several: bool,
     },
     /// Several lines.
     Lines(usize),
@@ -367,6 +390,8 @@ pub(crate) struct Form {
     pub(crate) action: String,
     /// Asks and changes nothing.
     pub(crate) get: bool,
+    /// It sends files (RFC 7578).
+    pub(crate) files: bool,
     /// Fields in a row, as a filter has them.
     pub(crate) row: bool,
     pub(crate) hidden: Vec<(String, String)>,
@@ -428,6 +453,41 @@ pub(crate) enum Block {
     Links(Vec<Bits>),
 }
 
+#[derive(Template)]
+#[template(path = "block.html")]
+struct Written<'a> {
+    block: &'a Block,
+}
+
+/// A block as it is written: one element. The rows of its table are apart, so that one that changes can be sent alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Region {
+    /// With [`ROWS_HERE`] where the rows come.
+    pub(crate) frame: String,
+    pub(crate) rows: Vec<String>,
+}
+
+impl Region {
+    pub(crate) fn html(&self) -> String {
+        if self.rows.is_empty() { self.frame.clone() } else { self.frame.replacen(ROWS_HERE, &self.rows.concat(), 1) }
+    }
+}
+
+impl Block {
+    fn table(&self) -> Option<&Grid> {
+        match self {
+            Self::Grid(grid) => Some(grid),
+            Self::Form(form) => form.grid.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn region(&self) -> Region {
+        let rows = self.table().map(Grid::written_rows).unwrap_or_default();
+        Region { frame: Written { block: self }.to_string(), rows }
+    }
+}
+
 /// A page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sheet {
@@ -438,7 +498,7 @@ pub(crate) struct Sheet {
     pub(crate) crumbs: Vec<(String, String)>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) status: u16,
-    /// Read again by the script of the page.
+    /// What changes of it is sent to the script of the page.
     pub(crate) live: bool,
 }
 
@@ -483,12 +543,11 @@ impl Sheet {
 
     /// The first table that the page is about: what `.csv` and `.json` of the address give.
     pub(crate) fn table(&self) -> Option<&Grid> {
-        let mut tables = self.blocks.iter().filter_map(|block| match block {
-            Block::Grid(grid) => Some(grid),
-            Block::Form(form) => form.grid.as_ref(),
-            _ => None,
-        });
-        tables.find(|grid| !grid.aside)
+        self.blocks.iter().filter_map(Block::table).find(|grid| !grid.aside)
+    }
+
+    pub(crate) fn regions(&self) -> Vec<Region> {
+        self.blocks.iter().map(Block::region).collect()
     }
 
     /// The errors of its forms: the summary on top of the page (WA-41).
@@ -521,6 +580,9 @@ pub(crate) type NavigationArea = (&'static str, Vec<(&'static str, &'static str,
 #[template(path = "page.html")]
 pub(crate) struct Document<'a> {
     pub(crate) sheet: &'a Sheet,
+    pub(crate) regions: Vec<Region>,
+    /// By which the browser says what it has, where the page is live.
+    pub(crate) mark: String,
     /// Who is signed in; nobody at the door.
     pub(crate) person: Option<&'a str>,
     pub(crate) groups: String,

@@ -11,6 +11,7 @@
 //!
 //! Not here: what is asked and how it travels (`admin-api`), who may (`authority`), what a change must be (`directory`).
 
+pub mod certificates;
 mod service;
 
 pub use service::{Admin, AdminServiceError};

@@ -24,6 +24,8 @@ use telemetry::{Health, HealthChecks, probe};
 use tokio_util::sync::CancellationToken;
 use topology::ServerRole;
 
+use crate::certificates::Shelf;
+
 /// Calls under way at a drain are waited for as long; a watch has no end of its own.
 const SETTLE_BOUND: Duration = Duration::from_secs(5);
 
@@ -74,7 +76,9 @@ fn perimeter(node: &Arc<Node>, managed: &Managed, directory: Arc<dyn Backend>) -
     };
     let followed = Arc::clone(node);
     let known = Arc::new(move || Arc::clone(followed.tables().organization()));
-    Perimeter::Inside(Keeper::new(inside, known, Arc::new(Peers(Arc::clone(node)))))
+    let announced = Arc::clone(node);
+    let tell = Arc::new(move |edges: &[ServerName]| announced.announce_out_of_reach(edges));
+    Perimeter::Inside(Keeper::new(inside, known, Arc::new(Peers(Arc::clone(node))), tell))
 }
 
 /// A node knows where everybody is.
@@ -179,6 +183,8 @@ impl Admin {
         let probes = Arc::new(Probes(Arc::clone(&self.node)));
         offer::health(&mut offered, probes, self.managed.trail.clone());
         offer::forwarding(&mut offered, find, Arc::clone(&self.node.credentials), self.managed.trail.clone());
+        let shelf = Arc::new(Shelf(Arc::clone(&self.node)));
+        offer::certificates(&mut offered, shelf, self.managed.trail.clone());
         match &self.perimeter {
             Perimeter::Edge(host) => offer::edge(&mut offered, Arc::clone(host) as Arc<dyn EdgeHandler>),
             Perimeter::Inside(keeper) => {

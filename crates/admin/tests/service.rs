@@ -9,17 +9,17 @@ use std::time::SystemTime;
 
 use admin::Admin;
 use admin_api::queues::{
-    ExportedContent, MessageEntry, MessagesRequest, NotDone, Operated, Operation, Outcome, PeerEntry, QueueEntry,
-    Target,
+    ExportedContent, GatewayEntry, GatewayState, MessageEntry, MessagesRequest, NotDone, Operated, Operation, Outcome,
+    PeerEntry, QueueEntry, Target,
 };
-use admin_api::{Administrator, Api, AuditTrail, QueueHandler, RemoteDirectory, RemoteSecrets};
+use admin_api::{Administrator, Api, AuditTrail, CertificateOrder, QueueHandler, RemoteDirectory, RemoteSecrets};
 use async_trait::async_trait;
 use authority::{Revocation, RoleGroup, Subject};
 use directory::{
     Administration, Author, Change, CommitError, Configuration, HistoryError, Precondition, Presences, ReadError,
     Recipients, Sealer, WatchEvent,
 };
-use envelope::{Address, ObjectName, Revision, ServerName, Service, Timestamp};
+use envelope::{Address, ByteSize, ObjectName, Revision, ServerName, Service, Timestamp};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use logs::audit::{self, AuditQuery};
@@ -387,6 +387,16 @@ impl QueueHandler for OneQueue {
         Vec::new()
     }
 
+    async fn gateways(&self) -> Vec<GatewayEntry> {
+        let state = GatewayState::Agents { free: 2, at_work: 1 };
+        let drop = GatewayState::Drop {
+            directory: "/drop/Fax".into(),
+            held: Some(ByteSize::kib(1)),
+            trouble: Some("it is full".into()),
+        };
+        [state, drop].map(|state| GatewayEntry { connector: topology::Guid::ZERO, state }).into()
+    }
+
     async fn operate(&self, _: Operation, target: Target) -> Operated {
         let outcome = match target {
             Target { queue: 7, message: None } => Outcome::Done { messages: 0 },
@@ -507,10 +517,51 @@ async fn queues_of_other_servers_are_seen_through_the_admin_service() {
     assert!(through.queues(&elsewhere).await.unwrap_err().to_string().contains("knows of"));
     let recipients = Administrator::through(&scene.api(&[RecipientManagement]).await);
     assert!(recipients.queues(&at).await.unwrap_err().to_string().contains("may not read queues"));
+    assert_eq!(through.gateways(&at).await.unwrap(), OneQueue.gateways().await);
+    assert!(recipients.gateways(&at).await.is_err());
     // Directly likewise.
     let directly = |groups: &[RoleGroup]| Administrator::new(Arc::new(administrator(scene.world.authority(), groups)));
     assert_eq!(directly(&[ViewOnlyOrganizationManagement]).queues(&at).await.unwrap().len(), 1);
     assert!(directly(&[RecipientManagement]).queues(&at).await.is_err());
     // A certificate of before role groups looks, as it did.
     assert_eq!(directly(&[]).queues(&at).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn certificates_of_the_server_are_made_and_taken_in_where_their_keys_stay() {
+    // TA-36, TA-38
+    let scene = Scene::new().await;
+    let api = scene.api(&[ServerManagement]).await;
+    let before = api.certificates(&[]).await.unwrap().len();
+    let domain = "mail.contoso.com".parse::<envelope::Domain>().unwrap();
+    let order = CertificateOrder { domains: vec![domain.clone()], ..CertificateOrder::default() };
+    let (made, pem) = api.make_certificate(&order, "postroad test").await.unwrap();
+    assert!(pem.contains("BEGIN CERTIFICATE") && !pem.contains("PRIVATE"));
+    assert_eq!((made.subject.as_str(), made.enabled, made.self_signed), ("CN=MAIL1", false, true));
+    assert_eq!(api.certificates(&[domain]).await.unwrap(), std::slice::from_ref(&made));
+    api.enable_certificate(&made.thumbprint, "postroad test").await.unwrap();
+    let (request, pem) =
+        api.make_certificate(&CertificateOrder { request: true, ..order }, "postroad test").await.unwrap();
+    assert!(request.pending && pem.contains("CERTIFICATE REQUEST"));
+    assert_eq!(api.export_certificate(&request.thumbprint).await.unwrap(), pem);
+    let refused = api.import_certificate(b"no certificate", "postroad test").await.unwrap_err().to_string();
+    assert!(refused.contains("it is no certificate in PEM or DER, and"), "{refused}");
+    assert_eq!(api.certificates(&[]).await.unwrap().len(), before + 2);
+    // Nobody but administrators of servers; who may read may look.
+    let view = scene.api(&[ViewOnlyOrganizationManagement]).await;
+    let refused = view.remove_certificate(&made.thumbprint, "postroad test").await.unwrap_err().to_string();
+    assert!(refused.contains("may not change servers"), "{refused}");
+    assert_eq!(view.certificates(&[]).await.unwrap().len(), before + 2);
+    let recipients = scene.api(&[RecipientManagement]).await;
+    assert!(recipients.export_certificate(&made.thumbprint).await.is_err());
+    for gone in [&made, &request] {
+        api.remove_certificate(&gone.thumbprint, "postroad test").await.unwrap();
+    }
+    let auditor = scene.api(&[OrganizationManagement]).await;
+    let lines = until("the audit log to be written", async || {
+        let query = AuditQuery { cmdlets: vec!["Remove-ExchangeCertificate".to_owned()], ..AuditQuery::default() };
+        Some(auditor.search_audit(query, 20).await.unwrap()).filter(|lines| lines.len() == 3)
+    });
+    let told: Vec<String> = lines.await.iter().rev().map(|line| line.get("object-modified").to_owned()).collect();
+    assert_eq!(told[1..], [format!("MAIL1\\{}", made.thumbprint), format!("MAIL1\\{}", request.thumbprint)]);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use envelope::{EnhancedStatus, Reply};
+use envelope::{EnhancedStatus, ObjectName, Reply};
 use routing::{NdrReason, RuleId};
 use topology::Restricted;
 
@@ -11,6 +11,8 @@ use topology::Restricted;
 pub enum RecipientFailure {
     /// Nobody has the address in a domain for which the organization answers alone (PL-46).
     UnknownRecipient,
+    /// Nobody has the address in an X.400 domain of the organization, of this name (EN-72).
+    UnknownInX400Domain(ObjectName),
     /// Over the sender's own limit.
     SenderSizeLimit,
     /// Over the organization's limit for senders.
@@ -40,7 +42,7 @@ impl RecipientFailure {
     #[must_use]
     pub fn status(&self) -> EnhancedStatus {
         match self {
-            Self::UnknownRecipient => EnhancedStatus::new(5, 1, 1),
+            Self::UnknownRecipient | Self::UnknownInX400Domain(_) => EnhancedStatus::new(5, 1, 1),
             Self::SenderSizeLimit | Self::OrganizationSendLimit | Self::OrganizationReceiveLimit => {
                 EnhancedStatus::new(5, 3, 4)
             }
@@ -58,7 +60,7 @@ impl RecipientFailure {
     #[must_use]
     pub fn reply(&self) -> Reply {
         let text = match self {
-            Self::UnknownRecipient => "RESOLVER.ADR.ExRecipNotFound; not found",
+            Self::UnknownRecipient | Self::UnknownInX400Domain(_) => "RESOLVER.ADR.ExRecipNotFound; not found",
             Self::SenderSizeLimit => "RESOLVER.RST.SendSizeLimit; message too large for this sender",
             Self::OrganizationSendLimit => "RESOLVER.RST.SendSizeLimit.Org; message too large for this organization",
             Self::RecipientSizeLimit => "RESOLVER.RST.RecipSizeLimit; message too large for this recipient",
@@ -81,6 +83,7 @@ impl RecipientFailure {
     pub fn rule(&self) -> RuleId {
         RuleId(match self {
             Self::UnknownRecipient => "PL-46",
+            Self::UnknownInX400Domain(_) => "EN-72",
             Self::SenderSizeLimit | Self::RecipientSizeLimit => "LM-10",
             Self::OrganizationSendLimit | Self::OrganizationReceiveLimit => "LM-05",
             Self::TooManyRecipients => "LM-12",

@@ -22,7 +22,6 @@
 //! changes the sender of a message yet, so copies never differ by it (PL-53).
 
 mod failure;
-mod imcea;
 mod message;
 mod outcome;
 mod resolution;
@@ -31,7 +30,6 @@ mod size;
 mod tests;
 
 pub use failure::RecipientFailure;
-pub use imcea::decode as encapsulated_address;
 pub use message::{
     Arrival, Detail, Home, Incoming, Message, Origin, Position, ResolvedRecipient, SenderKind, SizeFacts,
 };

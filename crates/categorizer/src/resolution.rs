@@ -15,7 +15,6 @@ use routing::RoutingTables;
 use topology::{DirectoryRecipient, Guid, Organization, RecipientKind, ServerRole};
 
 use crate::failure::RecipientFailure;
-use crate::imcea;
 use crate::message::{Arrival, Detail, Home, Incoming, Message, Origin, Position, ResolvedRecipient, SenderKind};
 use crate::outcome::{CategorizationOutcome, Expanded, Failed, Merged};
 use crate::size::SizeCheck;
@@ -310,14 +309,17 @@ impl Categorization {
         let address = item.recipient.address.clone();
         let domain = address.domain();
         let organization = self.tables.organization();
-        let encapsulated =
-            (organization.default_domain() == Some(&domain)).then(|| imcea::decode(address.local_part())).flatten();
+        let encapsulated = organization.encapsulated(&address);
         let edge = self.tables.local_server().role == ServerRole::Edge;
         if let Some(stand_in) = organization.stand_in(&address).filter(|_| !edge) {
             return self.forward(item, &stand_in);
         }
         if !edge && organization.is_authoritative(&domain) && encapsulated.is_none() {
             return self.give_up(item, RecipientFailure::UnknownRecipient);
+        }
+        let of_ours = encapsulated.as_ref().and_then(|(kind, text)| organization.x400_domain(kind, text));
+        if let Some(domain) = of_ours.filter(|domain| !domain.external_relay) {
+            return self.give_up(item, RecipientFailure::UnknownInX400Domain(domain.name.clone())); // EN-72
         }
         let home = encapsulated.map_or(Home::External, |(kind, text)| Home::NonSmtp { kind, text });
         self.settle_outside(item, &address, home);

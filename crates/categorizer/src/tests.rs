@@ -13,7 +13,7 @@ use topology::send_connector::Usage;
 use topology::{
     AcceptedDomain, AcceptedDomainType, Database, DatabaseHome, DeliveryRestrictions, DirectoryRecipient, Guid,
     LinkCost, Organization, OrganizationDraft, RecipientKind, SendConnector, Server, ServerRole, Site, SiteLink,
-    TransportServiceSettings,
+    TransportServiceSettings, X400AuthoritativeDomain,
 };
 use uuid::Uuid;
 
@@ -90,6 +90,8 @@ impl World {
             removed_receive_connectors: Vec::new(),
             edge: topology::EdgeSubscription::default(),
             transport: TransportServiceSettings::default(),
+            frontend_transport: topology::FrontendTransportSettings::default(),
+            mailbox_transport: topology::MailboxTransportSettings::default(),
         };
         self.draft.servers.push(server);
     }
@@ -255,6 +257,37 @@ fn pl_45_encapsulated_addresses_only_in_the_default_domain() {
     world.check(&["IMCEANOTES-x@contoso.com"], "failed IMCEANOTES-x@contoso.com 5.1.2"); // RT-55
     world.check(&["IMCEASMTP-a@contoso.com"], "failed IMCEASMTP-a@contoso.com 5.1.1");
     world.check(&["IMCEAFAX-5@relay.example"], &format!("{INTERNET} relay.example: IMCEAFAX-5@relay.example"));
+}
+
+#[test]
+fn en_72_whom_nobody_has_in_an_x400_domain_of_ours_is_reported_or_sent_on() {
+    let mut world = World::new();
+    world.connector("X400", "X400:*", "A1");
+    let gateway = world.draft.send_connectors.last_mut().unwrap();
+    gateway.dns_routing_enabled = false;
+    gateway.smart_hosts = vec!["x400.example".parse().unwrap()];
+    for (name, domain, external_relay) in
+        [("Contoso", "C=US;A=Fabrikam;P=Contoso", false), ("Sales", "C=US;A=Fabrikam;P=Contoso;O=Sales", true)]
+    {
+        let (guid, name, domain) = (world.guid(), object(name), domain.parse().unwrap());
+        world.draft.x400_domains.push(X400AuthoritativeDomain { guid, name, domain, external_relay });
+    }
+    world.mailbox(&["ann@contoso.com", "IMCEAX400-c=US+3Ba=Fabrikam+3Bp=Contoso+3Bs=Ann@contoso.com"], "DB-A");
+    let gateway = "SmartHostConnectorDelivery x400.example: ";
+    for (address, expected) in [
+        ("IMCEAX400-c=US+3Ba=Fabrikam+3Bp=Contoso+3Bs=Bob@contoso.com", "failed {} 5.1.1"),
+        ("IMCEAX400-c=US+3Ba=Fabrikam+3Bp=Contoso+3Bo=Sales+3Bs=Bob@contoso.com", "gateway{}"),
+        ("IMCEAX400-c=DE+3Bs=Bob@contoso.com", "gateway{}"),
+    ] {
+        world.check(&[address], &expected.replace("gateway", gateway).replace("{}", address));
+    }
+    // EN-70: attributes stand in any order, and in any case.
+    for spelling in [
+        "IMCEAX400-C=us+3BA=fabrikam+3BP=contoso+3BS=ann@contoso.com",
+        "IMCEAX400-_S=Ann_P=Contoso_A=Fabrikam_C=US@contoso.com",
+    ] {
+        assert_eq!(reached(&world, spelling), (0, Some("ann@contoso.com".to_owned())), "{spelling}");
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use shell::{Parameter, Signature, Takes};
 use crate::absent::ABSENT;
 use crate::noun::{NOUNS, Noun, Part};
 use crate::queues;
-use crate::{audit, certificates};
+use crate::recipients::signatures as of_recipients;
+use crate::{audit, certificates, connectivity, fixed, reasons, tracking};
 
 /// The usages of a connector, each also a switch of `New-`.
 pub(crate) const USAGES: [&str; 5] = ["Custom", "Internal", "Internet", "Partner", "Client"];
@@ -22,9 +23,11 @@ pub(crate) fn signatures() -> Vec<Rc<Signature>> {
             all.push(Rc::new(signature(noun, verb)));
         }
     }
-    all.extend(members().map(Rc::new));
+    all.extend(of_recipients::members().map(Rc::new));
     all.extend(audit::signatures().into_iter().map(Rc::new));
-    all.push(Rc::new(certificates::signature()));
+    all.extend(certificates::signatures::signatures().into_iter().map(Rc::new));
+    all.extend([tracking::signature(), connectivity::signature()].map(Rc::new));
+    all.extend(fixed::signatures().into_iter().map(Rc::new));
     all.extend(crate::edge::signatures().into_iter().map(Rc::new));
     all.extend(crate::permission::signatures::signatures().into_iter().map(Rc::new));
     all.extend(queues::signatures().into_iter().map(Rc::new));
@@ -54,11 +57,9 @@ pub(crate) fn parts(name: &str) -> Option<(&'static str, &'static Noun)> {
 /// The rows of the schema that the commands of a noun know.
 pub(crate) fn rows(noun: &Noun) -> Vec<Row> {
     let rows = schema::properties(noun.kind);
-    let rows = match noun.part {
-        Part::Transport => {
-            rows.into_iter().find(|row| row.name == "transport").map(|row| row.holds).unwrap_or_default()
-        }
-        _ => rows,
+    let rows = match noun.part.inner() {
+        Some(service) => rows.into_iter().find(|row| row.name == service).map(|row| row.holds).unwrap_or_default(),
+        None => rows,
     };
     rows.into_iter().filter(|row| noun.shows(row.name)).collect()
 }
@@ -74,7 +75,7 @@ fn signature(noun: &Noun, verb: &str) -> Signature {
     } else if noun.kind != Kind::TransportConfig {
         let help = format!("The {}: its name or its GUID.", noun.words);
         let identity = Parameter {
-            accepts: vec![noun.of.into(), "ExchangeServer".into()],
+            accepts: accepted(noun),
             mandatory: verb != "Get",
             ..Parameter::new("Identity", Takes::Text, help).at(0).piped()
         };
@@ -90,7 +91,12 @@ fn signature(noun: &Noun, verb: &str) -> Signature {
             .push(Parameter::new("Server", Takes::Text, "Connectors of this server.").piped().of_sets(&["Server"]));
     }
     if verb == "Get" && noun.kind == Kind::Recipient {
-        parameters.push(Parameter::new("ResultSize", Takes::Any, "How many at most."));
+        parameters.extend(of_recipients::searched(noun));
+    }
+    if verb == "Set" {
+        parameters.extend(reasons::settled(noun.name).map(|(_, name, takes, _, why)| {
+            Parameter::new(*name, takes.clone(), format!("Taken with what is so anyway: {why}."))
+        }));
     }
     parameters.push(Parameter::new(
         "DomainController",
@@ -110,6 +116,16 @@ fn signature(noun: &Noun, verb: &str) -> Signature {
         parameters,
         absent: None,
     }
+}
+
+/// Objects that say which one is meant.
+fn accepted(noun: &Noun) -> Vec<Rc<str>> {
+    let others: &[&str] = match noun.kind {
+        Kind::Recipient => &["User", "Recipient"],
+        Kind::Server => &["ExchangeServer", "TransportServer"],
+        _ => &["ExchangeServer"],
+    };
+    std::iter::once(noun.of).chain(others.iter().copied()).map(Rc::from).collect()
 }
 
 fn synopsis(noun: &Noun, verb: &str) -> String {
@@ -158,7 +174,7 @@ fn documented(command: &str, own: &[Parameter]) -> Vec<Parameter> {
     let names = line.unwrap_or_default().split(' ').filter(|name| !name.is_empty());
     let new = names.filter(|name| !own.iter().any(|known| known.is_called(name)));
     new.map(|name| Parameter {
-        retired: Some("the organization keeps nothing of it".into()),
+        retired: Some(reasons::of(command, name).into()),
         absent: true,
         ..Parameter::new(name, Takes::Any, "")
     })
@@ -248,37 +264,6 @@ fn of_shape(row: &Row, shape: &Shape) -> Takes {
     }
 }
 
-/// Members of groups: `Add-`, `Remove-` and `Get-DistributionGroupMember`.
-fn members() -> impl Iterator<Item = Signature> {
-    ["Get", "Add", "Remove"].into_iter().map(|verb| {
-        let identity = Parameter {
-            accepts: vec!["DistributionGroup".into()],
-            ..Parameter::new("Identity", Takes::Text, "The group.").at(0).piped().required()
-        };
-        let mut parameters = vec![identity];
-        if verb != "Get" {
-            parameters.push(
-                Parameter::new("Member", Takes::Text, "The recipient: its name or an address of it.").at(1).required(),
-            );
-        }
-        let example = match verb {
-            "Get" => "Get-DistributionGroupMember Sales",
-            "Add" => "Add-DistributionGroupMember -Identity Sales -Member bob@contoso.com",
-            _ => "Remove-DistributionGroupMember -Identity Sales -Member bob@contoso.com -Confirm:$false",
-        };
-        Signature {
-            name: format!("{verb}-DistributionGroupMember").into(),
-            synopsis: "Members of a group.".into(),
-            parameters,
-            examples: vec![(example.into(), "a group and a recipient".into())],
-            changes: verb != "Get",
-            asks: verb == "Remove",
-            returns: if verb == "Get" { "Recipient".into() } else { "".into() },
-            ..Signature::default()
-        }
-    })
-}
-
 /// Examples for help: of the documentation where it has some.
 fn examples(noun: &Noun, verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
     let one = |command: &str, meaning: &str| (Rc::from(command), Rc::from(meaning));
@@ -310,6 +295,7 @@ fn examples(noun: &Noun, verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
                 "a domain of the organization",
             )]
         }
+        (_, "X400AuthoritativeDomain") if matches!(verb, "New" | "Set") => x400_example(verb),
         ("Set", "ADSite") => vec![one("Set-ADSite -Identity Berlin -HubSiteEnabled $true", "a hub site")],
         ("Set", "ADSiteLink") => {
             vec![one("Set-ADSiteLink -Identity BerlinParis -ExchangeCost 10", "a cost for mail alone")]
@@ -346,4 +332,18 @@ fn examples(noun: &Noun, verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
         ("Remove", _) => vec![one(&format!("Remove-{} Old -WhatIf", noun.name), "what would be removed")],
         _ => vec![one(&format!("{verb}-{} Name -WhatIf", noun.name), "what would be changed")],
     }
+}
+
+fn x400_example(verb: &str) -> Vec<(Rc<str>, Rc<str>)> {
+    let (command, meaning) = match verb {
+        "New" => (
+            "New-X400AuthoritativeDomain -Name Sales -X400DomainName \"C=US;A=Fabrikam;P=Contoso;O=Sales\"",
+            "X.400 addresses of the organization",
+        ),
+        _ => (
+            "Set-X400AuthoritativeDomain Sales -X400ExternalRelay $true",
+            "whom the directory does not have is elsewhere",
+        ),
+    };
+    vec![(command.into(), meaning.into())]
 }

@@ -1,15 +1,17 @@
 //! `New-`, `Set-`, `Remove-`: what is asked for, put onto what is there, checked as a whole, told, asked about, committed.
 
-use envelope::ServerName;
+use envelope::{ServerName, encapsulated};
 use organization::{Kind, Object, Properties, Written, object_of, properties_of};
 use shell::{Call, Failure, Session, Value};
-use topology::{OrganizationDraft, Problem, Problems, Weight};
+use topology::address_space::respelled;
+use topology::{DomainPattern, OrganizationDraft, Problem, Problems, Weight};
 
 use crate::catalogue::{USAGES, rows};
 use crate::edit::written;
 use crate::find;
 use crate::noun::{Noun, Part};
 use crate::premises::{Premises, Refused};
+use crate::reasons;
 use crate::show::shown;
 
 /// Makes an object; gives it as it is shown (CM-74).
@@ -29,7 +31,7 @@ pub(crate) fn create(
             set(&mut properties, row.name, value.0);
         }
     }
-    let mut object = made(premises, noun, properties)?;
+    let mut object = made(premises, &draft, noun, properties)?;
     if let Object::AcceptedDomain(domain) = &mut object {
         domain.is_default |= draft.accepted_domains.is_empty(); // EN-81
     }
@@ -60,6 +62,7 @@ pub(crate) fn change(
     call: &Call<'_>,
     session: &mut Session<'_>,
 ) -> Result<(), Failure> {
+    settled(noun, call)?;
     let draft = premises.configuration().map_err(away)?;
     let existing = existing(premises, noun.kind, &draft)?;
     let old = match noun.kind {
@@ -67,9 +70,9 @@ pub(crate) fn change(
         _ => identified(premises, noun, call, existing)?,
     };
     let whole = properties_of(&old);
-    let mut properties = match noun.part {
-        Part::Transport => inner(&whole),
-        _ => whole.clone(),
+    let mut properties = match noun.part.inner() {
+        Some(service) => inner(&whole, service),
+        None => whole.clone(),
     };
     if let Some(name) = call.bound.text("Name") {
         set(&mut properties, "name", Written::Text(name));
@@ -91,12 +94,12 @@ pub(crate) fn change(
         }
         set(&mut properties, row.name, new);
     }
-    if noun.part == Part::Transport {
+    if let Some(service) = noun.part.inner() {
         let mut all = whole;
-        set(&mut all, "transport", Written::Map(properties));
+        set(&mut all, service, Written::Map(properties));
         properties = all;
     }
-    let mut puts = vec![made(premises, noun, properties)?];
+    let mut puts = vec![made(premises, &draft, noun, properties)?];
     if call.bound.is_on("MakeDefault") {
         puts = only_default(&draft, &puts[0]);
     }
@@ -113,6 +116,19 @@ pub(crate) fn change(
         return Ok(());
     }
     commit(premises, puts, Vec::new(), &call.signature.name)
+}
+
+/// Parameters that are taken with the one value that says what is so anyway.
+fn settled(noun: &Noun, call: &Call<'_>) -> Result<(), Failure> {
+    for (_, name, _, value, why) in reasons::settled(noun.name) {
+        let given = call.bound.get(name).map(Value::text);
+        if given.as_ref().is_some_and(|given| !given.eq_ignore_ascii_case(value)) {
+            let message =
+                format!("The parameter '{name}' of {} is {value} and nothing else: {why}.", call.signature.name);
+            return Err(Failure::new("InvalidArgument", "ParameterIsSettled", message));
+        }
+    }
+    Ok(())
 }
 
 /// The one that `-Identity` means.
@@ -162,12 +178,7 @@ pub(crate) fn member(
     let groups: Vec<Object> = all.iter().filter(|object| noun.means(object)).cloned().collect();
     let local = premises.local_server();
     let group = find::one(noun, &groups, &call.bound.text("Identity").unwrap_or_default(), local.as_ref())?;
-    let wanted = call.bound.text("Member").unwrap_or_default();
-    let address = match find::one(noun, &all, &wanted, None) {
-        Ok(member) => member.addresses().next().map(ToString::to_string).unwrap_or(wanted),
-        Err(_) if wanted.contains('@') => wanted,
-        Err(failure) => return Err(failure),
-    };
+    let address = member_address(noun, &all, call.bound.text("Member").unwrap_or_default())?;
     let mut properties = properties_of(&group);
     let mut members = match properties.iter().find(|(name, _)| name == "members") {
         Some((_, Written::List(members))) => members.clone(),
@@ -185,13 +196,46 @@ pub(crate) fn member(
         members.retain(|known| !is(known))
     }
     set(&mut properties, "members", Written::List(members));
-    let changed = made(premises, noun, properties)?;
+    let changed = made(premises, &draft, noun, properties)?;
     let verb = if adds { "Adding" } else { "Removing" };
     let way = if adds { "to" } else { "from" };
     if !session.should(&format!("{verb} distribution group member \"{address}\" {way} \"{}\".", group.name()))? {
         return Ok(());
     }
     commit(premises, vec![changed], Vec::new(), &call.signature.name)
+}
+
+/// All members of a group, in the place of those that it has (Update-DistributionGroupMember).
+pub(crate) fn members(
+    premises: &mut dyn Premises,
+    noun: &Noun,
+    call: &Call<'_>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    let draft = premises.configuration().map_err(away)?;
+    let all = existing(premises, Kind::Recipient, &draft)?;
+    let groups: Vec<Object> = all.iter().filter(|object| noun.means(object)).cloned().collect();
+    let local = premises.local_server();
+    let group = find::one(noun, &groups, &call.bound.text("Identity").unwrap_or_default(), local.as_ref())?;
+    let wanted = call.bound.get("Members").map(Value::each).unwrap_or_default();
+    let addresses = wanted.iter().map(|one| member_address(noun, &all, one.text()));
+    let members = addresses.collect::<Result<Vec<_>, _>>()?.into_iter().map(Written::Text).collect();
+    let mut properties = properties_of(&group);
+    set(&mut properties, "members", Written::List(members));
+    let changed = made(premises, &draft, noun, properties)?;
+    if !session.should(&format!("Updating distribution group member on \"{}\".", group.name()))? {
+        return Ok(());
+    }
+    commit(premises, vec![changed], Vec::new(), &call.signature.name)
+}
+
+/// The address of a member that is named by its name or an address.
+fn member_address(noun: &Noun, all: &[Object], wanted: String) -> Result<String, Failure> {
+    match find::one(noun, all, &wanted, None) {
+        Ok(member) => Ok(member.addresses().next().map(ToString::to_string).unwrap_or(wanted)),
+        Err(_) if wanted.contains('@') => Ok(wanted),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// What is wrong with reading.
@@ -212,8 +256,8 @@ pub(crate) fn existing(
     Ok(organization::objects(draft, &[]).into_iter().filter(|object| object.kind() == kind).collect())
 }
 
-fn inner(properties: &Properties) -> Properties {
-    match properties.iter().find(|(name, _)| name == "transport") {
+fn inner(properties: &Properties, service: &str) -> Properties {
+    match properties.iter().find(|(name, _)| name == service) {
         Some((_, Written::Map(inner))) => inner.clone(),
         _ => Properties::new(),
     }
@@ -339,7 +383,15 @@ fn receive_defaults(usage: &str, properties: &mut Properties) {
     }
 }
 
-fn made(premises: &dyn Premises, noun: &Noun, properties: Properties) -> Result<Object, Failure> {
+fn made(
+    premises: &dyn Premises,
+    draft: &OrganizationDraft,
+    noun: &Noun,
+    mut properties: Properties,
+) -> Result<Object, Failure> {
+    if noun.kind == Kind::Recipient {
+        inside(draft, &mut properties)?;
+    }
     object_of(noun.kind, properties, premises.secrets()).map_err(|wrong| {
         let lines: Vec<String> = wrong
             .iter()
@@ -350,6 +402,39 @@ fn made(premises: &dyn Premises, noun: &Noun, properties: Properties) -> Result<
             .collect();
         Failure::new("InvalidArgument", "PropertyValidation", lines.join("\n"))
     })
+}
+
+/// Addresses of other types, `X400:c=US;a=Fabrikam`, stand inside addresses of the default domain (EN-73).
+fn inside(draft: &OrganizationDraft, properties: &mut Properties) -> Result<(), Failure> {
+    let default = draft.accepted_domains.iter().find(|domain| domain.is_default).map(|domain| &domain.domain);
+    let domain = match default {
+        Some(DomainPattern::Exact(domain) | DomainPattern::Within(domain)) => domain,
+        _ => return Ok(()),
+    };
+    let encode = |text: &mut String| -> Result<(), Failure> {
+        let Some((kind, address)) = encapsulated::typed(text) else { return Ok(()) };
+        let inside = encapsulated::encode(kind, address, domain).ok_or_else(|| {
+            let message = format!("'{text}' is too long, or has characters that are not ASCII.");
+            Failure::new("InvalidArgument", "PropertyValidation", message).by("EN-73")
+        })?;
+        *text = respelled(&inside).unwrap_or(inside).to_string();
+        Ok(())
+    };
+    let addresses = ["address", "proxyAddresses", "externalAddress"];
+    for (_, value) in properties.iter_mut().filter(|(name, _)| addresses.contains(&name.as_str())) {
+        match value {
+            Written::Text(text) => encode(text)?,
+            Written::List(all) => {
+                for one in all {
+                    if let Written::Text(text) = one {
+                        encode(text)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Checks the whole organization with one object as it will be.

@@ -4,20 +4,24 @@ use std::rc::Rc;
 
 use envelope::ServerName;
 use organization::{Kind, Object};
-use shell::{Call, Commands, Failure, Objects, Session, Signature, Value};
-use topology::{OrganizationDraft, RecipientKind};
+use shell::{Call, Commands, Failure, Objects, Session, Signature};
+use topology::OrganizationDraft;
 
 use crate::audit::{self, AuditLog};
 use crate::catalogue::{parts, rows, signatures};
 use crate::certificates::{self, Certificates};
 use crate::change;
+use crate::connectivity::{self, Connectivity};
 use crate::edge::{self, Perimeter};
 use crate::find;
+use crate::fixed;
 use crate::noun::{NOUNS, Noun};
 use crate::permission;
 use crate::premises::Premises;
 use crate::queues::{self, Ground, Queues};
+use crate::recipients;
 use crate::show::shown;
+use crate::tracking::{self, Tracking};
 
 /// The documented commands over an organization.
 pub struct Cmdlets {
@@ -26,6 +30,8 @@ pub struct Cmdlets {
     audit: Option<Box<dyn AuditLog>>,
     certificates: Option<Box<dyn Certificates>>,
     perimeter: Option<Box<dyn Perimeter>>,
+    tracking: Option<Box<dyn Tracking>>,
+    connectivity: Option<Box<dyn Connectivity>>,
     signatures: Vec<Rc<Signature>>,
 }
 
@@ -36,7 +42,16 @@ impl Cmdlets {
     /// Commands over these premises.
     #[must_use]
     pub fn new(premises: Box<dyn Premises>) -> Self {
-        Self { premises, queues: None, audit: None, certificates: None, perimeter: None, signatures: signatures() }
+        Self {
+            premises,
+            queues: None,
+            audit: None,
+            certificates: None,
+            perimeter: None,
+            tracking: None,
+            connectivity: None,
+            signatures: signatures(),
+        }
     }
 
     /// With the queues of running servers.
@@ -67,16 +82,49 @@ impl Cmdlets {
         self
     }
 
+    /// With the message tracking logs of running servers.
+    #[must_use]
+    pub fn with_tracking(mut self, tracking: Box<dyn Tracking>) -> Self {
+        self.tracking = Some(tracking);
+        self
+    }
+
+    /// With somebody who connects to servers.
+    #[must_use]
+    pub fn with_connectivity(mut self, connectivity: Box<dyn Connectivity>) -> Self {
+        self.connectivity = Some(connectivity);
+        self
+    }
+
+    /// Commands that ask running servers for something else than their queues; nothing for another command.
+    fn of_servers(&mut self, call: &Call<'_>, session: &mut Session<'_>) -> Option<Result<Objects, Failure>> {
+        let name = &*call.signature.name;
+        if !matches!(name, tracking::GET | connectivity::TEST) {
+            return None;
+        }
+        let local = self.premises.local_server();
+        Some(self.premises.configuration().map_err(change::away).and_then(|draft| {
+            match (name, &mut self.tracking, &mut self.connectivity) {
+                (tracking::GET, Some(tracking), _) => tracking::get(&mut **tracking, &draft, local, call, session),
+                (connectivity::TEST, _, Some(who)) => connectivity::test(&mut **who, &draft, local, call),
+                _ => Err(without_servers()),
+            }
+        }))
+    }
+
     fn certificates(&mut self, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
         let (draft, local) = (self.premises.configuration().map_err(change::away)?, self.premises.local_server());
         let Some(certificates) = &mut self.certificates else {
-            let message = "Certificates are files of a server, which are not here.";
+            let message = "Certificates are files of a server, and no server is here to be asked.";
             let failure = Failure::new("ResourceUnavailable", "NoCertificates", message);
             return Err(
-                failure.advise("run the shell on that server, with --settings; `postroad cert list` shows them, too")
+                failure.advise("run the shell on that server, with --settings, or by its admin service, with --api")
             );
         };
-        certificates::get(&mut **certificates, &draft, local, session.now(), call)
+        if &*call.signature.name == certificates::GET {
+            return certificates::get(&mut **certificates, &draft, local, session.now(), call);
+        }
+        certificates::act::run(&mut **certificates, &draft, local, call, session)
     }
 
     /// Commands of queues and messages; nothing for another command.
@@ -113,6 +161,8 @@ impl Cmdlets {
         }
         let identity = call.bound.text("Identity");
         let mut found = find::several(noun, objects, identity.as_deref(), local.as_ref())?;
+        let wanted = recipients::Wanted::of(call)?;
+        found.retain(|object| wanted.takes(noun, object));
         let limit = match call.bound.text("ResultSize") {
             Some(size) if size.eq_ignore_ascii_case("unlimited") => usize::MAX,
             Some(size) => size.parse().unwrap_or(RESULT_SIZE),
@@ -142,43 +192,6 @@ impl Cmdlets {
             other => Err(Failure::new("ObjectNotFound", "NoServer", format!("{} is no server.", other.name()))),
         }
     }
-
-    fn members(&mut self, verb: &str, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
-        let Some(noun) = NOUNS.iter().find(|noun| noun.name == "DistributionGroup") else {
-            return Err(Failure::new("ObjectNotFound", "NoSuchNoun", "There are no groups."));
-        };
-        if verb != "Get" {
-            change::member(&mut *self.premises, noun, call, session, verb == "Add")?;
-            return Ok(Box::new(std::iter::empty()));
-        }
-        let draft = self.premises.configuration().map_err(change::away)?;
-        let all = change::existing(&mut *self.premises, noun.kind, &draft)?;
-        let groups: Vec<Object> = all.iter().filter(|object| noun.means(object)).cloned().collect();
-        let group = find::one(noun, &groups, &call.bound.text("Identity").unwrap_or_default(), None)?;
-        let Object::Recipient(recipient) = group else { return Ok(Box::new(std::iter::empty())) };
-        let RecipientKind::DistributionGroup { members, .. } = &recipient.kind else {
-            return Ok(Box::new(std::iter::empty()));
-        };
-        let shown = members.iter().map(|address| {
-            let known = all.iter().find(|object| object.addresses().any(|own| own == address));
-            let name = known.map_or_else(|| address.to_string(), Object::name);
-            let of = match known {
-                Some(Object::Recipient(recipient)) => match recipient.kind {
-                    RecipientKind::Mailbox { .. } => "UserMailbox",
-                    RecipientKind::MailContact { .. } => "MailContact",
-                    RecipientKind::DistributionGroup { .. } => "MailUniversalDistributionGroup",
-                },
-                _ => "",
-            };
-            let properties = vec![
-                ("Name".into(), Value::of(&*name)),
-                ("RecipientType".into(), Value::of(of)),
-                ("PrimarySmtpAddress".into(), Value::of(address.to_string())),
-            ];
-            Value::Object(shell::Object::new("Recipient", Some(&name), properties))
-        });
-        Ok(Box::new(shown.collect::<Vec<_>>().into_iter()))
-    }
 }
 
 fn without_servers() -> Failure {
@@ -194,12 +207,12 @@ impl Commands for Cmdlets {
 
     fn invoke(&mut self, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
         if let Some(verb) = call.signature.name.strip_suffix("-DistributionGroupMember") {
-            return self.members(verb, call, session);
+            return recipients::of_group(&mut *self.premises, verb, call, session);
         }
         if let Some(verb) = call.signature.name.strip_suffix("-ADPermission") {
             return permission::run(&mut *self.premises, verb, call, session);
         }
-        if &*call.signature.name == certificates::GET {
+        if call.signature.name.ends_with("-ExchangeCertificate") {
             return self.certificates(call, session);
         }
         match (&*call.signature.name, &mut self.audit) {
@@ -209,6 +222,9 @@ impl Commands for Cmdlets {
             _ => {}
         }
         if let Some(done) = edge::run(&mut *self.premises, self.perimeter.as_deref_mut(), call, session) {
+            return done;
+        }
+        if let Some(done) = fixed::run(call).or_else(|| self.of_servers(call, session)) {
             return done;
         }
         if let Some(done) = self.of_queues(call, session) {
@@ -233,14 +249,14 @@ impl Commands for Cmdlets {
 
     fn view(&self, of: &str) -> Vec<(&'static str, &'static str)> {
         let of = of.trim_start_matches("Deserialized.");
-        if of == "Recipient" {
-            return vec![("Name", "Name"), ("RecipientType", "RecipientType")];
-        }
         if let Some(view) = queues::view(of)
             .or_else(|| permission::view(of))
             .or_else(|| audit::view(of))
             .or_else(|| certificates::view(of))
             .or_else(|| edge::view(of))
+            .or_else(|| tracking::view(of))
+            .or_else(|| connectivity::view(of))
+            .or_else(|| fixed::view(of))
         {
             return view;
         }

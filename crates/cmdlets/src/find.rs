@@ -75,7 +75,15 @@ fn is(object: &Object, identity: &str, local: Option<&ServerName>, pattern: bool
             (here || pattern) && same(connector.name.as_str())
         }
         Object::Server(server) => same(server.fqdn.as_str()),
-        Object::Recipient(recipient) => recipient.addresses().any(|address| same(&address.to_string())),
+        Object::Recipient(recipient) => {
+            // CM-51: the canonical name, `contoso.com/john`.
+            let (domain, last) = identity.rsplit_once('/').unwrap_or_default();
+            let primary = recipient.primary_address.to_string();
+            let (alias, own) = primary.rsplit_once('@').unwrap_or_default();
+            let canonical = own.eq_ignore_ascii_case(domain.split('/').next().unwrap_or_default())
+                && [alias, &name].iter().any(|known| known.eq_ignore_ascii_case(last));
+            canonical || recipient.addresses().any(|address| same(&address.to_string()))
+        }
         // SC-130: `ServerName\ConnectorName`.
         Object::SendConnector(connector) => identity.split_once('\\').is_some_and(|(server, name)| {
             let known =

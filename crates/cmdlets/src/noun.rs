@@ -2,7 +2,7 @@
 //! otherwise.
 
 use organization::{Kind, Object};
-use topology::RecipientKind;
+use topology::{DirectoryRecipient, RecipientKind, ServerRole};
 
 /// A noun, such as `SendConnector`.
 pub(crate) struct Noun {
@@ -41,8 +41,18 @@ pub(crate) enum Part {
     Contacts,
     /// Recipients that stand for others.
     Groups,
-    /// The Transport service of servers: what is in `transport`.
-    Transport,
+    /// A service of servers: what is in that property.
+    Service(&'static str),
+}
+
+impl Part {
+    /// The property whose properties are meant.
+    pub(crate) const fn inner(self) -> Option<&'static str> {
+        match self {
+            Self::Service(property) => Some(property),
+            _ => None,
+        }
+    }
 }
 
 impl Noun {
@@ -51,10 +61,14 @@ impl Noun {
         if object.kind() != self.kind {
             return false;
         }
+        if let (Object::Server(server), Part::Service("frontendTransport" | "mailboxTransport")) = (object, self.part) {
+            return server.role == ServerRole::Mailbox; // EN-3
+        }
         let Object::Recipient(recipient) = object else { return true };
         matches!(
             (self.part, &recipient.kind),
-            (Part::Mailboxes, RecipientKind::Mailbox { .. })
+            (Part::All, _)
+                | (Part::Mailboxes, RecipientKind::Mailbox { .. })
                 | (Part::Contacts, RecipientKind::MailContact { .. })
                 | (Part::Groups, RecipientKind::DistributionGroup { .. })
         )
@@ -75,6 +89,15 @@ impl Noun {
     /// Whether the commands know a property.
     pub(crate) fn shows(&self, property: &str) -> bool {
         !self.hidden.contains(&property)
+    }
+}
+
+/// The documented type of a recipient.
+pub(crate) fn recipient_type(recipient: &DirectoryRecipient) -> &'static str {
+    match recipient.kind {
+        RecipientKind::Mailbox { .. } => "UserMailbox",
+        RecipientKind::MailContact { .. } => "MailContact",
+        RecipientKind::DistributionGroup { .. } => "MailUniversalDistributionGroup",
     }
 }
 
@@ -124,6 +147,19 @@ pub(crate) const NOUNS: &[Noun] = &[
         view: &[("Name", "Name"), ("DomainName", "DomainName"), ("DomainType", "DomainType"), ("Default", "Default")],
     },
     Noun {
+        name: "X400AuthoritativeDomain",
+        aliases: &[],
+        words: "X400 Authoritative Domain",
+        kind: Kind::X400AuthoritativeDomain,
+        part: Part::All,
+        verbs: ALL,
+        of: "X400AuthoritativeDomain",
+        renamed: &[],
+        hidden: &[],
+        fixed: &[],
+        view: &[("Name", "Name"), ("X400DomainName", "X400DomainName"), ("X400ExternalRelay", "X400ExternalRelay")],
+    },
+    Noun {
         name: "ADSite",
         aliases: &[],
         words: "AD Site",
@@ -155,11 +191,12 @@ pub(crate) const NOUNS: &[Noun] = &[
         words: "Exchange Server",
         kind: Kind::Server,
         part: Part::All,
-        verbs: &["Get"],
+        verbs: &["Get", "Set"],
         of: "ExchangeServer",
         renamed: &[("role", "ServerRole"), ("dag", "MemberOfDAG")],
-        hidden: &["transport", "removedReceiveConnectors"],
-        fixed: &[],
+        hidden: &["transport", "frontendTransport", "mailboxTransport", "removedReceiveConnectors"],
+        // What a server is, its documented command does not change: postroad apply does.
+        fixed: &["dag", "edge", "fqdn", "role", "site"],
         view: &[("Name", "Name"), ("Site", "Site"), ("ServerRole", "ServerRole"), ("Fqdn", "Fqdn")],
     },
     Noun {
@@ -167,7 +204,7 @@ pub(crate) const NOUNS: &[Noun] = &[
         aliases: &["TransportServer"],
         words: "Transport Service",
         kind: Kind::Server,
-        part: Part::Transport,
+        part: Part::Service("transport"),
         verbs: &["Get", "Set"],
         of: "TransportServer",
         renamed: &[],
@@ -177,6 +214,36 @@ pub(crate) const NOUNS: &[Noun] = &[
             ("Name", "Name"),
             ("MessageExpirationTimeout", "MessageExpirationTimeout"),
             ("MaxOutboundConnections", "MaxOutboundConnections"),
+        ],
+    },
+    Noun {
+        name: "FrontendTransportService",
+        aliases: &[],
+        words: "Front End Transport Service",
+        kind: Kind::Server,
+        part: Part::Service("frontendTransport"),
+        verbs: &["Get", "Set"],
+        of: "FrontendTransportServer",
+        renamed: &[],
+        hidden: &[],
+        fixed: &[],
+        view: &[("Name", "Name"), ("MaxConnectionRatePerMinute", "MaxConnectionRatePerMinute")],
+    },
+    Noun {
+        name: "MailboxTransportService",
+        aliases: &[],
+        words: "Mailbox Transport Service",
+        kind: Kind::Server,
+        part: Part::Service("mailboxTransport"),
+        verbs: &["Get", "Set"],
+        of: "MailboxTransportServer",
+        renamed: &[],
+        hidden: &[],
+        fixed: &[],
+        view: &[
+            ("Name", "Name"),
+            ("MaxConcurrentMailboxDeliveries", "MaxConcurrentMailboxDeliveries"),
+            ("MaxConcurrentMailboxSubmissions", "MaxConcurrentMailboxSubmissions"),
         ],
     },
     Noun {
@@ -234,6 +301,36 @@ pub(crate) const NOUNS: &[Noun] = &[
         hidden: &["externalAddress", "members", "expansionServer", "passwordFile", "passwordEnvironment"],
         fixed: &[],
         view: &[("Name", "Name"), ("PrimarySmtpAddress", "PrimarySmtpAddress"), ("Database", "Database")],
+    },
+    Noun {
+        name: "User",
+        aliases: &[],
+        words: "User",
+        kind: Kind::Recipient,
+        part: Part::Mailboxes,
+        verbs: &["Get"],
+        of: "User",
+        renamed: RECIPIENT,
+        hidden: &["externalAddress", "members", "expansionServer", "password", "passwordFile", "passwordEnvironment"],
+        fixed: &[],
+        view: &[("Name", "Name"), ("RecipientType", "RecipientType")],
+    },
+    Noun {
+        name: "Recipient",
+        aliases: &[],
+        words: "Recipient",
+        kind: Kind::Recipient,
+        part: Part::All,
+        verbs: &["Get"],
+        of: "Recipient",
+        renamed: &[
+            ("address", "PrimarySmtpAddress"),
+            ("proxyAddresses", "EmailAddresses"),
+            ("externalAddress", "ExternalEmailAddress"),
+        ],
+        hidden: &["password", "passwordFile", "passwordEnvironment"],
+        fixed: &[],
+        view: &[("Name", "Name"), ("RecipientType", "RecipientType")],
     },
     Noun {
         name: "MailContact",

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use shell::Signature;
+
 use crate::catalogue::signatures;
 
 const TEXT: &str = "a text can be written to";
@@ -31,15 +33,7 @@ pub fn cmdlets() -> String {
             let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('<', "&lt;")).collect();
             writeln!(page, "| {} |", cells.join(" | ")).expect(TEXT);
         }
-        let absent: Vec<String> = signature
-            .parameters
-            .iter()
-            .filter(|parameter| parameter.absent)
-            .map(|parameter| format!("`{}`", parameter.name))
-            .collect();
-        if !absent.is_empty() {
-            write!(page, "\nDocumented, and refused as not available yet: {}.\n", absent.join(", ")).expect(TEXT);
-        }
+        page.push_str(&refused(signature));
         page.push_str("\n```powershell\n");
         for (command, meaning) in &signature.examples {
             writeln!(page, "{command}   # {meaning}").expect(TEXT);
@@ -47,14 +41,35 @@ pub fn cmdlets() -> String {
         page.push_str("```\n");
     }
     page.push_str(
-        "\n## Not available yet\n\nThese are documented and known here: each answers that it is not available yet, and what to do meanwhile.\n\n\
-         | command | meanwhile |\n|---|---|\n",
+        "\n## Not available yet\n\nThese are documented and known here: each answers that it is not available yet, why, and what to do instead.\n\n\
+         | command | why, and what to do |\n|---|---|\n",
     );
     for signature in all.iter().filter(|signature| signature.absent.is_some()) {
         let why = signature.absent.as_deref().unwrap_or_default();
         writeln!(page, "| `{}` | {why} |", signature.name).expect(TEXT);
     }
     page
+}
+
+/// Documented parameters that are refused, by the reason.
+fn refused(signature: &Signature) -> String {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for parameter in signature.parameters.iter().filter(|parameter| parameter.absent) {
+        let why = parameter.retired.as_deref().unwrap_or_default();
+        let name = format!("`{}`", parameter.name);
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((why, vec![name])),
+        }
+    }
+    if reasons.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\nDocumented, and refused:\n\n");
+    for (why, names) in reasons {
+        writeln!(text, "- {}: {why}.", names.join(", ")).expect(TEXT);
+    }
+    text
 }
 
 /// `deploy/powershell/Postroad.psm1`: a function for each command that there is.

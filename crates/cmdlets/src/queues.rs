@@ -4,7 +4,7 @@
 mod act;
 mod catalogue;
 mod digest;
-mod filter;
+pub(crate) mod filter;
 mod identity;
 pub(crate) use identity::server as server_of;
 mod list;

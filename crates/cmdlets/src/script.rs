@@ -3,7 +3,7 @@
 use organization::{Change, Kind, Object, Properties, Written, properties_of};
 
 use crate::catalogue::rows;
-use crate::noun::{NOUNS, Noun, Part};
+use crate::noun::{NOUNS, Noun};
 
 /// The commands that make `change`; what no command makes is said in a comment.
 #[must_use]
@@ -40,12 +40,12 @@ fn changed(change: &Change) -> Vec<String> {
 }
 
 fn said(noun: &Noun, verb: &str, from: Option<&Object>, object: &Object, changed: &[String]) -> Option<String> {
-    let of = |object: &Object| match (noun.part, properties_of(object)) {
-        (Part::Transport, all) => match all.into_iter().find(|(name, _)| name == "transport") {
+    let of = |object: &Object| match (noun.part.inner(), properties_of(object)) {
+        (Some(service), all) => match all.into_iter().find(|(name, _)| name == service) {
             Some((_, Written::Map(inner))) => inner,
             _ => Properties::new(),
         },
-        (_, all) => all,
+        (None, all) => all,
     };
     let (new, old) = (of(object), from.map(of));
     let mut words = vec![format!("{verb}-{}", noun.name)];
@@ -57,8 +57,8 @@ fn said(noun: &Noun, verb: &str, from: Option<&Object>, object: &Object, changed
     }
     let mut any = verb == "New";
     for row in rows(noun) {
-        let prefix = if noun.part == Part::Transport { "transport." } else { "" };
-        let says = |name: &str| changed.iter().any(|known| known.strip_prefix(prefix) == Some(name));
+        let prefix = noun.part.inner().map(|service| format!("{service}.")).unwrap_or_default();
+        let says = |name: &str| changed.iter().any(|known| known.strip_prefix(&*prefix) == Some(name));
         // V-2: a file that names smart hosts need not say it, a command must.
         let is_named = says(row.name) || (verb == "New" && row.name == "dnsRoutingEnabled" && says("smartHosts"));
         let is_taken = if verb == "New" { row.name != "name" } else { !noun.fixed.contains(&row.name) };

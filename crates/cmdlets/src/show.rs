@@ -2,23 +2,25 @@
 
 use std::rc::Rc;
 
-use organization::schema::Shape;
+use organization::schema::{Row, Shape};
 use organization::{Object, Properties, Written, properties_of};
 use shell::{CREDENTIAL, Value, literal};
 
 use crate::catalogue::rows;
-use crate::noun::{Noun, Part};
+use crate::noun::{Noun, recipient_type};
 
 /// The object with every property, in the order of their names, the identity first.
 pub(crate) fn shown(noun: &Noun, object: &Object) -> Value {
-    let written = match (noun.part, properties_of(object)) {
-        (Part::Transport, all) => inside(&all, "transport"),
-        (_, all) => all,
+    let written = match (noun.part.inner(), properties_of(object)) {
+        (Some(service), all) => inside(&all, service),
+        (None, all) => all,
     };
     let mut properties: Vec<(Rc<str>, Value)> = Vec::new();
-    for row in rows(noun).iter().filter(|row| row.name != "usage") {
+    for row in rows(noun).into_iter().filter(|row| row.name != "usage") {
         let value = written.iter().find(|(name, _)| name == row.name).map(|(_, value)| value);
         let shown = match value {
+            // What nobody has said is not written, where a service has a default.
+            Some(Written::Nothing) | None if noun.part.inner().is_some() => by_default(&row),
             Some(Written::Nothing) | None => empty(&row.shape),
             Some(_) if row.secret => Value::of(CREDENTIAL),
             Some(value) => value_of(value, &row.shape, row.name),
@@ -61,6 +63,19 @@ fn short_name(object: &Object) -> String {
         Object::TransportConfig(_) => "Transport Settings".to_owned(),
         _ => name,
     }
+}
+
+/// The default of a property, where that is a value of its sort.
+fn by_default(row: &Row) -> Value {
+    let written = match &row.shape {
+        Shape::Truth => row.default.parse().map(Written::Truth).ok(),
+        Shape::Whole => row.default.parse().map(Written::Whole).ok(),
+        Shape::Size | Shape::Span | Shape::Limit(_) => {
+            (!row.default.is_empty()).then(|| Written::Text(row.default.clone()))
+        }
+        _ => None,
+    };
+    written.map_or_else(|| empty(&row.shape), |written| value_of(&written, &row.shape, row.name))
 }
 
 fn empty(shape: &Shape) -> Value {
@@ -109,7 +124,7 @@ fn read_only(noun: &Noun, object: &Object) -> Vec<(Rc<str>, Value)> {
         ("Guid".into(), Value::of(object.guid().to_string())),
         ("IsValid".into(), Value::Bool(true)),
     ];
-    if noun.part == Part::Transport {
+    if noun.part.inner().is_some() {
         all.push(("Name".into(), Value::of(&*name)));
     }
     // Of a Receive connector the name is without its server.
@@ -123,7 +138,7 @@ fn read_only(noun: &Noun, object: &Object) -> Vec<(Rc<str>, Value)> {
                 connector.source_transport_servers.first().map_or(Value::Null, |server| Value::of(server.to_string())),
             ),
         ],
-        Object::Server(server) if noun.part != Part::Transport => {
+        Object::Server(server) if noun.part.inner().is_none() => {
             let mailbox = server.role == topology::ServerRole::Mailbox;
             vec![
                 ("IsMailboxServer".into(), Value::Bool(mailbox)),
@@ -144,7 +159,11 @@ fn read_only(noun: &Noun, object: &Object) -> Vec<(Rc<str>, Value)> {
         Object::Recipient(recipient) => {
             let alias = recipient.primary_address.to_string();
             let alias = alias.split('@').next().unwrap_or_default().to_owned();
-            vec![("DisplayName".into(), Value::of(&*name)), ("Alias".into(), Value::of(alias))]
+            vec![
+                ("DisplayName".into(), Value::of(&*name)),
+                ("Alias".into(), Value::of(alias)),
+                ("RecipientType".into(), Value::of(recipient_type(recipient))),
+            ]
         }
         _ => Vec::new(),
     });

@@ -9,4 +9,6 @@ mod pages;
 mod permissions;
 mod queues;
 mod recipes;
+mod servers;
+mod session;
 mod world;

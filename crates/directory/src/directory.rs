@@ -27,6 +27,9 @@ use crate::revocation::RevocationRecord;
 /// What is known about one address: its recipient, that it is nobody's, or why that is not known.
 pub type Answer = Result<Option<DirectoryRecipient>, ReadError>;
 
+/// Operations of one change of recipients that every backend takes; etcd takes 128.
+const OPERATIONS_AT_ONCE: usize = 100;
+
 /// The configuration of one forest, as it is read.
 #[async_trait]
 pub trait Configuration: Send + Sync {
@@ -138,6 +141,12 @@ pub trait Administration: Configuration + Recipients + Presences {
     /// # Errors
     /// [`CommitError`]
     async fn commit(&self, change: Change) -> Result<Revision, CommitError>;
+
+    /// Of a change of many recipients so many operations (objects, names and addresses, before and after) belong into one
+    /// [commit](Self::commit).
+    fn operations_at_once(&self) -> usize {
+        OPERATIONS_AT_ONCE
+    }
 
     /// For one who makes many changes, one after another, and says only at the end that they are made: from now on a change may be
     /// answered a moment before it is on disk, where that costs less. Nobody else sees it before. `false` ends that; what was

@@ -10,6 +10,7 @@
 mod desk;
 mod news;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,10 +29,14 @@ use news::News;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most keys of one question; far below SQLite's own limit.
 const OPERATIONS_MAX: usize = 10_000;
+/// Operations of one of many transactions in a row: some ten milliseconds, of which the disk is waited for once.
+const OPERATIONS_AT_ONCE: usize = 2_500;
 /// Replaced and deleted values that are kept unless told otherwise: some hundred changes of a usual size. Ours.
 pub const HISTORY_ENTRIES_MAX: u32 = 20_000;
 /// Octets of all of them together.
 pub const HISTORY_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+/// Prefixes of which is known what there was: those that are followed are a handful.
+const LISTED_MAX: usize = 32;
 /// Version of the tables; kept in SQLite's `user_version`.
 const SCHEMA_VERSION: i64 = 2;
 
@@ -87,11 +92,19 @@ pub fn open(settings: &EmbeddedSettings, forest: &str) -> Result<Arc<dyn Backend
     Ok(Arc::new(Forest::new(Embedded::open(settings)?, forest, settings.lease_ttl)))
 }
 
+/// The store alone, for tests that stand between it and the rules above.
+#[cfg(test)]
+pub(crate) fn store_at(settings: &EmbeddedSettings) -> Result<impl Store + use<>, ReadError> {
+    Embedded::open(settings)
+}
+
 struct Embedded {
     desk: Arc<Mutex<Desk>>,
     news: Arc<News>,
     /// As far as this process has counted it.
     kept: Arc<Mutex<Option<History>>>,
+    /// What there was below a prefix when it was listed last, and at which revision.
+    listed: Arc<Mutex<HashMap<String, (u64, Extent)>>>,
     history_entries_max: u32,
     /// The revision that is read; `None` for now.
     at: Option<i64>,
@@ -129,7 +142,14 @@ impl Embedded {
         }
         let desk = Arc::new(Mutex::new(Desk::new(connection)));
         let news = Arc::new(News::beside(path).map_err(|error| unavailable(&error))?);
-        Ok(Self { desk, news, kept: Arc::default(), history_entries_max: settings.history_entries_max, at: None })
+        Ok(Self {
+            desk,
+            news,
+            kept: Arc::default(),
+            listed: Arc::default(),
+            history_entries_max: settings.history_entries_max,
+            at: None,
+        })
     }
 
     /// Runs `work` in a transaction, away from the threads that serve.
@@ -232,10 +252,15 @@ impl Store for Embedded {
         OPERATIONS_MAX
     }
 
+    fn operations_at_once(&self) -> usize {
+        OPERATIONS_AT_ONCE
+    }
+
     fn at(&self, revision: u64) -> Self {
         let at = Some(i64::try_from(revision).unwrap_or(i64::MAX));
-        let (desk, news, kept) = (Arc::clone(&self.desk), Arc::clone(&self.news), Arc::clone(&self.kept));
-        Self { desk, news, kept, history_entries_max: self.history_entries_max, at }
+        let (desk, news) = (Arc::clone(&self.desk), Arc::clone(&self.news));
+        let (kept, listed) = (Arc::clone(&self.kept), Arc::clone(&self.listed));
+        Self { desk, news, kept, listed, history_entries_max: self.history_entries_max, at }
     }
 
     async fn kept(&self, _key: &str, wanted: u64) -> Result<Kept, Unavailable> {
@@ -251,11 +276,17 @@ impl Store for Embedded {
     }
 
     async fn list(&self, prefix: &str) -> Result<Listing, Unavailable> {
-        let (prefix, at) = (prefix.to_owned(), self.at);
-        self.read(move |sql| {
-            Ok(Listing { revision: revision(sql)?, entries: range(sql, at, &prefix, &prefix, i64::MAX)? })
-        })
-        .await
+        let (wanted, at) = (prefix.to_owned(), self.at);
+        let look = move |sql: &Connection| {
+            let listing = Listing { revision: revision(sql)?, entries: range(sql, at, &wanted, &wanted, i64::MAX)? };
+            Ok((listing, extent(sql, &wanted)?))
+        };
+        let (listing, there) = self.read(look).await?;
+        let mut listed = self.listed.lock();
+        if at.is_none() && (listed.len() < LISTED_MAX || listed.contains_key(prefix)) {
+            listed.insert(prefix.to_owned(), (listing.revision, there));
+        }
+        Ok(listing)
     }
 
     async fn page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Entry>, Unavailable> {
@@ -316,22 +347,41 @@ impl Store for Embedded {
         Ok(())
     }
 
-    async fn changed(&self, _prefix: &str, after: u64) -> Result<(), Unavailable> {
+    async fn changed(&self, prefix: &str, after: u64) -> Result<(), Unavailable> {
         if self.at.is_some() {
             return std::future::pending().await;
         }
-        // The file knows only one revision: a change elsewhere wakes the watcher as well, which then finds nothing new.
+        // The file knows only one revision, and a change elsewhere wakes the watcher as well: he looks whether it is his.
         let mut news = self.news.listen();
+        let listed = self.listed.lock().get(prefix).copied();
+        let mut before = listed.filter(|(revision, _)| *revision == after).map(|(_, there)| there);
+        let mut seen = after;
         loop {
-            let (now, lease_left) = self.read(|sql| Ok((revision(sql)?, shortest_lease(sql)?))).await?;
+            let (prefix, known) = (prefix.to_owned(), before);
+            let look = move |sql: &Connection| {
+                let (now, lease_left) = (revision(sql)?, shortest_lease(sql)?);
+                if now == seen && known.is_some() {
+                    return Ok((now, lease_left, known, false));
+                }
+                let there = extent(sql, &prefix)?;
+                let changed = match known {
+                    // What was there then is not known: whoever asks looks again.
+                    None => now != after,
+                    Some(known) => there != known,
+                };
+                Ok((now, lease_left, Some(there), changed))
+            };
+            let (now, lease_left, there, changed) = self.read(look).await?;
             if lease_left == Some(Duration::ZERO) {
                 self.write(end_leases).await?;
                 self.news.tell();
-            } else if now != after {
-                return Ok(());
-            } else {
-                news.wait(lease_left.unwrap_or(Duration::MAX)).await;
+                continue;
             }
+            if changed {
+                return Ok(());
+            }
+            (seen, before) = (now, there);
+            news.wait(lease_left.unwrap_or(Duration::MAX)).await;
         }
     }
 
@@ -379,6 +429,15 @@ fn number(revision: i64) -> u64 {
     u64::try_from(revision).expect("revisions are counted up from zero")
 }
 
+/// How many entries there are, and when the last of them was written: it is the same only if they are.
+type Extent = (i64, Option<i64>);
+
+/// That of the entries that start with `prefix`.
+fn extent(sql: &Connection, prefix: &str) -> Sql<Extent> {
+    let mut select = sql.prepare_cached("SELECT count(*), max(revision) FROM entry WHERE key BETWEEN ?1 AND ?2")?;
+    select.query_row(params![prefix, after(prefix)], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 fn revision(sql: &Connection) -> Sql<u64> {
     sql.query_row("SELECT revision FROM store", [], |row| row.get(0)).map(number)
 }
@@ -402,7 +461,7 @@ fn range(sql: &Connection, at: Option<i64>, prefix: &str, after: &str, limit: i6
             "{AT_REVISION} AND key > ?2 AND substr(key, 1, length(?3)) = ?3 AND key < ?4 ORDER BY key LIMIT ?5"
         );
         let mut select = sql.prepare_cached(&question)?;
-        let end = format!("{prefix}\u{10ffff}");
+        let end = self::after(prefix);
         return select.query_map(params![at, after, prefix, end, limit], entry)?.collect();
     }
     let mut select = sql.prepare_cached(
@@ -411,13 +470,14 @@ fn range(sql: &Connection, at: Option<i64>, prefix: &str, after: &str, limit: i6
            AND (lease IS NULL OR lease IN (SELECT id FROM lease WHERE ends_ms > ?4))
          ORDER BY key LIMIT ?5",
     )?;
-    let end = format!("{prefix}\u{10ffff}");
+    let end = self::after(prefix);
     select.query_map(params![after, prefix, end, now(), limit], entry)?.collect()
 }
 
 fn holds(sql: &Connection, condition: &Condition) -> Sql<bool> {
     let revision_of = |key: &str| -> Sql<Option<i64>> {
-        sql.query_row("SELECT revision FROM entry WHERE key = ?1", [key], |row| row.get(0)).optional()
+        let mut select = sql.prepare_cached("SELECT revision FROM entry WHERE key = ?1")?;
+        select.query_row([key], |row| row.get(0)).optional()
     };
     Ok(match condition {
         Condition::Absent(key) => revision_of(key)?.is_none(),
@@ -428,11 +488,19 @@ fn holds(sql: &Connection, condition: &Condition) -> Sql<bool> {
 fn apply(sql: &Connection, write: &Write, revision: i64) -> Sql<usize> {
     const PUT: &str = "INSERT OR REPLACE INTO entry (key, value, revision, lease) VALUES (?1, ?2, ?3, ?4)";
     match write {
-        Write::Put(key, value) => sql.execute(PUT, params![key, value, revision, None::<i64>]),
-        Write::PutUnder(lease, key, value) => sql.execute(PUT, params![key, value, revision, lease.0]),
-        Write::Delete(key) => sql.execute("DELETE FROM entry WHERE key = ?1", [key]),
-        Write::DeletePrefix(prefix) => sql.execute("DELETE FROM entry WHERE substr(key, 1, length(?1)) = ?1", [prefix]),
+        Write::Put(key, value) => sql.prepare_cached(PUT)?.execute(params![key, value, revision, None::<i64>]),
+        Write::PutUnder(lease, key, value) => sql.prepare_cached(PUT)?.execute(params![key, value, revision, lease.0]),
+        Write::Delete(key) => sql.prepare_cached("DELETE FROM entry WHERE key = ?1")?.execute([key]),
+        // By the order of keys: whatever else there is costs nothing.
+        Write::DeletePrefix(prefix) => sql
+            .prepare_cached("DELETE FROM entry WHERE key >= ?1 AND key < ?2 AND substr(key, 1, length(?1)) = ?1")?
+            .execute(params![prefix, after(prefix)]),
     }
+}
+
+/// What comes after every key that starts with `prefix`.
+fn after(prefix: &str) -> String {
+    format!("{prefix}\u{10ffff}")
 }
 
 /// How much is kept of the past.
@@ -450,20 +518,17 @@ impl History {
 
 /// Keeps what `write` is about to replace or delete; says how much that is.
 fn remember(sql: &Connection, write: &Write, next: i64) -> Sql<History> {
-    let keep = |which: &str, text: &str| {
-        let keep = format!(
-            "INSERT INTO past SELECT key, value, revision, ?1 FROM entry WHERE lease IS NULL AND {which} \
-             RETURNING length(value)"
-        );
-        let mut keep = sql.prepare_cached(&keep)?;
-        let kept = keep.query_map(params![next, text], |row| row.get(0))?;
-        kept.map(|octets| Ok(History { entries: 1, octets: octets? }))
-            .try_fold(History::default(), |sum, one: Sql<_>| Ok(sum.and(one?)))
+    let (first, last) = match write {
+        Write::Put(key, _) | Write::PutUnder(_, key, _) | Write::Delete(key) => (key, key.clone()),
+        Write::DeletePrefix(prefix) => (prefix, after(prefix)),
     };
-    match write {
-        Write::Put(key, _) | Write::PutUnder(_, key, _) | Write::Delete(key) => keep("key = ?2", key),
-        Write::DeletePrefix(prefix) => keep("substr(key, 1, length(?2)) = ?2", prefix),
-    }
+    let mut keep = sql.prepare_cached(
+        "INSERT INTO past SELECT key, value, revision, ?1 FROM entry
+         WHERE lease IS NULL AND key BETWEEN ?2 AND ?3 AND substr(key, 1, length(?2)) = ?2 RETURNING length(value)",
+    )?;
+    let kept = keep.query_map(params![next, first, last], |row| row.get(0))?;
+    kept.map(|octets| Ok(History { entries: 1, octets: octets? }))
+        .try_fold(History::default(), |sum, one: Sql<_>| Ok(sum.and(one?)))
 }
 
 /// Forgets the oldest revisions when more is kept than may be: a tenth at once, so that few changes pay for it. `kept` is what

@@ -31,6 +31,8 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(5);
 const NO_LEASE: &str = "lease not found";
 /// etcd's `--max-txn-ops` is 128 unless somebody changes it.
 const OPERATIONS_MAX: usize = 128;
+/// Conditions and writes of a change of recipients besides theirs: the marker of the configuration, the record of the change.
+const BESIDES_RECIPIENTS: usize = 2;
 /// Largest answer: a configuration of some ten thousand objects.
 const ANSWER_OCTETS_MAX: usize = 64 * 1024 * 1024;
 
@@ -166,6 +168,10 @@ fn reader(client: &Client) -> KvClient {
 impl Store for Etcd {
     fn operations_max(&self) -> usize {
         OPERATIONS_MAX
+    }
+
+    fn operations_at_once(&self) -> usize {
+        OPERATIONS_MAX - BESIDES_RECIPIENTS
     }
 
     fn at(&self, revision: u64) -> Self {

@@ -3,11 +3,14 @@
 mod configuration;
 mod digests;
 mod epoch;
+mod ground;
 mod history;
 mod lookup;
 mod presences;
 mod recipients;
 mod revocations;
+#[cfg(test)]
+mod tests;
 mod view;
 mod watch;
 
@@ -21,8 +24,10 @@ use authority::Revocation;
 use envelope::{Address, ObjectName, Revision};
 use futures::stream::BoxStream;
 use organization::Kind;
+use tokio::sync::Mutex;
 use topology::{DirectoryRecipient, Organization};
 
+use self::ground::Ground;
 use crate::digests::RecipientDigest;
 use crate::directory::{
     Administration, Answer, Author, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
@@ -49,18 +54,20 @@ pub(crate) struct Forest<S> {
     store: Arc<S>,
     keys: Keys,
     lease_ttl: Duration,
+    ground: Arc<Mutex<Option<Arc<Ground>>>>,
 }
 
 impl<S> Clone for Forest<S> {
     fn clone(&self) -> Self {
-        Self { store: Arc::clone(&self.store), keys: self.keys.clone(), lease_ttl: self.lease_ttl }
+        let (store, ground) = (Arc::clone(&self.store), Arc::clone(&self.ground));
+        Self { store, keys: self.keys.clone(), lease_ttl: self.lease_ttl, ground }
     }
 }
 
 impl<S: Store> Forest<S> {
     /// The forest called `forest` in `store`; presences outlive their process by `lease_ttl`.
     pub(crate) fn new(store: S, forest: &str, lease_ttl: Duration) -> Self {
-        Self { store: Arc::new(store), keys: Keys::new(forest), lease_ttl }
+        Self { store: Arc::new(store), keys: Keys::new(forest), lease_ttl, ground: Arc::default() }
     }
 }
 
@@ -140,12 +147,16 @@ impl<S: Store> Administration for Forest<S> {
         if any && !all {
             return Err(CommitError::Mixed);
         }
+        if any {
+            return self.commit_recipients(change).await;
+        }
         // First who is there: what somebody works by was stored before he said so.
         let presences = if change.restored { Vec::new() } else { self.list_presences().await?.1 };
-        match any {
-            true => self.commit_recipients(change, &presences).await,
-            false => self.commit_configuration(change, &presences).await,
-        }
+        self.commit_configuration(change, &presences).await
+    }
+
+    fn operations_at_once(&self) -> usize {
+        self.store.operations_at_once()
     }
 
     async fn gather(&self, gather: bool) -> Result<(), CommitError> {

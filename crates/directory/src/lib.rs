@@ -18,6 +18,7 @@
 
 mod apply;
 mod author;
+mod census;
 mod digests;
 mod directory;
 mod embedded;
@@ -32,7 +33,8 @@ mod seal;
 mod secrets;
 mod store;
 
-pub use apply::{all_recipients, apply, repair};
+pub use apply::{all_recipients, apply, apply_telling, repair};
+pub use census::Census;
 pub use digests::{Bucket, Buckets, RecipientDigest, into_buckets};
 pub use directory::{
     Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, MemberState,

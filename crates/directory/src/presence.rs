@@ -21,6 +21,8 @@ pub struct Presence {
     pub version: String,
     /// The configuration by which it works.
     pub applied_revision: Revision,
+    /// Edge servers that an admin service should synchronize and cannot reach: another one of its site does meanwhile (EN-32).
+    pub out_of_reach: Vec<ServerName>,
 }
 
 /// Who works by the newest of what is newer than `stored`: then the directory was restored from a backup, if `presences` were
@@ -65,6 +67,8 @@ struct Stored {
     started: u64,
     version: String,
     applied_revision: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    out_of_reach: Vec<String>,
 }
 
 const STORED_VERSION: u64 = 1;
@@ -78,6 +82,7 @@ pub(crate) fn encode(presence: &Presence) -> Vec<u8> {
         started: presence.started.as_millis(),
         version: presence.version.clone(),
         applied_revision: presence.applied_revision.0,
+        out_of_reach: presence.out_of_reach.iter().map(ToString::to_string).collect(),
     };
     serde_json::to_vec(&stored).expect("a presence is plain data")
 }
@@ -93,6 +98,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Presence> {
         started: Timestamp::from_millis(stored.started),
         version: stored.version,
         applied_revision: Revision(stored.applied_revision),
+        out_of_reach: stored.out_of_reach.iter().filter_map(|name| ServerName::parse(name).ok()).collect(),
     })
 }
 
@@ -108,6 +114,8 @@ mod tests {
         assert_eq!((presence.started, presence.applied_revision), (Timestamp::from_millis(0), Revision(7)));
         let after = before.replace(r#""v":1"#, r#""v":1,"load":0.5"#);
         assert_eq!(decode(after.as_bytes()), Some(presence.clone()));
-        assert_eq!(decode(&encode(&presence)), Some(presence));
+        assert_eq!(decode(&encode(&presence)), Some(presence.clone()));
+        let alone = Presence { out_of_reach: vec![ServerName::parse("EDGE1").unwrap()], ..presence };
+        assert_eq!(decode(&encode(&alone)), Some(alone));
     }
 }

@@ -87,6 +87,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Most conditions, and most writes, of one transaction.
     fn operations_max(&self) -> usize;
 
+    /// So many of them are worth while in one of many transactions that follow each other: more would keep others waiting.
+    fn operations_at_once(&self) -> usize;
+
     /// The same store for reading as it was at `revision`: every change is refused, leased entries may be
     /// left out.
     fn at(&self, revision: u64) -> Self

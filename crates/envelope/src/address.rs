@@ -19,6 +19,8 @@ use crate::text::{folded, is_unprintable};
 pub const ADDRESS_OCTETS_MAX: usize = 571;
 /// Longest local part in octets (PL-45; RFC 5321 asks for at least 64).
 pub const LOCAL_PART_OCTETS_MAX: usize = 315;
+/// Longest address in octets with an X.400 address inside (EN-73, LM-15).
+pub const LONG_ADDRESS_OCTETS_MAX: usize = 1860;
 
 /// `local-part@domain`. Equal when the local parts are, to the octet, and the domains.
 #[derive(Clone)]
@@ -35,8 +37,8 @@ pub enum AddressError {
     /// No `@`, or nothing before it.
     #[error("an address needs a local part, an @ and a domain")]
     Incomplete,
-    /// Over [`ADDRESS_OCTETS_MAX`] or [`LOCAL_PART_OCTETS_MAX`].
-    #[error("an address has at most 571 octets, of which 315 before the @")]
+    /// Over [`ADDRESS_OCTETS_MAX`] or [`LOCAL_PART_OCTETS_MAX`], or over [`LONG_ADDRESS_OCTETS_MAX`].
+    #[error("an address has at most 571 octets, of which 315 before the @, and 1860 with an X.400 address inside")]
     TooLong,
     /// A character that may not stand in a local part, or an unfinished quoted string.
     #[error("the local part is not a dot-atom or a quoted string")]
@@ -53,7 +55,7 @@ impl Address {
     /// [`AddressError`] says which part is wrong.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let text = strip_source_route(text);
-        if text.len() > ADDRESS_OCTETS_MAX {
+        if text.len() > LONG_ADDRESS_OCTETS_MAX {
             return Err(AddressError::TooLong);
         }
         let at = text.rfind('@').ok_or(AddressError::Incomplete)?;
@@ -74,7 +76,7 @@ impl Address {
     fn assemble(local: &str, domain: &Domain) -> Result<Self, AddressError> {
         let text = format!("{local}@{domain}").into_boxed_str();
         let at = u16::try_from(local.len()).map_err(|_| AddressError::TooLong)?;
-        if text.len() > ADDRESS_OCTETS_MAX {
+        if text.len() > if is_x400(local) { LONG_ADDRESS_OCTETS_MAX } else { ADDRESS_OCTETS_MAX } {
             return Err(AddressError::TooLong);
         }
         Ok(Self { text, at, ascii: domain.other_form() })
@@ -144,6 +146,12 @@ impl Address {
         format!("{}@{}", folded(&local), self.domain_ascii())
     }
 
+    /// Whether the address is longer than those that every server takes: with an X.400 address inside alone (EN-73).
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.text.len() > ADDRESS_OCTETS_MAX || self.local_part().len() > LOCAL_PART_OCTETS_MAX
+    }
+
     /// Whether the address is shown in ASCII alone. One that is not needs SMTPUTF8 (RFC 6531) unless it has
     /// [`to_ascii`](Self::to_ascii).
     #[must_use]
@@ -209,7 +217,7 @@ fn check_local_part(local: &str) -> Result<(), AddressError> {
     if local.is_empty() {
         return Err(AddressError::Incomplete);
     }
-    if local.len() > LOCAL_PART_OCTETS_MAX {
+    if local.len() > LOCAL_PART_OCTETS_MAX && !is_x400(local) {
         return Err(AddressError::TooLong);
     }
     let valid = match local.strip_prefix('"') {
@@ -217,6 +225,12 @@ fn check_local_part(local: &str) -> Result<(), AddressError> {
         None => is_dot_atom(local),
     };
     if valid { Ok(()) } else { Err(AddressError::LocalPart) }
+}
+
+/// Whether a local part is that of an X.400 address, which may be longer than others (EN-73).
+fn is_x400(local: &str) -> bool {
+    const PREFIX: &str = "IMCEAX400-";
+    local.get(..PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(PREFIX))
 }
 
 fn is_dot_atom(local: &str) -> bool {
@@ -413,6 +427,19 @@ mod tests {
         let domain = format!("{}example", "Ⱥ.".repeat(82));
         let text = format!("{}@{domain}", "x".repeat(LOCAL_PART_OCTETS_MAX));
         assert!(text.len() <= ADDRESS_OCTETS_MAX && Address::parse(&text).is_err());
+    }
+
+    #[test]
+    fn only_an_address_with_an_x400_address_inside_may_be_long() {
+        // LM-15, EN-73
+        let of = |prefix: &str, octets: usize| {
+            let local = format!("{prefix}{}", "x".repeat(octets - prefix.len() - "@contoso.com".len()));
+            Address::parse(&format!("{local}@contoso.com"))
+        };
+        assert!(!of("IMCEAX400-", 320).unwrap().is_long());
+        assert!(of("imceax400-", 572).unwrap().is_long() && of("IMCEAX400-", 1860).unwrap().is_long());
+        assert_eq!(of("IMCEAX400-", 1861), Err(AddressError::TooLong));
+        assert_eq!((of("IMCEAFAX-", 572), of("x", 400)), (Err(AddressError::TooLong), Err(AddressError::TooLong)));
     }
 
     proptest! {

@@ -21,6 +21,12 @@ impl MessageId {
         Self(uuid)
     }
 
+    /// The id of a part of the message, the same whenever that part is made.
+    #[must_use]
+    pub fn of_part(&self, number: u32) -> Self {
+        Self(Uuid::new_v5(&self.0, &number.to_be_bytes()))
+    }
+
     /// From sixteen octets, as stored and sent.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`domain`] | [`Domain`] | RFC 5321 §4.1.2, RFC 6531, RFC 5890 |
 //! | [`address`] | [`Address`], [`ReversePath`] | RFC 5321 §4.1.2 |
+//! | [`encapsulated`] | addresses of other types inside | PL-45, EN-73 |
 //! | [`text`] | how texts are compared, what they may not hold | Unicode |
 //! | [`status`] | [`EnhancedStatus`], [`Reply`], [`Severity`] | RFC 3463, RFC 5321 §4.2 |
 //! | [`size`] | [`ByteSize`], [`Limit`] | SC-141, SC-142 |
@@ -19,6 +20,7 @@
 
 pub mod address;
 pub mod domain;
+pub mod encapsulated;
 pub mod head;
 pub mod identity;
 pub mod receipt;

@@ -1,7 +1,7 @@
 //! A simulated internet on loopback: DNS that knows every domain, and hosts that take mail or go wrong as described.
 //!
 //! ```text
-//!   network 127.77.0.0:  127.77.0.53:<dns port>     DNS, UDP and TCP
+//!   network 127.77.0.0:  127.77.0.53:<dns port>     DNS, UDP and TCP; from 127.77.0.54 on for those who see hosts elsewhere
 //!                        127.77.1.1:<smtp port>     first host of the description
 //!                        127.77.1.2:<smtp port>     second, …
 //! ```
@@ -47,6 +47,8 @@ pub const NETWORK_DEFAULT: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 0);
 pub const SMTP_PORT_DEFAULT: u16 = 2500;
 /// Port of the DNS server unless the lab names another.
 pub const DNS_PORT_DEFAULT: u16 = 5300;
+/// Fourth octet of the DNS server.
+const DNS_HOST: u8 = 53;
 /// Hosts of one internet: two address octets, the outer ones left out.
 pub const HOSTS_MAX: usize = 250 * 250;
 /// Free ports tried before giving up, when any port will do.
@@ -129,6 +131,8 @@ pub enum InternetError {
 /// A running internet. It ends when dropped; [`Self::stop`] also waits for it.
 pub struct Internet {
     dns: Server<Zone>,
+    /// Further DNS servers.
+    views: Vec<Server<Zone>>,
     dns_address: SocketAddr,
     smtp_port: u16,
     hosts: BTreeMap<Domain, RunningHost>,
@@ -161,14 +165,38 @@ impl Internet {
             let running = RunningHost::start(host, listener, Arc::clone(&log), &authority).await?;
             hosts.insert(host.name.clone(), running);
         }
-        let (dns_address, dns) = serve_dns(zone, options).await?;
-        Ok(Self { dns, dns_address, smtp_port, hosts, authority, deliveries })
+        let (dns_address, dns) = serve_dns(zone, options, DNS_HOST).await?;
+        Ok(Self { dns, views: Vec::new(), dns_address, smtp_port, hosts, authority, deliveries })
     }
 
     /// The DNS server.
     #[must_use]
     pub fn dns_address(&self) -> SocketAddr {
         self.dns_address
+    }
+
+    /// Starts another DNS server, for somebody who finds hosts at addresses of his own; where it is.
+    ///
+    /// # Errors
+    /// [`InternetError`]
+    pub(crate) async fn add_view(
+        &mut self,
+        description: &Description,
+        options: &InternetOptions,
+        seen: &BTreeMap<Domain, Ipv4Addr>,
+    ) -> Result<SocketAddr, InternetError> {
+        let hosts = seen.iter().map(|(name, address)| (name, IpAddr::V4(*address)));
+        let others = options.names.iter().flat_map(|(name, all)| all.iter().map(move |address| (name, *address)));
+        let host = DNS_HOST + 1 + u8::try_from(self.views.len()).map_err(|_| InternetError::TooManyHosts)?;
+        let (address, dns) = serve_dns(Zone::new(description, hosts.chain(others))?, options, host).await?;
+        self.views.push(dns);
+        Ok(address)
+    }
+
+    /// Where every host listens, in the order of names.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<(Domain, SocketAddr)> {
+        self.hosts.iter().map(|(name, host)| (name.clone(), host.address())).collect()
     }
 
     /// The port of every host.
@@ -203,8 +231,10 @@ impl Internet {
         for (_, host) in std::mem::take(&mut self.hosts) {
             host.stop().await;
         }
-        if let Err(error) = self.dns.shutdown_gracefully().await {
-            tracing::warn!(%error, "the DNS server of the lab did not end well");
+        for mut dns in std::mem::take(&mut self.views).into_iter().chain([self.dns]) {
+            if let Err(error) = dns.shutdown_gracefully().await {
+                tracing::warn!(%error, "a DNS server of the lab did not end well");
+            }
         }
     }
 }
@@ -240,9 +270,13 @@ fn listen_on_all(addresses: &[(&Domain, Ipv4Addr)], port: u16) -> Result<(u16, V
     }
 }
 
-async fn serve_dns(zone: Zone, options: &InternetOptions) -> Result<(SocketAddr, Server<Zone>), InternetError> {
+async fn serve_dns(
+    zone: Zone,
+    options: &InternetOptions,
+    host: u8,
+) -> Result<(SocketAddr, Server<Zone>), InternetError> {
     let [first, second, ..] = options.network.octets();
-    let wanted = SocketAddr::from(([first, second, 0, 53], options.dns_port));
+    let wanted = SocketAddr::from(([first, second, 0, host], options.dns_port));
     let mut attempts = if options.dns_port == 0 { PORT_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;

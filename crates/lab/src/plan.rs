@@ -9,6 +9,7 @@
 //!   network: 127.77.0.0
 //!   smtpPort: 2500
 //!   dnsPort: 5300
+//!   processes: service   # or server
 //! ```
 //!
 //! The two sections are told from the rest by lines, before any YAML is parsed: a section starts at a line with its key in
@@ -51,17 +52,31 @@ pub struct LabSettings {
     pub smtp_port: u16,
     /// Port of its DNS server.
     pub dns_port: u16,
+    /// What a process runs.
+    pub processes: Processes,
+}
+
+/// What a process of a lab runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Processes {
+    /// One service, as in production.
+    #[default]
+    Service,
+    /// All services of a server, as `postroad up` does: for labs of many servers on one machine.
+    Server,
 }
 
 impl Default for LabSettings {
     fn default() -> Self {
-        Self { network: None, smtp_port: SMTP_PORT_DEFAULT, dns_port: DNS_PORT_DEFAULT }
+        Self { network: None, smtp_port: SMTP_PORT_DEFAULT, dns_port: DNS_PORT_DEFAULT, processes: Processes::Service }
     }
 }
 
 /// What the two sections may have.
 const SHAPE: Shape = Shape::Keys(&[("internet", crate::internet::SHAPE), ("lab", Shape::Keys(LAB))]);
-const LAB: &[(&str, Shape)] = &[("network", Shape::Any), ("smtpPort", Shape::Any), ("dnsPort", Shape::Any)];
+const LAB: &[(&str, Shape)] =
+    &[("network", Shape::Any), ("smtpPort", Shape::Any), ("dnsPort", Shape::Any), ("processes", Shape::Any)];
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -10,7 +10,7 @@
 //!                              /identity, /state, <service>.log
 //! ```
 //!
-//! Connections between sites go through the lab itself, which can cut them ([`Links`]).
+//! Connections between sites, and those of an Edge server, go through the lab itself, which can cut them ([`Links`]).
 //!
 //! Addresses within the lab's network 127.n.0.0: DNS at 127.n.0.53, hosts of the internet from 127.n.1.1, the servers of
 //! the first site from 127.n.100.1, of the second from 127.n.101.1. Ports are the same on every server. A lab started
@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{Domain, ServerName, SiteName};
+use envelope::{Domain, ServerName};
 use net::Service;
 use net::certificate::CertificateError;
 use organization::FileProblems;
@@ -53,7 +53,7 @@ pub use status::{LabStatus, ProcessStatus, ServerStatus, StatusError};
 
 use crate::deliveries::Deliveries;
 use crate::internet::{Internet, InternetError, InternetOptions};
-use crate::plan::LabFile;
+use crate::plan::{LabFile, Processes};
 use crate::traces::{ReceiverError, TraceReceiver, TraceStore};
 use backend::Backend;
 use links::Exchange;
@@ -62,6 +62,9 @@ use process::Process;
 
 /// Time for all processes together to become ready, unless the options say otherwise.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// And so much more for each server.
+const READY_TIMEOUT_PER_SERVER: Duration = Duration::from_millis(500);
 
 /// How to start a world.
 #[derive(Clone, Debug)]
@@ -78,8 +81,10 @@ pub struct WorldOptions {
     pub log_filter: Option<String>,
     /// Further variables in the environment of the processes.
     pub environment: BTreeMap<OsString, OsString>,
-    /// Time for all processes together to become ready.
+    /// Time for all processes together to become ready, and half a second more for each of them.
     pub ready_timeout: Duration,
+    /// What a process runs.
+    pub processes: Processes,
 }
 
 impl WorldOptions {
@@ -94,6 +99,7 @@ impl WorldOptions {
             log_filter: None,
             environment: BTreeMap::new(),
             ready_timeout: READY_TIMEOUT,
+            processes: Processes::Service,
         }
     }
 }
@@ -174,7 +180,7 @@ pub struct World {
     processes: BTreeMap<(ServerName, Service), Process>,
     internet: Internet,
     traces: TraceReceiver,
-    /// What joins the sites.
+    /// What joins the sites, and the perimeter.
     exchange: Exchange,
     /// Ends with the world, after the processes.
     backend: Backend,
@@ -185,28 +191,32 @@ impl World {
     ///
     /// # Errors
     /// [`WorldError`]; nothing keeps running then.
-    pub async fn start(lab: &LabFile, options: WorldOptions) -> Result<Self, WorldError> {
+    pub async fn start(lab: &LabFile, mut options: WorldOptions) -> Result<Self, WorldError> {
+        options.processes = lab.settings.processes;
         let network = Network::reserve(lab.settings.network)?;
         let organization = &lab.organization.organization;
         let servers = layout::lay_out(organization, network.address(), &options.directory)?;
         let authorities = authorities::authorities(&options.directory, &lab.forest())?;
-        let internet = start_internet(lab, &options, &network, &servers, authorities.internet).await?;
+        let mut internet = start_internet(lab, &options, &network, &servers, authorities.internet).await?;
         let traces_address = SocketAddr::new(network.address().into(), 0);
         let traces = TraceReceiver::start(traces_address, &options.directory.join("traces")).await?;
         let backend = Backend::start(options.etcd, network.address(), &options.directory).await?;
         prepare::directory(lab, &options, &backend, &servers, &authorities.organization).await?;
         prepare::servers(&servers, &authorities.organization)?;
-        let exchange = Exchange::start(organization, &servers, network.address(), &options.directory).await?;
+        let hosts = internet.hosts();
+        let exchange = Exchange::start(organization, &servers, &hosts, network.address(), &options.directory).await?;
+        let dns = views(lab, &mut internet, &network, &servers, &exchange).await?;
         for server in &servers {
-            let around =
-                settings::Around { forest: &lab.forest(), backend: &backend, internet: &internet, traces: &traces };
-            let detours = organization.server(&server.name).map(|server| exchange.detours(&server.site));
-            let mut peers = detours.unwrap_or_default();
-            if !server.is_edge {
-                peers.extend(edges_of(&servers));
-            }
-            let text = settings::settings(server, &options.directory, &around, &peers);
+            let around = settings::Around {
+                forest: &lab.forest(),
+                backend: &backend,
+                dns: dns.get(&server.name).copied().unwrap_or(internet.dns_address()),
+                traces: &traces,
+            };
+            let detours = organization.server(&server.name).map(|known| exchange.detours(server, &known.site));
+            let text = settings::settings(server, &options.directory, &around, &detours.unwrap_or_default());
             write(&server.settings_path(), text.as_bytes())?;
+            prepare::gateways(server)?;
         }
         let mut world =
             Self { options, network, servers, processes: BTreeMap::new(), internet, traces, exchange, backend };
@@ -218,10 +228,14 @@ impl World {
     }
 
     async fn start_processes(&mut self) -> Result<(), WorldError> {
+        let most = match self.options.processes {
+            Processes::Service => usize::MAX,
+            Processes::Server => 1,
+        };
         let wanted: Vec<_> = self
             .servers
             .iter()
-            .flat_map(|server| server.services.keys().map(|service| (server.name.clone(), *service)))
+            .flat_map(|server| server.services.keys().take(most).map(|service| (server.name.clone(), *service)))
             .collect();
         self.start_services(&wanted).await
     }
@@ -230,7 +244,8 @@ impl World {
         let unknown = || WorldError::Unknown { server: server.clone(), service };
         let layout = self.servers.iter().find(|layout| layout.name == *server).ok_or_else(unknown)?;
         let process = Process::spawn(layout, service, &self.options)?;
-        self.processes.insert((server.clone(), service), process);
+        let key = self.key(server, service);
+        self.processes.insert(key, process);
         Ok(())
     }
 
@@ -240,7 +255,8 @@ impl World {
     /// [`WorldError`].
     pub async fn start_services(&mut self, wanted: &[(ServerName, Service)]) -> Result<(), WorldError> {
         self.spawn_services(wanted)?;
-        let deadline = tokio::time::Instant::now() + self.options.ready_timeout;
+        let more = READY_TIMEOUT_PER_SERVER.saturating_mul(u32::try_from(wanted.len()).unwrap_or(u32::MAX));
+        let deadline = tokio::time::Instant::now() + self.options.ready_timeout + more;
         for (server, service) in wanted {
             self.process(server, *service)?.wait_until_ready(deadline).await?;
         }
@@ -258,39 +274,41 @@ impl World {
         self.write_status()
     }
 
-    /// Ends a service with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.
+    /// Ends a service, or the process of its server, with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.
     ///
     /// # Errors
     /// [`WorldError::Unknown`], or `lab.json` cannot be written.
     pub async fn stop_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
         let _ended = self.process(server, service)?.stop(STOP_TIMEOUT).await;
-        self.processes.remove(&(server.clone(), service));
+        let key = self.key(server, service);
+        self.processes.remove(&key);
         self.write_status()
     }
 
-    /// Kills a service with SIGKILL, as a power loss of one process would.
+    /// Kills a service, or the process of its server, with SIGKILL, as a power loss of one process would.
     ///
     /// # Errors
     /// [`WorldError::Unknown`], or `lab.json` cannot be written.
     pub async fn kill_service(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
         let _ended = self.process(server, service)?.kill().await;
-        self.processes.remove(&(server.clone(), service));
+        let key = self.key(server, service);
+        self.processes.remove(&key);
         self.write_status()
     }
 
-    /// Cuts the link between two sites: connections over it end, and none is made until [`Self::heal`].
+    /// Cuts the link between two sites, or one of the perimeter: connections over it end, and none is made until [`Self::heal`].
     ///
     /// # Errors
     /// [`LinkError`], when no link joins them.
-    pub async fn cut(&self, one: &SiteName, other: &SiteName) -> Result<(), WorldError> {
+    pub async fn cut(&self, one: &str, other: &str) -> Result<(), WorldError> {
         Ok(self.exchange.set(one, other, true).await?)
     }
 
-    /// Joins two sites again.
+    /// Joins two ends again.
     ///
     /// # Errors
     /// As [`Self::cut`].
-    pub async fn heal(&self, one: &SiteName, other: &SiteName) -> Result<(), WorldError> {
+    pub async fn heal(&self, one: &str, other: &str) -> Result<(), WorldError> {
         Ok(self.exchange.set(one, other, false).await?)
     }
 
@@ -336,7 +354,15 @@ impl World {
 
     fn process(&mut self, server: &ServerName, service: Service) -> Result<&mut Process, WorldError> {
         let unknown = || WorldError::Unknown { server: server.clone(), service };
-        self.processes.get_mut(&(server.clone(), service)).ok_or_else(unknown)
+        let key = self.key(server, service);
+        self.processes.get_mut(&key).ok_or_else(unknown)
+    }
+
+    /// Whose process runs a service: its own, or that of the first service of its server.
+    fn key(&self, server: &ServerName, service: Service) -> (ServerName, Service) {
+        let first = || self.server(server)?.services.keys().next().copied();
+        let first = (self.options.processes == Processes::Server).then(first).flatten();
+        (server.clone(), first.unwrap_or(service))
     }
 
     /// What runs where.
@@ -386,12 +412,25 @@ impl World {
     }
 }
 
-/// Where Edge servers are: they announce themselves to nobody inside.
-fn edges_of(servers: &[ServerLayout]) -> impl Iterator<Item = (ServerName, BTreeMap<Service, SocketAddr>)> {
-    servers.iter().filter(|server| server.is_edge).map(|edge| {
-        let addresses = edge.services.iter().map(|(service, addresses)| (*service, addresses.organization));
-        (edge.name.clone(), addresses.collect())
-    })
+/// DNS servers of those who find the internet at addresses of their own.
+async fn views(
+    lab: &LabFile,
+    internet: &mut Internet,
+    network: &Network,
+    servers: &[ServerLayout],
+    exchange: &Exchange,
+) -> Result<BTreeMap<ServerName, SocketAddr>, WorldError> {
+    let mut dns = BTreeMap::new();
+    for (server, view) in exchange.views() {
+        let seen = view.iter().map(|(host, address)| (host.clone(), *address)).collect();
+        let options = InternetOptions { names: names(servers), ..internet_options(lab, network, Path::new("")) };
+        dns.insert(server.clone(), internet.add_view(&lab.internet, &options, &seen).await?);
+    }
+    Ok(dns)
+}
+
+fn names(servers: &[ServerLayout]) -> BTreeMap<Domain, Vec<std::net::IpAddr>> {
+    servers.iter().map(|server| (server.fqdn.clone(), vec![server.address.into()])).collect()
 }
 
 async fn start_internet(
@@ -401,16 +440,18 @@ async fn start_internet(
     servers: &[ServerLayout],
     authority: net::CertificateAuthority,
 ) -> Result<Internet, WorldError> {
-    let names: BTreeMap<Domain, Vec<_>> =
-        servers.iter().map(|server| (server.fqdn.clone(), vec![server.address.into()])).collect();
-    let internet = InternetOptions {
+    let internet = InternetOptions { names: names(servers), ..internet_options(lab, network, &options.directory) };
+    Ok(Internet::start(&lab.internet, &internet, Arc::new(authority)).await?)
+}
+
+fn internet_options(lab: &LabFile, network: &Network, directory: &Path) -> InternetOptions {
+    InternetOptions {
         network: network.address(),
         smtp_port: lab.settings.smtp_port,
         dns_port: lab.settings.dns_port,
-        deliveries: options.directory.join("deliveries"),
-        names,
-    };
-    Ok(Internet::start(&lab.internet, &internet, Arc::new(authority)).await?)
+        deliveries: directory.join("deliveries"),
+        names: BTreeMap::new(),
+    }
 }
 
 /// Writes a file and the folders above it.

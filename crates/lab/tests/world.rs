@@ -62,12 +62,23 @@ fn run(name: &str) {
 /// What a service does, as far as a world can see: it reads its files, says that it is ready, and waits to be ended.
 fn serve(service: &str, path: &Path) {
     let settings = runtime::Settings::load(path).unwrap();
-    net::KeyedCertificate::load_from(&settings.identity.join(service)).unwrap();
+    if service != "up" {
+        net::KeyedCertificate::load_from(&settings.identity.join(service)).unwrap();
+    }
     net::KeyedCertificate::load_from(&settings.identity.join("smtp")).unwrap();
     assert!(settings.identity.join("ca.pem").exists());
     assert!(settings.trusted_roots.as_ref().is_some_and(|roots| roots.exists()));
     directory::Sealer::load(&settings.organization_key).unwrap();
     assert!(settings.otlp.is_some() && settings.dns.len() == 1);
+    if service == "up" {
+        // All of a server: each is looked at in a thread of its own.
+        let serving = ["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery"].map(|service| {
+            let path = path.to_owned();
+            std::thread::spawn(move || serve(service, &path))
+        });
+        serving.into_iter().for_each(|thread| thread.join().unwrap());
+        return;
+    }
     let service: Service = service.parse().unwrap();
     let addresses = settings.service(service);
     let has_smtp = matches!(service, Service::FrontendTransport | Service::Transport);
@@ -130,8 +141,18 @@ async fn a_world_starts_and_ends() {
     assert!(!pids.iter().chain([&restarted]).any(|pid| is_running(*pid)));
     assert!(LabStatus::read(directory.path()).is_err());
 
-    // Once more in the same directory: the configuration is there already.
-    World::start(&file, options(directory.path())).await.unwrap().stop().await;
+    // Once more in the same directory: the configuration is there already. This time with one process for each server.
+    let together = LabFile::parse(&format!("{LAB}lab: {{processes: server}}\n")).unwrap();
+    let mut world = World::start(&together, options(directory.path())).await.unwrap();
+    let status = LabStatus::read(directory.path()).unwrap();
+    let (first, other) = (pid_of(&status, 0, "transport").unwrap(), pid_of(&status, 1, "transport").unwrap());
+    let all_of = |server: usize| status.servers[server].processes.iter().map(|process| process.pid).collect::<Vec<_>>();
+    assert_eq!((all_of(0), all_of(1)), (vec![first; 4], vec![other; 4]));
+    assert!(first != other && is_running(first) && is_running(other));
+    world.kill_service(&server, Service::Transport).await.unwrap();
+    assert!(!is_running(first) && world.status().servers[0].processes.is_empty());
+    world.stop().await;
+    assert!(!is_running(other));
 }
 
 async fn the_internet_is_there(world: &World) {

@@ -30,6 +30,13 @@ impl Documents {
         Self { folder, prefix: "RoutingConfig", limits: LogLimits::ROUTING }
     }
 
+    /// The same log, of which so much is kept.
+    #[must_use]
+    pub fn keeping(mut self, limits: LogLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Writes a document, and deletes the oldest that are too old or too many with it (LG-03). Blocks. The newest stays,
     /// whatever its size.
     ///

@@ -31,6 +31,16 @@ impl Files {
         Self { folder, prefix, version, form, current: None }
     }
 
+    /// What is kept.
+    pub(crate) fn limits(&self) -> LogLimits {
+        self.form.limits
+    }
+
+    /// Keeps so much from now on.
+    pub(crate) fn keep(&mut self, limits: LogLimits) {
+        self.form.limits = limits;
+    }
+
     /// Writes a line into the file of its day.
     pub(crate) fn write(&mut self, line: &str, now: Timestamp) -> io::Result<()> {
         let day = day(now);
@@ -121,6 +131,8 @@ pub(crate) fn there(folder: &Path, parse: impl Fn(&str) -> Option<(String, u32)>
 /// LG-03: the oldest of `files` go when they are too old, or all of them with `coming` octets too large.
 pub(crate) fn delete_old(files: Vec<LogFile>, limits: &LogLimits, coming: u64, now: Timestamp) -> io::Result<()> {
     let age = u64::try_from(limits.age.as_millis()).unwrap_or(u64::MAX);
+    // LG-04: no age is never for their age.
+    let age = if age == 0 { u64::MAX } else { age };
     let oldest = day(Timestamp::from_millis(now.as_millis().saturating_sub(age)));
     let mut octets: u64 = files.iter().map(|file| file.octets).sum();
     for file in files {

@@ -33,5 +33,5 @@ pub mod search;
 pub mod tracking;
 
 pub use documents::Documents;
-pub use log::{Log, LogSettings, RECORDS_WAITING_MAX};
+pub use log::{Log, LogRules, LogSettings, RECORDS_WAITING_MAX};
 pub use record::{LogForm, LogLimits, Record, Row};

@@ -1,14 +1,14 @@
 //! The log as services have it: recording never waits, writing is one thread's.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::files::Files;
-use crate::record::{Record, Row};
+use crate::record::{LogLimits, Record, Row};
 
 /// Records that wait to be written: a second or two of a busy server, about 10 MB.
 pub const RECORDS_WAITING_MAX: usize = 16_384;
@@ -43,8 +43,41 @@ impl Counters {
     }
 }
 
+/// Whether a log is written, and what is kept of it: told again whenever that changes. The next file is by the new limits; a log
+/// that is turned off takes no records from then on.
+#[derive(Clone, Debug)]
+pub struct LogRules(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    enabled: AtomicBool,
+    limits: Mutex<LogLimits>,
+}
+
+impl LogRules {
+    fn new(limits: LogLimits) -> Self {
+        Self(Arc::new(Rules { enabled: AtomicBool::new(true), limits: Mutex::new(limits) }))
+    }
+
+    /// From now on.
+    pub fn set(&self, enabled: bool, limits: LogLimits) {
+        self.0.enabled.store(enabled, Ordering::Relaxed);
+        // A lock is poisoned by a panic within it; there is nothing here that could.
+        *self.0.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn enabled(&self) -> bool {
+        self.0.enabled.load(Ordering::Relaxed)
+    }
+
+    fn limits(&self) -> LogLimits {
+        *self.0.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A log of records of one kind.
 pub struct Log<R: Record> {
+    rules: LogRules,
     records: Option<SyncSender<R>>,
     counters: Arc<Counters>,
     writer: Option<JoinHandle<()>>,
@@ -63,14 +96,22 @@ impl<R: Record> Log<R> {
     fn start_with(files: Files, waiting: usize, on_loss: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
         let (records, coming) = sync_channel(waiting);
         let counters = Arc::new(Counters { written: AtomicU64::new(0), lost: AtomicU64::new(0), on_loss });
-        let writer = Writer { files, coming, counters: Arc::clone(&counters), number: 0, lost_before: 0 };
+        let rules = LogRules::new(files.limits());
+        let (counted, ruled) = (Arc::clone(&counters), rules.clone());
+        let writer = Writer { files, coming, rules: ruled, counters: counted, number: 0, lost_before: 0 };
         let writer = std::thread::Builder::new().name("log-writer".to_owned()).spawn(|| writer.run())?;
-        Ok(Self { records: Some(records), counters, writer: Some(writer) })
+        Ok(Self { rules, records: Some(records), counters, writer: Some(writer) })
+    }
+
+    /// By what it is written.
+    #[must_use]
+    pub fn rules(&self) -> LogRules {
+        self.rules.clone()
     }
 
     /// Has the record written. Never waits: with too many before it, it is lost and counted.
     pub fn record(&self, record: R) {
-        let Some(records) = &self.records else { return };
+        let Some(records) = self.records.as_ref().filter(|_| self.rules.enabled()) else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = records.try_send(record) {
             self.counters.lose();
         }
@@ -91,6 +132,7 @@ impl<R: Record> Drop for Log<R> {
 struct Writer<R> {
     files: Files,
     coming: Receiver<R>,
+    rules: LogRules,
     counters: Arc<Counters>,
     /// `log-id` of the last line.
     number: u64,
@@ -117,6 +159,7 @@ impl<R: Record> Writer<R> {
 
     fn write(&mut self, record: &R) {
         self.number += 1;
+        self.files.keep(self.rules.limits());
         let mut row = Row::default();
         record.write(self.number, &mut row);
         match self.files.write(&row.finish(), record.at()) {
@@ -153,7 +196,7 @@ mod tests {
     use envelope::{MessageId, ReversePath, Timestamp};
 
     use super::*;
-    use crate::record::{LogForm, LogLimits};
+    use crate::record::LogForm;
     use crate::tracking::{EventId, Source, TrackingEvent, folder as folder_in};
 
     fn event(number: u8) -> TrackingEvent {
@@ -178,6 +221,27 @@ mod tests {
         (0..100).for_each(|number| log.record(event(number)));
         drop(log);
         assert_eq!(lines(&folder_in(state.path())), 100);
+    }
+
+    #[test]
+    fn what_is_kept_follows_what_is_told() {
+        // LG-03: files of other sizes from the next record on; turned off, nothing is taken.
+        let state = tempfile::tempdir().unwrap();
+        let settings = LogSettings { folder: folder_in(state.path()), prefix: "MSGTRK", version: "0.1.0" };
+        let log = Log::start(settings, || ()).unwrap();
+        log.rules().set(true, LogLimits { file_octets: 1, ..LogLimits::WIDE });
+        (0..3).for_each(|number| log.record(event(number)));
+        drop(log);
+        let settings = LogSettings { folder: folder_in(state.path()), prefix: "MSGTRK", version: "0.1.0" };
+        let log = Log::start(settings, || ()).unwrap();
+        log.rules().set(false, LogLimits::WIDE);
+        (0..3).for_each(|number| log.record(event(number)));
+        drop(log);
+        let files = std::fs::read_dir(folder_in(state.path())).unwrap();
+        let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        let lines = texts.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#')).count();
+        assert_eq!(lines, 3);
+        assert!(texts.len() > 1, "a file for each: {}", texts.len());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use envelope::{MessageId, Timestamp};
 use smtp::{Happening, Line, Transcript, Transcripts};
 
-use crate::log::{Log, LogSettings};
+use crate::log::{Log, LogRules, LogSettings};
 use crate::record::{LogForm, LogLimits, Record, Row};
 
 /// The fields of a line, as the header names them (SC-122).
@@ -127,6 +127,14 @@ impl<S: Side> ProtocolLog<S> {
     ) -> std::io::Result<Self> {
         let log = Log::start(LogSettings { folder, prefix: S::PREFIX, version }, on_loss)?;
         Ok(Self(Arc::new(Kept { log, moments: Box::new(moments) })))
+    }
+}
+
+impl<S: Side> ProtocolLog<S> {
+    /// By what it is written.
+    #[must_use]
+    pub fn rules(&self) -> LogRules {
+        self.0.log.rules()
     }
 }
 

@@ -11,7 +11,7 @@ use logs::{Log, LogSettings};
 use mailbox_store::{DeliveryId, DeliveryOutcome, MailboxDatabase, StagedContent, StoreError};
 use net::{PeerIdentity, Progress};
 use rpc::{DeliverHandler, Deliveries, Incoming, RecipientDelivery, Signs};
-use runtime::Node;
+use runtime::{Node, Turns, service_logs};
 use telemetry::{Hop, HopName, HopOutcome, keys};
 use tokio::sync::Semaphore;
 
@@ -19,9 +19,6 @@ use crate::content::{ContentError, Copies, DatabaseCopy};
 use crate::databases::{Databases, Visit};
 use crate::placement::{Place, place, retry};
 
-/// `MaxConcurrentMailboxDeliveries`: messages being written into mailboxes at once, 20 by default, range 1 to 256
-/// (limits §3).
-const CONCURRENT_DELIVERIES_MAX: usize = 20;
 /// Messages in hand, most of them still being received: 512, so that their files fit into the usual 1,024 of a process.
 /// They cannot wait unread, because messages of one peer share a stream; those above are refused for now.
 const MESSAGES_IN_HAND_MAX: usize = 512;
@@ -36,7 +33,8 @@ pub(crate) struct Handler {
     node: Arc<Node>,
     pub(crate) databases: Arc<Databases>,
     in_hand: Semaphore,
-    deliveries: Semaphore,
+    /// Messages being written into mailboxes: as many at once as `MaxConcurrentMailboxDeliveries` says.
+    deliveries: Turns,
     tracking: Log<TrackingEvent>,
     /// Whether it gets on: an end is waited for as long as it does.
     pub(crate) progress: Progress,
@@ -53,15 +51,22 @@ impl Handler {
         };
         let lost = node.metrics.tracking_lost.clone();
         let tracking = Log::start(settings, move || lost.increment())?;
+        service_logs::follow(&node, tracking.rules(), service_logs::message_tracking);
+        let deliveries = Turns::new(deliveries_max(&node));
         Ok(Self {
             node,
             databases: Arc::default(),
             in_hand: Semaphore::new(MESSAGES_IN_HAND_MAX),
-            deliveries: Semaphore::new(CONCURRENT_DELIVERIES_MAX),
+            deliveries,
             tracking,
             progress: Progress::default(),
         })
     }
+}
+
+/// `MaxConcurrentMailboxDeliveries` (limits §3).
+fn deliveries_max(node: &Node) -> usize {
+    node.tables().local_server().mailbox_transport.max_concurrent_mailbox_deliveries as usize
 }
 
 #[async_trait]
@@ -133,7 +138,7 @@ impl Handler {
 
     async fn write_into(&self, mut copies: Copies, head: &MessageHead, placed: Vec<Placed>) -> Deliveries {
         copies.turns().await;
-        let _turn = self.deliveries.acquire().await.expect("the semaphore is never closed");
+        let _turn = self.deliveries.take(deliveries_max(&self.node)).await;
         let mut copies = copies.finish().await;
         let mut outcomes = Vec::with_capacity(placed.len());
         for (place, recipient) in placed.into_iter().zip(&head.envelope.recipients) {

@@ -88,8 +88,8 @@ impl MailboxDatabase {
     /// [`StoreError`] when the file cannot be created or written.
     pub async fn begin(&self, trace: &[u8]) -> Result<ContentWriter, StoreError> {
         let staged = Staged(self.0.root.join(STAGING).join(Uuid::new_v4().to_string()));
-        let file = tokio::fs::OpenOptions::from(disk::new_file()).open(&staged.0).await;
-        let file = file.map_err(StoreError::io("create", &staged.0))?;
+        let path = staged.0.clone();
+        let file = blocking(move || disk::create_file(&path).map_err(StoreError::io("create", &path))).await?.into();
         let mut writer = ContentWriter { database: self.clone(), staged, file, line_ends: ToDisk::default() };
         writer.write(trace).await?;
         Ok(writer)

@@ -1,11 +1,13 @@
 //! The few file operations that durability is made of. Blocking: callers are on a blocking thread.
 //!
-//! Directories are created with mode 0700 and files with 0600: mail is its owner's.
+//! Directories are created with mode 0700 and files with 0600: mail is its owner's. Services that are different users share a
+//! database by a group: below a folder that is set-group-id and whose group may write, whatever is made has that group, may be
+//! written by it (2770 and 0660), and stays closed to everybody else.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::error::StoreError;
@@ -18,16 +20,52 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(StoreError::io("sync", path))
 }
 
-/// Creates a directory and its parents where they are missing.
-pub(crate) fn create_directory(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io("create", path))
+/// Bits of a folder whose group shares what is in it: new things get its group (set-group-id), which may write.
+const SHARED: u32 = 0o2020;
+/// Rights of the group to a file that is shared.
+const GROUP: u32 = 0o060;
+
+fn is_shared(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|about| about.permissions().mode() & SHARED == SHARED)
 }
 
-/// Options for a new file that must not exist yet.
-pub(crate) fn new_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    options
+/// Creates a directory and its parents where they are missing.
+pub(crate) fn create_directory(path: &Path) -> Result<(), StoreError> {
+    make_directory(path).map_err(StoreError::io("create", path))
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let make = || DirBuilder::new().mode(0o700).create(path);
+    let made = match (make(), parent) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            make_directory(parent).and_then(|()| make())
+        }
+        (made, _) => made,
+    };
+    match made {
+        // The umask takes the rights of the group away.
+        Ok(()) if parent.is_some_and(is_shared) => fs::set_permissions(path, Permissions::from_mode(0o2770)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Creates a file that must not exist yet.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    open_file(OpenOptions::new().write(true).create_new(true), path)
+}
+
+/// Opens a file for writing as `options` say, which is made where they say that as well.
+pub(crate) fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.mode(0o600).open(path)?;
+    if path.parent().is_some_and(is_shared) {
+        let mode = file.metadata()?.permissions().mode();
+        if mode & GROUP != GROUP {
+            file.set_permissions(Permissions::from_mode(mode | GROUP))?;
+        }
+    }
+    Ok(file)
 }
 
 /// Opens a message for reading. The owner of a mailbox writes to it, so the file may be anything: a symbolic link is
@@ -60,12 +98,7 @@ pub(crate) fn create_layout(mailbox: &Path) -> Result<(), StoreError> {
         if folder != Folder::Inbox {
             // Maildir++: marks a subfolder.
             let mark = directory.join("maildirfolder");
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o600)
-                .open(&mark)
-                .map_err(StoreError::io("create", &mark))?;
+            open_file(OpenOptions::new().append(true).create(true), &mark).map_err(StoreError::io("create", &mark))?;
         }
         sync_directory(&directory)?;
     }

@@ -12,7 +12,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -106,9 +105,8 @@ impl Ledger {
     fn rewrite(&mut self) -> Result<(), StoreError> {
         let text: String = self.order.iter().map(|id| format!("{id}\n")).collect();
         let fresh = self.path.with_extension("tmp");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let written = options.open(&fresh).and_then(|mut file| {
+        let opened = disk::open_file(OpenOptions::new().write(true).create(true).truncate(true), &fresh);
+        let written = opened.and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()
         });
@@ -121,7 +119,7 @@ impl Ledger {
 }
 
 fn open_for_append(path: &Path) -> Result<File, StoreError> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(StoreError::io("open", path))
+    disk::open_file(OpenOptions::new().append(true).create(true), path).map_err(StoreError::io("open", path))
 }
 
 /// Makes durable what a process that died may have left: the messages, and the mailbox itself.

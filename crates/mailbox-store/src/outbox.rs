@@ -209,7 +209,7 @@ fn copy_with_reason(source: &Path, target: &Path, line: &str) -> Result<(), Stor
     }
     let mut from = disk::open_message(source)?;
     let mut copy = || {
-        let mut to = disk::new_file().open(target)?;
+        let mut to = disk::create_file(target)?;
         to.write_all(line.as_bytes())?;
         io::copy(&mut from, &mut to)?;
         to.sync_all()

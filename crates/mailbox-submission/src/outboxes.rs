@@ -8,21 +8,18 @@ use std::sync::Arc;
 
 use envelope::ObjectName;
 use mailbox_store::{MailboxDatabase, OutboxItem, OutboxWatch, StoreError};
+use runtime::Turns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, RETRY_MAX};
-use crate::submission::{Core, Settled};
+use crate::submission::{Core, Settled, database_submissions_max};
 
 /// Messages of one database in hand, those included that are tried again soon: 1,000. The rest waits in the outboxes, so that
 /// memory does not grow while Transport is away.
 const ITEMS_IN_HAND_MAX: usize = 1_000;
-/// Messages of one database being submitted at once: half of what the server may submit, so that a database whose disk does
-/// not answer leaves the others their turns.
-const DATABASE_SUBMISSIONS_MAX: usize = crate::submission::CONCURRENT_SUBMISSIONS_MAX / 2;
-
 /// Watches until told to stop; then what is under way is finished.
 pub(crate) async fn run(core: Arc<Core>, database: ObjectName, stop: CancellationToken) {
     let mut backoff = Backoff::default();
@@ -36,7 +33,7 @@ pub(crate) async fn run(core: Arc<Core>, database: ObjectName, stop: Cancellatio
         }
     };
     tracing::info!(%database, "outboxes are watched");
-    let (in_hand, turns) = (Semaphore::new(ITEMS_IN_HAND_MAX), Semaphore::new(DATABASE_SUBMISSIONS_MAX));
+    let (in_hand, turns) = (Semaphore::new(ITEMS_IN_HAND_MAX), Turns::new(database_submissions_max(&core.node)));
     let (in_hand, turns) = (Arc::new(in_hand), Arc::new(turns));
     Outboxes { core, database, watch, in_hand, turns, tasks: JoinSet::new(), rescan_at: None }.run(stop).await;
 }
@@ -51,7 +48,7 @@ struct Outboxes {
     database: ObjectName,
     watch: OutboxWatch,
     in_hand: Arc<Semaphore>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     tasks: JoinSet<Settled>,
     /// When to look into all outboxes again, because one could not be read or a message not be moved.
     rescan_at: Option<Instant>,

@@ -25,9 +25,8 @@ use net::Progress;
 use parking_lot::Mutex;
 use routing::RECIPIENTS_CONSIDERED;
 use rpc::{Content, TransferError};
-use runtime::Node;
+use runtime::{Node, Turns, service_logs};
 use telemetry::{Hop, HopName, HopOutcome, keys};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use topology::{DirectoryRecipient, RecipientKind};
 
@@ -35,8 +34,6 @@ use crate::backoff::Backoff;
 use crate::compose::{Composed, Context, Unsendable, compose};
 use crate::scan::{Outgoing, ScanError, scan};
 
-/// `MaxConcurrentMailboxSubmissions`: messages being submitted at once, 20 by default, range 1 to 256 (limits §3).
-pub(crate) const CONCURRENT_SUBMISSIONS_MAX: usize = 20;
 /// How long the disk of a database is waited for at each step: 30 s. One that is alive answers within a few.
 const HUNG_AFTER: Duration = Duration::from_secs(30);
 /// Messages remembered that are done with and cannot be moved: 100,000, some 10 MB.
@@ -49,7 +46,8 @@ const SOURCE: &str = "Outbox";
 /// What the tasks of all databases share.
 pub(crate) struct Core {
     pub(crate) node: Arc<Node>,
-    submissions: Semaphore,
+    /// Messages being submitted: as many at once as `MaxConcurrentMailboxSubmissions` says.
+    submissions: Turns,
     /// Messages that are done with and were not moved out of their outboxes yet, as on a full disk: only that is tried again.
     /// Submitted once more, they would go to another Transport, which does not know them.
     unmoved: Mutex<HashMap<MessageId, Done>>,
@@ -85,6 +83,17 @@ enum Failure {
     TakenBack,
 }
 
+/// Messages of one database being submitted at once: half of what the server may submit, so that a database whose disk does
+/// not answer leaves the others their turns.
+pub(crate) fn database_submissions_max(node: &Node) -> usize {
+    (submissions_max(node) / 2).max(1)
+}
+
+/// `MaxConcurrentMailboxSubmissions` (limits §3).
+fn submissions_max(node: &Node) -> usize {
+    node.tables().local_server().mailbox_transport.max_concurrent_mailbox_submissions as usize
+}
+
 impl Core {
     /// # Errors
     /// When the message tracking log cannot be started.
@@ -96,22 +105,18 @@ impl Core {
         };
         let lost = node.metrics.tracking_lost.clone();
         let tracking = Log::start(settings, move || lost.increment())?;
-        Ok(Self {
-            tracking,
-            node,
-            submissions: Semaphore::new(CONCURRENT_SUBMISSIONS_MAX),
-            unmoved: Mutex::default(),
-            progress: Progress::default(),
-        })
+        service_logs::follow(&node, tracking.rules(), service_logs::message_tracking);
+        let submissions = Turns::new(submissions_max(&node));
+        Ok(Self { tracking, node, submissions, unmoved: Mutex::default(), progress: Progress::default() })
     }
 
     /// Submits a message, again and again if need be, until it is settled, or `stop`, or it is to wait in its outbox. `turns`
     /// are those of its database.
-    pub(crate) async fn handle(&self, item: OutboxItem, turns: &Arc<Semaphore>, stop: &CancellationToken) -> Settled {
+    pub(crate) async fn handle(&self, item: OutboxItem, turns: &Turns, stop: &CancellationToken) -> Settled {
         let id = item.message_id();
         let done = self.unmoved.lock().get(&id).cloned();
         if let Some(done) = done {
-            return match (turn_of(turns, stop).await, stay(&item).await) {
+            return match (turn_of(turns, database_submissions_max(&self.node), stop).await, stay(&item).await) {
                 (Some(turn), Ok(_stay)) => self.move_away(item, done, turn).await,
                 _ => Settled::No,
             };
@@ -120,7 +125,9 @@ impl Core {
         hop.attribute(keys::MESSAGE_ID, &id);
         let mut backoff = Backoff::default();
         loop {
-            let Some(turn) = turn_of(turns, stop).await else { return Settled::No };
+            let Some(turn) = turn_of(turns, database_submissions_max(&self.node), stop).await else {
+                return Settled::No;
+            };
             // Until it is settled the database does not leave: on another server it would be submitted once more.
             let Ok(stay) = stay(&item).await else { return Settled::No };
             let attempted = self.attempt(&item, Arc::clone(&turn), &mut hop).await;
@@ -189,7 +196,7 @@ impl Core {
         let owner = self.owner(item).await?;
         // Read before it is the message's turn on this server: a disk that does not answer must not hold that.
         let scan = answered(item.database().root(), scan(item, Arc::clone(&turn))).await??.ok_or(Failure::TakenBack)?;
-        let _turn_of_server = self.submissions.acquire().await.expect("the semaphore is never closed");
+        let _turn_of_server = self.submissions.take(submissions_max(&self.node)).await;
         let (tables, now) = (self.node.tables(), self.node.clock.now());
         let organization = tables.organization();
         let fallback = owner.primary_address.domain();
@@ -284,9 +291,8 @@ impl Offered for Outbound<'_> {
 }
 
 /// One of the turns of a database. Who stops does not wait for those that a disk keeps.
-async fn turn_of(turns: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Held> {
-    let turn = stop.run_until_cancelled(Arc::clone(turns).acquire_owned()).await?;
-    Some(Arc::new(turn.expect("the semaphore is never closed")))
+async fn turn_of(turns: &Turns, wanted: usize, stop: &CancellationToken) -> Option<Held> {
+    Some(Arc::new(stop.run_until_cancelled(turns.take(wanted)).await?))
 }
 
 /// Waits for the disk of a database, as long as it may take. A thread that waits for it longer keeps its database's turn.

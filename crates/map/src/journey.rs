@@ -77,8 +77,8 @@ pub enum ArrivalFate {
     Expands,
     /// It leaves the organization by SMTP.
     Leaves(NextHopSolutionKey),
-    /// It waits for a gateway: a Foreign or Delivery Agent connector, which this version does not send by.
-    AwaitsGateway(NextHopSolutionKey),
+    /// It leaves the organization by a Foreign or Delivery Agent connector.
+    ToGateway(NextHopSolutionKey),
     /// It is written into this database, on that server.
     Mailbox(Box<str>, ServerName),
 }
@@ -136,7 +136,7 @@ impl fmt::Display for Arrival {
             }
             ArrivalFate::Expands => write!(f, "{here} expands the group"),
             ArrivalFate::Leaves(key) => write!(f, "{here} delivers it out of the organization: {key}"),
-            ArrivalFate::AwaitsGateway(key) => write!(f, "it waits on {here}: nothing sends through {key} yet"),
+            ArrivalFate::ToGateway(key) => write!(f, "{here} hands it to a gateway, {key}"),
             ArrivalFate::Mailbox(database, server) => write!(f, "{here} delivers it into {database} on {server}"),
         }
     }
@@ -208,7 +208,7 @@ impl Journey {
         let leaves = key.delivery_type.category() == NextHopCategory::External;
         let Some(attempt) = route.way.attempts.first().filter(|_| !leaves) else {
             self.end.fate = match key.delivery_type {
-                DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => ArrivalFate::AwaitsGateway(key),
+                DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => ArrivalFate::ToGateway(key),
                 _ => ArrivalFate::Leaves(key),
             };
             return None;

@@ -22,7 +22,11 @@ pub(crate) struct Label {
 /// Links between two sites, one under the other.
 fn rows(survey: &Survey, sites: &[usize]) -> Vec<(String, String)> {
     let same = survey.links.iter().filter(|link| link.sites == sites);
-    same.map(|link| (fit(link.name.as_str(), 22), link_cost(link))).collect()
+    same.map(|link| match link.of {
+        1 => (fit(link.name.as_str(), 22), link_cost(link)),
+        many => (format!("{many} links"), link_cost(link)),
+    })
+    .collect()
 }
 
 fn size(rows: &[(String, String)]) -> Point {

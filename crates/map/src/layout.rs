@@ -6,6 +6,9 @@
 
 /// Starting points that are tried.
 const STARTS: u32 = 32;
+/// So many for drawings of more boxes than this: each costs the square of them.
+const STARTS_LARGE: u32 = 8;
+const LARGE: usize = 40;
 /// Rounds of majorization for each.
 const ROUNDS: u32 = 220;
 /// Space between boxes that are not joined.
@@ -42,7 +45,8 @@ pub(crate) struct Edge {
 pub(crate) fn place(sizes: &[Point], edges: &[Edge]) -> Vec<Point> {
     let distances = distances(sizes.len(), edges);
     let mut numbers = Sequence(20_261_122);
-    let best = (0..STARTS).map(|_| {
+    let starts = if sizes.len() > LARGE { STARTS_LARGE } else { STARTS };
+    let best = (0..starts).map(|_| {
         let start = (0..sizes.len()).map(|_| Point { x: numbers.next(), y: numbers.next() }).collect();
         let settled = settle(start, &distances);
         let stress = stress(&settled, &distances);

@@ -5,7 +5,7 @@ use topology::AddressSpace;
 
 use super::journey::Journey;
 use super::layout::Point;
-use super::survey::{ConnectorView, LinkView, ServerView, SiteView, Survey};
+use super::survey::{ConnectorView, FoldView, LinkView, ServerView, SiteView, Survey};
 
 /// Room inside a box.
 pub(crate) const PAD: f64 = 12.0;
@@ -17,6 +17,8 @@ pub(crate) const SERVER_ROW: f64 = 23.0;
 pub(crate) const CONNECTOR_ROW: f64 = 19.0;
 /// Characters of a name that are shown.
 pub(crate) const NAME_MAX: usize = 24;
+/// Of a name that has little room so many are shown all the same.
+const LETTERS_LEAST: usize = 6;
 /// Servers of a site that are shown.
 pub(crate) const SERVERS_MAX: usize = 8;
 /// Connectors of a site that are shown.
@@ -46,6 +48,13 @@ pub(crate) fn fit(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// The same, in this width besides; of a name at least its first letters.
+pub(crate) fn fit_within(text: &str, most: usize, room: f64) -> String {
+    let lengths = (LETTERS_LEAST..=most).rev();
+    let mut fitting = lengths.map(|most| fit(text, most)).filter(|shown| width(shown, 12.0) <= room);
+    fitting.next().unwrap_or_else(|| fit(text, LETTERS_LEAST))
 }
 
 /// Text for XML; characters that XML cannot hold are replaced.
@@ -84,6 +93,9 @@ pub fn space(space: &AddressSpace) -> String {
 #[must_use]
 pub fn link_cost(link: &LinkView) -> String {
     let mut text = link.cost.to_string();
+    if link.cost_most > link.cost {
+        text += &format!("–{}", link.cost_most);
+    }
     if let Some(replaced) = link.replaced {
         text += &format!(" (AD {replaced})");
     }
@@ -175,9 +187,39 @@ pub(crate) fn servers_height(site: &SiteView) -> f64 {
     rows as f64 * SERVER_ROW + more
 }
 
+/// What stands in the box of a region, and whether somebody should look.
+pub(crate) fn fold_lines(fold: &FoldView) -> Vec<(String, bool)> {
+    let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let sites =
+        if fold.sites == fold.of { count(fold.sites, "site") } else { format!("{} of {} sites", fold.sites, fold.of) };
+    let mut lines = vec![
+        (format!("{sites}, {}", count(fold.servers, "server")), false),
+        (count(fold.connectors, "connector"), false),
+    ];
+    let marks = [(fold.away, "not there"), (fold.behind, "behind"), (fold.unknown, "unknown")];
+    lines.extend(
+        marks.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| (format!("{count} {what}"), true)),
+    );
+    lines
+}
+
+/// What stands over the box of a region.
+pub(crate) fn fold_title(site: &SiteView) -> String {
+    format!("Region {}", fit(site.name.as_str(), NAME_MAX))
+}
+
+fn fold_size(site: &SiteView, fold: &FoldView) -> Point {
+    let lines = fold_lines(fold);
+    let wide = lines.iter().map(|(line, _)| width(line, 12.5)).fold(width(&fold_title(site), 14.5), f64::max);
+    Point { x: wide + 2.0 * PAD + 8.0, y: TITLE_ROW + lines.len() as f64 * CONNECTOR_ROW + 8.0 }
+}
+
 /// Size of a site's box.
 pub(crate) fn site_size(survey: &Survey, journey: Option<&Journey>, number: usize) -> Point {
     let site = &survey.sites[number];
+    if let Some(fold) = &site.fold {
+        return fold_size(site, fold);
+    }
     let flags = if site.hub { 48.0 } else { 0.0 } + if site.inbound { 0.0 } else { 92.0 };
     let title = width(&fit(site.name.as_str(), NAME_MAX), 14.5) + flags;
     let chips = servers_of(site, journey).into_iter().map(|server| width(&fit(&server_text(server), 30), 12.5) + 20.0);

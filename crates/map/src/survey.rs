@@ -28,6 +28,29 @@ pub struct SiteView {
     pub inbound: bool,
     /// Mailbox servers by name, then Edge servers.
     pub servers: Vec<ServerView>,
+    /// Sites that stand in this box, where it is that of a region.
+    pub fold: Option<FoldView>,
+}
+
+/// The sites of a region that are drawn as one box.
+#[derive(Clone, Debug)]
+pub struct FoldView {
+    /// How many sites stand in it,
+    pub sites: usize,
+    /// of so many in the region.
+    pub of: usize,
+    /// Their servers.
+    pub servers: usize,
+    /// Connectors with a source among them.
+    pub connectors: usize,
+    /// Servers that are not there.
+    pub away: usize,
+    /// Servers that work by an older configuration.
+    pub behind: usize,
+    /// Servers that did not say what waits on them.
+    pub unknown: usize,
+    /// Where a click on it leads.
+    pub link: Option<String>,
 }
 
 /// A server.
@@ -50,6 +73,10 @@ pub struct LinkView {
     pub sites: Vec<usize>,
     /// What counts (RT-02).
     pub cost: u32,
+    /// The highest of those that this line stands for.
+    pub cost_most: u32,
+    /// How many links this line stands for.
+    pub of: usize,
     /// The directory's cost, where `ExchangeCost` replaces it.
     pub replaced: Option<u32>,
     /// `MaxMessageSize`
@@ -97,6 +124,8 @@ impl Survey {
                 name: link.name.clone(),
                 sites: ends,
                 cost: link.effective_cost().get(),
+                cost_most: link.effective_cost().get(),
+                of: 1,
                 replaced: link.exchange_cost.map(|_| link.cost.get()),
                 limit: link.max_message_size,
             }
@@ -123,6 +152,7 @@ fn with_servers(site: &topology::Site, organization: &Organization) -> SiteView 
         hub: site.hub_site_enabled,
         inbound: site.inbound_mail_enabled,
         servers: servers.iter().map(server).collect(),
+        fold: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::labels::{self, LABEL_ROW, Label};
 use super::layout::{self, Edge, Point};
 use super::marks::{Marks, ServerMark};
 use super::shapes::{self, CONNECTOR_ROW, PAD, SERVER_ROW, TITLE_ROW, escape, fit, width};
-use super::survey::{SiteView, Survey};
+use super::survey::{FoldView, SiteView, Survey};
 
 /// Room around the drawing.
 const MARGIN: f64 = 28.0;
@@ -75,10 +75,13 @@ pub fn draw_marked(survey: &Survey, journey: Option<&Journey>, marks: &Marks) ->
     let caption = caption(survey, journey);
     let widest = caption.iter().map(String::as_str).chain(LEGEND).map(|line| width(line, 12.0)).fold(0.0, f64::max);
     let (wide, high) = (extent.x.max(widest) + 2.0 * MARGIN, extent.y + top + 2.0 * MARGIN + 2.0 * CAPTION_ROW);
+    // What is in an image is nothing by itself to who cannot see it; regions that are opened are.
+    let opens = survey.sites.iter().any(|site| site.fold.as_ref().is_some_and(|fold| fold.link.is_some()));
+    let role = if opens { "group" } else { "img" };
     let mut drawing = Drawing { survey, journey, marks, nodes, edges, sizes, places, out: String::new() };
     drawing.put(&format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {wide:.0} {high:.0}\" width=\"{wide:.0}\" \
-         height=\"{high:.0}\" role=\"img\">\n<title>{}</title>\n<style>{STYLE}</style>\n\
+         height=\"{high:.0}\" role=\"{role}\">\n<title>{}</title>\n<style>{STYLE}</style>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fcfdff\"/>",
         escape(&caption[0])
     ));
@@ -142,8 +145,9 @@ fn size(survey: &Survey, journey: Option<&Journey>, node: &Node) -> Point {
 
 fn caption(survey: &Survey, journey: Option<&Journey>) -> Vec<String> {
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let servers = survey.sites.iter().map(|site| site.servers.len()).sum();
-    let mut title = vec![count(survey.sites.len(), "site"), count(servers, "server")];
+    let of = |site: &SiteView| site.fold.as_ref().map_or((1, site.servers.len()), |fold| (fold.sites, fold.servers));
+    let (sites, servers) = survey.sites.iter().map(of).fold((0, 0), |all, site| (all.0 + site.0, all.1 + site.1));
+    let mut title = vec![count(sites, "site"), count(servers, "server")];
     title.push(count(survey.connectors.len(), "connector"));
     if survey.revision.0 > 0 {
         title.push(format!("revision {}", survey.revision)); // a file has none
@@ -254,7 +258,30 @@ impl Drawing<'_> {
         ));
     }
 
+    /// Sites of a region in one box, which looks like several behind each other.
+    fn region(&mut self, site: &SiteView, fold: &FoldView, corner: Point, size: Point) {
+        let title = shapes::fold_title(site);
+        match &fold.link {
+            Some(link) => self.put(&format!("<a href=\"{}\">", escape(link))),
+            None => self.put("<g>"),
+        }
+        self.put(&format!("<title>{}</title>", escape(&title)));
+        self.rect(Point { x: corner.x + 6.0, y: corner.y + 6.0 }, size, "site", 9.0);
+        self.rect(corner, size, "site", 9.0);
+        let mut at = Point { x: corner.x + PAD, y: corner.y + TITLE_ROW - 8.0 };
+        self.text(at, "title", "", &title);
+        for (line, late) in shapes::fold_lines(fold) {
+            at.y += CONNECTOR_ROW;
+            self.text(at, if late { "late" } else { "soft" }, "", &line);
+        }
+        self.put(if fold.link.is_some() { "</a>" } else { "</g>" });
+    }
+
     fn site(&mut self, site: &SiteView, number: usize, corner: Point, size: Point) {
+        if let Some(fold) = &site.fold {
+            self.region(site, fold, corner, size);
+            return;
+        }
         let class = match (site.hub, site.servers.is_empty()) {
             (true, _) => "site hub",
             (false, true) => "site empty",
@@ -290,9 +317,13 @@ impl Drawing<'_> {
                 "chip"
             };
             self.rect(chip, Point { x: shapes::chip_width(site, size), y: SERVER_ROW - 4.0 }, class, 5.0);
+            let told = mark.map(ServerMark::text).filter(|(text, _)| !text.is_empty());
+            let taken = told.as_ref().map_or(0.0, |(text, _)| width(text, 10.5) + 10.0);
             let room = if mark.is_some() { 16 } else { 30 };
-            self.text(Point { x: chip.x + 8.0, y: chip.y + 13.0 }, "", "", &fit(&shapes::server_text(server), room));
-            if let Some((text, late)) = mark.map(ServerMark::text).filter(|(text, _)| !text.is_empty()) {
+            let name =
+                shapes::fit_within(&shapes::server_text(server), room, shapes::chip_width(site, size) - 12.0 - taken);
+            self.text(Point { x: chip.x + 8.0, y: chip.y + 13.0 }, "", "", &name);
+            if let Some((text, late)) = told {
                 let right = chip.x + shapes::chip_width(site, size) - if step.is_some() { 14.0 } else { 7.0 };
                 let class = if late { "small late" } else { "small bold" };
                 self.text(Point { x: right, y: chip.y + 13.0 }, class, "end", &text);

@@ -20,6 +20,7 @@ mod authority;
 mod files;
 mod identity;
 mod names;
+mod own;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub use identity::{
 };
 
 pub use names::CertificateNames;
+pub use own::{KeySize, PendingRequest, RequestNames, Wanted, chain_of, request_names};
 
 use crate::provider::provider;
 

@@ -139,7 +139,13 @@ impl Document {
     /// Whether the file speaks of recipients at all: one that does not leaves those of the directory alone.
     #[must_use]
     pub fn has_recipients(&self) -> bool {
-        self.root.get(Kind::Recipient.section()).is_some()
+        self.has_section(Kind::Recipient)
+    }
+
+    /// Whether the file has a section for objects of that kind, an empty one too.
+    #[must_use]
+    pub fn has_section(&self, kind: Kind) -> bool {
+        self.root.get(kind.section()).is_some()
     }
 
     /// The organization and its recipients, unchecked as a whole, every value checked by itself.
@@ -168,6 +174,15 @@ impl Document {
         match read.problems.is_empty() {
             true => Ok(object::assemble(read.objects.into_iter().map(|(object, _)| object))),
             false => Err(in_order(self.everything_wrong(read))),
+        }
+    }
+
+    /// The recipients of a document that is a part of a file, every value checked by itself.
+    pub(crate) fn to_recipients(&self, secrets: &dyn Secrets) -> Result<Vec<DirectoryRecipient>, FileProblems> {
+        let read = self.read(secrets);
+        match read.problems.is_empty() {
+            true => Ok(object::assemble(read.objects.into_iter().map(|(object, _)| object)).1),
+            false => Err(in_order(read.problems)),
         }
     }
 

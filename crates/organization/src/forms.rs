@@ -3,12 +3,13 @@
 //! Where the written form has the shape of the noun, the table works on the noun of `topology` itself; a database and a
 //! recipient are written flat and have a form of their own.
 
-pub(crate) mod back_pressure;
+mod back_pressure;
 pub(crate) mod gateway_connector;
 pub(crate) mod receive_connector;
 pub(crate) mod recipient;
 pub(crate) mod send_connector;
 pub(crate) mod server;
+pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod site;
 

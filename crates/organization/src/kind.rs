@@ -22,6 +22,8 @@ pub enum Kind {
     Database,
     /// Key `acceptedDomains`.
     AcceptedDomain,
+    /// Key `x400AuthoritativeDomains`.
+    X400AuthoritativeDomain,
     /// Key `sendConnectors`.
     SendConnector,
     /// Key `deliveryAgentConnectors`.
@@ -43,7 +45,7 @@ impl Kind {
             Self::Site | Self::SiteLink => Feature::Sites,
             Self::Server if !is_new => Feature::TransportServices,
             Self::Server | Self::Dag | Self::Database => Feature::Servers,
-            Self::AcceptedDomain => Feature::AcceptedDomains,
+            Self::AcceptedDomain | Self::X400AuthoritativeDomain => Feature::AcceptedDomains,
             Self::SendConnector => Feature::SendConnectors,
             Self::DeliveryAgentConnector => Feature::DeliveryAgentConnectors,
             Self::ForeignConnector => Feature::ForeignConnectors,
@@ -53,7 +55,7 @@ impl Kind {
     }
 
     /// Every kind, in the order of an organization file.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TransportConfig,
         Self::Site,
         Self::SiteLink,
@@ -61,6 +63,7 @@ impl Kind {
         Self::Server,
         Self::Database,
         Self::AcceptedDomain,
+        Self::X400AuthoritativeDomain,
         Self::SendConnector,
         Self::DeliveryAgentConnector,
         Self::ForeignConnector,
@@ -79,6 +82,7 @@ impl Kind {
             Self::Server => "server",
             Self::Database => "database",
             Self::AcceptedDomain => "acceptedDomain",
+            Self::X400AuthoritativeDomain => "x400AuthoritativeDomain",
             Self::SendConnector => "sendConnector",
             Self::DeliveryAgentConnector => "deliveryAgentConnector",
             Self::ForeignConnector => "foreignConnector",
@@ -110,6 +114,7 @@ impl Kind {
             Self::Server => "servers",
             Self::Database => "databases",
             Self::AcceptedDomain => "acceptedDomains",
+            Self::X400AuthoritativeDomain => "x400AuthoritativeDomains",
             Self::SendConnector => "sendConnectors",
             Self::DeliveryAgentConnector => "deliveryAgentConnectors",
             Self::ForeignConnector => "foreignConnectors",

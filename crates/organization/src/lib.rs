@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `postroad explain --organization FILE` | [`load`] |
 //! | `postroad apply` | [`Document::parse`], [`Document::to_draft`], [`objects`], [`plan`](plan()) |
+//! | the same with very many recipients | [`Pieces`], [`recipients::Linter`] |
 //! | `postroad export` | [`Document::from_draft`], [`Document::to_yaml`] |
 //! | documents, parameters, forms | [`schema`] |
 //! | objects as their properties, one by one | [`properties_of`], [`object_of`] |
@@ -22,6 +23,7 @@ mod kind;
 mod literal;
 mod node;
 mod object;
+mod pieces;
 pub mod plan;
 mod property;
 pub mod recipients;
@@ -38,6 +40,7 @@ pub use keys::{Shape, unknown_keys};
 pub use kind::Kind;
 pub use node::Position;
 pub use object::{Object, assemble, objects};
+pub use pieces::{PIECE_OCTETS, PIECES_FROM_OCTETS, Piece, Pieces, Placed};
 pub use plan::{Change, Plan, PropertyChange, plan};
 pub use secrets::{PasswordSource, Secrets, WithoutSecrets};
 pub use stored::{STORED_OCTETS_MAX, STORED_VERSION, StoredError, Unknown, decode, decode_whole, encode, encode_with};

@@ -9,7 +9,9 @@ use topology::receive_connector::{
 use topology::send_connector::{
     ConnectorType, ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage,
 };
-use topology::{AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost, TransientReply};
+use topology::{
+    AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost, TransientReply, X400Domain,
+};
 
 use crate::node::{Node, Position, Value};
 use crate::schema::Shape;
@@ -144,6 +146,7 @@ text_literals! {
     SocketAddr = "an endpoint such as 0.0.0.0:25",
     String = "a text",
     TransientReply = "a transient reply such as 4.2.2 or 450",
+    X400Domain = "an X.400 domain such as C=US;A=Fabrikam;P=Contoso",
     TlsDomainCapability = "a domain with what it may, such as contoso.com:AcceptCloudServicesMail",
 }
 

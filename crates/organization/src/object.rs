@@ -5,6 +5,7 @@ use topology::receive_connector::defaults;
 use topology::{
     AcceptedDomain, Dag, Database, DeliveryAgentConnector, DirectoryRecipient, ForeignConnector, Guid,
     OrganizationDraft, ReceiveConnector, SendConnector, Server, Site, SiteLink, TransportConfig,
+    X400AuthoritativeDomain,
 };
 
 use crate::forms::recipient::RecipientForm;
@@ -32,6 +33,8 @@ pub enum Object {
     Database(Database),
     /// A domain that mail is taken for.
     AcceptedDomain(AcceptedDomain),
+    /// X.400 addresses that the organization answers for.
+    X400AuthoritativeDomain(X400AuthoritativeDomain),
     /// A way out by SMTP.
     SendConnector(Box<SendConnector>),
     /// A way out by an agent.
@@ -56,6 +59,7 @@ impl Object {
             Self::Server(_) => Kind::Server,
             Self::Database(_) => Kind::Database,
             Self::AcceptedDomain(_) => Kind::AcceptedDomain,
+            Self::X400AuthoritativeDomain(_) => Kind::X400AuthoritativeDomain,
             Self::SendConnector(_) => Kind::SendConnector,
             Self::DeliveryAgentConnector(_) => Kind::DeliveryAgentConnector,
             Self::ForeignConnector(_) => Kind::ForeignConnector,
@@ -75,6 +79,7 @@ impl Object {
             Self::Server(object) => object.guid,
             Self::Database(object) => object.guid,
             Self::AcceptedDomain(object) => object.guid,
+            Self::X400AuthoritativeDomain(object) => object.guid,
             Self::SendConnector(object) => object.guid,
             Self::DeliveryAgentConnector(object) => object.guid,
             Self::ForeignConnector(object) => object.guid,
@@ -94,6 +99,7 @@ impl Object {
             Self::Server(object) => object.guid = guid,
             Self::Database(object) => object.guid = guid,
             Self::AcceptedDomain(object) => object.guid = guid,
+            Self::X400AuthoritativeDomain(object) => object.guid = guid,
             Self::SendConnector(object) => object.guid = guid,
             Self::DeliveryAgentConnector(object) => object.guid = guid,
             Self::ForeignConnector(object) => object.guid = guid,
@@ -115,6 +121,7 @@ impl Object {
             Self::Server(object) => object.name.to_string(),
             Self::Database(object) => object.name.to_string(),
             Self::AcceptedDomain(object) => object.name.to_string(),
+            Self::X400AuthoritativeDomain(object) => object.name.to_string(),
             Self::SendConnector(object) => object.name.to_string(),
             Self::DeliveryAgentConnector(object) => object.name.to_string(),
             Self::ForeignConnector(object) => object.name.to_string(),
@@ -186,6 +193,7 @@ impl Object {
                 finished(property::read_partly(node, secrets), node, DatabaseForm::finish, Self::Database)
             }
             Kind::AcceptedDomain => of(node, secrets, Self::AcceptedDomain),
+            Kind::X400AuthoritativeDomain => of(node, secrets, Self::X400AuthoritativeDomain),
             Kind::SendConnector => of(node, secrets, |connector| Self::SendConnector(Box::new(connector))),
             Kind::DeliveryAgentConnector => {
                 of(node, secrets, |connector| Self::DeliveryAgentConnector(Box::new(connector)))
@@ -206,16 +214,24 @@ impl Object {
             Self::Site(object) => property::out_of_range(object, node),
             Self::SiteLink(object) => property::out_of_range(object, node),
             Self::Server(object) => {
-                let (blank, step) = (Node::null(), ".transport");
-                let transport = node.get("transport").unwrap_or(&blank);
-                let inner = property::out_of_range(&object.transport, transport).into_iter();
-                inner.map(|fault| fault.under(step)).chain(property::out_of_range(&**object, node)).collect()
+                let blank = Node::null();
+                let at = |name: &str| node.get(name).unwrap_or(&blank);
+                let inner = [
+                    (".transport", property::out_of_range(&object.transport, at("transport"))),
+                    (".frontendTransport", property::out_of_range(&object.frontend_transport, at("frontendTransport"))),
+                    (".mailboxTransport", property::out_of_range(&object.mailbox_transport, at("mailboxTransport"))),
+                ];
+                let under = |(step, faults): (&'static str, Vec<Fault>)| {
+                    faults.into_iter().map(move |fault| fault.under(step)).collect::<Vec<_>>()
+                };
+                inner.into_iter().flat_map(under).chain(property::out_of_range(&**object, node)).collect()
             }
             Self::SendConnector(object) => property::out_of_range(&**object, node),
             Self::DeliveryAgentConnector(object) => property::out_of_range(&**object, node),
             Self::ForeignConnector(object) => property::out_of_range(&**object, node),
             Self::ReceiveConnector(object) => property::out_of_range(&**object, node),
-            Self::Dag(_) | Self::Database(_) | Self::AcceptedDomain(_) | Self::Recipient(_) => Vec::new(),
+            Self::Dag(_) | Self::Database(_) | Self::Recipient(_) => Vec::new(),
+            Self::AcceptedDomain(_) | Self::X400AuthoritativeDomain(_) => Vec::new(),
         }
     }
 
@@ -233,7 +249,8 @@ impl Object {
             Self::DeliveryAgentConnector(object) => property::idle(&**object),
             Self::ForeignConnector(object) => property::idle(&**object),
             Self::ReceiveConnector(object) => property::idle(&**object),
-            Self::Dag(_) | Self::Database(_) | Self::AcceptedDomain(_) | Self::Recipient(_) => Vec::new(),
+            Self::Dag(_) | Self::Database(_) | Self::Recipient(_) => Vec::new(),
+            Self::AcceptedDomain(_) | Self::X400AuthoritativeDomain(_) => Vec::new(),
         }
     }
 
@@ -246,6 +263,7 @@ impl Object {
             Self::Server(object) => property::write(&**object, detail),
             Self::Database(object) => property::write(&DatabaseForm::from(object), detail),
             Self::AcceptedDomain(object) => property::write(object, detail),
+            Self::X400AuthoritativeDomain(object) => property::write(object, detail),
             Self::SendConnector(object) => property::write(&**object, detail),
             Self::DeliveryAgentConnector(object) => property::write(&**object, detail),
             Self::ForeignConnector(object) => property::write(&**object, detail),
@@ -265,6 +283,7 @@ pub fn objects(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> 
     objects.extend(draft.servers.iter().cloned().map(|server| Object::Server(Box::new(server))));
     objects.extend(draft.databases.iter().cloned().map(Object::Database));
     objects.extend(draft.accepted_domains.iter().cloned().map(Object::AcceptedDomain));
+    objects.extend(draft.x400_domains.iter().cloned().map(Object::X400AuthoritativeDomain));
     objects.extend(draft.send_connectors.iter().cloned().map(|object| Object::SendConnector(Box::new(object))));
     let agents = draft.delivery_agent_connectors.iter().cloned();
     objects.extend(agents.map(|object| Object::DeliveryAgentConnector(Box::new(object))));
@@ -288,6 +307,7 @@ pub fn assemble(objects: impl IntoIterator<Item = Object>) -> (OrganizationDraft
             Object::Server(object) => draft.servers.push(*object),
             Object::Database(object) => draft.databases.push(object),
             Object::AcceptedDomain(object) => draft.accepted_domains.push(object),
+            Object::X400AuthoritativeDomain(object) => draft.x400_domains.push(object),
             Object::SendConnector(object) => draft.send_connectors.push(*object),
             Object::DeliveryAgentConnector(object) => draft.delivery_agent_connectors.push(*object),
             Object::ForeignConnector(object) => draft.foreign_connectors.push(*object),

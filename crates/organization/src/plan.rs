@@ -15,6 +15,9 @@ use crate::object::Object;
 use crate::property::Detail;
 use crate::schema::is_secret;
 
+/// Changes of recipients that are shown, one by one; further ones are counted. Nobody reads more. Ours.
+const RECIPIENTS_SHOWN_MAX: usize = 1_000;
+
 /// The changes that lead from one organization to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -172,7 +175,7 @@ impl fmt::Display for Plan {
         if self.is_empty() {
             return f.write_str("No changes. The organization is as the file describes it.\n");
         }
-        let mut counts = [0_usize; 3];
+        let (mut counts, mut recipients) = ([0_usize; 3], 0_usize);
         for change in &self.changes {
             let (count, sign) = match change {
                 Change::Create(_) => (&mut counts[0], '+'),
@@ -180,6 +183,10 @@ impl fmt::Display for Plan {
                 Change::Delete(_) => (&mut counts[2], '-'),
             };
             *count += 1;
+            recipients += usize::from(change.object().kind() == Kind::Recipient);
+            if recipients > RECIPIENTS_SHOWN_MAX {
+                continue;
+            }
             writeln!(f, "  {sign} {}", change.object().place())?;
             let properties = change.properties();
             let width = properties.iter().map(|property| property.name.len()).max().unwrap_or_default();
@@ -189,6 +196,9 @@ impl fmt::Display for Plan {
                     _ => writeln!(f, "      + {name:width$}  {new}")?,
                 }
             }
+        }
+        if let Some(more) = recipients.checked_sub(RECIPIENTS_SHOWN_MAX).filter(|more| *more > 0) {
+            writeln!(f, "  … and {more} more recipients")?;
         }
         let [create, update, delete] = counts;
         writeln!(f, "\nPlan: {create} to create, {update} to update, {delete} to delete.")

@@ -11,7 +11,7 @@ mod shape;
 
 use topology::{
     AcceptedDomain, Dag, DeliveryAgentConnector, ForeignConnector, OrganizationDraft, Problem, ReceiveConnector,
-    SendConnector, Server, Site, SiteLink, TransportConfig, Weight,
+    SendConnector, Server, Site, SiteLink, TransportConfig, Weight, X400AuthoritativeDomain,
 };
 
 use crate::forms::recipient::RecipientForm;
@@ -33,6 +33,7 @@ pub fn properties(kind: Kind) -> Vec<Row> {
         Kind::Server => rows::<Server>(),
         Kind::Database => rows::<DatabaseForm>(),
         Kind::AcceptedDomain => rows::<AcceptedDomain>(),
+        Kind::X400AuthoritativeDomain => rows::<X400AuthoritativeDomain>(),
         Kind::SendConnector => rows::<SendConnector>(),
         Kind::DeliveryAgentConnector => rows::<DeliveryAgentConnector>(),
         Kind::ForeignConnector => rows::<ForeignConnector>(),

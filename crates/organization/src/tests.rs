@@ -472,9 +472,10 @@ fn the_stored_form_is_what_it_was() {
         .map(|object| String::from_utf8(encode(object)).unwrap())
         .collect();
     assert_eq!(stored.join("\n"), fixture.trim_end());
-    // As it was written before capabilities of domains, before permissions of connectors, and before restrictions of recipients
-    // and rates of connectors: what is missing has its default.
+    // As it was written before long addresses, before capabilities of domains, before permissions of connectors, and before
+    // restrictions of recipients and rates of connectors: what is missing has its default.
     let before = [
+        include_str!("tests/stored-v1-before-long-addresses.json"),
         include_str!("tests/stored-v1-before-capabilities.json"),
         include_str!("tests/stored-v1-before-permissions.json"),
         include_str!("tests/stored-v1-unrestricted.json"),

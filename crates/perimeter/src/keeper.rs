@@ -1,6 +1,15 @@
-//! Who synchronizes which Edge server, and when (EN-31, EN-32): of the admin services of its site the first by name that is there.
-//! Who is there says the directory, under leases: when that one dies, the next takes over. An Edge server that does not answer
-//! holds up no other.
+//! Who synchronizes which Edge server, and when (EN-31, EN-32): of the admin services of its site the first by name that is there
+//! and reaches it. Who is there says the directory, under leases, and whom each cannot reach: when one dies or is cut off, the next
+//! takes over, and gives back. An Edge server that does not answer holds up no other.
+//!
+//! ```text
+//!   leads ──cannot reach EDGE1──▶ says so, and looks whether EDGE1 answers; changes nothing there
+//!     ▲                                │                    the next by name leads
+//!     └──says no more──────────────────┘ it does
+//! ```
+//!
+//! For the moment in which one hears of the other two may send at once: each sends the difference to the same directory, under the
+//! condition that nothing changed meanwhile, so that one of them begins anew. When nobody reaches an Edge server, the first by name tries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,11 +39,15 @@ const TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// What tells the configuration that this process works by, which it follows anyway.
 pub type Known = Arc<dyn Fn() -> Arc<Organization> + Send + Sync>;
 
+/// What tells the others which Edge servers cannot be reached from here.
+pub type Tell = Arc<dyn Fn(&[ServerName]) + Send + Sync>;
+
 /// Edge subscriptions of a site, kept by one of its servers.
 pub struct Keeper {
     inside: Inside,
     known: Known,
     find: Arc<dyn Whereabouts>,
+    tell: Tell,
     edges: Mutex<HashMap<ServerName, Arc<Kept>>>,
 }
 
@@ -53,25 +66,29 @@ struct Next {
     /// The last change of the directory before it was synchronized.
     newest: Option<Revision>,
     failing: bool,
+    /// The others are told so.
+    out_of_reach: bool,
 }
 
-/// Whether `server` synchronizes the Edge servers of its site just now (EN-32).
+/// Whether `server` synchronizes the Edge server `edge` just now (EN-32), which is of its site.
 #[must_use]
-pub fn leads(organization: &Organization, presences: &[Presence], server: &ServerName) -> bool {
-    let Some(site) = organization.server(server).map(|own| &own.site) else { return false };
+pub fn leads(organization: &Organization, presences: &[Presence], server: &ServerName, edge: &ServerName) -> bool {
+    let site_of = |name| organization.server(name).map(|known| &known.site);
+    let Some(site) = site_of(server).filter(|site| site_of(edge) == Some(*site)) else { return false };
     let there = presences.iter().filter(|presence| presence.service == Service::Admin);
     let of_site = there.filter(|presence| {
         let known = organization.server(&presence.server);
         known.is_some_and(|known| known.site == *site && known.role == ServerRole::Mailbox)
     });
-    of_site.map(|presence| &presence.server).min() == Some(server)
+    let first = of_site.min_by_key(|presence| (presence.out_of_reach.contains(edge), &presence.server));
+    first.is_some_and(|first| first.server == *server)
 }
 
 impl Keeper {
     /// Of the site of the server that synchronizes.
     #[must_use]
-    pub fn new(inside: Inside, known: Known, find: Arc<dyn Whereabouts>) -> Arc<Self> {
-        Arc::new(Self { inside, known, find, edges: Mutex::default() })
+    pub fn new(inside: Inside, known: Known, find: Arc<dyn Whereabouts>, tell: Tell) -> Arc<Self> {
+        Arc::new(Self { inside, known, find, tell, edges: Mutex::default() })
     }
 
     /// Runs until drained.
@@ -96,14 +113,19 @@ impl Keeper {
         let subscribed: Vec<ServerName> =
             of_site.filter(|edge| edge.edge.forest.is_some()).map(|edge| edge.name.clone()).collect();
         self.edges.lock().retain(|edge, _| subscribed.contains(edge));
-        if subscribed.is_empty()
-            || !leads(&organization, &self.inside.directory.presences().await?, &self.inside.server)
-        {
+        if subscribed.is_empty() {
+            return Ok(());
+        }
+        let presences = self.inside.directory.presences().await?;
+        let leads = |edge: &ServerName| leads(&organization, &presences, &self.inside.server, edge);
+        let (own, others): (Vec<ServerName>, Vec<ServerName>) = subscribed.into_iter().partition(leads);
+        others.into_iter().for_each(|edge| self.look_for(edge));
+        if own.is_empty() {
             return Ok(());
         }
         // A recipient is a change of the directory, and none of the configuration.
         let newest = self.inside.newest().await?;
-        for edge in subscribed {
+        for edge in own {
             let kept = self.kept(&edge);
             let due = {
                 let next = kept.next.lock();
@@ -116,6 +138,33 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// An Edge server that could not be reached: as soon as it answers, the others are told no more that it cannot.
+    fn look_for(self: &Arc<Self>, edge: ServerName) {
+        let kept = self.kept(&edge);
+        if !kept.next.lock().out_of_reach {
+            return;
+        }
+        let keeper = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(_alone) = kept.sent.try_lock() else { return };
+            let Ok(at) = keeper.address(&edge).await else { return };
+            if keeper.inside.reach(&at).await.is_ok() {
+                *kept.next.lock() = Next::default();
+                keeper.tell_all();
+                tracing::info!(%edge, "an Edge server can be reached again");
+            }
+        });
+    }
+
+    /// Tells the others which Edge servers cannot be reached from here.
+    fn tell_all(&self) {
+        let edges = self.edges.lock();
+        let away = edges.iter().filter(|(_, kept)| kept.next.lock().out_of_reach).map(|(edge, _)| edge.clone());
+        let mut away: Vec<ServerName> = away.collect();
+        away.sort();
+        (self.tell)(&away);
     }
 
     fn kept(&self, edge: &ServerName) -> Arc<Kept> {
@@ -137,29 +186,49 @@ impl Keeper {
         let kept = self.kept(edge);
         let mut sent = kept.sent.lock().await;
         let newest = self.inside.newest().await?;
-        let at = self.address(edge).await?;
-        let synchronizing = self.inside.synchronize(edge, &at, &mut sent, full);
-        let done = match tokio::time::timeout(TIME_MAX, synchronizing).await {
-            Ok(done) => done,
-            Err(_) => Err(SyncError::Edge(format!("{edge} did not answer in time"))),
+        let done = match self.address(edge).await {
+            Err(error) => Err(error),
+            Ok(at) => {
+                let synchronizing = self.inside.synchronize(edge, &at, &mut sent, full);
+                let late = |_| Err(SyncError::Unreachable(format!("{edge} did not answer in time")));
+                tokio::time::timeout(TIME_MAX, synchronizing).await.unwrap_or_else(late)
+            }
         };
+        self.plan_next(edge, &kept, newest, &done);
+        done
+    }
+
+    /// When it is synchronized next, and by whom, after what came of it.
+    fn plan_next(
+        &self,
+        edge: &ServerName,
+        kept: &Kept,
+        newest: Option<Revision>,
+        done: &Result<SyncReport, SyncError>,
+    ) {
         let mut next = kept.next.lock();
-        match &done {
+        let before = next.out_of_reach;
+        match done {
             Ok(report) => {
                 if report.configuration > 0 || report.buckets > 0 || next.failing || next.at.is_none() {
                     let SyncReport { configuration, recipients, buckets } = report;
                     tracing::info!(%edge, configuration, recipients, buckets, "an Edge server was synchronized");
                 }
-                *next = Next { at: Some(Instant::now() + INTERVAL), newest, failing: false };
+                *next = Next { at: Some(Instant::now() + INTERVAL), newest, failing: false, out_of_reach: false };
             }
             Err(error) => {
                 if !next.failing {
                     tracing::warn!(%edge, %error, "an Edge server cannot be synchronized; tried again");
                 }
-                *next = Next { at: Some(Instant::now() + RETRY), newest, failing: true };
+                let out_of_reach = matches!(error, SyncError::Unreachable(_) | SyncError::NoAddress(_));
+                *next = Next { at: Some(Instant::now() + RETRY), newest, failing: true, out_of_reach };
             }
         }
-        done
+        let changed = before != next.out_of_reach;
+        drop(next);
+        if changed {
+            self.tell_all();
+        }
     }
 
     /// What differs now (EN-34).
@@ -201,5 +270,55 @@ impl EdgeSyncHandler for Keeper {
             self.compare(edge).await.map_err(|error| error.to_string())?;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Ok(Compared { configuration, buckets_differ: number(differ), buckets: number(all), verified: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use envelope::Timestamp;
+
+    use super::*;
+
+    // EN-32
+    #[test]
+    fn the_first_by_name_that_is_there_and_reaches_the_edge_server_synchronizes_it() {
+        let text = "sites: [{name: Berlin}, {name: Oslo}]
+servers:
+- {name: BERLIN1, fqdn: berlin1.contoso.com, site: Berlin}
+- {name: BERLIN2, fqdn: berlin2.contoso.com, site: Berlin}
+- {name: AAA, fqdn: aaa.contoso.com, site: Oslo}
+- {name: EDGE1, fqdn: edge1.contoso.com, site: Berlin, role: Edge}
+- {name: EDGE2, fqdn: edge2.contoso.com, site: Berlin, role: Edge}
+";
+        let organization = organization::load(text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+        let organization = organization.organization;
+        let name = |text: &str| ServerName::parse(text).unwrap();
+        let there = |server: &str, service, away: &[&str]| Presence {
+            server: name(server),
+            service,
+            addresses: Vec::new(),
+            started: Timestamp::from_millis(1),
+            version: "1".to_owned(),
+            applied_revision: Revision(1),
+            out_of_reach: away.iter().map(|edge| name(edge)).collect(),
+        };
+        let who = |presences: &[Presence], edge: &str| {
+            let all = ["BERLIN1", "BERLIN2", "AAA", "EDGE1"];
+            all.into_iter().filter(|own| leads(&organization, presences, &name(own), &name(edge))).collect::<Vec<_>>()
+        };
+        let admin = |server, away: &[&str]| there(server, Service::Admin, away);
+        let (one, two) = (admin("BERLIN1", &[]), admin("BERLIN2", &[]));
+        let others = [admin("AAA", &[]), admin("EDGE1", &[]), there("BERLIN1", Service::Transport, &[])];
+        let with = |more: &[&Presence]| more.iter().map(|one| (*one).clone()).chain(others.clone()).collect::<Vec<_>>();
+        assert_eq!(who(&with(&[]), "EDGE1"), Vec::<&str>::new());
+        assert_eq!(who(&with(&[&two, &one]), "EDGE1"), ["BERLIN1"]);
+        assert_eq!(who(&with(&[&two]), "EDGE1"), ["BERLIN2"]);
+        // Cut off from one Edge server and not from the other.
+        let cut = admin("BERLIN1", &["EDGE1"]);
+        assert_eq!(who(&with(&[&two, &cut]), "EDGE1"), ["BERLIN2"]);
+        assert_eq!(who(&with(&[&two, &cut]), "EDGE2"), ["BERLIN1"]);
+        // Nobody reaches it: exactly one goes on trying.
+        let both = [&admin("BERLIN2", &["EDGE1"]), &cut];
+        assert_eq!(who(&with(&both), "EDGE1"), ["BERLIN1"]);
     }
 }

@@ -44,7 +44,10 @@ pub enum SyncError {
         "the address of Edge server {0} is not known: its name has to resolve, or [peers] of the settings names it"
     )]
     NoAddress(ServerName),
-    /// It cannot be reached, or says no.
+    /// It cannot be reached from here.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It says no, or cannot do it.
     #[error("{0}")]
     Edge(String),
     /// The organization's directory.
@@ -57,7 +60,10 @@ pub enum SyncError {
 
 impl From<AdminError> for SyncError {
     fn from(error: AdminError) -> Self {
-        Self::Edge(error.to_string())
+        match error {
+            AdminError::Unreachable { .. } => Self::Unreachable(error.to_string()),
+            AdminError::Refused { .. } | AdminError::Answer { .. } => Self::Edge(error.to_string()),
+        }
     }
 }
 
@@ -224,6 +230,14 @@ impl Inside {
         self.announce(&api, &organization, &server).await?;
         let (digests, buckets) = self.tell_recipients(&api, &organization, &server, sent).await?;
         Ok(SyncReport { configuration, recipients: digests, buckets })
+    }
+
+    /// Whether an Edge server answers here: nothing of it is changed.
+    ///
+    /// # Errors
+    /// [`SyncError`]
+    pub(crate) async fn reach(&self, at: &PeerAddress) -> Result<(), SyncError> {
+        Ok(self.believed(at).await.map(drop)?)
     }
 
     /// What an Edge server has, and what it ought to.

@@ -73,6 +73,8 @@ fn neighbour(server: &Server) -> Server {
         removed_receive_connectors: Vec::new(),
         edge: EdgeSubscription::default(),
         transport: TransportServiceSettings::of(server.role),
+        frontend_transport: topology::FrontendTransportSettings::default(),
+        mailbox_transport: topology::MailboxTransportSettings::default(),
         ..server.clone()
     }
 }

@@ -66,6 +66,8 @@ impl Edge {
             removed_receive_connectors: Vec::new(),
             edge,
             transport: TransportServiceSettings::of(ServerRole::Edge),
+            frontend_transport: topology::FrontendTransportSettings::default(),
+            mailbox_transport: topology::MailboxTransportSettings::default(),
         }))
     }
 

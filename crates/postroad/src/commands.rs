@@ -13,6 +13,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod failure;
 mod findings;
+pub(crate) mod generate;
 pub(crate) mod health;
 mod impact;
 pub(crate) mod import;

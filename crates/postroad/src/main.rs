@@ -66,6 +66,8 @@ enum Command {
     Database(commands::database::DatabaseArguments),
     /// Print the organization as a file for `postroad apply`.
     Export(commands::export::ExportArguments),
+    /// Write an organization of a wanted size as a file for `postroad apply`: for labs, designs and measurements.
+    Generate(commands::generate::GenerateArguments),
     /// Bring mailboxes, contacts and groups from Active Directory or another LDAP directory, and keep them like there.
     Sync(commands::sync::SyncArguments),
     /// Take over a configuration of Exchange or of Postfix, saying what is taken, changed and lost.
@@ -196,6 +198,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Apply(arguments) => commands::apply::run(arguments).await,
         Command::Database(arguments) => commands::database::run(arguments).await,
         Command::Export(arguments) => commands::export::run(arguments).await,
+        Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Sync(arguments) => commands::sync::run(arguments).await,
         Command::Import(arguments) => commands::import::run(arguments).await,
         Command::Shell(arguments) => commands::shell::run(arguments).await,

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use envelope::{Domain, Limit, ObjectName, ServerName, Timestamp};
-use net::TlsServer;
 use net::tls::{self, ClientCertificates, Fingerprint, OwnCertificate, TrustedRoots};
+use net::{KeyedCertificate, TlsServer};
 use parking_lot::{Mutex, RwLock};
 use smtp::{ConnectionGate, ConnectionLimits, SessionSettings};
 use smtp_session::ServerConfig;
-use smtp_session::server::AuthOffer;
+use smtp_session::server::{AuthOffer, Extensions};
 use telemetry::Metrics;
 use telemetry::named::ReceiveMetrics;
 use topology::{AuthMechanism, Organization, ReceiveConnector, Server, TransportRole};
@@ -34,8 +34,19 @@ pub(crate) struct Entrance {
     pub(crate) metrics: ReceiveMetrics,
     /// `MessageRateLimit`.
     pub(crate) rates: Arc<Mutex<Rates>>,
-    /// Which certificate is shown; `None` where it is the server's own.
-    shown: Option<Fingerprint>,
+    /// Which certificate is shown.
+    shown: Shown,
+}
+
+/// What is shown to clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shown {
+    /// The server's own.
+    Own,
+    /// Another.
+    Another(Fingerprint, Box<KeyedCertificate>),
+    /// The connector names one that is not there.
+    Nothing,
 }
 
 /// The connectors in use, by name.
@@ -64,23 +75,38 @@ impl Entrances {
         *self.certificates.write() = certificates;
     }
 
-    /// What a connector of this name shows, where it is another certificate than the server's own.
-    fn further(&self, hostname: &Domain, now: Timestamp) -> Option<OwnCertificate> {
+    /// What a connector shows: what it names (TA-32), or else the one that is for its name (TA-30).
+    fn shown(&self, connector: &ReceiveConnector, hostname: &Domain, now: Timestamp) -> Shown {
         let certificates = self.certificates.read();
-        let chosen = tls::for_host(&*certificates, hostname, now)?;
-        let is_own = certificates.first().is_some_and(|own| own.fingerprint == chosen.fingerprint);
-        (!is_own).then(|| chosen.clone())
+        let is_own =
+            |chosen: &OwnCertificate| certificates.first().is_some_and(|own| own.fingerprint == chosen.fingerprint);
+        let chosen = match connector.tls_certificate_name.as_deref() {
+            Some(wanted) => match tls::named(&*certificates, wanted, now) {
+                Some(chosen) => Some(chosen),
+                None => return Shown::Nothing,
+            },
+            None => tls::for_host(&*certificates, hostname, now),
+        };
+        match chosen.filter(|chosen| !is_own(chosen)) {
+            Some(chosen) => Shown::Another(chosen.fingerprint, Box::new(chosen.keyed.clone())),
+            None => Shown::Own,
+        }
     }
 
-    fn tls(&self, connector: &ReceiveConnector, shown: Option<&OwnCertificate>) -> TlsServer {
+    /// TLS of a connector; nothing where it names a certificate that is not there: STARTTLS is not offered (TA-32).
+    fn tls(&self, connector: &ReceiveConnector, shown: &Shown) -> Option<TlsServer> {
         let asks = policy::asks_clients(connector);
-        let further = shown.and_then(|shown| {
-            let clients =
-                if asks { ClientCertificates::Requested(self.roots.clone()) } else { ClientCertificates::Ignored };
-            // Its key was found to fit when it was read.
-            TlsServer::new(&shown.keyed, clients).ok()
-        });
-        further.unwrap_or_else(|| if asks { self.partners.clone() } else { self.tls.clone() })
+        let further = match shown {
+            Shown::Nothing => return None,
+            Shown::Own => None,
+            Shown::Another(_, keyed) => {
+                let clients =
+                    if asks { ClientCertificates::Requested(self.roots.clone()) } else { ClientCertificates::Ignored };
+                // Its key was found to fit when it was read.
+                TlsServer::new(keyed, clients).ok()
+            }
+        };
+        Some(further.unwrap_or_else(|| if asks { self.partners.clone() } else { self.tls.clone() }))
     }
 
     /// What the listener needs for `connector` of `server`.
@@ -98,12 +124,11 @@ impl Entrances {
         let mut known = self.known.lock();
         let before = known.get(&connector.name);
         let recipients_max = recipients_max(connector, organization);
-        let shown = self.further(hostname, now);
-        let fingerprint = shown.as_ref().map(|shown| shown.fingerprint);
+        let shown = self.shown(connector, hostname, now);
         let same = |known: &&Arc<Entrance>| {
             known.connector == *connector
                 && known.hostname == *hostname
-                && known.shown == fingerprint
+                && known.shown == shown
                 && known.settings.protocol.recipients_max == recipients_max
                 && known.settings.protocol.postmaster_domain == *postmaster_domain
         };
@@ -122,15 +147,27 @@ impl Entrances {
             Some(before) => Arc::clone(&before.rates),
             None => Arc::new(Mutex::new(Rates::of(connector))),
         };
-        let protocol = ServerConfig { recipients_max, ..protocol_of(connector, hostname, postmaster_domain) };
-        let settings = SessionSettings::new(protocol, Some(self.tls(connector, shown.as_ref())), gate);
+        let tls = self.tls(connector, &shown);
+        if tls.is_none() {
+            let (connector, wanted) = (connector.name.as_str(), connector.tls_certificate_name.as_deref());
+            tracing::error!(
+                connector,
+                wanted,
+                "no valid certificate is that which the connector names (tlsCertificateName), so it does not offer STARTTLS: put \
+                 cert.pem and key.pem into a folder of identity/smtp, or take the name away"
+            );
+        }
+        let protocol = protocol_of(connector, hostname, postmaster_domain);
+        let starttls = protocol.starttls && tls.is_some();
+        let protocol = ServerConfig { recipients_max, starttls, ..protocol };
+        let settings = SessionSettings::new(protocol, tls, gate);
         let entrance = Arc::new(Entrance {
             connector: connector.clone(),
             hostname: hostname.clone(),
             settings: Arc::new(settings),
             metrics: self.metrics.of_receive_connector(connector),
             rates,
-            shown: fingerprint,
+            shown,
         });
         known.insert(connector.name.clone(), Arc::clone(&entrance));
         entrance
@@ -236,6 +273,7 @@ fn protocol_of(connector: &ReceiveConnector, hostname: &Domain, postmaster_domai
         starttls,
         require_tls: connector.require_tls,
         auth: auth_offer(connector),
+        extensions: Extensions { long_addresses: connector.long_addresses_enabled, ..Extensions::default() },
         ..ServerConfig::new(hostname.clone())
     }
 }

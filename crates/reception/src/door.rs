@@ -6,6 +6,7 @@ use std::sync::Arc;
 use envelope::{EnhancedStatus, Reply};
 use smtp::{Admission, Connection, Preamble, Reception};
 use topology::send_connector::ProtocolLoggingLevel;
+use topology::{Server, TransportRole};
 
 use crate::connectors::connectors_of;
 use crate::selection::{Place, select};
@@ -16,6 +17,14 @@ use crate::shared::Shared;
 pub(crate) struct Door {
     pub(crate) shared: Arc<Shared>,
     pub(crate) place: Place,
+}
+
+/// `MaxConnectionRatePerMinute` of the service (limits §3).
+fn rate_of(server: &Server, role: TransportRole) -> u32 {
+    match role {
+        TransportRole::FrontendTransport => server.frontend_transport.max_connection_rate_per_minute,
+        TransportRole::HubTransport => server.transport.max_connection_rate_per_minute,
+    }
 }
 
 impl Reception for Door {
@@ -31,6 +40,7 @@ impl Reception for Door {
         shared.suspicion.lock().check(connection.peer.ip(), shared.node.clock.now())?;
         let tables = shared.node.tables();
         let server = tables.local_server();
+        shared.arrivals.lock().count(rate_of(server, shared.role), shared.node.clock.now())?;
         let connectors = connectors_of(tables.organization(), &server.name, shared.role);
         let endpoint = self.place.endpoint(connection.local);
         let connector = select(&connectors, endpoint, connection.peer.ip())

@@ -10,7 +10,6 @@
 //! That is what the groups give; the permissions of a connector may give and deny single rights besides (PF-4, PF-36). A recipient in an authoritative domain must exist, whoever asks, and take
 //! mail of this sender and size.
 
-use categorizer::encapsulated_address;
 use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, ObjectName, OriginKind, Reply, ReversePath};
 use message::HeaderBlock;
 use smtp_session::command::MailCommand;
@@ -314,11 +313,12 @@ impl Asker<'_> {
     }
 
     /// Whether an address that nobody has leads somewhere all the same: one of another type inside (PL-45), for whoever may
-    /// send to anybody.
+    /// send to anybody; of an X.400 domain of ours only where others of it are elsewhere (EN-72).
     fn is_encapsulated(&self, address: &Address) -> bool {
-        self.may_relay()
-            && self.organization.default_domain() == Some(&address.domain())
-            && encapsulated_address(address.local_part()).is_some()
+        let inside = self.may_relay().then(|| self.organization.encapsulated(address)).flatten();
+        inside.is_some_and(|(kind, text)| {
+            self.organization.x400_domain(&kind, &text).is_none_or(|domain| domain.external_relay)
+        })
     }
 }
 

@@ -69,6 +69,35 @@ impl Rates {
     }
 }
 
+/// New connections of a service lately (`MaxConnectionRatePerMinute`): so many in a minute, and then as time goes.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    /// When all that came has been taken at the rate of the limit.
+    drained: Option<Timestamp>,
+}
+
+impl Arrivals {
+    /// Counts a connection.
+    ///
+    /// # Errors
+    /// The refusal of one that is too many; it is not counted.
+    pub(crate) fn count(&mut self, limit: u32, now: Timestamp) -> Result<(), Reply> {
+        let interval = MINUTE / limit.max(1);
+        let drained = self.drained.filter(|drained| *drained > now).unwrap_or(now).plus(interval);
+        // A limit that became lower drains what came before it within a minute.
+        if drained.since(now) > MINUTE {
+            self.drained = Some(now.plus(MINUTE).min(self.drained.unwrap_or(now)));
+            return Err(Reply::new(
+                421,
+                EnhancedStatus::new(4, 3, 2),
+                "Too many connections in a minute; try again later",
+            ));
+        }
+        self.drained = Some(drained);
+        Ok(())
+    }
+}
+
 /// RC-54: link-local and site-local IPv6 addresses are not limited.
 fn is_local(peer: IpAddr) -> bool {
     match peer.to_canonical() {
@@ -87,6 +116,20 @@ mod tests {
         let [mut connector, _] = defaults::front_end(&ServerName::parse("MAIL1").unwrap());
         (connector.message_rate_limit, connector.message_rate_source) = (Limit::At(limit), source);
         Rates::of(&connector)
+    }
+
+    #[test]
+    fn so_many_connections_come_in_a_minute() {
+        // limits §3: MaxConnectionRatePerMinute
+        let at = |seconds: u64| Timestamp::from_millis(1_000_000 + seconds * 1000);
+        let mut arrivals = Arrivals::default();
+        assert!((0..60).all(|_| arrivals.count(60, at(0)).is_ok()));
+        assert_eq!(arrivals.count(60, at(0)).unwrap_err().code, 421);
+        assert!(arrivals.count(60, at(1)).is_ok() && arrivals.count(60, at(1)).is_err());
+        // Another limit counts at once.
+        assert!(arrivals.count(120, at(1)).is_err() && arrivals.count(120, at(2)).is_ok());
+        assert!((0..60).all(|_| arrivals.count(60, at(70)).is_ok()));
+        assert!(arrivals.count(1, at(70)).is_err() && arrivals.count(1, at(131)).is_ok());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::destination::MessageTaker;
 use crate::keepers::Keepers;
 use crate::memory::HeldOctets;
 use crate::questions::Questions;
+use crate::rate::Arrivals;
 use crate::suspicion::Suspicion;
 
 /// Passwords checked at a time: each check takes a core for some ten milliseconds and 19 MiB.
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) keepers: Keepers,
     pub(crate) questions: Questions,
     pub(crate) suspicion: Mutex<Suspicion>,
+    /// New connections lately.
+    pub(crate) arrivals: Mutex<Arrivals>,
     /// A logon has failed, which others are to be told.
     pub(crate) has_news: Notify,
     pub(crate) held: Arc<HeldOctets>,
@@ -61,6 +64,7 @@ impl Shared {
             password_checks: Semaphore::new(PASSWORD_CHECKS_MAX),
             questions: Questions::default(),
             suspicion: Mutex::default(),
+            arrivals: Mutex::default(),
             has_news: Notify::new(),
             held: Arc::default(),
             resolvers: Resolvers::default(),

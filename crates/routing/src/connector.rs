@@ -158,6 +158,9 @@ pub(crate) trait Recorder<'a> {
     /// A bucket that matches was looked into, most precise first.
     fn level(&mut self, precision: Precision, bucket: &'a Bucket);
 
+    /// A bucket that matches does not count for this recipient (EN-26).
+    fn barred(&mut self, bucket: &'a Bucket);
+
     /// The end of the selection.
     fn selected(&mut self, precision: Precision, row: &'a Row);
 }
@@ -168,6 +171,7 @@ pub(crate) struct NoRecord;
 impl<'a> Recorder<'a> for NoRecord {
     const COMPLETE: bool = false;
     fn level(&mut self, _: Precision, _: &'a Bucket) {}
+    fn barred(&mut self, _: &'a Bucket) {}
     fn selected(&mut self, _: Precision, _: &'a Row) {}
 }
 

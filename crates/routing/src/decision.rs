@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use envelope::{ByteSize, Domain, EnhancedStatus, ObjectName, Revision, ServerName};
+use envelope::{ByteSize, Domain, EnhancedStatus, ObjectName, Revision, ServerName, SiteName};
 use topology::Guid;
 
 use crate::key::NextHopSolutionKey;
@@ -79,6 +79,8 @@ pub struct Route {
 pub enum UnreachableReason {
     /// RT-55, first row.
     NoConnector,
+    /// EN-26: on an Edge server nothing leads to the organization, whose domain it is; the site it is subscribed to.
+    NoWayInside(SiteName),
     /// The site links do not join the destination's site to this one.
     NoPath,
     /// The directory names a database that the configuration does not have.
@@ -95,6 +97,7 @@ impl UnreachableReason {
     pub fn rule(&self) -> RuleId {
         match self {
             Self::NoConnector => RuleId("RT-55"),
+            Self::NoWayInside(_) => RuleId("EN-26"),
             Self::NoPath => RuleId("RT-06"),
             Self::UnknownDatabase(_) => RuleId("RT-18"),
             Self::UnknownServer(_) => RuleId("RT-72"),
@@ -108,6 +111,11 @@ impl fmt::Display for UnreachableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoConnector => f.write_str("A matching connector cannot be found to route the external recipient"),
+            Self::NoWayInside(site) => write!(
+                f,
+                "No connector of this Edge server leads to the organization, whose domain it is: one with the address space -- is \
+                 missing or disabled, such as EdgeSync - Inbound to {site}"
+            ),
             Self::NoPath => f.write_str("No chain of site links leads from this site to a site of the destination"),
             Self::UnknownDatabase(name) => write!(f, "The mailbox database {name} is not in the configuration"),
             Self::UnknownServer(name) => write!(f, "The expansion server {name} is not in the configuration"),

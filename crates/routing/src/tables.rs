@@ -139,11 +139,18 @@ impl RoutingTables {
 
     fn decide<'a>(&'a self, destination: Destination<'a>, size: ByteSize, recorder: &mut impl Recorder<'a>) -> Outcome {
         match destination {
-            Destination::External(domain) => match connector::select(self.index.smtp_levels(domain), size, recorder) {
-                Selection::Chosen(row) => self.through_connector(row, domain.ascii(), size),
-                Selection::TooSmall => Outcome::Ndr(NdrReason::ConnectorsTooSmall),
-                Selection::None => Outcome::Unreachable(UnreachableReason::NoConnector),
-            },
+            Destination::External(domain) => {
+                let barred = self.index.barred(domain);
+                barred.into_iter().for_each(|bucket| recorder.barred(bucket));
+                match connector::select(self.index.smtp_levels(domain), size, recorder) {
+                    Selection::Chosen(row) => self.through_connector(row, domain.ascii(), size),
+                    Selection::TooSmall => Outcome::Ndr(NdrReason::ConnectorsTooSmall),
+                    Selection::None if barred.is_some() => {
+                        Outcome::Unreachable(UnreachableReason::NoWayInside(self.local.site.clone()))
+                    }
+                    Selection::None => Outcome::Unreachable(UnreachableReason::NoConnector),
+                }
+            }
             Destination::NonSmtp { kind, text } => {
                 let levels = self.index.other_levels(kind, text);
                 match connector::select(levels.into_iter(), size, recorder) {

@@ -12,7 +12,7 @@
 //! | Front End Transport | the certificate for SMTP, the authority of directories for log-ons, the keytab | |
 //! | Transport | the same, the organization's key | queue, Drop, Pickup and Replay directories, the folder of its socket |
 //! | Mailbox Transport Submission, Delivery | | mailbox databases |
-//! | admin | the organization's key | the folder of its socket |
+//! | admin | the organization's key | the folder of its socket, the certificates for SMTP |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt;
@@ -32,6 +32,7 @@ use seccompiler::{
 };
 
 use crate::expiry::AUTHORITY_FILE;
+use crate::places;
 use crate::private::repair;
 use crate::settings::{DirectorySettings, Settings};
 
@@ -306,6 +307,8 @@ fn places(settings: &Settings, file: &Path, services: &[Service]) -> Places {
             Service::Admin => {
                 reads.insert(settings.organization_key.clone());
                 writes.extend(settings.admin_socket().parent().map(Path::to_owned));
+                // Administrators have certificates for SMTP made, taken in and taken away by it, and no others.
+                writes.extend([places::folder(settings), places::pending_folder(settings)]);
             }
         }
     }
@@ -372,6 +375,15 @@ mod tests {
             assert_eq!(has(&places.writes, "/m/DB1/ann/new/1"), mailboxes, "{service}");
             assert!(has(&places.writes, "/s/logs/x") && !has(&places.writes, "/i/x") && !has(&places.reads, "/i"));
             assert!(has(&places.reads, "/etc/server.toml") && !has(&places.reads, "/etc/shadow"));
+        }
+    }
+
+    #[test]
+    fn the_admin_service_writes_certificates_for_smtp_and_no_others() {
+        let places = places(&settings(), Path::new("/etc/server.toml"), &[Service::Admin]);
+        assert!(has(&places.writes, "/i/smtp/AA/key.pem") && has(&places.writes, "/i/smtp-pending/AA/key.pem"));
+        for other in ["/i/admin/key.pem", "/i/transport/key.pem", "/i/ca.pem", "/i/organization.key", "/i/smtpx"] {
+            assert!(!has(&places.writes, other), "{other}");
         }
     }
 

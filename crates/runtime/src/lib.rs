@@ -20,11 +20,14 @@
 //! | [`certificate`] | the certificate that this server shows in SMTP, and the roots that it believes |
 //! | [`resolvers`] | the name servers that are asked |
 //! | [`clock`] | time that does not jump |
+//! | [`service_logs`] | logs that are kept as the configuration says |
+//! | [`turns`] | as many turns as it says |
 //! | [`reload`] | SIGHUP, and certificates whose files change |
 //! | [`confine`] | what a process takes away from itself |
 //! | [`descriptors`] | how many files and connections it may have open |
 //! | [`memory`] | what the process and the machine use of it |
 //! | [`twin`] | another process that says that it is this one |
+//! | [`shelf`] | certificates of the server for SMTP, as administrators handle them |
 //! | [`signals`] | SIGTERM and SIGINT become one drain |
 
 pub mod certificate;
@@ -40,8 +43,11 @@ mod places;
 mod private;
 pub mod reload;
 pub mod resolvers;
+pub mod service_logs;
 pub mod settings;
+pub mod shelf;
 pub mod signals;
+pub mod turns;
 pub mod twin;
 
 pub use clock::Clock;
@@ -53,4 +59,5 @@ pub use reload::Reloads;
 pub use resolvers::Resolvers;
 pub use settings::{DirectorySettings, LdapSettings, ServiceSettings, Settings, SettingsError};
 pub use signals::drain_on_signals;
+pub use turns::Turns;
 pub use twin::Twin;

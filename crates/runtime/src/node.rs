@@ -288,12 +288,20 @@ impl Node {
             started: self.clock.now(),
             version: VERSION.to_owned(),
             applied_revision: self.tables().revision(),
+            out_of_reach: Vec::new(),
         };
         let (server, started) = (presence.server.clone(), presence.started);
         announcements.push(self.directory.announce(presence));
         // A front end keeps nothing: several processes may be one.
         if self.service != Service::FrontendTransport {
             tokio::spawn(self.twin.clone().watch(self.book.clone(), server, self.service, started));
+        }
+    }
+
+    /// Tells the others which Edge servers this service cannot reach.
+    pub fn announce_out_of_reach(&self, edges: &[ServerName]) {
+        for announcement in self.announcements.lock().iter() {
+            announcement.update(|presence| presence.out_of_reach = edges.to_vec());
         }
     }
 

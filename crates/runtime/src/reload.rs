@@ -1,10 +1,10 @@
 //! Reading anew: on SIGHUP the settings and the certificates, and certificates also when their files change.
 //!
 //! Settings are read once by whoever uses them, so a process that was told to read them anew says which have changed and need
-//! a restart. Certificates take effect at once where that is possible: what clients of SMTP are shown, and what this service
+//! a restart. `[agents]` does not: who may come is looked up when somebody does. Certificates take effect at once where that is possible: what clients of SMTP are shown, and what this service
 //! shows when it calls others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -19,13 +19,27 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// Tells the services of a process to read their certificates anew.
 #[derive(Clone, Debug)]
-pub struct Reloads(watch::Receiver<u64>);
+pub struct Reloads(watch::Receiver<Told>);
+
+/// What was told last.
+#[derive(Debug, Default)]
+struct Told {
+    times: u64,
+    /// `[agents]` of the settings, once they were read anew.
+    agents: Option<AgentUsers>,
+}
+
+/// Users of this server who are delivery agents, each with protocols in lower case.
+pub type AgentUsers = BTreeMap<String, BTreeSet<String>>;
+
+/// Settings that are followed without a restart, by the beginning of their keys.
+const FOLLOWED: &str = "agents.";
 
 impl Reloads {
     /// One that never tells anything.
     #[must_use]
     pub fn never() -> Self {
-        Self(watch::channel(0).1)
+        Self(watch::channel(Told::default()).1)
     }
 
     /// Tells on SIGHUP and when a file below `identity` has changed. `settings` is the file that was read at start.
@@ -33,9 +47,15 @@ impl Reloads {
     /// # Errors
     /// When the handler cannot be installed.
     pub fn on_signals(settings: PathBuf, identity: PathBuf) -> std::io::Result<Self> {
-        let (hangup, (sender, receiver)) = (signal(SignalKind::hangup())?, watch::channel(0));
+        let (hangup, (sender, receiver)) = (signal(SignalKind::hangup())?, watch::channel(Told::default()));
         tokio::spawn(follow(hangup, settings, identity, sender));
         Ok(Self(receiver))
+    }
+
+    /// Who may be a delivery agent, where the settings have been read anew since the start.
+    #[must_use]
+    pub fn agents(&self) -> Option<AgentUsers> {
+        self.0.borrow().agents.clone()
     }
 
     /// Returns at the next time to read anew; never when there will be none.
@@ -46,8 +66,8 @@ impl Reloads {
     }
 }
 
-async fn follow(mut hangup: Signal, path: PathBuf, identity: PathBuf, reloads: watch::Sender<u64>) {
-    let mut known = std::fs::read_to_string(&path).unwrap_or_default();
+async fn follow(mut hangup: Signal, path: PathBuf, identity: PathBuf, reloads: watch::Sender<Told>) {
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
     let mut seen = written(&identity);
     loop {
         let asked = tokio::select! {
@@ -55,19 +75,20 @@ async fn follow(mut hangup: Signal, path: PathBuf, identity: PathBuf, reloads: w
             signal = hangup.recv() => signal.is_some(),
             () = tokio::time::sleep(LOOK) => false,
         };
-        if asked {
-            known = tell_settings(&path, known);
+        if asked && let Some(settings) = tell_settings(&path, &known) {
+            reloads.send_modify(|told| told.agents = Some(settings.agents));
         }
         let now = written(&identity);
         if asked || now != seen {
             seen = now;
-            reloads.send_modify(|times| *times += 1);
+            reloads.send_modify(|told| told.times += 1);
         }
     }
 }
 
-/// Says what has changed in the settings since `known`, and gives what is there now.
-fn tell_settings(path: &Path, known: String) -> String {
+/// Says what has changed in the settings since `known`, and gives what is there now, if it can be used. What needs a restart is told
+/// until there was one.
+fn tell_settings(path: &Path, known: &str) -> Option<Settings> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
@@ -76,28 +97,32 @@ fn tell_settings(path: &Path, known: String) -> String {
                 path = %path.display(), %error,
                 "the settings cannot be read anew; the old ones go on. If the file was replaced since the start, restart this service"
             );
-            return known;
+            return None;
         }
     };
-    if let Err(error) = Settings::parse(&text, path) {
-        tracing::error!(%error, "the settings have a mistake; the old ones go on");
-        return known;
+    let settings = Settings::parse(&text, path);
+    let settings =
+        settings.inspect_err(|error| tracing::error!(%error, "the settings have a mistake; the old ones go on"));
+    let changed = changed_keys(known, &text);
+    let (followed, changed): (Vec<String>, Vec<String>) =
+        changed.into_iter().partition(|key| key.starts_with(FOLLOWED));
+    let settings = settings.ok()?;
+    if !followed.is_empty() {
+        tracing::info!(path = %path.display(), changed = followed.join(", "), "these settings count from now on");
     }
-    let changed = changed_keys(&known, &text);
     if changed.is_empty() {
-        tracing::info!(path = %path.display(), "read anew: the settings have not changed; certificates are read anew");
+        tracing::info!(path = %path.display(), "read anew: no setting needs a restart; certificates are read anew");
     } else {
         let changed = changed.join(", ");
         tracing::warn!(path = %path.display(), changed, "these settings have changed: restart this service to apply them");
     }
-    // What needs a restart is told until there was one.
-    known
+    Some(settings)
 }
 
 /// The keys whose values differ, with their tables: `services.transport.smtp`.
 fn changed_keys(before: &str, after: &str) -> Vec<String> {
     let (before, after) = (flat(before), flat(after));
-    let all: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     all.into_iter().filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
 }
 
@@ -147,6 +172,23 @@ mod tests {
             before.replace(":1", ":2").replace("state = '/s'\n", "").replace("'/i'", "'/i'\norganization-key = '/k'");
         assert_eq!(changed_keys(before, before), Vec::<String>::new());
         assert_eq!(changed_keys(before, &after), ["identity.organization-key", "services.transport.smtp", "state"]);
+    }
+
+    #[test]
+    fn who_may_be_an_agent_is_followed_and_a_mistake_changes_nothing() {
+        // EN-55
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.toml");
+        let before = "server = 'A'\nforest = 'contoso.com'\nstate = '/s'\n[directory]\nkind = 'embedded'\npath = '/d'\n\
+                      [identity]\npath = '/i'\n";
+        let told = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            tell_settings(&path, before).map(|settings| settings.agents)
+        };
+        let agents = told(&format!("{before}[agents]\nfax = ['FAX']\n")).unwrap();
+        assert_eq!(agents, AgentUsers::from([("fax".to_owned(), BTreeSet::from(["fax".to_owned()]))]));
+        assert_eq!(told(before), Some(AgentUsers::new()));
+        assert_eq!(told(&format!("{before}[agents]\nfax = 1\n")), None);
     }
 
     #[expect(clippy::disallowed_methods, reason = "the time of a file")]

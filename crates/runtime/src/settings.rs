@@ -585,4 +585,20 @@ mod tests {
             assert!(error.contains(expected), "{expected}: {error}");
         }
     }
+
+    #[test]
+    fn folders_of_files_do_not_lie_in_one_another() {
+        // PL-56
+        let with = |folders: &str| {
+            let text = GOOD.replace("        otlp", &format!("{folders}\n        otlp"));
+            Settings::parse(&text, "server.toml".as_ref()).map(drop)
+        };
+        for folders in
+            ["pickup = '/m'\nreplay = '/m'", "pickup = '/m/in'\ndrop = '/m'", "replay = '/m'\ndrop = '/m/out'"]
+        {
+            let told = with(folders).unwrap_err().to_string();
+            assert!(told.contains("it lies in the folder of"), "{folders}: {told}");
+        }
+        with("pickup = '/m/in'\nreplay = '/m/again'\ndrop = '/m/out'").unwrap();
+    }
 }

@@ -84,6 +84,7 @@ mod tests {
             started: Timestamp::from_millis(started),
             version: "1".to_owned(),
             applied_revision: Revision(1),
+            out_of_reach: Vec::new(),
         }])
     }
 

@@ -89,6 +89,7 @@ mod tests {
             started: Timestamp::from_millis(1),
             version: "1".to_owned(),
             applied_revision: Revision(1),
+            out_of_reach: Vec::new(),
         };
         let settings = "server = 'MAIL1'\nforest = 'contoso.com'\nstate = '/s'\n[directory]\nkind = 'embedded'\npath = '/d'\n\
                         [identity]\npath = '/i'\n[services.frontend-transport]\nsmtp = '127.0.0.1:2525'";

@@ -167,6 +167,14 @@ impl<'a> Session<'a> {
         self.console.ask(prompt, secret)
     }
 
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        self.console.read(path)
+    }
+
     /// Writes a file.
     ///
     /// # Errors

@@ -338,7 +338,10 @@ impl Display {
             };
             let rows: Vec<Vec<Value>> =
                 pending.iter().map(|one| columns.iter().map(|(_, name)| property(one, name)).collect()).collect();
-            let columns: Vec<Column> = columns.into_iter().map(|(label, _)| Column::named(label)).collect();
+            let mut columns: Vec<Column> = columns.into_iter().map(|(label, _)| Column::named(label)).collect();
+            for (at, column) in columns.iter_mut().enumerate() {
+                column.width = digest_width(rows.iter().filter_map(|row| row.get(at)));
+            }
             let style = if view.is_empty() { AUTO } else { TableStyle::default() };
             self.text.push_str(&table(&columns, &rows, style, looks).0);
         } else {
@@ -349,6 +352,22 @@ impl Display {
             self.text.push_str(&list(&objects, looks));
         }
     }
+}
+
+/// Digits of the shortest digest that is shown whole: those of a GUID without dashes, and of MD5.
+const DIGEST_MIN: usize = 32;
+
+/// The width of a column of digests, which say nothing when they are cut: all of one length, of hexadecimal digits. Documented for
+/// thumbprints, whose table has them whole.
+fn digest_width<'a>(mut cells: impl Iterator<Item = &'a Value>) -> Option<usize> {
+    let width = |value: &Value| match value {
+        Value::Text(text) if text.len() >= DIGEST_MIN && text.bytes().all(|one| one.is_ascii_hexdigit()) => {
+            Some(text.len())
+        }
+        _ => None,
+    };
+    let first = width(cells.next()?)?;
+    cells.all(|value| width(value) == Some(first)).then_some(first)
 }
 
 const AUTO: TableStyle = TableStyle { auto_size: true, wrap: false, bare: false };

@@ -114,6 +114,7 @@ pub(crate) fn call(value: &Value, name: &str, arguments: &[Value], place: Extent
         _ => None,
     };
     let found = common.or_else(|| match value {
+        Value::Word(of, encoding) if &**of == "Encoding" => octets_of(encoding, &lower, first),
         Value::Text(text) | Value::Word(_, text) => of_text(text, &lower, arguments),
         Value::Date(date) => on_date(*date, &lower, first),
         Value::Span(ticks) => on_span(*ticks, &lower, first),
@@ -152,6 +153,16 @@ fn at(value: Option<&Value>) -> Option<usize> {
 }
 
 /// Methods of texts; case counts in them.
+/// `[System.Text.Encoding]::Unicode.GetBytes(text)`: two octets for each unit, the lower one first; the others are UTF-8.
+fn octets_of(encoding: &str, name: &str, text: Option<&Value>) -> Option<Value> {
+    let text = text.filter(|_| name == "getbytes")?.text();
+    let octets: Vec<u8> = match encoding {
+        "unicode" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        _ => text.into_bytes(),
+    };
+    Some(Value::Octets(octets.into()))
+}
+
 fn of_text(text: &str, name: &str, arguments: &[Value]) -> Option<Value> {
     let one = arguments.first().map(Value::text);
     let characters = || one.as_deref().unwrap_or_default().chars().collect::<Vec<_>>();
@@ -372,6 +383,9 @@ pub(crate) fn of_type(
             ("math", "pi") => Value::Real(std::f64::consts::PI),
             ("string", "empty") => Value::of(""),
             ("environment", "newline") => Value::of("\n"),
+            ("encoding", "unicode" | "utf8" | "ascii" | "default") => {
+                Value::Word("Encoding".into(), name.as_str().into())
+            }
             _ => return None,
         }));
     };

@@ -116,11 +116,14 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Longest permitted line, CRLF included, judged by the verb that it starts with.
+/// Longest permitted line, CRLF included, judged by the verb that it starts with, and by whether long addresses are taken.
 #[must_use]
-pub fn line_octets_max(line: &[u8]) -> usize {
+pub fn line_octets_max(line: &[u8], long_addresses: bool) -> usize {
     let starts = |verb: &[u8]| line.get(..verb.len()).is_some_and(|head| head.eq_ignore_ascii_case(verb));
-    if starts(b"MAIL") || starts(b"RCPT") {
+    let has_path = starts(b"MAIL") || starts(b"RCPT");
+    if has_path && long_addresses {
+        crate::limits::LONG_PATH_LINE_OCTETS_MAX
+    } else if has_path {
         crate::limits::PATH_LINE_OCTETS_MAX
     } else if starts(b"AUTH ") {
         crate::limits::AUTH_LINE_OCTETS_MAX

@@ -10,6 +10,8 @@ pub const COMMAND_LINE_OCTETS_MAX: usize = 512;
 /// Longest `MAIL` or `RCPT` line in octets with its CRLF: an address of 571 octets (LM-15) plus `SIZE`, `BODY`,
 /// `SMTPUTF8`, `AUTH` (RFC 4954: 500), `ENVID` (RFC 3461: 100) and `ORCPT` (RFC 3461: 500), with room to spare.
 pub const PATH_LINE_OCTETS_MAX: usize = 2048;
+/// The same where long addresses are taken (LM-15).
+pub const LONG_PATH_LINE_OCTETS_MAX: usize = 8000;
 /// Longest `AUTH` line or base64 answer in octets with its CRLF (RFC 4954 §4: 12288).
 pub const AUTH_LINE_OCTETS_MAX: usize = 12_288;
 

@@ -39,7 +39,7 @@ pub enum HopName {
     Connect,
     /// STARTTLS.
     Tls,
-    /// One SMTP transaction with the next hop.
+    /// Out of the organization: one SMTP transaction with the next hop, or what an agent or a gateway takes.
     Send,
     /// Written into a mailbox database.
     Deliver,

@@ -9,6 +9,7 @@ pub mod etcd;
 pub mod kerberos;
 pub mod ldap;
 pub mod node;
+pub mod oidc;
 pub mod smtp;
 pub mod wait;
 

@@ -9,7 +9,7 @@ use envelope::text::is_unprintable;
 use crate::domain::DomainPattern;
 
 mod x400;
-pub use x400::X400Address;
+pub use x400::{X400Address, respelled};
 
 /// Cost of an address space: 1 to 100, default 1, lower is better (SC-59, RT-47).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

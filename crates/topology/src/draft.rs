@@ -12,6 +12,7 @@ use crate::send_connector::SendConnector;
 use crate::server::{Dag, Database, Server};
 use crate::settings::TransportConfig;
 use crate::site::{Site, SiteLink};
+use crate::x400_domain::X400AuthoritativeDomain;
 
 /// A whole configuration as written, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct OrganizationDraft {
     pub receive_connectors: Vec<ReceiveConnector>,
     /// `acceptedDomains:`, one of which is the default.
     pub accepted_domains: Vec<AcceptedDomain>,
+    /// `x400AuthoritativeDomains:`.
+    pub x400_domains: Vec<X400AuthoritativeDomain>,
     /// Organization-wide settings.
     pub transport_config: TransportConfig,
 }
@@ -108,6 +111,8 @@ mod tests {
             removed_receive_connectors: Vec::new(),
             edge: crate::EdgeSubscription::default(),
             transport: crate::TransportServiceSettings::default(),
+            frontend_transport: crate::FrontendTransportSettings::default(),
+            mailbox_transport: crate::MailboxTransportSettings::default(),
         };
         let mut draft = OrganizationDraft {
             servers: vec![server("MAIL1", ServerRole::Mailbox), server("EDGE1", ServerRole::Edge)],

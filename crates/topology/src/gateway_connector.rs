@@ -13,6 +13,9 @@ pub const AGENT_MESSAGES_DEFAULT: u32 = 20;
 /// Smallest `MaxMessageSize` of a Delivery Agent connector (EN-57).
 pub const AGENT_SIZE_MIN: ByteSize = ByteSize::kib(64);
 
+/// The Delivery Agent connector that a new organization has (EN-59).
+pub const TEXT_MESSAGING: &str = "Text Messaging Delivery Agent Connector";
+
 /// A connector whose queue is emptied by an agent that speaks another system's protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryAgentConnector {
@@ -57,6 +60,15 @@ impl DeliveryAgentConnector {
             max_message_size: Limit::Unlimited,
             source_transport_servers: sources,
         }
+    }
+
+    /// The one that a new organization has, for text messages to mobile telephones (EN-59).
+    #[must_use]
+    pub fn text_messaging(sources: Vec<ServerName>) -> Self {
+        let name = ObjectName::parse(TEXT_MESSAGING).expect("it is a name");
+        let guid = Guid::derived("deliveryAgentConnector", TEXT_MESSAGING);
+        let everything = "MOBILE:*;1".parse().expect("it is an address space");
+        Self { delivery_protocol: "MOBILE".to_owned(), ..Self::new(guid, name, vec![everything], sources) }
     }
 }
 

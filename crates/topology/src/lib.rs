@@ -18,7 +18,9 @@
 //! | [`receive_connector`] | Receive connectors | docs/rules.md, Receive connectors |
 //! | [`permission`] | who may what on a connector | docs/rules.md, Permissions |
 //! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
+//! | [`x400_domain`] | X.400 domains of the organization | EN-72 |
 //! | [`recipient`] | mailboxes, contacts, groups | docs/rules.md, Pipeline |
+//! | [`service_logs`] | what is kept of logs; front end and Mailbox Transport of a server | docs/rules.md, Logs |
 //! | [`settings`] | organization-wide and per-server transport settings | docs/rules.md, Limits, docs/rules.md, Queues |
 //! | [`draft`], [`organization`], [`validation`] | what was written, the snapshot, its checks | V-1…V-26 |
 
@@ -37,10 +39,12 @@ pub mod receive_connector;
 pub mod recipient;
 pub mod send_connector;
 pub mod server;
+pub mod service_logs;
 pub mod settings;
 pub mod site;
 mod transient_reply;
 pub mod validation;
+pub mod x400_domain;
 
 pub use address_space::{AddressSpace, ConnectorCost, Space, X400Address};
 pub use back_pressure::{BackPressureSettings, Thresholds};
@@ -58,7 +62,11 @@ pub use receive_connector::{
 pub use recipient::{DeliveryRestrictions, DirectoryRecipient, RecipientKind, Restricted};
 pub use send_connector::{SealedCredential, SendConnector, SmartHost};
 pub use server::{Dag, Database, DatabaseHome, Server, ServerRole};
+pub use service_logs::{
+    FrontendTransportSettings, LogRetention, MailboxTransportSettings, ProtocolLogs, TransportLogs,
+};
 pub use settings::{TransportConfig, TransportServiceSettings};
 pub use site::{LinkCost, Site, SiteLink};
 pub use transient_reply::TransientReply;
 pub use validation::{Problem, Problems, Weight};
+pub use x400_domain::{X400AuthoritativeDomain, X400Domain};

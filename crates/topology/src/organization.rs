@@ -1,9 +1,12 @@
 //! The organization as it was checked, at one revision.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 
+use envelope::encapsulated;
 use envelope::{Address, Domain, ObjectName, Revision, ServerName, SiteName};
 
+use crate::address_space::{X400Address, respelled};
 use crate::connector::Connector;
 use crate::domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 use crate::draft::OrganizationDraft;
@@ -15,6 +18,7 @@ use crate::server::{Dag, Database, Server};
 use crate::settings::TransportConfig;
 use crate::site::{Site, SiteLink};
 use crate::validation::{self, Problems};
+use crate::x400_domain::X400AuthoritativeDomain;
 
 /// A checked configuration at one revision. Immutable; share it by `Arc`.
 #[derive(Clone, Debug)]
@@ -26,8 +30,13 @@ pub struct Organization {
     dags: HashMap<ObjectName, usize>,
     databases: HashMap<ObjectName, usize>,
     send_connectors: HashMap<Guid, usize>,
+    delivery_agent_connectors: HashMap<Guid, usize>,
+    foreign_connectors: HashMap<Guid, usize>,
     accepted_exact: HashMap<Domain, usize>,
     accepted_within: HashMap<Domain, usize>,
+    x400_domains: HashMap<X400Address, usize>,
+    /// The sets of attributes that they have, most attributes first.
+    x400_sets: Vec<u8>,
 }
 
 impl Organization {
@@ -50,6 +59,10 @@ impl Organization {
             DomainPattern::Exact(domain) => Some(domain.clone()),
             DomainPattern::Within(_) | DomainPattern::Any => None,
         };
+        let x400_domains = index(&draft.x400_domains, |one| Some(one.domain.attributes().clone()));
+        let x400_sets: BTreeSet<_> = x400_domains.keys().map(X400Address::attributes).collect();
+        let mut x400_sets: Vec<u8> = x400_sets.into_iter().collect();
+        x400_sets.sort_by_key(|set| Reverse(set.count_ones()));
         Ok(Self {
             revision,
             sites: index(&draft.sites, |site| Some(site.name.clone())),
@@ -57,8 +70,12 @@ impl Organization {
             dags: index(&draft.dags, |dag| Some(dag.name.clone())),
             databases: index(&draft.databases, |database| Some(database.name.clone())),
             send_connectors: index(&draft.send_connectors, |connector| Some(connector.guid)),
+            delivery_agent_connectors: index(&draft.delivery_agent_connectors, |connector| Some(connector.guid)),
+            foreign_connectors: index(&draft.foreign_connectors, |connector| Some(connector.guid)),
             accepted_exact: index(&draft.accepted_domains, |accepted| exact(&accepted.domain)),
             accepted_within: index(&draft.accepted_domains, |accepted| within(&accepted.domain)),
+            x400_domains,
+            x400_sets,
             draft,
         })
     }
@@ -170,6 +187,26 @@ impl Organization {
         self.send_connectors.get(&guid).map(|&at| &self.draft.send_connectors[at])
     }
 
+    /// The Delivery Agent connector of that identity.
+    #[must_use]
+    pub fn delivery_agent_connector(&self, guid: Guid) -> Option<&DeliveryAgentConnector> {
+        self.delivery_agent_connectors.get(&guid).map(|&at| &self.draft.delivery_agent_connectors[at])
+    }
+
+    /// The Foreign connector of that identity.
+    #[must_use]
+    pub fn foreign_connector(&self, guid: Guid) -> Option<&ForeignConnector> {
+        self.foreign_connectors.get(&guid).map(|&at| &self.draft.foreign_connectors[at])
+    }
+
+    /// The connector of that identity, of whatever kind.
+    #[must_use]
+    pub fn connector(&self, guid: Guid) -> Option<Connector<'_>> {
+        let agent = || self.delivery_agent_connector(guid).map(Connector::DeliveryAgent);
+        let foreign = || self.foreign_connector(guid).map(Connector::Foreign);
+        self.send_connector(guid).map(Connector::Send).or_else(agent).or_else(foreign)
+    }
+
     /// Databases whose active copy is on `server` (PL-13).
     pub fn databases_active_on<'a>(&'a self, server: &'a ServerName) -> impl Iterator<Item = &'a Database> {
         self.draft.databases.iter().filter(move |database| database.active_server() == server)
@@ -201,6 +238,30 @@ impl Organization {
         self.accepted_domain(domain).is_some_and(|accepted| accepted.domain_type == AcceptedDomainType::Authoritative)
     }
 
+    /// Type and address of another type that an address of the default accepted domain has inside (PL-45, EN-73).
+    #[must_use]
+    pub fn encapsulated(&self, address: &Address) -> Option<(Box<str>, Box<str>)> {
+        let is_default = self.default_domain().is_some_and(|domain| domain.ascii() == address.domain_ascii());
+        is_default.then(|| encapsulated::decode(address.local_part())).flatten()
+    }
+
+    /// The X.400 domain of the organization's own that an address of that type is in: the one with most attributes (EN-71, EN-72).
+    #[must_use]
+    pub fn x400_domain(&self, kind: &str, text: &str) -> Option<&X400AuthoritativeDomain> {
+        if self.x400_sets.is_empty() || !kind.eq_ignore_ascii_case(X400Address::KIND) {
+            return None;
+        }
+        let address = X400Address::of_address(text);
+        let at = self.x400_sets.iter().find_map(|set| self.x400_domains.get(&address.only(*set)?))?;
+        Some(&self.draft.x400_domains[*at])
+    }
+
+    /// Every X.400 domain of the organization's own.
+    #[must_use]
+    pub fn x400_domains(&self) -> &[X400AuthoritativeDomain] {
+        &self.draft.x400_domains
+    }
+
     /// The names under which servers of the organization are known: their own, and those that connectors give (`Fqdn`). Mail
     /// that DNS leads to one of them would come back (RFC 5321 §5.1).
     pub fn own_names(&self) -> impl Iterator<Item = &Domain> {
@@ -221,9 +282,14 @@ impl Organization {
     }
 
     /// Who gets mail for an address of ours that nobody has: the organization's postmaster for postmaster (RFC 5321 §4.5.1) and
-    /// abuse (RFC 2142 §4) of any domain; with plus addressing whoever has the part before the `+` (RFC 5233 §4).
+    /// abuse (RFC 2142 §4) of any domain; with plus addressing whoever has the part before the `+` (RFC 5233 §4). An X.400 address
+    /// of ours stands for the same with its attributes in order (EN-70).
     #[must_use]
     pub fn stand_in(&self, address: &Address) -> Option<Address> {
+        if let Some((kind, text)) = self.encapsulated(address) {
+            self.x400_domain(&kind, &text)?;
+            return respelled(address);
+        }
         if !self.is_authoritative(&address.domain()) {
             return None;
         }

@@ -228,6 +228,8 @@ pub struct ReceiveConnector {
     pub domain_secure_enabled: bool,
     /// Who is the other half of a hybrid organization (PF-45); default nobody.
     pub tls_domain_capabilities: Vec<TlsDomainCapability>,
+    /// `<I>issuer<S>subject` of the certificate shown at STARTTLS; default: the one that is for its name (TA-30, TA-32).
+    pub tls_certificate_name: Option<String>,
     /// Default 36 MB, 64 KB to 2 GB.
     pub max_message_size: ByteSize,
     /// Default 256 KB.
@@ -263,6 +265,8 @@ pub struct ReceiveConnector {
     /// Whether senders who are not authenticated are told of success, relaying and expansion; default false: they may have
     /// forged whom we would tell.
     pub notify_anonymous_of_success: bool,
+    /// Whether X.400 addresses up to 1860 octets are taken, `XLONGADDR` (EN-73, LM-15); default false.
+    pub long_addresses_enabled: bool,
     /// Default None; Verbose on `Default Frontend <server>`.
     pub protocol_logging_level: ProtocolLoggingLevel,
 }
@@ -289,6 +293,7 @@ impl ReceiveConnector {
             require_tls: false,
             domain_secure_enabled: false,
             tls_domain_capabilities: Vec::new(),
+            tls_certificate_name: None,
             max_message_size: ByteSize::mib(36),
             max_header_size: ByteSize::kib(256),
             max_recipients_per_message: 200,
@@ -306,6 +311,7 @@ impl ReceiveConnector {
             message_rate_limit: Limit::Unlimited,
             message_rate_source: MessageRateSource::IPAddress,
             notify_anonymous_of_success: false,
+            long_addresses_enabled: false,
             protocol_logging_level: ProtocolLoggingLevel::None,
         }
     }

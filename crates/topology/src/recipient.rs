@@ -7,7 +7,7 @@ use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
 use crate::guid::Guid;
 
 /// One recipient object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DirectoryRecipient {
     /// Stable identity.
     pub guid: Guid,
@@ -30,7 +30,7 @@ pub struct DirectoryRecipient {
 }
 
 /// Where a recipient was brought from by `postroad sync`: only what has this source is changed or deleted by it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Provenance {
     /// The source, as the settings name it.
     pub source: ObjectName,
@@ -39,7 +39,7 @@ pub struct Provenance {
 }
 
 /// Who may send to a recipient.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct DeliveryRestrictions {
     /// `RequireSenderAuthenticationEnabled`: only senders of the organization. Default true for groups, false for others.
     pub require_sender_authentication: bool,
@@ -80,7 +80,7 @@ impl DirectoryRecipient {
 }
 
 /// What a recipient is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RecipientKind {
     /// A mailbox in a database.
     Mailbox {
@@ -104,7 +104,7 @@ pub enum RecipientKind {
 }
 
 /// A one-way verifier of a password (PHC string format). `Debug` does not print it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PasswordVerifier(pub Box<str>);
 
 impl std::fmt::Debug for PasswordVerifier {

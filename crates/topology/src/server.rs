@@ -4,6 +4,7 @@ use envelope::{Domain, ObjectName, ServerName, SiteName, Span};
 
 use crate::edge::EdgeSubscription;
 use crate::guid::Guid;
+use crate::service_logs::{FrontendTransportSettings, MailboxTransportSettings};
 use crate::settings::TransportServiceSettings;
 
 /// What a server is.
@@ -36,6 +37,10 @@ pub struct Server {
     pub edge: EdgeSubscription,
     /// `Set-TransportService`.
     pub transport: TransportServiceSettings,
+    /// `Set-FrontendTransportService`; nothing on an Edge server, which has no front end (EN-3).
+    pub frontend_transport: FrontendTransportSettings,
+    /// `Set-MailboxTransportService`; nothing on an Edge server.
+    pub mailbox_transport: MailboxTransportSettings,
 }
 
 impl TransportServiceSettings {

@@ -6,6 +6,7 @@ use envelope::{Address, ByteSize, Domain, Limit, Span};
 
 use crate::back_pressure::BackPressureSettings;
 use crate::receive_connector::RemoteRange;
+use crate::service_logs::{CONNECTION_RATE_DEFAULT, TransportLogs};
 
 /// Organization-wide settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,10 @@ pub struct TransportServiceSettings {
     pub external_dns_servers: Vec<SocketAddr>,
     /// Name servers for every other connector; empty: those of the machine (SC-38).
     pub internal_dns_servers: Vec<SocketAddr>,
+    /// New connections in a minute that Transport takes; default 1200 (docs/rules.md, Limits).
+    pub max_connection_rate_per_minute: u32,
+    /// What is kept of its logs.
+    pub logs: TransportLogs,
     /// When this server takes no more mail for lack of a resource.
     pub back_pressure: BackPressureSettings,
 }
@@ -117,6 +122,8 @@ impl Default for TransportServiceSettings {
             intra_org_connector_smtp_max_messages_per_connection: 20,
             external_dns_servers: Vec::new(),
             internal_dns_servers: Vec::new(),
+            max_connection_rate_per_minute: CONNECTION_RATE_DEFAULT,
+            logs: TransportLogs::default(),
             back_pressure: BackPressureSettings::default(),
         }
     }

@@ -134,6 +134,9 @@ fn names(draft: &OrganizationDraft, problems: &mut Problems) {
     unique("foreignConnectors", draft.foreign_connectors.iter().map(|o| &o.name), problems);
     unique("acceptedDomains", draft.accepted_domains.iter().map(|o| &o.name), problems);
     unique("acceptedDomains", draft.accepted_domains.iter().map(|o| &o.domain), problems);
+    unique("x400AuthoritativeDomains", draft.x400_domains.iter().map(|o| &o.name), problems);
+    let x400 = draft.x400_domains.iter().map(|o| o.domain.attributes());
+    unique("x400AuthoritativeDomains", x400, problems);
     let receive = draft.receive_connectors.iter().map(|o| (&o.server, &o.name));
     unique("receiveConnectors", receive.map(|(server, name)| format!("{server}\\{name}")), problems);
 }
@@ -192,6 +195,7 @@ fn servers(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut Problems
                 problems.error(format!("{place}.dag"), "an Edge server cannot be a member of a DAG");
             }
         }
+        logs(server, &place, problems);
     }
     for server in &draft.servers {
         let defaults = defaults::of(server);
@@ -207,6 +211,24 @@ fn servers(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut Problems
     for site in draft.sites.iter().filter(|site| site.hub_site_enabled && !known.manned.contains(&site.name)) {
         let text = "a hub site needs a Mailbox server; the flag is ignored until there is one";
         problems.warning(format!("sites[\"{}\"].hubSiteEnabled", site.name), text); // RT-29
+    }
+}
+
+/// LG-03: a file of a log is no larger than all of them together.
+fn logs(server: &Server, place: &str, problems: &mut Problems) {
+    let (own, front) = (&server.transport.logs, &server.frontend_transport.protocol);
+    for (kept, name) in [
+        (own.message_tracking, "transport.messageTrackingLogMaxFileSize"),
+        (own.connectivity, "transport.connectivityLogMaxFileSize"),
+        (own.protocol.receive, "transport.receiveProtocolLogMaxFileSize"),
+        (own.protocol.send, "transport.sendProtocolLogMaxFileSize"),
+        (front.receive, "frontendTransport.receiveProtocolLogMaxFileSize"),
+        (front.send, "frontendTransport.sendProtocolLogMaxFileSize"),
+    ] {
+        if !kept.fits() {
+            let directory = name.rsplit('.').next().unwrap_or(name).replace("MaxFileSize", "MaxDirectorySize");
+            problems.error(format!("{place}.{name}"), format!("a file is no larger than {directory}"));
+        }
     }
 }
 

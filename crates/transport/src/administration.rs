@@ -4,6 +4,7 @@
 pub(crate) mod counted;
 mod entry;
 mod export;
+mod gateways;
 mod header;
 pub(crate) mod operations;
 mod perform;

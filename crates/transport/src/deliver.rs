@@ -7,7 +7,7 @@
 pub(crate) mod agent;
 mod basis;
 mod connector;
-mod gateway;
+pub(crate) mod gateway;
 mod mailbox;
 pub(crate) mod outbound;
 pub(crate) mod outgoing;
@@ -169,9 +169,15 @@ async fn makes_room(core: &Core, lane: QueueId) {
     }
 }
 
-/// Whether the next hop is one of a Send connector, and not a server that has the connector.
+/// Whether the next hop is one of a connector, and not a server that has the connector.
 fn is_external(route: &Route) -> bool {
-    matches!(route.key.delivery_type, DeliveryType::DnsConnectorDelivery | DeliveryType::SmartHostConnectorDelivery)
+    matches!(
+        route.key.delivery_type,
+        DeliveryType::DnsConnectorDelivery
+            | DeliveryType::SmartHostConnectorDelivery
+            | DeliveryType::DeliveryAgent
+            | DeliveryType::NonSmtpGatewayDelivery
+    )
 }
 
 fn connector_metrics(core: &Core, route: &Route) -> Option<SendMetrics> {
@@ -301,7 +307,10 @@ impl Connection {
     }
 
     /// Sends one item and settles it. Gives the cause when the next hop was lost; the item is back in its queue then.
-    async fn deliver(&mut self, hand: Hand) -> Option<Arc<str>> {
+    async fn deliver(&mut self, mut hand: Hand) -> Option<Arc<str>> {
+        if self.route.key.delivery_type == DeliveryType::DeliveryAgent {
+            agent::leave_first_part(&mut hand);
+        }
         let copy = match load(&self.core, hand.item()).await {
             Ok(copy) => copy,
             Err(error) => {

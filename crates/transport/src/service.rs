@@ -20,13 +20,13 @@ use reception::Doors;
 use routing::DeliveryType;
 use rpc::{AgentsHandler, LocalUsers, Offer};
 use runtime::node::VERSION;
-use runtime::{Node, NodeError, certificate};
+use runtime::{Node, NodeError, certificate, service_logs};
 use scheduler::{Ledger, QueueId};
 use telemetry::{Health, HealthChecks, HopName, HopOutcome, keys};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use topology::{ServerRole, TransportRole};
+use topology::{LogRetention, ProtocolLogs, ServerRole, TransportRole};
 
 use crate::administration::operations::{self, Operations};
 use crate::administration::routing_log;
@@ -86,16 +86,21 @@ fn logs_of(node: &Node) -> std::io::Result<Logs> {
     let tracking = LogSettings { folder: tracking::folder(state), prefix: TRACKING_PREFIX, version: VERSION };
     let connectivity =
         LogSettings { folder: connectivity::folder(state), prefix: connectivity::PREFIX, version: VERSION };
-    Ok(Logs {
-        tracking: Log::start(tracking, move || lost.increment())?,
-        connectivity: Log::start(connectivity, || ())?,
-    })
+    let tracking = Log::start(tracking, move || lost.increment())?;
+    let connectivity = Log::start(connectivity, || ())?;
+    service_logs::follow(node, tracking.rules(), service_logs::message_tracking);
+    service_logs::follow(node, connectivity.rules(), |server| {
+        (server.transport.logs.connectivity_enabled, server.transport.logs.connectivity)
+    });
+    Ok(Logs { tracking, connectivity })
 }
 
 /// Starts a protocol log: the folder is named as the documentation names the service (LG-06).
-fn protocol_log<S: Side>(node: &Node) -> std::io::Result<ProtocolLog<S>> {
+fn protocol_log<S: Side>(node: &Node, of: fn(&ProtocolLogs) -> LogRetention) -> std::io::Result<ProtocolLog<S>> {
     let service = if node.tables().local_server().role == ServerRole::Edge { "Edge" } else { "Hub" };
-    ProtocolLog::start(protocol::folder::<S>(&node.settings.state, service), VERSION, node.clock, || ())
+    let log = ProtocolLog::start(protocol::folder::<S>(&node.settings.state, service), VERSION, node.clock, || ())?;
+    service_logs::follow(node, log.rules(), move |server| (true, of(&server.transport.logs.protocol)));
+    Ok(log)
 }
 
 impl Transport {
@@ -117,7 +122,7 @@ impl Transport {
         drain: CancellationToken,
     ) -> Result<Self, TransportError> {
         let own = certificate::of_server(&node)?;
-        let outbound = Outbound::new(&node, &own, Arc::new(protocol_log::<Sending>(&node)?))?;
+        let outbound = Outbound::new(&node, &own, Arc::new(protocol_log::<Sending>(&node, |logs| logs.send)?))?;
         let (path, server) = (node.settings.spool(), node.server().clone());
         let batch_size = node.metrics.queue_batch_size.clone();
         let on_sync = OnSync::new(move |records| batch_size.record(records));
@@ -136,7 +141,7 @@ impl Transport {
         let core = Arc::new(core);
         operations::restore_suspended(&core);
         let destination = Arc::new(SpoolDestination(Arc::clone(&core)));
-        let told = Arc::new(protocol_log::<Receiving>(&node)?);
+        let told = Arc::new(protocol_log::<Receiving>(&node, |logs| logs.receive)?);
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination, told)?;
         Ok(Self { core, errands, recovery, listener, socket, doors })
     }

@@ -61,7 +61,7 @@ fn text(input: &[u8], read: impl FnOnce(&str)) {
 }
 
 fn smtp_command(input: &[u8]) {
-    let _ = command::line_octets_max(input);
+    let _ = command::line_octets_max(input, false);
     let Ok(line) = command::text(input) else { return };
     let _ = Command::parse(line);
     let offered = Extensions::default();

@@ -83,6 +83,7 @@ pub(crate) fn presence_to_wire(presence: Presence) -> wire::Presence {
         started_millis: presence.started.as_millis(),
         version: presence.version,
         applied_revision: presence.applied_revision.0,
+        out_of_reach: presence.out_of_reach.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn presence_from_wire(presence: &wire::Presence) -> Option<Presence> 
         started: Timestamp::from_millis(presence.started_millis),
         version: without_controls(&presence.version).into(),
         applied_revision: Revision(presence.applied_revision),
+        out_of_reach: presence.out_of_reach.iter().filter_map(|name| ServerName::parse(name).ok()).collect(),
     })
 }
 

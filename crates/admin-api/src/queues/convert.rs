@@ -7,7 +7,8 @@ use rpc::convert::{RECIPIENTS_MAX, WireError, without_controls};
 
 use super::operation::{Caller, Operated, OperatedMessage, Operation, Outcome, Target};
 use super::{
-    DecisionEntry, MESSAGES_DEFAULT, MESSAGES_MAX, MessageEntry, MessagesRequest, PeerEntry, QueueEntry, TargetEntry,
+    DecisionEntry, GatewayEntry, GatewayState, MESSAGES_DEFAULT, MESSAGES_MAX, MessageEntry, MessagesRequest,
+    PeerEntry, QueueEntry, TargetEntry,
 };
 use crate::wire::v1 as wire;
 
@@ -302,4 +303,29 @@ pub(crate) fn peer_from_wire(peer: wire::Peer) -> Result<PeerEntry, WireError> {
         last_success: peer.last_success_millis.map(Timestamp::from_millis),
         last_error: optional(&peer.last_error),
     })
+}
+
+pub(crate) fn gateway_to_wire(gateway: GatewayEntry) -> wire::Gateway {
+    let state = match gateway.state {
+        GatewayState::Agents { free, at_work } => wire::gateway::State::Agents(wire::Agents { free, at_work }),
+        GatewayState::Drop { directory, held, trouble } => wire::gateway::State::Drop(wire::DropDirectory {
+            path: directory.into(),
+            held: held.map(ByteSize::as_u64),
+            trouble: text(trouble),
+        }),
+    };
+    wire::Gateway { connector: gateway.connector.to_string(), state: Some(state) }
+}
+
+pub(crate) fn gateway_from_wire(gateway: wire::Gateway) -> Result<GatewayEntry, WireError> {
+    let connector = gateway.connector.parse().map_err(|_| WireError::Invalid("connector"))?;
+    let state = match gateway.state.ok_or(WireError::Missing("the state of a connector"))? {
+        wire::gateway::State::Agents(wire::Agents { free, at_work }) => GatewayState::Agents { free, at_work },
+        wire::gateway::State::Drop(drop) => GatewayState::Drop {
+            directory: without_controls(&drop.path),
+            held: drop.held.map(ByteSize::bytes),
+            trouble: optional(&drop.trouble),
+        },
+    };
+    Ok(GatewayEntry { connector, state })
 }

@@ -61,6 +61,7 @@ impl wire::queues_server::Queues for QueuesService {
     type ListQueuesStream = Entries<wire::Queue>;
     type ListMessagesStream = Entries<wire::Message>;
     type ListPeersStream = Entries<wire::Peer>;
+    type ListGatewaysStream = Entries<wire::Gateway>;
     type OperateStream = Entries<wire::Operated>;
     type ExportMessageStream = Entries<wire::ExportPiece>;
 
@@ -91,6 +92,15 @@ impl wire::queues_server::Queues for QueuesService {
         self.authorized(&request)?;
         let peers = self.handler.peers().into_iter().map(|peer| Ok(convert::peer_to_wire(peer)));
         Ok(Response::new(stream::iter(peers).boxed()))
+    }
+
+    async fn list_gateways(
+        &self,
+        request: Request<wire::ListGatewaysRequest>,
+    ) -> Result<Response<Self::ListGatewaysStream>, Status> {
+        self.authorized(&request)?;
+        let gateways = self.handler.gateways().await.into_iter();
+        Ok(Response::new(stream::iter(gateways.map(|gateway| Ok(convert::gateway_to_wire(gateway)))).boxed()))
     }
 
     async fn operate(

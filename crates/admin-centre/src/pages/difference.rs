@@ -1,13 +1,23 @@
 //! What a change does, property by property, as tables (AP-07).
 
+use std::collections::BTreeMap;
+
 use organization::{Change, Kind};
 
 use crate::view::{Bit, Bits, Block, Column, Grid, Tone};
 
+/// Changes that are shown property by property: an import may have thousands.
+const SHOWN: usize = 60;
+/// Names of objects in a line.
+const NAMES: usize = 40;
+
 /// What a change does, property by property (AP-07). Secrets say that they are.
 pub(crate) fn blocks(changes: &[Change]) -> Vec<Block> {
     let mut blocks = Vec::new();
-    for change in changes {
+    if changes.len() > SHOWN {
+        blocks.push(Block::Grid(short(changes)));
+    }
+    for change in changes.iter().take(SHOWN) {
         let object = change.object();
         let (tone, sign) = match change {
             Change::Create(_) => (Tone::Good, "+ new"),
@@ -36,6 +46,31 @@ pub(crate) fn blocks(changes: &[Change]) -> Vec<Block> {
     blocks
 }
 
+/// Many changes, a line each: how many there are of which kind, then which.
+fn short(changes: &[Change]) -> Grid {
+    let columns = ["Change", "Kind", "Objects"].map(|title| Column::new(title, "")).to_vec();
+    let mut grid =
+        Grid::new(format!("{} changes; the first {SHOWN} follow property by property", changes.len()), columns);
+    let mut all: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for change in changes {
+        let sign = match change {
+            Change::Create(_) => "+ new",
+            Change::Update { .. } => "~ changed",
+            Change::Delete(_) => "− removed",
+        };
+        all.entry((sign, words(change.object().kind()))).or_default().push(change.object().name());
+    }
+    for ((sign, kind), names) in all {
+        let more = names.len().saturating_sub(NAMES);
+        let mut shown = names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            shown += &format!(" and {more} more");
+        }
+        grid.row(vec![sign.into(), format!("{} × {kind}", names.len()).into(), shown.into()]);
+    }
+    grid
+}
+
 /// A value of a plan, without the signs of a file: a list one under the other.
 fn plain(text: &str, as_bit: fn(String) -> Bit) -> Bits {
     match serde_json::from_str::<serde_json::Value>(text) {
@@ -59,6 +94,7 @@ fn words(kind: Kind) -> &'static str {
     match super::AREAS.iter().find(|area| area.kind == kind) {
         Some(area) if kind != Kind::TransportConfig => area.one,
         Some(_) => "settings of",
+        None if kind == Kind::Recipient => "recipient",
         None => "server",
     }
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 use authority::{Principal, Who};
 use envelope::Timestamp;
 
-use super::{Answered, Outcome, Trouble, missing};
-use crate::accounts::{Mismatch, PASSWORD_MAX, PASSWORD_MIN};
+use super::entrance::{cookie, door, note, to};
+use super::{Answered, Outcome, Trouble, missing, provided};
+use crate::accounts::{Account, Mismatch, PASSWORD_MAX, PASSWORD_MIN};
 use crate::centre::Centre;
 use crate::codes;
 use crate::estate::Note;
 use crate::person::{Person, Proof};
 use crate::request::Ask;
-use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet, Tone};
+use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet};
 
 /// A turn at the door is waited for as long.
 const TURN: Duration = Duration::from_secs(10);
@@ -26,10 +27,12 @@ pub(crate) async fn page(centre: &Centre, ask: &Ask) -> Answered {
     match (ask.post, parts.as_slice()) {
         (false, ["sign-in"]) => Ok(Outcome::Sheet(door(centre, ask, "", None))),
         (true, ["sign-in"]) => enter(centre, ask).await,
+        (false, ["sign-in", "provider"]) => provided::begin(centre, ask).await,
+        (false, ["sign-in", "callback"]) => provided::returned(centre, ask, cookie(ask)).await,
         (false, ["welcome", token]) => Ok(Outcome::Sheet(welcome(centre, ask, token, &[])?)),
         (true, ["welcome", token]) => settle(centre, ask, token).await,
         (true, _) => Err(Trouble::Wrong("Nobody is signed in: the session has ended. Nothing was changed.".to_owned())),
-        (false, [] | ["sign-out"]) => Ok(Outcome::See("/sign-in".to_owned())),
+        (false, [] | ["sign-out" | "prove"]) => Ok(Outcome::See("/sign-in".to_owned())),
         // Where somebody wanted to go is where he is led afterwards.
         (false, _) => {
             let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&ask.query).finish();
@@ -40,78 +43,8 @@ pub(crate) async fn page(centre: &Centre, ask: &Ask) -> Answered {
     }
 }
 
-/// An address of our own.
-fn to(ask: &Ask) -> String {
-    let wanted = if ask.post { ask.field("to") } else { ask.query("to") };
-    let own = wanted.starts_with('/')
-        && !wanted.starts_with("//")
-        && !wanted.contains(|one: char| one == '\\' || one.is_control());
-    if own { wanted.to_owned() } else { "/".to_owned() }
-}
-
-fn door(centre: &Centre, ask: &Ask, name: &str, wrong: Option<String>) -> Sheet {
-    let mut sheet = Sheet::new("Sign in");
-    if centre.accounts.is_empty() {
-        let lines = vec![
-            "Nobody has an account yet. The one-time link for the first administrator was printed where the centre was started.".into(),
-        ];
-        sheet.notice(Tone::Warn, "This centre is new", lines);
-    }
-    if let Some(wrong) = wrong {
-        sheet.status = 401;
-        sheet.notice(Tone::Bad, wrong, Vec::new());
-    }
-    match centre.by_certificate(ask) {
-        Ok(Some(principal)) => {
-            let Who::Administrator { name, groups } = &principal.who else { return sheet };
-            let groups: Vec<&str> = groups.iter().map(|group| group.as_str()).collect();
-            sheet.form(Form {
-                action: "/sign-in".to_owned(),
-                hidden: vec![("by".to_owned(), "certificate".to_owned()), ("to".to_owned(), to(ask))],
-                groups: vec![Group {
-                    title: "With your certificate".to_owned(),
-                    note: format!("Your browser shows the certificate of {name}: {}.", groups.join(", ")),
-                    ..Group::default()
-                }],
-                buttons: vec![Button::primary(&format!("Sign in as {name}"))],
-                ..Form::default()
-            });
-        }
-        Ok(None) => {}
-        Err(why) => sheet.notice(Tone::Bad, "Your certificate does not count", vec![why.into()]),
-    }
-    sheet.form(Form {
-        action: "/sign-in".to_owned(),
-        hidden: vec![("to".to_owned(), to(ask))],
-        groups: vec![Group {
-            title: "With name, password and code".to_owned(),
-            fields: vec![
-                Field::line("name", "Name", name).with(Entry::Line { kind: "text", complete: "username" }).needed(),
-                Field::line("password", "Password", "")
-                    .with(Entry::Line { kind: "password", complete: "current-password" })
-                    .needed(),
-                Field::line("code", "Code of your authenticator", "")
-                    .with(Entry::Line { kind: "text", complete: "one-time-code" })
-                    .helped("Six digits that change every half minute.")
-                    .needed(),
-            ],
-            ..Group::default()
-        }],
-        buttons: vec![Button::primary("Sign in")],
-        ..Form::default()
-    });
-    sheet
-}
-
-fn note(centre: &Centre, ask: &Ask, who: &str, how: Proof, refused: Option<&str>) {
-    let from = ask.from().to_string();
-    let object = format!("admin centre, by {}", how.as_str());
-    // What was typed as a name may be a password in the wrong field: a stranger's is not written.
-    centre.estate.note(Note { who, from: &from, cmdlet: "Sign-In", object: &object, refused });
-}
-
 fn begin(centre: &Centre, ask: &Ask, person: Person) -> Outcome {
-    note(centre, ask, person.name(), person.proof, None);
+    note(centre, ask, person.name(), person.proof.as_str(), None);
     let secret = centre.sessions.begin(person, &ask.agent, centre.now());
     Outcome::Begin { secret, to: to(ask) }
 }
@@ -128,58 +61,73 @@ fn busy(mut sheet: Sheet) -> Sheet {
     sheet
 }
 
-/// Who comes too early after what failed.
-fn early(centre: &Centre, ask: &Ask, name: &str) -> Option<Sheet> {
-    let wait = centre.attempts.wait(ask.from(), name, centre.now())?;
-    let text = format!("Too many attempts. Try again in {} seconds.", wait.as_secs() + 1);
-    let mut sheet = door(centre, ask, name, Some(text));
-    sheet.status = 429;
-    Some(sheet)
+/// What whoever comes too early after what failed is told.
+fn early(centre: &Centre, ask: &Ask, name: &str) -> Result<(), (u16, String)> {
+    match centre.attempts.wait(ask.from(), name, centre.now()) {
+        Some(wait) => Err((429, format!("Too many attempts. Try again in {} seconds.", wait.as_secs() + 1))),
+        None => Ok(()),
+    }
 }
 
-async fn enter(centre: &Centre, ask: &Ask) -> Answered {
-    if ask.field("by") == "certificate" {
-        return match centre.by_certificate(ask) {
-            Ok(Some(principal)) => {
-                Ok(begin(centre, ask, Person { principal, proof: Proof::Certificate, from: ask.from() }))
-            }
-            Ok(None) => Ok(Outcome::Sheet(door(centre, ask, "", Some("Your browser shows no certificate".to_owned())))),
-            Err(why) => Ok(Outcome::Sheet(door(centre, ask, "", Some(why)))),
-        };
-    }
-    let (name, from, password) = (ask.field("name").trim(), ask.from(), ask.field("password"));
-    if let Some(sheet) = early(centre, ask, name) {
-        return Ok(Outcome::Sheet(sheet));
-    }
-    let Some(_turn) = turn(centre).await else {
-        return Ok(Outcome::Sheet(busy(door(centre, ask, name, Some(BUSY.to_owned())))));
-    };
+/// The account of a name, if password and code are its: in turn, and not too often. Otherwise the status and the words for it.
+pub(super) async fn proves(centre: &Centre, ask: &Ask, name: &str) -> Result<Account, (u16, String)> {
+    early(centre, ask, name)?;
+    let _turn = turn(centre).await.ok_or((503, BUSY.to_owned()))?;
     // Others of the same address may have failed while this one waited.
-    if let Some(sheet) = early(centre, ask, name) {
-        return Ok(Outcome::Sheet(sheet));
-    }
-    let now = centre.now();
+    early(centre, ask, name)?;
+    let (from, password, now) = (ask.from(), ask.field("password"), centre.now());
     let checked = if password.len() <= PASSWORD_MAX {
         tokio::task::block_in_place(|| centre.accounts.check(name, password, ask.field("code"), now))
     } else {
         Err(Mismatch::Password)
     };
-    let Ok(account) = checked else {
-        centre.attempts.failed(from, name, checked.is_err_and(|why| why == Mismatch::Code), now);
-        let who = centre.accounts.find(name).map_or_else(|| "(nobody of this centre)".to_owned(), |known| known.name);
-        note(centre, ask, &who, Proof::Account, Some("name, password or code is wrong"));
-        let text = "Name, password or code is wrong. A code is good once; the password must be typed again.".to_owned();
-        return Ok(Outcome::Sheet(door(centre, ask, name, Some(text))));
-    };
-    centre.attempts.succeeded(from, name);
-    Ok(begin(centre, ask, of_account(centre, ask, &account)))
+    match checked {
+        Ok(account) => {
+            centre.attempts.succeeded(from, name);
+            Ok(account)
+        }
+        Err(why) => {
+            centre.attempts.failed(from, name, why == Mismatch::Code, now);
+            let text = "Name, password or code is wrong. A code is good once; the password must be typed again.";
+            Err((401, text.to_owned()))
+        }
+    }
 }
 
-fn of_account(centre: &Centre, ask: &Ask, account: &crate::accounts::Account) -> Person {
+async fn enter(centre: &Centre, ask: &Ask) -> Answered {
+    if ask.field("by") == "certificate" {
+        return match centre.by_certificate(ask) {
+            Ok(Some((principal, until))) => {
+                let until = Some(until);
+                let (proof, from, proved) = (Proof::Certificate, ask.from(), Some(centre.now()));
+                Ok(begin(centre, ask, Person { principal, proof, from, until, proved, vouched: None }))
+            }
+            Ok(None) => Ok(Outcome::Sheet(door(centre, ask, "", Some("Your browser shows no certificate".to_owned())))),
+            Err(why) => Ok(Outcome::Sheet(door(centre, ask, "", Some(why)))),
+        };
+    }
+    let name = ask.field("name").trim();
+    match proves(centre, ask, name).await {
+        Ok(account) => Ok(begin(centre, ask, of_account(centre, ask, &account))),
+        Err((status, text)) => {
+            if status == 401 {
+                let known = centre.accounts.find(name);
+                let who = known.map_or_else(|| "(nobody of this centre)".to_owned(), |known| known.name);
+                note(centre, ask, &who, Proof::Account.as_str(), Some("name, password or code is wrong"));
+            }
+            let mut sheet = door(centre, ask, name, Some(text));
+            sheet.status = status;
+            Ok(Outcome::Sheet(sheet))
+        }
+    }
+}
+
+fn of_account(centre: &Centre, ask: &Ask, account: &Account) -> Person {
     let forest = centre.estate.authority().forest().clone();
     let who = Who::User { name: account.name.as_str().into(), groups: account.groups() };
     let principal = Principal { forest, who, issued: Timestamp::from_millis(0) };
-    Person { principal, proof: Proof::Account, from: ask.from() }
+    let (proof, from, proved) = (Proof::Account, ask.from(), Some(centre.now()));
+    Person { principal, proof, from, until: None, proved, vouched: None }
 }
 
 fn welcome(centre: &Centre, ask: &Ask, token: &str, wrong: &[(&str, String)]) -> Result<Sheet, Trouble> {
@@ -195,6 +143,12 @@ fn welcome(centre: &Centre, ask: &Ask, token: &str, wrong: &[(&str, String)]) ->
     }
     let name = open.name.clone().unwrap_or_else(|| ask.field("name").to_owned());
     let address = codes::address(&open.secret, if name.is_empty() { "administrator" } else { &name }, "Postroad");
+    if let Some(svg) = codes::drawing(&address) {
+        sheet.add(Block::Picture {
+            svg,
+            about: "Let your authenticator app read this, or type the key below.".to_owned(),
+        });
+    }
     sheet.add(Block::Facts(vec![
         ("Key for your authenticator".to_owned(), String::new(), Bit::Code(spaced(&open.secret)).into()),
         ("The same as an address".to_owned(), String::new(), Bit::link(address.clone(), address).into()),

@@ -263,6 +263,7 @@ pub(crate) fn planned(
         base: organization.revision(),
         changes,
         back: back.to_owned(),
+        report: None,
         typed: None,
         made: None,
     };

@@ -52,7 +52,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     let known = visit.ruled.known(std::slice::from_ref(&subject)).await?;
     let mut inquiry = Inquiry::new(Arc::clone(&organization), known);
     let answer = inquiry.ask(&subject).map_err(|error| Trouble::Wrong(error.to_string()))?;
-    told(visit, &mut sheet, &answer, &organization);
+    told(visit, &mut sheet, &answer, &organization).await;
     Ok(Outcome::Sheet(sheet))
 }
 
@@ -124,7 +124,7 @@ fn form(visit: &Visit<'_>, organization: &Organization, wrong: &[(&'static str, 
     }
 }
 
-fn told(visit: &Visit<'_>, sheet: &mut Sheet, answer: &Answer, organization: &Organization) {
+async fn told(visit: &Visit<'_>, sheet: &mut Sheet, answer: &Answer, organization: &Organization) {
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(visit.ask.query.iter().filter(|(name, _)| matches!(name.as_str(), "recipient" | "from" | "size")))
         .finish();
@@ -140,7 +140,9 @@ fn told(visit: &Visit<'_>, sheet: &mut Sheet, answer: &Answer, organization: &Or
     if answer.ends.len() > ENDS {
         sheet.add(Block::Prose(format!("and {} more members", answer.ends.len() - ENDS).into()));
     }
-    sheet.add(Block::Text { label: "As `postroad explain` says it".to_owned(), text: visit.ruled.explained(answer) });
+    let is_of_now = visit.ask.query("revision").trim().is_empty() && visit.ask.query("plan").is_empty();
+    let text = visit.ruled.explained(answer, is_of_now).await;
+    sheet.add(Block::Text { label: "As `postroad explain` says it".to_owned(), text });
 }
 
 fn decided(sheet: &mut Sheet, end: &End, query: &str) {

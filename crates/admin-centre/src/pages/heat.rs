@@ -8,7 +8,7 @@ use envelope::ServerName;
 
 use super::queue_words::reason;
 use crate::centre::Visit;
-use crate::estate::{Letters, QueueView};
+use crate::estate::QueueView;
 use crate::view::{Bit, Bits, Column, Grid};
 
 /// Ages in minutes; beyond the last is older.
@@ -31,11 +31,11 @@ pub(crate) async fn table(visit: &Visit<'_>, queues: &[&(ServerName, QueueView)]
     servers.sort();
     servers.dedup();
     // At once: one that is slow holds up only itself.
-    let wanted = Letters { queue: None, subjects: false, limit: MESSAGES };
-    let asked = servers.into_iter().map(async |server| (server, visit.ruled.letters(server, wanted).await));
+    let asked =
+        servers.into_iter().map(async |server| (server, visit.ruled.letters_known(server, None, MESSAGES).await));
     for (server, letters) in futures::future::join_all(asked).await {
-        let Ok(letters) = letters else { continue };
-        for letter in letters {
+        let Some((letters, _)) = letters.ok().and_then(|last| last.value) else { continue };
+        for letter in letters.iter() {
             let Some((_, queue)) = full.iter().find(|(of, queue)| of == server && queue.number == letter.queue) else {
                 continue;
             };

@@ -1,5 +1,6 @@
 //! What needs attention, the worst first; each line leads to the page that mends it. Nothing wrong says so, with when it was looked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use authority::{Act, Feature};
@@ -9,8 +10,8 @@ use super::queue_words::reason;
 use super::queues::{self, Queued};
 use super::{Answered, Outcome, segment};
 use crate::centre::Visit;
-use crate::estate::{HealthView, Ledger};
-use crate::ruled::Denied;
+use crate::estate::{HealthView, Ledger, Serving};
+use crate::known::Last;
 use crate::text::{counted, some};
 use crate::view::{Bit, Bits, Block, Column, Grid, Sheet, Tone};
 
@@ -32,40 +33,42 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     sheet.live = true;
     let mut concerns: Vec<Concern> = Vec::new();
     let mut unknown: Vec<Bits> = Vec::new();
-    let queued = match visit.ruled.why_not(Act::Read(Feature::Queues)) {
-        Some(why) => {
-            unknown.push(why.into());
-            None
+    let may_not = visit.ruled.why_not(Act::Read(Feature::Queues));
+    let waiting_for = async {
+        match &may_not {
+            Some(_) => Ok(None),
+            None => queues::gather(visit, &organization).await.map(Some),
         }
-        None => match queues::gather(visit, &organization).await {
-            Ok(queued) => Some(queued),
-            Err(Denied::Away(why)) => {
-                unknown.push(why.into());
-                None
-            }
-            Err(refused) => return Err(refused.into()),
-        },
     };
+    // Each is waited for a moment: together, not one after the other.
+    let looked = visit.centre.known.findings(&organization);
+    let (queued, health, findings, services) =
+        tokio::join!(waiting_for, visit.ruled.health(), looked, visit.ruled.services_known());
+    let queued = queued?;
+    unknown.extend(may_not.map(Bits::from));
     if let Some(queued) = &queued {
-        waiting(&mut concerns, &mut unknown, queued);
+        unknown.extend(queued.not_told());
+        waiting(&mut concerns, queued);
     }
-    behind(visit, &mut concerns, &organization).await;
-    let health = match (visit.ruled.why_not(Act::Read(Feature::Servers)), &mut unknown) {
-        (Some(why), unknown) => {
+    match services.map(|last| last.value) {
+        Ok(Some((services, _))) => behind(&mut concerns, &organization, &services),
+        _ => unknown.push("Which services are there is being asked.".into()),
+    }
+    let health = match health {
+        Err(why) => {
             unknown.push(why.into());
-            Vec::new()
+            Arc::default()
         }
-        (None, unknown) => visit.ruled.health().await.unwrap_or_else(|denied| {
-            let why = match denied {
-                Denied::Away(why) => why,
-                Denied::Refused(refusal) => refusal.to_string(),
-            };
-            unknown.push(Bits::of(vec![Bit::text("How services are is not known:"), Bit::Quiet(why)]));
-            Vec::new()
-        }),
+        Ok(last) => {
+            unknown.extend(not_known(&last));
+            last.value.map(|(health, _)| health).unwrap_or_default()
+        }
     };
     of_health(visit, &mut concerns, &health);
-    let findings = topology::validation::lint(organization.draft()).0;
+    if findings.is_none() {
+        unknown.push("The linter looks at the configuration.".into());
+    }
+    let findings = findings.unwrap_or_default();
     let errors = findings.iter().filter(|problem| problem.weight == Weight::Error).count();
     if errors > 0 {
         concerns.push(Concern {
@@ -73,7 +76,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
             text: format!("The linter finds {}.", some(errors, "error", "errors")).into(),
         });
     }
-    told(visit, &mut sheet, concerns, unknown);
+    told(&mut sheet, concerns, unknown);
     figures(&mut sheet, &organization, queued.as_ref());
     ledger(visit, &mut sheet, &health);
     rates(&mut sheet, queued.as_ref());
@@ -88,10 +91,20 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
     Ok(Outcome::Sheet(sheet))
 }
 
-fn waiting(concerns: &mut Vec<Concern>, unknown: &mut Vec<Bits>, queued: &Queued) {
-    for (server, why) in &queued.unknown {
-        unknown.push(Bits::of(vec![Bit::text(format!("What waits on {server} is unknown:")), Bit::Quiet(why.clone())]));
-    }
+/// What is not known of how services are, or known of before.
+pub(crate) fn not_known(last: &Last<Vec<HealthView>>) -> Option<Bits> {
+    let line = match (&last.value, &last.trouble) {
+        (_, None) if last.value.is_none() => vec![Bit::text("How services are: they are being asked.")],
+        (Some((_, at)), Some(why)) => {
+            vec![Bit::text("How services are is shown as of"), Bit::Time(*at), Bit::Quiet(why.clone())]
+        }
+        (None, Some(why)) => vec![Bit::text("How services are is not known:"), Bit::Quiet(why.clone())],
+        _ => return None,
+    };
+    Some(Bits::of(line))
+}
+
+fn waiting(concerns: &mut Vec<Concern>, queued: &Queued) {
     for (server, queue) in queued.all.iter().filter(|(_, queue)| queue.messages > 0) {
         let to = format!("/queues/{}/{}", segment(server.as_str()), queue.number);
         let count = some(usize::try_from(queue.messages).unwrap_or(usize::MAX), "message", "messages");
@@ -114,17 +127,13 @@ fn waiting(concerns: &mut Vec<Concern>, unknown: &mut Vec<Bits>, queued: &Queued
     }
 }
 
-async fn behind(visit: &Visit<'_>, concerns: &mut Vec<Concern>, organization: &Organization) {
-    let Ok(services) = visit.ruled.services().await else { return };
+fn behind(concerns: &mut Vec<Concern>, organization: &Organization, services: &[Serving]) {
+    let mut away: Vec<envelope::ServerName> = Vec::new();
     for server in organization.servers() {
         let own: Vec<_> = services.iter().filter(|one| one.server == server.name).collect();
         let to = super::place_of(organization::Kind::Server, server.name.as_str());
         if own.is_empty() {
-            let text = Bits::of(vec![
-                Bit::link(to, &server.name),
-                Bit::text("is not there: none of its services is announced"),
-            ]);
-            concerns.push(Concern { tone: Tone::Bad, text });
+            away.push(server.name.clone());
             continue;
         }
         let late: Vec<&str> =
@@ -136,6 +145,17 @@ async fn behind(visit: &Visit<'_>, concerns: &mut Vec<Concern>, organization: &O
             ]);
             concerns.push(Concern { tone: Tone::Warn, text });
         }
+    }
+    if !away.is_empty() {
+        let text = Bits::of(vec![
+            Bit::link("/servers", queues::named(&away)),
+            Bit::text(if away.len() == 1 {
+                "is not there: none of its services is announced"
+            } else {
+                "are not there: none of their services is announced"
+            }),
+        ]);
+        concerns.push(Concern { tone: Tone::Bad, text });
     }
 }
 
@@ -177,11 +197,12 @@ fn of_health(visit: &Visit<'_>, concerns: &mut Vec<Concern>, health: &[HealthVie
     }
 }
 
-fn told(visit: &Visit<'_>, sheet: &mut Sheet, mut concerns: Vec<Concern>, unknown: Vec<Bits>) {
+fn told(sheet: &mut Sheet, mut concerns: Vec<Concern>, unknown: Vec<Bits>) {
     concerns.sort_by_key(|concern| concern.tone != Tone::Bad);
-    let at = crate::view::shown_time(&visit.now);
     if concerns.is_empty() && unknown.is_empty() {
-        sheet.notice(Tone::Good, "Nothing needs attention", vec![format!("Looked at {at} UTC.").into()]);
+        // When it was looked at stands at the foot of the page: here it would make another page of it each time.
+        let lines = vec!["All servers answered; when is said at the foot of the page.".into()];
+        sheet.notice(Tone::Good, "Nothing needs attention", lines);
         return;
     }
     if !concerns.is_empty() {
@@ -212,9 +233,13 @@ fn told(visit: &Visit<'_>, sheet: &mut Sheet, mut concerns: Vec<Concern>, unknow
 fn figures(sheet: &mut Sheet, organization: &Organization, queued: Option<&Queued>) {
     let waiting = queued.map(|queued| queued.all.iter().map(|(_, queue)| queue.messages).sum::<u64>());
     let link = |to: &str, count: usize| Bit::link(to, counted(count as u64)).into();
-    let waiting = waiting.map_or_else(|| Bit::Quiet("unknown".into()), |count| Bit::link("/queues", counted(count)));
+    let mut shown =
+        vec![waiting.map_or_else(|| Bit::Quiet("unknown".into()), |count| Bit::link("/queues", counted(count)))];
+    if queued.is_some_and(|queued| !queued.is_whole()) {
+        shown.push(Bit::Quiet("or more".into()));
+    }
     sheet.add(Block::Facts(vec![
-        ("Messages waiting".into(), String::new(), waiting.into()),
+        ("Messages waiting".into(), String::new(), Bits::of(shown)),
         ("Send connectors".into(), String::new(), link("/send-connectors", organization.send_connectors().len())),
         ("Servers".into(), String::new(), link("/servers", organization.servers().len())),
         ("Sites".into(), String::new(), link("/topology", organization.sites().len())),

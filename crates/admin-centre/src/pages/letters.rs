@@ -1,10 +1,12 @@
 //! One queue with its messages: the Queue Viewer's third tab (AC-62…68), and what is done to messages.
 
+use std::sync::Arc;
+
 use authority::{Act, Feature};
 use envelope::{ServerName, Timestamp};
 
 use super::queue_words::{handling, queue_id, reason, status};
-use super::{Answered, Outcome, Trouble, missing, segment};
+use super::{Answered, Outcome, Trouble, missing, proof, segment};
 use crate::centre::Visit;
 use crate::estate::{Handling, LetterView, Letters, QueueView};
 use crate::request::Pairs;
@@ -25,26 +27,58 @@ const ACTIONS: [(&str, &str, &str); 4] = [
     ("remove", "Remove (without NDR) …", "danger"),
 ];
 
-async fn found(visit: &Visit<'_>, server: &str, number: &str) -> Result<(ServerName, QueueView), Trouble> {
+/// The server of a queue, and its integer there.
+async fn place(visit: &Visit<'_>, server: &str, number: &str) -> Result<(ServerName, u64), Trouble> {
     let organization = visit.ruled.organization().await?;
     let known = organization.servers().iter().find(|known| known.name.as_str().eq_ignore_ascii_case(server));
     let server = known.map(|known| known.name.clone()).ok_or_else(|| missing("server", server))?;
-    let number: u64 = number.parse().map_err(|_| missing("queue", number))?;
+    Ok((server, number.parse().map_err(|_| missing("queue", number))?))
+}
+
+fn of_number(queues: &[QueueView], server: &ServerName, number: u64) -> Result<QueueView, Trouble> {
+    let queue = queues.iter().find(|queue| queue.number == number).cloned();
+    queue.ok_or_else(|| missing("queue any more: its messages went on.", &format!("{server}\\{number}")))
+}
+
+/// A queue as it is now: something is done to it.
+async fn found(visit: &Visit<'_>, server: &str, number: &str) -> Result<(ServerName, QueueView), Trouble> {
+    let (server, number) = place(visit, server, number).await?;
     let queues = visit.ruled.queues(&server).await?;
-    let queue = queues.into_iter().find(|queue| queue.number == number);
-    let queue =
-        queue.ok_or_else(|| missing("queue any more: its messages went on.", &format!("{server}\\{number}")))?;
+    let queue = of_number(&queues, &server, number)?;
     Ok((server, queue))
 }
 
+/// A page about a queue of which nothing is known yet, or nothing can be.
+fn unknown(server: &ServerName, number: u64, why: Option<String>) -> Sheet {
+    let mut sheet = Sheet::new(format!("{server}\\{number}")).under("/queues", "Queues");
+    sheet.live = true;
+    match why {
+        Some(why) => sheet.notice(Tone::Warn, format!("{server} does not answer"), vec![why.into()]),
+        None => sheet.notice(Tone::Plain, format!("{server} is being asked"), Vec::new()),
+    }
+    sheet
+}
+
 pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answered {
-    let (server, queue) = found(visit, server, number).await?;
+    let (server, number) = place(visit, server, number).await?;
+    let last = visit.ruled.queues_known(std::slice::from_ref(&server)).await?.into_iter().next().unwrap_or_default();
+    let Some((queues, at)) = last.value else { return Ok(Outcome::Sheet(unknown(&server, number, last.trouble))) };
+    let queue = of_number(&queues, &server, number)?;
     let subjects = visit.ask.query("subjects") == "true";
-    let wanted = Letters { queue: Some(queue.number), subjects, limit: SHOWN };
-    let letters = visit.ruled.letters(&server, wanted).await?;
+    let letters = if subjects {
+        let wanted = Letters { queue: Some(queue.number), subjects, limit: SHOWN };
+        Arc::new(visit.ruled.letters(&server, wanted).await?)
+    } else {
+        let last = visit.ruled.letters_known(&server, Some(queue.number), SHOWN).await?;
+        last.value.map(|(letters, _)| letters).unwrap_or_default()
+    };
     let mut sheet = Sheet::new(queue_id(&server, &queue)).under("/queues", "Queues");
     // Each look at subjects is written down: none is taken by itself.
     sheet.live = !subjects;
+    if let Some(why) = last.trouble {
+        let lines = vec![Bits::of(vec![Bit::text("What is shown is of"), Bit::Time(at)]), why.into()];
+        sheet.notice(Tone::Warn, format!("{server} does not answer"), lines);
+    }
     let time =
         |time: Option<Timestamp>| time.map_or_else(|| Bit::Quiet("–".into()).into(), |time| Bit::Time(time).into());
     let mut hop = vec![Bit::text(&queue.domain)];
@@ -73,11 +107,6 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
     let place = format!("/queues/{}/{}", segment(server.as_str()), queue.number);
     let mut grid = table(&server, &letters, subjects);
     grid.choose = "message";
-    grid.foot = if letters.len() as u64 >= u64::from(SHOWN) {
-        format!("the first {SHOWN} of {}", counted(queue.messages)).into()
-    } else {
-        Bits::default()
-    };
     if !subjects {
         sheet.add(Block::Prose(Bits::of(vec![
             Bit::Quiet("Subjects are content: a look at them is written into the audit log.".into()),
@@ -92,6 +121,10 @@ pub(crate) async fn queue(visit: &Visit<'_>, server: &str, number: &str) -> Answ
         buttons: if empty { Vec::new() } else { buttons.to_vec() },
         ..Form::default()
     });
+    if letters.len() as u64 >= u64::from(SHOWN) {
+        let text = format!("The first {SHOWN} of {}.", counted(queue.messages));
+        sheet.add(Block::Prose(Bit::Quiet(text).into()));
+    }
     Ok(Outcome::Sheet(sheet))
 }
 
@@ -176,6 +209,11 @@ pub(crate) async fn act(visit: &Visit<'_>, server: &str, number: &str) -> Answer
         let mut sheet = Sheet::new("No message was chosen").under("/queues", "Queues").under(&place, &queue.name);
         sheet.notice(Tone::Plain, "Choose messages first; an action on all of them is one on the queue", Vec::new());
         return Ok(Outcome::Sheet(sheet));
+    }
+    if matches!(handling, Handling::Remove { .. })
+        && let Some(first) = proof::wanted(visit, &place)
+    {
+        return Ok(first);
     }
     if matches!(handling, Handling::Remove { .. }) && !said.starts_with("yes-") {
         return Ok(Outcome::Sheet(confirm(visit, &server, &queue, &chosen, word).await?));

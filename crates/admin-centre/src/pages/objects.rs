@@ -131,6 +131,9 @@ fn columns(kind: Kind) -> Vec<Column> {
         Kind::AcceptedDomain => {
             vec![new("Name", "Name"), new("Domain", "DomainName"), new("Type", "DomainType"), new("Default", "Default")]
         }
+        Kind::X400AuthoritativeDomain => {
+            vec![new("Name", "Name"), new("Domain", "X400DomainName"), new("Others are elsewhere", "X400ExternalRelay")]
+        }
         Kind::Site => vec![
             new("Name", "Name"),
             new("Hub site", "HubSiteEnabled"),
@@ -287,6 +290,10 @@ fn cells(organization: &Organization, area: &Area, object: &Object) -> Vec<Bits>
             cells.push(text("domainName").into());
             cells.push(text("domainType").into());
             cells.push(if domain.is_default { Bit::Strong("default".into()).into() } else { "".into() });
+        }
+        Object::X400AuthoritativeDomain(domain) => {
+            cells.push(text("x400DomainName").into());
+            cells.push(if domain.external_relay { "yes" } else { "no" }.into());
         }
         Object::Site(site) => {
             let yes = |yes: bool| if yes { "yes" } else { "no" };

@@ -4,22 +4,26 @@ use std::collections::BTreeSet;
 
 use authority::{Act, Feature, RoleGroup};
 
-use super::{Answered, Outcome, Trouble, missing};
+use super::{Answered, Outcome, Trouble, missing, proof};
 use crate::accounts::LINK_GOOD;
 use crate::centre::Visit;
 use crate::ruled::Denied;
+use crate::session::SessionView;
 use crate::view::{Bit, Bits, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
 pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
     match (visit.ask.post, rest) {
         (false, []) => Ok(Outcome::Sheet(sheet(visit, None, ""))),
         (true, ["sessions"]) => {
-            visit.centre.sessions.end_listed(visit.ask.field("session"), visit.person.name());
+            end_sessions(visit)?;
             Ok(Outcome::See("/people".to_owned()))
         }
         (true, ["invite"]) => invite(visit),
         (true, ["remove"]) => {
             visit.ruled.accounts(true)?;
+            if let Some(first) = proof::wanted(visit, "/people") {
+                return Ok(first);
+            }
             let name = visit.ask.field("name");
             visit.centre.accounts.remove(name).map_err(|error| Trouble::Away(error.to_string()))?;
             visit.centre.sessions.end_all(name);
@@ -110,33 +114,65 @@ fn ending(visit: &Visit<'_>, refused: Option<String>) -> Option<Form> {
 }
 
 fn sessions(visit: &Visit<'_>, sheet: &mut Sheet) {
-    let columns = ["From", "Browser", "By", "Begun", "Used"].map(|title| Column::new(title, "")).to_vec();
-    let mut grid = Grid::new(format!("Sessions of {}", visit.person.name()), columns);
+    let own = visit.centre.sessions.of(visit.person.name(), true, visit.now);
+    let title = format!("Sessions of {}", visit.person.name());
+    sheet.form(ending_sessions(visit, title, own, None));
+    if visit.ruled.why_not(Act::Read(Feature::Certificates)).is_some() {
+        return;
+    }
+    let others = visit.centre.sessions.of(visit.person.name(), false, visit.now);
+    if !others.is_empty() {
+        let refused = visit.ruled.why_not(Act::Change(Feature::Certificates));
+        sheet.form(ending_sessions(visit, "Sessions of others".to_owned(), others, refused));
+    }
+}
+
+fn ending_sessions(visit: &Visit<'_>, title: String, all: Vec<SessionView>, refused: Option<String>) -> Form {
+    let columns = ["Who", "From", "Browser", "By", "Begun", "Used"].map(|title| Column::new(title, "")).to_vec();
+    let mut grid = Grid::new(title, columns);
     grid.choose = "session";
     grid.aside = true;
-    for one in visit.centre.sessions.of(visit.person.name(), visit.now) {
+    for one in all {
+        let is_me = one.name == visit.person.name();
         grid.rows.push(crate::view::GridRow {
             cells: vec![
+                if is_me { Bit::text("you").into() } else { one.name.into() },
                 one.from.to_string().into(),
                 one.label.into(),
-                one.proof.into(),
+                one.by.into(),
                 Bit::Time(one.begun).into(),
                 Bit::Time(one.used).into(),
             ],
             chosen_by: one.id,
         });
     }
-    sheet.form(Form {
+    Form {
         action: "/people/sessions".to_owned(),
         grid: Some(grid),
-        buttons: vec![Button::new("End the chosen session", "do", "go", "")],
+        buttons: vec![Button::new("End the chosen sessions", "do", "go", "").unless(refused)],
         ..Form::default()
-    });
+    }
+}
+
+/// One's own, or those of others, by whoever may end accounts.
+fn end_sessions(visit: &Visit<'_>) -> Result<(), Denied> {
+    for id in visit.ask.fields("session") {
+        let Some(name) = visit.centre.sessions.listed(id) else { continue };
+        if name != visit.person.name() {
+            visit.ruled.accounts(true)?;
+            visit.ruled.note("Remove-Session", &format!("session of {name} at the admin centre"), None);
+        }
+        visit.centre.sessions.end_listed(id);
+    }
+    Ok(())
 }
 
 fn invite(visit: &Visit<'_>) -> Answered {
     visit.ruled.accounts(true)?;
     let name = visit.ask.field("name").trim();
+    if let Some(first) = proof::wanted(visit, "/people") {
+        return Ok(first);
+    }
     let plain = |one: char| one.is_alphanumeric() || "._-@ ".contains(one);
     if name.is_empty() || name.chars().count() > 64 || !name.chars().all(plain) {
         return Ok(Outcome::Sheet(sheet(visit, None, "write letters, digits, blanks and . _ - @, 64 at most")));

@@ -1,9 +1,10 @@
 //! A plan: what would change, what the linter says, what it does to mail, the same as commands; then made, or not (WA-10…14).
 
 use authority::Refusal;
+use organization::Change;
 use topology::{Organization, Weight};
 
-use super::{Answered, Outcome, Trouble, conflict, difference, edit, impact, missing};
+use super::{Answered, Outcome, Trouble, conflict, difference, edit, impact, import, missing, proof};
 use crate::centre::Visit;
 use crate::estate::NotMade;
 use crate::plans::{self, PlanEntry};
@@ -72,6 +73,7 @@ async fn look(
     let mut sheet = Sheet::new(entry.title.clone())
         .under("/plans", "Open plans")
         .says(format!("A plan against revision {}. Nothing is changed yet.", entry.base));
+    import::report(&mut sheet, entry.report.as_deref());
     if entry.changes.is_empty() {
         sheet.notice(Tone::Plain, "Nothing would change", vec![Bit::link(entry.back.clone(), "Back").into()]);
         return Ok(sheet);
@@ -135,6 +137,12 @@ fn not_known(sheet: &mut Sheet, refusal: &Refusal) {
     sheet.notice(Tone::Warn, "What it does to mail is not told to you", vec![refusal.to_string().into()]);
 }
 
+/// What takes something away, takes changes back, or loses mail is done for who proved just now who he is (WA-61).
+fn is_grave(entry: &PlanEntry, typed: bool) -> bool {
+    let removes = entry.changes.iter().any(|change| matches!(change, Change::Delete(_)));
+    typed || removes || entry.back.starts_with("/revisions/")
+}
+
 struct Confirm {
     /// Why the word is typed, if it is.
     typed: Option<&'static str>,
@@ -157,6 +165,10 @@ fn buttons(
 ) {
     let refused = visit.ruled.refused_plan(&entry.plan(), organization).map(|refusal| refusal.to_string());
     let refused = refused.or_else(|| confirm.is_wrong.then(|| "it would not be valid".to_owned()));
+    let unproved = is_grave(entry, confirm.typed.is_some()).then(|| proof::missing(visit)).flatten();
+    let unproved = unproved.filter(|_| refused.is_none());
+    let prove = unproved.as_ref().map(|_| Bit::link(proof::place(&format!("/plans/{id}")), "Prove that it is you"));
+    let refused = refused.or(unproved);
     let mut groups = Vec::new();
     if let Some(why) = confirm.typed {
         let field = Field::line("confirm", &format!("Type “{WORD}”, because {why}"), "");
@@ -172,7 +184,8 @@ fn buttons(
         ],
         ..Form::default()
     });
-    sheet.add(Block::Links(vec![Bit::link(entry.back.clone(), "Edit again").into()]));
+    let again = Bit::link(entry.back.clone(), "Edit again");
+    sheet.add(Block::Links(prove.into_iter().chain([again]).map(Bits::from).collect()));
 }
 
 async fn apply(visit: &Visit<'_>, id: &str, entry: &PlanEntry) -> Answered {
@@ -185,6 +198,11 @@ async fn apply(visit: &Visit<'_>, id: &str, entry: &PlanEntry) -> Answered {
         return conflict::page(visit, id, entry, &organization).await;
     }
     let Some(typed) = entry.typed else { return Ok(Outcome::See(format!("/plans/{id}"))) };
+    if is_grave(entry, typed)
+        && let Some(first) = proof::wanted(visit, &format!("/plans/{id}"))
+    {
+        return Ok(first);
+    }
     if typed && visit.ask.field("confirm").trim() != WORD {
         let mut sheet = look(visit, id, entry, &organization, Some(format!("type {WORD}"))).await?;
         sheet.status = 422;

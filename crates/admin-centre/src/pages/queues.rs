@@ -1,12 +1,14 @@
 //! Queues of all servers: by next hop and age (AP-17), with the columns and actions of the Queue Viewer (AC-64, AC-66), and one
 //! queue with its messages. An action is on what the filter finds, with its number (WA-23).
 
+use std::collections::BTreeMap;
+
 use authority::{Act, Feature};
-use envelope::ServerName;
+use envelope::{ServerName, Timestamp};
 use topology::Organization;
 
 use super::queue_words::{ACTIONS, handling, queue_id, reason, status, velocity};
-use super::{Answered, Outcome, Trouble, heat, letters, missing, segment};
+use super::{Answered, Outcome, Trouble, heat, letters, missing, proof, segment};
 use crate::centre::Visit;
 use crate::estate::{Handling, QueueView};
 use crate::request::{Pairs, find};
@@ -14,29 +16,108 @@ use crate::ruled::Denied;
 use crate::text::{counted, some};
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
+/// Lines about servers of which not all is known, and names in a line.
+const LINES_MAX: usize = 12;
+const NAMES_MAX: usize = 8;
+
 /// More than so many messages: their number is typed (WA-23).
 const TYPED_FROM: u64 = 100;
 
-/// Queues of all servers, and the servers that did not answer.
+/// Queues of all servers, as far as they are known.
+#[derive(Default)]
 pub(crate) struct Queued {
     pub(crate) all: Vec<(ServerName, QueueView)>,
-    pub(crate) unknown: Vec<(String, String)>,
+    /// Servers of which nothing is known, and why.
+    unknown: Vec<(ServerName, String)>,
+    /// Servers that did not answer since they said what is shown of them.
+    old: Vec<(ServerName, Timestamp, String)>,
+    /// Servers that were asked and have not answered yet.
+    coming: Vec<ServerName>,
 }
 
+impl Queued {
+    /// Whether nobody knows what waits on a server.
+    pub(crate) fn is_unknown(&self, server: &ServerName) -> bool {
+        self.coming.contains(server) || self.unknown.iter().any(|(known, _)| known == server)
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.unknown.is_empty() && self.old.is_empty() && self.coming.is_empty()
+    }
+
+    /// What is not known, or of before: a line for each reason.
+    pub(crate) fn not_told(&self) -> Vec<Bits> {
+        let mut lines = Vec::new();
+        if !self.coming.is_empty() {
+            let text = "being asked; what waits there comes when they answer";
+            lines.push(Bits::of(vec![Bit::Strong(named(&self.coming)), Bit::text(text)]));
+        }
+        for (server, at, why) in &self.old {
+            lines.push(Bits::of(vec![
+                Bit::Strong(server.to_string()),
+                Bit::text("is shown as of"),
+                Bit::Time(*at),
+                Bit::Quiet(why.clone()),
+            ]));
+        }
+        let mut reasons: BTreeMap<String, Vec<ServerName>> = BTreeMap::new();
+        for (server, why) in &self.unknown {
+            // The same reason names the server that it is of.
+            reasons.entry(why.replace(server.as_str(), "it")).or_default().push(server.clone());
+        }
+        for (why, servers) in reasons {
+            lines.push(Bits::of(vec![Bit::Strong(named(&servers)), Bit::text("unknown, not empty:"), Bit::Quiet(why)]));
+        }
+        let more = lines.len().saturating_sub(LINES_MAX);
+        lines.truncate(LINES_MAX);
+        if more > 0 {
+            lines.push(format!("and {more} more servers").into());
+        }
+        lines
+    }
+}
+
+/// Names, the first of them where they are many.
+pub(crate) fn named(servers: &[ServerName]) -> String {
+    let first: Vec<&str> = servers.iter().take(NAMES_MAX).map(ServerName::as_str).collect();
+    match servers.len().saturating_sub(NAMES_MAX) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// What is known of all servers. None is waited for that is down.
 pub(crate) async fn gather(visit: &Visit<'_>, organization: &Organization) -> Result<Queued, Denied> {
-    let asked = organization
-        .servers()
-        .iter()
-        .map(|server| async { (server.name.clone(), visit.ruled.queues(&server.name).await) });
-    let mut queued = Queued { all: Vec::new(), unknown: Vec::new() };
-    for (server, answer) in futures::future::join_all(asked).await {
-        match answer {
-            Ok(queues) => queued.all.extend(queues.into_iter().map(|queue| (server.clone(), queue))),
-            Err(Denied::Away(why)) => queued.unknown.push((server.to_string(), why)),
-            Err(refused) => return Err(refused),
+    let servers: Vec<ServerName> = organization.servers().iter().map(|server| server.name.clone()).collect();
+    let told = visit.ruled.queues_known(&servers).await?;
+    let mut queued = Queued::default();
+    for (server, last) in servers.into_iter().zip(told) {
+        match (last.value, last.trouble) {
+            (Some((queues, at)), trouble) => {
+                queued.all.extend(queues.iter().map(|queue| (server.clone(), queue.clone())));
+                queued.old.extend(trouble.map(|why| (server, at, why)));
+            }
+            (None, Some(why)) => queued.unknown.push((server, why)),
+            (None, None) => queued.coming.push(server),
         }
     }
     Ok(queued)
+}
+
+/// The same, asked for now: something is done to what is there.
+async fn ask(visit: &Visit<'_>, organization: &Organization) -> Result<Vec<(ServerName, QueueView)>, Denied> {
+    let asked =
+        organization.servers().iter().map(async |server| (server.name.clone(), visit.ruled.queues(&server.name).await));
+    let mut all = Vec::new();
+    for (server, answer) in futures::future::join_all(asked).await {
+        match answer {
+            Ok(queues) => all.extend(queues.into_iter().map(|queue| (server.clone(), queue))),
+            // Its queues are not among what is acted on: the page of the action says on which it is.
+            Err(Denied::Away(_)) => {}
+            Err(refused) => return Err(refused),
+        }
+    }
+    Ok(all)
 }
 
 pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
@@ -93,15 +174,12 @@ async fn list(visit: &Visit<'_>) -> Answered {
     for (server, queue) in shown.iter().take(super::objects::ROWS) {
         grid.rows.push(row(server, queue));
     }
-    grid.empty = if queued.all.iter().all(|(_, queue)| queue.messages == 0) && queued.unknown.is_empty() {
+    grid.empty = if queued.all.iter().all(|(_, queue)| queue.messages == 0) && queued.is_whole() {
         Bit::Badge(Tone::Good, "Nothing waits on any server that answers.".into()).into()
     } else {
         "No queue is so. Choose less in the filter.".into()
     };
-    if shown.len() > super::objects::ROWS {
-        grid.foot =
-            format!("{} of {}, the longest; choose more in the filter", super::objects::ROWS, shown.len()).into();
-    }
+    let is_cut = shown.len() > super::objects::ROWS;
     let refused = visit.ruled.why_not(Act::Change(Feature::Queues));
     let empty = grid.rows.is_empty();
     let buttons = ACTIONS.map(|(word, label, class)| Button::new(label, "do", word, class).unless(refused.clone()));
@@ -115,6 +193,11 @@ async fn list(visit: &Visit<'_>) -> Answered {
         buttons: if empty { Vec::new() } else { buttons.to_vec() },
         ..Form::default()
     });
+    if is_cut {
+        // Beside the table, not in it: what changes with every message is sent alone.
+        let text = format!("{} of {}, the longest; choose more in the filter.", super::objects::ROWS, shown.len());
+        sheet.add(Block::Prose(Bit::Quiet(text).into()));
+    }
     if !empty {
         sheet.add(Block::Prose(Bits::of(vec![Bit::Quiet(
             "With rows chosen an action is on those; with none, on all that the filter finds. The next page says how many.".into(),
@@ -127,15 +210,11 @@ async fn list(visit: &Visit<'_>) -> Answered {
     Ok(Outcome::Sheet(sheet))
 }
 
-pub(crate) fn unknown(sheet: &mut Sheet, queued: &Queued) {
-    if queued.unknown.is_empty() {
-        return;
+fn unknown(sheet: &mut Sheet, queued: &Queued) {
+    let lines = queued.not_told();
+    if !lines.is_empty() {
+        sheet.notice(Tone::Warn, "Not all is known", lines);
     }
-    let lines = queued.unknown.iter().map(|(server, why)| {
-        Bits::of(vec![Bit::Strong(server.clone()), Bit::text("is unknown, not empty:"), Bit::Quiet(why.clone())])
-    });
-    let title = format!("{} did not answer", some(queued.unknown.len(), "server", "servers"));
-    sheet.notice(Tone::Warn, title, lines.collect());
 }
 
 fn columns() -> Vec<Column> {
@@ -215,16 +294,18 @@ async fn act(visit: &Visit<'_>) -> Answered {
     let word = word.strip_prefix("yes-").map_or(word.as_str(), |word| word);
     let Some(handling) = handling(word) else { return Err(Trouble::Wrong(format!("nothing is called {word}"))) };
     let organization = visit.ruled.organization().await?;
-    let queued = gather(visit, &organization).await?;
+    let queued = ask(visit, &organization).await?;
     let filter: Pairs = visit
         .ask
         .form
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("filter.")?.to_owned(), value.clone())))
         .collect();
+    if let Some(first) = unproved(visit, handling, &filter) {
+        return Ok(first);
+    }
     let chosen: Vec<&str> = visit.ask.fields("queue").collect();
     let wanted: Vec<&(ServerName, QueueView)> = queued
-        .all
         .iter()
         .filter(|(server, queue)| {
             let id = format!("{server}\\{}", queue.number);
@@ -274,6 +355,13 @@ async fn act(visit: &Visit<'_>) -> Answered {
     sheet.notice(tone, format!("{}: {said}", crate::exchange::handling(handling)), lines);
     sheet.add(Block::Links(vec![Bit::link("/queues", "To the queues").into()]));
     Ok(Outcome::Sheet(sheet))
+}
+
+/// Mail that is removed is gone: whoever does it proves who he is. The filter is kept, rows are chosen again.
+fn unproved(visit: &Visit<'_>, handling: Handling, filter: &Pairs) -> Option<Outcome> {
+    let removes = matches!(handling, Handling::Remove { .. });
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(filter).finish();
+    removes.then(|| proof::wanted(visit, &format!("/queues?{query}"))).flatten()
 }
 
 /// One thing done to queues of a server, or to all messages in them.

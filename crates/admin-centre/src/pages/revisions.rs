@@ -1,7 +1,7 @@
 //! History: who changed what, each change property by property, which servers have taken it, and the way back (WA-13).
 
 use envelope::Revision;
-use organization::Kind;
+use organization::{Change, Kind};
 use topology::Organization;
 
 use super::{Answered, Outcome, Trouble, difference, edit, missing};
@@ -18,6 +18,9 @@ pub(crate) async fn page(visit: &Visit<'_>, rest: &[&str]) -> Answered {
         (false, [number]) => one(visit, number.parse().map(Revision).map_err(|_| missing("revision", number))?).await,
         (true, [number, "restore"]) => {
             restore(visit, number.parse().map(Revision).map_err(|_| missing("revision", number))?).await
+        }
+        (true, [number, "undo"]) => {
+            take_back(visit, number.parse().map(Revision).map_err(|_| missing("revision", number))?).await
         }
         _ => Err(missing("page", &visit.ask.path)),
     }
@@ -79,18 +82,27 @@ async fn one(visit: &Visit<'_>, revision: Revision) -> Answered {
             }
             sheet.blocks.extend(difference::blocks(&changes));
             if !changes.is_empty() {
-                undo(
-                    visit,
-                    &mut sheet,
-                    Revision(revision.0 - 1),
-                    if revision == now.revision() { "Undo …" } else { "Go back to before it …" },
-                );
+                let gone: Vec<String> = changes
+                    .iter()
+                    .filter(|change| matches!(change, Change::Delete(_)))
+                    .map(|change| change.object().name())
+                    .collect();
+                let label = match &gone[..] {
+                    [] => "Undo this change …".to_owned(),
+                    [one] => format!("Put {one} back …"),
+                    many => format!("Put {} back …", crate::text::some(many.len(), "object", "objects")),
+                };
+                undo(visit, &mut sheet, &format!("/revisions/{revision}/undo"), &label);
+                if revision != now.revision() {
+                    let to = Revision(revision.0 - 1);
+                    undo(visit, &mut sheet, &format!("/revisions/{to}/restore"), "Go back to before it …");
+                }
             }
         }
         None => sheet.add(Block::Prose("The revision before it is not kept any more.".into())),
     }
     if revision != now.revision() {
-        undo(visit, &mut sheet, revision, "Make it so again …");
+        undo(visit, &mut sheet, &format!("/revisions/{revision}/restore"), "Make it so again …");
     }
     Ok(Outcome::Sheet(sheet))
 }
@@ -120,13 +132,26 @@ async fn taken(visit: &Visit<'_>, sheet: &mut Sheet, revision: Revision, now: Re
     }
 }
 
-fn undo(visit: &Visit<'_>, sheet: &mut Sheet, to: Revision, label: &str) {
+fn undo(visit: &Visit<'_>, sheet: &mut Sheet, to: &str, label: &str) {
     let refused = visit.ruled.why_not(edit::changing(Kind::SendConnector));
     sheet.form(Form {
-        action: format!("/revisions/{to}/restore"),
+        action: to.to_owned(),
         buttons: vec![Button::new(label, "do", "go", "").unless(refused)],
         ..Form::default()
     });
+}
+
+/// One change taken back, with all that came after it left as it is: what was removed is there again, under its own GUID (WA-83).
+async fn take_back(visit: &Visit<'_>, revision: Revision) -> Answered {
+    let (now, then) = (visit.ruled.organization().await?, visit.ruled.at(revision).await?);
+    let before = before(visit, revision).await;
+    let before = before.ok_or_else(|| Trouble::Wrong("The revision before it is not kept any more.".to_owned()))?;
+    let objects = |organization: &Organization| organization::objects(organization.draft(), &[]);
+    let changes = organization::plan(objects(&before), objects(&then)).changes;
+    let Some(changes) = crate::plans::inverse(&changes, &now) else {
+        return Err(Trouble::Wrong("What it changed is not there any more.".to_owned()));
+    };
+    edit::planned(visit, &now, changes, &format!("Undo of revision {revision}"), &format!("/revisions/{revision}"))
 }
 
 /// The configuration as it was, as a plan against that of now. Recipients stay as they are.

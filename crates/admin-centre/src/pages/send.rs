@@ -275,18 +275,18 @@ pub(crate) async fn one(visit: &Visit<'_>, name: &str) -> Answered {
 /// Messages in its queues, of the servers that can be asked.
 async fn waiting(visit: &Visit<'_>, organization: &Organization, connector: &SendConnector) -> Bits {
     let (mut messages, mut unknown, mut last) = (0, Vec::new(), None);
-    for server in &connector.source_transport_servers {
-        if organization.server(server).is_none() {
-            continue;
-        }
-        match visit.ruled.queues(server).await {
-            Ok(queues) => {
+    let sources = connector.source_transport_servers.iter();
+    let sources: Vec<_> = sources.filter(|server| organization.server(server).is_some()).cloned().collect();
+    let told = visit.ruled.queues_known(&sources).await.unwrap_or_default();
+    for (at, server) in sources.iter().enumerate() {
+        match told.get(at).and_then(|last| last.value.as_ref()) {
+            Some((queues, _)) => {
                 for queue in queues.iter().filter(|queue| queue.connector.as_deref() == Some(connector.name.as_str())) {
                     messages += queue.messages;
                     last = queue.last_error.clone().or(last);
                 }
             }
-            Err(_) => unknown.push(server.to_string()),
+            None => unknown.push(server.to_string()),
         }
     }
     let mut bits =

@@ -1,13 +1,13 @@
 //! Servers: what is there, by which configuration, how it is; and one server with its limits and DNS lookups (AC-50…53).
 
-use authority::{Act, Feature};
+use std::sync::Arc;
+
 use organization::{Kind, Object, properties_of};
 use topology::{Organization, ServerRole};
 
-use super::{Answered, Area, Outcome, edit, missing, objects, place_of};
+use super::{Answered, Area, Outcome, edit, home, missing, objects, place_of};
 use crate::centre::Visit;
 use crate::estate::{HealthView, Serving};
-use crate::ruled::Denied;
 use crate::view::{Bit, Bits, Block, Column, Grid, Sheet, Tone};
 
 const AREA: Area = Area {
@@ -103,19 +103,17 @@ async fn list(visit: &Visit<'_>, organization: &Organization) -> Answered {
     let mut sheet = Sheet::new("Servers").says(AREA.about);
     sheet.live = true;
     let services = visit.ruled.services().await?;
-    let health = match visit.ruled.why_not(Act::Read(Feature::Servers)) {
-        Some(why) => {
+    let health = match visit.ruled.health().await {
+        Err(why) => {
             sheet.notice(Tone::Plain, "How services are is not told to you", vec![why.into()]);
-            Vec::new()
+            Arc::default()
         }
-        None => match visit.ruled.health().await {
-            Ok(health) => health,
-            Err(Denied::Away(why)) => {
-                sheet.notice(Tone::Warn, "How services are is not known", vec![why.into()]);
-                Vec::new()
+        Ok(last) => {
+            if let Some(line) = home::not_known(&last) {
+                sheet.notice(Tone::Warn, "How services are is not known", vec![line]);
             }
-            Err(refused) => return Err(refused.into()),
-        },
+            last.value.map(|(health, _)| health).unwrap_or_default()
+        }
     };
     let mut grid = Grid::new("Servers", columns());
     grid.quiet_caption = true;

@@ -1,9 +1,12 @@
 //! The organization as a picture, drawn by `map`: sites, links, servers, connectors; and the way of one message, lit up.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use authority::{Act, Feature};
 use envelope::{Address, ByteSize};
 use inquiry::{Inquiry, Sender, Subject};
-use map::{Journey, Marks, ServerMark, Survey, draw, draw_marked};
+use map::{Folded, Journey, Marks, Region, ServerMark, Survey, draw_marked};
 use topology::{Organization, ServerRole};
 
 use super::queues::{self, Queued};
@@ -13,15 +16,13 @@ use crate::estate::{QueueView, Serving};
 use crate::text::counted;
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
-/// Above so many sites those without a part in the question are left to the table.
-const SITES_ALL: usize = 40;
-/// So many are drawn then.
-const SITES_DRAWN: usize = 16;
+/// Opens every region in the address.
+const ALL: &str = "all";
 
 /// The way that is asked for, if any; or why there is none.
 async fn journey(
     visit: &Visit<'_>,
-    organization: &std::sync::Arc<Organization>,
+    organization: &Arc<Organization>,
     survey: &Survey,
 ) -> Option<Result<Journey, String>> {
     let ask = visit.ask;
@@ -42,7 +43,7 @@ async fn journey(
         let subject = Subject { recipient, sender: Sender::Unnamed, size, from };
         let known =
             visit.ruled.known(std::slice::from_ref(&subject)).await.map_err(|_| "the recipient cannot be looked up")?;
-        let mut inquiry = Inquiry::new(std::sync::Arc::clone(organization), known);
+        let mut inquiry = Inquiry::new(Arc::clone(organization), known);
         Journey::follow(&mut inquiry, survey, &subject).map_err(|error| error.to_string())
     };
     Some(follow.await)
@@ -55,9 +56,6 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         Sheet::new("Topology").says("Sites, links with their costs, servers and connectors, as routing sees them.");
     sheet.form(form(visit, &organization));
     let found = journey(visit, &organization, &survey).await;
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(visit.ask.query.iter().filter(|(name, _)| matches!(name.as_str(), "recipient" | "from" | "size")))
-        .finish();
     match &found {
         Some(Err(why)) => sheet.notice(Tone::Bad, "There is no way to draw", vec![why.clone().into()]),
         Some(Ok(journey)) => {
@@ -68,49 +66,73 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         None => {}
     }
     let journey = found.and_then(Result::ok);
-    let (drawn, left_out) = reduced(&survey, journey.is_some());
     let now = now(visit, &organization).await;
-    let svg = if left_out == 0 {
-        draw_marked(&survey, journey.as_ref(), &now.marks(&organization))
-    } else {
-        draw_marked(&drawn, None, &now.marks(&organization))
-    };
-    let about = about(&survey, left_out);
+    let marks = now.marks(&organization);
+    let folded = folded(visit, &survey, journey.as_ref(), &marks);
+    let svg = drawn(visit, &folded, marks).await;
     sheet.live = true;
-    sheet.add(Block::Picture { svg: inline(&svg), about });
-    sheet.add(Block::Links(vec![Bit::link(format!("/topology.svg?{query}"), "The drawing as a file (SVG)").into()]));
+    sheet.add(Block::Picture { svg: inline(&svg), about: about(&survey, &folded) });
+    regions(visit, &mut sheet, &folded);
+    let file = format!("/topology.svg?{}", asked(visit, |name| name == "open"));
+    sheet.add(Block::Links(vec![Bit::link(file, "The drawing as a file (SVG)").into()]));
     sheet.grid(sites(&organization, &survey, &now));
     sheet.grid(links(&survey));
     Ok(Outcome::Sheet(sheet))
 }
 
-/// For a large organization without a question: hub sites and those with a connector to hosts outside stand for the others.
-fn reduced(survey: &Survey, has_way: bool) -> (Survey, usize) {
-    if survey.sites.len() <= SITES_ALL || has_way {
-        return (survey.clone(), 0);
-    }
-    let leads = |at: &usize| survey.connectors.iter().any(|one| one.enabled && one.sites.contains(at));
-    let degree = |at: usize| survey.links.iter().filter(|link| link.sites.contains(&at)).count();
-    let mut order: Vec<usize> = (0..survey.sites.len()).collect();
-    order.sort_by_key(|at| (!survey.sites[*at].hub, !leads(at), std::cmp::Reverse(degree(*at)), *at));
-    let mut kept: Vec<usize> = order.into_iter().take(SITES_DRAWN).collect();
-    kept.sort_unstable();
-    let place = |at: &usize| kept.iter().position(|known| known == at);
-    let mut drawn = survey.clone();
-    drawn.sites = kept.iter().map(|at| survey.sites[*at].clone()).collect();
-    for link in &mut drawn.links {
-        link.sites = link.sites.iter().filter_map(place).collect();
-    }
-    drawn.links.retain(|link| link.sites.len() > 1);
-    for connector in &mut drawn.connectors {
-        connector.sites = connector.sites.iter().filter_map(place).collect();
-    }
-    drawn.connectors.retain(|connector| !connector.sites.is_empty());
-    let left_out = survey.sites.len() - drawn.sites.len();
-    (drawn, left_out)
+/// The question of the page as a query, with those that are wanted besides.
+fn asked(visit: &Visit<'_>, besides: impl Fn(&str) -> bool) -> String {
+    let question = visit.ask.query.iter().filter(|(name, value)| {
+        !value.is_empty() && (matches!(name.as_str(), "recipient" | "from" | "size") || besides(name))
+    });
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(question).finish()
 }
 
-fn about(survey: &Survey, left_out: usize) -> String {
+/// The page with other regions open.
+fn with_open<'a>(visit: &Visit<'_>, open: impl IntoIterator<Item = &'a str>) -> String {
+    let query = asked(visit, |_| false);
+    let mut all = form_urlencoded::Serializer::new(query);
+    open.into_iter().for_each(|name| {
+        all.append_pair("open", name);
+    });
+    format!("/topology?{}", all.finish())
+}
+
+/// Regions are shut unless the address opens them.
+fn folded(visit: &Visit<'_>, survey: &Survey, journey: Option<&Journey>, marks: &Marks) -> Folded {
+    let wanted = visit.ask.query.iter().filter(|(name, _)| name == "open").map(|(_, value)| value.clone());
+    let mut open: BTreeSet<String> = wanted.collect();
+    if open.contains(ALL) {
+        open.extend(map::regions(survey).into_iter().map(|region| region.name.to_string()));
+    }
+    let mut folded = map::fold(survey, journey, marks, &open);
+    for site in &mut folded.survey.sites {
+        if let Some(fold) = &mut site.fold {
+            let open = opened(&folded.regions).chain([site.name.as_str()]);
+            fold.link = Some(with_open(visit, open));
+        }
+    }
+    folded
+}
+
+fn opened(regions: &[(Region, bool)]) -> impl Iterator<Item = &str> {
+    regions.iter().filter(|(_, is_open)| *is_open).map(|(region, _)| region.name.as_str())
+}
+
+/// Where the boxes go is computed beside all other work, and once for the same picture.
+async fn drawn(visit: &Visit<'_>, folded: &Folded, marks: Marks) -> Arc<str> {
+    let Folded { survey, journey, .. } = folded.clone();
+    let key = crate::codes::digest("drawing", &format!("{survey:?} {journey:?} {marks:?}"));
+    if let Some(known) = visit.centre.known.drawing(&key) {
+        return known;
+    }
+    let drawing = tokio::task::spawn_blocking(move || draw_marked(&survey, journey.as_ref(), &marks)).await;
+    let drawing: Arc<str> = drawing.unwrap_or_default().into();
+    visit.centre.known.keep_drawing(key, &drawing);
+    drawing
+}
+
+fn about(survey: &Survey, folded: &Folded) -> String {
     let servers: usize = survey.sites.iter().map(|site| site.servers.len()).sum();
     let mut text = format!(
         "{} sites with {servers} servers, {} links, {} connectors.",
@@ -118,20 +140,52 @@ fn about(survey: &Survey, left_out: usize) -> String {
         survey.links.len(),
         survey.connectors.len()
     );
-    if left_out > 0 {
+    let shut = folded.survey.sites.iter().filter(|site| site.fold.is_some()).count();
+    if shut > 0 {
         text += &format!(
-            " {left_out} sites are left to the table: hubs and sites with ways out are drawn. Ask for a way, and all are."
+            " {} drawn as one box each: sites that are nearest to one centre. The way of a message, links that are broken \
+             and sites where mail waits are drawn even so.",
+            crate::text::some(shut, "region is", "regions are")
         );
     }
     text
+}
+
+/// Which regions there are, and the way to open and shut them.
+fn regions(visit: &Visit<'_>, sheet: &mut Sheet, folded: &Folded) {
+    let all = &folded.regions;
+    if all.is_empty() {
+        return;
+    }
+    let mut links: Vec<Bits> = Vec::new();
+    for (region, is_open) in all.iter().filter(|(region, _)| region.sites.len() > 1) {
+        let name = region.name.as_str();
+        let (to, word) = if *is_open {
+            (with_open(visit, opened(all).filter(|known| *known != name)), "Shut")
+        } else {
+            (with_open(visit, opened(all).chain([name])), "Open")
+        };
+        let text = format!("{word} {name}, {} sites", region.sites.len());
+        links.push(Bit::link(to, text).into());
+    }
+    if opened(all).next().is_some() {
+        links.push(Bit::link(with_open(visit, []), "Shut all").into());
+    }
+    if opened(all).count() < all.len() {
+        links.push(Bit::link(with_open(visit, [ALL]), "Open all").into());
+    }
+    sheet.add(Block::Links(links));
 }
 
 pub(crate) async fn drawing(visit: &Visit<'_>) -> Answered {
     let organization = visit.ruled.organization().await?;
     let survey = Survey::of(&organization);
     let journey = journey(visit, &organization, &survey).await.and_then(Result::ok);
-    let body = draw(&survey, journey.as_ref()).into_bytes();
-    Ok(Outcome::File { kind: "image/svg+xml", name: "topology.svg", body })
+    let mut folded = folded(visit, &survey, journey.as_ref(), &Marks::default());
+    // A file leads nowhere.
+    folded.survey.sites.iter_mut().filter_map(|site| site.fold.as_mut()).for_each(|fold| fold.link = None);
+    let svg = drawn(visit, &folded, Marks::default()).await;
+    Ok(Outcome::File { kind: "image/svg+xml", name: "topology.svg", body: svg.as_bytes().to_vec() })
 }
 
 /// Without its own style, which the policy of the page refuses; classes of the page's stand for it (WA-63).
@@ -174,7 +228,7 @@ fn form(visit: &Visit<'_>, organization: &Organization) -> Form {
 /// How it is just now: what waits, and who is there.
 struct Now {
     queued: Option<Queued>,
-    services: Vec<Serving>,
+    services: Arc<Vec<Serving>>,
 }
 
 async fn now(visit: &Visit<'_>, organization: &Organization) -> Now {
@@ -182,7 +236,8 @@ async fn now(visit: &Visit<'_>, organization: &Organization) -> Now {
         None => queues::gather(visit, organization).await.ok(),
         Some(_) => None,
     };
-    Now { queued, services: visit.ruled.services().await.unwrap_or_default() }
+    let services = visit.ruled.services_known().await.ok().and_then(|last| last.value);
+    Now { queued, services: services.map(|(services, _)| services).unwrap_or_default() }
 }
 
 impl Now {
@@ -196,9 +251,8 @@ impl Now {
             let own: Vec<&Serving> = self.services.iter().filter(|one| one.server == server.name).collect();
             let behind = own.iter().any(|one| one.revision < organization.revision());
             let waiting = self.queued.as_ref().and_then(|queued| {
-                let is_unknown = queued.unknown.iter().any(|(name, _)| name == server.name.as_str());
                 let own = queued.all.iter().filter(|(of, _)| *of == server.name);
-                (!is_unknown).then(|| own.map(|(_, queue)| queue.messages).sum())
+                (!queued.is_unknown(&server.name)).then(|| own.map(|(_, queue)| queue.messages).sum())
             });
             // Who may not look at queues is told nothing of them.
             let waiting = if self.queued.is_none() { Some(0) } else { waiting };
@@ -261,9 +315,8 @@ fn sites(organization: &Organization, survey: &Survey, now: &Now) -> Grid {
                 queued.all.iter().filter(|(server, _)| site.servers.iter().any(|known| known.name == *server));
             of_site.map(|(_, queue)| queue.messages).sum::<u64>()
         });
-        let unknown = queued.as_ref().is_some_and(|queued| {
-            site.servers.iter().any(|server| queued.unknown.iter().any(|(name, _)| name == server.name.as_str()))
-        });
+        let unknown =
+            queued.as_ref().is_some_and(|queued| site.servers.iter().any(|server| queued.is_unknown(&server.name)));
         let waiting: Bits = match waiting {
             Some(count) if unknown => format!("{} or more", counted(count)).into(),
             Some(count) => counted(count).into(),

@@ -138,6 +138,92 @@ async fn a_session_ends_by_itself_by_hand_and_when_its_person_is_nobody_any_more
     let reply = ben.post("/sign-in", &[("by", "certificate")]).await;
     assert_eq!(reply.status, 401);
     assert!(reply.text().contains("were revoked"));
+
+    // A certificate that ends takes its session along, and signs in no more on a connection that is older.
+    *world.memory.until.lock() = Some(world.now().plus(std::time::Duration::from_secs(600)));
+    let mut carl = world.with("carl", "Server Management").await;
+    world.pass(599);
+    assert_eq!(carl.get("/").await.status, 200);
+    world.pass(1);
+    assert_eq!(carl.get("/").await.status, 303, "it has ended");
+    carl.get("/sign-in").await;
+    let reply = carl.post("/sign-in", &[("by", "certificate")]).await;
+    assert!(reply.status == 401 && reply.text().contains("the certificate has ended"), "{}", reply.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_centre_over_the_same_accounts_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || crate::accounts::Accounts::open(folder.path(), std::sync::Arc::new(super::world::Plain));
+    let first = open().unwrap();
+    let refused = open().err().unwrap().to_string();
+    assert!(refused.contains("another admin centre runs over this folder") && refused.contains("--state"), "{refused}");
+    drop(first);
+    assert!(open().is_ok(), "who ends makes room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_grave_is_done_for_who_proved_just_now_who_he_is() {
+    // WA-61
+    let world = World::new();
+    let mut anna = Browser::new(&world.centre);
+    let secret = first(&world, &mut anna).await;
+    world.pass(16 * 60);
+    anna.get("/send-connectors/Partner").await;
+    let (plan, page) = anna.follow("/send-connectors/Partner/do", &[("do", "remove")]).await;
+    assert!(page.text().contains("you proved who you are 16 minutes ago"), "{}", page.text());
+    for (to, form) in [
+        (format!("{plan}/do"), [("do", "apply"), ("confirm", "apply")]),
+        ("/people/invite".to_owned(), [("name", "eve"), ("groups", "Organization Management")]),
+        ("/people/remove".to_owned(), [("name", "anna"), ("do", "go")]),
+        ("/queues/act".to_owned(), [("do", "remove"), ("filter.domain", "partner.example")]),
+    ] {
+        let reply = anna.post(&to, &form).await;
+        assert!(reply.header("location").unwrap().starts_with("/prove?to=%2F"), "{to}");
+    }
+    assert!(world.memory.connector("Partner").is_some() && world.centre.accounts.all().len() == 1);
+    // What is not grave goes on.
+    let edit = [("name", "Partner"), ("comment", "new")];
+    assert_eq!(anna.post("/send-connectors/Partner/edit", &edit).await.status, 303);
+
+    let to = crate::pages::proof::place(&plan);
+    assert!(anna.get(&to).await.text().contains("Password and code of anna"));
+    let wrong = anna.post("/prove", &[("to", &plan), ("password", "correct horse battery"), ("code", "000000")]).await;
+    assert_eq!(wrong.status, 401);
+    let code = codes::code_at(&secret, world.now());
+    let right = [("to", plan.as_str()), ("password", "correct horse battery"), ("code", code.as_str())];
+    let reply = anna.post("/prove", &right).await;
+    assert_eq!(reply.header("location"), Some(plan.as_str()), "{}", reply.text());
+    anna.get(&plan).await;
+    assert_eq!(anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await.status, 303);
+    assert!(world.memory.connector("Partner").is_none());
+    let noted = format!("{:?}", world.memory.notes.lock());
+    assert!(noted.contains("by password and code, again"), "{noted}");
+
+    // Back to where it was is grave, too. A certificate proves it by the connection, and without it does not.
+    let mut ben = world.with("ben", "Organization Management").await;
+    world.pass(16 * 60);
+    ben.get("/revisions/7").await;
+    let (plan, page) = ben.follow("/revisions/7/restore", &[]).await;
+    assert!(!page.text().contains("Prove that it is you"));
+    ben.certificate = None;
+    let page = ben.get(&plan).await;
+    assert!(page.text().contains("Prove that it is you"), "{}", page.text());
+    let page = ben.get(&crate::pages::proof::place(&plan)).await.text();
+    assert!(page.contains("does not show your certificate any more"), "{page}");
+}
+
+#[test]
+fn a_phone_reads_the_key_as_a_drawing_that_needs_no_style() {
+    let address = codes::address(&codes::base32(&[7; codes::SECRET_OCTETS]), "anna", "Postroad");
+    let svg = codes::drawing(&address).unwrap();
+    assert!(svg.contains("<title>") && !svg.contains("style") && !svg.contains("http-equiv"), "{svg}");
+    // The three squares in the corners: seven dark modules from the fourth on, after the quiet zone.
+    for corner in ["M4 4h1", "M10 4h1", "M4 10h1"] {
+        assert!(svg.contains(corner), "{corner} {svg}");
+    }
+    assert!(!svg.contains("M3 ") && !svg.contains("M5 5h1"), "{svg}");
+    assert_eq!(codes::drawing(&"a".repeat(5_000)), None, "what is too long for one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

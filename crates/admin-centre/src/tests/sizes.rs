@@ -1,6 +1,11 @@
 //! Pages of a large organization stay small: 60 sites and 2,000 connectors (WA-53). Times are measured elsewhere and are no test.
 
-use super::world::World;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::live::Stream;
+use super::world::{World, passes};
 
 /// The first view in all: page, style, script, icon.
 const FIRST_VIEW_MAX: usize = 100_000;
@@ -58,23 +63,49 @@ async fn a_first_view_is_small_with_sixty_sites_and_two_thousand_connectors() {
     assert_eq!(csv.lines().count(), 2_001);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_read_again_and_is_the_same_is_not_sent_again() {
-    let world = World::new();
+#[tokio::test(start_paused = true)]
+async fn the_overview_of_servers_that_do_not_answer_is_there_at_once_and_the_rest_comes_after() {
+    // WA-42, WA-53: time is the test's own here, so that what is waited for can be told to the millisecond.
+    let patience = Duration::from_millis(60);
+    let world = World::patient(&large(), patience);
+    world.memory.away.lock().push("*".to_owned());
     let mut anna = world.anna().await;
-    for to in ["/", "/queues", "/servers", "/topology"] {
-        let first = anna.get(to).await;
-        let mut ask = anna.raw(false, to, &[]);
-        ask.seen = first.header("x-live").unwrap().to_owned();
-        let again = world.centre.answer(&ask).await;
-        assert_eq!((again.status, again.body.len()), (204, 0), "{to}");
+    let begun = Instant::now();
+    let page = anna.get("/").await;
+    assert!(begun.elapsed() <= patience, "{:?}", begun.elapsed());
+    let files = crate::assets::STYLE.body.len() + crate::assets::SCRIPT.body.len() + crate::assets::ICON.body.len();
+    assert!(page.body.len() + files <= FIRST_VIEW_MAX, "{} and {files}", page.body.len());
+    assert!(page.text().contains("<strong>S00, S01, S02, S03, S04, S05, S06, S07 and 52 more</strong> being asked"));
+    // What comes of it is sent to the same page.
+    let mut stream = Stream::of(&world, &anna, "/", &page);
+    let come = stream.change().await;
+    assert!(come.contains("unknown, not empty:") && come.contains("it does not answer"), "{come}");
+    assert!(come.len() < 2_000, "what changed, not the page: {}", come.len());
+    // Who did not answer is not waited for again.
+    passes(Duration::from_secs(10)).await;
+    for to in ["/", "/queues", "/topology", "/queues/S07/1", "/send-connectors/Connector%200001"] {
+        let begun = Instant::now();
+        let page = anna.get(to).await;
+        assert_eq!((page.status, begun.elapsed()), (200, Duration::ZERO), "{to}");
     }
-    let mut ask = anna.raw(false, "/queues", &[]);
-    ask.seen = anna.get("/queues").await.header("x-live").unwrap().to_owned();
-    world
-        .memory
-        .queues
-        .lock()
-        .push(("BERLIN1".to_owned(), crate::estate::QueueView { messages: 1, ..Default::default() }));
-    assert_eq!(world.centre.answer(&ask).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_server_that_stops_answering_the_last_is_shown_with_its_age() {
+    // WA-42
+    let world = World::new();
+    let queue = crate::estate::QueueView { messages: 7, domain: "partner.example".to_owned(), ..Default::default() };
+    world.memory.queues.lock().push(("BERLIN1".to_owned(), queue));
+    let mut anna = world.anna().await;
+    assert!(anna.get("/queues").await.text().contains("7 messages in 1 queue."));
+    world.memory.away.lock().push("BERLIN1".to_owned());
+    let stream = Stream::of(&world, &anna, "/queues", &anna.clone().get("/queues").await);
+    passes(Duration::from_secs(5)).await;
+    drop(stream);
+    let page = anna.get("/queues").await.text();
+    assert!(page.contains("7 messages in 1 queue."), "{page}");
+    let at = crate::view::shown_time(&world.now());
+    assert!(page.contains("<strong>BERLIN1</strong> is shown as of <time") && page.contains(&at), "{page}");
+    let page = anna.get("/queues/BERLIN1/0").await.text();
+    assert!(page.contains("BERLIN1 does not answer") && page.contains("partner.example"), "{page}");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use authority::{Authority, Feature, Principal, RoleGroup, Subject as Revoked, Who};
@@ -15,6 +16,7 @@ use topology::{Organization, OrganizationDraft};
 use crate::accounts::Accounts;
 use crate::codes;
 use crate::estate::*;
+use crate::provider::Provider;
 use crate::request::{Ask, Pairs, Reply};
 use crate::session::COOKIE;
 use crate::{Centre, CentreOptions, Passwords, Person};
@@ -47,6 +49,11 @@ impl Passwords for Plain {
 /// What was written down: who, what, to what, why not.
 pub(crate) type Noted = (String, String, String, Option<String>);
 
+/// Time that is a test's own, or that of a server which does not answer.
+pub(crate) async fn passes(time: Duration) {
+    let _over = tokio::time::timeout(time, std::future::pending::<()>()).await;
+}
+
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) now: Mutex<Option<Arc<Organization>>>,
@@ -58,14 +65,21 @@ pub(crate) struct Memory {
     pub(crate) acts: Mutex<Vec<(String, Handling, usize)>>,
     pub(crate) ledger: Mutex<Option<Ledger>>,
     pub(crate) revoked: Mutex<Vec<authority::Revocation>>,
+    /// The end of certificates, if they have one.
+    pub(crate) until: Mutex<Option<Timestamp>>,
     /// Why nobody knows who is revoked.
     pub(crate) revoked_unknown: Mutex<Option<String>>,
     /// Servers that tell their queues, and do nothing to them.
     pub(crate) idle: Mutex<Vec<String>>,
     /// Why nobody knows what a change does to mail.
     pub(crate) impact_unknown: Mutex<Option<String>>,
-    /// The next commit finds that somebody was faster.
+    /// Servers that do not answer; `*` is all.
     pub(crate) away: Mutex<Vec<String>>,
+    pub(crate) shown: Mutex<Vec<ShownView>>,
+    /// A rehearsal waits for this before its last step.
+    pub(crate) next_step: tokio::sync::Notify,
+    /// How often servers were asked for their queues.
+    pub(crate) asked: AtomicU64,
 }
 
 impl Memory {
@@ -105,13 +119,14 @@ impl Estate for Memory {
         self.revoked_unknown.lock().clone()
     }
     /// A certificate of these tests is a name and a role group.
-    fn principal(&self, certificate: &[u8]) -> Option<Principal> {
+    fn principal(&self, certificate: &[u8]) -> Option<(Principal, Timestamp)> {
         let text = std::str::from_utf8(certificate).ok()?;
         let (name, group) = text.split_once(':')?;
         let groups = BTreeSet::from([group.parse::<RoleGroup>().ok()?]);
         let who = Who::Administrator { name: ObjectName::parse(name).ok()?, groups };
         let forest = Domain::parse("contoso.example").unwrap();
-        Some(Principal { forest, who, issued: Timestamp::from_millis(1_000) })
+        let principal = Principal { forest, who, issued: Timestamp::from_millis(1_000) };
+        Some((principal, self.until.lock().unwrap_or(Timestamp::from_millis(u64::MAX))))
     }
     fn touched(&self, plan: &Plan, _: &Organization) -> BTreeSet<Feature> {
         plan.changes
@@ -176,14 +191,17 @@ impl Estate for Memory {
     fn commands(&self, changes: &[Change]) -> Vec<String> {
         changes.iter().map(|change| change.object().place()).collect()
     }
-    fn explained(&self, answer: &inquiry::Answer) -> String {
+    async fn explained(&self, answer: &inquiry::Answer, _: bool) -> String {
         answer.subject.recipient.to_string()
     }
     fn reason(&self, _: &inquiry::Why) -> String {
         "because".to_owned()
     }
     async fn queues(&self, server: &ServerName) -> Result<Vec<QueueView>, String> {
-        if self.away.lock().iter().any(|away| away == server.as_str()) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.away.lock().iter().any(|away| away == server.as_str() || away == "*") {
+            // As long as the program waits.
+            passes(Duration::from_millis(1_500)).await;
             return Err("it does not answer".to_owned());
         }
         let all = self.queues.lock();
@@ -234,6 +252,46 @@ impl Estate for Memory {
     async fn certificates(&self) -> Result<Vec<CertificateView>, String> {
         Ok(Vec::new())
     }
+    async fn shown(&self) -> Result<Vec<ShownView>, String> {
+        Ok(self.shown.lock().clone())
+    }
+    async fn rehearse(&self, candidate: TriedCertificate, tell: Tell) -> Result<(), String> {
+        let step = |of: &str, tone, text: &str| TriedStep {
+            of: of.to_owned(),
+            name: "tls".to_owned(),
+            tone,
+            text: text.to_owned(),
+            advice: String::new(),
+        };
+        tell(vec![step("New certificate", "good", &candidate.chain)]);
+        self.next_step.notified().await;
+        tell(vec![step("relay.partner.example", "bad", "the next hop hangs up")]);
+        if candidate.offline { Err("it was to be offline".to_owned()) } else { Ok(()) }
+    }
+    async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String> {
+        let [(name, body)] = &export.files[..] else { return Err("one file in these tests".to_owned()) };
+        let text = String::from_utf8_lossy(body);
+        let read = organization::load(&text, Revision(0)).map_err(|problems| format!("{name}: {problems}"))?;
+        let current = organization::objects(organization.draft(), &[]);
+        let brought = organization::objects(read.organization.draft(), &[]);
+        let is_new = |object: &&Object| !current.iter().any(|known| known.name() == object.name());
+        let changes = brought.iter().filter(is_new).cloned().map(Change::Create).collect();
+        let finding = |verdict, text: &str| ImportFinding {
+            file: name.clone(),
+            line: 3,
+            object: "sendConnectors[\"X\"].maxMessageSize".to_owned(),
+            verdict,
+            text: text.to_owned(),
+        };
+        let mut findings = vec![finding("changed", "written otherwise")];
+        if export.assumed.is_empty() {
+            findings.push(finding("lost", "the export has no number"));
+        }
+        Ok(ImportView { changes, findings })
+    }
+    fn export_script(&self) -> &'static str {
+        "Get-SendConnector"
+    }
     async fn audit(&self, _: Audit) -> Result<Vec<AuditView>, String> {
         let line = |(who, cmdlet, object, error): &Noted| AuditView {
             at: "2026-11-30T10:00:00Z".to_owned(),
@@ -263,12 +321,29 @@ pub(crate) struct World {
     _folder: tempfile::TempDir,
 }
 
+/// Servers that answer do so in no time: how long a page may wait for them is never a matter of how fast a machine is.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::of(ORGANIZATION)
     }
 
     pub(crate) fn of(yaml: &str) -> Self {
+        Self::patient(yaml, PATIENCE)
+    }
+
+    /// Whose pages wait so long for servers.
+    pub(crate) fn patient(yaml: &str, patience: Duration) -> Self {
+        Self::made(yaml, None, patience)
+    }
+
+    /// With a provider.
+    pub(crate) fn by(provider: Provider) -> Self {
+        Self::made(ORGANIZATION, Some(provider), PATIENCE)
+    }
+
+    fn made(yaml: &str, provider: Option<Provider>, patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(1_780_000_000_000));
         let memory = Arc::new(Memory::of(yaml));
@@ -278,7 +353,8 @@ impl World {
         let link = accounts.first_link(now()).unwrap();
         let estate: Arc<dyn Estate> = memory.clone();
         let hosts = vec!["centre.example".to_owned()];
-        let centre = Arc::new(Centre::new(CentreOptions { estate, accounts, hosts, port: 8443, now }));
+        let options = CentreOptions { estate, accounts, provider, hosts, port: 8443, patience, now };
+        let centre = Arc::new(Centre::new(options));
         Self { centre, memory, link, clock, _folder: folder }
     }
 
@@ -345,12 +421,13 @@ impl Browser {
             path: path.to_owned(),
             query,
             form,
+            files: Vec::new(),
             host: HOST.to_owned(),
             cookies: if self.cookie.is_empty() { String::new() } else { format!("{COOKIE}={}", self.cookie) },
             fetch_site: self.site.clone(),
             origin: self.origin.clone().filter(|_| post),
             agent: "a test".to_owned(),
-            seen: String::new(),
+            seen: None,
             from: Some(self.from),
             certificate: self.certificate.clone(),
         }

@@ -170,6 +170,8 @@ fn edge_object(draft: &OrganizationDraft, file: &ReadFile, site: &SiteName) -> R
             removed_receive_connectors: Vec::new(),
             edge: file.edge.clone(),
             transport: topology::TransportServiceSettings::of(ServerRole::Edge),
+            frontend_transport: topology::FrontendTransportSettings::default(),
+            mailbox_transport: topology::MailboxTransportSettings::default(),
         }),
     }
 }

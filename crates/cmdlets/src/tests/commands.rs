@@ -196,6 +196,16 @@ const CHANGED: &[(&str, &str, &str)] = &[
         "ExternalRelay\nFabrikam",
     ),
     (
+        "EN-72",
+        "New-X400AuthoritativeDomain -Name Sales -X400DomainName \"C=US;A=Fabrikam;P=Contoso;O=Sales\" | % X400ExternalRelay; Set-X400AuthoritativeDomain Sales -X400ExternalRelay: $true; Get-X400AuthoritativeDomain | % { $_.Name; $_.X400DomainName; $_.X400ExternalRelay }; Remove-X400AuthoritativeDomain Sales -Confirm:$false; @(Get-X400AuthoritativeDomain).Count",
+        "False\nSales\nC=US;A=Fabrikam;P=Contoso;O=Sales\nTrue\n0",
+    ),
+    (
+        "EN-73",
+        "New-MailContact Dan -ExternalEmailAddress 'X400:S=Dan;C=US;A=Fabrikam' | % ExternalEmailAddress; Set-MailContact Dan -ExternalEmailAddress FAX:+4930; (Get-MailContact Dan).ExternalEmailAddress",
+        "IMCEAX400-c=US+3Ba=Fabrikam+3Bs=Dan@contoso.com\nIMCEAFAX-+2B4930@contoso.com",
+    ),
+    (
         "RT-25",
         "Set-ADSite Paris -HubSiteEnabled $true; (Get-ADSite | ? HubSiteEnabled).Name; Set-ADSiteLink -Identity ParisRome -ExchangeCost 25 -MaxMessageSize 10MB; Get-ADSiteLink ParisRome | % { $_.Cost; $_.MaxMessageSize.Value.ToMB() }",
         "Paris\n25\n10",
@@ -415,4 +425,45 @@ fn what_has_no_effect_together_is_warned_of() {
     // Told once, by the command that brings it about.
     let (out, _) = session.run("Set-SendConnector Q -Comment x");
     assert!(!out.contains("WARNING"), "{out}");
+}
+
+#[test]
+fn documented_commands_that_real_ones_would_not_take_are_taken_as_the_reference_proposes() {
+    // CM-50: what is taken.
+    for (slip, input, expected) in [
+        (
+            "CM-50a",
+            "New-ReceiveConnector -Name R -Custom -Bindings '0.0.0.0','[::]:' -RemoteIPRanges 10.9.9.9 | % Bindings",
+            "0.0.0.0:25\n[::]:25",
+        ),
+        ("CM-50b", "Get-SendConnector 'To internet' | fl DSNRoutingEnabled", "DSNRoutingEnabled :"),
+        ("CM-50e", "Resume-Message -Filter \"FromAddress -eq '*contoso.com'\"", ""),
+    ] {
+        let (out, errors) = Session::over(ORGANIZATION).run(input);
+        assert_eq!((out.as_str(), errors.as_str()), (expected, ""), "{slip}: {input}");
+    }
+    let (_, errors) = Session::over(ORGANIZATION).run("Get-QueueDigest -Server MBX01 -Include External -Exclude Empty");
+    assert_eq!(errors, "", "CM-50d");
+    // What is an ordinary error.
+    for (slip, input, why) in [
+        ("CM-50c", "Set-ReceiveConnector 'To internet' -Comment x", "couldn't be found"),
+        (
+            "CM-50f",
+            "Get-ReceiveConnector 'Default Frontend MBX01' | Add-ADPermission User migadmin",
+            "positional parameter",
+        ),
+        (
+            "CM-50g",
+            "Set-ReceiveConnector 'Default Frontend MBX01' - PermissionGroups AnonymousUsers",
+            "positional parameter",
+        ),
+        (
+            "CM-50h",
+            "New-SendConnector -Name B -AddressSpaces x.example -SmartHostAuthMechanism BasicAuth",
+            "authenticationCredential",
+        ),
+    ] {
+        let (_, errors) = Session::over(ORGANIZATION).run(input);
+        assert!(errors.contains(why), "{slip}: {input}: {errors}");
+    }
 }

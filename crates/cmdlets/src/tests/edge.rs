@@ -64,7 +64,7 @@ fn a_file_becomes_an_edge_server_and_its_connectors() {
     let expected = "EdgeSync - Berlin to Internet|SMTP:*;100||True|True|None|EDGE1|True\n\
                     EdgeSync - Inbound to Berlin|SMTP:--;1|--|False|False|ExchangeServer|EDGE1|True";
     assert_eq!((out.as_str(), errors.as_str()), (expected, ""));
-    // EN-25: a second one becomes a source of the same.
+    // EN-25, PL-82: a second one becomes a source of the same.
     assert_eq!(session.run(&subscribe("EDGE2", "-Site Berlin")).1, "");
     let (out, _) = session.run("Get-SendConnector 'EdgeSync*' | % { \"$($_.SourceTransportServers)\" }");
     assert_eq!(out, "EDGE1 EDGE2\nEDGE1 EDGE2");
@@ -161,7 +161,7 @@ fn on_the_edge_server_a_file_is_written_and_what_is_told_is_the_organizations() 
     assert_eq!(errors, "");
     assert!(out.contains("for the next 1 hours"), "{out}");
     assert_eq!(session.seen.borrow().files, [("edge.xml".to_owned(), b"MBX01".to_vec())]);
-    // EN-11, EN-14
+    // EN-11, EN-14, PL-87
     assert_eq!(session.run("Get-SendConnector; Get-AcceptedDomain").0, "");
     for line in [
         "New-SendConnector X -AddressSpaces *",

@@ -13,6 +13,7 @@ use super::audit::Written;
 use super::certificates::Shelf;
 use super::edge::Wall;
 use super::queues::{Asked, Servers};
+use super::servers::{Greets, Tracked};
 use crate::{Cmdlets, Premises, Refused};
 
 /// Two sites, the connectors A, B and C of the samples, and some recipients.
@@ -86,6 +87,7 @@ impl Console for Screen {
         match path.strip_suffix(".EdgeSubscription.xml") {
             Some(server) => Ok(server.as_bytes().to_vec()),
             None if path.ends_with("EdgeSubscription.xml") => Ok(b"Edge2".to_vec()),
+            None if path.ends_with(".p7b") => Ok(vec![0x30]),
             None => Err(format!("{path} is not there")),
         }
     }
@@ -120,12 +122,13 @@ impl Session {
     pub(super) fn over(yaml: &str) -> Self {
         let asked = Asked::default();
         let (servers, log, shelf) = (Servers(asked.clone()), asked.clone(), Shelf(asked.clone()));
-        let wall = Wall(asked.clone());
+        let (wall, tracked) = (Wall(asked.clone()), Tracked(asked.clone()));
         Self {
             asked,
             ..Self::with(yaml, |cmdlets| {
                 let cmdlets = cmdlets.with_queues(Box::new(servers)).with_audit_log(Box::new(Written(log)));
-                cmdlets.with_certificates(Box::new(shelf)).with_perimeter(Box::new(wall))
+                let cmdlets = cmdlets.with_certificates(Box::new(shelf)).with_perimeter(Box::new(wall));
+                cmdlets.with_tracking(Box::new(tracked)).with_connectivity(Box::new(Greets))
             })
         }
     }

@@ -113,6 +113,7 @@ impl Premises {
             started: Timestamp::from_millis(1),
             version: "test".to_owned(),
             applied_revision: revision,
+            out_of_reach: Vec::new(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Announcing services and following who is there.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -12,6 +13,12 @@ use crate::store::{LeaseId, Outcome, Store, Unavailable, Write};
 
 /// Heartbeats in the life of a lease: two may be lost.
 const HEARTBEATS_PER_LEASE: u32 = 3;
+
+/// So long, for each presence that is there, is waited after a change until all are read: 30 ms for ten services, four seconds for
+/// a thousand. Ours: what one reading costs, some thousand times, so that all who read together do not fill a machine.
+const PAUSE_PER_PRESENCE: Duration = Duration::from_millis(3);
+/// And no longer.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
 
 /// Why a lease is not kept alive any longer.
 enum Ended {
@@ -105,7 +112,10 @@ impl<S: Store> Forest<S> {
         stream::unfold(start, |(forest, mut read_at, last): (Self, Option<u64>, Option<Vec<Presence>>)| async move {
             let mut backoff = Backoff::default();
             loop {
-                match forest.presences_after(read_at).await {
+                // Where many come and go at once, as many read all of them: that grows with the square unless they wait.
+                let there = last.as_ref().map_or(0, Vec::len);
+                let pause = PAUSE_PER_PRESENCE.saturating_mul(u32::try_from(there).unwrap_or(u32::MAX));
+                match forest.presences_after(read_at, pause.min(PAUSE_MAX)).await {
                     Ok((revision, presences)) => {
                         read_at = Some(revision);
                         if last.as_ref() != Some(&presences) {
@@ -123,9 +133,15 @@ impl<S: Store> Forest<S> {
         .boxed()
     }
 
-    async fn presences_after(&self, read_at: Option<u64>) -> Result<(u64, Vec<Presence>), Unavailable> {
+    async fn presences_after(
+        &self,
+        read_at: Option<u64>,
+        pause: Duration,
+    ) -> Result<(u64, Vec<Presence>), Unavailable> {
         if let Some(after) = read_at {
             self.store.changed(&self.keys.presences(), after).await?;
+            // What else changes meanwhile is read with it.
+            tokio::time::sleep(pause).await;
         }
         self.list_presences().await
     }

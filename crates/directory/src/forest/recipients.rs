@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use envelope::Revision;
-use organization::{Kind, Object, decode, decode_whole, encode_with};
+use organization::{Kind, Object, decode, decode_whole, encode, encode_with};
 use topology::{DirectoryRecipient, Guid, Problems};
 
-use super::epoch::nobody_is_ahead;
-use super::view::View;
+use super::ground::Ground;
 use super::{COMMIT_ATTEMPTS, Forest, history};
 use crate::directory::{Change, CommitError, Precondition};
 use crate::keys::Keys;
-use crate::presence::Presence;
 use crate::store::{Condition, Entry, Outcome, Store, Unavailable, Write};
 
 /// Index keys, each with the recipient that is to own it and what the key stands for.
@@ -19,28 +17,72 @@ type Wanted = BTreeMap<String, (Guid, String)>;
 
 impl<S: Store> Forest<S> {
     /// Makes a change of recipients.
-    pub(super) async fn commit_recipients(
-        &self,
-        change: Change,
-        presences: &[Presence],
-    ) -> Result<Revision, CommitError> {
+    pub(super) async fn commit_recipients(&self, change: Change) -> Result<Revision, CommitError> {
+        if let Some(made) = self.create_recipients(&change).await? {
+            return Ok(made);
+        }
         for _ in 0..COMMIT_ATTEMPTS {
-            let view = self.view().await?;
-            nobody_is_ahead(presences, view.revision)?;
-            let wanted = wanted_keys(&self.keys, &change.puts)?;
-            check_references(&view, &change)?;
-            let before = self.stored_recipients(&change).await?;
-            check_preconditions(&view, &before, &change.preconditions)?;
-            let (conditions, writes) = self.plan(&view, &before, &wanted, &change).await?;
-            let (operations, max) = (conditions.len().max(writes.len()), self.store.operations_max());
-            if operations > max {
-                return Err(CommitError::TooLarge { operations, max });
+            let ground = self.ground(change.restored).await?;
+            let made = self.try_recipients(&change, &ground).await;
+            if !matches!(made, Ok(Some(_))) {
+                // What was refused may have been so by a configuration that is not any more.
+                self.forget_ground().await;
             }
-            if let Outcome::Done(revision) = self.store.transact(conditions, writes).await? {
-                return Ok(Revision(revision));
+            if let Some(revision) = made? {
+                return Ok(revision);
             }
         }
         Err(CommitError::Conflict("others change the same recipients all the time; try again".into()))
+    }
+
+    /// Makes recipients of which whoever wants them says that there are none yet, without looking first: that there are none is what
+    /// the transaction asks for. `None` when it did not hold, or the change is another one.
+    async fn create_recipients(&self, change: &Change) -> Result<Option<Revision>, CommitError> {
+        let new: BTreeSet<Guid> = change.preconditions.iter().filter_map(absent).collect();
+        let all_new =
+            new.len() == change.preconditions.len() && change.puts.iter().all(|one| new.contains(&one.guid()));
+        if !change.deletes.is_empty() || !all_new || new.len() != change.puts.len() || new.is_empty() {
+            return Ok(None);
+        }
+        let ground = self.ground(change.restored).await?;
+        let wanted = wanted_keys(&self.keys, &change.puts)?;
+        if check_references(&ground, change).is_err() {
+            return Ok(None);
+        }
+        let mut conditions = vec![ground.unchanged.clone()];
+        conditions.extend(new.iter().map(|guid| Condition::Absent(self.keys.recipient(*guid))));
+        conditions.extend(wanted.keys().cloned().map(Condition::Absent));
+        let index = wanted.iter().map(|(key, (guid, _))| Write::Put(key.clone(), guid.to_string().into_bytes()));
+        let put = |object: &Object| Write::Put(self.keys.recipient(object.guid()), encode(object));
+        let mut writes: Vec<Write> = index.chain(change.puts.iter().map(put)).collect();
+        writes.push(Write::Put(self.keys.change(), history::record(change, &|_| None)));
+        if conditions.len().max(writes.len()) > self.store.operations_max() {
+            return Ok(None);
+        }
+        match self.store.transact(conditions, writes).await? {
+            Outcome::Done(revision) => Ok(Some(Revision(revision))),
+            Outcome::Refused => {
+                self.forget_ground().await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Looks, and makes a change if all is as it must be; `None` when somebody else came in between.
+    async fn try_recipients(&self, change: &Change, ground: &Ground) -> Result<Option<Revision>, CommitError> {
+        let wanted = wanted_keys(&self.keys, &change.puts)?;
+        check_references(ground, change)?;
+        let before = self.stored_recipients(change).await?;
+        check_preconditions(ground, &before, &change.preconditions)?;
+        let (conditions, writes) = self.plan(ground, &before, &wanted, change).await?;
+        let (operations, max) = (conditions.len().max(writes.len()), self.store.operations_max());
+        if operations > max {
+            return Err(CommitError::TooLarge { operations, max });
+        }
+        match self.store.transact(conditions, writes).await? {
+            Outcome::Done(revision) => Ok(Some(Revision(revision))),
+            Outcome::Refused => Ok(None),
+        }
     }
 
     /// What is stored under the identities that the change touches or speaks of.
@@ -59,7 +101,7 @@ impl<S: Store> Forest<S> {
     /// The transaction: who owns each name and address afterwards, and what must hold for that.
     async fn plan(
         &self,
-        view: &View,
+        ground: &Ground,
         before: &BTreeMap<Guid, Option<Entry>>,
         wanted: &Wanted,
         change: &Change,
@@ -69,7 +111,7 @@ impl<S: Store> Forest<S> {
         let owned =
             owned_keys(&self.keys, touched.iter().filter_map(|guid| Some((*guid, before.get(guid)?.as_ref()?))));
         let index: Vec<String> = wanted.keys().cloned().collect();
-        let mut conditions = vec![view.unchanged(&self.keys)];
+        let mut conditions = vec![ground.unchanged.clone()];
         let mut writes = Vec::new();
         for (key, entry) in index.iter().zip(self.get_all(&index).await?) {
             let (guid, label) = &wanted[key];
@@ -155,27 +197,34 @@ fn wanted_keys(keys: &Keys, puts: &[Object]) -> Result<Wanted, CommitError> {
     Ok(wanted)
 }
 
-fn check_references(view: &View, change: &Change) -> Result<(), CommitError> {
-    let organization =
-        view.organization().map_err(|text| CommitError::Conflict(format!("first repair this: {text}")))?;
+/// The recipient that there must not be yet.
+fn absent(precondition: &Precondition) -> Option<Guid> {
+    match precondition {
+        Precondition::Absent(Kind::Recipient, guid) => Some(*guid),
+        _ => None,
+    }
+}
+
+fn check_references(ground: &Ground, change: &Change) -> Result<(), CommitError> {
+    let references = ground.references.as_ref();
+    let references = references.map_err(|text| CommitError::Conflict(format!("first repair this: {text}")))?;
     let recipients = change.puts.iter().filter_map(|object| match object {
         Object::Recipient(recipient) => Some((**recipient).clone()),
         _ => None,
     });
-    let problems = organization::recipients::lint(organization.draft(), &recipients.collect::<Vec<_>>());
-    let errors = problems.0.into_iter().filter(|problem| problem.weight == topology::Weight::Error);
-    let errors: Vec<_> = errors.collect();
+    let problems = references.lint(&recipients.collect::<Vec<_>>());
+    let errors: Vec<_> = problems.0.into_iter().filter(|problem| problem.weight == topology::Weight::Error).collect();
     if errors.is_empty() { Ok(()) } else { Err(CommitError::Invalid(Problems(errors))) }
 }
 
 fn check_preconditions(
-    view: &View,
+    ground: &Ground,
     before: &BTreeMap<Guid, Option<Entry>>,
     preconditions: &[Precondition],
 ) -> Result<(), CommitError> {
     for precondition in preconditions {
         let holds = match precondition {
-            Precondition::Revision(expected) => *expected == view.revision,
+            Precondition::Revision(expected) => *expected == ground.revision,
             Precondition::Absent(Kind::Recipient, guid) => before.get(guid).is_some_and(Option::is_none),
             Precondition::Unchanged(Object::Recipient(expected)) => {
                 let entry = before.get(&expected.guid).and_then(Option::as_ref);

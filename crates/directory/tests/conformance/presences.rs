@@ -17,6 +17,7 @@ pub(crate) fn presence(server: &str, service: Service) -> Presence {
         started: Timestamp::from_millis(1),
         version: "1.2.3".into(),
         applied_revision: Revision(1),
+        out_of_reach: Vec::new(),
     }
 }
 

@@ -141,6 +141,7 @@ async fn services_work_and_change_nothing_and_administrators_do() {
         started: Timestamp::from_millis(1),
         version: "1".to_owned(),
         applied_revision: Revision(1),
+        out_of_reach: Vec::new(),
     };
     let _own = transport_as_directory.announce(presence(Service::Transport));
     // Somebody else's is not announced, however long it takes.

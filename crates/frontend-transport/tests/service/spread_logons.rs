@@ -140,6 +140,7 @@ impl Scene {
             started: Timestamp::from_millis(1),
             version: "0".to_owned(),
             applied_revision: Revision(1),
+            out_of_reach: Vec::new(),
         })
     }
 }

@@ -149,6 +149,7 @@ impl Scene {
                 started: envelope::Timestamp::from_millis(1),
                 version: "0".to_owned(),
                 applied_revision: Revision(1),
+                out_of_reach: Vec::new(),
             }));
         }
         // A front end has no key of the organization.

@@ -206,6 +206,7 @@ impl Session {
             eight_bit_mime: self.offers(Extension::EightBitMime),
             chunking: self.offers(Extension::Chunking),
             smtputf8: self.offers(Extension::SmtpUtf8),
+            long_addresses: false,
         }
     }
 

@@ -70,9 +70,23 @@ pub struct ServerLayout {
     pub folder: PathBuf,
     /// What runs on it.
     pub services: BTreeMap<Service, ServiceAddresses>,
+    /// Drop directories of the Foreign connectors that it is a source of.
+    pub drop_directories: Vec<String>,
 }
 
 impl ServerLayout {
+    /// Folder of its Drop directories, if a gateway takes mail from it.
+    #[must_use]
+    pub fn drop_folder(&self) -> Option<PathBuf> {
+        (!self.drop_directories.is_empty()).then(|| self.folder.join("drop"))
+    }
+
+    /// Where a gateway that takes mail from it brings some back.
+    #[must_use]
+    pub fn pickup_folder(&self) -> Option<PathBuf> {
+        (!self.drop_directories.is_empty()).then(|| self.folder.join("pickup"))
+    }
+
     /// The settings file of its processes.
     #[must_use]
     pub fn settings_path(&self) -> PathBuf {
@@ -89,6 +103,12 @@ impl ServerLayout {
     #[must_use]
     pub fn log_path(&self, service: Service) -> PathBuf {
         self.folder.join(format!("{service}.log"))
+    }
+
+    /// What one process of all services writes there.
+    #[must_use]
+    pub fn common_log_path(&self) -> PathBuf {
+        self.folder.join("server.log")
     }
 
     /// Where the internet sends its mail: SMTP of Front End Transport, or of the Transport of an Edge server.
@@ -156,9 +176,17 @@ pub(super) fn lay_out(
             is_edge,
             folder: directory.join("servers").join(folder_name(&server.name, servers.len())),
             services: services.collect(),
+            drop_directories: drop_directories(organization, server),
         });
     }
     Ok(servers)
+}
+
+/// EN-64: named by the connector, or as it.
+fn drop_directories(organization: &Organization, server: &Server) -> Vec<String> {
+    let all = organization.foreign_connectors().iter();
+    let own = all.filter(|connector| connector.source_transport_servers.contains(&server.name));
+    own.map(|connector| connector.drop_directory.as_deref().unwrap_or(connector.name.as_str()).to_owned()).collect()
 }
 
 fn addresses(address: Ipv4Addr, service: Service, is_edge: bool) -> ServiceAddresses {

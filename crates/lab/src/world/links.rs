@@ -1,14 +1,16 @@
-//! Site links that can be cut. Every connection that a service makes to one of another site goes through the lab, which lets
-//! it pass as long as some chain of uncut links joins the two sites, as an IP network would.
+//! Links that can be cut: those between sites, and those of the perimeter. Every connection that a service makes to one of another site
+//! goes through the lab, which lets it pass as long as some chain of uncut links joins the two sites, as an IP network would. So do
+//! connections of an Edge server with its site and with the internet, each of which is a link of its own.
 //!
 //! ```text
 //!   Transport BERLIN1 ──▶ listener for (Berlin → OSLO1 transport) ──▶ Transport OSLO1
-//!                          │ joined(Berlin, Oslo)? else reset
+//!                          │ passes? else reset
 //!   <directory>/links-wanted.json ──▶ (looked at) ──▶ links-applied.json      `postroad lab cut`, `heal`
 //! ```
 //!
 //! No privileges, firewall rules or network namespaces: the processes are told by their settings (`[peers]`) where the others
-//! are found. Only the implicit connector between sites is cut: the directory and the internet stay reachable from everywhere.
+//! are found; an Edge server asks a DNS server of its own, which has the hosts of the internet at addresses of the lab. The directory
+//! and DNS stay reachable from everywhere, and so does the internet from servers that are no Edge servers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -17,18 +19,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{ServerName, SiteName};
+use envelope::{Domain, ServerName, SiteName};
 use net::Service;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use topology::Organization;
+use topology::{Organization, ServerRole};
 
 use super::layout::ServerLayout;
 
 /// Services that those of other sites call.
 const CALLED: [Service; 2] = [Service::Transport, Service::MailboxDelivery];
+/// The internet, among the ends of links.
+const INTERNET: &str = "internet";
+/// Third octet of the addresses at which the first Edge server finds hosts of the internet: behind those of sites.
+const FIRST_VIEW: usize = 250;
+/// Edge servers whose link to the internet can be cut, and hosts that each finds so.
+const VIEWS_MAX: usize = 5;
+const VIEW_HOSTS_MAX: usize = 250;
 /// What shall be cut, and what is.
 const WANTED: &str = "links-wanted.json";
 const APPLIED: &str = "links-applied.json";
@@ -40,8 +49,8 @@ const APPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why a link cannot be cut or healed.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// Those sites have no link of their own.
-    #[error("no site link joins {one} and {other}; links of this lab: {known}")]
+    /// Those have no link of their own.
+    #[error("no link joins {one} and {other}; links of this lab: {known}")]
     Unknown {
         /// As named.
         one: String,
@@ -64,7 +73,7 @@ pub enum LinkError {
     },
 }
 
-/// Two sites, in the order of their names.
+/// Two ends of a link, in the order of their names: sites, Edge servers, the internet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Pair(String, String);
 
@@ -80,18 +89,22 @@ impl std::fmt::Display for Pair {
     }
 }
 
-/// Pairs of sites that site links join, and those of them that are cut.
+/// Pairs that links join, and those of them that are cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Links {
-    /// Every pair with a link.
+    /// Every pair of sites with a link.
     pub pairs: BTreeSet<Pair>,
+    /// Each Edge server with its site, and with the internet.
+    pub perimeter: BTreeSet<Pair>,
+    /// Each Edge server with each server of its site: one of them can be cut off alone.
+    pub alone: BTreeSet<Pair>,
     /// Those that let nothing pass.
     pub cut: BTreeSet<Pair>,
 }
 
 impl Links {
-    /// Those of an organization: a link joins each two of its sites (RT-03). Nothing is cut.
+    /// Those of an organization: a link joins each two of its sites (RT-03), an Edge server its site. Nothing is cut.
     #[must_use]
     pub fn of(organization: &Organization) -> Self {
         let mut pairs = BTreeSet::new();
@@ -101,7 +114,14 @@ impl Links {
                 pairs.extend(sites[at + 1..].iter().map(|other| Pair::new(one, other)));
             }
         }
-        Self { pairs, cut: BTreeSet::new() }
+        let (mut perimeter, mut alone) = (BTreeSet::new(), BTreeSet::new());
+        for edge in organization.servers().iter().filter(|server| server.role == ServerRole::Edge) {
+            perimeter.insert(Pair::new(edge.name.as_str(), &known_as(organization, &edge.site)));
+            let of_site = organization.servers().iter().filter(|server| server.site == edge.site);
+            let inside = of_site.filter(|server| server.role == ServerRole::Mailbox);
+            alone.extend(inside.map(|server| Pair::new(server.name.as_str(), edge.name.as_str())));
+        }
+        Self { pairs, perimeter, alone, cut: BTreeSet::new() }
     }
 
     /// Reads those of the lab that runs in `directory`; `None` for one whose links are cut elsewhere, as in containers.
@@ -124,8 +144,9 @@ impl Links {
             let named = |site: &str, name: &str| site.eq_ignore_ascii_case(name);
             named(&pair.0, one) && named(&pair.1, other) || named(&pair.0, other) && named(&pair.1, one)
         };
-        let Some(pair) = self.pairs.iter().find(same).cloned() else {
-            let known = self.pairs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let all = || self.pairs.iter().chain(&self.perimeter);
+        let Some(pair) = all().chain(&self.alone).find(same).cloned() else {
+            let known = all().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(LinkError::Unknown { one: one.to_owned(), other: other.to_owned(), known });
         };
         if cut {
@@ -150,6 +171,10 @@ impl Links {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())
+    }
+
+    fn has_the_same_links(&self, other: &Self) -> bool {
+        (&self.pairs, &self.perimeter, &self.alone) == (&other.pairs, &other.perimeter, &other.alone)
     }
 
     /// Whether some chain of uncut links joins two sites.
@@ -177,6 +202,21 @@ impl Links {
     }
 }
 
+/// What a connection needs to pass.
+#[derive(Debug)]
+struct Road {
+    /// Some chain of links joins these sites.
+    sites: (String, String),
+    /// None of these links is cut.
+    over: Vec<Pair>,
+}
+
+impl Road {
+    fn is_open(&self, links: &Links) -> bool {
+        links.joined(&self.sites.0, &self.sites.1) && self.over.iter().all(|pair| !links.cut.contains(pair))
+    }
+}
+
 /// A link may write the name of a site in another case than the site itself.
 fn known_as(organization: &Organization, site: &SiteName) -> String {
     let known = organization.sites().iter().find(|known| known.name == *site);
@@ -199,56 +239,176 @@ fn write(path: &Path, links: &Links) -> Result<(), LinkError> {
 /// Where the services of one site find a service of another: `[peers]` of their settings.
 pub(super) type Detours = BTreeMap<ServerName, BTreeMap<Service, SocketAddr>>;
 
-/// The connections between sites.
+/// Where an Edge server finds the hosts of the internet.
+pub(super) type View = Vec<(Domain, Ipv4Addr)>;
+
+/// The connections that pass through the lab.
 pub(super) struct Exchange {
     links: watch::Sender<Arc<Links>>,
     directory: PathBuf,
-    detours: BTreeMap<SiteName, Detours>,
-    _tasks: JoinSet<()>,
+    /// Of all services of a site.
+    of_sites: BTreeMap<SiteName, Detours>,
+    /// Of one server, beyond those of its site.
+    of_servers: BTreeMap<ServerName, Detours>,
+    views: BTreeMap<ServerName, View>,
+    /// Where the internet finds an Edge server.
+    entrances: BTreeMap<ServerName, SocketAddr>,
+    tasks: JoinSet<()>,
 }
 
 impl Exchange {
-    /// Listens for every service from every other site, at the lab's own address. Nothing is cut.
+    /// Listens for every service from every other site and over the perimeter, at the lab's own addresses. Nothing is cut. `hosts` are
+    /// those of the internet.
     pub(super) async fn start(
         organization: &Organization,
         servers: &[ServerLayout],
+        hosts: &[(Domain, SocketAddr)],
         address: Ipv4Addr,
         directory: &Path,
     ) -> Result<Self, LinkError> {
-        let (links, watched) = watch::channel(Arc::new(Links::of(organization)));
-        write(&directory.join(APPLIED), &links.borrow())?;
-        let _old = std::fs::remove_file(directory.join(WANTED));
-        let (mut tasks, mut detours) = (JoinSet::new(), BTreeMap::<SiteName, Detours>::new());
+        let (links, _) = watch::channel(Arc::new(Links::of(organization)));
+        let mut exchange = Self {
+            links,
+            directory: directory.to_owned(),
+            of_sites: BTreeMap::new(),
+            of_servers: BTreeMap::new(),
+            views: BTreeMap::new(),
+            entrances: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        };
         for from in organization.sites() {
-            for server in servers {
-                let Some(to) = organization.server(&server.name).map(|server| server.site.clone()) else { continue };
-                if to == from.name {
-                    continue;
-                }
-                for (service, addresses) in server.services.iter().filter(|(service, _)| CALLED.contains(service)) {
-                    let failed = |cause| LinkError::File { path: directory.to_owned(), cause };
-                    let listener = TcpListener::bind((address, 0)).await.map_err(failed)?;
-                    let at = listener.local_addr().map_err(failed)?;
-                    let detour = detours.entry(from.name.clone()).or_default().entry(server.name.clone());
-                    detour.or_default().insert(*service, at);
-                    let ends = (from.name.to_string(), known_as(organization, &to));
-                    tasks.spawn(carry(listener, addresses.organization, ends, watched.clone()));
-                }
+            for server in servers.iter().filter(|server| !server.is_edge) {
+                exchange.join_site(organization, &from.name, server, address).await?;
             }
         }
-        tasks.spawn(obey(directory.to_owned(), links.clone()));
-        Ok(Self { links, directory: directory.to_owned(), detours, _tasks: tasks })
+        for (number, edge) in servers.iter().filter(|server| server.is_edge).enumerate() {
+            for inside in servers.iter().filter(|server| !server.is_edge) {
+                exchange.join_edge(organization, edge, inside, address).await?;
+            }
+            if number < VIEWS_MAX && hosts.len() <= VIEW_HOSTS_MAX {
+                exchange.join_internet(edge, number, hosts, address).await?;
+            }
+        }
+        write(&directory.join(APPLIED), &exchange.links.borrow())?;
+        let _old = std::fs::remove_file(directory.join(WANTED));
+        exchange.tasks.spawn(obey(directory.to_owned(), exchange.links.clone()));
+        Ok(exchange)
     }
 
-    /// What the services of a site are to be told.
-    pub(super) fn detours(&self, site: &SiteName) -> Detours {
-        self.detours.get(site).cloned().unwrap_or_default()
+    /// Carries connections from `at` to `to` as long as the road is open; where it listens.
+    async fn carry(&mut self, at: SocketAddr, to: SocketAddr, road: Road) -> Result<SocketAddr, LinkError> {
+        let failed = |cause| LinkError::File { path: self.directory.clone(), cause };
+        let listener = TcpListener::bind(at).await.map_err(failed)?;
+        let at = listener.local_addr().map_err(failed)?;
+        self.tasks.spawn(carry(listener, to, road, self.links.subscribe()));
+        Ok(at)
     }
 
-    /// Cuts what joins two sites, or joins them again.
-    pub(super) async fn set(&self, one: &SiteName, other: &SiteName, cut: bool) -> Result<(), LinkError> {
+    /// From a site to a server of another one.
+    async fn join_site(
+        &mut self,
+        organization: &Organization,
+        from: &SiteName,
+        server: &ServerLayout,
+        address: Ipv4Addr,
+    ) -> Result<(), LinkError> {
+        let Some(to) = organization.server(&server.name).map(|server| server.site.clone()) else { return Ok(()) };
+        if to == *from {
+            return Ok(());
+        }
+        for (service, addresses) in server.services.iter().filter(|(service, _)| CALLED.contains(service)) {
+            let road = Road { sites: (from.to_string(), known_as(organization, &to)), over: Vec::new() };
+            let at = self.carry((address, 0).into(), addresses.organization, road).await?;
+            let detour = self.of_sites.entry(from.clone()).or_default().entry(server.name.clone());
+            detour.or_default().insert(*service, at);
+        }
+        Ok(())
+    }
+
+    /// Between an Edge server and a server inside.
+    async fn join_edge(
+        &mut self,
+        organization: &Organization,
+        edge: &ServerLayout,
+        inside: &ServerLayout,
+        address: Ipv4Addr,
+    ) -> Result<(), LinkError> {
+        let site = |server: &ServerLayout| {
+            organization.server(&server.name).map(|server| known_as(organization, &server.site)).unwrap_or_default()
+        };
+        let (of_edge, of_inside) = (site(edge), site(inside));
+        let name = |server: &ServerLayout| server.name.to_string();
+        let road = || Road {
+            sites: (of_inside.clone(), of_edge.clone()),
+            over: vec![Pair::new(&name(edge), &of_edge), Pair::new(&name(edge), &name(inside))],
+        };
+        for (service, addresses) in &edge.services {
+            let at = self.carry((address, 0).into(), addresses.organization, road()).await?;
+            let detour = self.of_servers.entry(inside.name.clone()).or_default().entry(edge.name.clone());
+            detour.or_default().insert(*service, at);
+        }
+        // EN-27: it sends to no other site.
+        if let Some(addresses) = inside.services.get(&Service::Transport)
+            && of_inside == of_edge
+        {
+            let at = self.carry((address, 0).into(), addresses.organization, road()).await?;
+            let detour = self.of_servers.entry(edge.name.clone()).or_default().entry(inside.name.clone());
+            detour.or_default().insert(Service::Transport, at);
+        }
+        Ok(())
+    }
+
+    /// Between an Edge server and the internet.
+    async fn join_internet(
+        &mut self,
+        edge: &ServerLayout,
+        number: usize,
+        hosts: &[(Domain, SocketAddr)],
+        address: Ipv4Addr,
+    ) -> Result<(), LinkError> {
+        let pair = Pair::new(edge.name.as_str(), INTERNET);
+        let road = || Road { sites: (String::new(), String::new()), over: vec![pair.clone()] };
+        let [first, second, ..] = address.octets();
+        let octet = |number: usize| u8::try_from(number).expect("bounded by whoever calls");
+        let mut view = View::new();
+        for (at, (host, real)) in hosts.iter().enumerate() {
+            let seen = Ipv4Addr::new(first, second, octet(FIRST_VIEW + number), octet(1 + at));
+            self.carry((seen, real.port()).into(), *real, road()).await?;
+            view.push((host.clone(), seen));
+        }
+        self.views.insert(edge.name.clone(), view);
+        if let Some(smtp) = edge.smtp() {
+            let entrance = self.carry((address, 0).into(), smtp, road()).await?;
+            self.entrances.insert(edge.name.clone(), entrance);
+        }
+        self.links.send_modify(|links| {
+            Arc::make_mut(links).perimeter.insert(pair);
+        });
+        Ok(())
+    }
+
+    /// What the services of a server are to be told.
+    pub(super) fn detours(&self, server: &ServerLayout, site: &SiteName) -> Detours {
+        let of_site = if server.is_edge { None } else { self.of_sites.get(site).cloned() };
+        let mut detours = of_site.unwrap_or_default();
+        detours.extend(self.of_servers.get(&server.name).cloned().unwrap_or_default());
+        detours
+    }
+
+    /// Edge servers with addresses of their own for the hosts of the internet.
+    pub(super) fn views(&self) -> impl Iterator<Item = (&ServerName, &View)> {
+        self.views.iter()
+    }
+
+    /// Where the internet finds an Edge server.
+    pub(super) fn entrance(&self, server: &ServerName) -> Option<SocketAddr> {
+        self.entrances.get(server).copied()
+    }
+
+    /// Cuts what joins two ends, or joins them again.
+    pub(super) async fn set(&self, one: &str, other: &str, cut: bool) -> Result<(), LinkError> {
         let mut links = Links::clone(&self.links.borrow());
-        links.set(one.as_str(), other.as_str(), cut)?;
+        links.set(one, other, cut)?;
         links.ask(&self.directory).await
     }
 }
@@ -257,7 +417,7 @@ impl Exchange {
 async fn obey(directory: PathBuf, links: watch::Sender<Arc<Links>>) {
     loop {
         if let Ok(wanted) = read(&directory.join(WANTED))
-            && wanted.pairs == links.borrow().pairs
+            && wanted.has_the_same_links(&links.borrow())
             && wanted != **links.borrow()
         {
             links.send_replace(Arc::new(wanted.clone()));
@@ -269,33 +429,28 @@ async fn obey(directory: PathBuf, links: watch::Sender<Arc<Links>>) {
     }
 }
 
-/// Carries connections from one site to a service of another.
-async fn carry(listener: TcpListener, to: SocketAddr, ends: (String, String), links: watch::Receiver<Arc<Links>>) {
-    let ends = Arc::new(ends);
+/// Carries connections over a road.
+async fn carry(listener: TcpListener, to: SocketAddr, road: Road, links: watch::Receiver<Arc<Links>>) {
+    let road = Arc::new(road);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((from, _)) = accepted else { continue };
-                connections.spawn(connection(from, to, Arc::clone(&ends), links.clone()));
+                connections.spawn(connection(from, to, Arc::clone(&road), links.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn connection(
-    mut from: TcpStream,
-    to: SocketAddr,
-    ends: Arc<(String, String)>,
-    mut links: watch::Receiver<Arc<Links>>,
-) {
+async fn connection(mut from: TcpStream, to: SocketAddr, road: Arc<Road>, mut links: watch::Receiver<Arc<Links>>) {
     let carried = async {
         let mut to = TcpStream::connect(to).await?;
         let _slow_is_fine = (from.set_nodelay(true), to.set_nodelay(true));
         tokio::io::copy_bidirectional(&mut from, &mut to).await
     };
-    let cut = links.wait_for(|links| !links.joined(&ends.0, &ends.1));
+    let cut = links.wait_for(|links| !road.is_open(links));
     let broken = tokio::select! {
         biased;
         _ = cut => true,
@@ -313,7 +468,7 @@ mod tests {
 
     fn links(pairs: &[(&str, &str)]) -> Links {
         let pairs = pairs.iter().map(|(one, other)| Pair::new(one, other)).collect();
-        Links { pairs, cut: BTreeSet::new() }
+        Links { pairs, ..Links::default() }
     }
 
     #[test]
@@ -333,6 +488,35 @@ mod tests {
     fn what_is_no_link_is_told_with_those_that_are() {
         let mut links = links(&[("Berlin", "Hamburg"), ("Hamburg", "Oslo")]);
         let error = links.set("Berlin", "Oslo", true).unwrap_err().to_string();
-        assert_eq!(error, "no site link joins Berlin and Oslo; links of this lab: Berlin–Hamburg, Hamburg–Oslo");
+        assert_eq!(error, "no link joins Berlin and Oslo; links of this lab: Berlin–Hamburg, Hamburg–Oslo");
+    }
+
+    #[test]
+    fn an_edge_server_has_links_to_its_site_to_each_server_there_and_to_the_internet() {
+        let text = "sites: [{name: Berlin}, {name: Oslo}]
+siteLinks: [{name: Line, sites: [Berlin, Oslo]}]
+servers:
+- {name: BERLIN1, fqdn: berlin1.contoso.com, site: berlin}
+- {name: OSLO1, fqdn: oslo1.contoso.com, site: Oslo}
+- {name: EDGE1, fqdn: edge1.contoso.com, site: berlin, role: Edge}
+";
+        let organization = organization::load(text, envelope::Revision(1)).unwrap_or_else(|all| panic!("{all}"));
+        let mut links = Links::of(&organization.organization);
+        assert_eq!(links.perimeter, BTreeSet::from([Pair::new("Berlin", "EDGE1")]));
+        assert_eq!(links.alone, BTreeSet::from([Pair::new("BERLIN1", "EDGE1")]));
+        let over = |pairs: &[(&str, &str)]| pairs.iter().map(|(one, other)| Pair::new(one, other)).collect();
+        let from_oslo = Road { sites: ("Oslo".into(), "Berlin".into()), over: over(&[("EDGE1", "Berlin")]) };
+        let from_berlin = Road {
+            sites: ("Berlin".into(), "Berlin".into()),
+            over: over(&[("Berlin", "EDGE1"), ("BERLIN1", "EDGE1")]),
+        };
+        assert!(from_oslo.is_open(&links) && from_berlin.is_open(&links));
+        links.set("edge1", "BERLIN1", true).unwrap();
+        assert!(from_oslo.is_open(&links) && !from_berlin.is_open(&links));
+        links.set("BERLIN1", "EDGE1", false).unwrap();
+        links.set("Berlin", "Oslo", true).unwrap();
+        assert!(!from_oslo.is_open(&links) && from_berlin.is_open(&links));
+        links.set("Berlin", "EDGE1", true).unwrap();
+        assert!(!from_berlin.is_open(&links));
     }
 }

@@ -1,6 +1,7 @@
 //! What has to be there before the first process starts: authorities, certificates, the configuration.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::DirBuilderExt;
 
 use authority::RoleGroup;
 use directory::{ApplySecrets, Author, Sealer};
@@ -32,6 +33,17 @@ pub(super) fn servers(servers: &[ServerLayout], organization: &CertificateAuthor
         authority.save_administrator_to(&administrator, &everything, &folder, clock::now())?;
         let smtp = authority.issue_for_smtp(&server.name, &server.fqdn, clock::now())?;
         smtp.save_to(&folder.join("smtp"))?;
+    }
+    Ok(())
+}
+
+/// EN-65: a Drop directory is made by whoever has the gateway. Transport confines itself at its start to what is there.
+pub(super) fn gateways(server: &ServerLayout) -> Result<(), WorldError> {
+    let drop = server.drop_folder();
+    let drops = drop.iter().flat_map(|folder| server.drop_directories.iter().map(|name| folder.join(name)));
+    for folder in drops.chain(server.pickup_folder()) {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|cause| WorldError::File { path: folder, cause })?;
     }
     Ok(())
 }

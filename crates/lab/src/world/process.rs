@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::layout::ServerLayout;
 use super::{WorldError, WorldOptions};
+use crate::plan::Processes;
 
 /// Time that a process has after SIGTERM for the work in hand; then it is killed. More than the drain of a service.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,19 +49,30 @@ pub(super) struct Process {
     service: Service,
     child: Child,
     pid: u32,
-    metrics: SocketAddr,
+    /// Of each service that it runs.
+    metrics: Vec<(Service, SocketAddr)>,
     log: PathBuf,
 }
 
 impl Process {
     pub(super) fn spawn(layout: &ServerLayout, service: Service, options: &WorldOptions) -> Result<Self, WorldError> {
         let unknown = || WorldError::Unknown { server: layout.name.clone(), service };
-        let metrics = layout.services.get(&service).ok_or_else(unknown)?.metrics;
-        let log = layout.log_path(service);
+        let all = layout.services.iter().map(|(service, addresses)| (*service, addresses.metrics));
+        let metrics: Vec<_> = match options.processes {
+            Processes::Service => all.filter(|(one, _)| *one == service).collect(),
+            Processes::Server => all.collect(),
+        };
+        if !metrics.iter().any(|(one, _)| *one == service) {
+            return Err(unknown());
+        }
+        let (command_name, log) = match options.processes {
+            Processes::Service => (service.as_str(), layout.log_path(service)),
+            Processes::Server => ("up", layout.common_log_path()),
+        };
         let file = |cause| WorldError::File { path: log.clone(), cause };
         let output = File::options().create(true).append(true).mode(0o600).open(&log).map_err(file)?;
         let mut command = Command::new(&options.program);
-        command.arg(service.as_str()).arg("--settings").arg(layout.settings_path());
+        command.arg(command_name).arg("--settings").arg(layout.settings_path());
         command.envs(options.log_filter.iter().map(|filter| ("RUST_LOG", filter)));
         command.envs(&options.environment);
         command.stdin(Stdio::null()).stdout(output.try_clone().map_err(file)?).stderr(output).kill_on_drop(true);
@@ -72,20 +84,35 @@ impl Process {
         Ok(Self { server: layout.name.clone(), service, child, pid, metrics, log })
     }
 
+    /// The services that it runs, each with its address for metrics and health.
+    pub(super) fn services(&self) -> impl Iterator<Item = (Service, SocketAddr)> + '_ {
+        self.metrics.iter().copied()
+    }
+
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
     pub(super) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Asks until it is ready, has ended, or `deadline` has passed.
     pub(super) async fn wait_until_ready(&mut self, deadline: Instant) -> Result<(), NotReady> {
+        let mut asked = 0;
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(self.not_ready(format!("it has ended with {status}")));
             }
-            let reason = match probe::ask(self.metrics, "/ready").await {
-                Ok(answer) if answer.is_good() => return Ok(()),
+            // Those that are ready are not asked again.
+            let Some((_, metrics)) = self.metrics.get(asked) else { return Ok(()) };
+            let reason = match probe::ask(*metrics, "/ready").await {
+                Ok(answer) if answer.is_good() => {
+                    asked += 1;
+                    continue;
+                }
                 Ok(answer) => answer.body.trim_end().to_owned(),
-                Err(error) => format!("{}: {error}", self.metrics),
+                Err(error) => format!("{metrics}: {error}"),
             };
             if Instant::now() >= deadline {
                 return Err(self.not_ready(reason));

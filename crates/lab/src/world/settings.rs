@@ -12,7 +12,6 @@ use super::authorities::internet_roots;
 use super::backend::Backend;
 use super::layout::{ServerLayout, ServiceAddresses};
 use super::links::Detours;
-use crate::internet::Internet;
 use crate::traces::TraceReceiver;
 
 /// The settings file, as `runtime` reads it.
@@ -22,6 +21,10 @@ struct SettingsFile<'a> {
     server: &'a str,
     forest: &'a str,
     state: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pickup: Option<PathBuf>,
     otlp: String,
     dns: Vec<SocketAddr>,
     trusted_roots: PathBuf,
@@ -50,13 +53,13 @@ struct IdentityTable {
 pub(super) struct Around<'a> {
     pub forest: &'a Domain,
     pub backend: &'a Backend,
-    pub internet: &'a Internet,
+    pub dns: SocketAddr,
     pub traces: &'a TraceReceiver,
 }
 
 /// Text of the settings file of a server.
 pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<'_>, detours: &Detours) -> String {
-    let Around { forest, backend, internet, traces } = around;
+    let Around { forest, backend, dns, traces } = around;
     let by_name = |services: &BTreeMap<Service, SocketAddr>| {
         services.iter().map(|(service, address)| (service.as_str(), *address)).collect()
     };
@@ -64,8 +67,10 @@ pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<
         server: server.name.as_str(),
         forest: if server.is_edge { server.fqdn.as_str() } else { forest.as_str() },
         state: server.folder.join("state"),
+        drop: server.drop_folder(),
+        pickup: server.pickup_folder(),
         otlp: traces.endpoint(),
-        dns: vec![internet.dns_address()],
+        dns: vec![*dns],
         trusted_roots: internet_roots(directory),
         directory: match backend {
             _ if server.is_edge => DirectoryTable::Embedded { path: server.own_directory() },

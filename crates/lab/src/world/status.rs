@@ -126,23 +126,29 @@ impl LabStatus {
     }
 }
 
+/// The service that comes first in the order of services.
+const FIRST: net::Service = net::Service::FrontendTransport;
+
 pub(super) fn of(world: &World) -> LabStatus {
     let server = |layout: &super::ServerLayout| {
-        let running = world.processes.iter().filter(|((server, _), _)| *server == layout.name);
-        let process = |(_, service): &(_, net::Service), pid| ProcessStatus {
-            service: service.to_string(),
-            pid,
-            metrics: layout.services[service].metrics,
-            log: layout.log_path(*service),
-        };
+        let running =
+            world.processes.range((layout.name.clone(), FIRST)..).take_while(|((server, _), _)| *server == layout.name);
+        let running = running.flat_map(|(_, process)| {
+            process.services().map(|(service, metrics)| ProcessStatus {
+                service: service.to_string(),
+                pid: process.pid(),
+                metrics,
+                log: process.log().to_owned(),
+            })
+        });
         ServerStatus {
             name: layout.name.to_string(),
             fqdn: layout.fqdn.to_string(),
             address: layout.address,
             settings: layout.settings_path(),
-            smtp: layout.smtp(),
+            smtp: world.exchange.entrance(&layout.name).or_else(|| layout.smtp()),
             submission: layout.services.values().find_map(|addresses| addresses.submission),
-            processes: running.map(|(key, running)| process(key, running.pid())).collect(),
+            processes: running.collect(),
         }
     };
     LabStatus {

@@ -6,7 +6,8 @@ use envelope::{Address, MessageId};
 
 use super::*;
 use envelope::Severity;
-use std::os::unix::fs::MetadataExt;
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 struct Fixture {
     database: MailboxDatabase,
@@ -243,4 +244,37 @@ async fn folders_are_read_once_however_many_mailboxes_are_at_work() {
     // What was delivered first is known still.
     let first = delivery(1, "m0@contoso.com");
     assert_eq!(content.deliver(&name("m0"), first).await.unwrap(), DeliveryOutcome::AlreadyDelivered);
+}
+
+/// Submission and Delivery may be different users (deploy/compose): a group shares what they make.
+#[tokio::test]
+async fn below_a_folder_of_a_group_everything_is_the_groups_and_nobody_elses() {
+    let directory = tempfile::tempdir().unwrap();
+    let modes = async |folder: u32| {
+        let root = directory.path().join(format!("{folder:o}/DB1"));
+        let above = root.parent().unwrap();
+        fs::create_dir(above).unwrap();
+        fs::set_permissions(above, fs::Permissions::from_mode(folder)).unwrap();
+        let database = MailboxDatabase::open(&root).await.unwrap();
+        database.create_mailbox(&name("ann")).await.unwrap();
+        let mut writer = database.begin(b"").await.unwrap();
+        writer.write(b"Subject: x\r\n\r\n").await.unwrap();
+        let content = writer.finish().await.unwrap();
+        content.deliver(&name("ann"), delivery(1, "ann@contoso.com")).await.unwrap();
+        let (mut folders, mut files, mut left) = (BTreeSet::new(), BTreeSet::new(), vec![root]);
+        while let Some(path) = left.pop() {
+            let about = fs::symlink_metadata(&path).unwrap();
+            if about.is_dir() {
+                folders.insert(about.mode() & 0o7777);
+                left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else {
+                files.insert(about.mode() & 0o7777);
+            }
+        }
+        (Vec::from_iter(folders), Vec::from_iter(files))
+    };
+    assert_eq!(modes(0o700).await, (vec![0o700], vec![0o600]));
+    assert_eq!(modes(0o2770).await, (vec![0o2770], vec![0o660]));
+    // Rights of a group to a folder are not a decision to share what will be in it.
+    assert_eq!(modes(0o770).await, (vec![0o700], vec![0o600]));
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, FileTimes};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -127,7 +127,7 @@ impl IncomingDatabase {
             if octets.len() as u64 != size {
                 return Ok(false);
             }
-            let written = disk::new_file().open(&aside).and_then(|mut file| {
+            let written = disk::create_file(&aside).and_then(|mut file| {
                 file.write_all(&octets)?;
                 Ok(file)
             });
@@ -151,8 +151,8 @@ impl IncomingDatabase {
     /// [`StoreError`]
     pub async fn receive(&self, path: &Path) -> Result<Receiving, StoreError> {
         let (aside, place) = self.places(path)?;
-        let file = tokio::fs::OpenOptions::from(disk::new_file()).open(&aside).await;
-        let file = file.map_err(StoreError::io("create", &aside))?;
+        let path = aside.clone();
+        let file = blocking(move || disk::create_file(&path).map_err(StoreError::io("create", &path))).await?.into();
         Ok(Receiving { file, aside, place, written: 0 })
     }
 
@@ -175,7 +175,8 @@ impl IncomingDatabase {
         }
         let write = |name: &str, text: &str| {
             let at = root.join(name);
-            File::create(&at).and_then(|mut file| file.write_all(text.as_bytes())).map_err(StoreError::io("write", &at))
+            let file = disk::open_file(OpenOptions::new().write(true).create(true).truncate(true), &at);
+            file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(StoreError::io("write", &at))
         };
         write(OUTBOX_IDS, &ids)?;
         write(ARRIVED, &self.id.to_string())?;

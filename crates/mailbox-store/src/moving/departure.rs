@@ -5,7 +5,7 @@
 //! everybody has ended. The kernel ends the locks of a process that dies.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -83,7 +83,7 @@ fn write(root: &Path, departure: &Departure) -> Result<(), StoreError> {
     let path = root.join(MARK);
     let fresh = path.with_extension("new");
     let written = || {
-        let mut file = File::create(&fresh)?;
+        let mut file = disk::open_file(OpenOptions::new().write(true).create(true).truncate(true), &fresh)?;
         file.write_all(departure.written().as_bytes())?;
         file.sync_all()?;
         fs::rename(&fresh, &path)

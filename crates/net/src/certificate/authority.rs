@@ -250,11 +250,11 @@ fn server_params(
 }
 
 /// Certificates hold ASCII names only.
-fn encodable(name: &Domain) -> Result<Domain, CertificateError> {
+pub(super) fn encodable(name: &Domain) -> Result<Domain, CertificateError> {
     a_labels(name).ok_or_else(|| CertificateError::Issue(format!("{name} is not a name in DNS")))
 }
 
-fn validity(now: Timestamp, not_after: Timestamp) -> CertificateParams {
+pub(super) fn validity(now: Timestamp, not_after: Timestamp) -> CertificateParams {
     let backdate = u64::try_from(BACKDATE.as_millis()).expect("an hour");
     let mut params = CertificateParams::default();
     params.not_before = date(Timestamp::from_millis(now.as_millis().saturating_sub(backdate)));

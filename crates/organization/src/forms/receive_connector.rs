@@ -60,6 +60,9 @@ impl Form for ReceiveConnector {
             "Mutual TLS with senders of tlsReceiveDomainSecureList, who are Partners then; needs that permission group.",
             "RC-45, TA-41…TA-45",
         ),
+        // Written only where somebody said something: servers of an earlier version do not know it.
+        property!("tlsCertificateName", tls_certificate_name)
+            .is("The certificate that is shown at STARTTLS: <I>issuer<S>subject.", "TA-30, TA-32"),
         property!("tlsDomainCapabilities", tls_domain_capabilities)
             .is(
                 "Domains whose certificate makes a client the other half of a hybrid organization: domain:AcceptCloudServicesMail.",
@@ -118,6 +121,10 @@ impl Form for ReceiveConnector {
             .is("What a source is: the client's address, the user, or both.", "LM-21"),
         property!("notifyAnonymousOfSuccess", notify_anonymous_of_success)
             .is("Whether senders who are not authenticated are told of success, relaying and expansion.", "DS-02"),
+        property!("longAddressesEnabled", long_addresses_enabled).is(
+            "Whether X.400 addresses up to 1860 octets are taken, of clients that see XLONGADDR; Transport of Mailbox servers only.",
+            "EN-73, LM-15",
+        ),
         property!("protocolLoggingLevel", protocol_logging_level)
             .is("Whether sessions are written to the protocol log.", "SC-119…SC-123"),
         property!("comment", comment).is("Free text.", "New-ReceiveConnector"),

@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use envelope::{ObjectName, ServerName};
 use topology::{
-    BackPressureSettings, Dag, Database, DatabaseHome, EdgeSubscription, Guid, Server, ServerRole,
-    TransportServiceSettings,
+    BackPressureSettings, Dag, Database, DatabaseHome, EdgeSubscription, FrontendTransportSettings, Guid,
+    MailboxTransportSettings, Server, ServerRole, TransportServiceSettings,
 };
 
+use super::services::{AGE_SECONDS_MAX, OCTETS_MAX, TRACKING_FILE_OCTETS_MAX, later};
 use super::{name_property, no_domain, no_name, no_server, no_site};
 use crate::kind::Kind;
 use crate::literal::{Fault, Literal, kind_of, shape_of};
@@ -83,6 +84,42 @@ impl Form for Server {
         .defaults_to("")
         .holds(property::rows::<TransportServiceSettings>)
         .is("Settings of the Transport service.", "message-intervals, message-rate-limits"),
+        // Written only where somebody said something, as backPressure.
+        Property::<Self>::new(
+            "frontendTransport",
+            |server| match server.frontend_transport == FrontendTransportSettings::default() {
+                true => Node::null(),
+                false => property::write(&server.frontend_transport, Detail::Changed),
+            },
+            |server, node, secrets| {
+                let said = !node.is_null();
+                server.frontend_transport =
+                    if said { property::read(node, secrets)? } else { FrontendTransportSettings::default() };
+                Ok(())
+            },
+        )
+        .takes(|_| "settings of the Front End Transport service".to_owned())
+        .defaults_to("")
+        .holds(property::rows::<FrontendTransportSettings>)
+        .is("Settings of the Front End Transport service.", "LG-03, limits §3"),
+        // Written only where somebody said something, as backPressure.
+        Property::<Self>::new(
+            "mailboxTransport",
+            |server| match server.mailbox_transport == MailboxTransportSettings::default() {
+                true => Node::null(),
+                false => property::write(&server.mailbox_transport, Detail::Changed),
+            },
+            |server, node, secrets| {
+                let said = !node.is_null();
+                server.mailbox_transport =
+                    if said { property::read(node, secrets)? } else { MailboxTransportSettings::default() };
+                Ok(())
+            },
+        )
+        .takes(|_| "settings of Mailbox Transport".to_owned())
+        .defaults_to("")
+        .holds(property::rows::<MailboxTransportSettings>)
+        .is("Settings of Mailbox Transport.", "limits §3"),
     ];
 
     fn blank() -> Self {
@@ -96,6 +133,8 @@ impl Form for Server {
             removed_receive_connectors: Vec::new(),
             edge: EdgeSubscription::default(),
             transport: TransportServiceSettings::default(),
+            frontend_transport: FrontendTransportSettings::default(),
+            mailbox_transport: MailboxTransportSettings::default(),
         }
     }
 }
@@ -248,6 +287,57 @@ impl Form for TransportServiceSettings {
         name_servers!("internalDNSServers", internal_dns_servers)
             .is("Name servers for every other connector.", "SC-38")
             .defaults_to("those of the machine"),
+        later!("maxConnectionRatePerMinute", max_connection_rate_per_minute, "1200")
+            .is("New connections that Transport takes by SMTP in a minute; those above are put off.", "limits §3")
+            .within(1, 2_147_483_647),
+        later!("messageTrackingLogEnabled", logs.message_tracking_enabled, "true")
+            .is("Whether it is written down what becomes of messages, by Transport and Mailbox Transport.", "LG-16"),
+        later!("messageTrackingLogSubjectLoggingEnabled", logs.message_tracking_subjects, "true")
+            .is("Whether with the subjects of messages.", "LG-18"),
+        later!("messageTrackingLogMaxAge", logs.message_tracking.max_age, "30.00:00:00")
+            .is("Message tracking log: files go at this age; 0 is never.", "LG-03, LG-04, LG-17")
+            .within(0, AGE_SECONDS_MAX),
+        later!("messageTrackingLogMaxDirectorySize", logs.message_tracking.max_directory_size, "1000MB")
+            .is("Message tracking log: of all files; the oldest goes.", "LG-03, LG-04, LG-17")
+            .within(1, OCTETS_MAX),
+        later!("messageTrackingLogMaxFileSize", logs.message_tracking.max_file_size, "10MB")
+            .is("Message tracking log: of one file.", "LG-03, LG-04, LG-17")
+            .within(1, TRACKING_FILE_OCTETS_MAX),
+        later!("connectivityLogEnabled", logs.connectivity_enabled, "true")
+            .is("Whether connections to next hops are written down.", "LG-13"),
+        later!("connectivityLogMaxAge", logs.connectivity.max_age, "30.00:00:00")
+            .is("Connectivity log: files go at this age; 0 is never.", "LG-03, LG-04")
+            .within(0, AGE_SECONDS_MAX),
+        later!("connectivityLogMaxDirectorySize", logs.connectivity.max_directory_size, "1000MB")
+            .is("Connectivity log: of all files; the oldest goes.", "LG-03, LG-04")
+            .within(1, OCTETS_MAX),
+        later!("connectivityLogMaxFileSize", logs.connectivity.max_file_size, "10MB")
+            .is("Connectivity log: of one file.", "LG-03, LG-04")
+            .within(1, OCTETS_MAX),
+        later!("receiveProtocolLogMaxAge", logs.protocol.receive.max_age, "30.00:00:00")
+            .is("Protocol log of Receive connectors of Transport: files go at this age; 0 is never.", "LG-03, LG-04")
+            .within(0, AGE_SECONDS_MAX),
+        later!("receiveProtocolLogMaxDirectorySize", logs.protocol.receive.max_directory_size, "250MB")
+            .is("Protocol log of Receive connectors of Transport: of all files; the oldest goes.", "LG-03, LG-04")
+            .within(1, OCTETS_MAX),
+        later!("receiveProtocolLogMaxFileSize", logs.protocol.receive.max_file_size, "10MB")
+            .is("Protocol log of Receive connectors of Transport: of one file.", "LG-03, LG-04")
+            .within(1, OCTETS_MAX),
+        later!("sendProtocolLogMaxAge", logs.protocol.send.max_age, "30.00:00:00")
+            .is("Protocol log of Send connectors of Transport: files go at this age; 0 is never.", "LG-03, LG-04")
+            .within(0, AGE_SECONDS_MAX),
+        later!("sendProtocolLogMaxDirectorySize", logs.protocol.send.max_directory_size, "250MB")
+            .is("Protocol log of Send connectors of Transport: of all files; the oldest goes.", "LG-03, LG-04")
+            .within(1, OCTETS_MAX),
+        later!("sendProtocolLogMaxFileSize", logs.protocol.send.max_file_size, "10MB")
+            .is("Protocol log of Send connectors of Transport: of one file.", "LG-03, LG-04")
+            .within(1, OCTETS_MAX),
+        later!("routingTableLogMaxAge", logs.routing_table.max_age, "7.00:00:00")
+            .is("Routing table log: files go at this age; 0 is never.", "LG-03, LG-32")
+            .within(0, AGE_SECONDS_MAX),
+        later!("routingTableLogMaxDirectorySize", logs.routing_table.max_directory_size, "50MB")
+            .is("Routing table log: of all files; the oldest goes.", "LG-03, LG-32")
+            .within(1, OCTETS_MAX),
         // Written only where somebody said something: servers of an earlier version, which do not know it, read the rest.
         Property::<Self>::new(
             "backPressure",

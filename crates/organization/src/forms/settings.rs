@@ -1,6 +1,6 @@
-//! `transportConfig` and `acceptedDomains` (docs/rules.md, Limits, RT-44).
+//! `transportConfig`, `acceptedDomains` and `x400AuthoritativeDomains` (docs/rules.md, Limits, RT-44, EN-72).
 
-use topology::{AcceptedDomain, AcceptedDomainType, DomainPattern, Guid, TransportConfig};
+use topology::{AcceptedDomain, AcceptedDomainType, DomainPattern, Guid, TransportConfig, X400AuthoritativeDomain};
 
 use super::{name_property, no_domain, no_name};
 use crate::literal::{Fault, Literal};
@@ -81,6 +81,35 @@ impl Form for AcceptedDomain {
             domain: DomainPattern::Exact(no_domain()),
             domain_type: AcceptedDomainType::Authoritative,
             is_default: false,
+        }
+    }
+}
+
+impl Form for X400AuthoritativeDomain {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        name_property!(X400AuthoritativeDomain),
+        property!("guid", guid)
+            .is("Stable identity; derived from the name when it is not given.", "EN-72")
+            .defaults_to("derived"),
+        property!("x400DomainName", domain)
+            .is(
+                "The attributes that all addresses of the domain have: C, A, P, O, OU1 to OU4, joined by `;`.",
+                "EN-70, EN-72",
+            )
+            .or(&["domain"])
+            .required(),
+        property!("x400ExternalRelay", external_relay).is(
+            "Recipients whom the directory does not have are elsewhere, and mail for them leaves by a connector.",
+            "EN-72",
+        ),
+    ];
+
+    fn blank() -> Self {
+        Self {
+            guid: Guid::ZERO,
+            name: no_name(),
+            domain: "C=XX".parse().expect("one attribute is a domain"),
+            external_relay: false,
         }
     }
 }

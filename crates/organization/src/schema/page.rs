@@ -102,6 +102,7 @@ fn title(kind: Kind) -> &'static str {
         Kind::Server => "Servers and their Transport service",
         Kind::Database => "Mailbox databases",
         Kind::AcceptedDomain => "Accepted domains",
+        Kind::X400AuthoritativeDomain => "X.400 domains",
         Kind::SendConnector => "Send connectors",
         Kind::DeliveryAgentConnector => "Delivery Agent connectors",
         Kind::ForeignConnector => "Foreign connectors",
@@ -119,6 +120,7 @@ fn about(kind: Kind) -> &'static str {
         Kind::Server => "Machines with transport services.",
         Kind::Database => "Either on a server (`server`) or in a DAG (`dag` and `activeOn`).",
         Kind::AcceptedDomain => "Domains for which the organization takes mail.",
+        Kind::X400AuthoritativeDomain => "X.400 addresses for which the organization answers.",
         Kind::SendConnector => "Ways out by SMTP.",
         Kind::DeliveryAgentConnector => "Ways out by an agent that speaks another system's protocol.",
         Kind::ForeignConnector => "Ways out by files in a directory.",
@@ -135,7 +137,8 @@ fn about(kind: Kind) -> &'static str {
 const INTRODUCTION: &str = "\
 One YAML file describes the whole organization: `postroad apply FILE` makes the directory say the same, `postroad export`
 writes it. Every section is a list of objects, each with a `name`; what is left out has its default. What the file does not
-name is deleted, but for recipients, which a file without a `recipients` section leaves alone.
+name is deleted, but for recipients, which a file without a `recipients` section leaves alone, and the Delivery Agent connector
+for text messages that a new organization has, which one without a `deliveryAgentConnectors` section does.
 
 * Names are compared without regard to case, keys too. Domains are compared in one canonical form: `müller.example` and
   `xn--mller-kva.example` are one domain, and each is shown as it was written.

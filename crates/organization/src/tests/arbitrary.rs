@@ -12,9 +12,10 @@ use topology::recipient::{PasswordVerifier, Provenance};
 use topology::send_connector::{ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use topology::{
     AcceptedDomain, AcceptedDomainType, BackPressureSettings, Dag, Database, DatabaseHome, DeliveryAgentConnector,
-    DeliveryRestrictions, DirectoryRecipient, ForeignConnector, Guid, LinkCost, OrganizationDraft, ReceiveConnector,
-    RecipientKind, SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig,
-    TransportServiceSettings,
+    DeliveryRestrictions, DirectoryRecipient, ForeignConnector, FrontendTransportSettings, Guid, LinkCost,
+    LogRetention, MailboxTransportSettings, OrganizationDraft, ProtocolLogs, ReceiveConnector, RecipientKind,
+    SealedCredential, SendConnector, Server, ServerRole, Site, SiteLink, Thresholds, TransportConfig, TransportLogs,
+    TransportServiceSettings, X400AuthoritativeDomain,
 };
 use uuid::Uuid;
 
@@ -93,7 +94,8 @@ prop_compose! {
 
 prop_compose! {
     fn settings()(counts in uniform4(count()), detects in any::<bool>(), spans in vec(span(), 10), limits in vec(limit(count()), 2),
-                  servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3), back_pressure in back_pressure())
+                  servers in vec(parsed(&["10.0.0.1:53", "[::1]:5353"]), 0..3), back_pressure in back_pressure(),
+                  logs in logs(), rate in count())
                   -> TransportServiceSettings {
         TransportServiceSettings {
             queue_glitch_retry_count: counts[0],
@@ -115,6 +117,8 @@ prop_compose! {
             intra_org_connector_smtp_max_messages_per_connection: counts[2],
             external_dns_servers: servers.clone(),
             internal_dns_servers: servers,
+            max_connection_rate_per_minute: rate,
+            logs,
             back_pressure,
         }
     }
@@ -179,7 +183,8 @@ prop_compose! {
         ranges in vec(parsed(&["10.0.0.0/8", "::1", "10.0.0.1-10.0.0.9"]), 0..3), sizes in vec(size(), 2),
         groups in vec(select(PermissionGroup::ALL), 0..3), mechanisms in vec(select(AuthMechanism::ALL), 0..3),
         spans in vec(span(), 4), (permissions, capabilities) in
-            (permissions(), vec(parsed(&["contoso.com:AcceptCloudServicesMail"]), 0..2))) -> ReceiveConnector {
+            (permissions(), vec(parsed(&["contoso.com:AcceptCloudServicesMail"]), 0..2)),
+        certificate in of(text())) -> ReceiveConnector {
         ReceiveConnector {
             bindings, remote_ip_ranges: ranges, auth_mechanism: mechanisms, permission_groups: groups,
             enabled: flags[0], fqdn, banner, require_tls: flags[1], max_message_size: sizes[0],
@@ -189,7 +194,8 @@ prop_compose! {
             max_protocol_errors: limits[2], max_logon_failures: counts[4], message_rate_limit: limits[3],
             connection_inactivity_timeout: spans[0], connection_timeout: spans[1], auth_tarpit_interval: spans[2],
             tarpit_interval: spans[3], message_rate_source: rate_source, denied_rights: denied,
-            notify_anonymous_of_success: flags[2], permissions, tls_domain_capabilities: capabilities,
+            notify_anonymous_of_success: flags[2], long_addresses_enabled: flags[0], permissions,
+            tls_domain_capabilities: capabilities, tls_certificate_name: certificate,
             ..ReceiveConnector::new(guid, name, server, role)
         }
     }
@@ -204,6 +210,16 @@ fn accepted_domain() -> impl Strategy<Value = AcceptedDomain> {
     })
 }
 
+fn x400_domain() -> impl Strategy<Value = X400AuthoritativeDomain> {
+    let domain = parsed(&["C=US;A=Fabrikam;P=Contoso", "o=Sales", "c=US;a=att,p=x;ou1=North"]);
+    (guid(), object(), domain, any::<bool>()).prop_map(|(guid, name, domain, external_relay)| X400AuthoritativeDomain {
+        guid,
+        name,
+        domain,
+        external_relay,
+    })
+}
+
 fn database() -> impl Strategy<Value = Database> {
     let home = prop_oneof![
         server().prop_map(DatabaseHome::Server),
@@ -213,11 +229,46 @@ fn database() -> impl Strategy<Value = Database> {
 }
 
 prop_compose! {
+    fn retention()(age in span(), sizes in vec(limit(size()), 2)) -> LogRetention {
+        let larger = |size: Limit<ByteSize>| match size {
+            Limit::At(size) => size.as_u64(),
+            Limit::Unlimited => u64::MAX,
+        };
+        let mut sizes = sizes;
+        sizes.sort_by_key(|size| larger(*size));
+        LogRetention { max_age: age, max_directory_size: sizes[1], max_file_size: sizes[0] }
+    }
+}
+
+prop_compose! {
+    fn logs()(flags in any::<[bool; 3]>(), kept in vec(retention(), 5)) -> TransportLogs {
+        TransportLogs {
+            message_tracking_enabled: flags[0],
+            message_tracking_subjects: flags[1],
+            message_tracking: kept[0],
+            connectivity_enabled: flags[2],
+            connectivity: kept[1],
+            protocol: ProtocolLogs { receive: kept[2], send: kept[3] },
+            routing_table: LogRetention { max_file_size: Limit::Unlimited, ..kept[4] },
+        }
+    }
+}
+
+prop_compose! {
     fn one_server()(guid in guid(), name in server(), fqdn in domain(), site in site(), dag in of(object()),
                     role in select(vec![ServerRole::Mailbox, ServerRole::Edge]), transport in settings(),
-                    removed in vec(object(), 0..2)) -> Server {
+                    removed in vec(object(), 0..2), kept in vec(retention(), 2), counts in uniform2(count())) -> Server {
         let edge = topology::EdgeSubscription::default();
-        Server { guid, name, fqdn, site, role, dag, removed_receive_connectors: removed, edge, transport }
+        Server { guid, name, fqdn, site, role, dag, removed_receive_connectors: removed, edge, transport,
+            frontend_transport: FrontendTransportSettings {
+                max_connection_rate_per_minute: counts[0],
+                protocol: ProtocolLogs { receive: kept[0], send: kept[1] },
+            },
+            mailbox_transport: MailboxTransportSettings {
+                max_concurrent_mailbox_deliveries: counts[0],
+                max_concurrent_mailbox_submissions: counts[1],
+            },
+        }
     }
 }
 
@@ -241,12 +292,14 @@ prop_compose! {
         dags in vec((guid(), object()).prop_map(|(guid, name)| Dag { guid, name }), 0..2),
         databases in vec(database(), 0..3), send_connectors in vec(send_connector(), 0..3),
         (agent, foreign) in gateways(), receive_connectors in vec(receive_connector(), 0..3), accepted_domains in vec(accepted_domain(), 0..3),
+        x400_domains in vec(x400_domain(), 0..3),
         sizes in vec(limit(size()), 2), recipients in limit(count()), postmaster in of(address()),
         attach in size(), delay in any::<bool>(), plus in any::<bool>(),
         targets in vec(prop_oneof![Just("10.0.0.0/8"), Just("fd00::1-fd00::9")].prop_map(|range| range.parse().unwrap()), 0..3),
         secured in vec(prop_oneof![Just("fabrikam.com"), Just("müller.example")].prop_map(|name| name.parse().unwrap()), 0..2)) -> OrganizationDraft {
         OrganizationDraft {
             sites, site_links, servers, dags, databases, send_connectors, receive_connectors, accepted_domains,
+            x400_domains,
             delivery_agent_connectors: vec![agent], foreign_connectors: vec![foreign],
             transport_config: TransportConfig {
                 max_send_size: sizes[0], max_receive_size: sizes[1], max_recipient_envelope_limit: recipients,

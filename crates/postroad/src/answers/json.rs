@@ -6,6 +6,7 @@ use routing::{Attempt, CandidateSummary, EqualWay, Explanation, Leg, NextHopSumm
 use serde::Serialize;
 use topology::Organization;
 
+use super::gateways::{Gateway, Gateways};
 use super::phrase;
 
 /// One object.
@@ -41,11 +42,19 @@ pub(crate) struct Line {
     pub rule: Option<&'static str>,
     /// A limit for senders and recipients that was told and did not decide.
     limit: Option<Refusal>,
+    /// What mail meets now at the source servers of a connector that is not for SMTP.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gateways: Vec<Gateway>,
     /// How mail ends if DNS leads to this organization itself, where the domain is one of its names.
     #[serde(skip_serializing_if = "Option::is_none")]
     loopback: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Line>,
+    /// The other side of the perimeter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Line>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<String>,
     pub revision: u64,
 }
 
@@ -105,12 +114,12 @@ struct Refusal {
 }
 
 /// The object of an answer.
-pub(crate) fn line(answer: &Answer) -> Line {
+pub(crate) fn line(answer: &Answer, gateways: &Gateways) -> Line {
     let mut line = match answer.single() {
-        Some(end) => Line { resolved: answer.resolved().map(ToString::to_string), ..of_end(answer, end) },
+        Some(end) => Line { resolved: answer.resolved().map(ToString::to_string), ..of_end(answer, end, gateways) },
         None => {
-            let members =
-                answer.ends.iter().map(|end| Line { recipient: end.address.to_string(), ..of_end(answer, end) });
+            let member = |end: &End| Line { recipient: end.address.to_string(), ..of_end(answer, end, gateways) };
+            let members = answer.ends.iter().map(member);
             Line { outcome: Ending::Expand.as_str(), members: members.collect(), ..empty(answer) }
         }
     };
@@ -118,7 +127,7 @@ pub(crate) fn line(answer: &Answer) -> Line {
     line
 }
 
-fn of_end(answer: &Answer, end: &End) -> Line {
+fn of_end(answer: &Answer, end: &End, gateways: &Gateways) -> Line {
     let obstacle = end.obstacle();
     let line = match &end.fate {
         Fate::Routed(explanation) => routed(answer, explanation),
@@ -129,6 +138,7 @@ fn of_end(answer: &Answer, end: &End) -> Line {
         status: obstacle.as_ref().and_then(|obstacle| obstacle.status()).map(|status| status.to_string()),
         reason: obstacle.as_ref().map(ToString::to_string),
         rule: obstacle.as_ref().map(|obstacle| obstacle.rule().0),
+        gateways: gateways.of(end, answer.tables.organization()),
         loopback: end.leads_back(answer.tables.organization()).then_some(phrase::LOOPBACK),
         ..line
     }
@@ -204,8 +214,11 @@ fn empty(answer: &Answer) -> Line {
         reason: None,
         rule: None,
         limit: None,
+        gateways: Vec::new(),
         loopback: None,
         members: Vec::new(),
+        then: Vec::new(),
+        elsewhere: Vec::new(),
         revision: answer.tables.revision().0,
     }
 }

@@ -44,14 +44,13 @@ fn way(route: &Route, explanation: &Explanation, organization: &Organization) ->
         }
         DeliveryType::SmtpDeliveryToMailbox => format!("Is delivered into {destination}."),
         DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => {
-            let kind = kind(explanation, organization);
-            format!("Waits on {from} for {kind} {connector}: nothing is sent through connectors of this kind yet.")
+            let (kind, how) = (kind(explanation, organization), how(explanation, organization));
+            format!("Leaves the organization by {kind} {connector}, from {from}, {how}.")
         }
         DeliveryType::SmtpRelayToConnectorSourceServers if is_gateway(explanation, organization) => {
-            let kind = kind(explanation, organization);
+            let (kind, how) = (kind(explanation, organization), how(explanation, organization));
             format!(
-                "Goes to a source server of {kind} {connector} in site {site}, where it waits: nothing is sent through \
-                 connectors of this kind yet."
+                "Goes to a source server of {kind} {connector} in site {site}, where it leaves the organization, {how}."
             )
         }
         DeliveryType::SmtpRelayToConnectorSourceServers => {
@@ -80,13 +79,22 @@ fn goal(explanation: &Explanation) -> String {
 
 /// The connector that was selected.
 fn selected<'a>(explanation: &Explanation, organization: &'a Organization) -> Option<Connector<'a>> {
-    let guid = explanation.selected()?.guid;
-    organization.connectors().find(|connector| connector.guid() == guid)
+    organization.connector(explanation.selected()?.guid)
 }
 
 /// `Foreign connector`.
 fn kind(explanation: &Explanation, organization: &Organization) -> String {
     selected(explanation, organization).map_or_else(|| "connector".to_owned(), |connector| connector.to_string())
+}
+
+/// How mail leaves by a connector that is not for SMTP.
+fn how(explanation: &Explanation, organization: &Organization) -> String {
+    match selected(explanation, organization) {
+        Some(Connector::DeliveryAgent(connector)) => {
+            format!("by a delivery agent for protocol {}", connector.delivery_protocol)
+        }
+        _ => "as a file in its Drop directory".to_owned(),
+    }
 }
 
 fn is_gateway(explanation: &Explanation, organization: &Organization) -> bool {
@@ -97,7 +105,8 @@ fn is_gateway(explanation: &Explanation, organization: &Organization) -> bool {
 pub(super) fn connects(route: &Route, explanation: &Explanation) -> String {
     let Explanation { from, .. } = explanation;
     match route.key.delivery_type {
-        DeliveryType::DeliveryAgent | DeliveryType::NonSmtpGatewayDelivery => "none: it waits".to_owned(),
+        DeliveryType::DeliveryAgent => "none: an agent takes it out of the queue (EN-55)".to_owned(),
+        DeliveryType::NonSmtpGatewayDelivery => format!("none: {from} writes the file (EN-62)"),
         _ => format!("{from} connects to the next hop itself (RT-16)"),
     }
 }
@@ -150,6 +159,11 @@ pub(super) fn advice(explanation: &Explanation, organization: &Organization) -> 
         Outcome::Unreachable(UnreachableReason::NoConnector) => {
             "add a Send connector that covers the recipient, or change one below".to_owned()
         }
+        Outcome::Unreachable(UnreachableReason::NoWayInside(_)) => {
+            "subscribe the Edge server anew in the organization (New-EdgeSubscription), or make or enable a Send connector with \
+             the address space -- there, with this Edge server as its source"
+                .to_owned()
+        }
         Outcome::Unreachable(UnreachableReason::NoPath) => "join the sites by site links".to_owned(),
         Outcome::Unreachable(UnreachableReason::UnknownDatabase(name)) => {
             format!("add the database {name}, or move the mailbox to another one")
@@ -184,6 +198,9 @@ pub(super) fn advice_for(failure: &RecipientFailure, end: &End, answer: &Answer)
         RecipientFailure::UnknownRecipient => {
             Some(format!("add the recipient, or make {domain} an accepted domain of type InternalRelay"))
         }
+        RecipientFailure::UnknownInX400Domain(domain) => Some(format!(
+            "add the recipient, with this address among its proxyAddresses, or set x400ExternalRelay of X.400 domain {domain} to true"
+        )),
         RecipientFailure::SenderSizeLimit => Some("raise the sender's maxSendSize".to_owned()),
         RecipientFailure::OrganizationSendLimit => {
             Some(format!("raise maxSendSize of transportConfig{}", own(answer.sender_in_directory, "sender")))

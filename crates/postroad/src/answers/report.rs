@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use inquiry::{Answer, End, Fate};
 use routing::{Attempt, Candidate, Elimination, Explanation, Route, Verdict, Way};
 
+use super::gateways::Gateways;
 use super::palette::{Palette, wrapped};
 use super::phrase;
 
@@ -30,14 +31,15 @@ const NEAR_SHOWN: usize = 8;
 const STRANGERS_SHOWN: usize = 6;
 
 /// Several lines.
-pub(crate) fn text(answer: &Answer, candidates: Candidates, palette: Palette) -> String {
-    let mut report = Report { answer, candidates, palette, out: String::new() };
+pub(crate) fn text(answer: &Answer, gateways: &Gateways, candidates: Candidates, palette: Palette) -> String {
+    let mut report = Report { answer, gateways, candidates, palette, out: String::new() };
     report.whole();
     report.out
 }
 
 struct Report<'a> {
     answer: &'a Answer,
+    gateways: &'a Gateways,
     candidates: Candidates,
     palette: Palette,
     out: String,
@@ -88,6 +90,20 @@ impl Report<'_> {
         }
     }
 
+    /// An address of another type that this one has inside.
+    fn inside(&mut self, end: &End) {
+        let organization = self.answer.tables.organization().clone();
+        let Some((kind, text)) = organization.encapsulated(&end.address) else { return };
+        let domain = match organization.x400_domain(&kind, &text) {
+            Some(domain) if domain.external_relay => {
+                format!("; in X.400 domain {}, whose other recipients are elsewhere (EN-72)", domain.name)
+            }
+            Some(domain) => format!("; in X.400 domain {} of the organization (EN-72)", domain.name),
+            None => String::new(),
+        };
+        self.row("inside", &format!("{kind}:{text} (PL-45){domain}"));
+    }
+
     fn fate(&mut self, end: &End) {
         match &end.fate {
             Fate::Routed(explanation) => self.explanation(end, explanation),
@@ -98,6 +114,7 @@ impl Report<'_> {
                 );
                 self.sentence(&text, false);
                 self.asked();
+                self.inside(end);
                 if let Some(advice) = phrase::advice_for(failure, end, self.answer) {
                     self.row("to change", &advice);
                 }
@@ -132,12 +149,16 @@ impl Report<'_> {
         let sentence = phrase::outcome(explanation, organization);
         self.sentence(&sentence, explanation.route().is_some());
         self.asked();
+        self.inside(end);
         if let Some(route) = explanation.route() {
             self.row("next hop", &route.key.to_string());
             self.path(&route.way);
             self.compared(explanation);
             self.stops(&route.way);
             self.attempts(route, explanation);
+        }
+        for (at, gateway) in self.gateways.of(end, self.answer.tables.organization()).iter().enumerate() {
+            self.row(if at == 0 { "now" } else { "" }, gateway.text());
         }
         if end.leads_back(self.answer.tables.organization()) {
             self.row("caution", &phrase::leads_back(end));
@@ -311,7 +332,9 @@ fn distance(verdict: &Verdict) -> (u8, u64) {
         Elimination::Costlier { own, .. } => (3, own.total().0),
         Elimination::TooSmall { .. } => (4, 0),
         Elimination::LessPrecise { .. } => (5, 0),
-        Elimination::NoPath | Elimination::NoServerAtEdgeSite | Elimination::NotOnThisEdge => (6, 0),
+        Elimination::NoPath | Elimination::NoServerAtEdgeSite | Elimination::NotOnThisEdge | Elimination::OwnDomain => {
+            (6, 0)
+        }
         Elimination::Disabled | Elimination::Scoped(_) => (7, 0),
         Elimination::NoMatch { .. } => (8, 0),
     }

@@ -1,18 +1,21 @@
 //! `postroad apply`: the organization becomes what a file says, after everybody saw what that changes.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use admin_api::RemoteSecrets;
 use anyhow::{anyhow, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use directory::{ApplySecrets, Presence, SealError, Sealer};
-use envelope::Revision;
-use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
-use topology::{DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
+use directory::{ApplySecrets, Census, Presence, SealError, Sealer};
+use envelope::{Revision, ServerName};
+use organization::{Document, FileProblems, Kind, Object, Pieces, Plan, Secrets};
+use topology::gateway_connector::TEXT_MESSAGING;
+use topology::{DeliveryAgentConnector, DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
 
-use super::impact::{self, Wanted};
+use super::impact::{self, Then, Wanted};
 use super::left_behind;
 use super::organization_file::{self, OrganizationFile};
 use super::output;
@@ -83,39 +86,44 @@ fn section_parser() -> impl TypedValueParser<Value = Kind> {
 struct Planned {
     plan: Plan,
     draft: OrganizationDraft,
-    /// Where the file speaks of them.
+    /// Where the file speaks of them, and is not in pieces.
     recipients: Option<Vec<DirectoryRecipient>>,
+    /// Where it is: what is stored and what of them is wanted.
+    census: Option<Census>,
 }
 
 pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
-    let file = organization_file::read(&arguments.file)?;
+    let (file, pieces) = organization_file::read_in_pieces(&arguments.file)?;
     let reach = arguments.place.reach().await?;
     let directory = &reach.directory;
     // Before the configuration: who read what somebody changed in between would be taken for one that is ahead of it.
     let presences = directory.presences().await.map_err(|error| reach.explained(&error))?;
-    let current = planned::read(directory.as_ref()).await.map_err(|error| reach.explained(&error))?;
+    let (current, many) = stored(&reach, pieces).await?;
     let (revision, damage, before) = (current.revision, current.damage.clone(), current.organization.clone());
-    let (known, known_as) = (current.recipients.clone(), current.organization.clone());
-    let secrets = SecretsOf::of(&reach, &arguments.file, &current.objects)?;
+    let known_as = current.organization.clone();
+    let (mailboxes, passwords) = match &many {
+        None => (left_behind::mailboxes(&current.recipients), &[] as &[Object]),
+        Some((_, census)) => (census.mailboxes().clone(), census.with_passwords()),
+    };
+    let secrets = SecretsOf::of(&reach, &arguments.file, &[&current.objects, passwords].concat())?;
     let (path, leave) = (arguments.file.clone(), arguments.leave.clone());
-    let Planned { plan, draft, recipients } =
-        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, secrets, current, &leave)))
+    let Planned { mut plan, draft, recipients, census } =
+        tokio::task::spawn_blocking(move || secrets.with(|secrets| plan(&path, &file, many, secrets, current, &leave)))
             .await??;
-    if let Some(damage) = &damage {
-        output::print(&format!(
-            "What is stored is not valid: {damage}.\n\
-             This plan is made against what can be read of it; the configuration is written anew, without the rest.\n\n"
-        ))?;
+    if let Some(census) = census {
+        plan.changes.extend(census.changes(directory.as_ref()).await.map_err(|error| reach.explained(&error))?);
     }
+    output::print(&damaged(damage.as_deref()))?;
     output::print(&planned::painted(&plan.to_string(), output::colours()))?;
     if !plan.is_empty() {
         output::print(&since::told(directory.as_ref()).await)?;
     }
     if let (Some(before), false) = (before, plan.is_empty()) {
+        let recipients = recipients.map_or(Then::Changed(&plan), Then::These);
         let wanted = Wanted { before, after: draft, recipients };
         output::print(&impact::of(&arguments.place, directory.as_ref(), wanted).await)?;
     }
-    let left = left_behind::by(&plan, &known, &presences, &arguments.place).await;
+    let left = left_behind::by(&plan, &mailboxes, &presences, &arguments.place).await;
     output::print(&left.told())?;
     let ahead = ahead(presences, revision);
     output::print(&told(&ahead, revision, arguments.restored))?;
@@ -138,7 +146,7 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     let epoch = arguments.restored && damage.is_none();
     let revision = if epoch { directory.begin_epoch(newest, &author).await.map_err(advise)? } else { revision };
     let applied = match damage {
-        None => directory::apply(directory.as_ref(), plan, revision, &author).await,
+        None => directory::apply_telling(directory.as_ref(), plan, revision, &author, &progress).await,
         Some(_) => directory::repair(directory.as_ref(), plan, revision, &author, arguments.restored).await,
     };
     let mut last = applied.map_err(advise)?;
@@ -148,6 +156,40 @@ pub(crate) async fn run(arguments: ApplyArguments) -> anyhow::Result<ExitCode> {
     }
     planned::done(directory.as_ref(), changes, last).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the directory holds: with its recipients, or with a census of them where the file comes in pieces.
+async fn stored(reach: &Reach, pieces: Option<Pieces>) -> anyhow::Result<(Current, Option<(Pieces, Census)>)> {
+    let directory = reach.directory.as_ref();
+    let Some(pieces) = pieces else {
+        return Ok((planned::read(directory).await.map_err(|error| reach.explained(&error))?, None));
+    };
+    // Recipients first: one that is changed in between refers to what was there before.
+    let census = Census::take(directory).await.map_err(|error| reach.explained(&error))?;
+    let current = planned::read_configuration(directory).await.map_err(|error| reach.explained(&error))?;
+    Ok((current, Some((pieces, census))))
+}
+
+fn damaged(damage: Option<&str>) -> String {
+    let text = |damage| {
+        format!(
+            "What is stored is not valid: {damage}.\n\
+             This plan is made against what can be read of it; the configuration is written anew, without the rest.\n\n"
+        )
+    };
+    damage.map(text).unwrap_or_default()
+}
+
+/// Changes of recipients from which on it is told how far they are.
+const MANY: usize = 10_000;
+
+/// Tells on standard error how far a long change is, in steps of a twentieth.
+fn progress(done: usize, all: usize) {
+    static STEP: AtomicUsize = AtomicUsize::new(0);
+    let step = done * 20 / all.max(1);
+    if all >= MANY && STEP.swap(step, Ordering::Relaxed) < step {
+        eprintln!("{done} of {all} recipients are written");
+    }
 }
 
 /// Who seals: this command, with the organization's key beside it; or the admin service that is asked.
@@ -204,6 +246,22 @@ fn told(ahead: &[Presence], revision: Revision, restored: bool) -> String {
 fn plan(
     path: &Path,
     file: &OrganizationFile,
+    many: Option<(Pieces, Census)>,
+    secrets: &dyn Secrets,
+    current: Current,
+    leave: &[Kind],
+) -> anyhow::Result<Planned> {
+    let mut planned = plan_document(path, file, secrets, current, leave)?;
+    if let Some((pieces, mut census)) = many {
+        organization_file::in_pieces(path, &pieces, &planned.draft, secrets, |wanted| census.want(wanted))?;
+        planned.census = Some(census);
+    }
+    Ok(planned)
+}
+
+fn plan_document(
+    path: &Path,
+    file: &OrganizationFile,
     secrets: &dyn Secrets,
     current: Current,
     leave: &[Kind],
@@ -211,12 +269,15 @@ fn plan(
     let planned = Document::parse(&file.text).and_then(|document| {
         let (draft, recipients) = wanted(&document, secrets, current.recipients)?;
         let draft = with_left(with_subscriptions(draft, &current.objects), &current.objects, leave);
+        let speaks = document.has_section(Kind::DeliveryAgentConnector);
+        let draft = if speaks { draft } else { with_text_messaging(draft, &current.objects) };
         let plan = organization::plan(current.objects, organization::objects(&draft, &recipients));
         let refused = plan.refused();
         if refused.has_errors() {
             return Err(document.locate(&refused));
         }
-        Ok(Planned { plan, draft, recipients: document.has_recipients().then_some(recipients) })
+        let recipients = document.has_recipients().then_some(recipients);
+        Ok(Planned { plan, draft, recipients, census: None })
     });
     planned.or_else(|problems| organization_file::fail(path, &problems))
 }
@@ -230,9 +291,9 @@ fn wanted(
 ) -> Result<(OrganizationDraft, Vec<DirectoryRecipient>), FileProblems> {
     let (draft, mut recipients) = document.to_draft(secrets)?;
     if document.has_recipients() {
-        let named = |stored: &DirectoryRecipient| {
-            recipients.iter().any(|one| one.guid == stored.guid || one.name == stored.name)
-        };
+        let (guids, names): (HashSet<_>, HashSet<_>) =
+            recipients.iter().map(|one| (one.guid, one.name.clone())).unzip();
+        let named = |stored: &DirectoryRecipient| guids.contains(&stored.guid) || names.contains(&stored.name);
         let brought = stored.into_iter().filter(|one| one.provenance.is_some() && !named(one)).collect::<Vec<_>>();
         if brought.is_empty() {
             return Ok((draft, recipients));
@@ -257,6 +318,35 @@ fn with_subscriptions(mut draft: OrganizationDraft, current: &[Object]) -> Organ
             _ => None,
         });
         server.edge = there.cloned().unwrap_or_default();
+    }
+    draft
+}
+
+/// EN-59: a new organization has a connector for text messages. A file that does not speak of such connectors leaves it as it is;
+/// servers that go leave it.
+fn with_text_messaging(mut draft: OrganizationDraft, current: &[Object]) -> OrganizationDraft {
+    let mailbox = draft.servers.iter().filter(|server| server.role == ServerRole::Mailbox);
+    let mailbox: Vec<ServerName> = mailbox.map(|server| server.name.clone()).collect();
+    let there = current.iter().find_map(|object| match object {
+        Object::DeliveryAgentConnector(there) if there.name.as_str().eq_ignore_ascii_case(TEXT_MESSAGING) => {
+            Some(there)
+        }
+        _ => None,
+    });
+    let is_new = !current.iter().any(|object| matches!(object, Object::Server(_)));
+    let connector = match there {
+        Some(there) => {
+            let mut kept = DeliveryAgentConnector::clone(there);
+            kept.source_transport_servers.retain(|server| mailbox.contains(server));
+            Some(kept)
+        }
+        None if is_new => Some(DeliveryAgentConnector::text_messaging(mailbox)),
+        None => None,
+    };
+    let connector = connector.filter(|connector| !connector.source_transport_servers.is_empty());
+    let named = |one: &DeliveryAgentConnector| one.name.as_str().eq_ignore_ascii_case(TEXT_MESSAGING);
+    if !draft.delivery_agent_connectors.iter().any(named) {
+        draft.delivery_agent_connectors.extend(connector);
     }
     draft
 }
@@ -316,5 +406,31 @@ mod tests {
         assert_eq!(named(&[]), ["Ours 1"]);
         assert_eq!(named(&[Kind::Site]), ["Ours 1"]);
         assert_eq!(named(&[Kind::SendConnector]), ["Ours 1", "Theirs 1"]);
+    }
+
+    #[test]
+    fn a_new_organization_has_a_connector_for_text_messages_and_a_silent_file_leaves_it() {
+        // EN-59
+        let servers = |names: &[&str]| {
+            let server = |name: &&str| format!("{{name: {name}, fqdn: {name}.contoso.com, site: A}}");
+            let all = names.iter().map(server).collect::<Vec<_>>().join(", ");
+            draft(&format!("sites: [{{name: A}}]\nservers: [{all}]\n"))
+        };
+        let there = |draft: &OrganizationDraft| {
+            draft.delivery_agent_connectors.iter().map(|one| one.source_transport_servers.len()).collect::<Vec<_>>()
+        };
+        let new = with_text_messaging(servers(&["m1", "m2"]), &[]);
+        assert_eq!(there(&new), [2]);
+        let connector = &new.delivery_agent_connectors[0];
+        assert_eq!((connector.name.as_str(), connector.delivery_protocol.as_str()), (TEXT_MESSAGING, "MOBILE"));
+        assert_eq!(connector.address_spaces[0].to_string(), "MOBILE:*;1");
+        let stored = organization::objects(&new, &[]);
+        assert_eq!(there(&with_text_messaging(servers(&["m1", "m2", "m3"]), &stored)), [2], "as it was");
+        assert_eq!(there(&with_text_messaging(servers(&["m2"]), &stored)), [1], "a server that goes leaves it");
+        assert_eq!(there(&with_text_messaging(servers(&["m3"]), &stored)), [] as [usize; 0]);
+        // Who removed it has none, and an organization without Mailbox servers has nobody for it.
+        let removed = organization::objects(&servers(&["m1"]), &[]);
+        assert_eq!(there(&with_text_messaging(servers(&["m1"]), &removed)), [] as [usize; 0]);
+        assert_eq!(there(&with_text_messaging(draft("sites: [{name: A}]\n"), &[])), [] as [usize; 0]);
     }
 }

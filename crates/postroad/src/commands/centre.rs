@@ -1,23 +1,28 @@
 //! `postroad admin-centre`: the admin centre over the organization of a place, as `postroad shell` reaches it.
 
+mod brought;
 mod estate;
+mod provider;
 mod views;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin_centre::accounts::Accounts;
-use admin_centre::{Centre, CentreOptions, Passwords, serve};
+use admin_centre::{Centre, CentreOptions, Passwords, has_port, serve};
 use anyhow::{Context, anyhow};
 use envelope::{Domain, ServerName};
 use net::certificate::{KeyedCertificate, self_signed_for_smtp};
 use net::tls::{ClientCertificates, OwnCertificate, TlsServer, TrustedRoots};
 use runtime::drain_on_signals;
+use telemetry::{Health, HealthChecks, LogFormat, LogSettings, Telemetry, TelemetrySettings};
 use tokio_util::sync::CancellationToken;
 use topology::recipient::PasswordVerifier;
 
+use super::controller::end_when_renewed;
 use super::place::Place;
 use super::{output, times};
 use estate::LiveEstate;
@@ -29,6 +34,8 @@ Examples:
   postroad admin-centre --settings /etc/postroad/server.toml
   # For other machines, with a certificate of your own for its name.
   postroad admin-centre --listen 192.0.2.10:443 --host centre.contoso.com --certificate ./centre
+  # People of an OpenID Connect provider sign in as well; centre.toml is told of below.
+  postroad admin-centre --provider centre.toml
   # By an admin service, with the certificate of an administrator.
   postroad admin-centre --api mail1.contoso.com --identity ~/postroad --state ~/postroad/centre
 
@@ -36,10 +43,21 @@ At first start it prints a link that is good once: whoever opens it makes the fi
 is no password before. An administrator's certificate of the organization signs in without an
 account, where the browser has it. What somebody may is ruled by his role groups, as the admin
 service rules it; everything that is done stands in the audit log under his name.
-docs/admin-centre.md says more.";
+
+A file for --provider (TOML), whose [role-groups] say what somebody of a group may:
+  name = \"Contoso\"                            # on the button
+  issuer = \"https://id.contoso.com\"
+  client-id = \"postroad\"
+  client-secret-file = \"/etc/postroad/centre.secret\"
+  groups-claim = \"groups\"                     # the default
+  [role-groups]
+  \"mail-admins\" = [\"Organization Management\"]
+Register https://HOST:PORT/sign-in/callback at the provider. docs/admin-centre.md says more.";
 
 /// Where it listens unless told otherwise.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
+/// A page waits so long for servers; what they say later comes after it.
+const PAGE_PATIENCE: Duration = Duration::from_millis(60);
 /// Its folder in the state of a server.
 const STATE_FOLDER: &str = "admin-centre";
 
@@ -48,17 +66,30 @@ const STATE_FOLDER: &str = "admin-centre";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CentreArguments {
     /// Where it listens; by TLS only.
-    #[arg(long, value_name = "ADDRESS", default_value = LISTEN_DEFAULT)]
+    #[arg(long, value_name = "ADDRESS", env = "POSTROAD_CENTRE_LISTEN", default_value = LISTEN_DEFAULT)]
     listen: SocketAddr,
-    /// A name by which browsers call it, besides its address and localhost; may be given several times.
-    #[arg(long = "host", value_name = "NAME")]
+    /// A name by which browsers call it, besides its address and localhost, with `:PORT` where that is not the port of --listen; may
+    /// be given several times.
+    #[arg(long = "host", value_name = "NAME", env = "POSTROAD_CENTRE_HOSTS", value_delimiter = ',')]
     hosts: Vec<String>,
     /// Folder with the certificate that it shows (cert.pem, key.pem) [default: one of its own, which browsers ask about once].
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", env = "POSTROAD_CENTRE_CERTIFICATE")]
     certificate: Option<PathBuf>,
     /// Folder for its accounts and its own certificate [default: admin-centre in the state of the server's settings].
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", env = "POSTROAD_CENTRE_STATE")]
     state: Option<PathBuf>,
+    /// Where to serve /metrics, /live and /ready, by HTTP without authentication.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "POSTROAD_CENTRE_METRICS")]
+    metrics: Option<SocketAddr>,
+    /// Levels of the log, such as `info` or `warn,admin_centre=debug`.
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "warn")]
+    log: String,
+    /// `text` for people, `json` for collectors.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// Settings of an OpenID Connect provider by which people sign in as well (TOML).
+    #[arg(long, value_name = "FILE", env = "POSTROAD_CENTRE_PROVIDER")]
+    provider: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
 }
@@ -73,14 +104,47 @@ pub(crate) struct Ready {
 }
 
 pub(crate) async fn run(arguments: CentreArguments) -> anyhow::Result<ExitCode> {
+    let telemetry = Telemetry::install(&TelemetrySettings {
+        service: "postroad-admin-centre",
+        version: runtime::node::VERSION,
+        server: ServerName::parse("admin-centre").map_err(|error| anyhow!("{error}"))?,
+        site: None,
+        logs: LogSettings { filter: arguments.log.clone(), format: arguments.log_format },
+        collector: None,
+    })?;
     let drain = drain_on_signals().context("cannot listen for signals")?;
+    let (metrics, place) = (arguments.metrics, arguments.place.clone());
     let ready = build(arguments).await?;
+    tokio::spawn(end_when_renewed(place, drain.clone()));
+    let operations = match metrics {
+        Some(address) => {
+            let serving = telemetry.serve(address, ready.health(drain.clone())).await;
+            Some(
+                serving
+                    .with_context(|| format!("cannot serve metrics on {address}; --metrics names another address"))?,
+            )
+        }
+        None => None,
+    };
     output::print(&ready.told)?;
     ready.serve(drain).await?;
+    drop(operations);
+    telemetry.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }
 
 impl Ready {
+    /// Alive while it runs; ready while it knows who is revoked and does not drain.
+    fn health(&self, drain: CancellationToken) -> HealthChecks {
+        let centre = Arc::clone(&self.centre);
+        let ready = move || match centre.not_ready() {
+            _ if drain.is_cancelled() => Health::Bad("it ends".into()),
+            Some(why) => Health::Bad(why.into()),
+            None => Health::Good,
+        };
+        HealthChecks::new(|| Health::Good, ready)
+    }
+
     pub(crate) async fn serve(self, drain: CancellationToken) -> anyhow::Result<()> {
         serve::serve(self.centre, self.listener, self.tls, drain).await.context("the admin centre failed")
     }
@@ -92,13 +156,24 @@ pub(crate) async fn of_lab(folder: &Path) -> anyhow::Result<Ready> {
     let usual: SocketAddr = LISTEN_DEFAULT.parse()?;
     let listen = if net::listen(usual).is_ok() { usual } else { SocketAddr::new(usual.ip(), 0) };
     let state = Some(folder.join(STATE_FOLDER));
-    build(CentreArguments { listen, hosts: Vec::new(), certificate: None, state, place }).await
+    let arguments = CentreArguments {
+        listen,
+        hosts: Vec::new(),
+        certificate: None,
+        state,
+        metrics: None,
+        log: String::new(),
+        log_format: LogFormat::Text,
+        provider: None,
+        place,
+    };
+    build(arguments).await
 }
 
 async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
-    let CentreArguments { listen, hosts, certificate, state, place } = arguments;
+    let CentreArguments { listen, hosts, certificate, state, provider, place, .. } = arguments;
     let reach = place.reach().await?;
-    reach.organization().await?;
+    let organization = reach.organization().await?;
     let state = match (state, reach.settings()) {
         (Some(state), _) => state,
         (None, Some(settings)) => settings.state.join(STATE_FOLDER),
@@ -119,14 +194,21 @@ async fn build(arguments: CentreArguments) -> anyhow::Result<Ready> {
     let address = listener.local();
     let accounts = Accounts::open(&state, Arc::new(Argon2))
         .with_context(|| format!("cannot read the accounts in {}", state.display()))?;
-    let told = told(&accounts, address, &hosts, &shown, certificate.is_none())?;
-    let estate = LiveEstate::open(place, reach, &state).await?;
+    let provider = provider.as_deref().map(|file| provider::open(file, reach.settings())).transpose()?;
+    let mut told = shown_at(&base(address, &hosts), &shown, certificate.is_none())?;
+    if let Some(provider) = &provider {
+        told.push_str(&provider::told(provider, &base(address, &hosts)).await);
+    }
+    told.push_str(&first_link(&accounts, &base(address, &hosts))?);
+    let estate = LiveEstate::open(place, reach, &organization, &state).await?;
     let names = hosts.into_iter().chain(names(address)).collect();
     let options = CentreOptions {
         estate: Arc::new(estate),
         accounts,
+        provider,
         hosts: names,
         port: address.port(),
+        patience: PAGE_PATIENCE,
         now: Arc::new(times::now),
     };
     Ok(Ready { centre: Arc::new(Centre::new(options)), listener, tls, told })
@@ -161,15 +243,14 @@ fn own_certificate(state: &Path) -> anyhow::Result<KeyedCertificate> {
     Ok(made)
 }
 
-fn told(
-    accounts: &Accounts,
-    address: SocketAddr,
-    hosts: &[String],
-    shown: &KeyedCertificate,
-    own: bool,
-) -> anyhow::Result<String> {
+/// By which browsers call it.
+fn base(address: SocketAddr, hosts: &[String]) -> String {
     let host = hosts.first().cloned().unwrap_or_else(|| in_address(address.ip()));
-    let base = format!("https://{host}:{}", address.port());
+    if has_port(&host) { format!("https://{host}") } else { format!("https://{host}:{}", address.port()) }
+}
+
+/// Where it is, and by what a browser knows it.
+fn shown_at(base: &str, shown: &KeyedCertificate, own: bool) -> anyhow::Result<String> {
     let mut told = format!("The admin centre: {base}/\n");
     if own {
         let fingerprint = OwnCertificate::of(shown.clone())?.fingerprint;
@@ -177,13 +258,18 @@ fn told(
             "  Its certificate is its own; your browser asks about it once. SHA-256:\n  {fingerprint}\n"
         ));
     }
-    if accounts.is_empty() {
-        let token = accounts.first_link(times::now())?;
-        told.push_str(&format!(
-            "  Nobody has an account yet. This link makes the first, once, within a day:\n  {base}/welcome/{token}\n"
-        ));
-    }
     Ok(told)
+}
+
+/// What makes the first account, where nobody has one.
+fn first_link(accounts: &Accounts, base: &str) -> anyhow::Result<String> {
+    if !accounts.is_empty() {
+        return Ok(String::new());
+    }
+    let token = accounts.first_link(times::now())?;
+    Ok(format!(
+        "  Nobody has an account yet. This link makes the first, once, within a day:\n  {base}/welcome/{token}\n"
+    ))
 }
 
 /// Verifiers as the directory makes them.

@@ -19,7 +19,7 @@ mod authority_change;
 mod cluster;
 mod crl;
 mod etcd;
-mod preview;
+pub(crate) mod preview;
 mod renew;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,7 @@
 //! `postroad check`: whether a server can do its work before, or while, it does it: settings, certificates, keys, directory,
-//! ports, name servers, disk, clock. Each that cannot be used says what to do.
+//! ports, name servers, disk, folders of gateways, clock. Each that cannot be used says what to do.
 
+mod folders;
 mod machine;
 mod organization;
 
@@ -51,6 +52,7 @@ pub(crate) async fn run(arguments: CheckArguments) -> anyhow::Result<ExitCode> {
             machine::files(&settings, now, &mut findings);
             let organization = organization::directory(&settings, now, &mut findings).await;
             machine::disk(&settings, &mut findings);
+            folders::look(&settings, organization.as_deref(), &mut findings);
             machine::ports(&settings, organization.as_deref(), &mut findings).await;
             organization::dns(&settings, organization.as_deref(), &mut findings).await;
         }

@@ -125,7 +125,7 @@ async fn reached(place: &Place, drain: &CancellationToken) -> Option<Reach> {
 }
 
 /// A connection shows the certificate that it began with: with another one this process ends, and whoever runs it starts it anew.
-async fn end_when_renewed(place: Place, drain: CancellationToken) {
+pub(crate) async fn end_when_renewed(place: Place, drain: CancellationToken) {
     let Some(path) = place.administrator_certificate() else { return };
     let first = std::fs::read(&path).ok();
     loop {

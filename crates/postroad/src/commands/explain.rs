@@ -2,7 +2,9 @@
 //! would do to it.
 
 pub(super) mod difference;
+mod gateways;
 mod list;
+mod perimeter;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -11,12 +13,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use envelope::{Address, ByteSize, ObjectName, ServerName};
-use inquiry::{Sender, Subject};
+use inquiry::{Answer, Sender, Subject};
 use topology::{Organization, Problem};
 
+use self::perimeter::{Perimeter, Then};
 use super::source::{Opened, Source};
 use super::{failure, output};
-use crate::answers::{self, Candidates, Palette};
+use crate::answers::{self, Candidates, Gateways, Line, Palette};
 
 /// Size of the message when none is given: a short text.
 pub(crate) const SIZE_DEFAULT: &str = "10KB";
@@ -37,6 +40,10 @@ Examples:
   # For programs.
   postroad explain bob@fabrikam.com --json | jq .targets
 
+Mail that passes an Edge server is decided twice. In a lab, where the directories of both sides
+can be read, both halves are told; elsewhere it is said whose half it is, and how to ask for the
+other one.
+
 Each candidate says which rule eliminated it, and what would have to change for it to be chosen.
 Without --sender, limits for senders and recipients are told but do not decide; with it they
 decide, as they do for mail. docs/explain.md documents every field of --json.
@@ -48,9 +55,9 @@ changes; 2 no answer.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExplainArguments {
-    /// Addresses of recipients.
+    /// Addresses of recipients; of another type as TYPE:ADDRESS, such as FAX:+4930123456.
     #[arg(value_name = "RECIPIENT", required_unless_present_any = ["recipients", "queued"])]
-    recipient: Vec<Address>,
+    recipient: Vec<list::Asked>,
     /// More of them: a file with one address in a line, `-` for standard input.
     #[arg(long, value_name = "FILE")]
     recipients: Option<PathBuf>,
@@ -99,13 +106,20 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let candidates = if arguments.all { Candidates::All } else { Candidates::Near };
     let mut told = String::new();
     let mut used = BTreeSet::new();
+    let mut perimeter = Perimeter::around(&arguments.source);
+    let mut asking = gateways::Asking::new(&arguments.source);
     for subject in &subjects {
-        let answer = inquiry.ask(subject)?;
+        let answer = match perimeter.instead(subject, &opened.organization).await? {
+            Some(answer) => answer,
+            None => inquiry.ask(subject)?,
+        };
+        asking.ask(&answer).await;
         used.extend(answer.ends.iter().filter_map(|end| end.connector().cloned()));
+        let then = perimeter.then(&answer).await?;
         if arguments.json {
-            output::print_json(&format!("{}\n", serde_json::to_string(&answers::line(&answer))?))?;
+            output::print_json(&format!("{}\n", serde_json::to_string(&line(&answer, &then, asking.told()))?))?;
         } else {
-            let text = answers::text(&answer, candidates, palette);
+            let text = text((&answer, &then), asking.told(), candidates, palette);
             output::print(&format!("{}{text}", if told.is_empty() { "" } else { "\n" }))?;
             told.push_str(&text);
         }
@@ -116,6 +130,32 @@ async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         idle(&opened.organization, &used).iter().for_each(|warning| eprintln!("{warning}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An answer, and behind it what the other side of the perimeter does.
+fn text((answer, then): (&Answer, &[Then]), gateways: &Gateways, candidates: Candidates, palette: Palette) -> String {
+    let mut text = answers::text(answer, gateways, candidates, palette);
+    for one in then {
+        text += &match one {
+            Then::Answer(answer) => {
+                let heading = palette.bold(&perimeter::heading(answer));
+                format!("\n{heading}\n{}", answers::text(answer, gateways, candidates, palette))
+            }
+            Then::Ask(advice) => format!("\n{}", answers::wrapped("  ", 2, advice, palette.columns())),
+        };
+    }
+    text
+}
+
+fn line(answer: &Answer, then: &[Then], gateways: &Gateways) -> Line {
+    let mut line = answers::line(answer, gateways);
+    for one in then {
+        match one {
+            Then::Answer(answer) => line.then.push(answers::line(answer, gateways)),
+            Then::Ask(advice) => line.elsewhere.push(advice.clone()),
+        }
+    }
+    line
 }
 
 /// What the connectors that mail goes by say, and nothing follows.
@@ -152,6 +192,8 @@ async fn subjects(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Resu
         }
         from.push(usual);
     }
+    let recipients: Vec<Address> =
+        recipients.into_iter().map(|asked| asked.in_default_domain(&opened.organization)).collect::<Result<_, _>>()?;
     let subject = |recipient: &Address, from: &ServerName| Subject {
         recipient: recipient.clone(),
         sender: arguments.sender.clone().unwrap_or(Sender::Unnamed),

@@ -62,6 +62,11 @@ impl Findings {
         Ok(self.0.iter().map(line).collect::<Result<String, _>>()?)
     }
 
+    /// Each, in its order.
+    pub(crate) fn into_all(self) -> Vec<Finding> {
+        self.0
+    }
+
     /// Others after these.
     pub(crate) fn append(&mut self, other: Self) {
         self.0.extend(other.0);

@@ -25,6 +25,8 @@ Examples:
   postroad health transport --settings /etc/postroad/server.toml
   # Those of another server, by its admin service.
   postroad health --api mail1.contoso.com
+  # The admin centre, as the health check of its container.
+  postroad health --at 127.0.0.1:9479
   postroad health -s /etc/postroad/server.toml --json | jq -r 'select(.ready | not) | .service'
 
 Ends with status 0 if all that were asked are ready. \"directory away\" is ready: mail goes on by what
@@ -47,6 +49,9 @@ pub(crate) struct HealthArguments {
     /// Ask this one alone [default: every service that has an address for metrics].
     #[arg(value_name = "SERVICE", value_parser = service_parser())]
     service: Option<Service>,
+    /// Ask what serves /ready there, in place of what the settings name: the admin centre at its --metrics.
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["service", "settings", "lab"])]
+    at: Option<SocketAddr>,
     /// JSON Lines: one object for each service.
     #[arg(long)]
     json: bool,
@@ -104,7 +109,8 @@ pub(crate) struct Meter {
 }
 
 pub(crate) async fn run(arguments: HealthArguments) -> anyhow::Result<ExitCode> {
-    let states = match arguments.place.api().await? {
+    let api = if arguments.at.is_some() { None } else { arguments.place.api().await? };
+    let states = match api {
         Some(api) => {
             let told = api.check_health(arguments.service).await?;
             let state = |one: ServiceHealth| {
@@ -129,6 +135,9 @@ pub(crate) async fn run(arguments: HealthArguments) -> anyhow::Result<ExitCode> 
 
 /// The services of the server whose settings there are.
 async fn here(arguments: &HealthArguments) -> anyhow::Result<Vec<State>> {
+    if let Some(at) = arguments.at {
+        return Ok(ask(vec![(at.to_string(), "-".to_owned(), at)]).await);
+    }
     let settings = arguments.place.settings()?;
     let wanted = |service: &Service| arguments.service.is_none_or(|wanted| wanted == *service);
     let addresses = Service::ALL.into_iter().filter(wanted);

@@ -1,7 +1,7 @@
 //! What a plan would do to mail: which of what waits now, and of the addresses that came in the last days, would take another way
 //! or none. Asked of the servers that run; what they do not say is said not to be known, and stands in no change's way.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use envelope::{Address, ByteSize, ReversePath, ServerName};
 use futures::{StreamExt, pin_mut};
 use inquiry::{Difference, Inquiry, KnownRecipients, Sender, Subject, Tally, differences};
 use logs::search::{Line, Query, RESULTS_MAX};
+use organization::{Change, Object, Plan};
 use topology::{DirectoryRecipient, Organization, OrganizationDraft};
 
 use super::explain::difference;
@@ -28,15 +29,24 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 const SUBJECTS_MAX: usize = 20_000;
 
 /// The organization as it is, and as it is to be.
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'a> {
     pub(crate) before: Arc<Organization>,
     pub(crate) after: OrganizationDraft,
-    /// None: as they are.
-    pub(crate) recipients: Option<Vec<DirectoryRecipient>>,
+    pub(crate) recipients: Then<'a>,
+}
+
+/// Recipients as they are to be.
+pub(crate) enum Then<'a> {
+    /// As they are.
+    Same,
+    /// These and no others.
+    These(Vec<DirectoryRecipient>),
+    /// As they are, but for what a plan changes.
+    Changed(&'a Plan),
 }
 
 /// The impact in words, or why it is not known; nothing where no server runs.
-pub(crate) async fn of(place: &Place, directory: &dyn Administration, wanted: Wanted) -> String {
+pub(crate) async fn of(place: &Place, directory: &dyn Administration, wanted: Wanted<'_>) -> String {
     match directory.presences().await {
         Ok(there) if there.is_empty() => return String::new(),
         _ => {}
@@ -56,7 +66,7 @@ pub(crate) struct Effect {
     pub(crate) notes: Vec<String>,
 }
 
-async fn told(place: &Place, directory: &dyn Administration, wanted: Wanted) -> anyhow::Result<String> {
+async fn told(place: &Place, directory: &dyn Administration, wanted: Wanted<'_>) -> anyhow::Result<String> {
     let Effect { waiting, seen, asked, found, notes } = found(place, directory, wanted).await?;
     let mut text = format!("\nImpact on mail ({waiting} waiting, {seen} of the last {DAYS} days):\n");
     text.push_str(&difference::text(&found, Tally::of(asked, &found), Palette::of_output()));
@@ -67,16 +77,36 @@ async fn told(place: &Place, directory: &dyn Administration, wanted: Wanted) -> 
 }
 
 /// The impact as values.
-pub(crate) async fn found(place: &Place, directory: &dyn Administration, wanted: Wanted) -> anyhow::Result<Effect> {
+pub(crate) async fn found(place: &Place, directory: &dyn Administration, wanted: Wanted<'_>) -> anyhow::Result<Effect> {
     let transports = Transports::open(place).await?;
     let Found { subjects, waiting, seen, notes } = subjects(&transports, &wanted.before).await;
     let Wanted { before, after, recipients } = wanted;
     let after = Organization::validate(after, before.revision()).context("the organization would not be valid")?;
     let known = source::gather(directory, &subjects).await?;
-    let then = recipients.map_or_else(|| known.clone(), KnownRecipients::all);
+    let then = match recipients {
+        Then::Same => known.clone(),
+        Then::These(recipients) => KnownRecipients::all(recipients),
+        Then::Changed(plan) => source::gather_changed(directory, &subjects, &changed(plan)).await?,
+    };
     let (mut before, mut after) = (Inquiry::new(before, known), Inquiry::new(Arc::new(after), then));
     let found = differences(&subjects, &mut before, &mut after)?;
     Ok(Effect { waiting, seen, asked: subjects.len(), found, notes })
+}
+
+/// Addresses that a plan gives to somebody, or takes from everybody.
+fn changed(plan: &Plan) -> HashMap<String, Option<DirectoryRecipient>> {
+    let mut changed = HashMap::new();
+    let lost = plan.changes.iter().filter_map(|change| match change {
+        Change::Update { from: object, .. } | Change::Delete(object) => Some(object),
+        Change::Create(_) => None,
+    });
+    changed.extend(lost.flat_map(Object::addresses).map(|address| (address.key(), None)));
+    let gained = plan.changes.iter().filter_map(|change| match change {
+        Change::Create(Object::Recipient(to)) | Change::Update { to: Object::Recipient(to), .. } => Some(&**to),
+        _ => None,
+    });
+    changed.extend(gained.flat_map(|to| to.addresses().map(|address| (address.key(), Some(to.clone())))));
+    changed
 }
 
 /// What is asked about, and what could not be found out.

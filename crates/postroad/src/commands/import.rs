@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use ::import::{ASSUMED_SITE, Assumptions, Imported, import, organization_file as write_file, postfix};
 use anyhow::{Context, anyhow, bail};
-use organization::{Document, Kind, Object, Plan, Secrets};
+use organization::{Document, FileProblems, Kind, Object, Plan, Secrets};
 
 use super::apply::SecretsOf;
 use super::failure;
@@ -127,6 +127,21 @@ fn read(arguments: &ImportArguments) -> anyhow::Result<Imported> {
     import(&files, &assumed).map_err(|why| anyhow!(why))
 }
 
+/// What files of an export give, as they came from somewhere else than a disk: a `main.cf` among them is that of Postfix, the others
+/// its maps.
+pub(super) fn read_texts(files: &[(String, Vec<u8>)], assumed: &Assumptions, server: &str) -> Result<Imported, String> {
+    let is_main = |name: &str| Path::new(name).file_name().is_some_and(|name| name == "main.cf");
+    let Some(main) = files.iter().position(|(name, _)| is_main(name)) else { return import(files, assumed) };
+    let text = |body: &[u8]| String::from_utf8(body.to_vec());
+    let main_text = text(&files[main].1).map_err(|_| "main.cf is not UTF-8".to_owned())?;
+    let map = |name: &str| {
+        let wanted = Path::new(name).file_name()?;
+        let found = files.iter().find(|(known, _)| Path::new(known).file_name() == Some(wanted));
+        text(&found?.1).ok()
+    };
+    Ok(postfix(&main_text, server, &map))
+}
+
 /// Puts what was imported beside what is there, in one transaction.
 async fn apply(arguments: &ImportArguments, yaml: &str) -> anyhow::Result<()> {
     let reach = arguments.place.reach().await?;
@@ -136,7 +151,11 @@ async fn apply(arguments: &ImportArguments, yaml: &str) -> anyhow::Result<()> {
     let current = organization::objects(organization.draft(), &recipients);
     let secrets = SecretsOf::of(&reach, Path::new(""), &current)?;
     let text = yaml.to_owned();
-    let plan = tokio::task::spawn_blocking(move || secrets.with(|secrets| planned(&text, secrets, current))).await??;
+    let plan = tokio::task::spawn_blocking(move || secrets.with(|secrets| planned(&text, secrets, current))).await?;
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(problems) => return organization_file::fail(Path::new("what was imported"), &problems),
+    };
     output::print(&plan.to_string())?;
     if plan.is_empty() || arguments.dry_run {
         return Ok(());
@@ -152,13 +171,8 @@ async fn apply(arguments: &ImportArguments, yaml: &str) -> anyhow::Result<()> {
 
 /// What is there with what was imported. Servers and sites that are there stay as they are: an export of connectors only refers
 /// to them.
-fn planned(yaml: &str, secrets: &dyn Secrets, current: Vec<Object>) -> anyhow::Result<Plan> {
-    let path = Path::new("what was imported");
-    let read = Document::parse(yaml).and_then(|document| document.to_draft(secrets));
-    let (draft, recipients) = match read {
-        Ok(read) => read,
-        Err(problems) => return organization_file::fail(path, &problems),
-    };
+pub(super) fn planned(yaml: &str, secrets: &dyn Secrets, current: Vec<Object>) -> Result<Plan, FileProblems> {
+    let (draft, recipients) = Document::parse(yaml).and_then(|document| document.to_draft(secrets))?;
     let same = |one: &Object, other: &Object| {
         one.kind() == other.kind() && one.name().to_lowercase() == other.name().to_lowercase()
     };
@@ -182,7 +196,7 @@ fn planned(yaml: &str, secrets: &dyn Secrets, current: Vec<Object>) -> anyhow::R
 }
 
 /// For the shell of Exchange: listed properties, values as texts, sizes in octets too; it changes nothing.
-const SCRIPT: &str = r"# Exports what `postroad import` reads, without loss. It changes nothing. Windows PowerShell 5.1 or later,
+pub(super) const SCRIPT: &str = r"# Exports what `postroad import` reads, without loss. It changes nothing. Windows PowerShell 5.1 or later,
 # in the Exchange Management Shell or in a remote session: .\Export-ForPostroad.ps1 -Folder .\export
 param([string]$Folder = '.')
 function Text($value) {

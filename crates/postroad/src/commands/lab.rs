@@ -1,6 +1,7 @@
 //! `postroad lab`: an organization on this machine, every service its own process, with an internet that behaves as told.
 
 mod demo;
+mod gateway;
 mod mailboxes;
 mod outside;
 mod report;
@@ -42,12 +43,15 @@ enum LabCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Cut the site link between two sites of a running lab: connections over it end, and none is made.
+    /// Cut a link of a running lab: between two sites, or of an Edge server. Connections over it end, and none is made.
     ///
-    /// Sites that another chain of links joins can still talk. Only mail between servers is cut; the directory and the
-    /// internet stay reachable. See what mail does with `postroad queue --messages`.
+    /// Sites that another chain of links joins can still talk. An Edge server has a link to its site and one to the internet:
+    /// `postroad lab cut EDGE1 Berlin`, `postroad lab cut EDGE1 internet`; one server of the site is cut off from it alone by
+    /// `postroad lab cut EDGE1 BERLIN1`. The directory and DNS stay reachable. See what mail does, and why it waits, with
+    /// `postroad queue --messages`; of an Edge server with its own --settings.
     Cut(LinkArguments),
-    /// Join two sites again that `postroad lab cut` parted.
+    /// Join again what `postroad lab cut` parted.
+    #[command(visible_alias = "mend")]
     Heal(LinkArguments),
     /// End a lab that runs in another terminal.
     Down {
@@ -71,10 +75,10 @@ struct Place {
 
 #[derive(clap::Args)]
 struct LinkArguments {
-    /// A site.
+    /// A site, or an Edge server.
     #[arg(value_name = "SITE")]
     one: String,
-    /// Another site, joined to it by a site link.
+    /// What a link joins with it: a site, one of its servers, or `internet`.
     #[arg(value_name = "SITE")]
     other: String,
     #[command(flatten)]
@@ -83,9 +87,10 @@ struct LinkArguments {
 
 #[derive(clap::Args)]
 struct UpArguments {
-    /// Organization file with `internet:` and `lab:` sections.
-    #[arg(value_name = "FILE", default_value = "deploy/lab/two-sites.yaml")]
-    file: PathBuf,
+    /// Organization file with `internet:` and `lab:` sections [default: deploy/lab/two-sites.yaml; of the demo
+    /// deploy/lab/demo.yaml].
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
     /// Keep the configuration in a real etcd that is started for the lab, instead of a SQLite file.
@@ -124,12 +129,13 @@ fn read(file: &Path) -> anyhow::Result<LabFile> {
     LabFile::parse(&text).with_context(|| file.display().to_string())
 }
 
-async fn start(arguments: &UpArguments) -> anyhow::Result<World> {
-    let file = read(&arguments.file)?;
+async fn start(arguments: &UpArguments, default: &str) -> anyhow::Result<World> {
+    let path = arguments.file.as_deref().unwrap_or(Path::new(default));
+    let file = read(path)?;
     let directory = &arguments.place.directory;
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let directory = directory.canonicalize()?;
-    let folder = arguments.file.parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let program = std::env::current_exe().context("cannot find this program's own path")?;
     let mut options = WorldOptions::new(&directory, &folder, &program);
     options.log_filter = Some(arguments.log.clone());
@@ -143,7 +149,7 @@ async fn start(arguments: &UpArguments) -> anyhow::Result<World> {
 
 async fn up(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     let drain = drain_on_signals().context("cannot listen for signals")?;
-    let world = start(arguments).await?;
+    let world = start(arguments, "deploy/lab/two-sites.yaml").await?;
     print!("{}", report::status(&world.status()));
     let centre = page(&arguments.place.directory, drain.clone()).await;
     println!("\nCtrl-C stops it. Files stay in {}.", arguments.place.directory.display());

@@ -1,8 +1,10 @@
 //! What becomes of mail by a plan: messages in the queues of servers that go, mailboxes of databases that change their
 //! server. Neither moves by itself, so neither is changed without somebody saying that it may be.
 
+use std::collections::HashMap;
+
 use directory::Presence;
-use envelope::{ServerName, Service};
+use envelope::{ObjectName, ServerName, Service};
 use organization::{Change, Object, Plan};
 use topology::{Database, DatabaseHome, DirectoryRecipient, RecipientKind};
 
@@ -37,14 +39,23 @@ impl LeftBehind {
     }
 }
 
+/// How many mailboxes each database has.
+pub(super) type Mailboxes = HashMap<ObjectName, usize>;
+
+/// Counts the mailboxes of databases.
+pub(super) fn mailboxes(recipients: &[DirectoryRecipient]) -> Mailboxes {
+    let mut counts = Mailboxes::new();
+    for recipient in recipients {
+        if let RecipientKind::Mailbox { database, .. } = &recipient.kind {
+            *counts.entry(database.clone()).or_default() += 1;
+        }
+    }
+    counts
+}
+
 /// Finds out what `plan` leaves behind, of the directory as it is now.
-pub(super) async fn by(
-    plan: &Plan,
-    recipients: &[DirectoryRecipient],
-    presences: &[Presence],
-    place: &Place,
-) -> LeftBehind {
-    let mut found = LeftBehind { mail: databases(plan, recipients), unknown: Vec::new() };
+pub(super) async fn by(plan: &Plan, mailboxes: &Mailboxes, presences: &[Presence], place: &Place) -> LeftBehind {
+    let mut found = LeftBehind { mail: databases(plan, mailboxes), unknown: Vec::new() };
     let gone: Vec<&ServerName> = plan.changes.iter().filter_map(removed_server).collect();
     if gone.is_empty() {
         return found;
@@ -91,14 +102,8 @@ fn removed_server(change: &Change) -> Option<&ServerName> {
 }
 
 /// Databases that leave the disk on which their mailboxes are. Within a DAG each member has them: by other means than ours.
-fn databases(plan: &Plan, recipients: &[DirectoryRecipient]) -> Vec<String> {
-    let mailboxes = |database: &Database| {
-        let is_there = |recipient: &&DirectoryRecipient| match &recipient.kind {
-            RecipientKind::Mailbox { database: home, .. } => *home == database.name,
-            _ => false,
-        };
-        recipients.iter().filter(is_there).count()
-    };
+fn databases(plan: &Plan, mailboxes: &Mailboxes) -> Vec<String> {
+    let mailboxes = |database: &Database| mailboxes.get(&database.name).copied().unwrap_or_default();
     let moved = plan.changes.iter().filter_map(|change| match change {
         Change::Delete(Object::Database(database)) => Some((database, None)),
         Change::Update { from: Object::Database(from), to: Object::Database(to) } => match (&from.home, &to.home) {
@@ -150,7 +155,7 @@ recipients:
     fn left(change: impl Fn(&str) -> String) -> Vec<String> {
         let (current, recipients) = objects(ORGANIZATION);
         let (wanted, _) = objects(&change(ORGANIZATION));
-        databases(&organization::plan(current, wanted), &recipients)
+        databases(&organization::plan(current, wanted), &mailboxes(&recipients))
     }
 
     #[test]

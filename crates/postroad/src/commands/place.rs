@@ -184,6 +184,20 @@ impl Place {
         self.settings.clone().or_else(|| std::env::var_os(SETTINGS_VARIABLE).map(PathBuf::from))
     }
 
+    /// The lab that this place is in, or `None`: then nothing is known of other directories than the one that is spoken to.
+    pub(crate) fn lab_around(&self) -> Option<LabStatus> {
+        if self.api.is_some() {
+            return None;
+        }
+        let folder = match (&self.lab, self.settings_named()) {
+            (Some(folder), _) => folder.clone(),
+            // LAB/servers/NAME/server.toml
+            (None, Some(settings)) => settings.canonicalize().ok()?.ancestors().nth(3)?.to_owned(),
+            (None, None) => LAB_DEFAULT.into(),
+        };
+        LabStatus::read(&folder).ok()
+    }
+
     /// Whether an argument names settings.
     pub(crate) fn has_settings_argument(&self) -> bool {
         self.settings.is_some()
@@ -251,6 +265,11 @@ pub(crate) fn administrator(identity: &Path) -> anyhow::Result<Credentials> {
 
 /// The directory, whose changes are written into the audit log of the server.
 fn audited(directory: Arc<dyn Administration>, settings: &Settings) -> anyhow::Result<Arc<dyn Administration>> {
+    Ok(Arc::new(Audited::new(directory, audit_trail(settings)?, "local")))
+}
+
+/// The audit log of the server, for what this command does itself.
+pub(crate) fn audit_trail(settings: &Settings) -> anyhow::Result<AuditTrail> {
     let folder = audit::folder(&settings.state);
     let unwritten = folder.clone();
     let lost =
@@ -258,8 +277,7 @@ fn audited(directory: Arc<dyn Administration>, settings: &Settings) -> anyhow::R
     let log = LogSettings { folder, prefix: audit::PREFIX, version: runtime::node::VERSION };
     let clock = Clock::default();
     let log = Arc::new(Log::start(log, lost).context("cannot start the audit log")?);
-    let trail = AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str());
-    Ok(Arc::new(Audited::new(directory, trail, "local")))
+    Ok(AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str()))
 }
 
 /// Opens the directory and reads the configuration of now.

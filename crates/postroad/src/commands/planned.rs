@@ -25,7 +25,15 @@ pub(crate) struct Current {
 
 /// Reads what is there, or what can be understood of it.
 pub(crate) async fn read(directory: &dyn Administration) -> Result<Current, ReadError> {
-    let recipients = directory::all_recipients(directory).await?;
+    read_with(directory, directory::all_recipients(directory).await?).await
+}
+
+/// The same for whoever deals with recipients apart.
+pub(crate) async fn read_configuration(directory: &dyn Administration) -> Result<Current, ReadError> {
+    read_with(directory, Vec::new()).await
+}
+
+async fn read_with(directory: &dyn Administration, recipients: Vec<DirectoryRecipient>) -> Result<Current, ReadError> {
     let (Salvage { revision, mut objects }, organization, damage) = match directory.snapshot().await {
         Ok(valid) => {
             let objects = organization::objects(valid.draft(), &[]);

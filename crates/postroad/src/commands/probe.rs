@@ -70,9 +70,9 @@ impl ProbeArguments {
 }
 
 /// One way to one host, and what was found on it.
-pub(super) struct Way {
-    pub(super) heading: String,
-    pub(super) findings: Findings,
+pub(crate) struct Way {
+    pub(crate) heading: String,
+    pub(crate) findings: Findings,
 }
 
 pub(crate) async fn run(arguments: ProbeArguments) -> anyhow::Result<ExitCode> {

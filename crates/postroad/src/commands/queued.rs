@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin_api::queues::{MessageEntry, MessagesRequest, Operated, Operation, PeerEntry, QueueEntry, Target};
+use admin_api::queues::{
+    GatewayEntry, MessageEntry, MessagesRequest, Operated, Operation, PeerEntry, QueueEntry, Target,
+};
 use admin_api::{AdminError, Administrator, Exported};
 use anyhow::anyhow;
 use directory::{LastGood, Presence};
@@ -17,7 +19,7 @@ use runtime::{PeerBook, Settings};
 use topology::{Organization, ServerRole};
 
 use super::output;
-use super::place::{self, Place};
+use super::place::{self, Place, Reach};
 
 /// Time for the directory to answer before what is remembered must do.
 const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +55,16 @@ impl Transports {
                 (Administrator::through(api), reach.organization().await?, presences)
             }
         };
+        Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences) })
+    }
+
+    /// The same over what is open, by a configuration that is known: nothing is read again but where services are.
+    pub(crate) async fn over(reach: &Reach, organization: Arc<Organization>) -> anyhow::Result<Self> {
+        let administrator = match (reach.settings(), reach.api()) {
+            (Some(settings), _) => Administrator::new(Arc::new(place::administrator(&settings.identity)?)),
+            (None, api) => Administrator::through(api.expect("what was not opened is asked")),
+        };
+        let presences = reach.directory.presences().await.map_err(|error| reach.explained(&error))?;
         Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences) })
     }
 
@@ -142,6 +154,11 @@ impl Transports {
             octets.extend_from_slice(&piece?);
         }
         Ok((what, octets))
+    }
+
+    /// What connectors that are not for SMTP meet on `server` now.
+    pub(crate) async fn gateways(&self, server: &ServerName) -> anyhow::Result<Vec<GatewayEntry>> {
+        Ok(self.administrator.gateways(&self.find(server, Service::Transport).await?).await?)
     }
 
     /// Queues, peers, and messages if `messages` says which.

@@ -6,7 +6,7 @@ use anyhow::{anyhow, bail};
 use envelope::Revision;
 use organization::{Kind, Object};
 
-use super::impact::{self, Wanted};
+use super::impact::{self, Then, Wanted};
 use super::place::{self, Place};
 use super::planned::{self, advise};
 use super::{left_behind, output, source};
@@ -66,10 +66,10 @@ pub(crate) async fn run(arguments: RollbackArguments) -> anyhow::Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     let wanted_before = before.clone();
-    let wanted = Wanted { before, after: then.draft().clone(), recipients: None };
+    let wanted = Wanted { before, after: then.draft().clone(), recipients: Then::Same };
     output::print(&impact::of(&arguments.place, directory, wanted).await)?;
     let presences = directory.presences().await?;
-    let left = left_behind::by(&plan, &current.recipients, &presences, &arguments.place).await;
+    let left = left_behind::by(&plan, &left_behind::mailboxes(&current.recipients), &presences, &arguments.place).await;
     output::print(&left.told())?;
     planned::may(&plan, Some(&wanted_before))?;
     if arguments.dry_run {

@@ -3,12 +3,14 @@
 
 mod audit;
 mod certificates;
+mod connectivity;
 mod editor;
 mod file;
 pub(crate) mod live;
 mod perimeter;
 mod queues;
 mod terminal;
+mod tracking;
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
@@ -23,12 +25,14 @@ use cmdlets::Cmdlets;
 use super::output;
 use super::place::Place;
 use audit::LiveAuditLog;
-use certificates::OwnCertificates;
+use certificates::LiveCertificates;
+use connectivity::FromHere;
 use file::FilePremises;
 use live::LivePremises;
 use perimeter::LivePerimeter;
 use queues::LiveQueues;
 use terminal::Terminal;
+use tracking::LiveTracking;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,13 +112,15 @@ pub(crate) async fn run(arguments: ShellArguments) -> anyhow::Result<ExitCode> {
                 let queues = LiveQueues::new(arguments.place.clone(), runtime.clone());
                 let log = LiveAuditLog::of(&reach, runtime.clone());
                 let perimeter = LivePerimeter::new(arguments.place.clone(), runtime.clone());
-                let certificates = OwnCertificates::of(&reach);
-                let mut cmdlets = Cmdlets::new(Box::new(LivePremises::new(reach, runtime)))
+                let certificates = LiveCertificates::new(arguments.place.clone(), runtime.clone());
+                let tracking = LiveTracking::new(arguments.place.clone(), runtime.clone());
+                let connectivity = FromHere::of(&reach, runtime.clone());
+                let cmdlets = Cmdlets::new(Box::new(LivePremises::new(reach, runtime)))
                     .with_queues(Box::new(queues))
-                    .with_perimeter(Box::new(perimeter));
-                if let Some(certificates) = certificates {
-                    cmdlets = cmdlets.with_certificates(Box::new(certificates));
-                }
+                    .with_perimeter(Box::new(perimeter))
+                    .with_certificates(Box::new(certificates))
+                    .with_tracking(Box::new(tracking))
+                    .with_connectivity(Box::new(connectivity));
                 match log {
                     Some(log) => cmdlets.with_audit_log(Box::new(log)),
                     None => cmdlets,

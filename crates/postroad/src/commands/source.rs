@@ -1,16 +1,19 @@
 //! Which organization a question is put to: a file, the directory as it is, or as it was at a revision.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use directory::{Administration, HistoryError};
 use envelope::{Revision, ServerName};
 use inquiry::{Inquiry, KnownRecipients, Subject, Wanted};
+use lab::LabStatus;
+use runtime::Settings;
 use topology::{DirectoryRecipient, Organization, ServerRole};
 
 use super::organization_file;
-use super::place::{Place, Reach};
+use super::place::{self, Place, Reach};
 
 /// Which organization is asked.
 #[derive(clap::Args)]
@@ -44,6 +47,16 @@ impl Source {
     /// The running organization.
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The lab around a directory that is asked as it is now.
+    pub(crate) fn lab_around(&self) -> Option<LabStatus> {
+        self.is_of_now().then(|| self.place.lab_around()).flatten()
+    }
+
+    /// Whether it is the running organization as it is, and no file and no older revision.
+    pub(crate) fn is_of_now(&self) -> bool {
+        self.organization.is_none() && self.revision.is_none()
     }
 
     /// Opens it.
@@ -88,6 +101,13 @@ pub(crate) fn revision(text: &str) -> Result<Revision, String> {
 }
 
 impl Opened {
+    /// The directory of a server of a lab.
+    pub(crate) async fn of_server(settings: &Path) -> anyhow::Result<Self> {
+        let settings = Settings::load(settings)?;
+        let (directory, organization) = place::open(&settings).await?;
+        Ok(Self { organization, usual: Some(settings.server), recipients: Recipients::Directory(directory) })
+    }
+
     /// The server that decides when nobody says which.
     pub(crate) fn server(&self) -> anyhow::Result<ServerName> {
         let add = "the organization has no server that could decide: add one to `servers:` of its file";
@@ -115,10 +135,21 @@ pub(crate) async fn gather(
     directory: &dyn directory::Recipients,
     subjects: &[Subject],
 ) -> anyhow::Result<KnownRecipients> {
+    gather_changed(directory, subjects, &HashMap::new()).await
+}
+
+/// The same where addresses shall be somebody else's than they are, or nobody's.
+pub(crate) async fn gather_changed(
+    directory: &dyn directory::Recipients,
+    subjects: &[Subject],
+    changed: &HashMap<String, Option<DirectoryRecipient>>,
+) -> anyhow::Result<KnownRecipients> {
     let mut wanted = Wanted::of(subjects)?;
     while !wanted.addresses().is_empty() {
         let found: Result<Vec<_>, _> = directory.recipients(wanted.addresses()).await.into_iter().collect();
-        wanted = wanted.supply(found?)?;
+        let changed = wanted.addresses().iter().map(|address| changed.get(&address.key()));
+        let found = found?.into_iter().zip(changed).map(|(is, shall)| shall.cloned().unwrap_or(is)).collect();
+        wanted = wanted.supply(found)?;
     }
     Ok(wanted.into_known())
 }

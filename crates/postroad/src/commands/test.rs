@@ -14,7 +14,7 @@ use inquiry::{Answer, Inquiry, Sender, Subject};
 
 use super::source::{Opened, Source};
 use super::{explain, failure, output};
-use crate::answers::{self, Palette};
+use crate::answers::{self, Gateways, Palette};
 use check::{Failure, check};
 use file::{Test, TestFile};
 
@@ -138,7 +138,7 @@ async fn run_file(path: &Path, file: &TestFile, opened: &Opened) -> anyhow::Resu
 fn run_one(path: &Path, test: &Test, subject: &Subject, inquiry: &mut Inquiry) -> Result<Case, String> {
     let file = path.display().to_string();
     let answer = inquiry.ask(subject).map_err(|error| format!("{file}:{}: {error}", test.line))?;
-    let failures = check(&test.expect, &answers::line(&answer));
+    let failures = check(&test.expect, &answers::line(&answer, &Gateways::NotAsked));
     let what = format!("{} from {}", subject.recipient, subject.from);
     let name = match &test.name {
         Some(name) => format!("{name} ({what})"),

@@ -5,13 +5,14 @@
 mod tests;
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use envelope::{Address, ByteSize, ServerName};
 use inquiry::{Sender, Subject};
-use map::{Journey, JourneyError, Survey, draw};
+use map::{Journey, JourneyError, Marks, Survey, draw};
 use topology::{Organization, ServerRole};
 
 use super::output;
@@ -29,6 +30,8 @@ Examples:
   # A drawing, with the way of a message from one server to a recipient.
   postroad topology --organization contoso.yaml --svg contoso.svg
   postroad topology --organization contoso.yaml --svg way.svg --from OSLO1 bob@fabrikam.com
+  # Of many sites a drawing has regions: a centre with the sites that are nearest to it. One of them site by site:
+  postroad topology --svg contoso.svg --open Berlin
   # For programs.
   postroad topology --json | jq '.siteLinks[] | {name, cost}'";
 
@@ -48,6 +51,9 @@ pub(crate) struct TopologyArguments {
     /// Write a drawing (SVG); - is standard output.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     svg: Option<PathBuf>,
+    /// In a drawing of many sites: a region whose sites are drawn one by one; all for every one; may be given several times.
+    #[arg(long = "open", value_name = "REGION", requires = "svg")]
+    open: Vec<String>,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -79,9 +85,11 @@ pub(crate) async fn run(arguments: TopologyArguments) -> anyhow::Result<ExitCode
 
 fn show(arguments: &TopologyArguments, survey: &Survey, journey: Option<&Journey>) -> anyhow::Result<()> {
     match &arguments.svg {
-        Some(path) if path.as_path() == Path::new(STANDARD_OUTPUT) => output::print_raw(&draw(survey, journey)),
+        Some(path) if path.as_path() == Path::new(STANDARD_OUTPUT) => {
+            output::print_raw(&drawn(&arguments.open, survey, journey)?)
+        }
         Some(path) => {
-            let drawing = draw(survey, journey);
+            let drawing = drawn(&arguments.open, survey, journey)?;
             std::fs::write(path, drawing).with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("written to {}", path.display());
             Ok(())
@@ -89,6 +97,23 @@ fn show(arguments: &TopologyArguments, survey: &Survey, journey: Option<&Journey
         None if arguments.json => output::print_json(&format!("{}\n", text::json(survey, journey))),
         None => output::print(&text::text(survey, journey)),
     }
+}
+
+/// The drawing, with regions shut that are not opened by name.
+fn drawn(wanted: &[String], survey: &Survey, journey: Option<&Journey>) -> anyhow::Result<String> {
+    let regions = map::regions(survey);
+    let mut open: BTreeSet<String> = wanted.iter().cloned().collect();
+    if open.remove("all") {
+        open.extend(regions.iter().map(|region| region.name.to_string()));
+    }
+    for name in &open {
+        if !regions.iter().any(|region| region.name.as_str().eq_ignore_ascii_case(name)) {
+            let names: Vec<&str> = regions.iter().map(|region| region.name.as_str()).collect();
+            bail!("there is no region {name}; there are {}, and all", names.join(", "));
+        }
+    }
+    let folded = map::fold(survey, journey, &Marks::default(), &open);
+    Ok(draw(&folded.survey, folded.journey.as_ref()))
 }
 
 /// The server that has the message.

@@ -16,12 +16,14 @@ const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 
 /// A centre over a server that runs.
-struct Page {
-    server: Server,
+pub(crate) struct Page {
+    pub(crate) server: Server,
     process: Child,
     base: String,
     link: String,
     secret: String,
+    /// What it printed before the link.
+    pub(crate) told: String,
 }
 
 impl Drop for Page {
@@ -38,24 +40,28 @@ impl Page {
 
     /// Over the server, reached like this.
     fn by(place: &str) -> Self {
-        let server = Server::start();
-        let mut centre = command(&server.desk.path(""));
-        centre.args(["admin-centre", "--listen", "127.0.0.1:0"]).args(place.split(' '));
-        let mut process = centre.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut lines = lines.map(|line| line.trim().to_owned());
-        let base =
-            lines.find_map(|line| Some(line.strip_prefix("The admin centre: ")?.trim_end_matches('/').to_owned()));
-        let link = lines.find(|line| line.contains("/welcome/")).unwrap();
-        Self { server, process, base: base.unwrap(), link, secret: String::new() }
+        Self::over(Server::start(), &format!("--listen 127.0.0.1:0 {place}"))
     }
 
-    fn to(&self, path: &str) -> String {
+    /// Over a server, with these arguments.
+    pub(crate) fn over(server: Server, arguments: &str) -> Self {
+        let (process, base, link, told) = started(&server, arguments);
+        Self { server, process, base, link, secret: String::new(), told }
+    }
+
+    /// Ends the process, and starts it again with these arguments.
+    pub(crate) fn again(&mut self, arguments: &str) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        (self.process, self.base, self.link, self.told) = started(&self.server, arguments);
+    }
+
+    pub(crate) fn to(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
     /// The first administrator makes his account.
-    fn welcome(&mut self, browser: &Browser) {
+    pub(crate) fn welcome(&mut self, browser: &Browser) {
         browser.go(&self.link);
         self.secret = browser.text("dd code").replace(' ', "");
         browser.fill("[name=name]", "anna");
@@ -83,6 +89,23 @@ impl Page {
         browser.wait("a[aria-current=page][href='/']");
         browser
     }
+}
+
+/// A centre without accounts: its process, where it is, the link, and what it printed up to that.
+fn started(server: &Server, arguments: &str) -> (Child, String, String, String) {
+    let mut centre = command(&server.desk.path(""));
+    centre.arg("admin-centre").args(arguments.split(' '));
+    let mut process = centre.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = lines.map(|line| line.trim().to_owned());
+    let base = lines.find_map(|line| Some(line.strip_prefix("The admin centre: ")?.trim_end_matches('/').to_owned()));
+    let mut told = String::new();
+    let link = lines.find(|line| {
+        told += line;
+        told += "\n";
+        line.contains("/welcome/")
+    });
+    (process, base.unwrap(), link.unwrap(), told)
 }
 
 /// The code of now (RFC 6238).
@@ -113,7 +136,7 @@ fn pictures() -> PathBuf {
 }
 
 /// What the page complained of: nothing is, but for answers that are errors on purpose.
-fn complaints(browser: &Browser) -> Vec<String> {
+pub(crate) fn complaints(browser: &Browser) -> Vec<String> {
     browser.console().into_iter().filter(|line| !line.contains("Failed to load resource")).collect()
 }
 
@@ -155,7 +178,7 @@ fn a_browser_makes_a_connector_of_each_type_and_the_printed_command_makes_the_sa
         let printed = browser.text("figure.text pre");
         assert!(printed.starts_with(&format!("New-SendConnector -Name '{name}'")), "{printed}");
         browser.click("button[value=apply]");
-        browser.wait("form[action$='/restore']");
+        browser.wait("form[action$='/undo']");
         let shown = |name: &str| {
             let line = format!(
                 "Get-SendConnector '{name}' | Format-List Usage,AddressSpaces,SmartHosts,DNSRoutingEnabled,MaxMessageSize,SourceTransportServers,Enabled"
@@ -220,8 +243,29 @@ fn keys_alone_and_no_script_are_enough() {
     browser.wait("button[value=apply]");
     reach("button[value=apply]");
     browser.keys(ENTER);
-    browser.wait("form[action$='/restore']");
+    browser.wait("form[action$='/undo']");
     assert!(page.server.desk.done("export --settings server.toml").contains("keys.example"));
+    // WA-88: an export is brought without a script, too.
+    let csv = "\"Name\",\"AddressSpaces\",\"SourceTransportServers\",\"MaxMessageSize\"\n\
+               \"Brought\",\"System.Object[]\",\"BERLIN1\",\"35 MB (36,700,160 bytes)\"\n";
+    page.server.desk.write("send.csv", csv);
+    let list = "AddressSpaces          : {SMTP:brought.example;1}\nDNSRoutingEnabled      : False\n\
+                MaxMessageSize         : 35 MB (36,700,160 bytes)\nName                   : Brought\n\
+                SmartHosts             : {relay.brought.example}\nSourceTransportServers : {BERLIN1}\n";
+    page.server.desk.write("send.txt", list);
+    for (file, lost) in [("send.csv", true), ("send.txt", false)] {
+        browser.go(&page.to("/import"));
+        browser.fill("[name=files]", page.server.desk.path(file).to_str().unwrap());
+        browser.click("main button.primary");
+        browser.says("main", "What became of the export");
+        let told = browser.text("main");
+        assert_eq!(told.contains("cannot be said here"), lost, "{told}");
+    }
+    assert!(browser.text("main").contains("+ new: Send connector Brought"), "{}", browser.text("main"));
+    browser.click("button[value=apply]");
+    browser.wait("form[action$='/undo']");
+    let export = page.server.desk.done("export --settings server.toml");
+    assert!(export.contains("brought.example") && export.contains("relay.brought.example"), "{export}");
 }
 
 #[test]
@@ -244,7 +288,7 @@ fn two_people_at_once_a_rejected_change_and_a_session_that_is_gone() {
     anna.fill("[name=port]", "2525");
     anna.click("main button.primary");
     anna.click("button[value=apply]");
-    anna.wait("form[action$='/restore']");
+    anna.wait("form[action$='/undo']");
     // The other was slower.
     ben.fill("[name=comment]", "by Ben");
     ben.click("main button.primary");
@@ -253,14 +297,14 @@ fn two_people_at_once_a_rejected_change_and_a_session_that_is_gone() {
     anna.fill("[name=comment]", "by Anna");
     anna.click("main button.primary");
     anna.click("button[value=apply]");
-    anna.wait("form[action$='/restore']");
+    anna.wait("form[action$='/undo']");
     ben.click("button[value=apply]");
     ben.wait("button[value=again]");
     let told = ben.text("main");
     assert!(told.contains("by Ben") && told.contains("by Anna"), "{told}");
     ben.click("button[value=again]");
     ben.click("button[value=apply]");
-    ben.wait("form[action$='/restore']");
+    ben.wait("form[action$='/undo']");
     let export = page.server.desk.done("export --settings server.toml");
     assert!(export.contains("by Ben") && export.contains("by Anna") && export.contains("2525"), "{export}");
     // A form that was open when the session went: nothing is changed, and the door is shown.
@@ -291,8 +335,8 @@ fn hostile_mail_that_waits_is_shown_and_does_nothing() {
     page.welcome(&browser);
     page.server.message("clerk@partner.example", "Retry");
     browser.go(&page.to("/queues"));
-    let overview = browser.text("main");
-    assert!(overview.contains("Retry") && overview.contains("1 message in 1 queue."), "{overview}");
+    let overview = browser.says("main", "1 message in 1 queue.");
+    assert!(overview.contains("Retry"), "{overview}");
     browser.click("tbody a[href^='/queues/BERLIN1/']");
     browser.click("a[href$='subjects=true']");
     let told = browser.says("main", "‹U+202E›");
@@ -319,12 +363,22 @@ fn hostile_mail_that_waits_is_shown_and_does_nothing() {
 #[test]
 fn over_an_admin_service_it_does_the_same_and_says_for_whom() {
     let mut page = Page::by("--api ./admin.sock --state centre");
-    page.server.send("clerk@partner.example");
     let browser = Browser::start(true);
     page.welcome(&browser);
-    page.server.message("clerk@partner.example", "Retry");
+    // A page that is open: what changes comes to it, and it is the page that it was.
     browser.go(&page.to("/queues"));
-    assert!(browser.text("main").contains("1 message in 1 queue."));
+    browser.says("main", "0 messages in 0 queues.");
+    let _kept = browser.run("document.kept = true");
+    page.server.send("clerk@partner.example");
+    page.server.message("clerk@partner.example", "Retry");
+    browser.says("main", "1 message in 1 queue.");
+    browser.says("main form[action='/queues/act'] tbody tr", "Retry");
+    assert_eq!(browser.run("return document.kept"), true);
+    // The form that came has the token of the session.
+    browser.click("form[action='/queues/act'] button[value=suspend]");
+    browser.click("button[value=yes-suspend]");
+    browser.wait(".notice.good");
+    assert_eq!(complaints(&browser), Vec::<String>::new());
     browser.go(&page.to("/send-connectors/Partner/edit"));
     browser.fill("[name='authenticationCredential:user']", "contoso");
     browser.fill("[name='authenticationCredential:password']", "another-horse");
@@ -336,7 +390,7 @@ fn over_an_admin_service_it_does_the_same_and_says_for_whom() {
             && !browser.run("return document.documentElement.outerHTML").to_string().contains("another-horse")
     );
     browser.click("button[value=apply]");
-    browser.wait("form[action$='/restore']");
+    browser.wait("form[action$='/undo']");
     browser.go(&page.to("/audit"));
     assert!(browser.says("main", "Sign-In").contains("anna"));
     page.server.until("the change to be written down", || {
@@ -370,7 +424,7 @@ fn the_commands_of_the_page_start_it() {
     }
 }
 
-const PAGES: [&str; 22] = [
+const PAGES: [&str; 25] = [
     "/",
     "/queues",
     "/messages?start=1h",
@@ -381,6 +435,7 @@ const PAGES: [&str; 22] = [
     "/send-connectors/Partner/edit",
     "/receive-connectors",
     "/domains",
+    "/x400-domains",
     "/sites",
     "/site-links",
     "/servers",
@@ -388,6 +443,8 @@ const PAGES: [&str; 22] = [
     "/databases",
     "/settings/edit",
     "/certificates",
+    "/certificates/rehearse",
+    "/import",
     "/plans",
     "/revisions",
     "/audit",
@@ -446,6 +503,67 @@ fn every_page_is_legible_on_a_desk_and_on_a_phone_in_light_and_in_dark() {
                 wrong.push(format!("{name} {path}: {small} targets under 24 pixels"));
             }
             wrong.extend(complaints(&browser).into_iter().map(|line| format!("{name} {path}: {line}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_certificate_is_rehearsed_and_sixty_sites_are_legible() {
+    // WA-37, WA-50…54
+    let mut page = Page::open();
+    let browser = Browser::start(true);
+    page.welcome(&browser);
+    let desk = &page.server.desk;
+    let (name, host) = ("BERLIN1".parse().unwrap(), "berlin1.contoso.example".parse().unwrap());
+    let made = net::certificate::self_signed_for_smtp(&name, &host, runtime::Clock::default().now()).unwrap();
+    std::fs::create_dir_all(desk.path("new")).unwrap();
+    made.save_to(&desk.path("new")).unwrap();
+    browser.look(Screen::Desk, false);
+    browser.go(&page.to("/certificates/rehearse"));
+    for (field, file) in [("certificate", "new/cert.pem"), ("key", "new/key.pem")] {
+        browser.fill(&format!("[name={field}]"), desk.path(file).to_str().unwrap());
+    }
+    browser.fill("[name=recipient]", "clerk@partner.example");
+    browser.click("main button.primary");
+    // Its steps come to the page that is open.
+    browser.says("main", "signed by itself: whoever validates certificates refuses it");
+    browser.says("main", "wrong");
+    let rehearsal = browser.address();
+    let mut sites = String::from("sites: [{name: Berlin, hubSiteEnabled: true}, {name: Oslo}");
+    let (mut links, mut servers, mut connectors) = (String::new(), String::new(), String::new());
+    for at in 1..59 {
+        sites += &format!(", {{name: Site{at:02}, hubSiteEnabled: {}}}", at % 12 == 0);
+        let to = if at < 4 { "Berlin".to_owned() } else { format!("Site{:02}", at / 4) };
+        links += &format!("  - {{name: L{at:02}, sites: [{to}, Site{at:02}], cost: {}}}\n", at + 1);
+        servers += &format!("  - {{name: S{at:02}, fqdn: s{at:02}.contoso.example, site: Site{at:02}}}\n");
+        connectors +=
+            &format!("  - {{name: 'To p{at}', addressSpaces: [p{at}.example], sourceTransportServers: [S{at:02}]}}\n");
+    }
+    let yaml = crate::support::ORGANIZATION
+        .replace("sites: [{name: Berlin}, {name: Oslo}", &sites)
+        .replace("siteLinks:\n", &format!("siteLinks:\n{links}"))
+        .replace("servers:\n", &format!("servers:\n{servers}"))
+        .replace("sendConnectors:\n", &format!("sendConnectors:\n{connectors}"));
+    desk.write("large.yaml", &yaml);
+    desk.done("apply large.yaml --settings server.toml --yes");
+    let pages = [
+        ("rehearsal", rehearsal),
+        ("large-overview", page.to("/")),
+        ("large-topology", page.to("/topology?open=Site24")),
+        ("large-way", page.to("/topology?recipient=x@p57.example")),
+    ];
+    let mut wrong = Vec::new();
+    for (screen, dark, kind) in [(Screen::Desk, false, "desk-light"), (Screen::Phone, true, "phone-dark")] {
+        browser.look(screen, dark);
+        for (name, address) in &pages {
+            browser.go(address);
+            browser.wait("#live > *");
+            browser.picture(&pictures().join(format!("{kind}-{name}.png")));
+            if screen == Screen::Desk {
+                wrong.extend(axe(&browser).into_iter().map(|found| format!("{kind} {name}: {found}")));
+            }
+            wrong.extend(complaints(&browser).into_iter().map(|line| format!("{kind} {name}: {line}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -53,6 +53,46 @@ fn what_is_wrong_is_told_with_what_to_do() {
 }
 
 #[test]
+fn folders_of_gateways_are_looked_at() {
+    // EN-64, EN-65, PL-56
+    let desk = Desk::with_directory();
+    let connector =
+        "foreignConnectors: [{name: Fax, addressSpaces: ['FAX:*'], sourceTransportServers: [BERLIN1]}]\nrecipients:";
+    let organization = std::fs::read_to_string(desk.path("contoso.yaml")).unwrap();
+    desk.write("contoso.yaml", &organization.replace("recipients:", connector));
+    desk.done("apply contoso.yaml --settings server.toml --yes");
+    std::fs::create_dir_all(desk.path("state")).unwrap();
+    let check = || desk.run("check --settings server.toml --json").out;
+    let without = check();
+    assert_eq!(state(&findings(&without), "drop"), "wrong");
+    assert!(
+        without.contains("Foreign connector Fax has this server as a source") && without.contains("drop = "),
+        "{without}"
+    );
+    let settings = std::fs::read_to_string(desk.path("server.toml")).unwrap();
+    let named = ["drop", "pickup", "replay"].map(|name| format!("{name} = {:?}\n", desk.path(name)));
+    let socket = format!(
+        "\n[services.transport]\nsocket = {:?}\n[agents]\nnobody-at-all = ['FAX']\n",
+        desk.path("agents/transport.sock")
+    );
+    desk.write("server.toml", &format!("{}{settings}{socket}", named.concat()));
+    let missing = findings(&check());
+    assert_eq!((state(&missing, "drop"), state(&missing, "socket of agents")), ("wrong", "wrong"));
+    // Transport makes these.
+    assert_eq!((state(&missing, "pickup"), state(&missing, "replay")), ("good", "good"));
+    std::fs::create_dir_all(desk.path("drop")).unwrap();
+    std::fs::create_dir_all(desk.path("agents")).unwrap();
+    std::fs::write(desk.path("replay"), "a file").unwrap();
+    let there = check();
+    let found = findings(&there);
+    assert_eq!((state(&found, "drop of Fax"), state(&found, "replay")), ("wrong", "wrong"), "{there}");
+    assert_eq!(state(&found, "socket of agents"), "warning", "{there}");
+    assert!(there.contains("install -d -m 2770 -g GATEWAY") && there.contains("nobody-at-all"), "{there}");
+    std::fs::create_dir_all(desk.path("drop/Fax")).unwrap();
+    assert_eq!(state(&findings(&check()), "drop"), "good");
+}
+
+#[test]
 fn the_examples_of_organization_files_are_good() {
     let desk = Desk::with_directory();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");

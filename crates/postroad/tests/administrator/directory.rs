@@ -100,6 +100,7 @@ async fn servers_lists_who_is_there_and_who_is_not() {
         started: envelope::Timestamp::from_millis(1),
         version: "9.9.9".to_owned(),
         applied_revision,
+        out_of_reach: Vec::new(),
     };
     let announced = directory.announce(presence(Revision(0)));
     let is_there = async |applied| {

@@ -298,9 +298,22 @@ fn where_mail_waits_and_who_connects_is_said() {
     assert!(front.contains("BERLIN1 in Berlin: a front end, which connects to the next hop (PL-27)"), "{front}");
     assert!(!front.contains("connects to the next hop itself"), "{front}");
     let there = desk.done("explain IMCEAFAX-1@contoso.example --from OSLO1 --organization both.yaml");
-    assert!(there.contains("Waits on OSLO1 for Foreign connector Fax"), "{there}");
+    for expected in [
+        "Leaves the organization by Foreign connector Fax, from OSLO1, as a file in its Drop directory.",
+        "FAX:1 (PL-45)",
+        "none: OSLO1 writes the file (EN-62)",
+        // Nobody is asked about what runs where the answer is by a file.
+        "whether its Drop directory is there and has room now is known to OSLO1 alone",
+    ] {
+        assert!(there.replace("\n              ", " ").contains(expected), "{expected}\n{there}");
+    }
+    let typed = desk.done("explain FAX:1 --from OSLO1 --organization both.yaml --json");
+    let typed: Value = serde_json::from_str(&typed).unwrap();
+    assert_eq!(typed["recipient"], "IMCEAFAX-1@contoso.example");
+    assert_eq!((&typed["gateways"][0]["server"], &typed["gateways"][0]["ready"]), (&"OSLO1".into(), &Value::Null));
+    assert!(desk.refused("explain FAX:ü --organization both.yaml").contains("not ASCII"));
     let here = desk.done("explain IMCEAFAX-1@contoso.example --from BERLIN1 --organization both.yaml");
-    assert!(here.contains("source server of Foreign connector Fax in site Oslo, where it waits"), "{here}");
+    assert!(here.contains("source server of Foreign connector Fax in site Oslo, where it leaves"), "{here}");
     let way = desk.done("topology bob@tailspin.example --from BERLIN1 --organization both.yaml");
     assert!(way.contains("BERLIN1 delivers it out of the organization"), "{way}");
 }
@@ -352,4 +365,31 @@ fn mail_for_a_name_of_our_own_is_said_to_come_back() {
         let expected = if comes_back { json!("5.4.4 SMTPSEND.DNS.MxLoopback") } else { Value::Null };
         assert_eq!(lines(&ask(who, "--json")).remove(0)["loopback"], expected, "{who}");
     }
+}
+
+#[test]
+fn an_x400_address_of_ours_is_explained_by_its_domain() {
+    // EN-72, EN-71
+    let desk = Desk::new();
+    let more = "x400AuthoritativeDomains:\n  - {name: Ours, x400DomainName: C=US;A=Contoso}\n  \
+                - {name: Shared, x400DomainName: C=US;A=Contoso;P=Sales, x400ExternalRelay: true}\n\
+                deliveryAgentConnectors: [{name: Gate, addressSpaces: ['X400:*', 'X400:c=US;9'], deliveryProtocol: X.400, \
+                sourceTransportServers: [BERLIN1]}]\nrecipients:";
+    desk.write("x400.yaml", &ORGANIZATION.replace("recipients:", more));
+    let run = |address: &str| {
+        let told = desk.done(&format!("explain {address} --from BERLIN1 --organization x400.yaml"));
+        told.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let unknown = run("X400:s=Nobody;A=contoso;C=us");
+    assert!(
+        unknown.contains("5.1.1") && unknown.contains("in X.400 domain Ours of the organization (EN-72)"),
+        "{unknown}"
+    );
+    assert!(unknown.contains("set x400ExternalRelay of X.400 domain Ours to true"), "{unknown}");
+    let shared = run("X400:C=US;A=Contoso;P=Sales;S=Bo");
+    assert!(
+        shared.contains("by a delivery agent for protocol X.400") && shared.contains("DeliveryAgent X400:c=US"),
+        "{shared}"
+    );
+    assert!(shared.contains("whether a delivery agent is there now is known to BERLIN1 alone"), "{shared}");
 }

@@ -14,6 +14,7 @@ fn every_help_text_has_an_example_of_its_command() {
         "topology",
         "apply",
         "export",
+        "generate",
         "revisions",
         "health",
         "servers",

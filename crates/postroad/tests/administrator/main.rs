@@ -15,6 +15,7 @@ mod kerberos;
 mod operations;
 mod permissions;
 mod preview;
+mod provider;
 mod queue;
 mod sendmail;
 mod support;

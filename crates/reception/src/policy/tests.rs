@@ -14,6 +14,9 @@ acceptedDomains:
   - {name: contoso, domainName: contoso.com, domainType: Authoritative, default: true}
   - {name: partner, domainName: partner.contoso.com, domainType: InternalRelay}
   - {name: legacy, domainName: '*.legacy.example', domainType: ExternalRelay}
+x400AuthoritativeDomains:
+  - {name: Contoso, x400DomainName: C=US;A=Fabrikam}
+  - {name: Germany, x400DomainName: C=DE, x400ExternalRelay: true}
 ";
     organization::load(text, Revision(1)).unwrap().organization
 }
@@ -139,6 +142,9 @@ fn those_the_organization_knows_may_relay() {
         assert_eq!(found("nobody@contoso.com"), Err(550));
         // PL-45: leads to a gateway, for those who may send to anybody.
         assert_eq!((found("IMCEAFAX-5551234@contoso.com"), found("IMCEAFAX-@contoso.com")), (Ok(()), Err(550)));
+        // EN-72: nobody has it in an X.400 domain of ours; of the other one the rest is elsewhere.
+        assert_eq!(found("IMCEAX400-c=US+3Ba=Fabrikam+3Bs=Bob@contoso.com"), Err(550));
+        assert_eq!(found("IMCEAX400-c=DE+3Bs=Bob@contoso.com"), Ok(()));
     }
 }
 

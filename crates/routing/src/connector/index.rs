@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use envelope::{Domain, SiteName};
 use topology::{
-    AcceptedDomainType, AddressSpace, Connector, DomainPattern, Guid, Organization, SendConnector, Server, ServerRole,
-    SmartHost, Space, X400Address,
+    AcceptedDomain, AcceptedDomainType, AddressSpace, Connector, DomainPattern, Guid, Organization, SendConnector,
+    Server, ServerRole, SmartHost, Space, X400Address,
 };
 
 use super::{AggregateCost, Bucket, Distance, Precision, Rank, Row};
@@ -118,6 +118,7 @@ impl X400 {
 #[derive(Debug)]
 pub(crate) struct Index {
     organization: Arc<Organization>,
+    is_edge: bool,
     entries: Vec<Entry>,
     exact: HashMap<Box<str>, Bucket>,
     within: HashMap<Box<str>, Bucket>,
@@ -143,6 +144,7 @@ impl Index {
         let spaces = organization.connectors().map(|connector| connector.address_spaces().len()).sum();
         let mut index = Self {
             organization: Arc::clone(organization),
+            is_edge: local.is_edge(),
             entries: Vec::with_capacity(connectors.len()),
             exact: HashMap::with_capacity(spaces),
             within: HashMap::new(),
@@ -222,6 +224,13 @@ impl Index {
         self.entry(connector).position.of(&self.organization)
     }
 
+    /// Connectors for everything that do not count for `domain`: on an Edge server what `--` stands for belongs to the organization,
+    /// whether a connector leads there or not. By MX it would come back, by a smart host of the internet's side as well (EN-26).
+    pub(crate) fn barred(&self, domain: &Domain) -> Option<&Bucket> {
+        let accepted = if self.is_edge { self.organization.accepted_domain(domain) } else { None };
+        accepted.filter(|accepted| stands_inside(accepted)).map(|_| &self.any)
+    }
+
     /// Buckets that match an SMTP domain, most precise first (RT-45).
     pub(crate) fn smtp_levels<'a>(&'a self, domain: &'a Domain) -> impl Iterator<Item = (Precision, &'a Bucket)> {
         let exact = self.exact.get(domain.ascii()).map(|bucket| (Precision::Exact, bucket));
@@ -230,7 +239,8 @@ impl Index {
             let bucket = self.within.get(suffix)?;
             Some((Precision::Within(suffix.split('.').count()), bucket))
         });
-        exact.into_iter().chain(within).chain([(Precision::Any, &self.any)])
+        let any = self.barred(domain).is_none().then_some((Precision::Any, &self.any));
+        exact.into_iter().chain(within).chain(any)
     }
 
     /// Buckets that match an address of another type, most precise first (RT-46).
@@ -244,6 +254,11 @@ impl Index {
     }
 }
 
+/// Whether `--` covers an accepted domain: mail for it is the organization's to deliver or to pass on (EN-26).
+fn stands_inside(accepted: &AcceptedDomain) -> bool {
+    accepted.domain_type != AcceptedDomainType::ExternalRelay
+}
+
 impl Local<'_> {
     fn is_edge(&self) -> bool {
         self.server.role == ServerRole::Edge
@@ -252,10 +267,7 @@ impl Local<'_> {
     /// What `--` stands for: nothing except on an Edge server (RT-44, SC-64).
     fn accepted_domains(&self) -> impl Iterator<Item = &DomainPattern> {
         let accepted = if self.is_edge() { self.organization.accepted_domains() } else { &[] };
-        accepted
-            .iter()
-            .filter(|accepted| accepted.domain_type != AcceptedDomainType::ExternalRelay)
-            .map(|accepted| &accepted.domain)
+        accepted.iter().filter(|accepted| stands_inside(accepted)).map(|accepted| &accepted.domain)
     }
 
     fn reach(&self, connector: Connector<'_>) -> Result<Reach, Obstacle> {

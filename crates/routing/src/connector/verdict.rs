@@ -59,6 +59,8 @@ pub enum Elimination {
     NoServerAtEdgeSite,
     /// RT-59: an Edge server uses only its own connectors.
     NotOnThisEdge,
+    /// EN-26: for a domain of the organization `*` does not count on an Edge server.
+    OwnDomain,
     /// RT-48.
     TooSmall {
         /// The connector's `MaxMessageSize`.
@@ -105,6 +107,7 @@ impl Elimination {
             Self::LaterName(_) => "RT-53",
             Self::NoServerAtEdgeSite => "RT-58",
             Self::NotOnThisEdge => "RT-59",
+            Self::OwnDomain => "EN-26",
         })
     }
 
@@ -118,6 +121,7 @@ impl Elimination {
             Self::NoPath => "add a site link to a site of its source servers".to_owned(),
             Self::NoServerAtEdgeSite => "add a Mailbox server to that site".to_owned(),
             Self::NotOnThisEdge => "add this server to SourceTransportServers".to_owned(),
+            Self::OwnDomain => "give a connector that leads to the organization the address space --".to_owned(),
             Self::TooSmall { size, .. } => format!("raise MaxMessageSize to {size} or more"),
             Self::LessPrecise { .. } => "give it an address space as precise as the selected one's".to_owned(),
             Self::Costlier { own, selected } => match selected.total().0.checked_sub(own.links.0 + 1) {
@@ -147,6 +151,9 @@ impl fmt::Display for Elimination {
             Self::NoPath => f.write_str("no chain of site links leads to a source server"),
             Self::NoServerAtEdgeSite => f.write_str("the site of its Edge subscription has no Mailbox server"),
             Self::NotOnThisEdge => f.write_str("this Edge server is not one of its source servers"),
+            Self::OwnDomain => {
+                f.write_str("on an Edge server * does not count for an accepted domain: the organization has its mail")
+            }
             Self::TooSmall { limit, size } => write!(f, "takes messages up to {limit}, this one has {size}"),
             Self::LessPrecise { own, selected } => write!(f, "{own}, the selected one {selected}"),
             Self::Costlier { own, selected } => {
@@ -165,6 +172,7 @@ pub(crate) struct FullRecord<'a> {
     index: &'a Index,
     size: ByteSize,
     levels: Vec<(Precision, &'a Bucket)>,
+    barred: Option<&'a Bucket>,
     selected: Option<(Precision, &'a Row)>,
 }
 
@@ -175,6 +183,10 @@ impl<'a> Recorder<'a> for FullRecord<'a> {
         self.levels.push((precision, bucket));
     }
 
+    fn barred(&mut self, bucket: &'a Bucket) {
+        self.barred = Some(bucket);
+    }
+
     fn selected(&mut self, precision: Precision, row: &'a Row) {
         self.selected = Some((precision, row));
     }
@@ -183,12 +195,13 @@ impl<'a> Recorder<'a> for FullRecord<'a> {
 /// What is known of a connector that matches.
 enum Finding<'a> {
     Unusable,
+    Barred,
     Usable(Precision, &'a Row),
 }
 
 impl<'a> FullRecord<'a> {
     pub(crate) fn new(index: &'a Index, size: ByteSize) -> Self {
-        Self { index, size, levels: Vec::new(), selected: None }
+        Self { index, size, levels: Vec::new(), barred: None, selected: None }
     }
 
     /// The most precise match of each connector; of equally precise ones the best (RT-47).
@@ -203,6 +216,14 @@ impl<'a> FullRecord<'a> {
                 if matches!(finding, Finding::Usable(known, best) if known == precision && row.rank < best.rank) {
                     *finding = Finding::Usable(*precision, row);
                 }
+            }
+        }
+        if let Some(bucket) = self.barred {
+            for connector in &bucket.unusable {
+                findings.entry(*connector).or_insert(Finding::Unusable);
+            }
+            for row in &bucket.rows {
+                findings.entry(row.connector()).or_insert(Finding::Barred);
             }
         }
         findings
@@ -234,6 +255,7 @@ impl<'a> FullRecord<'a> {
         let mut findings = self.findings();
         let verdict = |at: ConnectorIndex| match (findings.remove(&at), &self.index.entry(at).reach) {
             (Some(Finding::Usable(precision, row)), _) => self.verdict(precision, row),
+            (Some(Finding::Barred), _) => Verdict::Eliminated(Elimination::OwnDomain),
             (Some(Finding::Unusable), Err(obstacle)) => Verdict::Eliminated(obstacle.clone().into()),
             (Some(Finding::Unusable) | None, _) => {
                 let spaces = self.index.connector(at).address_spaces().to_vec();

@@ -104,7 +104,13 @@ fn check_external(
             prop_assert_eq!(route.key.connector, expected.guid());
         }
         Err(too_small) => {
-            let none = Outcome::Unreachable(UnreachableReason::NoConnector);
+            let inside = local.role == ServerRole::Edge && model::is_inside(&world.draft, domain);
+            let reason = if inside {
+                UnreachableReason::NoWayInside(local.site.clone())
+            } else {
+                UnreachableReason::NoConnector
+            };
+            let none = Outcome::Unreachable(reason);
             let outcome = if too_small { Outcome::Ndr(NdrReason::ConnectorsTooSmall) } else { none };
             prop_assert_eq!(&explanation.decision.outcome, &outcome);
             prop_assert!(selected.is_empty());

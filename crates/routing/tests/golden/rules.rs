@@ -214,9 +214,40 @@ fn rt_44_accepted_domains_space_counts_on_edge_servers_only() {
     ] {
         assert!(external(&edge, domain).starts_with(&format!("{connector} -> DnsConnectorDelivery")), "{domain}");
     }
-    assert_eq!(eliminations(&edge, "contoso.com", SMALL), ["Inbound selected", "Other RT-59", "Outbound RT-50"]);
+    assert_eq!(eliminations(&edge, "contoso.com", SMALL), ["Inbound selected", "Other RT-59", "Outbound EN-26"]);
     assert!(external(&world.tables("D1"), "a.relay.example").starts_with("Outbound -> "));
     assert_eq!(mailbox(&edge, "DB-D"), "unreachable: An Edge server routes by Send connector only"); // RT-59
+}
+
+#[test]
+fn en_26_on_an_edge_server_the_organizations_domains_never_leave_by_a_star() {
+    let world = World::t1()
+        .accepted("contoso.com", AcceptedDomainType::Authoritative)
+        .accepted("*.relay.example", AcceptedDomainType::InternalRelay)
+        .accepted("out.relay.example", AcceptedDomainType::ExternalRelay)
+        .edge("EDGE1", "D")
+        .connector("Outbound", &["*"], &["EDGE1"]);
+    let edge = world.tables("EDGE1");
+    for domain in ["contoso.com", "a.relay.example"] {
+        let told = external(&edge, domain);
+        assert!(told.starts_with("unreachable: ") && told.contains("EdgeSync - Inbound to D"), "{domain}: {told}");
+        assert_eq!(eliminations(&edge, domain, SMALL), ["Outbound EN-26"]);
+    }
+    // PL-86
+    for domain in ["out.relay.example", "x.example", "sub.contoso.com"] {
+        assert!(external(&edge, domain).starts_with("Outbound -> DnsConnectorDelivery"), "{domain}");
+    }
+    // A Mailbox server has the connector of its Edge server for everything: who is unknown there is answered by the directory.
+    assert!(external(&world.tables("D1"), "a.relay.example").starts_with("Outbound -> "));
+    // What the connector for the inside is too small for does not leave by the other one either (RT-56).
+    let limit = |connector: &mut topology::SendConnector| connector.max_message_size = Limit::At(ByteSize::mib(1));
+    let small = world.connector("Inbound", &["--"], &["EDGE1"]).with(limit);
+    let domain = Domain::parse("contoso.com").unwrap();
+    let explanation = small.tables("EDGE1").explain(Destination::External(&domain), ByteSize::mib(2));
+    assert_eq!(line(&explanation), "ndr 5.3.4");
+    // One that an administrator makes for the domain itself counts.
+    let own = small.with(|inbound| inbound.enabled = false).connector("By hand", &["contoso.com;50"], &["EDGE1"]);
+    assert!(external(&own.tables("EDGE1"), "contoso.com").starts_with("By hand -> "));
 }
 
 #[test]

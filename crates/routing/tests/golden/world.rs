@@ -129,6 +129,8 @@ impl World {
             removed_receive_connectors: Vec::new(),
             edge: topology::EdgeSubscription::default(),
             transport: TransportServiceSettings::default(),
+            frontend_transport: topology::FrontendTransportSettings::default(),
+            mailbox_transport: topology::MailboxTransportSettings::default(),
         });
         self
     }

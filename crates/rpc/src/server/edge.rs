@@ -8,6 +8,7 @@
 //! | id | as a name that this Edge server gave: no message of another bears it |
 //! | origin | anonymous, from this Edge server |
 //! | configuration it was decided by, sites it was backed off from, size on entry, age, attempts | not at all |
+//! | trace | as it is: it joins the two halves of a way, and nothing is decided by it |
 //! | header fields of the organization | not at all: removed by whoever stores the message |
 
 use envelope::{MessageId, Notify, Origin, OriginKind, Revision, ServerName};

@@ -231,6 +231,8 @@ fn organization(servers: &[&str]) -> Organization {
         role: ServerRole::Mailbox,
         dag: None,
         transport: TransportServiceSettings::default(),
+        frontend_transport: topology::FrontendTransportSettings::default(),
+        mailbox_transport: topology::MailboxTransportSettings::default(),
         removed_receive_connectors: Default::default(),
         edge: topology::EdgeSubscription::default(),
     };

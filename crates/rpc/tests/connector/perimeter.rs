@@ -34,6 +34,8 @@ fn server(server: &str, site: &str, edge: Option<EdgeSubscription>) -> Server {
         removed_receive_connectors: Vec::new(),
         edge: edge.unwrap_or_default(),
         transport: TransportServiceSettings::of(role),
+        frontend_transport: topology::FrontendTransportSettings::default(),
+        mailbox_transport: topology::MailboxTransportSettings::default(),
     }
 }
 

@@ -60,7 +60,8 @@ pub const KEYS: &[Key] = &[
         "a folder",
         "`mailboxes` in `state`",
         "'/srv/mail'",
-        "Mailbox databases: `<mailboxes>/<database>/<mailbox>/Maildir`",
+        "Mailbox databases: `<mailboxes>/<database>/<mailbox>/Maildir`. Outside of `state` it may be a folder that a group shares (2770), so \
+         that Submission and Delivery are users of their own",
     ),
     key(
         "drop",
@@ -319,7 +320,7 @@ pub fn markdown() -> String {
     let mut text = String::from(
         "# Settings\n\nOne file (TOML) for all services of a server: `/etc/postroad/server.toml`, or what `--settings` and \
          `POSTROAD_SETTINGS` name.\nWhat the organization looks like is not here: that is in the directory ([the organization \
-         file](organization-file.md)).\n`postroad check` reads it before the services do. It is read at start; SIGHUP says what \
+         file](organization-file.md)).\n`postroad check` reads it before the services do. It is read at start; SIGHUP takes `[agents]` over, says what \
          has changed and needs a restart, and reads\ncertificates anew. A key that there is not is an error, and all of them are \
          told at once.\n\n| key | takes | default | meaning | since |\n|---|---|---|---|---|\n",
     );

@@ -13,6 +13,8 @@ pub struct Capabilities {
     pub eight_bit_mime: bool,
     /// RFC 6531.
     pub smtputf8: bool,
+    /// `XLONGADDR`: addresses longer than others (EN-73).
+    pub long_addresses: bool,
     /// RFC 3030.
     pub chunking: bool,
     /// RFC 3461.
@@ -52,6 +54,7 @@ impl Capabilities {
             }
             "8BITMIME" => self.eight_bit_mime = true,
             "SMTPUTF8" => self.smtputf8 = true,
+            "XLONGADDR" => self.long_addresses = true,
             "CHUNKING" => self.chunking = true,
             "DSN" => self.dsn = true,
             "STARTTLS" => self.starttls = true,

@@ -66,7 +66,7 @@ pub(super) fn rcpt(recipient: &Recipient, offered: &Capabilities, out: &mut Byte
 pub fn replay_fields<'a>(envelope: &Envelope, recipients: impl Iterator<Item = &'a Recipient>) -> BytesMut {
     let offered = Capabilities { dsn: true, eight_bit_mime: true, smtputf8: true, ..Capabilities::default() };
     let eight_bit_mime = envelope.body == BodyType::EightBitMime;
-    let needs = Needs { eight_bit_mime, smtputf8: envelope.smtputf8 };
+    let needs = Needs { eight_bit_mime, smtputf8: envelope.smtputf8, long_addresses: false };
     let (mut out, mut line) = (BytesMut::new(), BytesMut::new());
     mail(envelope, needs, 0, &offered, &mut line);
     out.put_slice(b"X-Sender: ");

@@ -93,6 +93,9 @@ pub enum Cause {
     /// The message holds octets above 127 (RFC 6152 §3).
     #[error("the message needs 8BITMIME, which the server does not offer")]
     EightBitMimeNotOffered,
+    /// An address is longer than the server takes (EN-73).
+    #[error("the address is longer than 571 octets, or 315 before the @, and the server does not offer XLONGADDR")]
+    LongAddressNotOffered,
     /// Larger than the server says it takes (RFC 1870).
     #[error("the message is larger than the {0} octets that the server takes")]
     TooLarge(u64),
@@ -121,7 +124,10 @@ impl SessionFailure {
             Cause::Reply(reply) if self.phase >= Phase::Mail && reply.severity() == Severity::Permanent => {
                 Severity::Permanent
             }
-            Cause::SmtpUtf8NotOffered | Cause::EightBitMimeNotOffered | Cause::TooLarge(_) => Severity::Permanent,
+            Cause::SmtpUtf8NotOffered
+            | Cause::EightBitMimeNotOffered
+            | Cause::LongAddressNotOffered
+            | Cause::TooLarge(_) => Severity::Permanent,
             _ => Severity::Transient,
         }
     }
@@ -138,6 +144,7 @@ impl SessionFailure {
             Cause::ExchangeAuthNotOffered | Cause::ExchangeAuthFailed(_) => EnhancedStatus::new(4, 7, 3),
             Cause::SmtpUtf8NotOffered => EnhancedStatus::new(5, 6, 7),
             Cause::EightBitMimeNotOffered => EnhancedStatus::new(5, 6, 3),
+            Cause::LongAddressNotOffered => EnhancedStatus::new(5, 1, 3),
             Cause::TooLarge(_) => EnhancedStatus::new(5, 3, 4),
             Cause::ContentUnavailable => EnhancedStatus::new(4, 3, 0),
         };

@@ -37,21 +37,25 @@ pub(super) struct Needs {
     pub eight_bit_mime: bool,
     /// Something beyond ASCII in the envelope or the header (RFC 6531 §3.2).
     pub smtputf8: bool,
+    /// The sender's address is long (EN-73).
+    pub long_addresses: bool,
 }
 
 impl Needs {
     pub(super) fn of(envelope: &Envelope, content: MessageContent<'_>) -> Self {
         let beyond_ascii = envelope.reverse_path.address().is_some_and(|address| !address.is_ascii())
             || envelope.recipients.iter().any(|recipient| !recipient.address.is_ascii());
+        let long_addresses = envelope.reverse_path.address().is_some_and(envelope::Address::is_long);
         match content {
             MessageContent::Whole(octets) => {
                 let eight_bit_mime = !octets.is_ascii();
                 let in_header = envelope.smtputf8 && eight_bit_mime && !header(octets).is_ascii();
-                Self { eight_bit_mime, smtputf8: beyond_ascii || in_header }
+                Self { eight_bit_mime, smtputf8: beyond_ascii || in_header, long_addresses }
             }
             MessageContent::Streamed { .. } | MessageContent::Nothing => Self {
                 eight_bit_mime: envelope.body == BodyType::EightBitMime,
                 smtputf8: beyond_ascii || envelope.smtputf8,
+                long_addresses,
             },
         }
     }

@@ -329,11 +329,16 @@ impl ClientSession {
             self.exchange().fail_rest(&failure);
             return self.finish(true);
         }
+        let is_sent = self.refuse_long(envelope);
+        if !is_sent.contains(&true) && !is_sent.is_empty() {
+            return self.finish(true);
+        }
         if std::mem::take(&mut self.needs_reset) {
             self.command(Expected::Reset, |_, out| out.put_slice(b"RSET\r\n"));
         }
         self.command(Expected::Mail, |offered, out| commands::mail(envelope, needs, content.size(), offered, out));
-        for (index, recipient) in envelope.recipients.iter().enumerate() {
+        let recipients = envelope.recipients.iter().enumerate().zip(is_sent);
+        for ((index, recipient), _) in recipients.filter(|(_, is_sent)| *is_sent) {
             self.command(Expected::Rcpt(index), |offered, out| commands::rcpt(recipient, offered, out));
         }
         match content {
@@ -430,11 +435,25 @@ impl ClientSession {
         }
     }
 
+    /// EN-73: recipients whose address the server does not take fail; gives which are sent.
+    fn refuse_long(&mut self, envelope: &Envelope) -> Vec<bool> {
+        let offered = self.capabilities.long_addresses;
+        let is_sent: Vec<bool> = envelope.recipients.iter().map(|one| offered || !one.address.is_long()).collect();
+        for (index, _) in is_sent.iter().enumerate().filter(|(_, is_sent)| !**is_sent) {
+            let failure = SessionFailure { phase: Phase::Recipient, cause: Cause::LongAddressNotOffered };
+            self.exchange().fail(index, failure);
+        }
+        is_sent
+    }
+
     /// Why this message cannot go to this server at all.
     fn obstacle(&self, needs: Needs, size: u64) -> Option<Cause> {
         let offered = &self.capabilities;
         if needs.smtputf8 && !offered.smtputf8 {
             return Some(Cause::SmtpUtf8NotOffered);
+        }
+        if needs.long_addresses && !offered.long_addresses {
+            return Some(Cause::LongAddressNotOffered);
         }
         // RFC 6152 §3: it is converted or comes back, but is never sent all the same.
         if needs.eight_bit_mime && !offered.eight_bit_mime {

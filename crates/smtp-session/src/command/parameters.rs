@@ -96,6 +96,7 @@ impl MailCommand {
             dsn_return: None,
             envelope_id: None,
         };
+        mail.reverse_path.address().map_or(Ok(()), |address| fits(address, offered))?;
         let mut seen = Seen::default();
         for parameter in parameters.split_ascii_whitespace() {
             let (name, value) = split_parameter(parameter);
@@ -181,6 +182,7 @@ pub fn parse_recipient(
         }
         _ => Address::parse(path)?,
     };
+    fits(&address, offered)?;
     let mut recipient = Recipient::new(address);
     for parameter in parameters.split_ascii_whitespace() {
         match split_parameter(parameter) {
@@ -200,6 +202,11 @@ pub fn parse_recipient(
         }
     }
     if smtputf8 || recipient.address.is_ascii() { Ok(recipient) } else { Err(ParameterError::NeedsSmtpUtf8) }
+}
+
+/// EN-73: a long address comes from a client that saw `XLONGADDR`.
+fn fits(address: &Address, offered: &Extensions) -> Result<(), ParameterError> {
+    if address.is_long() && !offered.long_addresses { Err(AddressError::TooLong.into()) } else { Ok(()) }
 }
 
 /// `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 §4.1.3).

@@ -19,7 +19,8 @@ const HELLO_FIRST: &str = "503 5.5.2 Send hello first";
 impl ServerSession {
     /// Takes one command out of the input; gives whether there was one.
     pub(super) fn take_command(&mut self) -> bool {
-        let Some(line) = self.next_line(command::line_octets_max) else { return false };
+        let long = self.config.extensions.long_addresses;
+        let Some(line) = self.next_line(|line| command::line_octets_max(line, long)) else { return false };
         self.words.replies(&self.output);
         match line {
             Ok(mut line) => {

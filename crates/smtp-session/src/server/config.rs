@@ -98,7 +98,7 @@ pub enum UnauthorizedPipelining {
     Tolerate,
 }
 
-/// Extensions that a connector may switch off one by one.
+/// Extensions that a connector may switch off one by one, and one that it may switch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extensions {
     /// `SizeEnabled` (RFC 1870).
@@ -115,10 +115,12 @@ pub struct Extensions {
     pub chunking: bool,
     /// `SmtpUtf8Enabled` (RFC 6531).
     pub smtputf8: bool,
+    /// `LongAddressesEnabled`: `XLONGADDR` (EN-73).
+    pub long_addresses: bool,
 }
 
 impl Default for Extensions {
-    /// All offered.
+    /// All offered, but for long addresses.
     fn default() -> Self {
         Self {
             size: true,
@@ -128,6 +130,7 @@ impl Default for Extensions {
             eight_bit_mime: true,
             chunking: true,
             smtputf8: true,
+            long_addresses: false,
         }
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn write_ehlo_reply(config: &ServerConfig, peer: IpAddr, standing: &S
     offer(offered.eight_bit_mime, "8BITMIME");
     offer(offered.chunking, "CHUNKING");
     offer(offered.smtputf8, "SMTPUTF8");
+    offer(offered.long_addresses, "XLONGADDR");
     let last = lines.len() - 1;
     for (index, line) in lines.iter().enumerate() {
         out.put_slice(if index == last { b"250 " } else { b"250-" });

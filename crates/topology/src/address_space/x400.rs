@@ -5,10 +5,15 @@
 
 use std::fmt;
 
+use envelope::{Address, encapsulated};
+
 /// The attributes that route, in order.
 const NAMES: [&str; 8] = ["c", "a", "p", "o", "ou1", "ou2", "ou3", "ou4"];
 /// Longest value of each, in characters (EN-70).
 const LENGTHS_MAX: [usize; 8] = [2, 16, 16, 64, 32, 32, 32, 32];
+
+/// What may stand in a value besides letters and digits (EN-70).
+const PUNCTUATION: &str = " '()+,-./:=?";
 
 /// The routing attributes of an X.400 address or address space, lower-case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,7 +34,8 @@ impl X400Address {
             let (name, value) = attribute.split_once('=')?;
             let at = position(name)?;
             let length = value.trim().chars().count();
-            if length == 0 || length > LENGTHS_MAX[at] || address.values[at].is_some() {
+            let is_printable = value.chars().all(|one| one.is_ascii_alphanumeric() || PUNCTUATION.contains(one));
+            if length == 0 || length > LENGTHS_MAX[at] || !is_printable || address.values[at].is_some() {
                 return None;
             }
             address.values[at] = Some(fold(value));
@@ -41,8 +47,7 @@ impl X400Address {
     #[must_use]
     pub fn of_address(text: &str) -> Self {
         let mut address = Self::default();
-        let separator = if text.starts_with('/') { '/' } else { ';' };
-        for (name, value) in text.split(separator).filter_map(|attribute| attribute.split_once('=')) {
+        for (name, value) in attributes(text) {
             if let Some(at) = position(name) {
                 address.values[at].get_or_insert_with(|| fold(value));
             }
@@ -85,6 +90,30 @@ impl fmt::Display for X400Address {
     }
 }
 
+/// An X.400 address with its attributes in one order: those that route, then the others by name, each name in lower case. Two
+/// spellings of one address are the same in it (EN-70: attributes stand in any order), but for case.
+fn in_order(text: &str) -> String {
+    let order = |name: &str| (position(name).unwrap_or(NAMES.len()), name.trim().to_ascii_lowercase());
+    let mut all: Vec<_> = attributes(text).map(|(name, value)| (order(name), value.trim())).collect();
+    all.sort();
+    let all: Vec<String> = all.into_iter().map(|((_, name), value)| format!("{name}={value}")).collect();
+    all.join(";")
+}
+
+/// The SMTP address with the same X.400 address inside, its attributes in one order; nothing where it is that already, or has none.
+#[must_use]
+pub fn respelled(address: &Address) -> Option<Address> {
+    let (kind, text) = encapsulated::decode(address.local_part()).filter(|(kind, _)| **kind == *X400Address::KIND)?;
+    let in_order = encapsulated::encode(&kind, &in_order(&text), &address.domain())?;
+    Some(in_order).filter(|in_order| in_order.key() != address.key())
+}
+
+/// Names and values of an address, in either of its forms.
+fn attributes(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let separator = if text.starts_with('/') { '/' } else { ';' };
+    text.split(separator).filter_map(|attribute| attribute.split_once('='))
+}
+
 fn position(name: &str) -> Option<usize> {
     NAMES.iter().position(|known| known.eq_ignore_ascii_case(name.trim()))
 }
@@ -111,8 +140,35 @@ mod tests {
         assert!(!matches("c=US;a=Fabrikam", "c=US;a=Fabrikam2"));
         assert_eq!(space("c=US;a=x").attributes().count_ones(), 2);
         assert_eq!(space("o=MySite;p=MyOrg;a=adatum;c=us"), space("C=US;A=Adatum;P=MyOrg;O=MySite"));
-        for wrong in ["", "*", "c=", "c=USA", "c=US;c=DE", "x=1", "c=US;", "nonsense"] {
+        // EN-70, EN-72: a comma is a character of the value.
+        assert_eq!(space("A=att,P=Contoso;c=US").to_string(), "c=us;a=att,p=contoso");
+        for wrong in [
+            "",
+            "*",
+            "c=",
+            "c=USA",
+            "c=US;c=DE",
+            "x=1",
+            "c=US;",
+            "nonsense",
+            "o=Müller",
+            "o=a_b",
+            "a=12345678901234567",
+        ] {
             assert_eq!(X400Address::of_space(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn en_70_one_address_has_one_order() {
+        let expected = "c=US;a=;p=Contoso;o=Sales;ou1=North;g=Ann;s=Smith";
+        for spelling in [
+            "C=US;A= ;P=Contoso;O=Sales;OU1=North;S=Smith;G=Ann",
+            "g=Ann;s=Smith;ou1=North;o=Sales;p=Contoso;a= ;c=US;",
+            "/G=Ann/S=Smith/OU1=North/O=Sales/P=Contoso/A= /C=US",
+        ] {
+            assert_eq!(in_order(spelling), expected, "{spelling}");
+            assert_eq!(in_order(&in_order(spelling)), in_order(spelling));
         }
     }
 }

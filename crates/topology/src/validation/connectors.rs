@@ -122,9 +122,12 @@ fn tls(connector: &SendConnector, error: &mut impl FnMut(&str, &str)) {
         error("domainSecureEnabled", "it works only with MX delivery, STARTTLS and no ExternalAuthoritative"); // V-15
     }
     if connector.tls_certificate_name.as_deref().is_some_and(|name| !is_certificate_name(name)) {
-        error("tlsCertificateName", "write <I>issuer<S>subject, both as the certificate prints them"); // V-22
+        error("tlsCertificateName", CERTIFICATE_NAME); // V-22
     }
 }
+
+/// How a certificate is named.
+const CERTIFICATE_NAME: &str = "write <I>issuer<S>subject, both as the certificate prints them";
 
 fn is_certificate_name(name: &str) -> bool {
     let lower = name.to_lowercase();
@@ -180,9 +183,17 @@ pub(super) fn receive(draft: &OrganizationDraft, known: &Known<'_>, problems: &m
             problems.error(format!("{place}.server"), format!("there is no server {:?}", connector.server));
         }
         let is_edge = known.role(&connector.server) == Some(ServerRole::Edge);
+        if connector.tls_certificate_name.as_deref().is_some_and(|name| !is_certificate_name(name)) {
+            problems.error(format!("{place}.tlsCertificateName"), CERTIFICATE_NAME); // V-22
+        }
         if is_edge && connector.transport_role == TransportRole::FrontendTransport {
             let text = "nobody listens there: an Edge server runs Transport alone; write HubTransport"; // EN-3
             problems.warning(format!("{place}.transportRole"), text);
+        }
+        let is_transport = !is_edge && connector.transport_role == TransportRole::HubTransport;
+        if connector.long_addresses_enabled && !is_transport {
+            let text = "only the Transport service of a Mailbox server takes long addresses"; // LM-15
+            problems.error(format!("{place}.longAddressesEnabled"), text);
         }
         for text in mechanism_problems(connector) {
             problems.error(format!("{place}.authMechanism"), text);

@@ -5,7 +5,7 @@ use crate::organization::Organization;
 use crate::send_connector::{ErrorPolicy, SealedCredential, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use crate::{
     AcceptedDomain, AcceptedDomainType, DeliveryAgentConnector, ForeignConnector, Guid, ReceiveConnector,
-    SendConnector, Server, Site, TransportRole, TransportServiceSettings,
+    SendConnector, Server, Site, TransportRole, TransportServiceSettings, X400AuthoritativeDomain,
 };
 use envelope::{ByteSize, Domain, ObjectName, ServerName, SiteName, Span};
 
@@ -21,6 +21,8 @@ fn good() -> OrganizationDraft {
         removed_receive_connectors: Vec::new(),
         edge: crate::EdgeSubscription::default(),
         transport: TransportServiceSettings::default(),
+        frontend_transport: crate::FrontendTransportSettings::default(),
+        mailbox_transport: crate::MailboxTransportSettings::default(),
     };
     let name = ObjectName::parse("Internet").unwrap();
     let spaces = vec!["*".parse().unwrap()];
@@ -230,4 +232,98 @@ fn what_nobody_should_write_is_followed_when_it_is_stored() {
     let places: Vec<String> = written(&draft).0.into_iter().map(|problem| problem.place).collect();
     let place = |property: &str| format!("sendConnectors[\"Internet\"].{property}");
     assert_eq!(places, [place("smartHosts"), place("sourceTransportServers")]);
+}
+
+#[test]
+fn en_72_an_x400_domain_answers_for_what_has_all_of_its_attributes() {
+    let domain = |name: &str, text: &str, external_relay| X400AuthoritativeDomain {
+        guid: Guid::ZERO,
+        name: ObjectName::parse(name).unwrap(),
+        domain: text.parse().unwrap(),
+        external_relay,
+    };
+    let mut draft = good();
+    draft.x400_domains = vec![
+        domain("Contoso", "C=US;A=Fabrikam;P=Contoso", false),
+        domain("Sales", "c=us;a=fabrikam;p=contoso;o=Sales", true),
+        domain("Germany", "C=DE", false),
+    ];
+    let organization = Organization::validate(draft.clone(), envelope::Revision(1)).unwrap();
+    let of = |kind: &str, text: &str| organization.x400_domain(kind, text).map(|domain| domain.name.as_str());
+    for (text, expected) in [
+        ("C=us;A=fabrikam;P=CONTOSO;S=Ann", Some("Contoso")),
+        ("/C=US/A=Fabrikam/P=Contoso/S=Ann", Some("Contoso")),
+        // EN-71: the one with most attributes.
+        ("o=sales;p=contoso;a=fabrikam;c=us", Some("Sales")),
+        ("C=US;A=Fabrikam", None),
+        ("C=DE;A=x;P=Contoso", Some("Germany")),
+        ("C=FR", None),
+    ] {
+        assert_eq!(of("X400", text), expected, "{text}");
+    }
+    assert_eq!(of("FAX", "C=DE"), None);
+    draft.x400_domains.push(domain("contoso", "a=FABRIKAM;c=US;p=Contoso", false));
+    let places: Vec<String> = lint(&draft).0.into_iter().map(|problem| problem.place).collect();
+    assert_eq!(places, ["x400AuthoritativeDomains"; 2], "the name, and the domain");
+}
+
+#[test]
+fn en_70_an_address_of_ours_is_looked_for_with_its_attributes_in_order() {
+    let mut draft = good();
+    draft.transport_config.plus_addressing_enabled = true;
+    draft.x400_domains = vec![X400AuthoritativeDomain {
+        guid: Guid::ZERO,
+        name: ObjectName::parse("Contoso").unwrap(),
+        domain: "C=US;A=Fabrikam".parse().unwrap(),
+        external_relay: false,
+    }];
+    let organization = Organization::validate(draft, envelope::Revision(1)).unwrap();
+    let stand_in = |text: &str| organization.stand_in(&text.parse().unwrap()).map(|address| address.to_string());
+    assert_eq!(
+        stand_in("IMCEAX400-S=Ann+3BA=Fabrikam+3BC=US@contoso.com").as_deref(),
+        Some("IMCEAX400-c=US+3Ba=Fabrikam+3Bs=Ann@contoso.com")
+    );
+    for own in ["IMCEAX400-C=US+3BA=Fabrikam+3BS=Ann@contoso.com", "IMCEAX400-S=Ann+3BC=DE@contoso.com"] {
+        assert_eq!(stand_in(own), None, "in order, or not ours: {own}");
+    }
+    // What stands behind its first `+` is no tag (RFC 5233).
+    assert_eq!(stand_in("IMCEAFAX-+2B4930@contoso.com"), None);
+}
+
+#[test]
+fn connectors_of_every_kind_are_found_by_their_identity() {
+    let mut draft = good();
+    let guid = |text: &str| Guid::derived("connector", text);
+    draft.send_connectors[0].guid = guid("send");
+    let (spaces, sources) = (vec!["FAX:*".parse().unwrap()], vec![ServerName::parse("mail1").unwrap()]);
+    let name = |text: &str| ObjectName::parse(text).unwrap();
+    draft.delivery_agent_connectors = vec![DeliveryAgentConnector {
+        delivery_protocol: "FAX".to_owned(),
+        ..DeliveryAgentConnector::new(guid("agent"), name("Agent"), spaces.clone(), sources.clone())
+    }];
+    draft.foreign_connectors = vec![ForeignConnector::new(guid("foreign"), name("Files"), spaces, sources)];
+    let organization = Organization::validate(draft, envelope::Revision(1)).unwrap();
+    let found = |text: &str| organization.connector(guid(text)).map(|connector| connector.name().as_str());
+    assert_eq!(["send", "agent", "foreign", "none"].map(found), [Some("Internet"), Some("Agent"), Some("Files"), None]);
+    assert!(organization.delivery_agent_connector(guid("foreign")).is_none());
+}
+
+#[test]
+fn long_addresses_are_taken_by_the_transport_of_a_mailbox_server_alone() {
+    // LM-15
+    for (server, role, expected) in [
+        ("mail1", TransportRole::HubTransport, 0),
+        ("mail1", TransportRole::FrontendTransport, 1),
+        ("edge1", TransportRole::HubTransport, 1),
+    ] {
+        let mut draft = good();
+        let name = ObjectName::parse("X400").unwrap();
+        draft.receive_connectors.push(ReceiveConnector {
+            long_addresses_enabled: true,
+            bindings: vec!["127.0.0.1:2500".parse().unwrap()],
+            ..ReceiveConnector::new(Guid::ZERO, name, ServerName::parse(server).unwrap(), role)
+        });
+        let told = lint(&draft).0.into_iter().filter(|problem| problem.place.ends_with("longAddressesEnabled"));
+        assert_eq!(told.count(), expected, "{server} {role:?}");
+    }
 }

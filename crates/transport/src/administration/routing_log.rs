@@ -7,6 +7,7 @@ use std::sync::Arc;
 use logs::Documents;
 use logs::documents::routing_folder;
 use routing::{LogTime, log_file_name};
+use runtime::service_logs;
 
 use crate::core::Core;
 
@@ -16,7 +17,8 @@ pub(crate) async fn run(core: Arc<Core>) {
     let mut tables = core.node.watch_tables();
     for number in 1.. {
         let present = tables.borrow_and_update().clone();
-        let (log, now) = (log.clone(), core.now());
+        let kept = service_logs::limits(&present.local_server().transport.logs.routing_table);
+        let (log, now) = (log.clone().keeping(kept), core.now());
         let writing = tokio::task::spawn_blocking(move || {
             let written = now.to_iso8601();
             let written = LogTime(&written);

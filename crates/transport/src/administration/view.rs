@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use admin_api::QueueHandler;
 use admin_api::queues::{
-    ExportedContent, MessageEntry, MessagesRequest, NotDone, Operated, Operation, PeerEntry, QueueEntry, Target,
+    ExportedContent, GatewayEntry, MessageEntry, MessagesRequest, NotDone, Operated, Operation, PeerEntry, QueueEntry,
+    Target,
 };
 use async_trait::async_trait;
 use envelope::ServerName;
@@ -15,7 +16,7 @@ use scheduler::{ItemId, ItemView, QueueView};
 
 use super::entry::{entry, peer_entry, queue_entry};
 use super::operations::Operations;
-use super::{export, header, perform};
+use super::{export, gateways, header, perform};
 use crate::core::Core;
 
 /// Items that are looked up at once, under the locks that mail needs.
@@ -51,6 +52,10 @@ impl QueueHandler for Viewer {
 
     fn peers(&self) -> Vec<PeerEntry> {
         self.0.node.health.entries().into_iter().map(peer_entry).collect()
+    }
+
+    async fn gateways(&self) -> Vec<GatewayEntry> {
+        gateways::entries(&self.0).await
     }
 
     async fn operate(&self, operation: Operation, target: Target) -> Operated {

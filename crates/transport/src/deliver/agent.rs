@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use categorizer::encapsulated_address;
-use envelope::{BodyType, Recipient};
+use envelope::{BodyType, MessageId, Recipient};
 use routing::Route;
 use rpc::{AgentAnswer, AgentDelivery};
+use scheduler::RecipientIndexes;
 use topology::{DeliveryAgentConnector, Organization};
 
 use super::{Hop, OpenFailure};
@@ -17,14 +17,16 @@ use crate::deliver::outgoing::Outgoing;
 use crate::ground::agents::Lent;
 use crate::ground::answer::{Answer, Sent, Taken};
 use crate::ground::parcel::Parcel;
+use crate::hand::Hand;
 
+/// Recipients that an agent is given at once; a longer list is given in parts. Ours, as Pickup has it (PL-60).
+const RECIPIENTS_MAX: usize = 100;
 /// How long an agent that is busy is waited for before the queue says so. Ours.
 const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The Delivery Agent connector of a route.
 pub(super) fn connector_of<'a>(organization: &'a Organization, route: &Route) -> Option<&'a DeliveryAgentConnector> {
-    let guid = route.connector?;
-    organization.delivery_agent_connectors().iter().find(|connector| connector.guid == guid)
+    organization.delivery_agent_connector(route.connector?)
 }
 
 /// An agent is there: queues that waited for one of its protocol connect now.
@@ -60,10 +62,29 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
         Ok(None) => return Err(failure(format!("no delivery agent for protocol {protocol}"))), // EN-61
         Err(_) => return Err(failure(format!("every delivery agent for protocol {protocol} is busy"))),
     };
-    Ok(Box::new(AgentHop { lent, connector: connector.name.as_str().into() }))
+    Ok(Box::new(AgentHop { core: Arc::clone(core), lent, connector: connector.name.as_str().into() }))
+}
+
+/// Leaves to an item as many recipients as an agent is given at once. The others are an item of their own, which waits in the queue:
+/// for this connection, or for another at the same time.
+pub(super) fn leave_first_part(hand: &mut Hand) {
+    let others = hand.item().recipients.as_slice().get(RECIPIENTS_MAX..).and_then(RecipientIndexes::new);
+    if let Some(others) = others {
+        hand.split(others).put_back();
+    }
+}
+
+/// The id under which an agent is given a copy: the message's, unless it is one of the later parts. An agent that remembers ids must
+/// not take a part for another one.
+fn id_of(copy: &Parcel) -> MessageId {
+    match copy.item.recipients.as_slice().first() {
+        Some(first) if *first as usize >= RECIPIENTS_MAX => copy.head.id.of_part(*first),
+        _ => copy.head.id,
+    }
 }
 
 struct AgentHop {
+    core: Arc<Core>,
     lent: Lent,
     connector: Box<str>,
 }
@@ -71,12 +92,12 @@ struct AgentHop {
 #[async_trait]
 impl Hop for AgentHop {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, _span: &mut telemetry::Hop) -> Sent {
-        let envelope = &copy.head.envelope;
+        let (envelope, tables) = (&copy.head.envelope, self.core.node.tables());
         let delivery = AgentDelivery {
-            id: copy.head.id,
+            id: id_of(copy),
             connector: self.connector.clone(),
             sender: envelope.reverse_path.to_string().into(),
-            recipients: envelope.recipients.iter().map(address).collect(),
+            recipients: envelope.recipients.iter().map(|one| address(one, tables.organization())).collect(),
             size: content.size().as_u64(),
             eight_bit_mime: envelope.body == BodyType::EightBitMime,
             smtputf8: envelope.smtputf8,
@@ -113,7 +134,6 @@ impl AgentHop {
 }
 
 /// Type and address, in the words of the type: one that travels inside an SMTP address is taken out of it.
-fn address(recipient: &Recipient) -> (Box<str>, Box<str>) {
-    encapsulated_address(recipient.address.local_part())
-        .unwrap_or_else(|| ("SMTP".into(), recipient.address.as_str().into()))
+fn address(recipient: &Recipient, organization: &Organization) -> (Box<str>, Box<str>) {
+    organization.encapsulated(&recipient.address).unwrap_or_else(|| ("SMTP".into(), recipient.address.as_str().into()))
 }

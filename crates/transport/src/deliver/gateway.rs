@@ -11,7 +11,6 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use categorizer::encapsulated_address;
 use envelope::{ByteSize, Envelope, Limit};
 use routing::Route;
 use tokio::fs;
@@ -33,8 +32,7 @@ const FILE_MODE: u32 = 0o666;
 
 /// The Foreign connector of a route.
 pub(super) fn connector_of<'a>(organization: &'a Organization, route: &Route) -> Option<&'a ForeignConnector> {
-    let guid = route.connector?;
-    organization.foreign_connectors().iter().find(|connector| connector.guid == guid)
+    organization.foreign_connector(route.connector?)
 }
 
 /// Opens the Drop directory of the route's connector.
@@ -44,23 +42,48 @@ pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>
     let Some(connector) = connector_of(tables.organization(), route) else {
         return Err(failure("the Foreign connector was removed; the message is decided anew".to_owned()));
     };
-    let directory = directory_of(core.node.settings.drop.as_deref(), connector).map_err(failure)?;
-    let hop = DropDirectory {
-        directory,
-        quota: connector.drop_directory_quota,
-        reports_itself: !connector.relay_dsn_required,
+    let place = place_of(core.node.settings.drop.as_deref(), connector).await.map_err(failure)?;
+    place.room_for(0, None).await.map_err(failure)?;
+    Ok(Box::new(DropDirectory { core: Arc::clone(core), place, reports_itself: !connector.relay_dsn_required }))
+}
+
+/// A Drop directory as it is now.
+pub(crate) struct Looked {
+    /// Where the settings say where.
+    pub(crate) directory: Option<PathBuf>,
+    /// What is in it.
+    pub(crate) held: Option<ByteSize>,
+    /// Why no file can be written.
+    pub(crate) trouble: Option<String>,
+}
+
+/// Looks at the Drop directory of a connector, and writes a file into it that no gateway takes.
+pub(crate) async fn look(root: Option<&Path>, connector: &ForeignConnector) -> Looked {
+    let place = match place_of(root, connector).await {
+        Ok(place) => place,
+        Err(trouble) => return Looked { directory: None, held: None, trouble: Some(trouble) },
     };
-    if let Some(root) = &core.node.settings.drop
+    let held = held(&place.directory, None).await.ok().map(ByteSize::bytes);
+    let trouble = match place.room_for(0, None).await {
+        Ok(()) => place.try_to_write().await.err().map(|error| {
+            format!("Drop directory {}: this service cannot write there: {error}", place.directory.display())
+        }),
+        Err(trouble) => Some(trouble),
+    };
+    Looked { directory: Some(place.directory), held, trouble }
+}
+
+/// The Drop directory of a connector, whether or not it is there.
+async fn place_of(root: Option<&Path>, connector: &ForeignConnector) -> Result<Place, String> {
+    let directory = directory_of(root, connector)?;
+    if let Some(root) = root
         && !fs::try_exists(root).await.unwrap_or(true)
     {
         let root = root.display();
         // A process that has confined itself before has no right to it.
-        return Err(failure(format!(
-            "{root}, the folder `drop` of the settings, is not there: make it and restart Transport"
-        )));
+        return Err(format!("{root}, the folder `drop` of the settings, is not there: make it and restart Transport"));
     }
-    hop.room_for(0, None).await.map_err(failure)?;
-    Ok(Box::new(hop))
+    Ok(Place { directory, quota: connector.drop_directory_quota })
 }
 
 /// Where the files of a connector go (EN-64): below the folder that this server's settings name, and nowhere else.
@@ -86,9 +109,15 @@ fn directory_of(root: Option<&Path>, connector: &ForeignConnector) -> Result<Pat
     ))
 }
 
-struct DropDirectory {
+/// A folder, and what it may hold.
+struct Place {
     directory: PathBuf,
     quota: Limit<ByteSize>,
+}
+
+struct DropDirectory {
+    core: Arc<Core>,
+    place: Place,
     /// EN-67: who is told nothing when the file is there.
     reports_itself: bool,
 }
@@ -96,18 +125,18 @@ struct DropDirectory {
 #[async_trait]
 impl Hop for DropDirectory {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, _span: &mut telemetry::Hop) -> Sent {
-        let envelope = envelope_lines(&copy.head.envelope);
+        let envelope = envelope_lines(&copy.head.envelope, self.core.node.tables().organization());
         let size = envelope.len() as u64 + content.size().as_u64();
         let name = file_name(copy);
-        if let Err(full) = self.room_for(size, Some(&name)).await {
+        if let Err(full) = self.place.room_for(size, Some(&name)).await {
             return Sent::Busy(full.into());
         }
-        match self.write(&name, &envelope, content).await {
+        match self.place.write(&name, &envelope, content).await {
             Ok(()) => {
                 let taken = || Answer::Taken(Taken::Host { reports_itself: self.reports_itself });
                 Sent::Answers(copy.head.envelope.recipients.iter().map(|_| taken()).collect())
             }
-            Err(error) => Sent::Busy(format!("{}: {error}", self.directory.display()).into()),
+            Err(error) => Sent::Busy(format!("{}: {error}", self.place.directory.display()).into()),
         }
     }
 
@@ -116,13 +145,13 @@ impl Hop for DropDirectory {
     }
 
     fn peer(&self) -> String {
-        self.directory.display().to_string()
+        self.place.directory.display().to_string()
     }
 
     async fn close(self: Box<Self>) {}
 }
 
-impl DropDirectory {
+impl Place {
     /// EN-65, EN-66: the directory is there, and holds less than its quota with so much more. A file of that name is replaced.
     async fn room_for(&self, octets: u64, name: Option<&str>) -> Result<(), String> {
         let shown = self.directory.display();
@@ -145,6 +174,14 @@ impl DropDirectory {
             "Drop directory {shown} holds {held} octets, and {octets} more are above dropDirectoryQuota: the gateway has to \
              take files first"
         ))
+    }
+
+    /// Whether this service may: as whom it runs, and as it has confined itself.
+    async fn try_to_write(&self) -> io::Result<()> {
+        let path = self.directory.join(format!(".postroad.{UNFINISHED}"));
+        let _left_behind = fs::remove_file(&path).await;
+        fs::OpenOptions::new().write(true).create_new(true).open(&path).await?;
+        fs::remove_file(&path).await
     }
 
     async fn write(&self, name: &str, envelope: &str, content: Outgoing) -> io::Result<()> {
@@ -210,11 +247,11 @@ fn file_name(copy: &Parcel) -> String {
 
 /// EN-69: the envelope as Replay reads it, in front of the message's header. In the words of the gateway: an address that travels
 /// inside an SMTP address is taken out of it.
-fn envelope_lines(envelope: &Envelope) -> String {
+fn envelope_lines(envelope: &Envelope, organization: &Organization) -> String {
     let mut lines = format!("X-Sender: <{}>\r\n", envelope.reverse_path);
     let mut created_by: Box<str> = "SMTP".into();
     for recipient in &envelope.recipients {
-        let _ = match encapsulated_address(recipient.address.local_part()) {
+        let _ = match organization.encapsulated(&recipient.address) {
             Some((kind, address)) => {
                 let line = write!(lines, "X-Receiver: {kind}:{address}\r\n");
                 created_by = kind;

@@ -52,6 +52,15 @@ impl Agents {
         present.is_some_and(|present| present.idle.iter().any(AgentConnection::is_there))
     }
 
+    /// How many are free, and how many at work.
+    pub(crate) fn count(&self, protocol: &str) -> (u32, u32) {
+        let by_protocol = self.0.by_protocol.lock();
+        let Some(present) = by_protocol.get(protocol.to_lowercase().as_str()) else { return (0, 0) };
+        let free = present.idle.iter().filter(|connection| connection.is_there()).count();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        (number(free), number(present.at_work))
+    }
+
     /// One that is free, waiting for it while some are at work. `None`: there is none for that protocol.
     pub(crate) async fn take(&self, protocol: &str) -> Option<Lent> {
         let protocol: Box<str> = protocol.to_lowercase().into();

@@ -13,10 +13,5 @@ pub(crate) fn rule(route: &Route) -> RuleId {
 
 /// The name of a connector that the configuration has.
 pub(crate) fn connector(tables: &RoutingTables, guid: Option<Guid>) -> Option<Box<str>> {
-    let (guid, organization) = (guid?, tables.organization());
-    if let Some(connector) = organization.send_connector(guid) {
-        return Some(connector.name.as_str().into());
-    }
-    let connector = organization.connectors().find(|connector| connector.guid() == guid)?;
-    Some(connector.name().as_str().into())
+    Some(tables.organization().connector(guid?)?.name().as_str().into())
 }

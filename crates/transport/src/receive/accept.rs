@@ -108,7 +108,7 @@ pub(crate) struct Intake {
     /// By which our own lines are known.
     own_name: Domain,
     /// Complete when the header is.
-    seen: Seen,
+    pub(super) seen: Seen,
 }
 
 impl Intake {

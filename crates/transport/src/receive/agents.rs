@@ -1,9 +1,9 @@
 //! Delivery agents come in: who they may be, and that mail which waited for them is tried at once.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rpc::{AgentConnection, AgentsHandler};
+use runtime::reload::AgentUsers;
 
 use crate::core::Core;
 use crate::deliver::agent;
@@ -11,33 +11,34 @@ use crate::deliver::agent;
 /// Hears agents at Transport's socket.
 pub(crate) struct AgentsDoor {
     core: Arc<Core>,
-    /// Whom the settings name, with protocols in lower case.
-    users: HashMap<u32, BTreeSet<String>>,
 }
 
 impl AgentsDoor {
-    /// With the users of this machine whom the settings name; one that there is not is told of.
+    /// Tells of users whom the settings name and this machine does not have.
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        let mut users: HashMap<u32, BTreeSet<String>> = HashMap::new();
-        for (name, protocols) in &core.node.settings.agents {
-            match net::user_number(name) {
-                Some(uid) => users.entry(uid).or_default().extend(protocols.iter().cloned()),
-                None => {
-                    tracing::warn!(user = name, "[agents] of the settings names a user whom this machine does not have")
-                }
-            }
+        for name in core.node.settings.agents.keys().filter(|name| net::user_number(name).is_none()) {
+            tracing::warn!(user = name, "[agents] of the settings names a user whom this machine does not have");
         }
-        Self { core, users }
+        Self { core }
+    }
+
+    /// Whether the settings name a user with something that fits, as they are or were read anew last.
+    fn names(&self, uid: u32, fits: impl Fn(&str) -> bool) -> bool {
+        let of = |users: &AgentUsers| {
+            let named = users.iter().filter(|(_, protocols)| protocols.iter().any(|protocol| fits(protocol)));
+            named.into_iter().any(|(name, _)| net::user_number(name) == Some(uid))
+        };
+        self.core.node.reloads.agents().map_or_else(|| of(&self.core.node.settings.agents), |users| of(&users))
     }
 }
 
 impl AgentsHandler for AgentsDoor {
     fn may_connect(&self, uid: u32) -> bool {
-        is_own(uid) || self.users.contains_key(&uid)
+        is_own(uid) || self.names(uid, |_| true)
     }
 
     fn may_attend(&self, uid: u32, protocol: &str) -> bool {
-        is_own(uid) || self.users.get(&uid).is_some_and(|protocols| protocols.contains(protocol))
+        is_own(uid) || self.names(uid, |named| named == protocol)
     }
 
     fn attend(&self, connection: AgentConnection) {

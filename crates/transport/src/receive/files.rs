@@ -254,6 +254,9 @@ impl Files {
             core.admit(Source::Submission).await?;
             let mut intake = Intake::new(core, &head, self.kind.name()).await?;
             intake.write(content).await?;
+            if let Some(id) = &intake.seen.message_id {
+                hop.attribute(keys::INTERNET_MESSAGE_ID, id);
+            }
             intake.commit(core, head, Vec::new(), Source::Submission).await
         };
         submitted.await.map(|_durable| ()).map_err(NotTaken::Refused)

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use categorizer::encapsulated_address;
 use envelope::{ByteSize, Domain, EnhancedStatus, Recipient, Reply};
 use futures::StreamExt;
 use futures::stream;
@@ -25,10 +24,7 @@ const HEADER_OCTETS_MAX: ByteSize = ByteSize::bytes(message::split::HEADER_SIZE_
 /// The reply of a server that does not relay.
 pub(crate) fn may_enter(recipients: &[Recipient], organization: &Organization) -> Result<(), Reply> {
     let outside = recipients.iter().map(|recipient| &recipient.address).find(|address| {
-        let domain = address.domain();
-        let is_ours = organization.accepted_domain(&domain).is_some();
-        let is_default = organization.default_domain() == Some(&domain);
-        !is_ours || (is_default && encapsulated_address(address.local_part()).is_some())
+        organization.accepted_domain(&address.domain()).is_none() || organization.encapsulated(address).is_some()
     });
     match outside {
         None => Ok(()),

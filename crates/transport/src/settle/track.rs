@@ -30,6 +30,11 @@ fn event(core: &Core, head: &MessageHead, id: EventId, source: Source) -> Tracki
     event
 }
 
+/// LG-18: whether subjects are written down.
+fn subjects(core: &Core) -> bool {
+    core.node.tables().local_server().transport.logs.message_tracking_subjects
+}
+
 /// The decision behind an event, in words that a script can take apart.
 fn decision(route: &Route, revision: envelope::Revision) -> String {
     let key = &route.key;
@@ -40,7 +45,7 @@ fn decision(route: &Route, revision: envelope::Revision) -> String {
 pub(crate) fn received(core: &Core, head: &MessageHead, seen: &Seen) {
     core.tracking.record(TrackingEvent {
         internet_message_id: seen.message_id.clone(),
-        subject: seen.subject.clone(),
+        subject: seen.subject.clone().filter(|_| subjects(core)), // LG-18
         client_address: seen.client_address,
         client_hostname: seen.client_name.clone(),
         server_hostname: core.node.server().as_str().into(),

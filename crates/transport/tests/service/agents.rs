@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use admin_api::queues::{GatewayEntry, GatewayState};
 use agents::{Agent, Attending};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +13,8 @@ use testkit::until;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{MESSAGE, ORGANIZATION, Running, Scene, notified};
+use crate::support::{Arrival, MESSAGE, ORGANIZATION, Running, Scene, notified};
+use crate::view::administrator;
 
 /// An agent that keeps what it is given, and answers by the beginning of an address; of some it says nothing, which is wrong.
 struct Fax {
@@ -102,6 +104,13 @@ async fn an_agent_takes_mail_and_says_what_became_of_each_recipient() {
     transport.drain().await;
 }
 
+/// What the one connector meets, as an administrator is told.
+async fn gateway(scene: &Scene) -> GatewayState {
+    let told = administrator(scene).gateways(&scene.transport("MAIL1").await).await.unwrap();
+    let [GatewayEntry { state, .. }] = told.try_into().unwrap();
+    state
+}
+
 #[tokio::test]
 async fn mail_waits_for_its_agent_and_goes_when_it_comes() {
     // EN-61
@@ -112,9 +121,15 @@ async fn mail_waits_for_its_agent_and_goes_when_it_comes() {
         errors.into_iter().find(|error| error.contains("no delivery agent for protocol FAX"))
     })
     .await;
-    let fax = Fax::new(10);
-    let _serving = fax.serve(&scene, 1);
+    assert_eq!(gateway(&scene).await, GatewayState::Agents { free: 0, at_work: 0 });
+    let fax = Fax::new(0);
+    let _serving = fax.serve(&scene, 2);
     fax.took(1).await;
+    until("the other connection", async || {
+        (gateway(&scene).await == GatewayState::Agents { free: 1, at_work: 1 }).then_some(())
+    })
+    .await;
+    fax.patience.add_permits(1);
     transport.drain().await;
     assert_eq!(scene.spool("MAIL1").await, []);
 }
@@ -159,7 +174,7 @@ async fn a_message_that_no_agent_answers_keeps_no_other_waiting() {
 
 #[tokio::test]
 async fn no_more_connections_than_the_connector_allows() {
-    // EN-57
+    // EN-57, PL-72
     const MESSAGES: usize = 12;
     let (scene, transport) = scene(", maxConcurrentConnections: 2, maxMessagesPerConnection: 3").await;
     let fax = Fax::new(0);
@@ -172,6 +187,43 @@ async fn no_more_connections_than_the_connector_allows() {
     fax.took(1).await;
     fax.patience.add_permits(MESSAGES);
     fax.took(MESSAGES).await;
+    transport.drain().await;
+    let (_, most) = *fax.most_at_once.lock();
+    assert!((1..=2).contains(&most), "{most} at once");
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn a_long_list_of_recipients_is_given_in_parts() {
+    // EN-57: each part is a message of its connection, and there are no more connections at once than the connector allows.
+    const RECIPIENTS: usize = 250;
+    let (scene, transport) = scene(", maxConcurrentConnections: 2, maxMessagesPerConnection: 1").await;
+    let fax = Fax::new(0);
+    let _serving = fax.serve(&scene, 5);
+    let to: Vec<String> = (0..RECIPIENTS).map(|number| format!("IMCEAFAX-1{number}@contoso.com")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let asks = Notify::On { success: true, failure: true, delay: false };
+    let _ = scene.submit_as(&scene.head_with("ann@contoso.com", &to, asks), MESSAGE).await.unwrap();
+    // Two parts are out at once.
+    fax.took(2).await;
+    fax.patience.add_permits(3);
+    let taken = fax.took(3).await;
+    let mut sizes: Vec<usize> = taken.iter().map(|(delivery, _)| delivery.recipients.len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [50, 100, 100]);
+    let ids: std::collections::BTreeSet<_> = taken.iter().map(|(delivery, _)| delivery.id).collect();
+    assert_eq!(ids.len(), 3, "an agent that remembers ids takes no part for another");
+    let mut all: Vec<&str> = taken.iter().flat_map(|(one, _)| &one.recipients).map(|(_, to)| &**to).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), RECIPIENTS);
+    // Each recipient is reported, once.
+    let reported = until("reports of all", async || {
+        let reports = scene.mailboxes.attempts_at("ann@contoso.com");
+        let of = |arrival: &Arrival| arrival.content.matches("Action: delivered").count();
+        Some(reports.iter().map(of).sum::<usize>()).filter(|count| *count >= RECIPIENTS)
+    });
+    assert_eq!(reported.await, RECIPIENTS);
     transport.drain().await;
     let (_, most) = *fax.most_at_once.lock();
     assert!((1..=2).contains(&most), "{most} at once");

@@ -80,6 +80,7 @@ async fn front_end(scene: &Scene) -> (Arc<FrontEnd>, Arc<Credentials>, Announcem
         started: Timestamp::from_millis(1),
         version: "0".to_owned(),
         applied_revision: Revision(1),
+        out_of_reach: Vec::new(),
     });
     tokio::spawn(offer.serve(listener.into(), &credentials).unwrap());
     (front_end, credentials, announcement)

@@ -4,11 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use envelope::Notify;
+use admin_api::queues::{GatewayEntry, GatewayState};
+use envelope::{Address, ByteSize, Notify};
 use tempfile::TempDir;
 use testkit::until;
 
 use crate::support::{MESSAGE, ORGANIZATION, Running, Scene, notified};
+use crate::view::administrator;
 
 /// The gateway's side.
 struct Gateway {
@@ -68,13 +70,20 @@ async fn last_error(transport: &Running, containing: &str) {
     .await;
 }
 
+/// What an administrator is told of the Drop directory: octets, and what is wrong with it. Looking leaves nothing there.
+async fn drop_directory(scene: &Scene) -> (Option<ByteSize>, Option<Box<str>>) {
+    let told = administrator(scene).gateways(&scene.transport("MAIL1").await).await.unwrap();
+    let [GatewayEntry { state: GatewayState::Drop { held, trouble, .. }, .. }] = &told[..] else { panic!("{told:?}") };
+    (*held, trouble.clone())
+}
+
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
 #[tokio::test]
 async fn a_message_is_a_file_for_the_gateway() {
-    // PL-69, EN-68, EN-69, PF-29
+    // PL-69, PL-70, EN-68, EN-69, PF-29
     let gateway = Gateway::new();
     gateway.make_directory();
     let (scene, transport) = scene(&gateway, "").await;
@@ -103,6 +112,8 @@ async fn mail_waits_for_its_directory() {
     let (scene, transport) = scene(&gateway, "").await;
     scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
     last_error(&transport, "Fax is not there: make it").await;
+    let (held, trouble) = drop_directory(&scene).await;
+    assert!(held.is_none() && trouble.is_some_and(|trouble| trouble.contains("make it")));
     gateway.make_directory();
     gateway.arrived(1).await;
     transport.drain().await;
@@ -119,6 +130,13 @@ async fn a_full_directory_gets_no_more_until_the_gateway_takes_some() {
     scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
     last_error(&transport, "dropDirectoryQuota").await;
     assert_eq!(gateway.files().len(), 1);
+    assert_eq!(drop_directory(&scene).await, (Some(ByteSize::bytes(900)), None), "there is room for a small one");
+    std::fs::write(gateway.directory().join("more.eml"), vec![b'x'; 200]).unwrap();
+    let (held, trouble) = drop_directory(&scene).await;
+    assert!(
+        held == Some(ByteSize::bytes(1100)) && trouble.is_some_and(|trouble| trouble.contains("dropDirectoryQuota"))
+    );
+    std::fs::remove_file(gateway.directory().join("more.eml")).unwrap();
     std::fs::remove_file(gateway.directory().join("old.eml")).unwrap();
     let taken = gateway.arrived(1).await;
     assert!(read(&taken[0]).starts_with("X-Sender:"));
@@ -146,4 +164,89 @@ async fn whoever_asked_is_told_that_it_was_handed_over_if_the_connector_says_so(
         assert_eq!(scene.mailboxes.attempts().len(), usize::from(told), "{properties}");
         assert_eq!(scene.spool("MAIL1").await, []);
     }
+}
+
+/// An organization whose X.400 gateway takes everything but what is German, for which there is another one; both write into folders, and
+/// what comes back is put into the Replay directory.
+async fn x400_scene(gateway: &Gateway) -> (Scene, Running) {
+    let ann = "{name: ann, address: ann@contoso.com, database: DB1";
+    let organization = ORGANIZATION.replace(
+        ann,
+        &format!("{ann}, proxyAddresses: ['IMCEAX400-c=US+3Ba=Fabrikam+3Bp=Contoso+3Bs=Ann@contoso.com']"),
+    );
+    let further = "
+x400AuthoritativeDomains: [{name: Contoso, x400DomainName: C=US;A=Fabrikam;P=Contoso}]
+foreignConnectors:
+  - {name: World, addressSpaces: ['X400:c=US;1', 'X400:c=FR;1'], sourceTransportServers: [MAIL1]}
+  - {name: Germany, addressSpaces: ['X400:a=Telekom;c=DE;50'], sourceTransportServers: [MAIL1]}
+";
+    for folder in ["World", "Germany", "replay"] {
+        std::fs::create_dir(gateway.root.path().join(folder)).unwrap();
+    }
+    let scene = Scene::new(&format!("{organization}{further}")).await;
+    let root = gateway.root.path().to_owned();
+    let transport = scene
+        .start_with("MAIL1", move |node| {
+            let mut settings = (*node.settings).clone();
+            (settings.replay, settings.drop) = (Some(root.join("replay")), Some(root));
+            node.settings = Arc::new(settings);
+        })
+        .await;
+    (scene, transport)
+}
+
+/// The one file in the Drop directory of that name, which the gateway takes.
+async fn taken(gateway: &Gateway, name: &str) -> String {
+    let folder = gateway.root.path().join(name);
+    until("a file for the gateway", async || {
+        let file = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let file = file.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "eml"))?;
+        let text = read(&file);
+        std::fs::remove_file(file).unwrap();
+        Some(text)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn mail_goes_to_x400_and_comes_back() {
+    // EN-62, EN-69, EN-70, EN-71, EN-72, EN-73, EN-74
+    let gateway = Gateway::new();
+    let (scene, transport) = x400_scene(&gateway).await;
+    scene.submit("ann@contoso.com", &["IMCEAX400-c=DE+3Ba=telekom+3Bp=Bank+3Bs=Eve@contoso.com"]).await;
+    let file = taken(&gateway, "Germany").await;
+    let expected =
+        "X-Sender: <ann@contoso.com>\r\nX-Receiver: X400:c=DE;a=telekom;p=Bank;s=Eve\r\nX-CreatedBy: X400\r\n";
+    assert!(file.starts_with(expected), "{file}");
+    // The answer, as the gateway writes it: to our X.400 address, its attributes in another order.
+    let answer = "X-Sender: X400:c=DE;a=telekom;p=Bank;s=Eve\nX-Receiver: X400:S=Ann;P=Contoso;A=Fabrikam;C=US\n\
+                  X-CreatedBy: X400\nSubject: Re: Hello\n\nAnswer\n";
+    std::fs::write(gateway.root.path().join("replay/.1.eml"), answer).unwrap();
+    std::fs::rename(gateway.root.path().join("replay/.1.eml"), gateway.root.path().join("replay/1.eml")).unwrap();
+    let arrived = scene.mailboxes.arrived("ann@contoso.com", 1).await.remove(0);
+    assert!(arrived.content.contains("Subject: Re: Hello"), "{}", arrived.content);
+    // And the way back to whom that names, by the other gateway, with an address as long as X.400 has them.
+    let sender: Address = arrived.head.envelope.reverse_path.address().unwrap().clone();
+    assert_eq!(sender.to_string(), "IMCEAX400-c=DE+3Ba=telekom+3Bp=Bank+3Bs=Eve@contoso.com");
+    scene.submit("ann@contoso.com", &[sender.as_str()]).await;
+    taken(&gateway, "Germany").await;
+    let long = format!("c=FR;o=Long;s={}", "x".repeat(900));
+    let encoded = long.replace(';', "+3B");
+    scene.submit("ann@contoso.com", &[&format!("IMCEAX400-{encoded}@contoso.com")]).await;
+    let file = taken(&gateway, "World").await;
+    assert!(file.contains(&format!("X-Receiver: X400:{long}\r\n")), "{file}");
+    // Nobody of ours has the one, and no connector is for the other: both are reported, and neither waits.
+    for (address, status) in [
+        ("IMCEAX400-c=US+3Ba=Fabrikam+3Bp=Contoso+3Bs=Nobody@contoso.com", "5.1.1"),
+        ("IMCEAX400-c=DE+3Ba=Other@contoso.com", "5.1.2"),
+    ] {
+        scene.submit("bob@contoso.com", &[address]).await;
+        until("the report", async || {
+            let reports = scene.mailboxes.attempts_at("bob@contoso.com");
+            reports.iter().any(|one| one.is_notification("failed") && one.content.contains(status)).then_some(())
+        })
+        .await;
+    }
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
 }

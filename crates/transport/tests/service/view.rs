@@ -16,7 +16,7 @@ use testkit::until;
 
 use crate::support::{MESSAGE, ORGANIZATION, Scene, reply};
 
-fn administrator(scene: &Scene) -> Administrator {
+pub(crate) fn administrator(scene: &Scene) -> Administrator {
     let authority = scene.world.authority();
     let own = authority
         .issue_administrator(

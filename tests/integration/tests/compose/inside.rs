@@ -13,7 +13,7 @@ use crate::stack::{ETCD, SERVERS, SERVICES, Server, Stack};
 /// `CAP_NET_ADMIN` (linux/capability.h).
 const NET_ADMIN: &str = "0000000000001000";
 const NONE: &str = "0000000000000000";
-/// The user of the image: who reads and writes mailboxes.
+/// The user of the image and its group, who read and write mailboxes.
 const PEOPLE: u32 = 10_001;
 /// An address that is not of the containers.
 const OUTSIDE: &str = "outside";
@@ -74,11 +74,13 @@ print "silent $_->[0]\n" for values %under_way;
 enum Role {
     Service(Server, &'static str),
     Admin,
+    Centre,
     Etcd,
     Tools,
     Prometheus,
     Internet,
     Router,
+    Edge,
 }
 
 /// A port on which something answers.
@@ -95,6 +97,7 @@ struct Room {
     container: String,
     role: Role,
     user: u32,
+    group: u32,
     /// Keys and state: everything of that kind that is to be seen there.
     sees: BTreeSet<String>,
     writes: BTreeSet<String>,
@@ -116,6 +119,25 @@ pub(crate) async fn everybody_has_what_is_needed(stack: &Stack) {
     let closed: Vec<&str> = names.filter(|name| !opened.contains(*name)).collect();
     assert_eq!(closed, [OUTSIDE], "nobody reaches these, so that nothing was shown by their being closed");
     stack.report(&format!("inside: {} containers tried {} doors each", rooms.len(), doors.len()));
+}
+
+/// The admin centre answers this machine by TLS, and its log has the link by which the first account is made.
+pub(crate) async fn the_admin_centre_answers(stack: &Stack) {
+    let at = format!("{}:8443", stack.within("103.74"));
+    let ask = |path: &str| {
+        let asked = format!(
+            "printf 'GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n' | timeout 20 openssl s_client -quiet -connect {at} 2>&1"
+        );
+        stack.on_this_machine(asked)
+    };
+    let door = ask("/sign-in").await;
+    assert!(door.contains(" 200 ") && door.contains("This centre is new"), "{door}");
+    let logs = stack.compose(&["logs", "--no-color", "centre"]).await;
+    let logs = String::from_utf8_lossy(&logs.stdout).into_owned();
+    let link = logs.lines().filter_map(|line| Some(line[line.find("/welcome/")?..].trim().to_owned())).next_back();
+    let welcome = ask(&link.expect("a link")).await;
+    assert!(welcome.contains("Your account") && welcome.contains("Organization Management"), "{welcome}");
+    stack.report("the admin centre answers");
 }
 
 /// What is in a container and what it may is as expected; the doors that it opens.
@@ -140,7 +162,7 @@ async fn look_around(stack: &Stack, room: &Room, doors: &[Door]) -> BTreeSet<Str
 fn expected(room: &Room) -> BTreeSet<String> {
     let capabilities = if room.role == Role::Router { NET_ADMIN } else { NONE };
     let mut lines = BTreeSet::from([
-        format!("user {0}:{0}", room.user),
+        format!("user {}:{}", room.user, room.group),
         format!("CapEff: {capabilities}"),
         // Nothing that could be had by a program that raises rights.
         format!("CapBnd: {capabilities}"),
@@ -167,6 +189,7 @@ fn opens(from: Role, door: &Door) -> bool {
         (Role::Prometheus, Role::Service(..) | Role::Admin) => told,
         (Role::Prometheus, Role::Etcd) => door.port == 2381,
         (Role::Tools, Role::Admin) => true,
+        (Role::Centre, Role::Admin) => door.port == 5477,
         (Role::Tools, Role::Service(..)) if told => true,
         // Clients.
         (Role::Tools, Role::Service(_, "frontend-transport")) => matches!(door.port, 2525 | 5587),
@@ -193,6 +216,13 @@ fn opens(from: Role, door: &Door) -> bool {
             _ => sends(server, service),
         },
         (Role::Admin, Role::Internet) => door.port == 4317,
+        // The perimeter: Berlin alone, and EdgeSync from inside (EN-27, EN-30).
+        (Role::Internet, Role::Edge) => door.port == 2525,
+        (Role::Edge, Role::Internet) => true,
+        (Role::Service(server, "transport"), Role::Edge) | (Role::Edge, Role::Service(server, "transport")) => {
+            door.port == 7525 && server.site() == SERVERS[0].site()
+        }
+        (Role::Admin, Role::Edge) => door.port == 5477,
         _ => false,
     }
 }
@@ -226,9 +256,11 @@ fn doors(stack: &Stack) -> Vec<Door> {
         }
     }
     add("admin", Some(Role::Admin), stack.within("103.50"), &[5477, 9477]);
+    add("centre", Some(Role::Centre), stack.within("103.74"), &[8443]);
     for (at, member) in ETCD.into_iter().enumerate() {
         add(member, Some(Role::Etcd), stack.within(&format!("103.{}", 21 + at)), &[2379, 2380, 2381]);
     }
+    add("edge1", Some(Role::Edge), stack.within("104.10"), &[2525, 7525, 5477, 9525, 9477]);
     add("prometheus", Some(Role::Prometheus), stack.within("103.42"), &[9090]);
     add("names", Some(Role::Internet), stack.within("0.53"), &[5300]);
     add("traces", Some(Role::Internet), stack.within("0.4"), &[4317]);
@@ -244,6 +276,7 @@ fn rooms() -> Vec<Room> {
         container: container.to_owned(),
         role,
         user,
+        group: user,
         sees: set(sees),
         writes: set(writes),
         memory_mib: 256,
@@ -262,6 +295,8 @@ fn rooms() -> Vec<Room> {
     admin.sees.insert("/var/lib/postroad/admin.sock".to_owned());
     admin.processes = 600;
     rooms.push(admin);
+    let keys = [&*format!("{identity}/administrator/key.pem"), "/var/lib/postroad/tls/key.pem"];
+    rooms.push(Room { processes: 600, ..room("centre", Role::Centre, 10_106, &keys, &["/var/lib/postroad"]) });
     for (member, user) in ETCD.into_iter().zip(10_501..) {
         let keys = ["/etc/etcd/client/key.pem", "/etc/etcd/peer/key.pem", "/var/lib/etcd/data"];
         rooms.push(Room { memory_mib: 512, ..room(member, Role::Etcd, user, &keys, &["/var/lib/etcd"]) });
@@ -278,6 +313,11 @@ fn rooms() -> Vec<Room> {
     let of_hosts = ["/authority/ca/key.pem", "/authority/organization.key"];
     rooms.push(Room { processes: 600, ..room("internet", Role::Internet, PEOPLE, &of_hosts, &["/lab"]) });
     rooms.push(room("router", Role::Router, 0, &[], &["/run"]));
+    let mut edge = room("edge1", Role::Edge, 10_601, &[], &["/var/lib/postroad"]);
+    let keys = ["transport/key.pem", "admin/key.pem", "smtp/key.pem", "organization.key"];
+    edge.sees = keys.map(|key| format!("{identity}/{key}")).into();
+    edge.sees.extend(["/var/lib/postroad/queue", "/var/lib/postroad/admin.sock"].map(str::to_owned));
+    rooms.push(Room { memory_mib: 512, processes: 600, files: 16_384, ..edge });
     rooms
 }
 
@@ -285,7 +325,7 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
     let mut keys = vec![format!("{service}/key.pem"), format!("{service}/etcd/key.pem")];
     let mut sees = BTreeSet::new();
     let mut writes = BTreeSet::from(["/var/lib/postroad".to_owned()]);
-    let (mut memory_mib, mut files) = (256, 4096);
+    let (mut memory_mib, mut files, mut group) = (256, 4096, None);
     let user = match service {
         "frontend-transport" => {
             keys.push("smtp/key.pem".to_owned());
@@ -303,7 +343,8 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
             let site = format!("{}{}", site[..1].to_uppercase(), &site[1..]);
             sees.insert(format!("/var/lib/mailboxes/DB-{site}{number}"));
             writes.insert("/var/lib/mailboxes".to_owned());
-            PEOPLE
+            group = Some(PEOPLE);
+            first + if service == "mailbox-submission" { 3 } else { 4 }
         }
     };
     // The test's small disk is a volume of its own.
@@ -312,7 +353,18 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
     }
     sees.extend(keys.into_iter().map(|key| format!("/etc/postroad/identity/{key}")));
     let container = format!("{}-{service}", server.name);
-    Room { container, role: Role::Service(server, service), user, sees, writes, memory_mib, processes: 600, files }
+    let group = group.unwrap_or(user);
+    Room {
+        container,
+        role: Role::Service(server, service),
+        user,
+        group,
+        sees,
+        writes,
+        memory_mib,
+        processes: 600,
+        files,
+    }
 }
 
 /// What the identity of each service may do in etcd, asked from its container's network with its container's files.

@@ -151,7 +151,8 @@ impl Client {
         let mut pause = interval(OUTBOX_PAUSE);
         while !self.ending.load(Ordering::Relaxed) {
             pause.tick().await;
-            let mut script = String::from("cd /lab/servers\n");
+            // Mailboxes are those of a group.
+            let mut script = String::from("umask 007\ncd /lab/servers\n");
             let mut ids = Vec::new();
             for (folder, from, to) in OUTBOXES {
                 let message = message(&format!("{from}@contoso.example"), to);

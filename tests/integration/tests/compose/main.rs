@@ -13,6 +13,7 @@ mod inside;
 mod ledger;
 mod load;
 mod monitoring;
+mod perimeter;
 mod stack;
 
 use std::time::Duration;
@@ -52,6 +53,8 @@ async fn mail_survives_what_happens_to_containers() {
     stack.report("up");
     faults::every_way_works(&stack).await;
     stack.report("demo");
+    perimeter::mail_passes_it(&stack).await;
+    inside::the_admin_centre_answers(&stack).await;
     inside::everybody_has_what_is_needed(&stack).await;
     inside::etcd_hears_each_identity_as_itself(&stack).await;
     // With the retry intervals of production: whoever starts is tried at once.

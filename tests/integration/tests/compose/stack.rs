@@ -26,6 +26,9 @@ const QUICK: &str = "transport: {queueGlitchRetryInterval: 00:00:01, transientFa
     outboundConnectionFailureRetryInterval: 00:00:01, messageRetryInterval: 00:00:01, \
     mailboxDeliveryQueueRetryInterval: 00:00:01, resolverRetryInterval: 00:00:01}";
 
+/// What the file of the organization does not have, because `compose.sh up` has brought it in: the Edge server, and its connectors.
+const LEAVE: &str = "--leave servers,sendConnectors,receiveConnectors";
+
 /// OSLO2's Transport keeps its queue on a small disk; `tools` holds it, so that it stays when Transport is away. So it does with
 /// what etcd's members keep: they die as processes here, and a disk that others keep busy for seconds would end their quorum.
 const DISKS: &str = "
@@ -153,7 +156,10 @@ impl Stack {
             .env("COMPOSE_PROJECT_NAME", self.project())
             .env("POSTROAD_COMPOSE_FILE", &self.override_file)
             .env("COMPOSE_PROFILES", "monitoring")
-            .env("PROMETHEUS_PORT", "0");
+            .env("PERIMETER", "1")
+            .env("EDGE1_SMTP", "0")
+            .env("PROMETHEUS_PORT", "0")
+            .env("CENTRE_PORT", "0");
         command.env("POSTROAD_NETWORK", format!("10.{}", self.network));
         for (variable, image) in [
             ("POSTROAD_IMAGE", "postroad"),
@@ -190,6 +196,13 @@ impl Stack {
         run(docker).await
     }
 
+    /// A shell command on this machine; what it printed.
+    pub(crate) async fn on_this_machine(&self, text: String) -> String {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &text]);
+        said(&run(shell).await)
+    }
+
     fn project(&self) -> String {
         format!("{PROJECT}-{}", self.network)
     }
@@ -222,14 +235,14 @@ impl Stack {
     /// Applies the same organization with short retry intervals, as an administrator does: while mail flows.
     pub(crate) async fn retry_quickly(&self) {
         let edit = format!("sed -E '/fqdn:/s/\\}}$/, {QUICK}}}/' /lab/organization.yaml > /tmp/quick.yaml");
-        self.tools(&format!("{edit} && postroad apply /tmp/quick.yaml --yes")).await;
+        self.tools(&format!("{edit} && postroad apply /tmp/quick.yaml --yes {LEAVE}")).await;
         self.everybody_is_current().await;
     }
 
     /// Changes what says nothing to mail, as an administrator does.
     pub(crate) async fn change(&self) {
         let edit = format!("s/^  - name: Internet$/&\\n    comment: at {} ms/", self.started.elapsed().as_millis());
-        let apply = "postroad apply /tmp/changed.yaml --yes";
+        let apply = format!("postroad apply /tmp/changed.yaml --yes {LEAVE}");
         self.tools(&format!("sed '{edit}' /tmp/quick.yaml > /tmp/changed.yaml && {apply}")).await;
     }
 

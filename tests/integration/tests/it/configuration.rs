@@ -69,5 +69,21 @@ async fn a_change_reaches_every_service_and_frees_what_waited_for_it() {
     let (done, said) = apply(&lab, ONE_SERVER).await;
     assert!(done, "{said}");
     assert_eq!(wait_until_applied(&lab).await, after);
+
+    // What mail meets now at connectors that are not for SMTP, Transport says itself (EN-61, EN-64).
+    let gateways = "deliveryAgentConnectors: [{name: Text, addressSpaces: ['MOBILE:*'], deliveryProtocol: MOBILE, \
+                    sourceTransportServers: [BERLIN1]}]\nforeignConnectors: [{name: Fax, addressSpaces: ['FAX:*'], \
+                    sourceTransportServers: [BERLIN1]}]\n";
+    let (done, said) = apply(&lab, &ONE_SERVER.replace(CONNECTOR, &format!("{CONNECTOR}\n{gateways}"))).await;
+    assert!(done, "{said}");
+    wait_until_applied(&lab).await;
+    let lab_folder = lab.folder().to_str().unwrap();
+    let told = run_postroad(&["explain", "MOBILE:+4930", "FAX:1", "--json", "--lab", lab_folder]).await;
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let gateway = |at: usize| (lines[at]["gateways"][0]["ready"].clone(), lines[at]["gateways"][0]["why"].to_string());
+    let (mobile, fax) = (gateway(0), gateway(1));
+    assert!(mobile.0 == false && mobile.1.contains("no delivery agent for protocol MOBILE is at BERLIN1"), "{said}");
+    assert!(fax.0 == false && fax.1.contains("the settings of this server name no folder"), "{said}");
     lab.finish().await;
 }

@@ -1,4 +1,4 @@
-//! `postroad lab demo`: two sites, four servers, eleven ways that mail can take, in one command.
+//! `postroad lab demo`: two sites, four servers, an Edge server and a gateway, fifteen ways that mail can take, in one command.
 
 use crate::support::run_postroad;
 
@@ -7,7 +7,7 @@ async fn every_message_ends_as_it_should(more: &[&str]) {
     let arguments = [&["lab", "demo", "--lab", folder.path().to_str().unwrap()], more].concat();
     let ended = run_postroad(&arguments).await;
     let said = String::from_utf8_lossy(&ended.stdout);
-    let complete = ended.status.success() && said.contains("11 of 11 messages ended as they should.");
+    let complete = ended.status.success() && said.contains("15 of 15 messages ended as they should.");
     assert!(complete, "{}\n{said}\n{}", ended.status, String::from_utf8_lossy(&ended.stderr));
 }
 

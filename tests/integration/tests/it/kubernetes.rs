@@ -73,7 +73,9 @@ impl Secrets {
 fn identities_are_made_once_in_the_cluster_and_stay_until_they_end() {
     let cluster = Secrets::start();
     let first = cluster.identities(&[]);
-    for name in ["m1-transport-tls", "m1-transport-etcd", "m1-smtp", "administrator-etcd", "controller-tls"] {
+    for name in
+        ["m1-transport-tls", "m1-transport-etcd", "m1-smtp", "administrator-etcd", "controller-tls", "centre-tls"]
+    {
         assert!(first.contains(name), "{first}");
     }
     let again = cluster.identities(&[]);

@@ -1,6 +1,8 @@
 //! An Edge server between the internet and two sites, as `deploy/lab/perimeter.yaml` has it: mail in and out, what the organization
 //! tells it, who tells it when somebody is away, and what whoever has broken into it can do.
 
+use std::collections::BTreeSet;
+
 use net::Service;
 
 use crate::support::{
@@ -19,10 +21,15 @@ fn quick() -> String {
 
 /// Says something to the shell of a server.
 async fn shell(lab: &Lab, server: &str, line: &str) -> String {
+    told(lab, server, &["shell", "-c", line]).await
+}
+
+/// What a command says by the settings of a server.
+async fn told(lab: &Lab, server: &str, command: &[&str]) -> String {
     let settings = lab.server(server).settings_path();
-    let output = run_postroad(&["shell", "--settings", settings.to_str().unwrap(), "-c", line]).await;
+    let output = run_postroad(&[command, &["--settings", settings.to_str().unwrap()]].concat()).await;
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{line}: {said}");
+    assert!(output.status.success(), "{command:?}: {said}");
     said
 }
 
@@ -44,6 +51,15 @@ async fn mail_comes_in_and_goes_out_by_the_edge_server_alone() {
         let message = test_message("bob@fabrikam.example", &format!("{mailbox}@contoso.example"));
         submit_from_outside(&lab, "EDGE1", &message).await.unwrap();
         lab.inbox(server, database, mailbox).wait_for(&message.message_id()).await;
+        // One trace from the internet to the mailbox, although the message has another id inside.
+        let mut way = lab.wait_for_spans(&message.message_id(), "receive", 2).await;
+        way.extend(lab.wait_for_spans(&message.message_id(), "deliver", 1).await);
+        let traces: BTreeSet<&str> = way.iter().map(|span| span.trace_id.as_str()).collect();
+        assert_eq!(traces.len(), 1, "{way:?}");
+        assert!(
+            way.iter().any(|span| span.server == "EDGE1") && way.iter().any(|span| span.server == server),
+            "{way:?}"
+        );
     }
     for (stranger, reply) in [("nobody@contoso.example", "550 5.1.1"), ("x@elsewhere.example", "550 5.7.1")] {
         let refused = submit_from_outside(&lab, "EDGE1", &test_message("bob@fabrikam.example", stranger)).await;
@@ -63,8 +79,74 @@ async fn mail_comes_in_and_goes_out_by_the_edge_server_alone() {
         // One trace from the mailbox to the host outside.
         let received = lab.wait_for_spans(&message.message_id(), "receive", 3).await;
         assert!(received.iter().any(|span| span.server == "EDGE1"), "{received:?}");
+        let sent = lab.wait_for_spans(&message.message_id(), "send", 1).await;
+        assert!(received.iter().all(|span| span.trace_id == sent[0].trace_id), "{received:?} {sent:?}");
     }
+    both_halves_are_told(&lab).await;
+    links_are_cut(&lab).await;
     lab.finish().await;
+}
+
+/// `explain` across the perimeter: what the organization decides, and what the Edge server does by its own directory.
+async fn both_halves_are_told(lab: &Lab) {
+    let (outside, inside) = ("sales@fabrikam.example", "ben@contoso.example");
+    let there = "then, on Edge server EDGE1, by what it was told";
+    for from in ["OSLO1", "BERLIN1"] {
+        let said = told(lab, "BERLIN1", &["explain", outside, "--from", from]).await;
+        let (organization, edge) = said.split_once(there).unwrap_or_else(|| panic!("{said}"));
+        let hop = if from == "OSLO1" { "SmtpRelayToRemoteActiveDirectorySite" } else { "SmtpRelayWithinAdSiteToEdge" };
+        assert!(organization.contains(hop) && edge.contains("DnsConnectorDelivery fabrikam.example"), "{said}");
+    }
+    // From outside, asked on either side.
+    for server in ["BERLIN1", "EDGE1"] {
+        let said = told(lab, server, &["explain", inside, "--from", "EDGE1"]).await;
+        let (edge, organization) =
+            said.split_once("then, in the organization, on BERLIN").unwrap_or_else(|| panic!("{said}"));
+        assert!(edge.contains("EdgeSync - Inbound to Berlin") && organization.contains("DB-Berlin2"), "{said}");
+    }
+    let line = told(lab, "BERLIN1", &["explain", outside, "--json"]).await;
+    assert!(line.contains(r#""then":[{"recipient":"sales@fabrikam.example""#) && !line.contains("elsewhere"), "{line}");
+    // What was once is not to be had of the other side: it is said where to ask.
+    let servers = told(lab, "BERLIN1", &["servers", "--json"]).await;
+    let revision =
+        servers.split("\"directoryRevision\":").nth(1).and_then(|rest| rest.split([',', '}']).next()).unwrap();
+    let said = told(lab, "BERLIN1", &["explain", outside, "--revision", revision]).await;
+    assert!(said.contains("This is the organization's half.") && !said.contains(there), "{said}");
+}
+
+/// What waits says why, and goes on by itself.
+async fn links_are_cut(lab: &Lab) {
+    let out = test_message("ben@contoso.example", "sales@fabrikam.example");
+    lab.world.cut("EDGE1", "internet").await.unwrap();
+    lab.inbox("BERLIN2", "DB-Berlin2", "ben").send("cut-one", &out.content());
+    lab.wait_for_queue("EDGE1", "DnsConnectorDelivery", 1).await;
+    let waits = "reset by peer";
+    testkit::until("the queue says why", async || {
+        told(lab, "EDGE1", &["queue", "--messages"]).await.contains(waits).then_some(())
+    })
+    .await;
+    lab.world.heal("EDGE1", "internet").await.unwrap();
+    lab.wait_for_delivery(&out.message_id()).await;
+
+    lab.world.cut("EDGE1", "Berlin").await.unwrap();
+    let (into, out) = (
+        test_message("bob@fabrikam.example", "ben@contoso.example"),
+        test_message("ben@contoso.example", "sales@fabrikam.example"),
+    );
+    submit_from_outside(lab, "EDGE1", &into).await.unwrap();
+    lab.inbox("BERLIN2", "DB-Berlin2", "ben").send("cut-two", &out.content());
+    lab.wait_for_queue("EDGE1", "SmtpRelayToRemoteActiveDirectorySite", 1).await;
+    lab.wait_for_queue("BERLIN2", "SmtpRelayWithinAdSiteToEdge", 1).await;
+    for server in ["EDGE1", "BERLIN2"] {
+        testkit::until("the queue says why", async || {
+            let said = told(lab, server, &["queue", "--messages", "--server", server]).await;
+            said.contains(waits).then_some(())
+        })
+        .await;
+    }
+    lab.world.heal("Berlin", "EDGE1").await.unwrap();
+    lab.inbox("BERLIN2", "DB-Berlin2", "ben").wait_for(&into.message_id()).await;
+    lab.wait_for_delivery(&out.message_id()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +172,7 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("EN-14"), "{said}");
 
-    // A server comes to the site, and goes.
+    // PL-84: a server comes to the site, and goes.
     let settings = lab.server("BERLIN1").settings_path();
     let file = lab.server("BERLIN1").folder.join("organization.yaml");
     let (settings, file) = (settings.to_str().unwrap(), file.to_str().unwrap());
@@ -108,6 +190,7 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
         assert_eq!(shell(&lab, "EDGE1", "Get-TransportService").await.contains("BERLIN3"), known);
     }
 
+    the_next_synchronizes_for_one_that_is_cut_off(&lab).await;
     // EN-32: who synchronized is gone; the next one does, by itself.
     lab.kill("BERLIN1", Service::Admin).await;
     shell(&lab, "BERLIN1", "Set-AcceptedDomain contoso -Name Contoso2; New-AcceptedDomain -Name second -DomainName second.example -DomainType InternalRelay").await;
@@ -116,7 +199,7 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
     })
     .await;
 
-    // One Transport of the site is away: mail goes to the other (EN-21).
+    // One Transport of the site is away: mail goes to the other (EN-21, PL-83).
     lab.stop("BERLIN1", Service::Transport).await;
     let message = test_message("bob@fabrikam.example", "ben@contoso.example");
     submit_from_outside(&lab, "EDGE1", &message).await.unwrap();
@@ -130,6 +213,27 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
     lab.start_again("EDGE1", Service::Transport).await;
     lab.wait_for_delivery(&message.message_id()).await;
     lab.finish().await;
+}
+
+/// EN-32: the first by name is there, and does not reach the Edge server. The next one does its work, and gives it back.
+async fn the_next_synchronizes_for_one_that_is_cut_off(lab: &Lab) {
+    lab.world.cut("BERLIN1", "EDGE1").await.unwrap();
+    shell(lab, "BERLIN1", "New-AcceptedDomain -Name cut -DomainName cut.example").await;
+    testkit::until("the new domain on EDGE1", async || {
+        shell(lab, "EDGE1", "Get-AcceptedDomain").await.contains("cut.example").then_some(())
+    })
+    .await;
+    let changes = told(lab, "EDGE1", &["revisions"]).await;
+    let newest = changes.lines().find(|line| line.contains("EdgeSync")).unwrap_or_default();
+    assert!(newest.contains("BERLIN2"), "{changes}");
+    lab.world.heal("EDGE1", "BERLIN1").await.unwrap();
+    let log = lab.server("BERLIN1").log_path(Service::Admin);
+    testkit::until("BERLIN1 synchronizes again", async || {
+        let said = std::fs::read_to_string(&log).unwrap();
+        let since = said.split("can be reached again").nth(1)?;
+        since.contains("an Edge server was synchronized").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

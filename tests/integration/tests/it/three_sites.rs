@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use admin_api::Administrator;
 use admin_api::queues::{MessageEntry, MessagesRequest, PeerEntry, QueueEntry};
-use envelope::{Address, SiteName};
+use envelope::Address;
 use futures::StreamExt;
 use lab::traces::Span;
 use net::{KeyedCertificate, Service};
@@ -68,10 +68,6 @@ impl<'a> Eyes<'a> {
         })
         .await
     }
-}
-
-fn site(name: &str) -> SiteName {
-    SiteName::parse(name).unwrap()
 }
 
 fn attribute<'a>(span: &'a Span, key: &str) -> &'a str {
@@ -182,7 +178,7 @@ async fn mail_backs_off_hop_by_hop_and_waits_at_the_point_of_failure(lab: &Lab) 
     let spans = lab.wait_for_spans(&first.message_id(), "transfer", 2).await;
     assert!(spans.iter().any(|span| attribute(span, "server.address") == "OSLO1"), "backed off: {spans:?}");
 
-    lab.world.cut(&site("Hamburg"), &site("Oslo")).await.unwrap();
+    lab.world.cut("Hamburg", "Oslo").await.unwrap();
     let second = test_message("anna@contoso.example", "bjorn@contoso.example");
     assert!(Wire::connector(lab, "BERLIN1").send(&second).await);
     let at_hub = testkit::until("mail to wait at the hub", async || {
@@ -199,7 +195,7 @@ async fn mail_backs_off_hop_by_hop_and_waits_at_the_point_of_failure(lab: &Lab) 
     eyes.is_empty("BERLIN1").await;
     the_command_shows_it(lab, at_hub).await;
 
-    lab.world.heal(&site("Hamburg"), &site("Oslo")).await.unwrap();
+    lab.world.heal("Hamburg", "Oslo").await.unwrap();
     let healed = run_postroad(&["lab", "heal", "Bergen", "Oslo", "--lab", lab.folder().to_str().unwrap()]).await;
     assert!(healed.status.success(), "{healed:?}");
     let mut inbox = lab.inbox("BERGEN1", "DB-Bergen", "bjorn");

@@ -246,14 +246,14 @@ fn what_was_installed(machines: &Machines) {
     let capabilities = "for service in $(systemctl list-units --plain --no-legend 'postroad@*.service' | cut -d' ' -f1); do \
         grep -E '^Cap(Eff|Bnd)' /proc/$(systemctl show --value --property MainPID $service)/status; done";
     let capabilities = machines.on("mail1", capabilities);
-    assert_eq!(capabilities.lines().count(), 10, "{capabilities}");
+    assert_eq!(capabilities.lines().count(), 12, "{capabilities}");
     assert!(capabilities.lines().all(|line| line.ends_with("\t0000000000000000")), "{capabilities}");
     // In tenths: 2.0.
-    let exposed = "for service in frontend-transport transport mailbox-submission mailbox-delivery admin; do \
+    let exposed = "for service in frontend-transport transport mailbox-submission mailbox-delivery admin admin-centre; do \
         systemd-analyze security --no-pager --offline=true --threshold=20 postroad@$service.service; done";
     machines.on("mail1", exposed);
     let verified =
-        machines.on("mail1", "systemd-analyze verify postroad@transport.service postroad@frontend-transport.socket");
+        machines.on("mail1", "systemd-analyze verify postroad@transport.service postroad@admin-centre.service postroad@frontend-transport.socket");
     assert_eq!(verified, "", "systemd has nothing to say about the units");
     let reloaded = "systemctl reload postroad@transport; \
         until journalctl --unit postroad@transport | grep 'read anew: '; do sleep 1; done";
@@ -314,6 +314,6 @@ async fn removed_and_purged(machines: &Machines, blocks: &[Block<'_>]) {
     let package = format!("./postroad_{}_*.deb", VERSIONS[1]);
     let again = machines.on("mail1", &format!("apt-get install -y {package}; apt-get purge -y postroad"));
     assert!(!again.contains("KEPT"), "{again}");
-    let left = "ls -d /var/lib/postroad /etc/postroad /etc/systemd/system/*.wants/postroad@* 2>/dev/null || true";
+    let left = "ls -d /var/lib/postroad* /etc/postroad* /etc/systemd/system/*.wants/postroad@* 2>/dev/null || true";
     assert_eq!(machines.on("mail1", left), "", "a purge without mail leaves nothing");
 }

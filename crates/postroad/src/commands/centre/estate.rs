@@ -1,7 +1,7 @@
 //! What the centre asks, answered by a directory that was opened or by an admin service, and by the servers of the organization. The
 //! centre rules before it asks; here what it asks for is done, and written down under the person's name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use admin_api::queues::{MESSAGES_MAX, MessageEntry, MessagesRequest, Target};
 use admin_api::{AuditTrail, Audited};
 use admin_centre::Person;
 use admin_centre::estate::{
-    Audit, AuditView, CertificateView, Estate, Handling, HealthView, Impact, LetterView, Letters, Made, NotMade, Note,
-    QueueView, Serving, TrackView, Tracking,
+    Audit, AuditView, CertificateView, Estate, Export, Handling, HealthView, Impact, ImportView, LetterView, Letters,
+    Made, NotMade, Note, QueueView, Serving, ShownView, Tell, TrackView, Tracking, TriedCertificate,
 };
 use anyhow::Context;
 use async_trait::async_trait;
 use authority::{Authority, Feature, Principal};
-use directory::{Administration, Author, CommitError, WatchEvent};
-use envelope::{Domain, Revision, ServerName};
+use directory::{Administration, Author, Census, CommitError, WatchEvent};
+use envelope::{Domain, Revision, ServerName, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use inquiry::{KnownRecipients, Subject};
 use lab::LabStatus;
@@ -29,13 +29,13 @@ use organization::{Change, Kind, Object, Plan, Properties, Wrong, object_of};
 use tokio::sync::Mutex;
 use topology::{Organization, OrganizationDraft};
 
-use super::views;
-use crate::answers::{self, Candidates, Palette};
+use super::{brought, views};
+use crate::answers::{self, Candidates, Gateways, Palette};
 use crate::commands::place::{self, LAB_DEFAULT, Place, Reach};
 use crate::commands::queued::Transports;
 use crate::commands::shell::live::Keys;
 use crate::commands::tracked::{self, Shape};
-use crate::commands::{health, impact, left_behind, source, times};
+use crate::commands::{health, impact, import, left_behind, source, times};
 
 /// Who is revoked is asked again after.
 const AUTHORITY_AGE: Duration = Duration::from_secs(5);
@@ -113,7 +113,13 @@ impl Current {
 }
 
 impl LiveEstate {
-    pub(super) async fn open(place: Place, reach: Reach, state: &Path) -> anyhow::Result<Self> {
+    /// `organization` is what there was a moment ago: the first page does not wait until it is read again.
+    pub(super) async fn open(
+        place: Place,
+        reach: Reach,
+        organization: &Arc<Organization>,
+        state: &Path,
+    ) -> anyhow::Result<Self> {
         let backend = reach.settings().map(place::connect).transpose()?;
         let (log_folder, server) = match reach.settings() {
             Some(settings) => (folder(&settings.state), settings.server.to_string()),
@@ -131,6 +137,7 @@ impl LiveEstate {
         let known = Known { authority: Authority::of_forest(forest), read: Instant::now(), trouble: None };
         let known = Arc::new(RwLock::new(known));
         let current = Current::default();
+        current.keep(organization);
         current.follow(Arc::clone(&reach.directory));
         look(reach.directory.as_ref(), &current, &known).await.map_err(|why| anyhow::anyhow!(why)).context(
             "who is revoked cannot be read; the centre's certificate needs View-Only Organization Management or Organization \
@@ -148,7 +155,16 @@ impl LiveEstate {
         {
             return Ok(Arc::clone(known));
         }
-        let opened = Arc::new(Transports::open(&self.place).await.map_err(|error| format!("{error:#}"))?);
+        let over = match self.current.get() {
+            Some(organization) => Transports::over(&self.reach, organization).await.ok(),
+            None => None,
+        };
+        let opened = match over {
+            Some(opened) => opened,
+            // The directory is away: what the services of this server know.
+            None => Transports::open(&self.place).await.map_err(|error| format!("{error:#}"))?,
+        };
+        let opened = Arc::new(opened);
         *kept = Some((Instant::now(), Arc::clone(&opened)));
         Ok(opened)
     }
@@ -210,8 +226,9 @@ impl Estate for LiveEstate {
         })
     }
 
-    fn principal(&self, certificate: &[u8]) -> Option<Principal> {
-        rpc::principal(certificate).ok()
+    fn principal(&self, certificate: &[u8]) -> Option<(Principal, Timestamp)> {
+        let (_, until) = net::certificate::validity(certificate)?;
+        Some((rpc::principal(certificate).ok()?, until))
     }
 
     fn touched(&self, plan: &Plan, organization: &Organization) -> BTreeSet<Feature> {
@@ -269,7 +286,7 @@ impl Estate for LiveEstate {
     }
 
     async fn impact(&self, before: Arc<Organization>, after: OrganizationDraft) -> Result<Impact, String> {
-        let wanted = impact::Wanted { before, after, recipients: None };
+        let wanted = impact::Wanted { before, after, recipients: impact::Then::Same };
         match self.reach.directory.presences().await {
             Ok(there) if there.is_empty() => return Ok(Impact { days: impact::DAYS, ..Impact::default() }),
             _ => {}
@@ -287,9 +304,9 @@ impl Estate for LiveEstate {
             return Ok(Vec::new());
         }
         let directory = self.reach.directory.as_ref();
-        let recipients = directory::all_recipients(directory).await.map_err(|error| error.to_string())?;
+        let census = Census::take(directory).await.map_err(|error| error.to_string())?;
         let presences = directory.presences().await.map_err(|error| error.to_string())?;
-        let left = left_behind::by(plan, &recipients, &presences, &self.place).await;
+        let left = left_behind::by(plan, census.mailboxes(), &presences, &self.place).await;
         Ok(left.mail.into_iter().chain(left.unknown).collect())
     }
 
@@ -339,8 +356,16 @@ impl Estate for LiveEstate {
         changes.iter().flat_map(cmdlets::script::commands).collect()
     }
 
-    fn explained(&self, answer: &inquiry::Answer) -> String {
-        answers::text(answer, Candidates::Near, Palette::plain())
+    async fn explained(&self, answer: &inquiry::Answer, now: bool) -> String {
+        let mut gateways = if now { Gateways::Asked(BTreeMap::new()) } else { Gateways::NotAsked };
+        for server in gateways.wanted(answer) {
+            let told = match self.transports().await {
+                Ok(transports) => patient(transports.gateways(&server)).await,
+                Err(why) => Err(why),
+            };
+            gateways.add(server, told);
+        }
+        answers::text(answer, &gateways, Candidates::Near, Palette::plain())
     }
 
     fn reason(&self, why: &inquiry::Why) -> String {
@@ -454,6 +479,27 @@ impl Estate for LiveEstate {
         let Some(settings) = self.reach.settings().cloned() else { return Ok(Vec::new()) };
         let read = tokio::task::spawn_blocking(move || runtime::certificate::all_on_disk(&settings)).await;
         Ok(read.map_err(|error| error.to_string())?.iter().map(views::certificate).collect())
+    }
+
+    async fn shown(&self) -> Result<Vec<ShownView>, String> {
+        let Some(settings) = self.reach.settings().cloned() else { return Ok(Vec::new()) };
+        brought::shown(settings, self.organization().await?).await
+    }
+
+    async fn rehearse(&self, candidate: TriedCertificate, tell: Tell) -> Result<(), String> {
+        let settings = self.reach.settings().ok_or_else(|| {
+            "sessions are tried from a server: run the admin centre there with its settings, or `postroad cert preview`".to_owned()
+        })?;
+        let organization = self.organization().await?;
+        brought::rehearse(settings, &organization, candidate, tell).await
+    }
+
+    async fn import(&self, export: Export, organization: Arc<Organization>) -> Result<ImportView, String> {
+        brought::import(&self.reach, export, organization).await
+    }
+
+    fn export_script(&self) -> &'static str {
+        import::SCRIPT
     }
 
     async fn audit(&self, wanted: Audit) -> Result<Vec<AuditView>, String> {

@@ -173,7 +173,7 @@ impl Papers {
             want(format!("{name}-smtp"), Box::new(move || authority.issue_for_smtp(&named.server, &named.fqdn, now)));
         }
         let groups = BTreeSet::from([RoleGroup::OrganizationManagement]);
-        for administrator in ["administrator", "controller"] {
+        for administrator in ["administrator", "controller", "centre"] {
             let (name, groups) =
                 (ObjectName::parse(administrator).map_err(|error| anyhow!("{error}"))?, groups.clone());
             let make = move || authority.issue_administrator(&name, &groups, now);

@@ -13,7 +13,7 @@ use net::tls::{OwnCertificate, for_host, named};
 use runtime::{Settings, certificate};
 use sending::Keys;
 use sending::probe::{self, NewCertificate, Prober};
-use topology::{AuthMechanism, Organization, SendConnector, Server};
+use topology::{AuthMechanism, Organization, ReceiveConnector, SendConnector, Server};
 
 use super::super::findings::Findings;
 use super::super::place::Place;
@@ -71,37 +71,92 @@ struct Choice<'a> {
     now: Timestamp,
 }
 
+/// What is tried, and how.
+pub(crate) struct Rehearsal {
+    pub(crate) new: KeyedCertificate,
+    pub(crate) instead: bool,
+    pub(crate) recipient: Option<Address>,
+    pub(crate) offline: bool,
+}
+
 pub(super) async fn run(arguments: &PreviewArguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.place.settings()?;
     let (organization, _) = queued::found(&settings).await?;
-    let server = organization.server(&settings.server).with_context(|| {
-        format!("the organization has no server {}; `postroad servers` lists them", settings.server)
-    })?;
     let new = KeyedCertificate::load_from(&arguments.folder)
         .map_err(|error| anyhow!("{error}. The folder holds cert.pem, with its chain, and key.pem"))?;
-    let about = OwnCertificate::of(new.clone())?;
+    let PreviewArguments { instead, recipient, offline, .. } = arguments;
+    let rehearsal = Rehearsal { new, instead: *instead, recipient: recipient.clone(), offline: *offline };
+    let mut ways = Vec::new();
+    rehearsed(&settings, &organization, &rehearsal, &mut |way| ways.push(way)).await?;
+    tell(ways, arguments.json)
+}
+
+/// Tells what the certificate is, what it changes, and what came of the sessions with it, one after the other.
+pub(crate) async fn rehearsed(
+    settings: &Settings,
+    organization: &Organization,
+    rehearsal: &Rehearsal,
+    tell: &mut (dyn FnMut(Way) + Send),
+) -> anyhow::Result<()> {
+    let server = own_server(settings, organization)?;
+    let about = OwnCertificate::of(rehearsal.new.clone())?;
     let now = times::now();
-    let own = certificate::for_smtp(&settings, server, now)?;
-    let before = certificate::all_for_smtp(&settings, &own);
-    let kept = before.iter().skip(usize::from(arguments.instead)).cloned();
+    let before = own_certificates(settings, server, now)?;
+    let kept = before.iter().skip(usize::from(rehearsal.instead)).cloned();
     // The first is what is shown where nothing fits.
     let mut after: Vec<OwnCertificate> = kept.collect();
-    after.insert(if arguments.instead { 0 } else { after.len() }, about.clone());
+    after.insert(if rehearsal.instead { 0 } else { after.len() }, about.clone());
     let choice = Choice { server, before, after, now };
-    let mut ways = vec![Way { heading: "New certificate".to_owned(), findings: own_facts(&about, now) }];
-    ways.push(choice.entrances(&organization));
+    tell(Way { heading: "New certificate".to_owned(), findings: own_facts(&about, now) });
+    tell(choice.entrances(organization));
     for connector in organization.send_connectors() {
         if !connector.source_transport_servers.contains(&server.name) {
             continue;
         }
         let (changed, findings) = choice.way_out(connector);
-        ways.push(Way { heading: format!("\nSend connector {}", connector.name), findings });
-        if changed && !arguments.offline {
-            let candidate = NewCertificate { certificate: &new, instead: arguments.instead };
-            ways.extend(rehearse(&settings, &organization, server, connector, arguments, candidate).await?);
+        tell(Way { heading: format!("\nSend connector {}", connector.name), findings });
+        if changed && !rehearsal.offline {
+            let candidate = NewCertificate { certificate: &rehearsal.new, instead: rehearsal.instead };
+            let recipient = rehearsal.recipient.as_ref();
+            rehearse(settings, organization, server, connector, recipient, candidate)
+                .await?
+                .into_iter()
+                .for_each(&mut *tell);
         }
     }
-    tell(ways, arguments.json)
+    Ok(())
+}
+
+fn own_server<'a>(settings: &Settings, organization: &'a Organization) -> anyhow::Result<&'a Server> {
+    organization
+        .server(&settings.server)
+        .with_context(|| format!("the organization has no server {}; `postroad servers` lists them", settings.server))
+}
+
+fn own_certificates(settings: &Settings, server: &Server, now: Timestamp) -> anyhow::Result<Vec<OwnCertificate>> {
+    let own = certificate::for_smtp(settings, server, now)?;
+    Ok(certificate::all_for_smtp(settings, &own))
+}
+
+/// What each connector of this server shows as it is: by name, whether it receives, the certificate.
+pub(crate) fn shown_now(
+    settings: &Settings,
+    organization: &Organization,
+) -> anyhow::Result<Vec<(String, bool, Option<OwnCertificate>)>> {
+    let (server, now) = (own_server(settings, organization)?, times::now());
+    let before = own_certificates(settings, server, now)?;
+    let choice = Choice { server, before, after: Vec::new(), now };
+    let receives = choice.receiving(organization).map(|connector| {
+        let shown = choice.received_by(&choice.before, connector).cloned();
+        (connector.name.to_string(), true, shown)
+    });
+    let own = organization.send_connectors().iter();
+    let own = own.filter(|connector| connector.source_transport_servers.contains(&server.name));
+    let sends = own.filter(|connector| !connector.ignore_starttls).map(|connector| {
+        let host = connector.fqdn.as_ref().unwrap_or(&server.fqdn);
+        (connector.name.to_string(), false, choice.shown(&choice.before, connector, host).cloned())
+    });
+    Ok(receives.chain(sends).collect())
 }
 
 /// What it says of itself.
@@ -142,17 +197,29 @@ impl Choice<'_> {
     /// The Receive connectors of this server.
     fn entrances(&self, organization: &Organization) -> Way {
         let mut findings = Findings::default();
-        for connector in organization.receive_connectors_of(&self.server.name) {
-            if !connector.enabled || !connector.offers(AuthMechanism::Tls) {
-                continue;
+        for connector in self.receiving(organization) {
+            let (before, after) = (self.received_by(&self.before, connector), self.received_by(&self.after, connector));
+            if let Some(wanted) = connector.tls_certificate_name.as_deref().filter(|_| after.is_none()) {
+                findings.wrong(
+                    connector.name.as_str(),
+                    format!("there is no valid certificate {wanted} (tlsCertificateName): it does not offer STARTTLS"),
+                    "issuer and subject are to be written as the certificate prints them",
+                );
             }
-            let host = connector.fqdn.as_ref().unwrap_or(&self.server.fqdn);
-            let chosen = |all: &'_ [OwnCertificate]| -> Option<OwnCertificate> {
-                for_host(all, host, self.now).or(all.first()).cloned()
-            };
-            told(connector.name.as_str(), chosen(&self.before).as_ref(), chosen(&self.after).as_ref(), &mut findings);
+            told(connector.name.as_str(), before, after, &mut findings);
         }
         Way { heading: "\nReceive connectors".to_owned(), findings }
+    }
+
+    /// Receive connectors that show one.
+    fn receiving<'o>(&'o self, organization: &'o Organization) -> impl Iterator<Item = &'o ReceiveConnector> {
+        let own = organization.receive_connectors_of(&self.server.name);
+        own.filter(|connector| connector.enabled && connector.offers(AuthMechanism::Tls))
+    }
+
+    fn received_by<'c>(&self, all: &'c [OwnCertificate], connector: &ReceiveConnector) -> Option<&'c OwnCertificate> {
+        let host = connector.fqdn.as_ref().unwrap_or(&self.server.fqdn);
+        self.chosen(all, connector.tls_certificate_name.as_deref(), host)
     }
 
     /// Whether a Send connector would show another certificate than now.
@@ -189,7 +256,11 @@ impl Choice<'_> {
         connector: &SendConnector,
         host: &Domain,
     ) -> Option<&'c OwnCertificate> {
-        match connector.tls_certificate_name.as_deref() {
+        self.chosen(all, connector.tls_certificate_name.as_deref(), host)
+    }
+
+    fn chosen<'c>(&self, all: &'c [OwnCertificate], wanted: Option<&str>, host: &Domain) -> Option<&'c OwnCertificate> {
+        match wanted {
             Some(wanted) => named(all, wanted, self.now),
             None => for_host(all, host, self.now).or(all.first()),
         }
@@ -220,11 +291,11 @@ async fn rehearse(
     organization: &Organization,
     server: &Server,
     connector: &SendConnector,
-    arguments: &PreviewArguments,
+    recipient: Option<&Address>,
     candidate: NewCertificate<'_>,
 ) -> anyhow::Result<Vec<Way>> {
     let mut findings = Findings::default();
-    let wanted: Vec<Address> = arguments.recipient.iter().cloned().collect();
+    let wanted: Vec<Address> = recipient.into_iter().cloned().collect();
     let recipients = match recipients(organization, connector, &wanted) {
         Ok(recipients) => recipients,
         Err(error) => {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::organization::WithoutSecrets;
 use directory::{Configuration, MemberState, Presence, ahead_of};
 use envelope::{Revision, Timestamp};
 use net::dns::{DnsError, DnsProtocol, Resolver};
@@ -145,7 +146,14 @@ pub(super) async fn dns(settings: &Settings, organization: Option<&Organization>
 
 /// Whether an organization file could be applied.
 pub(super) fn file(path: &Path, findings: &mut Findings) {
-    match organization_file::read(path) {
+    let read = organization_file::read_in_pieces(path).and_then(|(file, pieces)| {
+        if let Some(pieces) = pieces {
+            let draft = file.contents.organization.draft();
+            organization_file::in_pieces(path, &pieces, draft, &WithoutSecrets, |_| {})?;
+        }
+        Ok(file)
+    });
+    match read {
         Ok(file) => {
             let organization = &file.contents.organization;
             let (servers, connectors) = (organization.servers().len(), organization.connectors().count());

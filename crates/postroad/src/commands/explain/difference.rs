@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::super::source::Opened;
 use super::super::{organization_file, output};
-use crate::answers::{Line, Palette, legend, line, reason, short, wrapped};
+use crate::answers::{Gateways, Line, Palette, legend, line, reason, short, wrapped};
 
 /// Where the text beside a label begins.
 const INDENT: usize = 10;
@@ -152,8 +152,8 @@ fn lines(differences: &[Difference], summary: Tally) -> anyhow::Result<String> {
             from: subject.from.to_string(),
             size: subject.size.as_u64(),
             change: change.as_str(),
-            before: line(before),
-            after: line(after),
+            before: line(before, &Gateways::NotAsked),
+            after: line(after, &Gateways::NotAsked),
             why: reasons(difference),
         };
         out.push_str(&serde_json::to_string(&changed)?);

@@ -1,16 +1,50 @@
-//! A list of recipients: one address in a line.
+//! Recipients as they are asked about: an address, or one of another type; and lists of them, one in a line.
 
 use std::io::Read;
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::{Context, bail};
-use envelope::Address;
+use envelope::{Address, AddressError, encapsulated};
+use topology::Organization;
 
 /// Largest list in octets: about two million addresses. Ours, so that no pipe can exhaust the memory.
 const OCTETS_MAX: u64 = 64 * 1024 * 1024;
 
+/// One recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Address(Address),
+    /// Of another type: `X400:c=US;a=Fabrikam`. It travels inside an address of the default domain (EN-73).
+    Typed(Box<str>, Box<str>),
+}
+
+impl FromStr for Asked {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match encapsulated::typed(text) {
+            Some((kind, address)) => Ok(Self::Typed(kind.into(), address.into())),
+            None => Address::parse(text).map(Self::Address),
+        }
+    }
+}
+
+impl Asked {
+    /// The address by which mail is sent to it.
+    pub(super) fn in_default_domain(self, organization: &Organization) -> anyhow::Result<Address> {
+        let (kind, text) = match self {
+            Self::Address(address) => return Ok(address),
+            Self::Typed(kind, text) => (kind, text),
+        };
+        let domain =
+            organization.default_domain().context("there is no accepted domain for addresses of other types")?;
+        encapsulated::encode(&kind, &text, domain)
+            .with_context(|| format!("{kind}:{text} is too long, or has characters that are not ASCII"))
+    }
+}
+
 /// Reads `path`, `-` for standard input. Empty lines, and those that begin with `#`, are passed over.
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Address>> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Asked>> {
     let name = path.display();
     let mut text = String::new();
     let read = if path == Path::new("-") {
@@ -25,6 +59,6 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Address>> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(at, line)| Address::parse(line).with_context(|| format!("{name}:{at}: {line:?} is no address")))
+        .map(|(at, line)| line.parse().with_context(|| format!("{name}:{at}: {line:?} is no address")))
         .collect()
 }

@@ -18,8 +18,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::mailboxes::Mailbox;
-use super::{DemoArguments, page, report, start};
+use super::{DemoArguments, gateway, page, report, start};
 use crate::commands::times;
+
+/// The lab file of the demo.
+const FILE: &str = "deploy/lab/demo.yaml";
 
 /// Time for one message to end as it should. Everything is on one machine; a loaded one is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,6 +42,8 @@ enum Entry {
     Client(Mailbox),
     /// From the internet, at the front end of a server.
     Internet { server: &'static str, sender: &'static str },
+    /// As a file that a gateway puts into the Pickup directory of a server.
+    Pickup { server: &'static str, sender: &'static str },
 }
 
 /// What has to come of it.
@@ -47,6 +52,8 @@ enum End {
     Mailboxes(&'static [Mailbox]),
     /// The host of the internet has it; `encrypted` and `authenticated` as the connector demands.
     Host { host: &'static str, encrypted: bool, user: Option<&'static str> },
+    /// A gateway takes it as a file, for this address of its own, from the Drop directory of a server's Foreign connector.
+    Gateway { server: &'static str, connector: &'static str, address: &'static str },
     /// Both.
     Group { mailboxes: &'static [Mailbox], host: &'static str },
     /// The sender has a notification with this status in it.
@@ -62,12 +69,14 @@ struct Step {
     to: &'static str,
     size: ByteSize,
     end: End,
+    /// The lab has to have this server, which not every lab has.
+    needs: Option<&'static str>,
 }
 
 const SMALL: ByteSize = ByteSize::kib(4);
 
 fn steps() -> Vec<Step> {
-    let step = |title, entry, to, end| Step { title, entry, to, size: SMALL, end };
+    let step = |title, entry, to, end| Step { title, entry, to, size: SMALL, end, needs: None };
     let mx2 = "mx2.fabrikam.example";
     vec![
         step("within a site", Entry::Outbox(ANNA), "ben@contoso.example", End::Mailboxes(&[BEN])),
@@ -121,7 +130,39 @@ fn steps() -> Vec<Step> {
             to: "sales@fabrikam.example",
             size: ByteSize::mib(12),
             end: End::Notification { to: BEN, status: "5.3.4" },
+            needs: None,
         },
+    ]
+}
+
+/// What the perimeter has to do with: an Edge server, and a gateway for faxes.
+fn steps_of_the_perimeter() -> Vec<Step> {
+    let step = |title, entry, to, end| Step { title, entry, to, size: SMALL, end, needs: Some("EDGE1") };
+    vec![
+        step(
+            "out by the Edge server in the perimeter",
+            Entry::Outbox(OLGA),
+            "desk@tailspin.example",
+            End::Host { host: "mx.tailspin.example", encrypted: true, user: None },
+        ),
+        step(
+            "in by the Edge server, which asks nobody inside",
+            Entry::Internet { server: "EDGE1", sender: "visitor@tailspin.example" },
+            "olga@contoso.example",
+            End::Mailboxes(&[OLGA]),
+        ),
+        step(
+            "to a fax, by a file that its gateway takes",
+            Entry::Outbox(ANNA),
+            "fax.carol@contoso.example",
+            End::Gateway { server: "BERLIN1", connector: "Fax", address: "FAX:+4930123456" },
+        ),
+        step(
+            "back from the fax gateway, by a file in Pickup",
+            Entry::Pickup { server: "BERLIN1", sender: "fax@contoso.example" },
+            "anna@contoso.example",
+            End::Mailboxes(&[ANNA]),
+        ),
     ]
 }
 
@@ -134,7 +175,13 @@ struct Stage {
 impl Stage {
     fn server(&self, name: &str) -> anyhow::Result<&ServerStatus> {
         let found = self.status.servers.iter().find(|server| server.name == name);
-        found.context("the lab file has no such server; the demo is made for deploy/lab/two-sites.yaml")
+        found.with_context(|| format!("the lab file has no server {name}; the demo is made for {FILE}"))
+    }
+
+    /// What can be shown here.
+    fn steps(&self) -> Vec<Step> {
+        let here = |step: &Step| step.needs.is_none_or(|server| self.server(server).is_ok());
+        steps().into_iter().chain(steps_of_the_perimeter()).filter(here).collect()
     }
 }
 
@@ -144,7 +191,7 @@ pub(super) async fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
         let status = LabStatus::read(directory).context("start one, or leave out --running")?;
         return perform(&Stage { status, lab: directory.canonicalize()? }).await;
     }
-    let world = start(&arguments.up).await?;
+    let world = start(&arguments.up, FILE).await?;
     let drain = CancellationToken::new();
     let _page = page(directory, drain.clone()).await;
     let ended = perform(&Stage { status: world.status(), lab: directory.canonicalize()? }).await;
@@ -155,7 +202,7 @@ pub(super) async fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
 
 async fn perform(stage: &Stage) -> anyhow::Result<ExitCode> {
     let mut wrong = 0;
-    let steps = steps();
+    let steps = stage.steps();
     for (number, step) in steps.iter().enumerate() {
         let outcome = play(stage, step).await;
         let ended = outcome.is_ok();
@@ -183,6 +230,7 @@ fn sender(step: &Step) -> String {
         Entry::Outbox(mailbox) => format!("{}@contoso.example, outbox on {}", mailbox.name, mailbox.server),
         Entry::Client(mailbox) => format!("{}@contoso.example, a mail client at {}", mailbox.name, mailbox.server),
         Entry::Internet { server, sender } => format!("{sender}, from the internet to {server}"),
+        Entry::Pickup { server, sender } => format!("{sender}, a file in the Pickup directory of {server}"),
     }
 }
 
@@ -210,7 +258,7 @@ async fn play(stage: &Stage, step: &Step) -> anyhow::Result<Ended> {
     let address = |text: &str| Address::parse(text).context("the demo has a wrong address");
     let from = match &step.entry {
         Entry::Outbox(mailbox) | Entry::Client(mailbox) => address(&format!("{}@contoso.example", mailbox.name))?,
-        Entry::Internet { sender, .. } => address(sender)?,
+        Entry::Internet { sender, .. } | Entry::Pickup { sender, .. } => address(sender)?,
     };
     let now = times::now();
     let to = address(step.to)?;
@@ -250,7 +298,7 @@ fn is_complete(trace: &Trace, step: &Step) -> bool {
     match &step.end {
         End::Mailboxes(mailboxes) => count("deliver") >= mailboxes.len(),
         End::Group { mailboxes, .. } => count("deliver") >= mailboxes.len() && count("send") >= 1,
-        End::Host { .. } => count("send") >= 1,
+        End::Host { .. } | End::Gateway { .. } => count("send") >= 1,
         End::Notification { .. } => count("notify") >= 1 && count("deliver") >= 1,
         End::Refused { .. } => true,
     }
@@ -270,6 +318,9 @@ async fn hand_in(stage: &Stage, step: &Step, message: &TestMessage) -> anyhow::R
             let server = stage.server(name)?;
             let (sender, to) = (message.sender.clone(), message.recipients.clone());
             taken(submit(&Submission::new(server.smtp.context(NO_FRONT_END)?, sender, to, message.content())).await)
+        }
+        Entry::Pickup { server, .. } => {
+            gateway::bring(&stage.lab, server, &message.unique.to_string(), &message.content())
         }
     }
 }
@@ -309,6 +360,10 @@ async fn arrive(stage: &Stage, step: &Step, message: &TestMessage) -> anyhow::Re
         End::Notification { to, status } => {
             to.wait_for(lab, &[&id, "multipart/report", status], deadline).await?;
             Ok(format!("{} was told: {status}", to.name))
+        }
+        End::Gateway { server, connector, address } => {
+            let name = gateway::take(lab, server, connector, &id, address, deadline).await?;
+            Ok(format!("the gateway of {connector} took {name} for {address}"))
         }
         End::Refused { .. } => Ok(String::new()),
     }

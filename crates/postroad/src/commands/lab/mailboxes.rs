@@ -1,13 +1,20 @@
 //! Mailboxes of the lab as their owners see them: plain Maildirs. Deliberately not the product's own code for them.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use nix::sys::stat::Mode;
 use tokio::time::Instant;
 
 /// Pause between two looks while waiting.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Of a folder whose group shares what is in it, as in deploy/compose, where Submission, Delivery and owners are different users.
+const SET_GROUP_ID: u32 = 0o2000;
+/// A umask that keeps out everybody but the group.
+const FOR_THE_GROUP: Mode = Mode::S_IRWXO;
 
 /// One mailbox: where it is, and whose.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +28,19 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
+    fn databases(&self, lab: &Path) -> PathBuf {
+        lab.join("servers").join(self.server).join("state/mailboxes")
+    }
+
     fn maildir(&self, lab: &Path) -> PathBuf {
-        let mailboxes = lab.join("servers").join(self.server).join("state/mailboxes");
-        mailboxes.join(self.database).join(self.name).join("Maildir")
+        self.databases(lab).join(self.database).join(self.name).join("Maildir")
     }
 
     /// Puts a message into the outbox, as a mail reader does: written aside, then moved in whole.
     pub(super) fn send(&self, lab: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
+        if self.databases(lab).metadata().is_ok_and(|about| about.permissions().mode() & SET_GROUP_ID != 0) {
+            nix::sys::stat::umask(FOR_THE_GROUP);
+        }
         let outbox = self.maildir(lab).join(".Outbox");
         for folder in ["tmp", "new", "cur"] {
             std::fs::create_dir_all(outbox.join(folder))

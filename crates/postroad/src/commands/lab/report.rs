@@ -30,13 +30,16 @@ pub(super) fn status(status: &LabStatus) -> String {
     text
 }
 
-/// What joins the sites, and where it is cut.
+/// What joins the sites, and the perimeter, and where it is cut.
 pub(super) fn links(links: &Links) -> String {
-    if links.pairs.is_empty() {
-        return String::new();
-    }
     let link = |pair: &Pair| if links.cut.contains(pair) { format!("{pair} CUT") } else { pair.to_string() };
-    format!("site links   {}\n", links.pairs.iter().map(link).collect::<Vec<_>>().join(", "))
+    let alone = links.alone.intersection(&links.cut);
+    let row = |label: &str, pairs: Vec<&Pair>| {
+        let all = pairs.into_iter().map(link).collect::<Vec<_>>().join(", ");
+        if all.is_empty() { all } else { format!("{label:<12} {all}\n") }
+    };
+    let sites = row("site links", links.pairs.iter().collect());
+    sites + &row("perimeter", links.perimeter.iter().chain(alone).collect())
 }
 
 /// A message's ways over servers and services, one for each place where it ended:

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Case;
-use crate::answers::{self, Candidates, Line, Palette};
+use crate::answers::{self, Candidates, Gateways, Line, Palette};
 
 /// Blanks before the explanation of a test that failed.
 const INDENT: usize = 4;
@@ -44,7 +44,7 @@ fn failed(cases: &[Case]) -> usize {
 fn explanation(case: &Case, palette: Palette) -> String {
     let narrower = Palette { width: palette.columns().saturating_sub(INDENT), ..palette };
     let indented = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{:INDENT$}{line}\n", "") };
-    answers::text(&case.answer, Candidates::Near, narrower).lines().map(indented).collect()
+    answers::text(&case.answer, &Gateways::NotAsked, Candidates::Near, narrower).lines().map(indented).collect()
 }
 
 #[derive(Serialize)]
@@ -90,7 +90,7 @@ pub(super) fn json(cases: &[Case]) -> anyhow::Result<String> {
             line: case.line,
             passed: case.failures.is_empty(),
             failures: failures.collect(),
-            answer: answers::line(&case.answer),
+            answer: answers::line(&case.answer, &Gateways::NotAsked),
         };
         writeln!(out, "{}", serde_json::to_string(&told)?)?;
     }

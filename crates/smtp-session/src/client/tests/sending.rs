@@ -20,6 +20,25 @@ fn with_chunking_a_message_is_one_write() {
 }
 
 #[test]
+fn en_73_a_long_address_goes_to_who_offers_it() {
+    let long = format!("IMCEAX400-{}@c.example", "x".repeat(600));
+    let mut line = Line::ready(&["XLONGADDR"]);
+    line.session.send(&envelope(&[&long]), BODY);
+    line.sent();
+    assert_eq!(line.says("250 ok\r\n"), format!("RCPT TO:<{long}>\r\n"));
+    let refused = "Permanent 5.1.3 RCPT: the address is longer than 571 octets, or 315 before the @, and the server does not \
+                   offer XLONGADDR";
+    let mut line = Line::ready(&["PIPELINING", "CHUNKING"]);
+    line.session.send(&envelope(&[&long, "b@c.example"]), BODY);
+    assert!(line.sent().starts_with("MAIL FROM:<a@contoso.com>\r\nRCPT TO:<b@c.example>\r\nBDAT 20 LAST\r\n"));
+    line.says("250 ok\r\n250 ok\r\n250 Queued\r\n");
+    assert_eq!(line.outcome(), format!("reusable|{refused}|ok 250 Queued"));
+    // Nobody is left to ask for.
+    line.session.send(&envelope(&[&long]), BODY);
+    assert_eq!((line.sent().as_str(), line.outcome()), ("", format!("reusable|{refused}")));
+}
+
+#[test]
 fn with_pipelining_data_goes_with_the_envelope() {
     let mut line = Line::ready(&["PIPELINING"]);
     line.session.send(&envelope(&["b@c.example"]), BODY);

@@ -284,6 +284,7 @@ fn extensions_that_are_off_are_neither_offered_nor_taken() {
         eight_bit_mime: false,
         chunking: false,
         smtputf8: false,
+        long_addresses: false,
     };
     let plain = ServerConfig { extensions: off, starttls: false, auth: AuthOffer::Never, ..config() };
     check(
@@ -298,6 +299,33 @@ fn extensions_that_are_off_are_neither_offered_nor_taken() {
             ("AUTH PLAIN\r\n", "500 Unrecognized command"),
         ],
     );
+}
+
+#[test]
+fn en_73_long_addresses_are_taken_where_they_are_offered() {
+    let long = |octets: usize| format!("IMCEAX400-{}@contoso.com", "x".repeat(octets - "IMCEAX400-@contoso.com".len()));
+    let session = |long_addresses, steps: &[(&str, &str)]| {
+        let extensions = Extensions { long_addresses, ..Extensions::default() };
+        let mut desk = Desk::new(ServerConfig { extensions, ..config() });
+        let offered = desk.hear("EHLO client.example\r\n");
+        assert_eq!(offered.contains("250 XLONGADDR"), long_addresses, "{offered}");
+        check(&mut desk, steps);
+    };
+    let (from, to) = (format!("MAIL FROM:<{}>\r\n", long(600)), format!("RCPT TO:<{}>\r\n", long(1860)));
+    // LM-15: a longer line, too.
+    let with_original = format!("RCPT TO:<{}> ORCPT=rfc822;{}\r\n", long(1860), "x".repeat(480));
+    let too_long = format!("RCPT TO:<{}>\r\n", long(1861));
+    let sender = ("MAIL FROM:<ann@contoso.com>\r\n", "250 2.1.0 Sender OK");
+    session(
+        true,
+        &[
+            (&from, "250 2.1.0 Sender OK"),
+            (&to, "250 2.1.5 Recipient OK"),
+            (&with_original, "250 2.1.5 Recipient OK"),
+            (&too_long, "501 5.1.3 Invalid address"),
+        ],
+    );
+    session(false, &[(&from, "550 5.1.7 Invalid address"), sender, (&to, "501 5.1.3 Invalid address")]);
 }
 
 #[test]

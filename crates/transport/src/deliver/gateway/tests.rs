@@ -1,7 +1,7 @@
 //! Where files go, and what stands in front of the message.
 
-use envelope::{Address, ObjectName, Recipient, ReversePath};
-use topology::Guid;
+use envelope::{Address, ObjectName, Recipient, ReversePath, Revision};
+use topology::{AcceptedDomain, AcceptedDomainType, Guid, OrganizationDraft};
 
 use super::*;
 
@@ -45,12 +45,22 @@ fn the_envelope_is_written_in_the_words_of_the_gateway() {
         let sender = if from.is_empty() { ReversePath::Null } else { ReversePath::parse(from).unwrap() };
         Envelope::new(sender, to.iter().map(|text| recipient(text)).collect())
     };
+    let accepted = AcceptedDomain {
+        guid: Guid::ZERO,
+        name: ObjectName::parse("contoso").unwrap(),
+        domain: "contoso.com".parse().unwrap(),
+        domain_type: AcceptedDomainType::Authoritative,
+        is_default: true,
+    };
+    let draft = OrganizationDraft { accepted_domains: vec![accepted], ..OrganizationDraft::default() };
+    let organization = Organization::validate(draft, Revision(1)).unwrap();
+    let lines = |from: &str, to: &[&str]| envelope_lines(&envelope(from, to), &organization);
     assert_eq!(
-        envelope_lines(&envelope("ann@contoso.com", &["IMCEAFAX-+2B49+2030_1@contoso.com", "IMCEAFAX-2@contoso.com"])),
+        lines("ann@contoso.com", &["IMCEAFAX-+2B49+2030_1@contoso.com", "IMCEAFAX-2@contoso.com"]),
         "X-Sender: <ann@contoso.com>\r\nX-Receiver: FAX:+49 30/1\r\nX-Receiver: FAX:2\r\nX-CreatedBy: FAX\r\n"
     );
     assert_eq!(
-        envelope_lines(&envelope("", &["pager@fax.example"])),
-        "X-Sender: <>\r\nX-Receiver: <pager@fax.example>\r\nX-CreatedBy: SMTP\r\n"
+        lines("", &["pager@fax.example", "IMCEAFAX-1@fax.example"]),
+        "X-Sender: <>\r\nX-Receiver: <pager@fax.example>\r\nX-Receiver: <IMCEAFAX-1@fax.example>\r\nX-CreatedBy: SMTP\r\n"
     );
 }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use bytes::{Bytes, BytesMut};
 use envelope::{
     Address, BodyType, ByteSize, Domain, Envelope, MessageId, OriginKind, Recipient, ReversePath, Timestamp,
+    encapsulated,
 };
 use message::complete::with_date_and_id;
 use message::firewall::{self, Path, ReplayCreator};
@@ -190,17 +191,17 @@ impl Default for Injected {
 impl Injected {
     /// Whether the field is one of them.
     fn take(&mut self, name: &[u8], value: &str, context: &Context<'_>) -> Result<bool, Unusable> {
-        let offered = Extensions { smtputf8: true, ..Extensions::default() };
+        let offered = Extensions { long_addresses: true, ..Extensions::default() };
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         if is("X-Sender") {
-            let sender = MailCommand::parse(&bracketed(value), &offered);
+            let sender = MailCommand::parse(&bracketed(value, context.domain)?, &offered);
             let sender = sender.map_err(|error| Unusable::Parameter("X-Sender", error))?;
             if self.sender.replace(sender).is_some() {
                 return Err(Unusable::XSender);
             }
         } else if is("X-Receiver") {
             let own = OwnNames { postmaster_domain: context.domain, address: None };
-            let recipient = parse_recipient(&bracketed(value), &offered, true, own);
+            let recipient = parse_recipient(&bracketed(value, context.domain)?, &offered, true, own);
             self.recipients.push(recipient.map_err(|error| Unusable::Parameter("X-Receiver", error))?);
         } else if is("X-CreatedBy") {
             self.created_by = Some(value).filter(|value| !value.is_empty()).ok_or(Unusable::XCreatedBy)?.into();
@@ -215,8 +216,20 @@ impl Injected {
     }
 }
 
-/// `MAIL` and `RCPT` want brackets; the documentation shows addresses without.
-fn bracketed(value: &str) -> Cow<'_, str> {
+/// `MAIL` and `RCPT` want brackets; the documentation shows addresses without. An address of another type stands as the gateway knows
+/// it, `FAX:+49 30 123456`, and travels inside one of ours (EN-69, EN-73); without brackets nothing can follow it.
+fn bracketed<'a>(value: &'a str, domain: &Domain) -> Result<Cow<'a, str>, Unusable> {
+    let within = value.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+    let (address, parameters) = within.unwrap_or((value, ""));
+    if let Some((kind, text)) = encapsulated::typed(address) {
+        let inside = encapsulated::encode(kind, text.trim(), domain);
+        let inside = inside.ok_or_else(|| Unusable::NoAddress(address.to_owned()))?;
+        return Ok(format!("<{inside}>{parameters}").into());
+    }
+    Ok(with_brackets(value))
+}
+
+fn with_brackets(value: &str) -> Cow<'_, str> {
     if value.starts_with('<') {
         return value.into();
     }

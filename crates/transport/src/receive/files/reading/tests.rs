@@ -118,6 +118,18 @@ fn what_was_exported_is_replayed_to_its_envelope() {
 }
 
 #[test]
+fn a_gateway_writes_addresses_as_it_knows_them() {
+    // EN-69, EN-73: as Drop directories have them.
+    let text = "X-Sender: X400:C=DE;A= ;P=Telekom;S=Eve\nX-Receiver: FAX:+49 30/1\n\
+                X-Receiver: <FAX:2> NOTIFY=NEVER\nX-Receiver: ann@contoso.com\nX-CreatedBy: X400\nSubject: x\n\n";
+    let (sender, recipients, _) = replayed(text).unwrap();
+    assert_eq!(sender, "IMCEAX400-C=DE+3BA=+20+3BP=Telekom+3BS=Eve@contoso.com");
+    assert_eq!(recipients, ["IMCEAFAX-+2B49+2030_1@contoso.com", "IMCEAFAX-2@contoso.com", "ann@contoso.com"]);
+    let wrong = "X-Sender: <>\nX-Receiver: FAX:ü\n\n";
+    assert_eq!(replayed(wrong), Err(Unusable::NoAddress("FAX:ü".to_owned())));
+}
+
+#[test]
 fn a_file_without_an_envelope_is_not_replayed() {
     // PL-62
     let (sender, receiver) = ("X-Sender: <a@contoso.com>\n", "X-Receiver: <b@contoso.com>\n");
