@@ -15,12 +15,12 @@ fn a_plan_is_shown_then_made_then_there_is_nothing_to_do() {
     assert!(
         plan.contains("  + sendConnectors[\"Partner\"]\n") && plan.contains("authenticationCredential  (sensitive)\n")
     );
-    assert!(plan.ends_with("\nPlan: 15 to create, 0 to update, 0 to delete.\n"), "{plan}");
+    assert!(plan.ends_with("\nPlan: 16 to create, 0 to update, 0 to delete.\n"), "{plan}");
     assert!(desk.done("servers --settings server.toml").contains("The organization has no servers"));
     let refused = desk.run("apply contoso.yaml --settings server.toml");
     assert!(!refused.succeeded && refused.out == plan && refused.err.contains("add --yes"), "{}", refused.err);
     let applied = desk.done("apply contoso.yaml --settings server.toml --yes");
-    assert!(applied.starts_with(&plan) && applied.contains("Applied: 15 changes; the configuration is at revision "));
+    assert!(applied.starts_with(&plan) && applied.contains("Applied: 16 changes; the configuration is at revision "));
     let again = desk.done("apply contoso.yaml --settings server.toml");
     assert_eq!(again, "No changes. The organization is as the file describes it.\n");
     desk.write("contoso.yaml", &ORGANIZATION.replace("cost: 10}", "cost: 25}").replace("correct-horse", "staple"));

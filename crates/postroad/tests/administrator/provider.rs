@@ -50,7 +50,7 @@ fn people_of_a_real_provider_sign_in_with_their_groups_and_without_it_accounts_d
     browser.fill("[name=comment]", "by Olga");
     browser.click("main button.primary");
     browser.click("button[value=apply]");
-    browser.wait("form[action$='/restore']");
+    browser.wait("form[action$='/undo']");
     let revisions = page.server.desk.done("revisions --settings server.toml --json --limit 5");
     assert!(revisions.contains(r#""author":"olga (localhost)""#), "{revisions}");
     page.server.until("who signed in by what to be written down", || {
