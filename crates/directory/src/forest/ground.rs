@@ -18,6 +18,9 @@ use crate::store::{Condition, Store};
 /// So long it is believed that nobody works by a newer configuration, which would be one that a backup does not have.
 const BELIEVED_FOR: Duration = Duration::from_secs(5);
 
+/// So long somebody else's look is waited for.
+const LOOKED_WITHIN: Duration = Duration::from_secs(1);
+
 /// A configuration that holds as long as its condition does.
 pub(super) struct Ground {
     pub(super) revision: Revision,
@@ -31,9 +34,10 @@ pub(super) struct Ground {
 impl<S: Store> Forest<S> {
     /// The ground of a change of recipients. `restored`: who works by something newer does not count.
     pub(super) async fn ground(&self, restored: bool) -> Result<Arc<Ground>, CommitError> {
-        // Of many who need it at once one looks.
-        let mut kept = self.ground.lock().await;
-        if let Some(known) = kept.as_ref().filter(|known| known.looked.elapsed() < BELIEVED_FOR) {
+        // Of many who need it at once one looks. While the store does not answer him the others do not wait one behind the other.
+        let kept = tokio::time::timeout(LOOKED_WITHIN, self.ground.lock()).await.ok();
+        let known = kept.as_ref().and_then(|kept| kept.as_ref());
+        if let Some(known) = known.filter(|known| known.looked.elapsed() < BELIEVED_FOR) {
             return Ok(Arc::clone(known));
         }
         let looked = Instant::now();
@@ -45,7 +49,7 @@ impl<S: Store> Forest<S> {
         let unchanged = view.unchanged(&self.keys);
         let ground = Arc::new(Ground { revision: view.revision, unchanged, references, looked });
         // A ground that was not asked about is nobody else's.
-        if !restored && ground.references.is_ok() {
+        if let Some(mut kept) = kept.filter(|_| !restored && ground.references.is_ok()) {
             *kept = Some(Arc::clone(&ground));
         }
         Ok(ground)
