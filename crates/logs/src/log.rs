@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -142,18 +142,23 @@ struct Writer<R> {
 
 impl<R: Record> Writer<R> {
     fn run(mut self) {
+        // What is flushed needs nobody to look again: a service in which nothing happens is not woken.
+        while let Ok(first) = self.coming.recv() {
+            self.write(&first);
+            self.write_until_silent();
+            self.flush();
+        }
+    }
+
+    /// Writes what comes, until nothing has for a while.
+    fn write_until_silent(&mut self) {
         loop {
-            match self.coming.recv_timeout(FLUSH_INTERVAL) {
-                Ok(record) => {
-                    self.write(&record);
-                    while let Ok(record) = self.coming.try_recv() {
-                        self.write(&record);
-                    }
-                    std::thread::sleep(GATHER_INTERVAL);
-                }
-                Err(RecvTimeoutError::Timeout) => self.flush(),
-                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+            while let Ok(record) = self.coming.try_recv() {
+                self.write(&record);
             }
+            std::thread::sleep(GATHER_INTERVAL);
+            let Ok(record) = self.coming.recv_timeout(FLUSH_INTERVAL) else { return };
+            self.write(&record);
         }
     }
 
