@@ -67,7 +67,7 @@ pub(crate) fn change(
     let existing = existing(premises, noun.kind, &draft)?;
     let old = match noun.kind {
         Kind::TransportConfig => existing[0].clone(),
-        _ => identified(premises, noun, call, existing)?,
+        _ => identified(premises, noun, call, &existing)?,
     };
     let whole = properties_of(&old);
     let mut properties = match noun.part.inner() {
@@ -132,8 +132,8 @@ fn settled(noun: &Noun, call: &Call<'_>) -> Result<(), Failure> {
 }
 
 /// The one that `-Identity` means.
-fn identified(premises: &dyn Premises, noun: &Noun, call: &Call<'_>, existing: Vec<Object>) -> Result<Object, Failure> {
-    let candidates: Vec<Object> = existing.into_iter().filter(|object| noun.means(object)).collect();
+fn identified(premises: &dyn Premises, noun: &Noun, call: &Call<'_>, existing: &[Object]) -> Result<Object, Failure> {
+    let candidates: Vec<Object> = existing.iter().filter(|object| noun.means(object)).cloned().collect();
     let identity = call.bound.text("Identity").unwrap_or_default();
     find::one(noun, &candidates, &identity, premises.local_server().as_ref())
 }
@@ -147,7 +147,7 @@ pub(crate) fn remove(
 ) -> Result<(), Failure> {
     let draft = premises.configuration().map_err(away)?;
     let existing = existing(premises, noun.kind, &draft)?;
-    let object = identified(premises, noun, call, existing)?;
+    let object = identified(premises, noun, call, &existing)?;
     let (mut puts, deletes) = (Vec::new(), vec![(object.kind(), object.guid())]);
     if let Object::ReceiveConnector(connector) = &object
         && let Some(server) = draft.servers.iter().find(|server| server.name == connector.server)
@@ -175,9 +175,7 @@ pub(crate) fn member(
 ) -> Result<(), Failure> {
     let draft = premises.configuration().map_err(away)?;
     let all = existing(premises, Kind::Recipient, &draft)?;
-    let groups: Vec<Object> = all.iter().filter(|object| noun.means(object)).cloned().collect();
-    let local = premises.local_server();
-    let group = find::one(noun, &groups, &call.bound.text("Identity").unwrap_or_default(), local.as_ref())?;
+    let group = identified(premises, noun, call, &all)?;
     let address = member_address(noun, &all, call.bound.text("Member").unwrap_or_default())?;
     let mut properties = properties_of(&group);
     let mut members = match properties.iter().find(|(name, _)| name == "members") {
@@ -214,9 +212,7 @@ pub(crate) fn members(
 ) -> Result<(), Failure> {
     let draft = premises.configuration().map_err(away)?;
     let all = existing(premises, Kind::Recipient, &draft)?;
-    let groups: Vec<Object> = all.iter().filter(|object| noun.means(object)).cloned().collect();
-    let local = premises.local_server();
-    let group = find::one(noun, &groups, &call.bound.text("Identity").unwrap_or_default(), local.as_ref())?;
+    let group = identified(premises, noun, call, &all)?;
     let wanted = call.bound.get("Members").map(Value::each).unwrap_or_default();
     let addresses = wanted.iter().map(|one| member_address(noun, &all, one.text()));
     let members = addresses.collect::<Result<Vec<_>, _>>()?.into_iter().map(Written::Text).collect();

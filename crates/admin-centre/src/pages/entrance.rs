@@ -66,13 +66,8 @@ pub(super) fn door(centre: &Centre, ask: &Ask, name: &str, wrong: Option<String>
             title: "With name, password and code".to_owned(),
             fields: vec![
                 Field::line("name", "Name", name).with(Entry::Line { kind: "text", complete: "username" }).needed(),
-                Field::line("password", "Password", "")
-                    .with(Entry::Line { kind: "password", complete: "current-password" })
-                    .needed(),
-                Field::line("code", "Code of your authenticator", "")
-                    .with(Entry::Line { kind: "text", complete: "one-time-code" })
-                    .helped("Six digits that change every half minute.")
-                    .needed(),
+                password(),
+                code(),
             ],
             ..Group::default()
         }],
@@ -80,6 +75,19 @@ pub(super) fn door(centre: &Centre, ask: &Ask, name: &str, wrong: Option<String>
         ..Form::default()
     });
     sheet
+}
+
+pub(super) fn password() -> Field {
+    Field::line("password", "Password", "")
+        .with(Entry::Line { kind: "password", complete: "current-password" })
+        .needed()
+}
+
+pub(super) fn code() -> Field {
+    Field::line("code", "Code of your authenticator", "")
+        .with(Entry::Line { kind: "text", complete: "one-time-code" })
+        .helped("Six digits that change every half minute.")
+        .needed()
 }
 
 pub(super) fn note(centre: &Centre, ask: &Ask, who: &str, how: &str, refused: Option<&str>) {

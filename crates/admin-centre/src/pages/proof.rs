@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Answered, Outcome, Trouble, door, entrance};
 use crate::centre::Visit;
 use crate::person::Proof;
-use crate::view::{Bit, Block, Button, Entry, Field, Form, Group, Sheet, Tone};
+use crate::view::{Bit, Block, Button, Form, Group, Sheet, Tone};
 
 /// A proof counts for so long (WA-61).
 const AGE_MAX: Duration = Duration::from_secs(15 * 60);
@@ -84,15 +84,7 @@ fn sheet(visit: &Visit<'_>, to: &str, wrong: Option<String>) -> Sheet {
             hidden: vec![("to".to_owned(), to.to_owned())],
             groups: vec![Group {
                 title: format!("Password and code of {}", visit.person.name()),
-                fields: vec![
-                    Field::line("password", "Password", "")
-                        .with(Entry::Line { kind: "password", complete: "current-password" })
-                        .needed(),
-                    Field::line("code", "Code of your authenticator", "")
-                        .with(Entry::Line { kind: "text", complete: "one-time-code" })
-                        .helped("Six digits that change every half minute.")
-                        .needed(),
-                ],
+                fields: vec![entrance::password(), entrance::code()],
                 ..Group::default()
             }],
             buttons: vec![Button::primary("It is me")],

@@ -15,6 +15,26 @@ use crate::literal::{Fault, Literal, kind_of, shape_of};
 use crate::node::{Node, Value};
 use crate::property::{self, Detail, Form, Property, property};
 
+/// Settings of a service, written only where somebody said something, as backPressure.
+macro_rules! where_said {
+    ($name:literal, $field:ident, $of:ty, $takes:literal) => {
+        Property::<Self>::new(
+            $name,
+            |server| match server.$field == <$of>::default() {
+                true => Node::null(),
+                false => property::write(&server.$field, Detail::Changed),
+            },
+            |server, node, secrets| {
+                server.$field = if node.is_null() { <$of>::default() } else { property::read(node, secrets)? };
+                Ok(())
+            },
+        )
+        .takes(|_| $takes.to_owned())
+        .defaults_to("")
+        .holds(property::rows::<$of>)
+    };
+}
+
 impl Form for Server {
     const PROPERTIES: &'static [Property<Self>] = &[
         name_property!(Server),
@@ -84,42 +104,15 @@ impl Form for Server {
         .defaults_to("")
         .holds(property::rows::<TransportServiceSettings>)
         .is("Settings of the Transport service.", "message-intervals, message-rate-limits"),
-        // Written only where somebody said something, as backPressure.
-        Property::<Self>::new(
+        where_said!(
             "frontendTransport",
-            |server| match server.frontend_transport == FrontendTransportSettings::default() {
-                true => Node::null(),
-                false => property::write(&server.frontend_transport, Detail::Changed),
-            },
-            |server, node, secrets| {
-                let said = !node.is_null();
-                server.frontend_transport =
-                    if said { property::read(node, secrets)? } else { FrontendTransportSettings::default() };
-                Ok(())
-            },
+            frontend_transport,
+            FrontendTransportSettings,
+            "settings of the Front End Transport service"
         )
-        .takes(|_| "settings of the Front End Transport service".to_owned())
-        .defaults_to("")
-        .holds(property::rows::<FrontendTransportSettings>)
         .is("Settings of the Front End Transport service.", "LG-03, limits §3"),
-        // Written only where somebody said something, as backPressure.
-        Property::<Self>::new(
-            "mailboxTransport",
-            |server| match server.mailbox_transport == MailboxTransportSettings::default() {
-                true => Node::null(),
-                false => property::write(&server.mailbox_transport, Detail::Changed),
-            },
-            |server, node, secrets| {
-                let said = !node.is_null();
-                server.mailbox_transport =
-                    if said { property::read(node, secrets)? } else { MailboxTransportSettings::default() };
-                Ok(())
-            },
-        )
-        .takes(|_| "settings of Mailbox Transport".to_owned())
-        .defaults_to("")
-        .holds(property::rows::<MailboxTransportSettings>)
-        .is("Settings of Mailbox Transport.", "limits §3"),
+        where_said!("mailboxTransport", mailbox_transport, MailboxTransportSettings, "settings of Mailbox Transport")
+            .is("Settings of Mailbox Transport.", "limits §3"),
     ];
 
     fn blank() -> Self {
