@@ -1,10 +1,10 @@
 //! The organization as it was checked, at one revision.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use envelope::encapsulated;
-use envelope::{Address, Domain, ObjectName, Revision, ServerName, SiteName};
+use envelope::{Address, ByteSize, Domain, ObjectName, Revision, ServerName, SiteName};
 
 use crate::address_space::{X400Address, respelled};
 use crate::connector::Connector;
@@ -27,13 +27,17 @@ pub struct Organization {
     draft: OrganizationDraft,
     sites: HashMap<SiteName, usize>,
     servers: HashMap<ServerName, usize>,
+    server_fqdns: HashSet<Domain>,
     dags: HashMap<ObjectName, usize>,
     databases: HashMap<ObjectName, usize>,
     send_connectors: HashMap<Guid, usize>,
     delivery_agent_connectors: HashMap<Guid, usize>,
     foreign_connectors: HashMap<Guid, usize>,
+    receive_connectors: HashMap<ServerName, Vec<usize>>,
+    longest_header: ByteSize,
     accepted_exact: HashMap<Domain, usize>,
     accepted_within: HashMap<Domain, usize>,
+    accepted_default: Option<usize>,
     x400_domains: HashMap<X400Address, usize>,
     /// The sets of attributes that they have, most attributes first.
     x400_sets: Vec<u8>,
@@ -59,6 +63,11 @@ impl Organization {
             DomainPattern::Exact(domain) => Some(domain.clone()),
             DomainPattern::Within(_) | DomainPattern::Any => None,
         };
+        let mut receive_connectors: HashMap<ServerName, Vec<usize>> = HashMap::new();
+        for (at, connector) in draft.receive_connectors.iter().enumerate() {
+            receive_connectors.entry(connector.server.clone()).or_default().push(at);
+        }
+        let headers = draft.receive_connectors.iter().map(|connector| connector.max_header_size);
         let x400_domains = index(&draft.x400_domains, |one| Some(one.domain.attributes().clone()));
         let x400_sets: BTreeSet<_> = x400_domains.keys().map(X400Address::attributes).collect();
         let mut x400_sets: Vec<u8> = x400_sets.into_iter().collect();
@@ -67,13 +76,17 @@ impl Organization {
             revision,
             sites: index(&draft.sites, |site| Some(site.name.clone())),
             servers: index(&draft.servers, |server| Some(server.name.clone())),
+            server_fqdns: draft.servers.iter().map(|server| server.fqdn.clone()).collect(),
             dags: index(&draft.dags, |dag| Some(dag.name.clone())),
             databases: index(&draft.databases, |database| Some(database.name.clone())),
             send_connectors: index(&draft.send_connectors, |connector| Some(connector.guid)),
             delivery_agent_connectors: index(&draft.delivery_agent_connectors, |connector| Some(connector.guid)),
             foreign_connectors: index(&draft.foreign_connectors, |connector| Some(connector.guid)),
+            receive_connectors,
+            longest_header: headers.max().unwrap_or_default(),
             accepted_exact: index(&draft.accepted_domains, |accepted| exact(&accepted.domain)),
             accepted_within: index(&draft.accepted_domains, |accepted| within(&accepted.domain)),
+            accepted_default: draft.accepted_domains.iter().position(|accepted| accepted.is_default),
             x400_domains,
             x400_sets,
             draft,
@@ -213,8 +226,15 @@ impl Organization {
     }
 
     /// Receive connectors of one server.
-    pub fn receive_connectors_of<'a>(&'a self, server: &'a ServerName) -> impl Iterator<Item = &'a ReceiveConnector> {
-        self.draft.receive_connectors.iter().filter(move |connector| &connector.server == server)
+    pub fn receive_connectors_of(&self, server: &ServerName) -> impl Iterator<Item = &ReceiveConnector> {
+        let of_server = self.receive_connectors.get(server).into_iter().flatten();
+        of_server.map(|&at| &self.draft.receive_connectors[at])
+    }
+
+    /// The longest header that a Receive connector lets in (LM-08): no message of the organization came in with a longer one.
+    #[must_use]
+    pub fn longest_header(&self) -> ByteSize {
+        self.longest_header
     }
 
     /// The accepted domain that covers `domain`: the exact entry, else the longest `*.parent`.
@@ -274,8 +294,7 @@ impl Organization {
     /// The default accepted domain, when the organization has accepted domains at all.
     #[must_use]
     pub fn default_domain(&self) -> Option<&Domain> {
-        let default = self.draft.accepted_domains.iter().find(|accepted| accepted.is_default)?;
-        match &default.domain {
+        match &self.draft.accepted_domains[self.accepted_default?].domain {
             DomainPattern::Exact(domain) | DomainPattern::Within(domain) => Some(domain),
             DomainPattern::Any => None,
         }
@@ -314,7 +333,7 @@ impl Organization {
     /// Whether a name in DNS is that of a server, or an accepted domain: only we say in it what we found out (RFC 8601 §5).
     #[must_use]
     pub fn is_own_name(&self, name: &Domain) -> bool {
-        self.servers().iter().any(|server| server.fqdn == *name) || self.accepted_domain(name).is_some()
+        self.server_fqdns.contains(name) || self.accepted_domain(name).is_some()
     }
 
     /// The external postmaster (DS-21), when there is a domain for it.

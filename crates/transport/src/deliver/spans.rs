@@ -79,10 +79,7 @@ pub(super) fn describe(core: &Core, span: &mut Hop, route: &Route, item: &Item) 
     span.attribute(keys::RULE, decision::rule(route).0);
     let tables = core.node.tables();
     let organization = tables.organization();
-    let Some(guid) = route.connector else { return };
-    if let Some(connector) = organization.send_connector(guid) {
-        span.attribute(keys::CONNECTOR, &connector.name);
-    } else if let Some(connector) = organization.connectors().find(|connector| connector.guid() == guid) {
+    if let Some(connector) = route.connector.and_then(|guid| organization.connector(guid)) {
         span.attribute(keys::CONNECTOR, connector.name());
     }
 }

@@ -130,9 +130,7 @@ impl Intake {
         let added = line.len() as u64;
         draft.write(line).await.map_err(|error| refusal(&error))?;
         // What a connector let in has grown by the lines of the way.
-        let entrances =
-            tables.organization().draft().receive_connectors.iter().map(|connector| connector.max_header_size);
-        let limit = entrances.max().unwrap_or_default().max(message::split::HEADER_SIZE_MAX);
+        let limit = tables.organization().longest_header().max(message::split::HEADER_SIZE_MAX);
         let header = Some(HeaderCollector::new(ByteSize::bytes(limit.as_u64() + WAY_OCTETS_MAX)));
         let seen = Seen { client_name: from.into(), ..Seen::default() };
         Ok(Self { draft, header, added, own_name: tables.local_server().fqdn.clone(), seen })
