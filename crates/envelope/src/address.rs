@@ -141,9 +141,15 @@ impl Address {
     /// `"ann"@` is `ann@`), the domain canonical.
     #[must_use]
     pub fn key(&self) -> String {
-        let local = self.local_part();
+        let (local, domain) = (self.local_part(), self.domain_ascii());
         let local = if local.starts_with('"') { requoted(local) } else { Cow::Borrowed(local) };
-        format!("{}@{}", folded(&local), self.domain_ascii())
+        let local = folded(&local);
+        // Several times for each message: one allocation where the local part is in the form already.
+        let mut key = String::with_capacity(local.len() + 1 + domain.len());
+        key.push_str(&local);
+        key.push('@');
+        key.push_str(domain);
+        key
     }
 
     /// Whether the address is longer than those that every server takes: with an X.400 address inside alone (EN-73).

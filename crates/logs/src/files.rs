@@ -9,6 +9,8 @@ use envelope::Timestamp;
 
 use crate::record::{LogForm, LogLimits};
 
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
 /// The file that is written to, and those before it.
 pub(crate) struct Files {
     folder: PathBuf,
@@ -20,8 +22,8 @@ pub(crate) struct Files {
 
 struct Current {
     file: BufWriter<File>,
-    /// `yyyymmdd`.
-    day: String,
+    /// Days since 1970.
+    day: u64,
     octets: u64,
 }
 
@@ -43,14 +45,14 @@ impl Files {
 
     /// Writes a line into the file of its day.
     pub(crate) fn write(&mut self, line: &str, now: Timestamp) -> io::Result<()> {
-        let day = day(now);
         let fits = |current: &Current| {
-            current.day == day && current.octets + line.len() as u64 <= self.form.limits.file_octets
+            let same_day = current.day == now.as_millis() / DAY_MILLIS;
+            same_day && current.octets + line.len() as u64 <= self.form.limits.file_octets
         };
         if !self.current.as_ref().is_some_and(fits) {
             self.flush()?;
             self.current = None;
-            self.current = Some(self.begin(day, now)?);
+            self.current = Some(self.begin(now)?);
         }
         let current = self.current.as_mut().expect("made above");
         current.octets += line.len() as u64;
@@ -63,7 +65,8 @@ impl Files {
     }
 
     /// A new file: never one that is there, whoever wrote it (LG-02).
-    fn begin(&self, day: String, now: Timestamp) -> io::Result<Current> {
+    fn begin(&self, now: Timestamp) -> io::Result<Current> {
+        let day = day(now);
         make_folder(&self.folder)?;
         self.delete_old(now)?;
         let last = self.there()?.into_iter().filter(|file| file.day == day).map(|file| file.number).max().unwrap_or(0);
@@ -76,7 +79,7 @@ impl Files {
             self.form.fields
         );
         file.write_all(header.as_bytes())?;
-        Ok(Current { file, day, octets: header.len() as u64 })
+        Ok(Current { file, day: now.as_millis() / DAY_MILLIS, octets: header.len() as u64 })
     }
 
     /// The first number after `last` that no other process has taken meanwhile.

@@ -98,7 +98,7 @@ impl<R: Record> Log<R> {
         let counters = Arc::new(Counters { written: AtomicU64::new(0), lost: AtomicU64::new(0), on_loss });
         let rules = LogRules::new(files.limits());
         let (counted, ruled) = (Arc::clone(&counters), rules.clone());
-        let writer = Writer { files, coming, rules: ruled, counters: counted, number: 0, lost_before: 0 };
+        let writer = Writer { files, coming, rules: ruled, counters: counted, number: 0, lost_before: 0, row: Row::default() };
         let writer = std::thread::Builder::new().name("log-writer".to_owned()).spawn(|| writer.run())?;
         Ok(Self { rules, records: Some(records), counters, writer: Some(writer) })
     }
@@ -138,6 +138,8 @@ struct Writer<R> {
     number: u64,
     /// Losses that have been told.
     lost_before: u64,
+    /// The line that is being written.
+    row: Row,
 }
 
 impl<R: Record> Writer<R> {
@@ -165,9 +167,8 @@ impl<R: Record> Writer<R> {
     fn write(&mut self, record: &R) {
         self.number += 1;
         self.files.keep(self.rules.limits());
-        let mut row = Row::default();
-        record.write(self.number, &mut row);
-        match self.files.write(&row.finish(), record.at()) {
+        record.write(self.number, &mut self.row);
+        match self.row.finished(|line| self.files.write(line, record.at())) {
             Ok(()) => {
                 self.counters.written.fetch_add(1, Ordering::Relaxed);
             }

@@ -83,7 +83,13 @@ impl Row {
 
     /// What a program made and needs no escape: a number, a time, an id, a word. Checked all the same.
     pub fn value(&mut self, value: impl Display) -> &mut Self {
-        self.put(&value.to_string());
+        self.separate();
+        let begins = self.line.len();
+        write!(self.line, "{value}").expect("a String takes everything");
+        if !is_plain(&self.line[begins..]) {
+            let field = self.line.split_off(begins);
+            self.escape(&field);
+        }
         self
     }
 
@@ -100,18 +106,30 @@ impl Row {
         self.line
     }
 
-    fn put(&mut self, field: &str) {
+    /// The same for one line after another: it is given to `take`, and the next one begins in its place.
+    pub(crate) fn finished<T>(&mut self, take: impl FnOnce(&str) -> T) -> T {
+        self.line.push_str("\r\n");
+        let taken = take(&self.line);
+        self.line.clear();
+        self.fields = 0;
+        taken
+    }
+
+    fn separate(&mut self) {
         if self.fields > 0 {
             self.line.push(',');
         }
         self.fields += 1;
-        let formula = is_formula(field);
-        if !formula && !field.contains([',', '"']) && !field.chars().any(is_unprintable) {
-            self.line.push_str(field);
-            return;
-        }
+    }
+
+    fn put(&mut self, field: &str) {
+        self.separate();
+        if is_plain(field) { self.line.push_str(field) } else { self.escape(field) }
+    }
+
+    fn escape(&mut self, field: &str) {
         self.line.push('"');
-        if formula {
+        if is_formula(field) {
             self.line.push('\'');
         }
         for character in field.chars() {
@@ -123,6 +141,13 @@ impl Row {
         }
         self.line.push('"');
     }
+}
+
+/// Whether a field stands in a line as it is. Nearly all are of ASCII, and are looked at once.
+fn is_plain(field: &str) -> bool {
+    let harmless = |octet: u8| matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'"');
+    let passes = |character| !matches!(character, ',' | '"') && !is_unprintable(character);
+    !is_formula(field) && (field.bytes().all(harmless) || field.chars().all(passes))
 }
 
 /// What a spreadsheet would run instead of show. `+` and `-` alone are events of the logs, and no formula.
