@@ -37,6 +37,12 @@ fn object(text: &str) -> ObjectName {
 }
 
 impl World {
+    fn accepted(&mut self, domain: &str, domain_type: AcceptedDomainType) {
+        let (guid, is_default) = (self.guid(), domain == "contoso.com");
+        let (name, domain) = (object(domain), domain.parse().unwrap());
+        self.draft.accepted_domains.push(AcceptedDomain { guid, name, domain, domain_type, is_default });
+    }
+
     /// Servers A1, A2 in site A and B1 in site B; databases on A1 and B1; contoso.com authoritative, relay.example not;
     /// everything else through a connector on A1.
     fn new() -> Self {
@@ -63,13 +69,8 @@ impl World {
             let database = Database { guid: world.guid(), name: object(&format!("DB-{}", &server[..1])), home };
             world.draft.databases.push(database);
         }
-        for (domain, domain_type) in
-            [("contoso.com", AcceptedDomainType::Authoritative), ("relay.example", AcceptedDomainType::InternalRelay)]
-        {
-            let (guid, is_default) = (world.guid(), domain == "contoso.com");
-            let (name, domain) = (object(domain), domain.parse().unwrap());
-            world.draft.accepted_domains.push(AcceptedDomain { guid, name, domain, domain_type, is_default });
-        }
+        world.accepted("contoso.com", AcceptedDomainType::Authoritative);
+        world.accepted("relay.example", AcceptedDomainType::InternalRelay);
         world.connector("Internet", "*", "A1");
         world
     }
@@ -221,9 +222,16 @@ const INTERNET: &str = "DnsConnectorDelivery";
 
 #[test]
 fn pl_46_unknown_recipients() {
-    let world = World::new();
-    world.check(&["nobody@contoso.com"], "failed nobody@contoso.com 5.1.1");
-    world.check(&["x@relay.example"], &format!("{INTERNET} relay.example: x@relay.example"));
+    // EN-80
+    let mut world = World::new();
+    world.accepted("away.example", AcceptedDomainType::ExternalRelay);
+    world.accepted("*.below.example", AcceptedDomainType::Authoritative);
+    for unknown in ["nobody@contoso.com", "nobody@below.example", "nobody@deep.below.example"] {
+        world.check(&[unknown], &format!("failed {unknown} 5.1.1"));
+    }
+    for relayed in ["relay.example", "away.example"] {
+        world.check(&[&format!("x@{relayed}")], &format!("{INTERNET} {relayed}: x@{relayed}"));
+    }
     world.check(&["x@fabrikam.com"], &format!("{INTERNET} fabrikam.com: x@fabrikam.com"));
     let CategorizationOutcome::Categorized(outcome) = world.run(message(&["nobody@contoso.com"])) else { panic!() };
     assert_eq!(outcome.failed[0].failure.to_string(), "550 5.1.1 RESOLVER.ADR.ExRecipNotFound; not found");

@@ -229,10 +229,8 @@ impl Recipients<'_> {
         told: &mut Told,
         depth: Depth,
     ) -> Result<ToldReport, SyncError> {
-        if depth == Depth::Full {
-            *told = Told::default();
-        }
-        let told_changes = match self.follow(told).await? {
+        let followed = if depth == Depth::Full { lost("it was wanted") } else { self.follow(told).await };
+        let told_changes = match followed? {
             Ok(followed) => self.tell_changes(outside, told, followed, depth).await?,
             Err(why) => Err(why),
         };
@@ -360,7 +358,7 @@ impl Recipients<'_> {
         told: &Told,
         full: bool,
     ) -> Result<(usize, usize), SyncError> {
-        let followed = if full { lost("it is wanted") } else { self.follow(told).await };
+        let followed = if full { lost("it was wanted") } else { self.follow(told).await };
         let marks = match followed? {
             Ok(followed) => followed.known.marks,
             Err(_) => Reading::of(self).await?.all(&|_| false).await?.marks,

@@ -179,6 +179,23 @@ fn strangers_reach_a_contact_by_its_address_inside_and_whoever_may_relay_by_both
 }
 
 #[test]
+fn whom_nobody_is_is_refused_where_recipients_are_looked_up_which_is_in_authoritative_domains() {
+    // EN-82: by default, which is all there is.
+    let organization = organization();
+    for (path, lookup, unknown) in [
+        ("nobody@contoso.com", Lookup::Required, Err(550)),
+        ("nobody@partner.contoso.com", Lookup::Useful, Ok(())),
+        ("nobody@deep.legacy.example", Lookup::Pointless, Ok(())),
+    ] {
+        let address = Address::parse(path).unwrap();
+        let asked = check_recipient(usual(Principal::Anonymous), &organization, Principal::Anonymous, &address);
+        assert_eq!(asked, Ok(lookup), "{path}");
+        let found = check_found(asker(&organization, Principal::Anonymous), &address, lookup, &Found::Nothing);
+        assert_eq!(found.map_err(|reply| reply.code), unknown, "{path}");
+    }
+}
+
+#[test]
 fn without_the_directory_strangers_come_again_and_the_others_are_served() {
     // PL-24
     let (organization, user) = (organization(), mailbox());
