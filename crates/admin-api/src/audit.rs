@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use authority::{Act, Feature, Revocation};
 use directory::{
     AddressChanges, Administration, Answer, Author, Change, ChangesError, CommitError, Configuration, HistoryError,
-    Moment, Precondition, Presence, Presences, ReadError, Recipients, RevisionRecord, RevocationRecord, Salvage, WatchEvent,
+    Moment, Precondition, Presence, Presences, ReadError, Recipients, RevisionRecord, RevocationRecord, Salvage,
+    WatchEvent,
 };
 use envelope::{Address, ObjectName, Revision, Timestamp};
 use futures::StreamExt;

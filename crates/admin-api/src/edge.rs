@@ -253,7 +253,9 @@ impl<I: Iterator<Item = (u16, Bucket)>> Iterator for InPieces<I> {
             piece.buckets.push(wire::Bucket { number: number.into(), digests: digests.into() });
         }
         self.is_over = self.buckets.peek().is_none();
-        if self.is_over && let Some(sum) = self.complete.take() {
+        if self.is_over
+            && let Some(sum) = self.complete.take()
+        {
             (piece.complete, piece.sum) = (true, sum.as_octets().to_vec().into());
         }
         Some(piece)
@@ -304,7 +306,8 @@ impl Api {
     pub async fn told_last(&self, known: &MarksSum) -> Result<ToldLast, AdminError> {
         let request = wire::ListBucketsRequest { sum: known.as_octets().to_vec().into() };
         let answer = EdgeClient::new(self.channel()).list_buckets(request).await;
-        let wire::ListBucketsReply { marks: listed, sum } = answer.map_err(|status| self.failure(&status))?.into_inner();
+        let wire::ListBucketsReply { marks: listed, sum } =
+            answer.map_err(|status| self.failure(&status))?.into_inner();
         let sum = MarksSum::from_octets(&sum);
         if sum == *known && sum != MarksSum::default() {
             return Ok(ToldLast { sum, marks: None });

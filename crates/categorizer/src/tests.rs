@@ -138,7 +138,7 @@ impl World {
     }
 
     fn contact(&mut self, primary: &str, external: &str) -> &mut Self {
-        self.add(&[primary], RecipientKind::MailContact { external_address: address(external) })
+        self.add(&[primary], RecipientKind::MailContact { external_address: address(external).into() })
     }
 
     fn group(&mut self, primary: &str, members: &[&str]) -> &mut Self {
@@ -265,6 +265,19 @@ fn pl_45_encapsulated_addresses_only_in_the_default_domain() {
     world.check(&["IMCEANOTES-x@contoso.com"], "failed IMCEANOTES-x@contoso.com 5.1.2"); // RT-55
     world.check(&["IMCEASMTP-a@contoso.com"], "failed IMCEASMTP-a@contoso.com 5.1.1");
     world.check(&["IMCEAFAX-5@relay.example"], &format!("{INTERNET} relay.example: IMCEAFAX-5@relay.example"));
+    // EN-73: a contact with an address of another type is reached by the same one.
+    for (contact, external) in [("fax", "FAX:5551234"), ("notes", "NOTES:x")] {
+        let kind = RecipientKind::MailContact { external_address: external.parse().unwrap() };
+        world.add(&[&format!("{contact}@contoso.com")], kind);
+    }
+    world.check(
+        &["fax@contoso.com"],
+        "SmartHostConnectorDelivery fax.example: IMCEAFAX-5551234@contoso.com (rfc822;fax@contoso.com)",
+    );
+    world.check(&["notes@contoso.com"], "failed IMCEANOTES-x@contoso.com (rfc822;notes@contoso.com) 5.1.2");
+    // Without a default domain there is nothing that it could stand in.
+    world.draft.accepted_domains.clear();
+    world.check(&["fax@contoso.com"], "failed fax@contoso.com 5.1.2");
 }
 
 #[test]
@@ -408,7 +421,7 @@ fn lm_05_10_14_size_limits() {
     world.draft.transport_config.max_send_size = Limit::At(ByteSize::mib(10));
     world.draft.transport_config.max_receive_size = Limit::At(ByteSize::mib(10));
     let mailbox = || RecipientKind::Mailbox { database: object("DB-A"), password: None };
-    let contact = |to: &str| RecipientKind::MailContact { external_address: address(to) };
+    let contact = |to: &str| RecipientKind::MailContact { external_address: address(to).into() };
     world
         .add_limited(&["big@contoso.com"], mailbox(), Some(50), Some(50))
         .add_limited(&["plain@contoso.com"], mailbox(), None, None)

@@ -196,7 +196,11 @@ impl Marks {
     /// The buckets in which the two differ.
     #[must_use]
     pub fn differing(&self, other: &Self) -> Vec<u16> {
-        (0..).zip(self.0.iter().zip(&other.0)).filter(|(_, (one, other))| one != other).map(|(number, _)| number).collect()
+        (0..)
+            .zip(self.0.iter().zip(&other.0))
+            .filter(|(_, (one, other))| one != other)
+            .map(|(number, _)| number)
+            .collect()
     }
 
     /// How many buckets are not empty in one of the two.
@@ -311,13 +315,11 @@ mod tests {
 
     #[test]
     fn a_change_of_a_bucket_leads_to_its_mark_and_a_second_time_to_the_same() {
-        let digest = |number: u32| {
-            RecipientDigest::of("salt", &Address::parse(&format!("user{number}@contoso.com")).unwrap())
-        };
+        let digest =
+            |number: u32| RecipientDigest::of("salt", &Address::parse(&format!("user{number}@contoso.com")).unwrap());
         let before: Vec<RecipientDigest> = (0..500).map(digest).collect();
         let after: Vec<RecipientDigest> = (100..700).map(digest).collect();
-        let (mut marks, wanted): (Marks, Marks) =
-            (before.iter().copied().collect(), after.iter().copied().collect());
+        let (mut marks, wanted): (Marks, Marks) = (before.iter().copied().collect(), after.iter().copied().collect());
         let sum = marks.sum("salt");
         (0..100).chain(500..700).for_each(|number| marks.toggle(&digest(number)));
         assert_eq!(marks, wanted);

@@ -36,9 +36,7 @@ mod store;
 
 pub use apply::{all_recipients, apply, apply_telling, repair};
 pub use census::Census;
-pub use digests::{
-    Bucket, BucketChange, Buckets, DigestsChange, Mark, Marks, MarksSum, RecipientDigest, into_buckets,
-};
+pub use digests::{Bucket, BucketChange, Buckets, DigestsChange, Mark, Marks, MarksSum, RecipientDigest, into_buckets};
 pub use directory::{
     Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
     Precondition, Presences, ReadError, RecipientDigests, Recipients, RevisionRecord, Salvage, WatchEvent,

@@ -201,13 +201,7 @@ impl Keeper {
     }
 
     /// When it is synchronized next, and by whom, after what came of it.
-    fn plan_next(
-        &self,
-        edge: &ServerName,
-        kept: &Kept,
-        newest: Option<Moment>,
-        done: &Result<SyncReport, SyncError>,
-    ) {
+    fn plan_next(&self, edge: &ServerName, kept: &Kept, newest: Option<Moment>, done: &Result<SyncReport, SyncError>) {
         let mut next = kept.next.lock();
         let before = next.out_of_reach;
         match done {

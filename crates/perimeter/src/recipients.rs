@@ -223,12 +223,7 @@ impl Recipients<'_> {
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn tell(
-        &self,
-        outside: &dyn Outside,
-        told: &mut Told,
-        depth: Depth,
-    ) -> Result<ToldReport, SyncError> {
+    pub async fn tell(&self, outside: &dyn Outside, told: &mut Told, depth: Depth) -> Result<ToldReport, SyncError> {
         let followed = if depth == Depth::Full { lost("it was wanted") } else { self.follow(told).await };
         let told_changes = match followed? {
             Ok(followed) => self.tell_changes(outside, told, followed, depth).await?,
@@ -297,21 +292,23 @@ impl Recipients<'_> {
         depth: Depth,
     ) -> OrLost<ToldReport> {
         let Some(before) = &told.0 else { return lost("nothing was told before") };
-        let sum = before.marks.sum(self.salt);
-        let asked = if depth == Depth::Compare { MarksSum::default() } else { sum.clone() };
-        let there = outside.told_last(&asked).await?;
-        if there.sum != sum || there.marks.is_some_and(|marks| marks != before.marks) {
-            return lost("the Edge server does not have what it was told");
-        }
         let Followed { known, changes, read } = followed;
-        let report =
-            ToldReport { addresses: known.addresses, buckets: changes.len(), read, all_read: None };
-        if !changes.is_empty() {
-            let to = known.marks.sum(self.salt);
-            let change = DigestsChange { salt: self.salt.to_owned(), from: sum, to, buckets: changes };
-            if !outside.change(&change).await? {
+        let (from, to) = (before.marks.sum(self.salt), known.marks.sum(self.salt));
+        let asked = if depth == Depth::Compare { MarksSum::default() } else { from.clone() };
+        let there = outside.told_last(&asked).await?;
+        let is_told = |sum: &MarksSum, marks: &Marks| {
+            there.sum == *sum && there.marks.as_ref().is_none_or(|there| there == marks)
+        };
+        let mut report = ToldReport { addresses: known.addresses, buckets: 0, read, all_read: None };
+        if is_told(&from, &before.marks) {
+            report.buckets = changes.len();
+            let change = DigestsChange { salt: self.salt.to_owned(), from, to, buckets: changes };
+            if !change.buckets.is_empty() && !outside.change(&change).await? {
                 return lost("the Edge server does not take changes of what it was told");
             }
+        } else if !is_told(&to, &known.marks) {
+            // Else the answer was lost the last time, or another server told the same.
+            return lost("the Edge server does not have what it was told");
         }
         told.0 = Some(known);
         Ok(Ok(report))
@@ -352,12 +349,7 @@ impl Recipients<'_> {
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn compare(
-        &self,
-        outside: &dyn Outside,
-        told: &Told,
-        full: bool,
-    ) -> Result<(usize, usize), SyncError> {
+    pub async fn compare(&self, outside: &dyn Outside, told: &Told, full: bool) -> Result<(usize, usize), SyncError> {
         let followed = if full { lost("it was wanted") } else { self.follow(told).await };
         let marks = match followed? {
             Ok(followed) => followed.known.marks,

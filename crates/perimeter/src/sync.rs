@@ -10,8 +10,8 @@ use authority::Subject;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use directory::{
-    Administration, Author, Change, CommitError, Configuration, Moment, Precondition, ReadError, RecipientDigest, Sealer,
-    apply,
+    Administration, Author, Change, CommitError, Configuration, Moment, Precondition, ReadError, RecipientDigest,
+    Sealer, apply,
 };
 use envelope::{Address, Domain, Revision, ServerName, Service};
 use net::certificate::each_pem;

@@ -12,8 +12,7 @@ use async_trait::async_trait;
 use directory::{
     AddressChanges, Administration, Answer, Author, Backend, Bucket, Change, ChangesError, CommitError, Configuration,
     DigestsChange, EmbeddedSettings, HistoryError, Marks, MarksSum, Moment, Presence, Presences, ReadError,
-    RecipientDigest, RevisionRecord, RevocationRecord, Salvage, WatchEvent, all_recipients,
-    open_embedded,
+    RecipientDigest, RevisionRecord, RevocationRecord, Salvage, WatchEvent, all_recipients, open_embedded,
 };
 use envelope::{Address, ObjectName, Revision};
 use futures::stream::BoxStream;
@@ -113,7 +112,8 @@ impl Outside for Edge {
     async fn told_last(&self, known: &MarksSum) -> Result<ToldLast, AdminError> {
         let sum = self.directory.told_last().await.map_err(|error| refused(&error))?;
         let same = sum == *known && sum != MarksSum::default();
-        let marks = if same { None } else { Some(self.directory.bucket_marks().await.map_err(|error| refused(&error))?) };
+        let marks =
+            if same { None } else { Some(self.directory.bucket_marks().await.map_err(|error| refused(&error))?) };
         Ok(ToldLast { sum, marks })
     }
     async fn put(&self, salt: &str, buckets: Sorted, complete: Option<MarksSum>) -> Result<(), AdminError> {
@@ -194,8 +194,7 @@ acceptedDomains: [{name: c, domainName: contoso.com, default: true}]
 
     async fn tell(&self, told: &mut Told, depth: Depth) -> Cost {
         let organization = self.directory.snapshot().await.unwrap();
-        let (listed, digests) =
-            (self.listed.load(Ordering::Relaxed), self.edge.digests.load(Ordering::Relaxed));
+        let (listed, digests) = (self.listed.load(Ordering::Relaxed), self.edge.digests.load(Ordering::Relaxed));
         let report = self.of(&organization).tell(&self.edge, told, depth).await.unwrap();
         let listed = self.listed.load(Ordering::Relaxed) - listed;
         Cost { report, listed, digests: self.edge.digests.load(Ordering::Relaxed) - digests }
@@ -240,7 +239,9 @@ fn guid(number: usize) -> Guid {
 
 fn mailbox(identity: usize, name: &str, address: &str, proxies: &[String]) -> Object {
     let proxies = proxies.join(", ");
-    let yaml = format!("databases: [{{name: DB1, server: M1}}]\nservers: [{{name: M1, fqdn: m1.contoso.com, site: A}}]\nsites: [{{name: A}}]\nrecipients: [{{name: {name}, address: {address}, proxyAddresses: [{proxies}], database: DB1}}]");
+    let yaml = format!(
+        "databases: [{{name: DB1, server: M1}}]\nservers: [{{name: M1, fqdn: m1.contoso.com, site: A}}]\nsites: [{{name: A}}]\nrecipients: [{{name: {name}, address: {address}, proxyAddresses: [{proxies}], database: DB1}}]"
+    );
     let object = objects(&yaml).into_iter().find(|object| object.kind() == Kind::Recipient).unwrap();
     object.with_guid(guid(identity))
 }
@@ -278,7 +279,9 @@ async fn something_happens(world: &World, random: &mut StdRng) -> usize {
         }
         2 | 3 => {
             let number = random.random_range(0..5);
-            let text = format!("sendConnectors: [{{name: C{number}, addressSpaces: ['*'], sourceTransportServers: [M1]}}]\nservers: [{{name: M1, fqdn: m1.contoso.com, site: A}}]\nsites: [{{name: A}}]");
+            let text = format!(
+                "sendConnectors: [{{name: C{number}, addressSpaces: ['*'], sourceTransportServers: [M1]}}]\nservers: [{{name: M1, fqdn: m1.contoso.com, site: A}}]\nsites: [{{name: A}}]"
+            );
             let connector = objects(&text).into_iter().find(|object| object.kind() == Kind::SendConnector).unwrap();
             world.put(vec![connector]).await;
             0
@@ -386,10 +389,10 @@ async fn a_change_costs_what_it_changes() {
     assert!(world.delete(Kind::Recipient, guid(9)).await);
     assert_eq!(costs(&mut told, Depth::Changes).await, (None, 0, 1, 2));
     // An address goes from one to another: two are read, and nobody outside has to know.
-    let moved = [mailbox(10, "user10", "user10@contoso.com", &[]), mailbox(11, "user11", "user11@contoso.com", &[
-        "u11@contoso.com".to_owned(),
-        "u10@contoso.com".to_owned(),
-    ])];
+    let moved = [
+        mailbox(10, "user10", "user10@contoso.com", &[]),
+        mailbox(11, "user11", "user11@contoso.com", &["u11@contoso.com".to_owned(), "u10@contoso.com".to_owned()]),
+    ];
     assert!(world.put(moved.to_vec()).await);
     assert_eq!(costs(&mut told, Depth::Changes).await, (None, 0, 2, 0));
     // Compared with what was told before nothing is read either; in full everything is.
@@ -404,6 +407,22 @@ async fn a_change_costs_what_it_changes() {
     let (why, listed, _, digests) = costs(&mut told, Depth::Full).await;
     assert!(why.is_some());
     assert_eq!((listed, digests), (MANY, 0));
+}
+
+#[tokio::test]
+async fn what_another_server_told_or_whose_answer_was_lost_is_not_told_again() {
+    let world = World::new(20_000, GATHERED_MAX).await;
+    assert!(world.put(many(100)).await);
+    let mut told = Told::default();
+    world.tell(&mut told, Depth::Changes).await;
+    let mut other = told.clone();
+    for depth in [Depth::Changes, Depth::Compare] {
+        assert!(world.delete(Kind::Recipient, guid(if depth == Depth::Compare { 1 } else { 0 })).await);
+        assert_eq!(world.tell(&mut told, depth).await.digests, 2);
+        let Cost { report, listed, digests } = world.tell(&mut other, depth).await;
+        assert_eq!((&report.all_read, listed, digests), (&None, 0, 0));
+        world.check(&report, "after both").await;
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::address_space::{X400Address, respelled};
 use crate::connector::Connector;
 use crate::domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 use crate::draft::OrganizationDraft;
+use crate::external_address::ExternalAddress;
 use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 use crate::guid::Guid;
 use crate::receive_connector::ReceiveConnector;
@@ -245,6 +246,12 @@ impl Organization {
         is_default.then(|| encapsulated::decode(address.local_part())).flatten()
     }
 
+    /// The SMTP address by which mail goes to one outside; nothing where that has another type, and there is no default domain for it.
+    #[must_use]
+    pub fn way_to(&self, external: &ExternalAddress) -> Option<Address> {
+        external.in_smtp(self.default_domain())
+    }
+
     /// The X.400 domain of the organization's own that an address of that type is in: the one with most attributes (EN-71, EN-72).
     #[must_use]
     pub fn x400_domain(&self, kind: &str, text: &str) -> Option<&X400AuthoritativeDomain> {
@@ -274,11 +281,7 @@ impl Organization {
     /// The default accepted domain, when the organization has accepted domains at all.
     #[must_use]
     pub fn default_domain(&self) -> Option<&Domain> {
-        let default = self.draft.accepted_domains.iter().find(|accepted| accepted.is_default)?;
-        match &default.domain {
-            DomainPattern::Exact(domain) | DomainPattern::Within(domain) => Some(domain),
-            DomainPattern::Any => None,
-        }
+        self.draft.default_domain()
     }
 
     /// Who gets mail for an address of ours that nobody has: the organization's postmaster for postmaster (RFC 5321 §4.5.1) and

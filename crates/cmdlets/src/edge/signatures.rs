@@ -115,7 +115,11 @@ pub(crate) fn signatures() -> Vec<Signature> {
                 "Most objects that are named: 1000 unless told otherwise.",
             ),
             Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients."),
-            Parameter::new("FullCompareMode", Takes::Switch, "Reads every recipient, whatever is known of what was told before."),
+            Parameter::new(
+                "FullCompareMode",
+                Takes::Switch,
+                "Reads every recipient, whatever is known of what was told before.",
+            ),
             Parameter::new("MonitoringContext", Takes::Bool, "Accepted without effect: nothing collects its events."),
             directory(),
         ],

@@ -134,12 +134,7 @@ impl<S: Store> RecipientDigests for Forest<S> {
         }
     }
 
-    async fn put_buckets(
-        &self,
-        salt: &str,
-        buckets: &Buckets,
-        complete: Option<&MarksSum>,
-    ) -> Result<(), CommitError> {
+    async fn put_buckets(&self, salt: &str, buckets: &Buckets, complete: Option<&MarksSum>) -> Result<(), CommitError> {
         let marker = self.keys.digests_complete();
         let known = self.store.get(std::slice::from_ref(&marker)).await?.pop().flatten();
         if known.is_some_and(|known| known.value != salt.as_bytes()) {
@@ -175,8 +170,11 @@ impl<S: Store> RecipientDigests for Forest<S> {
         if there.is_none() && self.store.page(&self.keys.digests(), &self.keys.digests(), 1).await?.is_empty() {
             return Ok(());
         }
-        let all =
-            vec![Write::Delete(marker), Write::Delete(self.keys.digests_sum()), Write::DeletePrefix(self.keys.digests())];
+        let all = vec![
+            Write::Delete(marker),
+            Write::Delete(self.keys.digests_sum()),
+            Write::DeletePrefix(self.keys.digests()),
+        ];
         self.store.transact(Vec::new(), all).await?;
         Ok(())
     }

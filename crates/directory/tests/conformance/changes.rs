@@ -62,7 +62,8 @@ pub(crate) async fn what_came_and_went_is_what_reading_everything_says(backend: 
         let since = random.random_range(0..=until);
         let ((since, before), (until, after)) = (&was[since], &was[until]);
         let changes = directory.addresses_between(since, until).await.unwrap();
-        let keys = |some: Vec<&envelope::Address>| some.into_iter().map(envelope::Address::key).collect::<BTreeSet<_>>();
+        let keys =
+            |some: Vec<&envelope::Address>| some.into_iter().map(envelope::Address::key).collect::<BTreeSet<_>>();
         let (came, went) = (keys(changes.came().collect()), keys(changes.went().collect()));
         assert_eq!(came, after - before, "seed {seed}: {since:?} to {until:?}");
         assert_eq!(went, before - after, "seed {seed}: {since:?} to {until:?}");
@@ -91,7 +92,8 @@ pub(crate) async fn what_changed_is_told_as_long_as_history_is_the_same(mut back
     assert!(why.contains("no longer kept; the oldest that can be read is"), "{why}");
 
     // What a program said that does not write down whom it touched.
-    let record = r#"{"at_millis": 1, "summary": "~ recipients[\"anna\"]", "who": "anna", "through": "an older program"}"#;
+    let record =
+        r#"{"at_millis": 1, "summary": "~ recipients[\"anna\"]", "who": "anna", "through": "an older program"}"#;
     backend.write("/postroad/default/v1/change/config", record).await;
     let fourth = moment(&*directory).await;
     assert!(lost(&third, &fourth).await.contains("does not say which recipients it changed"));
@@ -107,10 +109,7 @@ pub(crate) async fn what_changed_is_told_as_long_as_history_is_the_same(mut back
     while moment(&*directory).await.revision.0 <= fifth.revision.0 + 2 {
         directory.commit(put(vec![mailbox("ben", "ben@contoso.com", &[])])).await.unwrap();
         directory
-            .commit(Change {
-                deletes: vec![key_of(&mailbox("ben", "ben@contoso.com", &[]))],
-                ..Change::by(author())
-            })
+            .commit(Change { deletes: vec![key_of(&mailbox("ben", "ben@contoso.com", &[]))], ..Change::by(author()) })
             .await
             .unwrap();
     }

@@ -156,7 +156,7 @@ fn strangers_reach_a_contact_by_its_address_inside_and_whoever_may_relay_by_both
     let contact = DirectoryRecipient {
         primary_address: Address::parse("cathy@contoso.com").unwrap(),
         proxy_addresses: vec![external_address.clone()],
-        kind: RecipientKind::MailContact { external_address },
+        kind: RecipientKind::MailContact { external_address: external_address.into() },
         ..mailbox()
     };
     let answer = |principal, path: &str| {
