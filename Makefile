@@ -148,10 +148,12 @@ bench-memory: bench-packages  ## Transport's memory over ten minutes of full loa
 	python3 tests/bench/endure.py queue
 
 SIZE ?= 1000000
-size: test-packages  ## Measures a directory of a large organization, in a file and in etcd (SIZE=1000000 recipients).
+EDGE_SIZE ?= 200000
+size: test-packages  ## Measures a directory of a large organization, in a file and in etcd (SIZE=1000000 recipients), and EdgeSync (EDGE_SIZE=200000).
 	cargo build --release -p postroad
 	cargo build --release -p directory --example size_bench
 	tests/bench/size.sh $(SIZE)
+	tests/bench/edge.sh $(EDGE_SIZE)
 
 bench-parts: test-packages  ## Measures routing, the queue, the implicit connector and one SMTP session by stage.
 	cargo run --release -p routing --example tables_bench

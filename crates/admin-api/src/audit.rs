@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use authority::{Act, Feature, Revocation};
 use directory::{
-    Administration, Answer, Author, Change, CommitError, Configuration, HistoryError, Precondition, Presence,
-    Presences, ReadError, Recipients, RevisionRecord, RevocationRecord, Salvage, WatchEvent,
+    AddressChanges, Administration, Answer, Author, Change, ChangesError, CommitError, Configuration, HistoryError,
+    Moment, Precondition, Presence, Presences, ReadError, Recipients, RevisionRecord, RevocationRecord, Salvage,
+    WatchEvent,
 };
 use envelope::{Address, ObjectName, Revision, Timestamp};
 use futures::StreamExt;
@@ -366,6 +367,14 @@ impl Administration for Audited {
 
     async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
         self.directory.revisions(limit).await
+    }
+
+    async fn moment(&self) -> Result<Option<Moment>, ReadError> {
+        self.directory.moment().await
+    }
+
+    async fn addresses_between(&self, since: &Moment, until: &Moment) -> Result<AddressChanges, ChangesError> {
+        self.directory.addresses_between(since, until).await
     }
 }
 

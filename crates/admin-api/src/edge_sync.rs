@@ -23,8 +23,12 @@ pub struct Synchronized {
     pub configuration: u64,
     /// Addresses that the Edge server knows now.
     pub recipients: u64,
-    /// Buckets of digests that were sent.
+    /// Buckets of digests that were sent, whole or what changed in them.
     pub buckets: u64,
+    /// Recipients that were read for it.
+    pub recipients_read: u64,
+    /// Why it was all of them; empty where it was not.
+    pub all_read: String,
 }
 
 /// What a comparison found.
@@ -40,6 +44,19 @@ pub struct Compared {
     pub verified: Option<Option<bool>>,
 }
 
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison<'a> {
+    /// Only whether this address is known as it ought to be.
+    Address(&'a Address),
+    /// The configuration alone.
+    Configuration,
+    /// Recipients too; those are read of which is not known what was told before.
+    All,
+    /// Recipients too; each of them is read.
+    Full,
+}
+
 /// Who synchronizes.
 #[async_trait]
 pub trait EdgeSyncHandler: Send + Sync + 'static {
@@ -49,11 +66,11 @@ pub trait EdgeSyncHandler: Send + Sync + 'static {
     /// Why not, in words.
     async fn start(&self, edge: &ServerName, full: bool) -> Result<Synchronized, String>;
 
-    /// Compares; with an address only that.
+    /// Compares.
     ///
     /// # Errors
     /// Why not, in words.
-    async fn test(&self, edge: &ServerName, address: Option<&Address>) -> Result<Compared, String>;
+    async fn test(&self, edge: &ServerName, what: Comparison<'_>) -> Result<Compared, String>;
 }
 
 /// `postroad.admin.v1.EdgeSync` over a handler.
@@ -72,16 +89,22 @@ impl wire::edge_sync_server::EdgeSync for EdgeSyncService {
         self.trail.ruled(&Asker::of(&request)?, Act::Change(Feature::Servers), "Start-EdgeSynchronization")?;
         let wire::StartRequest { edge, full } = request.into_inner();
         let done = self.handler.start(&named(&edge)?, full).await.map_err(Status::failed_precondition)?;
-        let Synchronized { configuration, recipients, buckets } = done;
-        Ok(Response::new(wire::StartReply { configuration, recipients, buckets }))
+        let Synchronized { configuration, recipients, buckets, recipients_read, all_read } = done;
+        Ok(Response::new(wire::StartReply { configuration, recipients, buckets, recipients_read, all_read }))
     }
 
     async fn test(&self, request: Request<wire::TestRequest>) -> Result<Response<wire::TestReply>, Status> {
         self.trail.ruled(&Asker::of(&request)?, Act::Read(Feature::Servers), "Test-EdgeSynchronization")?;
-        let wire::TestRequest { edge, address } = request.into_inner();
+        let wire::TestRequest { edge, address, without_recipients, full } = request.into_inner();
         let address = (!address.is_empty()).then(|| Address::parse(&address)).transpose();
         let address = address.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let found = self.handler.test(&named(&edge)?, address.as_ref()).await.map_err(Status::failed_precondition)?;
+        let what = match (&address, without_recipients, full) {
+            (Some(address), ..) => Comparison::Address(address),
+            (None, true, _) => Comparison::Configuration,
+            (None, false, true) => Comparison::Full,
+            (None, false, false) => Comparison::All,
+        };
+        let found = self.handler.test(&named(&edge)?, what).await.map_err(Status::failed_precondition)?;
         let verified = match found.verified {
             None => Verified::Unspecified,
             Some(None) => Verified::NotFound,
@@ -102,8 +125,9 @@ impl Api {
         let request = wire::StartRequest { edge: edge.to_string(), full };
         let answer =
             EdgeSyncClient::new(self.channel()).start(request).await.map_err(|status| self.failure(&status))?;
-        let wire::StartReply { configuration, recipients, buckets } = answer.into_inner();
-        Ok(Synchronized { configuration, recipients, buckets })
+        let wire::StartReply { configuration, recipients, buckets, recipients_read, all_read } = answer.into_inner();
+        let all_read = without_controls(&all_read).into();
+        Ok(Synchronized { configuration, recipients, buckets, recipients_read, all_read })
     }
 
     /// Has an Edge server compared with the organization.
@@ -113,10 +137,15 @@ impl Api {
     pub async fn test_edge_synchronization(
         &self,
         edge: &ServerName,
-        address: Option<&Address>,
+        what: Comparison<'_>,
     ) -> Result<Compared, AdminError> {
-        let address = address.map(ToString::to_string).unwrap_or_default();
-        let request = wire::TestRequest { edge: edge.to_string(), address };
+        let mut request = wire::TestRequest { edge: edge.to_string(), ..wire::TestRequest::default() };
+        match what {
+            Comparison::Address(address) => request.address = address.to_string(),
+            Comparison::Configuration => request.without_recipients = true,
+            Comparison::All => {}
+            Comparison::Full => request.full = true,
+        }
         let answer = EdgeSyncClient::new(self.channel()).test(request).await.map_err(|status| self.failure(&status))?;
         let answer = answer.into_inner();
         let verified = match answer.verified() {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use envelope::{Address, Notify, OriginalRecipient, Recipient, ReversePath};
-use routing::RoutingTables;
+use routing::{NdrReason, RoutingTables};
 use topology::{DirectoryRecipient, Guid, Organization, RecipientKind, ServerRole};
 
 use crate::failure::RecipientFailure;
@@ -295,7 +295,12 @@ impl Categorization {
             RecipientKind::Mailbox { database, .. } => {
                 self.settle_as(item, &found.primary_address, Home::Mailbox(database.clone()));
             }
-            RecipientKind::MailContact { external_address } => self.forward(item, external_address),
+            RecipientKind::MailContact { external_address } => {
+                match self.tables.organization().way_to(external_address) {
+                    Some(address) => self.forward(item, &address),
+                    None => self.give_up(item, RecipientFailure::Routing(NdrReason::NoConnectorForType)),
+                }
+            }
             RecipientKind::DistributionGroup { expansion_server: Some(server), .. }
                 if *server != self.tables.local_server().name =>
             {

@@ -37,6 +37,12 @@ fn object(text: &str) -> ObjectName {
 }
 
 impl World {
+    fn accepted(&mut self, domain: &str, domain_type: AcceptedDomainType) {
+        let (guid, is_default) = (self.guid(), domain == "contoso.com");
+        let (name, domain) = (object(domain), domain.parse().unwrap());
+        self.draft.accepted_domains.push(AcceptedDomain { guid, name, domain, domain_type, is_default });
+    }
+
     /// Servers A1, A2 in site A and B1 in site B; databases on A1 and B1; contoso.com authoritative, relay.example not;
     /// everything else through a connector on A1.
     fn new() -> Self {
@@ -63,13 +69,8 @@ impl World {
             let database = Database { guid: world.guid(), name: object(&format!("DB-{}", &server[..1])), home };
             world.draft.databases.push(database);
         }
-        for (domain, domain_type) in
-            [("contoso.com", AcceptedDomainType::Authoritative), ("relay.example", AcceptedDomainType::InternalRelay)]
-        {
-            let (guid, is_default) = (world.guid(), domain == "contoso.com");
-            let (name, domain) = (object(domain), domain.parse().unwrap());
-            world.draft.accepted_domains.push(AcceptedDomain { guid, name, domain, domain_type, is_default });
-        }
+        world.accepted("contoso.com", AcceptedDomainType::Authoritative);
+        world.accepted("relay.example", AcceptedDomainType::InternalRelay);
         world.connector("Internet", "*", "A1");
         world
     }
@@ -137,7 +138,7 @@ impl World {
     }
 
     fn contact(&mut self, primary: &str, external: &str) -> &mut Self {
-        self.add(&[primary], RecipientKind::MailContact { external_address: address(external) })
+        self.add(&[primary], RecipientKind::MailContact { external_address: address(external).into() })
     }
 
     fn group(&mut self, primary: &str, members: &[&str]) -> &mut Self {
@@ -221,9 +222,16 @@ const INTERNET: &str = "DnsConnectorDelivery";
 
 #[test]
 fn pl_46_unknown_recipients() {
-    let world = World::new();
-    world.check(&["nobody@contoso.com"], "failed nobody@contoso.com 5.1.1");
-    world.check(&["x@relay.example"], &format!("{INTERNET} relay.example: x@relay.example"));
+    // EN-80
+    let mut world = World::new();
+    world.accepted("away.example", AcceptedDomainType::ExternalRelay);
+    world.accepted("*.below.example", AcceptedDomainType::Authoritative);
+    for unknown in ["nobody@contoso.com", "nobody@below.example", "nobody@deep.below.example"] {
+        world.check(&[unknown], &format!("failed {unknown} 5.1.1"));
+    }
+    for relayed in ["relay.example", "away.example"] {
+        world.check(&[&format!("x@{relayed}")], &format!("{INTERNET} {relayed}: x@{relayed}"));
+    }
     world.check(&["x@fabrikam.com"], &format!("{INTERNET} fabrikam.com: x@fabrikam.com"));
     let CategorizationOutcome::Categorized(outcome) = world.run(message(&["nobody@contoso.com"])) else { panic!() };
     assert_eq!(outcome.failed[0].failure.to_string(), "550 5.1.1 RESOLVER.ADR.ExRecipNotFound; not found");
@@ -257,6 +265,19 @@ fn pl_45_encapsulated_addresses_only_in_the_default_domain() {
     world.check(&["IMCEANOTES-x@contoso.com"], "failed IMCEANOTES-x@contoso.com 5.1.2"); // RT-55
     world.check(&["IMCEASMTP-a@contoso.com"], "failed IMCEASMTP-a@contoso.com 5.1.1");
     world.check(&["IMCEAFAX-5@relay.example"], &format!("{INTERNET} relay.example: IMCEAFAX-5@relay.example"));
+    // EN-73: a contact with an address of another type is reached by the same one.
+    for (contact, external) in [("fax", "FAX:5551234"), ("notes", "NOTES:x")] {
+        let kind = RecipientKind::MailContact { external_address: external.parse().unwrap() };
+        world.add(&[&format!("{contact}@contoso.com")], kind);
+    }
+    world.check(
+        &["fax@contoso.com"],
+        "SmartHostConnectorDelivery fax.example: IMCEAFAX-5551234@contoso.com (rfc822;fax@contoso.com)",
+    );
+    world.check(&["notes@contoso.com"], "failed IMCEANOTES-x@contoso.com (rfc822;notes@contoso.com) 5.1.2");
+    // Without a default domain there is nothing that it could stand in.
+    world.draft.accepted_domains.clear();
+    world.check(&["fax@contoso.com"], "failed fax@contoso.com 5.1.2");
 }
 
 #[test]
@@ -400,7 +421,7 @@ fn lm_05_10_14_size_limits() {
     world.draft.transport_config.max_send_size = Limit::At(ByteSize::mib(10));
     world.draft.transport_config.max_receive_size = Limit::At(ByteSize::mib(10));
     let mailbox = || RecipientKind::Mailbox { database: object("DB-A"), password: None };
-    let contact = |to: &str| RecipientKind::MailContact { external_address: address(to) };
+    let contact = |to: &str| RecipientKind::MailContact { external_address: address(to).into() };
     world
         .add_limited(&["big@contoso.com"], mailbox(), Some(50), Some(50))
         .add_limited(&["plain@contoso.com"], mailbox(), None, None)

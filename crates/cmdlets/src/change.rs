@@ -4,7 +4,7 @@ use envelope::{ServerName, encapsulated};
 use organization::{Kind, Object, Properties, Written, object_of, properties_of};
 use shell::{Call, Failure, Session, Value};
 use topology::address_space::respelled;
-use topology::{DomainPattern, OrganizationDraft, Problem, Problems, Weight};
+use topology::{OrganizationDraft, Problem, Problems, Weight};
 
 use crate::catalogue::{USAGES, rows};
 use crate::edit::written;
@@ -400,13 +400,9 @@ fn made(
     })
 }
 
-/// Addresses of other types, `X400:c=US;a=Fabrikam`, stand inside addresses of the default domain (EN-73).
+/// Addresses inside of other types, `X400:c=US;a=Fabrikam`, stand in addresses of the default domain (EN-73).
 fn inside(draft: &OrganizationDraft, properties: &mut Properties) -> Result<(), Failure> {
-    let default = draft.accepted_domains.iter().find(|domain| domain.is_default).map(|domain| &domain.domain);
-    let domain = match default {
-        Some(DomainPattern::Exact(domain) | DomainPattern::Within(domain)) => domain,
-        _ => return Ok(()),
-    };
+    let Some(domain) = draft.default_domain() else { return Ok(()) };
     let encode = |text: &mut String| -> Result<(), Failure> {
         let Some((kind, address)) = encapsulated::typed(text) else { return Ok(()) };
         let inside = encapsulated::encode(kind, address, domain).ok_or_else(|| {
@@ -416,7 +412,7 @@ fn inside(draft: &OrganizationDraft, properties: &mut Properties) -> Result<(), 
         *text = respelled(&inside).unwrap_or(inside).to_string();
         Ok(())
     };
-    let addresses = ["address", "proxyAddresses", "externalAddress"];
+    let addresses = ["address", "proxyAddresses"];
     for (_, value) in properties.iter_mut().filter(|(name, _)| addresses.contains(&name.as_str())) {
         match value {
             Written::Text(text) => encode(text)?,

@@ -47,8 +47,25 @@ pub struct Synchronized {
     pub configuration: u64,
     /// Addresses that the Edge server knows now.
     pub recipients: u64,
-    /// Pieces of the list of recipients that were sent.
+    /// Pieces of the list of recipients that were sent, whole or what changed in them.
     pub pieces: u64,
+    /// Recipients that were read for it.
+    pub read: u64,
+    /// Why it was all of them; empty where it was not.
+    pub all_read: String,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison<'a> {
+    /// What the Edge server knows of one address.
+    Address(&'a Address),
+    /// The configuration alone.
+    Configuration,
+    /// Recipients too; of those that are known to have been told what was told.
+    All,
+    /// Recipients too; each of them is read.
+    Full,
 }
 
 /// What differs between the organization and an Edge server.
@@ -82,11 +99,11 @@ pub trait Perimeter {
     /// Why not.
     fn start(&mut self, edge: &ServerName, full: bool) -> Result<Synchronized, String>;
 
-    /// Compares with an Edge server; with an address only what it knows of that.
+    /// Compares with an Edge server.
     ///
     /// # Errors
     /// Why not.
-    fn test(&mut self, edge: &ServerName, address: Option<&Address>) -> Result<Compared, String>;
+    fn test(&mut self, edge: &ServerName, what: Comparison<'_>) -> Result<Compared, String>;
 }
 
 /// Commands that a subscribed Edge server has no more (EN-14).
@@ -241,6 +258,8 @@ fn start(
             ("ConfigurationObjects".into(), count(done.configuration)),
             ("Recipients".into(), count(done.recipients)),
             ("RecipientPieces".into(), count(done.pieces)),
+            ("RecipientsRead".into(), count(done.read)),
+            ("AllRead".into(), Value::of(done.all_read)),
             ("FailureDetails".into(), Value::of(why)),
         ];
         all.push(Value::Object(Object::new(SYNCHRONIZATION, Some(edge.name.as_str()), properties)));
@@ -260,8 +279,14 @@ fn test(
     let most = call.bound.text("MaxReportSize").and_then(|text| text.parse().ok()).unwrap_or(REPORT_SIZE);
     let mut all = Vec::new();
     for edge in named(&draft, call.bound.text("TargetServer").as_deref())? {
-        let found = perimeter.test(&edge.name, address.as_ref());
-        all.push(compared(&edge, found, most, call.bound.is_on("ExcludeRecipientTest")));
+        let what = match &address {
+            Some(address) => Comparison::Address(address),
+            None if call.bound.is_on("ExcludeRecipientTest") => Comparison::Configuration,
+            None if call.bound.is_on("FullCompareMode") => Comparison::Full,
+            None => Comparison::All,
+        };
+        let found = perimeter.test(&edge.name, what);
+        all.push(compared(&edge, found, most, what == Comparison::Configuration));
     }
     Ok(Box::new(all.into_iter()))
 }

@@ -9,7 +9,6 @@
 //! Reading never waits for long and never invents: either an answer or an error that is transient for mail. Writing is a
 //! whole change or nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,7 +19,8 @@ use organization::{Kind, Object};
 use topology::{DirectoryRecipient, Guid, Organization, Problems};
 
 pub use crate::author::Author;
-use crate::digests::{Buckets, RecipientDigest};
+use crate::digests::{Buckets, DigestsChange, Marks, MarksSum, RecipientDigest};
+use crate::moment::{AddressChanges, ChangesError, Moment};
 use crate::presence::{Announcement, Presence};
 use crate::revocation::RevocationRecord;
 
@@ -189,23 +189,51 @@ pub trait Administration: Configuration + Recipients + Presences {
     /// # Errors
     /// [`ReadError`]
     async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError>;
+
+    /// The moment of the last change, of recipients too. `None` where nothing was ever changed, or this directory does not say.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn moment(&self) -> Result<Option<Moment>, ReadError> {
+        Ok(None)
+    }
+
+    /// Which addresses came and went between two moments: what was changed in between is read, and nothing else.
+    ///
+    /// # Errors
+    /// [`ChangesError`]
+    async fn addresses_between(&self, since: &Moment, _until: &Moment) -> Result<AddressChanges, ChangesError> {
+        Err(ChangesError::Lost(format!("this directory keeps no history of revision {}", since.revision)))
+    }
 }
 
 /// What an Edge server keeps of recipients.
 #[async_trait]
 pub trait RecipientDigests: Send + Sync {
-    /// The marks of all buckets that are not empty.
+    /// What all digests that there are were told to be, by whoever told the last of them; an empty sum while some are being told.
     ///
     /// # Errors
     /// [`ReadError`]
-    async fn bucket_marks(&self) -> Result<BTreeMap<u16, [u8; 32]>, ReadError>;
+    async fn told_last(&self) -> Result<MarksSum, ReadError>;
+
+    /// The marks of all buckets, by what is in them: each is read.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    async fn bucket_marks(&self) -> Result<Marks, ReadError>;
 
     /// Replaces buckets of digests that begin with `salt`; an empty one goes. With `complete` what is kept then is all there is, and
     /// whoever is not in it is nobody: until that has been said of this salt, nothing is known of anybody.
     ///
     /// # Errors
     /// [`CommitError`]
-    async fn put_buckets(&self, salt: &str, buckets: &Buckets, complete: bool) -> Result<(), CommitError>;
+    async fn put_buckets(&self, salt: &str, buckets: &Buckets, complete: Option<&MarksSum>) -> Result<(), CommitError>;
+
+    /// Changes some of what was told, all of it or, where that is too much for one transaction, so that the rest is missed.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`] when something else was told last, or is there: all has to be told anew.
+    async fn change_buckets(&self, change: &DigestsChange) -> Result<(), CommitError>;
 
     /// Forgets all of them.
     ///

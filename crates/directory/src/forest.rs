@@ -1,5 +1,6 @@
 //! The rules of the directory, once for every backend: [`Forest`] is a [`Backend`](crate::Backend) over any [`Store`].
 
+mod changes;
 mod configuration;
 mod digests;
 mod epoch;
@@ -34,6 +35,7 @@ use crate::directory::{
     Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
 };
 use crate::keys::Keys;
+use crate::moment::{AddressChanges, ChangesError, Moment};
 use crate::presence::{Announcement, Presence};
 use crate::revocation::RevocationRecord;
 use crate::store::{Store, Unavailable};
@@ -181,6 +183,14 @@ impl<S: Store> Administration for Forest<S> {
 
     async fn revisions(&self, limit: usize) -> Result<Vec<RevisionRecord>, ReadError> {
         self.records(limit).await
+    }
+
+    async fn moment(&self) -> Result<Option<Moment>, ReadError> {
+        self.last_moment().await
+    }
+
+    async fn addresses_between(&self, since: &Moment, until: &Moment) -> Result<AddressChanges, ChangesError> {
+        self.changes_of_addresses(since, until).await
     }
 }
 

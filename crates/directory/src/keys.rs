@@ -10,6 +10,7 @@
 //!   /postroad/<forest>/v1/index/address/<lower-case address>    its guid, for each of its addresses
 //!   /postroad/<forest>/v1/digest/<bucket>                       digests of recipients, on an Edge server
 //!   /postroad/<forest>/v1/digests                               the salt with which all there are were told
+//!   /postroad/<forest>/v1/digests-sum                           what tells them from all others
 //!   /postroad/<forest>/v1/revoked/<server|administrator>/<name> until when its certificates count no more
 //!   /postroad/<forest>/runtime/servers/<server>/<service>       a presence, under a lease
 //! ```
@@ -99,6 +100,10 @@ impl Keys {
 
     pub(crate) fn digests_complete(&self) -> String {
         format!("{}/v1/digests", self.root)
+    }
+
+    pub(crate) fn digests_sum(&self) -> String {
+        format!("{}/v1/digests-sum", self.root)
     }
 
     pub(crate) fn revocations(&self) -> String {

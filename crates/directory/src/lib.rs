@@ -26,6 +26,7 @@ mod etcd;
 mod forest;
 mod keys;
 mod last_good;
+mod moment;
 mod password;
 mod presence;
 mod revocation;
@@ -35,7 +36,7 @@ mod store;
 
 pub use apply::{all_recipients, apply, apply_telling, repair};
 pub use census::Census;
-pub use digests::{Bucket, Buckets, RecipientDigest, into_buckets};
+pub use digests::{Bucket, BucketChange, Buckets, DigestsChange, Mark, Marks, MarksSum, RecipientDigest, into_buckets};
 pub use directory::{
     Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
     Precondition, Presences, ReadError, RecipientDigests, Recipients, RevisionRecord, Salvage, WatchEvent,
@@ -45,6 +46,7 @@ pub use etcd::{EtcdSettings, EtcdTls, EtcdUsers, connect as connect_etcd, secure
 pub use forest::{LEASE_TTL_DEFAULT, LOOKUP_BATCH, organization_of};
 pub use keys::FOREST_DEFAULT;
 pub use last_good::LastGood;
+pub use moment::{AddressChanges, ChangesError, Moment};
 pub use password::{VerifyError, create_verifier, verify_password};
 pub use presence::{Announcement, Presence, ahead_of};
 pub use revocation::RevocationRecord;

@@ -277,7 +277,7 @@ fn special(
     }
 }
 
-/// `SMTP:alice@contoso.com`: the type is left out, other types too.
+/// `SMTP:alice@contoso.com`: the type is left out, other types too, but for where a contact is.
 fn strip_prefixes(name: &str, value: &mut Written) {
     let bare = |text: &str| match text.split_once(':') {
         Some((kind, rest)) if kind.eq_ignore_ascii_case("smtp") => Some(rest.to_owned()),
@@ -285,6 +285,8 @@ fn strip_prefixes(name: &str, value: &mut Written) {
         None => Some(text.to_owned()),
     };
     match value {
+        // A contact may have an address of another type.
+        Written::Text(text) if name == "externalAddress" => *text = bare(text).unwrap_or_else(|| text.clone()),
         Written::Text(text) => *text = bare(text).unwrap_or_default(),
         Written::List(items) if name == "proxyAddresses" => {
             let kept = items.iter().filter_map(|item| match item {

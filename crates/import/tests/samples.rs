@@ -213,7 +213,8 @@ fn other_objects_become_one_organization() {
         ),
         (
             "m.json",
-            r#"[{"Name":"Bob","ExternalEmailAddress":"SMTP:bob@fabrikam.com","PrimarySmtpAddress":"bob@contoso.com","EmailAddresses":["SMTP:bob@contoso.com","smtp:b@contoso.com","X500:/o=x"]}]"#,
+            r#"[{"Name":"Bob","ExternalEmailAddress":"SMTP:bob@fabrikam.com","PrimarySmtpAddress":"bob@contoso.com","EmailAddresses":["SMTP:bob@contoso.com","smtp:b@contoso.com","X500:/o=x"]},
+                {"Name":"Fax","ExternalEmailAddress":"FAX:+4930123456","PrimarySmtpAddress":"fax@contoso.com"}]"#,
         ),
     ];
     let files: Vec<(String, Vec<u8>)> =
@@ -229,6 +230,7 @@ fn other_objects_become_one_organization() {
     assert_eq!(draft.site_links[0].exchange_cost.unwrap().get(), 5);
     assert_eq!(draft.accepted_domains[1].domain.to_string(), "*.partners.example");
     assert_eq!(contents.recipients[0].proxy_addresses[0].to_string(), "b@contoso.com");
+    assert!(yaml.contains("\"bob@fabrikam.com\"") && yaml.contains("\"FAX:+4930123456\""), "{yaml}");
     assert!(draft.sites.iter().any(|site| site.hub_site_enabled && site.name.as_str() == "Berlin"));
 }
 

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use categorizer::Lookup;
-use envelope::Address;
-use topology::{DirectoryRecipient, RecipientKind};
+use envelope::{Address, Domain};
+use topology::{DirectoryRecipient, ExternalAddress, RecipientKind};
 
 use super::subject::{Sender, Subject};
 
@@ -28,6 +28,8 @@ pub struct KnownRecipients {
 pub struct Wanted {
     known: KnownRecipients,
     next: Vec<Address>,
+    /// The default domains of the organizations that are asked: contacts of other types lead into them.
+    domains: Vec<Domain>,
 }
 
 /// The answer needs more than [`ADDRESSES_MAX`] addresses.
@@ -36,18 +38,19 @@ pub struct Wanted {
 pub struct TooMany;
 
 impl Wanted {
-    /// What answers about `subjects` need.
+    /// What answers about `subjects` need in organizations with these default domains.
     ///
     /// # Errors
     /// [`TooMany`]
-    pub fn of(subjects: &[Subject]) -> Result<Self, TooMany> {
+    pub fn of(subjects: &[Subject], domains: &[Domain]) -> Result<Self, TooMany> {
         let recipients = subjects.iter().map(|subject| &subject.recipient);
         let senders = subjects.iter().filter_map(|subject| match &subject.sender {
             Sender::Address(address) => Some(address),
             Sender::Unnamed | Sender::Null => None,
         });
         let next = recipients.chain(senders).cloned().collect();
-        Self { known: KnownRecipients::default(), next }.narrowed()
+        let domains = domains.to_vec();
+        Self { known: KnownRecipients::default(), next, domains }.narrowed()
     }
 
     /// To be looked up now, each once. Empty: everything is known.
@@ -63,7 +66,7 @@ impl Wanted {
     pub fn supply(mut self, found: Vec<Option<DirectoryRecipient>>) -> Result<Self, TooMany> {
         let mut further = Vec::new();
         for (address, recipient) in self.next.iter().zip(found) {
-            further.extend(recipient.iter().flat_map(leads_to));
+            further.extend(recipient.iter().flat_map(|recipient| leads_to(recipient, &self.domains)));
             self.known.by_address.insert(address.key(), recipient.map(Arc::new));
         }
         self.next = further;
@@ -109,10 +112,13 @@ impl KnownRecipients {
 }
 
 /// The addresses that mail for a recipient may go on to.
-fn leads_to(recipient: &DirectoryRecipient) -> Vec<Address> {
+fn leads_to(recipient: &DirectoryRecipient, domains: &[Domain]) -> Vec<Address> {
     match &recipient.kind {
         RecipientKind::Mailbox { .. } => Vec::new(),
-        RecipientKind::MailContact { external_address } => vec![external_address.clone()],
+        RecipientKind::MailContact { external_address: ExternalAddress::Smtp(address) } => vec![address.clone()],
+        RecipientKind::MailContact { external_address } => {
+            domains.iter().filter_map(|domain| external_address.in_smtp(Some(domain))).collect()
+        }
         RecipientKind::DistributionGroup { members, .. } => members.clone(),
     }
 }

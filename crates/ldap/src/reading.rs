@@ -12,7 +12,7 @@
 //! A person with an address of no accepted domain, and nothing else that says it, is a contact: the mail goes where it says.
 
 use envelope::{Address, Domain, ObjectName};
-use topology::{DomainPattern, Guid, OrganizationDraft};
+use topology::{ExternalAddress, Guid, OrganizationDraft};
 use uuid::Uuid;
 
 use crate::entry::{Entry, name_key};
@@ -37,7 +37,7 @@ pub(crate) struct Reading {
 pub(crate) enum What {
     /// With the name of its database, where the directory says it.
     Mailbox(Option<ObjectName>),
-    Contact(Address),
+    Contact(ExternalAddress),
     Group(Vec<Member>),
 }
 
@@ -113,9 +113,7 @@ fn of_active_directory(entry: &Entry, draft: &OrganizationDraft) -> Result<(Vec<
     }
     // Old messages and address books of Outlook answer to these.
     let old = proxies().filter(|(kind, _)| kind.eq_ignore_ascii_case("x500")).map(|(_, text)| text);
-    let domain = draft.accepted_domains.iter().find(|accepted| accepted.is_default);
-    if let Some(DomainPattern::Exact(domain) | DomainPattern::Within(domain)) = domain.map(|accepted| &accepted.domain)
-    {
+    if let Some(domain) = draft.default_domain() {
         for address in old.chain(entry.text("legacyExchangeDN")).filter_map(|text| encapsulated(text, domain)) {
             add(&mut addresses, address);
         }
@@ -170,13 +168,12 @@ fn what(entry: &Entry, schema: Schema, draft: &OrganizationDraft, primary: &Addr
         }
     };
     if let Some(text) = elsewhere {
-        let text =
-            text.split_once(':').filter(|(kind, _)| kind.eq_ignore_ascii_case("smtp")).map_or(text, |(_, text)| text);
-        return Ok(What::Contact(address(text)?));
+        let elsewhere = text.parse().map_err(|error| format!("its address {text:?}: {error}"))?;
+        return Ok(What::Contact(elsewhere));
     }
     let ours = draft.accepted_domains.iter().any(|accepted| accepted.domain.covers(&primary.domain()));
     if entry.is_a("contact") || !ours {
-        return Ok(What::Contact(primary.clone()));
+        return Ok(What::Contact(primary.clone().into()));
     }
     // `CN=DB1,CN=Databases,…`
     let home = entry.text("homeMDB").and_then(|name| name.split(',').next()?.split_once('='));

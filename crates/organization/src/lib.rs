@@ -11,11 +11,13 @@
 //! | the same with very many recipients | [`Pieces`], [`recipients::Linter`] |
 //! | `postroad export` | [`Document::from_draft`], [`Document::to_yaml`] |
 //! | documents, parameters, forms | [`schema`] |
+//! | an organization that begins | [`with_text_messaging`], [`made_at_the_beginning`] |
 //! | objects as their properties, one by one | [`properties_of`], [`object_of`] |
 //! | `directory` | [`encode`], [`decode`], [`assemble`], [`recipients::lint`] |
 //!
 //! An object without a `guid` gets one that is derived from its kind and name; see [`Kind::derived_guid`].
 
+mod beginning;
 mod document;
 mod forms;
 mod keys;
@@ -35,6 +37,7 @@ mod tests;
 mod written;
 mod yaml;
 
+pub use beginning::{made_at_the_beginning, with_text_messaging};
 pub use document::{Contents, Document, FileProblem, FileProblems, load, text_of};
 pub use keys::{Shape, unknown_keys};
 pub use kind::Kind;

@@ -10,7 +10,8 @@ use topology::send_connector::{
     ConnectorType, ErrorPolicy, ProtocolLoggingLevel, SmartHostAuthMechanism, TlsAuthLevel, Usage,
 };
 use topology::{
-    AddressSpace, DomainPattern, Guid, LinkCost, Permission, RemoteRange, SmartHost, TransientReply, X400Domain,
+    AddressSpace, DomainPattern, ExternalAddress, Guid, LinkCost, Permission, RemoteRange, SmartHost, TransientReply,
+    X400Domain,
 };
 
 use crate::node::{Node, Position, Value};
@@ -135,6 +136,7 @@ text_literals! {
     AddressSpace = "an address space such as \"SMTP:*;1\"",
     Domain = "a domain name",
     DomainPattern = "a domain, *.domain or *",
+    ExternalAddress = "an address such as user@contoso.com or FAX:+4930123456",
     Guid = "a GUID",
     IpAddr = "an IP address",
     ObjectName = "a name",

@@ -25,6 +25,7 @@ pub struct References {
     domains: HashSet<Domain>,
     /// Accepted domains that are more than one.
     patterns: Vec<DomainPattern>,
+    default: Option<Domain>,
 }
 
 impl References {
@@ -43,6 +44,7 @@ impl References {
             servers: draft.servers.iter().map(|server| server.name.clone()).collect(),
             domains,
             patterns,
+            default: draft.default_domain().cloned(),
         }
     }
 
@@ -77,6 +79,14 @@ impl References {
                 if !self.servers.contains(server) =>
             {
                 found.push(error(format!("{place}.expansionServer"), format!("there is no server {server:?}")));
+            }
+            RecipientKind::MailContact { external_address }
+                if external_address.in_smtp(self.default.as_ref()).is_none() =>
+            {
+                let text = format!(
+                    "{external_address} stands in an address of the default accepted domain: there is none, or it is too long for it"
+                );
+                found.push(error(format!("{place}.externalAddress"), text));
             }
             _ => {}
         }
@@ -180,9 +190,7 @@ fn expanded_at_the_edge(recipient: &DirectoryRecipient, is_edge: impl Fn(&Server
 
 /// The address that every domain has (RFC 5321 §4.5.1), of the default accepted domain.
 fn postmaster(draft: &OrganizationDraft) -> Option<Address> {
-    let accepted = draft.accepted_domains.iter().find(|accepted| accepted.is_default)?;
-    let (DomainPattern::Exact(domain) | DomainPattern::Within(domain)) = &accepted.domain else { return None };
-    Address::new("postmaster", domain).ok()
+    Address::new("postmaster", draft.default_domain()?).ok()
 }
 
 fn without_postmaster(address: &Address) -> Problem {

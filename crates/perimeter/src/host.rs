@@ -1,13 +1,14 @@
 //! The Edge server's end: whom it believes, and what it keeps for its organization.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use admin_api::{EdgeHandler, Subscriber};
 use async_trait::async_trait;
 use directory::{
-    Administration, Announcement, Author, Backend, Buckets, Change, CommitError, Precondition, Presence, ReadError,
+    Administration, Announcement, Author, Backend, Buckets, Change, CommitError, DigestsChange, Marks, MarksSum,
+    Precondition, Presence, ReadError, RecipientDigest,
 };
 use envelope::{ServerName, Service, Timestamp};
 use organization::Object;
@@ -146,12 +147,24 @@ impl EdgeHandler for EdgeHost {
         Ok(())
     }
 
-    async fn marks(&self) -> Result<BTreeMap<u16, [u8; 32]>, ReadError> {
+    async fn told_last(&self) -> Result<MarksSum, ReadError> {
+        self.directory.told_last().await
+    }
+
+    async fn marks(&self) -> Result<Marks, ReadError> {
         self.directory.bucket_marks().await
     }
 
-    async fn put(&self, salt: &str, buckets: Buckets, complete: bool) -> Result<(), CommitError> {
+    async fn put(&self, salt: &str, buckets: Buckets, complete: Option<&MarksSum>) -> Result<(), CommitError> {
         self.directory.put_buckets(salt, &buckets, complete).await
+    }
+
+    async fn change(&self, change: DigestsChange) -> Result<(), CommitError> {
+        self.directory.change_buckets(&change).await
+    }
+
+    async fn knows(&self, salt: &str, digest: &RecipientDigest) -> Result<Option<bool>, ReadError> {
+        self.directory.knows_digest(salt, digest).await
     }
 
     async fn announce(&self, presences: Vec<Presence>) {

@@ -15,16 +15,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin_api::{Compared, EdgeSyncHandler, Synchronized, Whereabouts};
+use admin_api::{Compared, Comparison, EdgeSyncHandler, Synchronized, Whereabouts};
 use async_trait::async_trait;
-use directory::Presence;
-use envelope::{Address, Revision, ServerName, Service};
+use directory::{Moment, Presence};
+use envelope::{Address, ServerName, Service};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::{Organization, ServerRole};
 
-use crate::sync::{Difference, Inside, Sent, SyncError, SyncReport};
+use crate::recipients::{Depth, Told, ToldReport};
+use crate::sync::{Compare, Difference, Inside, SyncError, SyncReport};
 
 /// The longest time between two synchronizations: the documented interval of configuration (EN-31). Recipients and the topology, for
 /// which it is 5 minutes, come along.
@@ -55,7 +56,7 @@ pub struct Keeper {
 #[derive(Default)]
 struct Kept {
     /// Held by whoever synchronizes it.
-    sent: tokio::sync::Mutex<Sent>,
+    told: tokio::sync::Mutex<Told>,
     next: Mutex<Next>,
 }
 
@@ -64,7 +65,7 @@ struct Kept {
 struct Next {
     at: Option<Instant>,
     /// The last change of the directory before it was synchronized.
-    newest: Option<Revision>,
+    newest: Option<Moment>,
     failing: bool,
     /// The others are told so.
     out_of_reach: bool,
@@ -130,11 +131,12 @@ impl Keeper {
             let due = {
                 let next = kept.next.lock();
                 let changed = next.newest != newest && !next.failing;
-                changed || next.at.is_none_or(|at| at <= Instant::now())
+                let is_time = next.at.is_none_or(|at| at <= Instant::now());
+                is_time.then_some(Depth::Compare).or(changed.then_some(Depth::Changes))
             };
-            if due && kept.sent.try_lock().is_ok() {
+            if let Some(depth) = due.filter(|_| kept.told.try_lock().is_ok()) {
                 let keeper = Arc::clone(self);
-                tokio::spawn(async move { drop(keeper.start(&edge, false).await) });
+                tokio::spawn(async move { drop(keeper.start(&edge, depth).await) });
             }
         }
         Ok(())
@@ -148,7 +150,7 @@ impl Keeper {
         }
         let keeper = Arc::clone(self);
         tokio::spawn(async move {
-            let Ok(_alone) = kept.sent.try_lock() else { return };
+            let Ok(_alone) = kept.told.try_lock() else { return };
             let Ok(at) = keeper.address(&edge).await else { return };
             if keeper.inside.reach(&at).await.is_ok() {
                 *kept.next.lock() = Next::default();
@@ -182,14 +184,14 @@ impl Keeper {
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn start(&self, edge: &ServerName, full: bool) -> Result<SyncReport, SyncError> {
+    pub async fn start(&self, edge: &ServerName, depth: Depth) -> Result<SyncReport, SyncError> {
         let kept = self.kept(edge);
-        let mut sent = kept.sent.lock().await;
+        let mut told = kept.told.lock().await;
         let newest = self.inside.newest().await?;
         let done = match self.address(edge).await {
             Err(error) => Err(error),
             Ok(at) => {
-                let synchronizing = self.inside.synchronize(edge, &at, &mut sent, full);
+                let synchronizing = self.inside.synchronize(edge, &at, &mut told, depth);
                 let late = |_| Err(SyncError::Unreachable(format!("{edge} did not answer in time")));
                 tokio::time::timeout(TIME_MAX, synchronizing).await.unwrap_or_else(late)
             }
@@ -199,20 +201,16 @@ impl Keeper {
     }
 
     /// When it is synchronized next, and by whom, after what came of it.
-    fn plan_next(
-        &self,
-        edge: &ServerName,
-        kept: &Kept,
-        newest: Option<Revision>,
-        done: &Result<SyncReport, SyncError>,
-    ) {
+    fn plan_next(&self, edge: &ServerName, kept: &Kept, newest: Option<Moment>, done: &Result<SyncReport, SyncError>) {
         let mut next = kept.next.lock();
         let before = next.out_of_reach;
         match done {
             Ok(report) => {
-                if report.configuration > 0 || report.buckets > 0 || next.failing || next.at.is_none() {
-                    let SyncReport { configuration, recipients, buckets } = report;
-                    tracing::info!(%edge, configuration, recipients, buckets, "an Edge server was synchronized");
+                let SyncReport { configuration, recipients } = report;
+                let ToldReport { addresses, buckets, read, all_read } = recipients;
+                if *configuration > 0 || *buckets > 0 || all_read.is_some() || next.failing || next.at.is_none() {
+                    let why_all = all_read.as_deref().map(tracing::field::display);
+                    tracing::info!(%edge, configuration, addresses, buckets, read, why_all, "an Edge server was synchronized");
                 }
                 *next = Next { at: Some(Instant::now() + INTERVAL), newest, failing: false, out_of_reach: false };
             }
@@ -231,12 +229,14 @@ impl Keeper {
         }
     }
 
-    /// What differs now (EN-34).
+    /// What differs now (EN-34). What is going on is waited for.
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn compare(&self, edge: &ServerName) -> Result<Difference, SyncError> {
-        self.inside.compare(edge, &self.address(edge).await?).await
+    pub async fn compare(&self, edge: &ServerName, what: Compare) -> Result<Difference, SyncError> {
+        let kept = self.edges.lock().get(edge).cloned().unwrap_or_default();
+        let told = kept.told.lock().await;
+        self.inside.compare(edge, &self.address(edge).await?, &told, what).await
     }
 
     /// Whether an Edge server knows an address as the organization does.
@@ -251,23 +251,31 @@ impl Keeper {
 #[async_trait]
 impl EdgeSyncHandler for Keeper {
     async fn start(&self, edge: &ServerName, full: bool) -> Result<Synchronized, String> {
-        let SyncReport { configuration, recipients, buckets } =
-            Self::start(self, edge, full).await.map_err(|error| error.to_string())?;
+        let depth = if full { Depth::Full } else { Depth::Compare };
+        let SyncReport { configuration, recipients } =
+            Self::start(self, edge, depth).await.map_err(|error| error.to_string())?;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Ok(Synchronized {
             configuration: number(configuration),
-            recipients: number(recipients),
-            buckets: number(buckets),
+            recipients: number(recipients.addresses),
+            buckets: number(recipients.buckets),
+            recipients_read: number(recipients.read),
+            all_read: recipients.all_read.unwrap_or_default(),
         })
     }
 
-    async fn test(&self, edge: &ServerName, address: Option<&Address>) -> Result<Compared, String> {
-        if let Some(address) = address {
-            let verified = self.verify(edge, address).await.map_err(|error| error.to_string())?;
-            return Ok(Compared { verified: Some(verified), ..Compared::default() });
-        }
+    async fn test(&self, edge: &ServerName, what: Comparison<'_>) -> Result<Compared, String> {
+        let what = match what {
+            Comparison::Address(address) => {
+                let verified = self.verify(edge, address).await.map_err(|error| error.to_string())?;
+                return Ok(Compared { verified: Some(verified), ..Compared::default() });
+            }
+            Comparison::Configuration => Compare::Nothing,
+            Comparison::All => Compare::Told,
+            Comparison::Full => Compare::Each,
+        };
         let Difference { configuration, buckets: (differ, all) } =
-            self.compare(edge).await.map_err(|error| error.to_string())?;
+            self.compare(edge, what).await.map_err(|error| error.to_string())?;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Ok(Compared { configuration, buckets_differ: number(differ), buckets: number(all), verified: None })
     }
@@ -275,7 +283,7 @@ impl EdgeSyncHandler for Keeper {
 
 #[cfg(test)]
 mod tests {
-    use envelope::Timestamp;
+    use envelope::{Revision, Timestamp};
 
     use super::*;
 

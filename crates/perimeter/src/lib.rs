@@ -15,12 +15,14 @@
 //! | [`file`] | the file that an administrator carries, and the voucher that is made with its key |
 //! | [`view`] | what of the organization an Edge server is told |
 //! | [`sync`] | one synchronization, and what differs |
+//! | [`recipients`] | what an Edge server is told of recipients: all of them once, then what changed |
 //! | [`host`] | the Edge server's end |
 //! | [`keeper`] | who synchronizes when |
 
 pub mod file;
 pub mod host;
 pub mod keeper;
+pub mod recipients;
 pub mod sync;
 pub mod view;
 

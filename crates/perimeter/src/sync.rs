@@ -1,7 +1,7 @@
 //! One synchronization of one Edge server (EN-30…EN-34): what it has is compared with what it ought to have, and only the
-//! difference is sent. Whether it was the first, or one was missed, makes no difference.
+//! difference is sent. Whether it was the first, or one was missed, makes no difference. Recipients are told by [`crate::recipients`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use authority::Subject;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use directory::{
-    Administration, Author, Bucket, Buckets, Change, CommitError, Configuration, Precondition, ReadError,
-    RecipientDigest, Sealer, apply, into_buckets,
+    Administration, Author, Change, CommitError, Configuration, Moment, Precondition, ReadError, RecipientDigest,
+    Sealer, apply,
 };
 use envelope::{Address, Domain, Revision, ServerName, Service};
 use net::certificate::each_pem;
@@ -20,10 +20,9 @@ use rpc::{Credentials, PeerAddress};
 use tokio::time::Instant;
 use topology::{EdgeSubscription, Guid, OrganizationDraft, SealedCredential, Server, ServerRole};
 
+use crate::recipients::{Depth, GATHERED_MAX, Recipients, Told, ToldReport};
 use crate::view;
 
-/// Recipients read at once.
-const PAGE: usize = 500;
 /// Time for an Edge server to believe the organization that it has just been subscribed to.
 const BELIEVED_WITHIN: Duration = Duration::from_secs(10);
 /// Pause between two questions whether it does.
@@ -78,10 +77,8 @@ impl From<ReadError> for SyncError {
 pub struct SyncReport {
     /// Objects of the configuration that were changed.
     pub configuration: usize,
-    /// Addresses that the Edge server knows now.
-    pub recipients: usize,
-    /// Buckets of digests that were sent.
-    pub buckets: usize,
+    /// What of recipients.
+    pub recipients: ToldReport,
 }
 
 /// What differs between the organization and an Edge server (EN-34).
@@ -91,6 +88,17 @@ pub struct Difference {
     pub configuration: Vec<String>,
     /// Buckets of digests that differ, and how many there are.
     pub buckets: (usize, usize),
+}
+
+/// What is compared of recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// Nothing.
+    Nothing,
+    /// What is known of what was told, with what changed since.
+    Told,
+    /// Each of them, read anew.
+    Each,
 }
 
 /// The organization's side.
@@ -111,24 +119,6 @@ pub struct Inside {
 fn kept(outside: &OrganizationDraft, connector: Guid) -> Option<SealedCredential> {
     let there = outside.send_connectors.iter().find(|there| there.guid == connector);
     there.and_then(|there| there.authentication_credential.clone())
-}
-
-/// The buckets that are not there as they ought to be; those that ought not to be there at all are empty.
-fn changed(wanted: Buckets, marks: &BTreeMap<u16, [u8; 32]>, there: &BTreeMap<u16, [u8; 32]>) -> Buckets {
-    let gone = there.keys().filter(|number| !wanted.contains_key(number)).map(|number| (*number, Bucket::default()));
-    let mut changed: Buckets = gone.collect();
-    changed.extend(wanted.into_iter().filter(|(number, _)| there.get(number) != marks.get(number)));
-    changed
-}
-
-/// What was sent last, as long as nothing changed since.
-#[derive(Clone, Debug, Default)]
-pub struct Sent {
-    /// By the directory at this revision.
-    at: Option<Revision>,
-    /// Digests in each bucket, by their marks.
-    marks: BTreeMap<u16, [u8; 32]>,
-    addresses: usize,
 }
 
 impl Inside {
@@ -170,7 +160,7 @@ impl Inside {
     /// A connection to an Edge server that believes us: it answers.
     async fn believed(&self, at: &PeerAddress) -> Result<Api, AdminError> {
         let api = Api::connect(at, &self.credentials).await?;
-        api.bucket_marks().await.map(|_| api)
+        api.told_last(&directory::MarksSum::default()).await.map(|_| api)
     }
 
     /// The Edge server believes us a moment after it has said so: its port hears of it as of every change of its directory.
@@ -208,7 +198,7 @@ impl Inside {
         Err(SyncError::Directory("others change the Edge server's object all the time".to_owned()))
     }
 
-    /// Synchronizes an Edge server at `at`; `sent` is what was sent to it before, `full` forgets that first.
+    /// Synchronizes an Edge server at `at`; `told` is what it was told of recipients before.
     ///
     /// # Errors
     /// [`SyncError`]
@@ -216,20 +206,30 @@ impl Inside {
         &self,
         edge: &ServerName,
         at: &PeerAddress,
-        sent: &mut Sent,
-        full: bool,
+        told: &mut Told,
+        depth: Depth,
     ) -> Result<SyncReport, SyncError> {
         let author = Author::new(self.server.to_string(), THROUGH.to_owned());
         let (organization, server) = self.known(edge).await?;
         let api = self.connect(&server, at, &author).await?;
-        if full {
-            *sent = Sent::default();
-        }
         let configuration = self.configure(&api, organization.draft(), edge, &author).await?;
         self.revoke(&api, &organization, &author).await?;
         self.announce(&api, &organization, &server).await?;
-        let (digests, buckets) = self.tell_recipients(&api, &organization, &server, sent).await?;
-        Ok(SyncReport { configuration, recipients: digests, buckets })
+        let recipients = match self.recipients(&organization, &server.edge) {
+            Some(recipients) => recipients.tell(&api, told, depth).await?,
+            None => ToldReport::default(),
+        };
+        Ok(SyncReport { configuration, recipients })
+    }
+
+    /// Recipients, for an Edge server whose subscription has a salt.
+    fn recipients<'a>(
+        &'a self,
+        organization: &'a topology::Organization,
+        edge: &'a EdgeSubscription,
+    ) -> Option<Recipients<'a>> {
+        let salt = edge.recipient_salt.as_deref()?;
+        Some(Recipients { directory: &*self.directory, organization, salt, gathered_max: GATHERED_MAX })
     }
 
     /// Whether an Edge server answers here: nothing of it is changed.
@@ -356,74 +356,35 @@ impl Inside {
         Ok(api.announce(presences).await?)
     }
 
-    /// Tells which recipients there are. How many addresses, and how many buckets were sent.
-    async fn tell_recipients(
-        &self,
-        api: &Api,
-        organization: &topology::Organization,
-        edge: &Server,
-        sent: &mut Sent,
-    ) -> Result<(usize, usize), SyncError> {
-        let (there, newest) = (api.bucket_marks().await?, self.newest().await?);
-        if newest.is_some() && sent.at == newest && there == sent.marks {
-            return Ok((sent.addresses, 0));
-        }
-        let (wanted, addresses) = self.buckets(organization, &edge.edge).await?;
-        let marks: BTreeMap<u16, [u8; 32]> = wanted.iter().map(|(number, bucket)| (*number, bucket.mark())).collect();
-        let changed = changed(wanted, &marks, &there);
-        let count = changed.len();
-        api.put_buckets(edge.edge.recipient_salt.as_deref().unwrap_or_default(), changed).await?;
-        *sent = Sent { at: newest, marks, addresses };
-        Ok((addresses, count))
-    }
-
     /// The last change of the directory, of recipients too, where it says so.
-    pub(crate) async fn newest(&self) -> Result<Option<Revision>, SyncError> {
-        Ok(self.directory.revisions(1).await?.first().map(|record| record.revision))
+    pub(crate) async fn newest(&self) -> Result<Option<Moment>, SyncError> {
+        Ok(self.directory.moment().await?)
     }
 
-    /// Digests of every address in an accepted domain.
-    async fn buckets(
-        &self,
-        organization: &topology::Organization,
-        edge: &EdgeSubscription,
-    ) -> Result<(Buckets, usize), SyncError> {
-        let mut digests = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.directory.list_recipients(after.as_ref(), PAGE).await?;
-            for recipient in &page {
-                let ours = |address: &&Address| organization.accepted_domain(&address.domain()).is_some();
-                let addresses = recipient.addresses().filter(ours);
-                digests.extend(addresses.filter_map(|address| RecipientDigest::by(edge, address)));
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
-                _ => break,
-            }
-        }
-        let addresses = digests.len();
-        Ok((into_buckets(digests), addresses))
-    }
-
-    /// Compares both sides and changes nothing (EN-34).
+    /// Compares both sides and changes nothing (EN-34); `told` is what the Edge server was told of recipients before.
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn compare(&self, edge: &ServerName, at: &PeerAddress) -> Result<Difference, SyncError> {
+    pub async fn compare(
+        &self,
+        edge: &ServerName,
+        at: &PeerAddress,
+        told: &Told,
+        what: Compare,
+    ) -> Result<Difference, SyncError> {
         let (organization, server) = self.known(edge).await?;
         let api = Api::connect(at, &self.credentials).await?;
         let (plan, _) = self.planned(&api, organization.draft(), edge).await?;
         let configuration = plan.changes.iter().map(|change| change.object().place()).collect();
-        let (wanted, _) = self.buckets(&organization, &server.edge).await?;
-        let there = api.bucket_marks().await?;
-        let numbers: std::collections::BTreeSet<u16> = wanted.keys().chain(there.keys()).copied().collect();
-        let differs = |number: &&u16| wanted.get(number).map(Bucket::mark) != there.get(number).copied();
-        Ok(Difference { configuration, buckets: (numbers.iter().filter(differs).count(), numbers.len()) })
+        let buckets = match self.recipients(&organization, &server.edge).filter(|_| what != Compare::Nothing) {
+            Some(recipients) => recipients.compare(&api, told, what == Compare::Each).await?,
+            None => (0, 0),
+        };
+        Ok(Difference { configuration, buckets })
     }
 
-    /// Whether an Edge server knows what the organization does of one address: `None` when nobody has it, else whether the
-    /// bucket that it is in is the same on both sides (EN-34, `-VerifyRecipient`).
+    /// Whether an Edge server knows what the organization does of one address: `None` when nobody has it (EN-34,
+    /// `-VerifyRecipient`). Each side looks one address up.
     ///
     /// # Errors
     /// [`SyncError`]
@@ -438,12 +399,10 @@ impl Inside {
         if self.directory.recipient(address).await?.is_none() {
             return Ok(None);
         }
-        let Some(digest) = RecipientDigest::by(&server.edge, address) else { return Ok(Some(false)) };
-        let (wanted, _) = self.buckets(&organization, &server.edge).await?;
-        let there = api.bucket_marks().await?;
-        let number = digest.bucket();
         // Of an address outside of the accepted domains it is told nothing.
-        let known = wanted.get(&number).is_some_and(|bucket| bucket.has(&digest));
-        Ok(Some(known && wanted.get(&number).map(Bucket::mark) == there.get(&number).copied()))
+        let counts = organization.accepted_domain(&address.domain()).is_some();
+        let Some(salt) = server.edge.recipient_salt.as_deref().filter(|_| counts) else { return Ok(Some(false)) };
+        let known = api.knows_digest(salt, &RecipientDigest::of(salt, address)).await?;
+        Ok(Some(known == Some(true)))
     }
 }

@@ -62,8 +62,10 @@ pub async fn add_mailboxes(world: &World) {
         provenance: None,
     };
     let external_address = Address::parse("cathy@fabrikam.example").expect("an address");
-    let contact =
-        DirectoryRecipient { kind: RecipientKind::MailContact { external_address }, ..mailbox("cathy", "DB1") };
+    let contact = DirectoryRecipient {
+        kind: RecipientKind::MailContact { external_address: external_address.into() },
+        ..mailbox("cathy", "DB1")
+    };
     let puts =
         [mailbox("ann", "DB1"), mailbox("bob", "DB2"), contact].map(|mailbox| Object::Recipient(Box::new(mailbox)));
     world

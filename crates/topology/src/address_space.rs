@@ -9,6 +9,7 @@ use envelope::text::is_unprintable;
 use crate::domain::DomainPattern;
 
 mod x400;
+pub(crate) use x400::x400_in_order;
 pub use x400::{X400Address, respelled};
 
 /// Cost of an address space: 1 to 100, default 1, lower is better (SC-59, RT-47).

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use envelope::{Domain, ObjectName, ServerName};
 
 use crate::connector::Connector;
-use crate::domain::AcceptedDomain;
+use crate::domain::{AcceptedDomain, DomainPattern};
 use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 use crate::receive_connector::{ReceiveConnector, defaults};
 use crate::send_connector::SendConnector;
@@ -44,6 +44,16 @@ pub struct OrganizationDraft {
 }
 
 impl OrganizationDraft {
+    /// The domain of the default accepted domain, when there is one.
+    #[must_use]
+    pub fn default_domain(&self) -> Option<&Domain> {
+        let default = self.accepted_domains.iter().find(|accepted| accepted.is_default)?;
+        match &default.domain {
+            DomainPattern::Exact(domain) | DomainPattern::Within(domain) => Some(domain),
+            DomainPattern::Any => None,
+        }
+    }
+
     /// Settles what may be written in more than one way: servers by their names in DNS (SC-84), and the only accepted domain,
     /// which is the default one without saying so.
     pub fn settle(&mut self) {

@@ -20,6 +20,7 @@
 //! | [`domain`] | accepted domains, domain patterns | RT-44, SC-64 |
 //! | [`x400_domain`] | X.400 domains of the organization | EN-72 |
 //! | [`recipient`] | mailboxes, contacts, groups | docs/rules.md, Pipeline |
+//! | [`external_address`] | where the mail of a contact goes, SMTP or another type | EN-73 |
 //! | [`service_logs`] | what is kept of logs; front end and Mailbox Transport of a server | docs/rules.md, Logs |
 //! | [`settings`] | organization-wide and per-server transport settings | docs/rules.md, Limits, docs/rules.md, Queues |
 //! | [`draft`], [`organization`], [`validation`] | what was written, the snapshot, its checks | V-1…V-26 |
@@ -31,6 +32,7 @@ mod documented;
 pub mod domain;
 pub mod draft;
 pub mod edge;
+pub mod external_address;
 pub mod gateway_connector;
 pub mod guid;
 pub mod organization;
@@ -52,6 +54,7 @@ pub use connector::Connector;
 pub use domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 pub use draft::OrganizationDraft;
 pub use edge::EdgeSubscription;
+pub use external_address::{ExternalAddress, ExternalAddressError};
 pub use gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 pub use guid::Guid;
 pub use organization::Organization;

@@ -10,6 +10,7 @@ use crate::address_space::{X400Address, respelled};
 use crate::connector::Connector;
 use crate::domain::{AcceptedDomain, AcceptedDomainType, DomainPattern};
 use crate::draft::OrganizationDraft;
+use crate::external_address::ExternalAddress;
 use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 use crate::guid::Guid;
 use crate::receive_connector::ReceiveConnector;
@@ -37,7 +38,7 @@ pub struct Organization {
     longest_header: ByteSize,
     accepted_exact: HashMap<Domain, usize>,
     accepted_within: HashMap<Domain, usize>,
-    accepted_default: Option<usize>,
+    default_domain: Option<Domain>,
     x400_domains: HashMap<X400Address, usize>,
     /// The sets of attributes that they have, most attributes first.
     x400_sets: Vec<u8>,
@@ -86,7 +87,7 @@ impl Organization {
             longest_header: headers.max().unwrap_or_default(),
             accepted_exact: index(&draft.accepted_domains, |accepted| exact(&accepted.domain)),
             accepted_within: index(&draft.accepted_domains, |accepted| within(&accepted.domain)),
-            accepted_default: draft.accepted_domains.iter().position(|accepted| accepted.is_default),
+            default_domain: draft.default_domain().cloned(),
             x400_domains,
             x400_sets,
             draft,
@@ -265,6 +266,12 @@ impl Organization {
         is_default.then(|| encapsulated::decode(address.local_part())).flatten()
     }
 
+    /// The SMTP address by which mail goes to one outside; nothing where that has another type, and there is no default domain for it.
+    #[must_use]
+    pub fn way_to(&self, external: &ExternalAddress) -> Option<Address> {
+        external.in_smtp(self.default_domain())
+    }
+
     /// The X.400 domain of the organization's own that an address of that type is in: the one with most attributes (EN-71, EN-72).
     #[must_use]
     pub fn x400_domain(&self, kind: &str, text: &str) -> Option<&X400AuthoritativeDomain> {
@@ -294,10 +301,7 @@ impl Organization {
     /// The default accepted domain, when the organization has accepted domains at all.
     #[must_use]
     pub fn default_domain(&self) -> Option<&Domain> {
-        match &self.draft.accepted_domains[self.accepted_default?].domain {
-            DomainPattern::Exact(domain) | DomainPattern::Within(domain) => Some(domain),
-            DomainPattern::Any => None,
-        }
+        self.default_domain.as_ref()
     }
 
     /// Who gets mail for an address of ours that nobody has: the organization's postmaster for postmaster (RFC 5321 §4.5.1) and

@@ -4,6 +4,7 @@
 
 use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
 
+use crate::external_address::ExternalAddress;
 use crate::guid::Guid;
 
 /// One recipient object.
@@ -92,7 +93,7 @@ pub enum RecipientKind {
     /// An address outside, known by an address inside.
     MailContact {
         /// Where the mail goes.
-        external_address: Address,
+        external_address: ExternalAddress,
     },
     /// A list of recipients.
     DistributionGroup {

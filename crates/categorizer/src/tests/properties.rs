@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use topology::ExternalAddress;
 
 use super::*;
 
@@ -48,7 +49,7 @@ fn directory(kinds: &[Kind], receive: &[Option<u64>]) -> World {
                 let database = object(if *near { "DB-A" } else { "DB-B" });
                 RecipientKind::Mailbox { database, password: None }
             }
-            Kind::Contact(to) => RecipientKind::MailContact { external_address: address(&name(*to)) },
+            Kind::Contact(to) => RecipientKind::MailContact { external_address: address(&name(*to)).into() },
             Kind::Group(members, on) => RecipientKind::DistributionGroup {
                 members: members.iter().map(|member| address(&name(*member))).collect(),
                 expansion_server: on.map(|near| if near { "A1" } else { "A2" }.parse().unwrap()),
@@ -90,12 +91,14 @@ fn reachable(world: &World, start: &Address) -> Vec<String> {
         match world.directory.get(&at.key()) {
             Some(Lookup::Found(found)) => match &found.kind {
                 RecipientKind::Mailbox { .. } => finals.push(found.primary_address.key()),
-                RecipientKind::MailContact { external_address } if *external_address == at => {
+                RecipientKind::MailContact { external_address }
+                    if *external_address == ExternalAddress::Smtp(at.clone()) =>
+                {
                     if at.domain_str() != "contoso.com" {
                         finals.push(at.key());
                     }
                 }
-                RecipientKind::MailContact { external_address } => todo.push(external_address.clone()),
+                RecipientKind::MailContact { external_address } => todo.extend(external_address.in_smtp(None)),
                 RecipientKind::DistributionGroup { expansion_server: Some(server), .. } if server.as_str() != "A1" => {
                     finals.push(found.primary_address.key());
                 }

@@ -93,7 +93,7 @@ pub(crate) fn signatures() -> Vec<Signature> {
                 "Accepted without effect: the server of the site that holds the lease synchronizes.",
             ),
             target(),
-            Parameter::new("ForceFullSync", Takes::Switch, "Compares everything, whatever was sent before."),
+            Parameter::new("ForceFullSync", Takes::Switch, "Reads and compares everything, whatever was sent before."),
             Parameter::new("ForceUpdateCookie", Takes::Switch, "The same: there is no cookie."),
         ],
         ..Signature::default()
@@ -115,7 +115,11 @@ pub(crate) fn signatures() -> Vec<Signature> {
                 "Most objects that are named: 1000 unless told otherwise.",
             ),
             Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients."),
-            Parameter::new("FullCompareMode", Takes::Switch, "Accepted without effect: it always compares everything."),
+            Parameter::new(
+                "FullCompareMode",
+                Takes::Switch,
+                "Reads every recipient, whatever is known of what was told before.",
+            ),
             Parameter::new("MonitoringContext", Takes::Bool, "Accepted without effect: nothing collects its events."),
             directory(),
         ],

@@ -203,7 +203,7 @@ const CHANGED: &[(&str, &str, &str)] = &[
     (
         "EN-73",
         "New-MailContact Dan -ExternalEmailAddress 'X400:S=Dan;C=US;A=Fabrikam' | % ExternalEmailAddress; Set-MailContact Dan -ExternalEmailAddress FAX:+4930; (Get-MailContact Dan).ExternalEmailAddress",
-        "IMCEAX400-c=US+3Ba=Fabrikam+3Bs=Dan@contoso.com\nIMCEAFAX-+2B4930@contoso.com",
+        "X400:c=US;a=Fabrikam;s=Dan\nFAX:+4930",
     ),
     (
         "RT-25",

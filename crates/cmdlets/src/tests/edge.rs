@@ -1,11 +1,11 @@
 //! Edge subscriptions as the documented commands make and end them, on both sides.
 
-use envelope::{Address, Domain, ServerName};
+use envelope::{Domain, ServerName};
 use topology::{EdgeSubscription, Server};
 
 use super::queues::Asked;
 use super::world::{ORGANIZATION, Session};
-use crate::edge::{Compared, NewFile, Perimeter, ReadFile, Synchronized};
+use crate::edge::{Compared, Comparison, NewFile, Perimeter, ReadFile, Synchronized};
 
 /// Files that hold the name of their Edge server, and what was asked.
 pub(super) struct Wall(pub(super) Asked);
@@ -32,11 +32,15 @@ impl Perimeter for Wall {
     }
     fn start(&mut self, edge: &ServerName, full: bool) -> Result<Synchronized, String> {
         self.0.borrow_mut().push(format!("start {edge} {full}"));
-        Ok(Synchronized { configuration: 7, recipients: 100, pieces: 90 })
+        let all_read = if full { "it is wanted".to_owned() } else { String::new() };
+        Ok(Synchronized { configuration: 7, recipients: 100, pieces: 90, read: 50, all_read })
     }
-    fn test(&mut self, edge: &ServerName, address: Option<&Address>) -> Result<Compared, String> {
-        self.0.borrow_mut().push(format!("test {edge} {address:?}"));
-        let verified = address.map(|address| address.local_part().starts_with('k').then_some(true));
+    fn test(&mut self, edge: &ServerName, what: Comparison<'_>) -> Result<Compared, String> {
+        self.0.borrow_mut().push(format!("test {edge} {what:?}"));
+        let verified = match what {
+            Comparison::Address(address) => Some(address.local_part().starts_with('k').then_some(true)),
+            _ => None,
+        };
         let configuration = vec!["sendConnectors[\"A\"]".to_owned()];
         Ok(Compared { configuration, pieces: (0, 12), verified })
     }
@@ -138,6 +142,9 @@ fn synchronization_is_started_and_compared() {
         shown(&mut session, "-ExcludeRecipientTest"),
         "Inconclusive NotSynchronized Skipped sendConnectors[\"A\"]"
     );
+    assert_eq!(session.asked.borrow().last().unwrap(), "test EDGE1 Configuration");
+    shown(&mut session, "-FullCompareMode");
+    assert_eq!(session.asked.borrow().last().unwrap(), "test EDGE1 Full");
     assert_eq!(shown(&mut session, "-VerifyRecipient kate@contoso.com").trim_end(), "Normal Skipped Synchronized");
     assert_eq!(shown(&mut session, "-VerifyRecipient nobody@contoso.com").trim_end(), "Normal Skipped NotFound");
 }

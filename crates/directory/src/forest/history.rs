@@ -6,10 +6,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use envelope::{Revision, Timestamp};
 use organization::{Kind, Object};
 use serde::{Deserialize, Serialize};
 use topology::Guid;
+use uuid::Uuid;
 
 use super::Forest;
 use crate::directory::{Author, Change, HistoryError, ReadError, RevisionRecord};
@@ -28,6 +31,9 @@ struct Record {
     who: Option<String>,
     #[serde(default)]
     through: Option<String>,
+    /// The recipients that were written or deleted: their identities of 16 octets, in Base64. Absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    touched: Option<String>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "when a change was made, for people")]
@@ -39,7 +45,8 @@ fn now_millis() -> u64 {
 pub(super) fn record(change: &Change, before: &dyn Fn((Kind, Guid)) -> Option<Object>) -> Vec<u8> {
     let at_millis = now_millis();
     let Author { who, through } = change.author.clone();
-    let record = Record { at_millis, summary: summary(change, before), who: Some(who), through: Some(through) };
+    let (summary, touched) = (summary(change, before), Some(touched(change)));
+    let record = Record { at_millis, summary, who: Some(who), through: Some(through), touched };
     serde_json::to_vec(&record).expect("a record is plain data")
 }
 
@@ -48,8 +55,23 @@ pub(super) fn epoch_record(epoch: u64, author: &Author) -> Vec<u8> {
     let at_millis = now_millis();
     let summary = format!("restored from a backup: epoch {epoch}");
     let Author { who, through } = author.clone();
-    let record = Record { at_millis, summary, who: Some(who), through: Some(through) };
+    let record = Record { at_millis, summary, who: Some(who), through: Some(through), touched: None };
     serde_json::to_vec(&record).expect("a record is plain data")
+}
+
+/// The identities of the recipients that a change writes or deletes.
+fn touched(change: &Change) -> String {
+    let put = change.puts.iter().map(|object| (object.kind(), object.guid()));
+    let all = put.chain(change.deletes.iter().copied()).filter(|(kind, _)| *kind == Kind::Recipient);
+    BASE64.encode(all.flat_map(|(_, guid)| guid.uuid().into_bytes()).collect::<Vec<u8>>())
+}
+
+/// The identities of recipients that the record of a change names; `None` where it does not say.
+pub(super) fn touched_by(record: &[u8]) -> Option<Vec<Guid>> {
+    let Record { touched, .. } = serde_json::from_slice(record).ok()?;
+    let octets = BASE64.decode(touched?).ok()?;
+    let (guids, rest) = octets.as_chunks();
+    rest.is_empty().then(|| guids.iter().map(|guid| Guid::from_uuid(Uuid::from_bytes(*guid))).collect())
 }
 
 /// `+ sendConnectors["Partner"], ~ siteLinks["Line"]`.
@@ -84,7 +106,7 @@ impl<S: Store> Forest<S> {
         }
     }
 
-    fn past(&self, revision: Revision) -> Self {
+    pub(super) fn past(&self, revision: Revision) -> Self {
         let store = Arc::new(self.store.at(revision.0));
         Self { store, keys: self.keys.clone(), lease_ttl: self.lease_ttl, ground: Arc::default() }
     }
@@ -96,7 +118,7 @@ impl<S: Store> Forest<S> {
         let mut forest = self.clone();
         while records.len() < limit {
             let Some(entry) = forest.store.get(&key).await?.pop().flatten() else { break };
-            let Record { at_millis, summary, who, through } = serde_json::from_slice(&entry.value)
+            let Record { at_millis, summary, who, through, .. } = serde_json::from_slice(&entry.value)
                 .map_err(|error| ReadError::Invalid(format!("{}: {error}", entry.key)))?;
             let revision = Revision(entry.revision);
             let author = who.zip(through).map(|(who, through)| Author { who, through });

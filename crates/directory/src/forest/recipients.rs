@@ -18,6 +18,7 @@ type Wanted = BTreeMap<String, (Guid, String)>;
 impl<S: Store> Forest<S> {
     /// Makes a change of recipients.
     pub(super) async fn commit_recipients(&self, change: Change) -> Result<Revision, CommitError> {
+        each_once(&change)?;
         if let Some(made) = self.create_recipients(&change).await? {
             return Ok(made);
         }
@@ -152,6 +153,17 @@ impl<S: Store> Forest<S> {
         };
         writes.push(Write::Put(self.keys.change(), history::record(change, &known)));
         Ok((conditions, writes))
+    }
+}
+
+/// That a change touches each recipient once: of two that are one the names and addresses of both would lead to it.
+fn each_once(change: &Change) -> Result<(), CommitError> {
+    let mut seen = BTreeSet::new();
+    let put = change.puts.iter().map(|object| (object.guid(), object.place()));
+    let deleted = change.deletes.iter().map(|(kind, guid)| (*guid, format!("{kind} {guid}")));
+    match put.chain(deleted).find(|(guid, _)| !seen.insert(*guid)) {
+        Some((_, place)) => Err(CommitError::Refused(format!("{place} occurs twice in one change"))),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests as well")]
 
 mod backends;
+mod changes;
 mod cluster;
 mod configuration;
 /// Of `testkit`, by its file: `testkit` itself stands on this crate.
@@ -59,6 +60,8 @@ conformance! {
     following::whatever_is_damaged_is_repaired_by_the_whole_organization,
     following::a_revision_that_goes_backwards_is_reported,
     following::a_backup_that_was_restored_counts_again_by_an_epoch,
+    changes::what_came_and_went_is_what_reading_everything_says,
+    changes::what_changed_is_told_as_long_as_history_is_the_same,
     history::every_revision_can_be_read_as_it_was,
     history::any_sequence_of_changes_can_be_read_back,
     history::what_is_not_kept_is_told_with_what_is,

@@ -82,6 +82,13 @@ pub(crate) async fn wrong_recipients_are_refused(backend: impl Backend) {
     assert!(problems.to_string().contains("there is no database DB9"), "{problems}");
     let mixed = put(vec![mailbox("a", "a@contoso.com", &[]), connector("b")]);
     assert_eq!(directory.commit(mixed).await, Err(CommitError::Mixed));
+    // One identity twice: the names and addresses of both would lead to it.
+    let twice = mailbox("a", "a@contoso.com", &[]);
+    let other = mailbox("b", "b@contoso.com", &[]).with_guid(twice.guid());
+    let refused = directory.commit(put(vec![twice.clone(), other.clone()])).await;
+    assert!(matches!(&refused, Err(CommitError::Refused(why)) if why.contains("occurs twice")), "{refused:?}");
+    let refused = directory.commit(Change { deletes: vec![key_of(&twice)], ..put(vec![other]) }).await;
+    assert!(matches!(refused, Err(CommitError::Refused(_))), "{refused:?}");
     assert_eq!(directory.recipient(&address("a@contoso.com")).await, Ok(None));
 }
 

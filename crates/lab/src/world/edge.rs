@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use directory::{Author, EmbeddedSettings, RecipientDigest, Sealer, apply, into_buckets};
+use directory::{Author, EmbeddedSettings, Marks, RecipientDigest, Sealer, apply, into_buckets};
 use net::CertificateAuthority;
 use net::certificate::each_pem;
 use perimeter::{file, view};
@@ -95,8 +95,9 @@ async fn tell_recipients(
     let edge = inside.servers.iter().find(|server| server.name == layout.name).map(|server| &server.edge);
     let Some(salt) = edge.and_then(|edge| edge.recipient_salt.as_deref()) else { return Ok(()) };
     let addresses = recipients.iter().flat_map(DirectoryRecipient::addresses);
-    let buckets = into_buckets(addresses.map(|address| RecipientDigest::of(salt, address)));
-    Ok(backend.put_buckets(salt, &buckets, true).await?)
+    let digests: Vec<RecipientDigest> = addresses.map(|address| RecipientDigest::of(salt, address)).collect();
+    let sum = digests.iter().copied().collect::<Marks>().sum(salt);
+    Ok(backend.put_buckets(salt, &into_buckets(digests), Some(&sum)).await?)
 }
 
 /// The Edge server's own configuration before it is told anything: itself, and who may tell it.

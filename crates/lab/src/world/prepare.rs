@@ -7,7 +7,7 @@ use authority::RoleGroup;
 use directory::{ApplySecrets, Author, Sealer};
 use envelope::ObjectName;
 use net::{CertificateAuthority, NodeIdentity};
-use organization::Document;
+use organization::{Document, Kind, with_text_messaging};
 
 use super::backend::Backend;
 use super::edge;
@@ -72,6 +72,9 @@ pub(super) async fn directory(
         draft.transport_config.private_target_ranges.push(LOOPBACK.parse().expect("a range"));
     }
     edge::subscribe(&mut draft, before.draft(), servers)?;
+    if !document.has_section(Kind::DeliveryAgentConnector) {
+        draft = with_text_messaging(draft, &current);
+    }
     let inside = draft.clone();
     let plan = organization::plan(current, organization::objects(&draft, &wanted));
     if !plan.is_empty() {

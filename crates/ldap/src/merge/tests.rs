@@ -119,6 +119,11 @@ fn active_directory_is_read_by_the_attributes_of_exchange() {
         ),
         entry(3, "CN=Dave,DC=contoso,DC=com", &["objectClass: contact", "cn: Dave", "mail: dave@fabrikam.com"]),
         entry(
+            5,
+            "CN=Fax,DC=contoso,DC=com",
+            &["objectClass: contact", "mailNickname: fax", "mail: fax@contoso.com", "targetAddress: FAX:+4930123456"],
+        ),
+        entry(
             4,
             "CN=Team,DC=contoso,DC=com",
             &[
@@ -139,6 +144,7 @@ fn active_directory_is_read_by_the_attributes_of_exchange() {
             "anna Anna.Berg@contoso.com [a.berg@contoso.com,anna@contoso.com,\
              IMCEAEX-_o=Contoso_cn=Recipients_cn=anna@contoso.com,IMCEAEX-_o=Old_cn=anna@contoso.com] in DB2",
             "carol carol@contoso.com [] to carol@fabrikam.com",
+            "fax fax@contoso.com [] to FAX:+4930123456",
             "team team@contoso.com [] of Anna.Berg@contoso.com,carol@contoso.com",
         ]
     );

@@ -3,7 +3,7 @@
 
 use envelope::{Address, ByteSize, Limit, ObjectName, ServerName};
 use topology::recipient::{PasswordVerifier, Provenance};
-use topology::{DeliveryRestrictions, DirectoryRecipient, Guid, RecipientKind};
+use topology::{DeliveryRestrictions, DirectoryRecipient, ExternalAddress, Guid, RecipientKind};
 
 use super::{name_property, no_domain, no_name};
 use crate::literal::{Fault, Literal};
@@ -21,7 +21,7 @@ pub(crate) struct RecipientForm {
     max_send_size: Option<Limit<ByteSize>>,
     database: Option<ObjectName>,
     password: Option<PasswordVerifier>,
-    external_address: Option<Address>,
+    external_address: Option<ExternalAddress>,
     members: Option<Vec<Address>>,
     expansion_server: Option<ServerName>,
     require_sender_authentication: Option<bool>,
@@ -78,7 +78,7 @@ impl Form for RecipientForm {
         password_source!("passwordFile", File).is("A file with the password, beside the organization file.", "PL-41"),
         password_source!("passwordEnvironment", Environment).is("An environment variable with the password.", "PL-41"),
         property!("externalAddress", external_address)
-            .is("Makes it a contact: where its mail goes.", "PL-46")
+            .is("Makes it a contact: where its mail goes, by SMTP or, with its type before it, elsewhere: `FAX:+4930123456`.", "PL-46, EN-73")
             .or(&["externalEmailAddress"]),
         property!("members", members).is("Makes it a group: addresses of its members.", "PL-47"),
         property!("expansionServer", expansion_server)

@@ -317,7 +317,11 @@ pub(super) fn recipients() -> impl Strategy<Value = Vec<DirectoryRecipient>> {
     let verifier = of(text().prop_map(|text| PasswordVerifier(text.into())));
     let kind = prop_oneof![
         (object(), verifier).prop_map(|(database, password)| RecipientKind::Mailbox { database, password }),
-        address().prop_map(|external_address| RecipientKind::MailContact { external_address }),
+        address().prop_map(|address| RecipientKind::MailContact { external_address: address.into() }),
+        "(FAX|X400|NOTES):[!-~]([ -~]{0,20}[!-~])?".prop_filter_map("an address of another type", |text| {
+            let external_address = text.parse().ok()?;
+            Some(RecipientKind::MailContact { external_address })
+        }),
         (vec(address(), 0..3), of(server()))
             .prop_map(|(members, expansion_server)| RecipientKind::DistributionGroup { members, expansion_server }),
     ];

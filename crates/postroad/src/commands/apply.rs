@@ -10,10 +10,9 @@ use admin_api::RemoteSecrets;
 use anyhow::{anyhow, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use directory::{ApplySecrets, Census, Presence, SealError, Sealer};
-use envelope::{Revision, ServerName};
-use organization::{Document, FileProblems, Kind, Object, Pieces, Plan, Secrets};
-use topology::gateway_connector::TEXT_MESSAGING;
-use topology::{DeliveryAgentConnector, DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
+use envelope::Revision;
+use organization::{Document, FileProblems, Kind, Object, Pieces, Plan, Secrets, with_text_messaging};
+use topology::{DirectoryRecipient, EdgeSubscription, OrganizationDraft, ServerRole};
 
 use super::impact::{self, Then, Wanted};
 use super::left_behind;
@@ -322,35 +321,6 @@ fn with_subscriptions(mut draft: OrganizationDraft, current: &[Object]) -> Organ
     draft
 }
 
-/// EN-59: a new organization has a connector for text messages. A file that does not speak of such connectors leaves it as it is;
-/// servers that go leave it.
-fn with_text_messaging(mut draft: OrganizationDraft, current: &[Object]) -> OrganizationDraft {
-    let mailbox = draft.servers.iter().filter(|server| server.role == ServerRole::Mailbox);
-    let mailbox: Vec<ServerName> = mailbox.map(|server| server.name.clone()).collect();
-    let there = current.iter().find_map(|object| match object {
-        Object::DeliveryAgentConnector(there) if there.name.as_str().eq_ignore_ascii_case(TEXT_MESSAGING) => {
-            Some(there)
-        }
-        _ => None,
-    });
-    let is_new = !current.iter().any(|object| matches!(object, Object::Server(_)));
-    let connector = match there {
-        Some(there) => {
-            let mut kept = DeliveryAgentConnector::clone(there);
-            kept.source_transport_servers.retain(|server| mailbox.contains(server));
-            Some(kept)
-        }
-        None if is_new => Some(DeliveryAgentConnector::text_messaging(mailbox)),
-        None => None,
-    };
-    let connector = connector.filter(|connector| !connector.source_transport_servers.is_empty());
-    let named = |one: &DeliveryAgentConnector| one.name.as_str().eq_ignore_ascii_case(TEXT_MESSAGING);
-    if !draft.delivery_agent_connectors.iter().any(named) {
-        draft.delivery_agent_connectors.extend(connector);
-    }
-    draft
-}
-
 /// The draft with what is left alone: objects of these kinds that are there and that it does not name.
 fn with_left(draft: OrganizationDraft, current: &[Object], leave: &[Kind]) -> OrganizationDraft {
     if leave.is_empty() {
@@ -411,6 +381,7 @@ mod tests {
     #[test]
     fn a_new_organization_has_a_connector_for_text_messages_and_a_silent_file_leaves_it() {
         // EN-59
+        use topology::gateway_connector::TEXT_MESSAGING;
         let servers = |names: &[&str]| {
             let server = |name: &&str| format!("{{name: {name}, fqdn: {name}.contoso.com, site: A}}");
             let all = names.iter().map(server).collect::<Vec<_>>().join(", ");

@@ -82,11 +82,12 @@ pub(crate) async fn found(place: &Place, directory: &dyn Administration, wanted:
     let Found { subjects, waiting, seen, notes } = subjects(&transports, &wanted.before).await;
     let Wanted { before, after, recipients } = wanted;
     let after = Organization::validate(after, before.revision()).context("the organization would not be valid")?;
-    let known = source::gather(directory, &subjects).await?;
+    let organizations: [&Organization; 2] = [&before, &after];
+    let known = source::gather(directory, &subjects, &organizations).await?;
     let then = match recipients {
         Then::Same => known.clone(),
         Then::These(recipients) => KnownRecipients::all(recipients),
-        Then::Changed(plan) => source::gather_changed(directory, &subjects, &changed(plan)).await?,
+        Then::Changed(plan) => source::gather_changed(directory, &subjects, &organizations, &changed(plan)).await?,
     };
     let (mut before, mut after) = (Inquiry::new(before, known), Inquiry::new(Arc::new(after), then));
     let found = differences(&subjects, &mut before, &mut after)?;

@@ -192,6 +192,8 @@ pub(super) fn planned(yaml: &str, secrets: &dyn Secrets, current: Vec<Object>) -
         _ => false,
     });
     desired.retain(|object| needed || !is_assumed(object) || current.iter().any(|known| same(known, object)));
+    let begun = organization::made_at_the_beginning(&current, &desired);
+    desired.extend(begun);
     Ok(organization::plan(current, desired))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use directory::{Administration, HistoryError};
-use envelope::{Revision, ServerName};
+use envelope::{Domain, Revision, ServerName};
 use inquiry::{Inquiry, KnownRecipients, Subject, Wanted};
 use lab::LabStatus;
 use runtime::Settings;
@@ -126,7 +126,7 @@ impl Opened {
     pub(crate) async fn known(&self, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
         Ok(match &self.recipients {
             Recipients::File(recipients) => KnownRecipients::all(recipients.clone()),
-            Recipients::Directory(directory) => gather(directory.as_ref(), subjects).await?,
+            Recipients::Directory(directory) => gather(directory.as_ref(), subjects, &[&self.organization]).await?,
         })
     }
 }
@@ -134,17 +134,20 @@ impl Opened {
 pub(crate) async fn gather(
     directory: &dyn directory::Recipients,
     subjects: &[Subject],
+    organizations: &[&Organization],
 ) -> anyhow::Result<KnownRecipients> {
-    gather_changed(directory, subjects, &HashMap::new()).await
+    gather_changed(directory, subjects, organizations, &HashMap::new()).await
 }
 
 /// The same where addresses shall be somebody else's than they are, or nobody's.
 pub(crate) async fn gather_changed(
     directory: &dyn directory::Recipients,
     subjects: &[Subject],
+    organizations: &[&Organization],
     changed: &HashMap<String, Option<DirectoryRecipient>>,
 ) -> anyhow::Result<KnownRecipients> {
-    let mut wanted = Wanted::of(subjects)?;
+    let domains: Vec<Domain> = organizations.iter().filter_map(|one| one.default_domain().cloned()).collect();
+    let mut wanted = Wanted::of(subjects, &domains)?;
     while !wanted.addresses().is_empty() {
         let found: Result<Vec<_>, _> = directory.recipients(wanted.addresses()).await.into_iter().collect();
         let changed = wanted.addresses().iter().map(|address| changed.get(&address.key()));

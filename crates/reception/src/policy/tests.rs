@@ -156,7 +156,7 @@ fn strangers_reach_a_contact_by_its_address_inside_and_whoever_may_relay_by_both
     let contact = DirectoryRecipient {
         primary_address: Address::parse("cathy@contoso.com").unwrap(),
         proxy_addresses: vec![external_address.clone()],
-        kind: RecipientKind::MailContact { external_address },
+        kind: RecipientKind::MailContact { external_address: external_address.into() },
         ..mailbox()
     };
     let answer = |principal, path: &str| {
@@ -175,6 +175,23 @@ fn strangers_reach_a_contact_by_its_address_inside_and_whoever_may_relay_by_both
             (answer(principal, "cathy@contoso.com"), answer(principal, "cathy@fabrikam.example")),
             (Ok(()), Ok(()))
         );
+    }
+}
+
+#[test]
+fn whom_nobody_is_is_refused_where_recipients_are_looked_up_which_is_in_authoritative_domains() {
+    // EN-82: by default, which is all there is.
+    let organization = organization();
+    for (path, lookup, unknown) in [
+        ("nobody@contoso.com", Lookup::Required, Err(550)),
+        ("nobody@partner.contoso.com", Lookup::Useful, Ok(())),
+        ("nobody@deep.legacy.example", Lookup::Pointless, Ok(())),
+    ] {
+        let address = Address::parse(path).unwrap();
+        let asked = check_recipient(usual(Principal::Anonymous), &organization, Principal::Anonymous, &address);
+        assert_eq!(asked, Ok(lookup), "{path}");
+        let found = check_found(asker(&organization, Principal::Anonymous), &address, lookup, &Found::Nothing);
+        assert_eq!(found.map_err(|reply| reply.code), unknown, "{path}");
     }
 }
 

@@ -251,6 +251,31 @@ fn en_26_on_an_edge_server_the_organizations_domains_never_leave_by_a_star() {
 }
 
 #[test]
+fn en_83_internal_relay_needs_a_mailbox_server_as_source_and_external_relay_an_edge_server() {
+    // PL-86
+    let world = World::t1()
+        .accepted("contoso.com", AcceptedDomainType::Authoritative)
+        .accepted("in.example", AcceptedDomainType::InternalRelay)
+        .accepted("out.example", AcceptedDomainType::ExternalRelay)
+        .edge("EDGE1", "D")
+        .connector("Inbound", &["--"], &["EDGE1"])
+        .connector("Internet", &["*"], &["EDGE1"]);
+    // Without: what the Edge server brings in goes out to it again, and to the MX, which is the Edge server.
+    assert!(external(&world.tables("EDGE1"), "in.example").starts_with("Inbound -> "));
+    assert!(external(&world.tables("D1"), "in.example").starts_with("Internet -> "));
+    assert!(external(&world.tables("EDGE1"), "out.example").starts_with("Internet -> DnsConnectorDelivery"));
+    // With: a Mailbox server sends on what came in; the Edge server hands over what is elsewhere, without looking for the MX.
+    let world = world
+        .connector("Relay", &["in.example"], &["D1"])
+        .connector("Elsewhere", &["out.example"], &["EDGE1"])
+        .smart(&["mx.provider.example"]);
+    assert!(external(&world.tables("EDGE1"), "in.example").starts_with("Inbound -> "));
+    assert!(external(&world.tables("D1"), "in.example").starts_with("Relay -> DnsConnectorDelivery"));
+    assert!(external(&world.tables("EDGE1"), "out.example").starts_with("Elsewhere -> SmartHostConnectorDelivery"));
+    assert!(external(&world.tables("D1"), "out.example").starts_with("Elsewhere -> SmtpRelayWithinAdSiteToEdge"));
+}
+
+#[test]
 fn rt_57_the_size_of_links_does_not_change_the_connector() {
     let world = World::t1().link_limit("AB", ByteSize::mib(5)).connector("Near", &["*;1"], &["B1"]).connector(
         "Other",

@@ -100,6 +100,14 @@ fn in_order(text: &str) -> String {
     all.join(";")
 }
 
+/// The text of an address of type X400 with its attributes in one order; nothing of another type, or where that would be another
+/// address.
+pub(crate) fn x400_in_order(kind: &str, text: &str) -> Option<String> {
+    let ordered = in_order(text);
+    let is_same = kind == X400Address::KIND && !ordered.is_empty() && in_order(&ordered) == ordered;
+    is_same.then_some(ordered)
+}
+
 /// The SMTP address with the same X.400 address inside, its attributes in one order; nothing where it is that already, or has none.
 #[must_use]
 pub fn respelled(address: &Address) -> Option<Address> {

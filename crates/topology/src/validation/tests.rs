@@ -179,6 +179,31 @@ fn all_problems_are_reported_at_once() {
 }
 
 #[test]
+fn accepted_domains_are_domains_or_domains_with_all_below() {
+    // EN-80
+    let long = format!("{}contoso.com", "a.".repeat(130));
+    for (text, accepted) in [
+        ("contoso.com", true),
+        ("*.contoso.com", true),
+        ("*", false),
+        ("con*.com", false),
+        ("*.*.com", false),
+        ("mail.*.com", false),
+        ("*contoso.com", false),
+        (&long, false),
+    ] {
+        let mut draft = good();
+        let pattern = text.parse::<DomainPattern>();
+        let valid = pattern.is_ok_and(|pattern| {
+            assert_eq!(pattern.to_string(), text);
+            draft.accepted_domains[0].domain = pattern;
+            Organization::validate(draft, envelope::Revision(1)).is_ok()
+        });
+        assert_eq!(valid, accepted, "{text}");
+    }
+}
+
+#[test]
 fn gateway_connectors() {
     // EN-56, EN-57, EN-62…EN-66
     let spaces = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();

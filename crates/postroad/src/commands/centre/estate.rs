@@ -270,7 +270,9 @@ impl Estate for LiveEstate {
     }
 
     async fn known(&self, subjects: &[Subject]) -> Result<KnownRecipients, String> {
-        source::gather(self.reach.directory.as_ref(), subjects).await.map_err(|error| format!("{error:#}"))
+        let directory = self.reach.directory.as_ref();
+        let organization = directory.snapshot().await.map_err(|error| error.to_string())?;
+        source::gather(directory, subjects, &[&organization]).await.map_err(|error| format!("{error:#}"))
     }
 
     async fn object(

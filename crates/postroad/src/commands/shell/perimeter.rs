@@ -9,8 +9,8 @@ use anyhow::{Context, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cmdlets::Perimeter;
-use cmdlets::edge::{Compared, NewFile, ReadFile, Synchronized};
-use envelope::{Address, Domain, ServerName, Service};
+use cmdlets::edge::{Compared, Comparison, NewFile, ReadFile, Synchronized};
+use envelope::{Domain, ServerName, Service};
 use net::KeyedCertificate;
 use net::certificate::{ADMINISTRATOR_FOLDER, each_pem, parse_administrator};
 use perimeter::SubscriptionFile;
@@ -164,14 +164,20 @@ impl Perimeter for LivePerimeter {
     fn start(&mut self, edge: &ServerName, full: bool) -> Result<Synchronized, String> {
         told(self.runtime.block_on(async {
             let done = self.admin(edge).await?.start_edge_synchronization(edge, full).await?;
-            let admin_api::Synchronized { configuration, recipients, buckets } = done;
-            Ok(Synchronized { configuration, recipients, pieces: buckets })
+            let admin_api::Synchronized { configuration, recipients, buckets, recipients_read: read, all_read } = done;
+            Ok(Synchronized { configuration, recipients, pieces: buckets, read, all_read })
         }))
     }
 
-    fn test(&mut self, edge: &ServerName, address: Option<&Address>) -> Result<Compared, String> {
+    fn test(&mut self, edge: &ServerName, what: Comparison<'_>) -> Result<Compared, String> {
+        let what = match what {
+            Comparison::Address(address) => admin_api::Comparison::Address(address),
+            Comparison::Configuration => admin_api::Comparison::Configuration,
+            Comparison::All => admin_api::Comparison::All,
+            Comparison::Full => admin_api::Comparison::Full,
+        };
         told(self.runtime.block_on(async {
-            let found = self.admin(edge).await?.test_edge_synchronization(edge, address).await?;
+            let found = self.admin(edge).await?.test_edge_synchronization(edge, what).await?;
             let admin_api::Compared { configuration, buckets_differ, buckets, verified } = found;
             Ok(Compared { configuration, pieces: (buckets_differ, buckets), verified })
         }))
