@@ -136,7 +136,7 @@ impl Admin {
         let lost = || tracing::error!("a change was made that the audit log does not have");
         let log = LogSettings { folder: folder.clone(), prefix: audit::PREFIX, version: VERSION };
         let clock = node.clock;
-        let log = Arc::new(Log::start(log, lost)?);
+        let log = Arc::new(Log::new(log, lost));
         let trail = AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str());
         let managed =
             Managed { directory: Arc::clone(&directory) as Arc<dyn Administration>, sealer, trail, log_folder: folder };

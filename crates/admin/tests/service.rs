@@ -427,7 +427,7 @@ async fn one_queue(scene: &Scene) -> (PeerAddress, std::path::PathBuf) {
     let address = listener.local().unwrap();
     let folder = scene.world.settings("MAIL1").state.join("transport-alone");
     let log = LogSettings { folder: folder.clone(), prefix: audit::PREFIX, version: "0" };
-    let log = Arc::new(Log::start(log, || ()).unwrap());
+    let log = Arc::new(Log::new(log, || ()));
     let trail = AuditTrail::new(log, Arc::new(|| Timestamp::from_millis(1_795_335_330_250)), "MAIL1");
     let mut offer = Offer::new(CancellationToken::new());
     admin_api::offer::queues(&mut offer, Arc::new(OneQueue), trail);

@@ -22,8 +22,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use crate::directory::{Backend, MemberState, ReadError};
 use crate::forest::{Forest, LEASE_TTL_DEFAULT};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
-use desk::{Desk, GATHERING_MAX, Worked};
-use news::News;
+use desk::{Desk, GATHERING_MAX, Sort, Worked};
+use news::{Listener, News};
 
 /// How long a process waits for another one's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,7 +113,7 @@ struct Embedded {
 /// A file that others may read is closed to them, saying so; with it what SQLite keeps beside it.
 fn close_to_others(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    for suffix in ["", "-wal", "-shm", news::SUFFIX] {
+    for suffix in ["", "-wal", "-shm", news::CHANGED, news::THERE] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         let Ok(about) = std::fs::metadata(&name) else { continue };
@@ -155,17 +155,17 @@ impl Embedded {
     /// Runs `work` in a transaction, away from the threads that serve.
     async fn with<T: Send + 'static>(
         &self,
-        behavior: TransactionBehavior,
+        sort: Sort,
         work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<Worked<T>, Unavailable> {
-        let worked = self.at_desk(move |desk| desk.run(behavior, work)).await?;
+        let worked = self.at_desk(move |desk| desk.run(sort, work)).await?;
         if worked.has_begun {
             let (desk, news) = (Arc::clone(&self.desk), Arc::clone(&self.news));
             tokio::spawn(async move {
                 tokio::time::sleep(GATHERING_MAX).await;
                 let write = move || desk.lock().write_gathered_in_between();
                 if tokio::task::spawn_blocking(write).await.unwrap_or_default() {
-                    news.tell();
+                    news.tell_change();
                 }
             });
         }
@@ -187,25 +187,62 @@ impl Embedded {
         &self,
         work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.with(TransactionBehavior::Deferred, work).await.map(|worked| worked.answer)
+        self.with(Sort::Read, work).await.map(|worked| worked.answer)
     }
 
+    /// Says whether others can see it.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        self.write_and_say(work).await.map(|worked| worked.answer)
-    }
-
-    /// The same; says whether others can see it.
-    async fn write_and_say<T: Send + 'static>(
-        &self,
+        sort: Sort,
         work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<Worked<T>, Unavailable> {
         if self.at.is_some() {
             return Err(Unavailable(PAST.into()));
         }
-        self.with(TransactionBehavior::Immediate, work).await
+        self.with(sort, work).await
+    }
+
+    /// What is done to leases.
+    async fn write_for_now<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.write(Sort::WriteForNow, work).await.map(|worked| worked.answer)
+    }
+
+    /// Waits for a change below a prefix, as far as `news` tells of it. Who follows entries under leases ends those that are over.
+    async fn wait(&self, prefix: &str, after: u64, mut news: Listener, leased: bool) -> Result<(), Unavailable> {
+        // The file knows only one revision, and a change elsewhere wakes the watcher as well: he looks whether it is his.
+        let listed = self.listed.lock().get(prefix).copied();
+        let mut before = listed.filter(|(revision, _)| *revision == after).map(|(_, there)| there);
+        let mut seen = after;
+        loop {
+            let (prefix, known) = (prefix.to_owned(), before);
+            let look = move |sql: &Connection| {
+                let (now, lease_left) = (revision(sql)?, if leased { shortest_lease(sql)? } else { None });
+                if now == seen && known.is_some() {
+                    return Ok((now, lease_left, known, false));
+                }
+                let there = extent(sql, &prefix)?;
+                let changed = match known {
+                    // What was there then is not known: whoever asks looks again.
+                    None => now != after,
+                    Some(known) => there != known,
+                };
+                Ok((now, lease_left, Some(there), changed))
+            };
+            let (now, lease_left, there, changed) = self.read(look).await?;
+            if lease_left == Some(Duration::ZERO) {
+                self.write_for_now(end_leases).await?;
+                self.news.tell_presence();
+                continue;
+            }
+            if changed {
+                return Ok(());
+            }
+            (seen, before) = (now, there);
+            news.wait(lease_left.unwrap_or(Duration::MAX)).await;
+        }
     }
 }
 
@@ -311,7 +348,9 @@ impl Store for Embedded {
 
     async fn transact(&self, conditions: Vec<Condition>, writes: Vec<Write>) -> Result<Outcome, Unavailable> {
         let (history_max, kept) = (self.history_entries_max, Arc::clone(&self.kept));
-        let made = self.write_and_say(move |sql| {
+        let for_now = !writes.is_empty() && writes.iter().all(|write| matches!(write, Write::PutUnder(..)));
+        let sort = if for_now { Sort::WriteForNow } else { Sort::Write };
+        let made = self.write(sort, move |sql| {
             for condition in &conditions {
                 if !holds(sql, condition)? {
                     return Ok(Outcome::Refused);
@@ -331,7 +370,7 @@ impl Store for Embedded {
         });
         let Worked { answer: outcome, is_written, .. } = made.await?;
         if outcome != Outcome::Refused && is_written {
-            self.news.tell();
+            if for_now { self.news.tell_presence() } else { self.news.tell_change() }
         }
         Ok(outcome)
     }
@@ -342,7 +381,7 @@ impl Store for Embedded {
             desk.write_gathered()
         });
         if written.await? {
-            self.news.tell();
+            self.news.tell_change();
         }
         Ok(())
     }
@@ -351,42 +390,18 @@ impl Store for Embedded {
         if self.at.is_some() {
             return std::future::pending().await;
         }
-        // The file knows only one revision, and a change elsewhere wakes the watcher as well: he looks whether it is his.
-        let mut news = self.news.listen();
-        let listed = self.listed.lock().get(prefix).copied();
-        let mut before = listed.filter(|(revision, _)| *revision == after).map(|(_, there)| there);
-        let mut seen = after;
-        loop {
-            let (prefix, known) = (prefix.to_owned(), before);
-            let look = move |sql: &Connection| {
-                let (now, lease_left) = (revision(sql)?, shortest_lease(sql)?);
-                if now == seen && known.is_some() {
-                    return Ok((now, lease_left, known, false));
-                }
-                let there = extent(sql, &prefix)?;
-                let changed = match known {
-                    // What was there then is not known: whoever asks looks again.
-                    None => now != after,
-                    Some(known) => there != known,
-                };
-                Ok((now, lease_left, Some(there), changed))
-            };
-            let (now, lease_left, there, changed) = self.read(look).await?;
-            if lease_left == Some(Duration::ZERO) {
-                self.write(end_leases).await?;
-                self.news.tell();
-                continue;
-            }
-            if changed {
-                return Ok(());
-            }
-            (seen, before) = (now, there);
-            news.wait(lease_left.unwrap_or(Duration::MAX)).await;
+        self.wait(prefix, after, self.news.changes(), false).await
+    }
+
+    async fn came_or_went(&self, prefix: &str, after: u64) -> Result<(), Unavailable> {
+        if self.at.is_some() {
+            return std::future::pending().await;
         }
+        self.wait(prefix, after, self.news.presences(), true).await
     }
 
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, Unavailable> {
-        self.write(move |sql| {
+        self.write_for_now(move |sql| {
             let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
             sql.execute(
                 "INSERT INTO lease (ttl_ms, ends_ms) VALUES (?1, ?2)",
@@ -398,7 +413,7 @@ impl Store for Embedded {
     }
 
     async fn keep_alive(&self, lease: LeaseId) -> Result<bool, Unavailable> {
-        self.write(move |sql| {
+        self.write_for_now(move |sql| {
             let prolong = "UPDATE lease SET ends_ms = ?2 + ttl_ms WHERE id = ?1 AND ends_ms > ?2";
             Ok(sql.execute(prolong, params![lease.0, now()])? == 1)
         })
@@ -406,12 +421,12 @@ impl Store for Embedded {
     }
 
     async fn revoke(&self, lease: LeaseId) -> Result<(), Unavailable> {
-        self.write(move |sql| {
+        self.write_for_now(move |sql| {
             sql.execute("UPDATE lease SET ends_ms = 0 WHERE id = ?1", [lease.0])?;
             end_leases(sql)
         })
         .await?;
-        self.news.tell();
+        self.news.tell_presence();
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The rules of the directory, once for every backend: [`Forest`] is a [`Backend`](crate::Backend) over any [`Store`].
 
+mod announcing;
 mod changes;
 mod configuration;
 mod digests;
@@ -36,7 +37,7 @@ use crate::directory::{
 };
 use crate::keys::Keys;
 use crate::moment::{AddressChanges, ChangesError, Moment};
-use crate::presence::{Announcement, Presence};
+use crate::presence::{Announcement, Presence, Said};
 use crate::revocation::RevocationRecord;
 use crate::store::{Store, Unavailable};
 
@@ -57,19 +58,22 @@ pub(crate) struct Forest<S> {
     keys: Keys,
     lease_ttl: Duration,
     ground: Arc<Mutex<Option<Arc<Ground>>>>,
+    /// What this process says of its services.
+    said: Arc<Said>,
 }
 
 impl<S> Clone for Forest<S> {
     fn clone(&self) -> Self {
-        let (store, ground) = (Arc::clone(&self.store), Arc::clone(&self.ground));
-        Self { store, keys: self.keys.clone(), lease_ttl: self.lease_ttl, ground }
+        let (store, ground, said) = (Arc::clone(&self.store), Arc::clone(&self.ground), Arc::clone(&self.said));
+        Self { store, keys: self.keys.clone(), lease_ttl: self.lease_ttl, ground, said }
     }
 }
 
 impl<S: Store> Forest<S> {
     /// The forest called `forest` in `store`; presences outlive their process by `lease_ttl`.
     pub(crate) fn new(store: S, forest: &str, lease_ttl: Duration) -> Self {
-        Self { store: Arc::new(store), keys: Keys::new(forest), lease_ttl, ground: Arc::default() }
+        let (ground, said) = (Arc::default(), Arc::default());
+        Self { store: Arc::new(store), keys: Keys::new(forest), lease_ttl, ground, said }
     }
 }
 

@@ -69,8 +69,8 @@ type Services = BTreeMap<(ServerName, Service), Presence>;
 /// The last good snapshot in memory and on disk.
 struct Memory {
     path: PathBuf,
-    /// Whose it is.
-    server: Option<ServerName>,
+    /// Whose it is, and where each keeps the last configuration that had it.
+    servers: Mutex<BTreeMap<ServerName, PathBuf>>,
     snapshot: ArcSwapOption<Organization>,
     /// Held while the file is written.
     writing: Mutex<()>,
@@ -95,7 +95,7 @@ impl LastGood {
         let answers = Arc::new(Mutex::new(remembered_recipients(&recipients_file.lines())));
         let services = services_file.lines().into_iter().filter_map(|line| presence::decode(line.as_bytes()));
         let services = services.map(|one| ((one.server.clone(), one.service), one)).collect();
-        let memory = Arc::new(Memory { path, server: None, snapshot, writing: Mutex::new(()) });
+        let memory = Arc::new(Memory { path, servers: Mutex::default(), snapshot, writing: Mutex::new(()) });
         Self {
             inner,
             memory,
@@ -108,20 +108,16 @@ impl LastGood {
         }
     }
 
-    /// The memory of `server`: it also keeps the last configuration that had it.
-    #[must_use]
-    pub fn of_server(mut self, server: ServerName) -> Self {
-        let Memory { path, snapshot, .. } = &*self.memory;
-        let snapshot = ArcSwapOption::new(snapshot.load_full());
-        self.memory = Arc::new(Memory { path: path.clone(), server: Some(server), snapshot, writing: Mutex::new(()) });
-        self
+    /// The memory of `server`, too: it keeps the last configuration that had it, in the file at `left`.
+    pub fn remember_leaving(&self, server: ServerName, left: PathBuf) {
+        self.memory.servers.lock().insert(server, left);
     }
 
     /// The last configuration that had this server, if the newest that was seen has not: by it a server that has left the
     /// organization goes on with the mail that it holds.
     #[must_use]
-    pub fn left(&self) -> Option<Arc<Organization>> {
-        let path = self.memory.left_path();
+    pub fn left(&self, server: &ServerName) -> Option<Arc<Organization>> {
+        let path = self.memory.servers.lock().get(server).cloned()?;
         load(&path).unwrap_or_else(|error| {
             tracing::error!(path = %path.display(), %error, "the configuration before this server left cannot be read");
             None
@@ -215,21 +211,21 @@ impl Away {
 }
 
 impl Memory {
-    fn left_path(&self) -> PathBuf {
-        self.path.with_added_extension("left")
+    /// Keeps what had a server of ours when `newer` has it no more; forgets it when it is back.
+    fn note_leaving(&self, newer: &Organization) -> std::io::Result<()> {
+        let servers = self.servers.lock().clone();
+        servers.iter().try_for_each(|(server, left)| self.note_leaving_of(server, left, newer))
     }
 
-    /// Keeps what had this server when `newer` has it no more; forgets it when it is back.
-    fn note_leaving(&self, newer: &Organization) -> std::io::Result<()> {
-        let Some(server) = &self.server else { return Ok(()) };
+    fn note_leaving_of(&self, server: &ServerName, left: &Path, newer: &Organization) -> std::io::Result<()> {
         if newer.server(server).is_some() {
-            return match std::fs::remove_file(self.left_path()) {
+            return match std::fs::remove_file(left) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             };
         }
         match self.snapshot.load().as_ref().filter(|known| known.server(server).is_some()) {
-            Some(known) => save(&self.left_path(), known),
+            Some(known) => save(left, known),
             None => Ok(()),
         }
     }

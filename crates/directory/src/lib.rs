@@ -3,6 +3,7 @@
 //! ```text
 //!              Directory (services)      Administration (commands)
 //!        ┌─────────────┴──────────────┬─────────────┘
+//!    Shared ── one reader for all services of a process ─▶ LastGood
 //!    LastGood ── caches and persists ─▶ Forest ── rules, once ──▶ Store ──┬── etcd
 //!                                                                         └── embedded (SQLite)
 //! ```
@@ -32,6 +33,7 @@ mod presence;
 mod revocation;
 mod seal;
 mod secrets;
+mod shared;
 mod store;
 
 pub use apply::{all_recipients, apply, apply_telling, repair};
@@ -52,3 +54,4 @@ pub use presence::{Announcement, Presence, ahead_of};
 pub use revocation::RevocationRecord;
 pub use seal::{Credential, SealError, Sealer};
 pub use secrets::{ApplySecrets, Passwords};
+pub use shared::Shared;

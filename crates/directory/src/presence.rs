@@ -1,10 +1,13 @@
 //! Who is there: services that announce themselves under a lease.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use envelope::{Revision, ServerName, Service, Timestamp};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// A service that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,22 +38,83 @@ pub fn ahead_of(presences: &[Presence], stored: Revision) -> Option<&Presence> {
 /// Keeps a [`Presence`] announced. Dropping it withdraws the presence; a process that dies leaves it to the lease.
 #[derive(Debug)]
 pub struct Announcement {
-    presence: watch::Sender<Presence>,
+    said: Arc<Said>,
+    number: u64,
 }
 
 impl Announcement {
-    pub(crate) fn new(presence: Presence) -> (Self, watch::Receiver<Presence>) {
-        let (sender, receiver) = watch::channel(presence);
-        (Self { presence: sender }, receiver)
-    }
-
     /// Changes what is announced, for example the applied revision.
     pub fn update(&self, change: impl FnOnce(&mut Presence)) {
-        self.presence.send_if_modified(|presence| {
-            let before = presence.clone();
-            change(presence);
-            *presence != before
-        });
+        let mut state = self.said.state.lock();
+        let presence = state.presences.get_mut(&self.number).expect("it is there as long as its announcement");
+        let before = presence.clone();
+        change(presence);
+        if *presence != before {
+            drop(state);
+            self.said.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        self.said.state.lock().presences.remove(&self.number);
+        self.said.changed.notify_one();
+    }
+}
+
+/// What a process says of its services, for as long as the [`Announcement`]s live.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By the number of its announcement.
+    presences: BTreeMap<u64, Presence>,
+    announcements: u64,
+    /// Somebody keeps them announced.
+    is_kept: bool,
+}
+
+impl Said {
+    /// Says one thing more; `true` if nobody keeps announced what is said here, so that the caller has to.
+    pub(crate) fn say(said: &Arc<Self>, presence: Presence) -> (Announcement, bool) {
+        let mut state = said.state.lock();
+        state.announcements += 1;
+        let number = state.announcements;
+        state.presences.insert(number, presence);
+        let is_first = !std::mem::replace(&mut state.is_kept, true);
+        drop(state);
+        said.changed.notify_one();
+        (Announcement { said: Arc::clone(said), number }, is_first)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Presence> {
+        self.state.lock().presences.values().cloned().collect()
+    }
+
+    /// Whether nothing is said any more: then whoever keeps it announced has to end, and the next who says something begins anew.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.presences.is_empty() {
+            state.is_kept = false;
+        }
+        !state.is_kept
+    }
+
+    /// Returns when something else is said than before.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Returns when nothing is said any more.
+    pub(crate) async fn nothing(&self) {
+        while !self.state.lock().presences.is_empty() {
+            self.changed.notified().await;
+        }
     }
 }
 

@@ -120,6 +120,11 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Returns when a key that starts with `prefix` may have changed after revision `after`.
     async fn changed(&self, prefix: &str, after: u64) -> Result<(), Unavailable>;
 
+    /// The same of keys under leases, which also go away by themselves.
+    async fn came_or_went(&self, prefix: &str, after: u64) -> Result<(), Unavailable> {
+        self.changed(prefix, after).await
+    }
+
     /// A lease that ends `ttl` after it was last kept alive.
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, Unavailable>;
 

@@ -38,10 +38,10 @@ pub struct FrontendTransport {
 }
 
 /// Starts a protocol log (LG-06).
-fn protocol_log<S: Side>(node: &Node, of: fn(&ProtocolLogs) -> LogRetention) -> std::io::Result<ProtocolLog<S>> {
-    let log = ProtocolLog::start(protocol::folder::<S>(&node.settings.state, "FrontEnd"), VERSION, node.clock, || ())?;
+fn protocol_log<S: Side>(node: &Node, of: fn(&ProtocolLogs) -> LogRetention) -> ProtocolLog<S> {
+    let log = ProtocolLog::new(protocol::folder::<S>(&node.settings.state, "FrontEnd"), VERSION, node.clock, || ());
     service_logs::follow(node, log.rules(), move |server| (true, of(&server.frontend_transport.protocol)));
-    Ok(log)
+    log
 }
 
 impl FrontendTransport {
@@ -52,11 +52,11 @@ impl FrontendTransport {
     pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, FrontendError> {
         let own = certificate::of_server(&node)?;
         let sessions = Sessions::new(Arc::clone(&node), &own, Keys::none())?;
-        let sessions = sessions.told_in(Arc::new(protocol_log::<Sending>(&node, |logs| logs.send)?));
+        let sessions = sessions.told_in(Arc::new(protocol_log::<Sending>(&node, |logs| logs.send)));
         let organization = node.listen().await?;
         let proxy = Arc::new(OutboundProxy::new(Arc::clone(&node), sessions));
         let destination = Arc::new(Transports::new(Arc::clone(&node)));
-        let told = Arc::new(protocol_log::<Receiving>(&node, |logs| logs.receive)?);
+        let told = Arc::new(protocol_log::<Receiving>(&node, |logs| logs.receive));
         let doors = Doors::bind(&node, TransportRole::FrontendTransport, &own, destination, told)?;
         Ok(Self { node, proxy, organization, doors, drain })
     }

@@ -9,7 +9,7 @@
 //!   network: 127.77.0.0
 //!   smtpPort: 2500
 //!   dnsPort: 5300
-//!   processes: service   # or server
+//!   processes: service   # or server, or site
 //! ```
 //!
 //! The two sections are told from the rest by lines, before any YAML is parsed: a section starts at a line with its key in
@@ -65,6 +65,9 @@ pub enum Processes {
     Service,
     /// All services of a server, as `postroad up` does: for labs of many servers on one machine.
     Server,
+    /// All services of all Mailbox servers of a site: for labs of hundreds. They have one log, and who kills one kills all of them. An
+    /// Edge server, which is outside of the forest, has a process of its own.
+    Site,
 }
 
 impl Default for LabSettings {

@@ -1,5 +1,5 @@
-//! A whole organization on one machine: every service its own process, every server on its own loopback address, the
-//! simulated internet and the trace receiver around them.
+//! A whole organization on one machine: every service its own process (or every server, or every site, as the lab file says), every
+//! server on its own loopback address, the simulated internet and the trace receiver around them.
 //!
 //! ```text
 //!   <directory>/lab.json                          what runs where (LabStatus), for other commands
@@ -7,7 +7,8 @@
 //!              /ca, /internet-ca                  authorities of the organization and of the internet's hosts
 //!              /deliveries, /traces               what came out
 //!              /servers/BERLIN1/server.toml       process settings
-//!                              /identity, /state, <service>.log
+//!                              /identity, /state, <service>.log or server.log
+//!              /sites/Berlin.log                where a site is one process
 //! ```
 //!
 //! Connections between sites, and those of an Edge server, go through the lab itself, which can cut them ([`Links`]).
@@ -63,8 +64,8 @@ use process::Process;
 /// Time for all processes together to become ready, unless the options say otherwise.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// And so much more for each server.
-const READY_TIMEOUT_PER_SERVER: Duration = Duration::from_millis(500);
+/// And so much more for each service: a machine starts so many of them after each other.
+const READY_TIMEOUT_PER_SERVICE: Duration = Duration::from_millis(250);
 
 /// How to start a world.
 #[derive(Clone, Debug)]
@@ -81,10 +82,56 @@ pub struct WorldOptions {
     pub log_filter: Option<String>,
     /// Further variables in the environment of the processes.
     pub environment: BTreeMap<OsString, OsString>,
-    /// Time for all processes together to become ready, and half a second more for each of them.
+    /// Time for all processes together to become ready, and a quarter of a second more for each service that they run.
     pub ready_timeout: Duration,
     /// What a process runs.
     pub processes: Processes,
+    /// Who is told how far the start is.
+    pub told: Told,
+}
+
+/// How far a start is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The configuration is brought into the directory.
+    Directory,
+    /// Certificates and settings of servers are made.
+    Servers {
+        /// So many are there.
+        done: usize,
+        /// Of so many.
+        all: usize,
+    },
+    /// Processes were started, and are waited for.
+    Processes {
+        /// So many are ready, in the order in which they were started.
+        ready: usize,
+        /// Of so many.
+        all: usize,
+    },
+}
+
+/// Is told how far a start is.
+#[derive(Clone, Default)]
+pub struct Told(Option<Arc<dyn Fn(Stage) + Send + Sync>>);
+
+impl Told {
+    /// Each stage goes there.
+    pub fn to(there: impl Fn(Stage) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(there)))
+    }
+
+    fn tell(&self, stage: Stage) {
+        if let Some(there) = &self.0 {
+            there(stage);
+        }
+    }
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 impl WorldOptions {
@@ -100,6 +147,7 @@ impl WorldOptions {
             environment: BTreeMap::new(),
             ready_timeout: READY_TIMEOUT,
             processes: Processes::Service,
+            told: Told::default(),
         }
     }
 }
@@ -201,8 +249,9 @@ impl World {
         let traces_address = SocketAddr::new(network.address().into(), 0);
         let traces = TraceReceiver::start(traces_address, &options.directory.join("traces")).await?;
         let backend = Backend::start(options.etcd, network.address(), &options.directory).await?;
+        options.told.tell(Stage::Directory);
         prepare::directory(lab, &options, &backend, &servers, &authorities.organization).await?;
-        prepare::servers(&servers, &authorities.organization)?;
+        prepare::servers(&servers, &authorities.organization, &options.told)?;
         let hosts = internet.hosts();
         let exchange = Exchange::start(organization, &servers, &hosts, network.address(), &options.directory).await?;
         let dns = views(lab, &mut internet, &network, &servers, &exchange).await?;
@@ -212,6 +261,7 @@ impl World {
                 backend: &backend,
                 dns: dns.get(&server.name).copied().unwrap_or(internet.dns_address()),
                 traces: &traces,
+                processes: options.processes,
             };
             let detours = organization.server(&server.name).map(|known| exchange.detours(server, &known.site));
             let text = settings::settings(server, &options.directory, &around, &detours.unwrap_or_default());
@@ -228,25 +278,38 @@ impl World {
     }
 
     async fn start_processes(&mut self) -> Result<(), WorldError> {
-        let most = match self.options.processes {
-            Processes::Service => usize::MAX,
-            Processes::Server => 1,
-        };
-        let wanted: Vec<_> = self
-            .servers
-            .iter()
-            .flat_map(|server| server.services.keys().take(most).map(|service| (server.name.clone(), *service)))
-            .collect();
+        let all = self.servers.iter();
+        let all = all.flat_map(|server| server.services.keys().map(|service| (server.name.clone(), *service)));
+        // One of each process stands for all that it runs.
+        let wanted: Vec<_> =
+            all.filter(|(server, service)| self.key(server, *service) == (server.clone(), *service)).collect();
         self.start_services(&wanted).await
     }
 
     fn spawn(&mut self, server: &ServerName, service: Service) -> Result<(), WorldError> {
         let unknown = || WorldError::Unknown { server: server.clone(), service };
-        let layout = self.servers.iter().find(|layout| layout.name == *server).ok_or_else(unknown)?;
-        let process = Process::spawn(layout, service, &self.options)?;
+        let layout = self.server(server).ok_or_else(unknown)?;
+        if !layout.services.contains_key(&service) {
+            return Err(unknown());
+        }
+        let process = match self.options.processes {
+            Processes::Service => Process::spawn(&[layout], Some(service), layout.log_path(service), &self.options)?,
+            Processes::Site if !layout.is_edge => {
+                let of_site: Vec<_> = self.of_site(layout).collect();
+                Process::spawn(&of_site, None, layout.site_log_path(&self.options.directory), &self.options)?
+            }
+            Processes::Server | Processes::Site => {
+                Process::spawn(&[layout], None, layout.common_log_path(), &self.options)?
+            }
+        };
         let key = self.key(server, service);
         self.processes.insert(key, process);
         Ok(())
+    }
+
+    /// The servers that share a process with this one where that is a site's: an Edge server has one of its own.
+    fn of_site<'a>(&'a self, server: &'a ServerLayout) -> impl Iterator<Item = &'a ServerLayout> {
+        self.servers.iter().filter(|other| !other.is_edge && other.site == server.site)
     }
 
     /// Starts services again that were stopped or killed, and waits until all are ready.
@@ -255,10 +318,16 @@ impl World {
     /// [`WorldError`].
     pub async fn start_services(&mut self, wanted: &[(ServerName, Service)]) -> Result<(), WorldError> {
         self.spawn_services(wanted)?;
-        let more = READY_TIMEOUT_PER_SERVER.saturating_mul(u32::try_from(wanted.len()).unwrap_or(u32::MAX));
-        let deadline = tokio::time::Instant::now() + self.options.ready_timeout + more;
+        self.options.told.tell(Stage::Processes { ready: 0, all: wanted.len() });
+        let mut services = 0;
         for (server, service) in wanted {
+            services += self.process(server, *service)?.runs().len();
+        }
+        let more = READY_TIMEOUT_PER_SERVICE.saturating_mul(u32::try_from(services).unwrap_or(u32::MAX));
+        let deadline = tokio::time::Instant::now() + self.options.ready_timeout + more;
+        for (at, (server, service)) in wanted.iter().enumerate() {
             self.process(server, *service)?.wait_until_ready(deadline).await?;
+            self.options.told.tell(Stage::Processes { ready: at + 1, all: wanted.len() });
         }
         Ok(())
     }
@@ -274,7 +343,7 @@ impl World {
         self.write_status()
     }
 
-    /// Ends a service, or the process of its server, with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.
+    /// Ends a service, or the process of its server or site, with SIGTERM, after [`STOP_TIMEOUT`] with SIGKILL.
     ///
     /// # Errors
     /// [`WorldError::Unknown`], or `lab.json` cannot be written.
@@ -285,7 +354,7 @@ impl World {
         self.write_status()
     }
 
-    /// Kills a service, or the process of its server, with SIGKILL, as a power loss of one process would.
+    /// Kills a service, or the process of its server or site, with SIGKILL, as a power loss of one process would.
     ///
     /// # Errors
     /// [`WorldError::Unknown`], or `lab.json` cannot be written.
@@ -358,11 +427,15 @@ impl World {
         self.processes.get_mut(&key).ok_or_else(unknown)
     }
 
-    /// Whose process runs a service: its own, or that of the first service of its server.
+    /// Whose process runs a service: its own, or that of the first service of its server, or of the first server of its site.
     fn key(&self, server: &ServerName, service: Service) -> (ServerName, Service) {
-        let first = || self.server(server)?.services.keys().next().copied();
-        let first = (self.options.processes == Processes::Server).then(first).flatten();
-        (server.clone(), first.unwrap_or(service))
+        let Some(layout) = self.server(server) else { return (server.clone(), service) };
+        let leader = match self.options.processes {
+            Processes::Service => return (server.clone(), service),
+            Processes::Site if !layout.is_edge => self.of_site(layout).next().unwrap_or(layout),
+            Processes::Server | Processes::Site => layout,
+        };
+        (leader.name.clone(), leader.services.keys().next().copied().unwrap_or(service))
     }
 
     /// What runs where.

@@ -35,6 +35,12 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [service, "--settings", path] => serve(service, Path::new(path)),
+        ["up", "--settings", first, "--and", second] => {
+            let first = first.to_string();
+            let other = std::thread::spawn(move || serve("up", Path::new(&first)));
+            serve("up", Path::new(second));
+            other.join().unwrap();
+        }
         [first, ..] if *first == "--list" => {
             if !arguments.iter().any(|argument| argument == "--ignored") {
                 TESTS.iter().for_each(|name| println!("{name}: test"));
@@ -153,6 +159,25 @@ async fn a_world_starts_and_ends() {
     assert!(!is_running(first) && world.status().servers[0].processes.is_empty());
     world.stop().await;
     assert!(!is_running(other));
+    a_site_is_one_process(directory.path()).await;
+}
+
+/// Both servers in one site, and that one process.
+async fn a_site_is_one_process(directory: &Path) {
+    let text = format!("{}lab: {{processes: site}}\n", LAB.replace("site: Paris}", "site: Berlin}"));
+    let mut world = World::start(&LabFile::parse(&text).unwrap(), options(directory)).await.unwrap();
+    let status = LabStatus::read(directory).unwrap();
+    let pid = pid_of(&status, 0, "transport").unwrap();
+    let all = status.servers.iter().flat_map(|server| &server.processes).map(|process| process.pid);
+    assert_eq!(all.collect::<Vec<_>>(), vec![pid; 8]);
+    assert_eq!(status.servers[1].processes[0].log, directory.join("sites/Berlin.log"));
+    // Whoever kills a service of one of them kills what its process runs.
+    let second = ServerName::parse("PARIS1").unwrap();
+    world.kill_service(&second, Service::MailboxDelivery).await.unwrap();
+    assert!(!is_running(pid) && world.status().servers.iter().all(|server| server.processes.is_empty()));
+    world.start_services(&[(second, Service::Transport)]).await.unwrap();
+    assert_ne!(pid_of(&world.status(), 0, "frontend-transport").unwrap(), pid);
+    world.stop().await;
 }
 
 async fn the_internet_is_there(world: &World) {

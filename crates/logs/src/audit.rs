@@ -223,7 +223,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let settings = LogSettings { folder: folder(state.path()), prefix: PREFIX, version: "0" };
         // A command writes a file of its own; the service goes on with its.
-        let (service, command) = (Log::start(settings.clone(), || ()).unwrap(), Log::start(settings, || ()).unwrap());
+        let (service, command) = (Log::new(settings.clone(), || ()), Log::new(settings, || ()));
         service.record(record(0, "New-SendConnector", "anna", Ok(Revision(7))));
         command.record(record(1, "Set-SendConnector", "root", Ok(Revision(8))));
         service.record(record(2, "Remove-SendConnector", "Anna", Err("anna, of no role group, may not".into())));

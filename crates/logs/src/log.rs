@@ -1,9 +1,10 @@
-//! The log as services have it: recording never waits, writing is one thread's.
+//! The log as services have it: recording never waits, writing is one thread's. A log of which nothing is written has no thread, and
+//! takes no memory for what might wait.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct LogSettings {
 
 /// What became of records: written, or lost because the writer could not keep up or the disk took none.
 struct Counters {
+    /// Handed to the writer and not taken by it yet.
+    waiting: AtomicUsize,
     written: AtomicU64,
     lost: AtomicU64,
     on_loss: Box<dyn Fn() + Send + Sync>,
@@ -78,29 +81,32 @@ impl LogRules {
 /// A log of records of one kind.
 pub struct Log<R: Record> {
     rules: LogRules,
-    records: Option<SyncSender<R>>,
+    waiting_max: usize,
     counters: Arc<Counters>,
-    writer: Option<JoinHandle<()>>,
+    /// Of the writer, until the first record starts it.
+    files: Mutex<Option<Files>>,
+    writer: OnceLock<Option<Started<R>>>,
+}
+
+/// A writer that works.
+struct Started<R> {
+    records: Sender<R>,
+    thread: JoinHandle<()>,
 }
 
 impl<R: Record> Log<R> {
-    /// Starts the writer. The first file is made with the first record. `on_loss` is called for each record that is lost.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub fn start(settings: LogSettings, on_loss: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
+    /// A log with nothing in it: the first record starts its writer and makes its file. `on_loss` is called for each record that is
+    /// lost.
+    pub fn new(settings: LogSettings, on_loss: impl Fn() + Send + Sync + 'static) -> Self {
         let files = Files::new(settings.folder, settings.prefix, settings.version, R::FORM);
-        Self::start_with(files, RECORDS_WAITING_MAX, Box::new(on_loss))
+        Self::of(files, RECORDS_WAITING_MAX, Box::new(on_loss))
     }
 
-    fn start_with(files: Files, waiting: usize, on_loss: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
-        let (records, coming) = sync_channel(waiting);
-        let counters = Arc::new(Counters { written: AtomicU64::new(0), lost: AtomicU64::new(0), on_loss });
+    fn of(files: Files, waiting_max: usize, on_loss: Box<dyn Fn() + Send + Sync>) -> Self {
+        let (waiting, written, lost) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let counters = Arc::new(Counters { waiting, written, lost, on_loss });
         let rules = LogRules::new(files.limits());
-        let (counted, ruled) = (Arc::clone(&counters), rules.clone());
-        let writer = Writer { files, coming, rules: ruled, counters: counted, number: 0, lost_before: 0, row: Row::default() };
-        let writer = std::thread::Builder::new().name("log-writer".to_owned()).spawn(|| writer.run())?;
-        Ok(Self { rules, records: Some(records), counters, writer: Some(writer) })
+        Self { rules, waiting_max, counters, files: Mutex::new(Some(files)), writer: OnceLock::new() }
     }
 
     /// By what it is written.
@@ -111,20 +117,41 @@ impl<R: Record> Log<R> {
 
     /// Has the record written. Never waits: with too many before it, it is lost and counted.
     pub fn record(&self, record: R) {
-        let Some(records) = self.records.as_ref().filter(|_| self.rules.enabled()) else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = records.try_send(record) {
+        if !self.rules.enabled() {
+            return;
+        }
+        let Some(writer) = self.writer.get_or_init(|| self.start()) else { return self.counters.lose() };
+        if self.counters.waiting.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
+            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            return self.counters.lose();
+        }
+        if writer.records.send(record).is_err() {
             self.counters.lose();
         }
+    }
+
+    /// Starts the writer; none where the system gives no thread.
+    fn start(&self) -> Option<Started<R>> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let (records, coming) = channel();
+        let (rules, counters) = (self.rules.clone(), Arc::clone(&self.counters));
+        let (number, lost_before, row) = (0, 0, Row::default());
+        let writer = Writer { files, coming, rules, counters, number, lost_before, row };
+        let started = std::thread::Builder::new().name("log-writer".to_owned()).spawn(|| writer.run());
+        let told = started.inspect_err(|error| {
+            tracing::error!(%error, log = R::FORM.log_type, "a log is not written: it gets no thread");
+        });
+        Some(Started { records, thread: told.ok()? })
     }
 }
 
 /// What was recorded before is written before it is gone. Blocks for as long.
 impl<R: Record> Drop for Log<R> {
     fn drop(&mut self) {
-        self.records = None;
-        if let Some(writer) = self.writer.take() {
+        if let Some(Started { records, thread }) = self.writer.take().flatten() {
+            drop(records);
             // A writer that panicked has said so.
-            let _ended = writer.join();
+            let _ended = thread.join();
         }
     }
 }
@@ -146,7 +173,7 @@ impl<R: Record> Writer<R> {
     fn run(mut self) {
         // What is flushed needs nobody to look again: a service in which nothing happens is not woken.
         while let Ok(first) = self.coming.recv() {
-            self.write(&first);
+            self.take(&first);
             self.write_until_silent();
             self.flush();
         }
@@ -156,12 +183,17 @@ impl<R: Record> Writer<R> {
     fn write_until_silent(&mut self) {
         loop {
             while let Ok(record) = self.coming.try_recv() {
-                self.write(&record);
+                self.take(&record);
             }
             std::thread::sleep(GATHER_INTERVAL);
             let Ok(record) = self.coming.recv_timeout(FLUSH_INTERVAL) else { return };
-            self.write(&record);
+            self.take(&record);
         }
+    }
+
+    fn take(&mut self, record: &R) {
+        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.write(record);
     }
 
     fn write(&mut self, record: &R) {
@@ -223,7 +255,8 @@ mod tests {
     fn what_was_recorded_is_written_before_the_log_is_gone() {
         let state = tempfile::tempdir().unwrap();
         let settings = LogSettings { folder: folder_in(state.path()), prefix: "MSGTRK", version: "0.1.0" };
-        let log = Log::start(settings, || ()).unwrap();
+        let log = Log::new(settings, || ());
+        assert!(log.writer.get().is_none(), "a log of which nothing is written has no writer");
         (0..100).for_each(|number| log.record(event(number)));
         drop(log);
         assert_eq!(lines(&folder_in(state.path())), 100);
@@ -234,12 +267,12 @@ mod tests {
         // LG-03: files of other sizes from the next record on; turned off, nothing is taken.
         let state = tempfile::tempdir().unwrap();
         let settings = LogSettings { folder: folder_in(state.path()), prefix: "MSGTRK", version: "0.1.0" };
-        let log = Log::start(settings, || ()).unwrap();
+        let log = Log::new(settings, || ());
         log.rules().set(true, LogLimits { file_octets: 1, ..LogLimits::WIDE });
         (0..3).for_each(|number| log.record(event(number)));
         drop(log);
         let settings = LogSettings { folder: folder_in(state.path()), prefix: "MSGTRK", version: "0.1.0" };
-        let log = Log::start(settings, || ()).unwrap();
+        let log = Log::new(settings, || ());
         log.rules().set(false, LogLimits::WIDE);
         (0..3).for_each(|number| log.record(event(number)));
         drop(log);
@@ -256,8 +289,7 @@ mod tests {
         // The folder cannot be made: a file has its name.
         std::fs::write(state.path().join("logs"), "").unwrap();
         let form = form(100_000, 1_000_000);
-        let log =
-            Log::start_with(Files::new(folder_in(state.path()), "MSGTRK", "0", form), 4, Box::new(|| ())).unwrap();
+        let log = Log::of(Files::new(folder_in(state.path()), "MSGTRK", "0", form), 4, Box::new(|| ()));
         (0..200).for_each(|number| log.record(event(number)));
         let counters = Arc::clone(&log.counters);
         drop(log);
@@ -268,8 +300,7 @@ mod tests {
     fn a_writer_that_cannot_keep_up_loses_events_and_counts_them() {
         let state = tempfile::tempdir().unwrap();
         let form = form(1_000_000, 9_000_000);
-        let log =
-            Log::start_with(Files::new(state.path().to_owned(), "MSGTRK", "0", form), 1, Box::new(|| ())).unwrap();
+        let log = Log::of(Files::new(state.path().to_owned(), "MSGTRK", "0", form), 1, Box::new(|| ()));
         (0..250).cycle().take(5_000).for_each(|number| log.record(event(number)));
         let counters = Arc::clone(&log.counters);
         drop(log);

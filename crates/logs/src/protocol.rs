@@ -115,18 +115,15 @@ struct Kept<S: Side> {
 }
 
 impl<S: Side> ProtocolLog<S> {
-    /// Starts the writer; the first file is made with the first line. `on_loss` is called for each line that is lost.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub fn start(
+    /// A log with nothing in it; the first line starts its writer and makes its file. `on_loss` is called for each line that is lost.
+    pub fn new(
         folder: PathBuf,
         version: &'static str,
         moments: impl Moments,
         on_loss: impl Fn() + Send + Sync + 'static,
-    ) -> std::io::Result<Self> {
-        let log = Log::start(LogSettings { folder, prefix: S::PREFIX, version }, on_loss)?;
-        Ok(Self(Arc::new(Kept { log, moments: Box::new(moments) })))
+    ) -> Self {
+        let log = Log::new(LogSettings { folder, prefix: S::PREFIX, version }, on_loss);
+        Self(Arc::new(Kept { log, moments: Box::new(moments) }))
     }
 }
 
@@ -194,7 +191,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let folder = folder::<Sending>(state.path(), "Hub");
         assert!(folder.ends_with("logs/Hub/ProtocolLog/SmtpSend"));
-        let log = ProtocolLog::<Sending>::start(folder.clone(), "0.1.0", Fixed, || ()).unwrap();
+        let log = ProtocolLog::<Sending>::new(folder.clone(), "0.1.0", Fixed, || ());
         let mut session = log.begin("Internet, by Oslo");
         let (local, remote) = ("192.0.2.1:4711".parse().ok(), "[2001:db8::1]:25".parse().unwrap());
         let mut tell = |happening, data, context| session.line(Line { happening, data, context, local, remote });

@@ -236,7 +236,7 @@ mod tests {
     fn written() -> tempfile::TempDir {
         let state = tempfile::tempdir().unwrap();
         for (prefix, id) in [("MSGTRK", EventId::Receive), ("MSGTRKMD", EventId::Deliver)] {
-            let log = Log::start(LogSettings { folder: folder(state.path()), prefix, version: "0" }, || ()).unwrap();
+            let log = Log::new(LogSettings { folder: folder(state.path()), prefix, version: "0" }, || ());
             for number in 0..40 {
                 log.record(event(number, id, &["olga@contoso.example", &format!("p{number}@fabrikam.example")]));
             }

@@ -41,26 +41,24 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    /// # Errors
-    /// When the message tracking log cannot be started.
-    pub(crate) fn new(node: Arc<Node>) -> std::io::Result<Self> {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
         let settings = LogSettings {
             folder: tracking::folder(&node.settings.state),
             prefix: TRACKING_PREFIX,
             version: runtime::node::VERSION,
         };
         let lost = node.metrics.tracking_lost.clone();
-        let tracking = Log::start(settings, move || lost.increment())?;
+        let tracking = Log::new(settings, move || lost.increment());
         service_logs::follow(&node, tracking.rules(), service_logs::message_tracking);
         let deliveries = Turns::new(deliveries_max(&node));
-        Ok(Self {
+        Self {
             node,
             databases: Arc::default(),
             in_hand: Semaphore::new(MESSAGES_IN_HAND_MAX),
             deliveries,
             tracking,
             progress: Progress::default(),
-        })
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl MailboxDelivery {
         let Self { node, listener, drain } = self;
         let address = listener.local()?;
         let mut offer = Offer::new(drain.clone());
-        let handler = Arc::new(Handler::new(Arc::clone(&node))?);
+        let handler = Arc::new(Handler::new(Arc::clone(&node)));
         let progress = handler.progress.clone();
         let moves = Arc::new(Moves::new(Arc::clone(&node), Arc::clone(&handler.databases), drain.clone()));
         offer.mailbox_delivery(handler);

@@ -42,4 +42,4 @@ pub use moving::{
     Departing, Departure, Entry, EntryKind, IncomingDatabase, Opened, Receiving, Stay, Steps, StoredFile, steps,
 };
 pub use outbox::{FAILURE_HEADER, Held, OutboxItem, OutboxReader};
-pub use watch::{OutboxWatch, Rescan};
+pub use watch::{OutboxWatch, Rescan, Watcher};

@@ -8,6 +8,8 @@
 //! inotify ──event──▶ Signal {dirty outboxes} ──▶ next(): look into one ──▶ OutboxItem (claimed)
 //! ```
 //!
+//! All outboxes of a process may share one [`Watcher`]: the kernel gives a user 128 instances of inotify unless it is told otherwise.
+//!
 //! A message is taken when its name appears in `new` or `cur`; by the rules of Maildir it is complete then. Drafts and
 //! deleted messages (flags D, T) are left alone.
 
@@ -15,10 +17,10 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use notify::event::ModifyKind;
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -82,34 +84,96 @@ pub struct OutboxWatch {
     watcher: Arc<Mutex<Watched>>,
     in_hand: Arc<InHand>,
     found: VecDeque<OutboxItem>,
+    /// Who is told, for as long as this is there.
+    _listener: Arc<Listener>,
 }
 
 #[derive(Debug)]
 struct Watched {
-    watcher: RecommendedWatcher,
+    watcher: Watcher,
+    /// What it was told to watch.
+    paths: HashSet<PathBuf>,
     outboxes: HashSet<Key>,
 }
 
+/// What is watched for one [`OutboxWatch`] is watched no more when that is gone.
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watcher.forget(&self.paths);
+    }
+}
+
+/// One instance of inotify, with one thread, for the outboxes of many databases. Clones are the same; it starts with the first outbox.
+#[derive(Clone, Debug, Default)]
+pub struct Watcher(Arc<Mutex<Kernel>>);
+
+#[derive(Debug, Default)]
+struct Kernel {
+    inotify: Option<RecommendedWatcher>,
+    listeners: Arc<Mutex<Vec<Weak<Listener>>>>,
+}
+
+impl Watcher {
+    fn tell(&self, listener: &Arc<Listener>) -> Result<(), StoreError> {
+        let mut kernel = self.0.lock();
+        let mut listeners = kernel.listeners.lock();
+        listeners.retain(|listener| listener.strong_count() > 0);
+        listeners.push(Arc::downgrade(listener));
+        drop(listeners);
+        if kernel.inotify.is_none() {
+            let listeners = Arc::clone(&kernel.listeners);
+            let handle = move |event: notify::Result<Event>| {
+                let listeners: Vec<_> = listeners.lock().iter().filter_map(Weak::upgrade).collect();
+                listeners.iter().for_each(|listener| listener.handle(&event));
+            };
+            kernel.inotify = Some(notify::recommended_watcher(handle).map_err(watch_error(Path::new("")))?);
+        }
+        Ok(())
+    }
+
+    fn watch(&self, path: &Path) -> Result<(), StoreError> {
+        let mut kernel = self.0.lock();
+        let inotify = kernel.inotify.as_mut().expect("whoever watches has said who is to be told");
+        inotify.watch(path, RecursiveMode::NonRecursive).map_err(watch_error(path))
+    }
+
+    fn forget(&self, paths: &HashSet<PathBuf>) {
+        let mut kernel = self.0.lock();
+        let Some(inotify) = kernel.inotify.as_mut() else { return };
+        for path in paths {
+            // What has gone is forgotten already.
+            let _gone = inotify.unwatch(path);
+        }
+    }
+}
+
 impl OutboxWatch {
-    /// Starts watching. Messages already there come first.
+    /// Starts watching, alone. Messages already there come first.
     ///
     /// # Errors
     /// [`StoreError::Watch`] when the kernel refuses.
     pub async fn start(databases: Vec<MailboxDatabase>) -> Result<Self, StoreError> {
+        Self::start_on(&Watcher::default(), databases).await
+    }
+
+    /// The same together with others who have this watcher.
+    ///
+    /// # Errors
+    /// [`StoreError::Watch`] when the kernel refuses.
+    pub async fn start_on(watcher: &Watcher, databases: Vec<MailboxDatabase>) -> Result<Self, StoreError> {
         let databases: Arc<[_]> = databases.into();
         let signal = Arc::new(Signal::default());
-        let listener = Listener::new(&databases, Arc::clone(&signal));
-        let roots = Arc::clone(&databases);
-        let watcher = blocking(move || {
-            let none = Path::new("");
-            let handle = move |event| listener.handle(event);
-            let mut watcher = notify::recommended_watcher(handle).map_err(watch_error(none))?;
+        let listener = Arc::new(Listener::new(&databases, Arc::clone(&signal)));
+        let (roots, told) = (Arc::clone(&databases), Arc::clone(&listener));
+        let mut watched = Watched { watcher: watcher.clone(), paths: HashSet::new(), outboxes: HashSet::new() };
+        let watching = blocking(move || {
+            watched.watcher.tell(&told)?;
             for database in roots.iter() {
-                watch(&mut watcher, database.root())?;
+                watched.watch(database.root())?;
             }
-            Ok(watcher)
+            Ok(watched)
         });
-        let watched = Watched { watcher: watcher.await?, outboxes: HashSet::new() };
+        let watched = watching.await?;
         signal.all(databases.len());
         Ok(Self {
             databases,
@@ -117,6 +181,7 @@ impl OutboxWatch {
             watcher: Arc::new(Mutex::new(watched)),
             in_hand: Arc::default(),
             found: VecDeque::new(),
+            _listener: listener,
         })
     }
 
@@ -274,15 +339,19 @@ impl Looker {
         watched.outboxes.remove(key);
         disk::create_layout(mailbox)?;
         for directory in &directories {
-            watch(&mut watched.watcher, directory)?;
+            watched.watch(directory)?;
         }
         watched.outboxes.insert(key.clone());
         Ok(())
     }
 }
 
-fn watch(watcher: &mut RecommendedWatcher, path: &Path) -> Result<(), StoreError> {
-    watcher.watch(path, RecursiveMode::NonRecursive).map_err(watch_error(path))
+impl Watched {
+    fn watch(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.watcher.watch(path)?;
+        self.paths.insert(path.to_owned());
+        Ok(())
+    }
 }
 
 fn watch_error(path: &Path) -> impl FnOnce(notify::Error) -> StoreError {
@@ -290,6 +359,7 @@ fn watch_error(path: &Path) -> impl FnOnce(notify::Error) -> StoreError {
 }
 
 /// Runs on the inotify thread: turns events into signals.
+#[derive(Debug)]
 struct Listener {
     roots: HashMap<PathBuf, usize>,
     databases: usize,
@@ -302,7 +372,7 @@ impl Listener {
         Self { roots, databases: databases.len(), signal }
     }
 
-    fn handle(&self, event: notify::Result<Event>) {
+    fn handle(&self, event: &notify::Result<Event>) {
         match event {
             Ok(event) if !event.need_rescan() => {
                 if event.kind.is_access() {

@@ -29,4 +29,5 @@ mod scan;
 pub mod service;
 mod submission;
 
+pub use mailbox_store::Watcher;
 pub use service::{MailboxSubmission, MailboxSubmissionError};

@@ -40,7 +40,7 @@ pub(crate) async fn run(core: Arc<Core>, database: ObjectName, stop: Cancellatio
 
 async fn open(core: &Core, database: &ObjectName) -> Result<OutboxWatch, StoreError> {
     let database = MailboxDatabase::open(core.node.settings.mailbox_database(database)).await?;
-    OutboxWatch::start(vec![database]).await
+    OutboxWatch::start_on(&core.watcher, vec![database]).await
 }
 
 struct Outboxes {

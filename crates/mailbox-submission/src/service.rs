@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::ObjectName;
+use mailbox_store::Watcher;
 use routing::RoutingTables;
 use runtime::{Node, NodeError};
 use telemetry::{Health, HealthChecks};
@@ -25,9 +26,6 @@ pub enum MailboxSubmissionError {
     /// The process around it.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The message tracking log.
-    #[error("the message tracking log cannot be started: {0}")]
-    Tracking(#[from] std::io::Error),
 }
 
 /// Mailbox Transport Submission, ready to run. It opens no port: nobody calls it.
@@ -37,12 +35,16 @@ pub struct MailboxSubmission {
 }
 
 impl MailboxSubmission {
-    /// Nothing is read yet.
+    /// Nothing is read yet. `watcher` is that of the process.
     ///
     /// # Errors
-    /// [`MailboxSubmissionError::Tracking`] when the message tracking log cannot be started.
-    pub async fn build(node: Arc<Node>, drain: CancellationToken) -> Result<Self, MailboxSubmissionError> {
-        Ok(Self { core: Arc::new(Core::new(node)?), drain })
+    /// None today.
+    pub async fn build(
+        node: Arc<Node>,
+        watcher: Watcher,
+        drain: CancellationToken,
+    ) -> Result<Self, MailboxSubmissionError> {
+        Ok(Self { core: Arc::new(Core::new(node, watcher)), drain })
     }
 
     /// Whether it lives and takes mail.

@@ -20,7 +20,7 @@ use envelope::{
 use handover::{Candidates, NotHandedOver, Offered, Taker};
 use logs::tracking::{self, EventId, Source, TrackingEvent};
 use logs::{Log, LogSettings};
-use mailbox_store::{Held, OutboxItem, Stay, StoreError};
+use mailbox_store::{Held, OutboxItem, Stay, StoreError, Watcher};
 use net::Progress;
 use parking_lot::Mutex;
 use routing::RECIPIENTS_CONSIDERED;
@@ -46,6 +46,8 @@ const SOURCE: &str = "Outbox";
 /// What the tasks of all databases share.
 pub(crate) struct Core {
     pub(crate) node: Arc<Node>,
+    /// Of the outboxes of all services of this process.
+    pub(crate) watcher: Watcher,
     /// Messages being submitted: as many at once as `MaxConcurrentMailboxSubmissions` says.
     submissions: Turns,
     /// Messages that are done with and were not moved out of their outboxes yet, as on a full disk: only that is tried again.
@@ -95,19 +97,17 @@ fn submissions_max(node: &Node) -> usize {
 }
 
 impl Core {
-    /// # Errors
-    /// When the message tracking log cannot be started.
-    pub(crate) fn new(node: Arc<Node>) -> std::io::Result<Self> {
+    pub(crate) fn new(node: Arc<Node>, watcher: Watcher) -> Self {
         let settings = LogSettings {
             folder: tracking::folder(&node.settings.state),
             prefix: TRACKING_PREFIX,
             version: runtime::node::VERSION,
         };
         let lost = node.metrics.tracking_lost.clone();
-        let tracking = Log::start(settings, move || lost.increment())?;
+        let tracking = Log::new(settings, move || lost.increment());
         service_logs::follow(&node, tracking.rules(), service_logs::message_tracking);
         let submissions = Turns::new(submissions_max(&node));
-        Ok(Self { tracking, node, submissions, unmoved: Mutex::default(), progress: Progress::default() })
+        Self { tracking, node, watcher, submissions, unmoved: Mutex::default(), progress: Progress::default() }
     }
 
     /// Submits a message, again and again if need be, until it is settled, or `stop`, or it is to wait in its outbox. `turns`

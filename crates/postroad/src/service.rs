@@ -1,4 +1,5 @@
-//! Running services: one per process in production, all of a server in one process with `postroad up`.
+//! Running services: one per process in production, all of a server in one process with `postroad up`, those of several servers with
+//! `--and`.
 //!
 //! Not here: what a service does. Tests run Transport this way on a disk that fails.
 
@@ -9,16 +10,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use admin::Admin;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use frontend_transport::FrontendTransport;
 use mailbox_delivery::MailboxDelivery;
-use mailbox_submission::MailboxSubmission;
+use mailbox_submission::{MailboxSubmission, Watcher};
 use net::{InheritedSockets, Service};
 use queue::{Disk, RealDisk};
+use runtime::confine::Inmate;
 use runtime::node::open_backend;
 use runtime::settings::KerberosSettings;
 use runtime::{
-    Confinement, DirectorySettings, Node, PeerHealth, Reloads, Settings, confine, descriptors, drain_on_signals,
+    Commons, Confinement, DirectorySettings, Node, Reloads, Settings, confine, descriptors, drain_on_signals,
 };
 use telemetry::{
     Collector, HealthChecks, LogFormat, LogSettings, OperationsServer, SampleRatio, Telemetry, TelemetrySettings,
@@ -37,6 +39,10 @@ pub struct ServiceArguments {
     /// Settings of this server (TOML): its name, directory, certificates, addresses.
     #[arg(long, short, value_name = "FILE", env = "POSTROAD_SETTINGS", default_value = SETTINGS_DEFAULT)]
     settings: PathBuf,
+    /// Settings of a further server that this process runs as well; again for each. For labs of many servers: they have one log, and end
+    /// together.
+    #[arg(long = "and", value_name = "FILE")]
+    others: Vec<PathBuf>,
     /// Levels of the log, such as `info` or `warn,transport=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log: String,
@@ -56,6 +62,11 @@ impl ServiceArguments {
     #[must_use]
     pub fn settings(&self) -> &Path {
         &self.settings
+    }
+
+    /// Those of all servers.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.settings).chain(&self.others)
     }
 }
 
@@ -103,12 +114,23 @@ impl ServiceChoice {
     fn name(self) -> &'static str {
         match self {
             Self::All => "postroad",
-            Self::FrontendTransport => "postroad-frontend-transport",
-            Self::Transport => "postroad-transport",
-            Self::MailboxSubmission => "postroad-mailbox-submission",
-            Self::MailboxDelivery => "postroad-mailbox-delivery",
-            Self::Admin => "postroad-admin",
+            Self::FrontendTransport => name_of(Service::FrontendTransport),
+            Self::Transport => name_of(Service::Transport),
+            Self::MailboxSubmission => name_of(Service::MailboxSubmission),
+            Self::MailboxDelivery => name_of(Service::MailboxDelivery),
+            Self::Admin => name_of(Service::Admin),
         }
+    }
+}
+
+/// `service.name` of one service.
+const fn name_of(service: Service) -> &'static str {
+    match service {
+        Service::FrontendTransport => "postroad-frontend-transport",
+        Service::Transport => "postroad-transport",
+        Service::MailboxSubmission => "postroad-mailbox-submission",
+        Service::MailboxDelivery => "postroad-mailbox-delivery",
+        Service::Admin => "postroad-admin",
     }
 }
 
@@ -133,8 +155,12 @@ pub fn confine_process(choice: ServiceChoice, arguments: &mut ServiceArguments) 
     if arguments.unconfined {
         return;
     }
-    if let Ok(settings) = Settings::load(&arguments.settings) {
-        arguments.confinement = Some(confine::confine(&settings, &arguments.settings, &choice.services(&settings)));
+    let inmate = |file: &PathBuf| {
+        let settings = Settings::load(file).ok()?;
+        Some(Inmate { services: choice.services(&settings), settings, file: file.clone() })
+    };
+    if let Some(inmates) = arguments.files().map(inmate).collect::<Option<Vec<_>>>() {
+        arguments.confinement = Some(confine::confine(&inmates));
     }
 }
 
@@ -155,42 +181,79 @@ pub async fn run_on(
     choice: ServiceChoice,
     arguments: ServiceArguments,
 ) -> anyhow::Result<ExitCode> {
-    let settings = Arc::new(Settings::load(&arguments.settings)?);
+    let servers = servers(&arguments)?;
+    let (_, first) = servers.first().expect("the first server is always there");
     let telemetry = Telemetry::install(&TelemetrySettings {
         service: choice.name(),
         version: env!("CARGO_PKG_VERSION"),
-        server: settings.server.clone(),
+        server: first.server.clone(),
         site: None,
         logs: LogSettings { filter: arguments.log, format: arguments.log_format },
-        collector: collector(&settings)?,
+        collector: collector(first)?,
     })?;
     descriptors::raise_limit();
-    confine::tell(arguments.confinement.as_ref(), choice.services(&settings).len());
+    confine::tell(arguments.confinement.as_ref(), servers.len() * choice.services(first).len());
     let drain = drain_on_signals().context("cannot listen for signals")?;
-    let reloads = Reloads::on_signals(arguments.settings, settings.identity.clone());
-    let reloads = reloads.context("cannot listen for signals")?;
     let sockets = InheritedSockets::take().context("the sockets of systemd cannot be taken")?;
-    let (mut running, health) = (JoinSet::new(), PeerHealth::default());
-    let surroundings = Surroundings { disk, drain, telemetry };
-    let mut operations = Vec::new();
-    for service in wanted(choice, &settings).await {
-        let started = Node::start(Arc::clone(&settings), service, &surroundings.telemetry, health.clone());
-        let mut node = started.await?;
-        node.follow_reloads(reloads.clone());
-        node.sockets = sockets.clone();
-        let node = Arc::new(node);
-        operations.push(start(service, &node, &surroundings, &mut running).await?);
+    let together = servers.len() > 1 || choice == ServiceChoice::All;
+    let (commons, watcher) = (Commons::default(), Watcher::default());
+    let surroundings = Surroundings { disk, drain, commons, watcher, sockets, together };
+    let mut running = Running::default();
+    for (at, (file, settings)) in servers.into_iter().enumerate() {
+        let beside = if at == 0 { None } else { Some(telemetry.beside(&settings.server)?) };
+        start_server(choice, settings, file, beside.as_ref().unwrap_or(&telemetry), &surroundings, &mut running)
+            .await?;
+        running.telemetries.extend(beside);
     }
     // One service that ends takes the others along: a server with half its services would look alive and not be.
     let mut result = Ok(ExitCode::SUCCESS);
-    while let Some(ended) = running.join_next().await {
+    while let Some(ended) = running.services.join_next().await {
         surroundings.drain.cancel();
         if let Err(error) = ended.context("a service panicked").and_then(|ended| ended) {
             result = Err(error);
         }
     }
-    surroundings.telemetry.shutdown().await;
+    drop(running);
+    telemetry.shutdown().await;
     result
+}
+
+/// The settings of each server, and where they are.
+fn servers(arguments: &ServiceArguments) -> anyhow::Result<Vec<(PathBuf, Arc<Settings>)>> {
+    let loaded = arguments.files().map(|file| anyhow::Ok((file.clone(), Arc::new(Settings::load(file)?))));
+    let servers = loaded.collect::<Result<Vec<_>, _>>()?;
+    if let Some((file, _)) = servers.iter().find(|(_, settings)| servers.len() > 1 && settings.kerberos.is_some()) {
+        bail!(
+            "{}: a keytab belongs to a process, so that a server with `kerberos` needs one of its own: run it without --and",
+            file.display()
+        );
+    }
+    Ok(servers)
+}
+
+/// Starts the services of one server.
+async fn start_server(
+    choice: ServiceChoice,
+    settings: Arc<Settings>,
+    file: PathBuf,
+    telemetry: &Telemetry,
+    surroundings: &Surroundings,
+    running: &mut Running,
+) -> anyhow::Result<()> {
+    let reloads = Reloads::on_signals(file, settings.identity.clone());
+    let reloads = reloads.context("cannot listen for signals")?;
+    for service in wanted(choice, &settings).await {
+        let mut node = Node::start(Arc::clone(&settings), service, telemetry, &surroundings.commons).await?;
+        node.follow_reloads(reloads.clone());
+        node.sockets = surroundings.sockets.clone();
+        if surroundings.together {
+            node.tracer = telemetry.tracer_as(name_of(service));
+        }
+        let node = Arc::new(node);
+        let serving = start(service, &node, telemetry, surroundings, &mut running.services).await?;
+        running.operations.extend(serving);
+    }
+    Ok(())
 }
 
 /// The services of a choice that a server of its role has: on an Edge server Transport and its admin service (EN-3). It has a
@@ -214,7 +277,20 @@ async fn wanted(choice: ServiceChoice, settings: &Settings) -> Vec<Service> {
 struct Surroundings {
     disk: Arc<dyn Disk>,
     drain: CancellationToken,
-    telemetry: Telemetry,
+    commons: Commons,
+    /// Of outboxes.
+    watcher: Watcher,
+    sockets: InheritedSockets,
+    /// Whether there are several of them.
+    together: bool,
+}
+
+/// What runs, and what lives as long.
+#[derive(Default)]
+struct Running {
+    services: JoinSet<anyhow::Result<()>>,
+    operations: Vec<OperationsServer>,
+    telemetries: Vec<Telemetry>,
 }
 
 fn collector(settings: &Settings) -> anyhow::Result<Option<Collector>> {
@@ -230,6 +306,7 @@ fn collector(settings: &Settings) -> anyhow::Result<Option<Collector>> {
 async fn start(
     service: Service,
     node: &Arc<Node>,
+    telemetry: &Telemetry,
     surroundings: &Surroundings,
     running: &mut JoinSet<anyhow::Result<()>>,
 ) -> anyhow::Result<Option<OperationsServer>> {
@@ -248,7 +325,7 @@ async fn start(
             health
         }
         Service::MailboxSubmission => {
-            let built = MailboxSubmission::build(node_, drain).await?;
+            let built = MailboxSubmission::build(node_, surroundings.watcher.clone(), drain).await?;
             let health = built.health();
             running.spawn(async { Ok(built.run().await?) });
             health
@@ -266,7 +343,7 @@ async fn start(
             health
         }
     };
-    serve_operations(node, health, &surroundings.telemetry).await
+    serve_operations(node, health, telemetry).await
 }
 
 async fn serve_operations(

@@ -206,14 +206,26 @@ impl Confinement {
     }
 }
 
-/// Confines this process, which runs `services` of the server with these settings, read from `file`. Folders that it writes
-/// to are made first.
+/// A server whose services this process runs.
+#[derive(Clone, Debug)]
+pub struct Inmate {
+    /// Of the server.
+    pub settings: Settings,
+    /// From where they were read.
+    pub file: PathBuf,
+    /// Which services.
+    pub services: Vec<Service>,
+}
+
+/// Confines this process, which runs services of these servers. Folders that it writes to are made first. A process of several servers
+/// has what all of them need.
 #[must_use]
-pub fn confine(settings: &Settings, file: &Path, services: &[Service]) -> Confinement {
-    let mut done = Confinement { closed: repair(&settings.state), ..Confinement::default() };
+pub fn confine(inmates: &[Inmate]) -> Confinement {
+    let closed = inmates.iter().flat_map(|inmate| repair(&inmate.settings.state)).collect();
+    let mut done = Confinement { closed, ..Confinement::default() };
     done.note("no core dumps", no_dumps());
     done.note("no new privileges", prctl::set_no_new_privs().map_err(|error| error.to_string()));
-    done.note("files and signals by Landlock", files(settings, file, services));
+    done.note("files and signals by Landlock", files(inmates));
     done.note("system calls by seccomp", calls());
     done
 }
@@ -223,16 +235,16 @@ fn no_dumps() -> Result<(), String> {
     prctl::set_dumpable(false).map_err(|error| error.to_string())
 }
 
-fn files(settings: &Settings, file: &Path, services: &[Service]) -> Result<(), String> {
-    let Places { reads, writes } = places(settings, file, services);
-    // Whom a Drop directory is for says who makes it (EN-65); so it is with the folder in which agents find Transport.
-    let socket = settings.service(Service::Transport).socket;
-    let of_others = [settings.drop.as_deref(), socket.as_deref().and_then(Path::parent)];
-    for folder in writes.iter().filter(|folder| !of_others.contains(&Some(folder.as_path()))) {
-        // What is there stays as it is: a mailbox may be for a reader of mail as well. Whoever needs one that cannot be made says
-        // so.
-        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+fn files(inmates: &[Inmate]) -> Result<(), String> {
+    let mut all_places = Places::default();
+    for Inmate { settings, file, services } in inmates {
+        let Places { reads, writes } = places(settings, file, services);
+        make(settings, &writes);
+        all_places.reads.extend(reads);
+        all_places.writes.extend(writes);
     }
+    let Places { reads, writes } = all_places;
+    let states = inmates.iter().map(|inmate| &inmate.settings.state);
     let all = AccessFs::from_all(FILES);
     let devices = AccessFs::ReadFile | AccessFs::WriteFile;
     let enforce = || -> Result<RulesetStatus, RulesetError> {
@@ -245,7 +257,7 @@ fn files(settings: &Settings, file: &Path, services: &[Service]) -> Result<(), S
             .add_rules(path_beneath_rules(DEVICES, devices))?
             .add_rules(path_beneath_rules(&reads, AccessFs::ReadFile | AccessFs::ReadDir))?
             // A folder that is made is made durable in the one above it.
-            .add_rules(path_beneath_rules([&settings.state], AccessFs::ReadDir))?
+            .add_rules(path_beneath_rules(states, AccessFs::ReadDir))?
             .add_rules(path_beneath_rules(&writes, all))?;
         Ok(ruleset.restrict_self()?.ruleset)
     };
@@ -256,6 +268,16 @@ fn files(settings: &Settings, file: &Path, services: &[Service]) -> Result<(), S
             Err("this kernel has no Landlock, or it is not turned on (lsm=landlock,…)".to_owned())
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What is there stays as it is: a mailbox may be for a reader of mail as well. Whoever needs a folder that cannot be made says so.
+fn make(settings: &Settings, writes: &BTreeSet<PathBuf>) {
+    // Whom a Drop directory is for says who makes it (EN-65); so it is with the folder in which agents find Transport.
+    let socket = settings.service(Service::Transport).socket;
+    let of_others = [settings.drop.as_deref(), socket.as_deref().and_then(Path::parent)];
+    for folder in writes.iter().filter(|folder| !of_others.contains(&Some(folder.as_path()))) {
+        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     }
 }
 

@@ -4,7 +4,7 @@
 //! away nothing changes at all, for as long as that lasts.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use directory::{Announcement, Directory, Presences, WatchEvent};
@@ -15,10 +15,15 @@ use routing::{BuildError, RoutingTables};
 use telemetry::Metrics;
 use tokio::sync::watch;
 
-use crate::peers::{PeerBook, PeerHealth};
+use crate::peers::{Healths, PeerBook};
 
 /// How often the members of the directory are asked, each by itself.
 const MEMBERS_LOOK: Duration = Duration::from_secs(30);
+
+/// What a service says of itself.
+pub(crate) type Announcements = Arc<Mutex<Vec<Announcement>>>;
+/// What the services of a server say of themselves, each as long as it is there.
+pub(crate) type Announced = Arc<Mutex<Vec<Weak<Mutex<Vec<Announcement>>>>>>;
 
 /// Turns new snapshots into tables for as long as anybody reads them.
 pub(crate) struct Follower {
@@ -30,7 +35,8 @@ pub(crate) struct Follower {
     pub(crate) away: watch::Sender<bool>,
     /// Whether the configuration has this server no more.
     pub(crate) left: watch::Sender<bool>,
-    pub(crate) announcements: Arc<Mutex<Vec<Announcement>>>,
+    /// Of the services of this server that are still there.
+    pub(crate) announced: Announced,
 }
 
 impl Follower {
@@ -113,18 +119,23 @@ impl Follower {
 
     fn applied(&self, revision: Revision) {
         self.metrics.revision.set(revision.0);
-        for announcement in self.announcements.lock().iter() {
-            announcement.update(|presence| presence.applied_revision = revision);
-        }
+        self.announced.lock().retain(|of_service| {
+            let Some(of_service) = of_service.upgrade() else { return false };
+            for announcement in of_service.lock().iter() {
+                announcement.update(|presence| presence.applied_revision = revision);
+            }
+            true
+        });
         tracing::info!(%revision, "configuration applied");
     }
 }
 
-/// Keeps the book of addresses for as long as anybody reads it. What failed before its last start has not failed.
+/// Keeps the book of addresses for as long as anybody reads it. What failed before its last start has not failed, whichever server of
+/// this process knows of it.
 pub(crate) async fn follow_presences(
     directory: Arc<dyn Presences>,
     book: watch::Sender<Arc<PeerBook>>,
-    health: PeerHealth,
+    healths: Healths,
 ) {
     let mut changes = directory.watch_presences();
     loop {
@@ -135,8 +146,9 @@ pub(crate) async fn follow_presences(
         let Some(presences) = presences else { return };
         let before = Arc::clone(&book.borrow());
         let updated = before.updated(&presences);
-        for (server, service) in updated.started_since(&before) {
-            health.started(&server, service);
+        let started = updated.started_since(&before);
+        for health in healths.lock().values() {
+            started.iter().for_each(|(server, service)| health.started(server, *service));
         }
         book.send_replace(Arc::new(updated));
     }

@@ -13,7 +13,10 @@
 //! | module | what |
 //! |---|---|
 //! | [`settings`] | the settings file |
-//! | [`node`] | [`Node`]: start-up and what services share |
+//! | [`node`] | [`Node`]: start-up, and what a service is given |
+//! | [`commons`] | what the services of a process share |
+//! | `opening` | the directory, and the configuration to begin with |
+//! | `error` | why a service cannot start |
 //! | `expiry` | when certificates end |
 //! | [`follow`] | new snapshots and presences as they come |
 //! | [`peers`] | where the other servers' services are, and which failed lately |
@@ -32,12 +35,15 @@
 
 pub mod certificate;
 pub mod clock;
+pub mod commons;
 pub mod confine;
 pub mod descriptors;
+mod error;
 mod expiry;
 pub mod follow;
 pub mod memory;
 pub mod node;
+mod opening;
 pub mod peers;
 mod places;
 mod private;
@@ -51,6 +57,7 @@ pub mod turns;
 pub mod twin;
 
 pub use clock::Clock;
+pub use commons::Commons;
 pub use confine::Confinement;
 pub use memory::{MemoryUse, memory_use};
 pub use node::{Node, NodeError};

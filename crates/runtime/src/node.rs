@@ -1,75 +1,41 @@
 //! What the services of a process share, and how it comes about.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use authority::Revocation;
-use directory::{
-    Announcement, Backend, Configuration, Directory, EmbeddedSettings, EtcdSettings, EtcdTls, LastGood, Presence,
-};
+use directory::{Directory, Presence};
 use envelope::{Revision, ServerName};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use net::certificate::{ADMINISTRATOR_FOLDER, ETCD_FOLDER};
 use net::{InheritedSockets, KeyedCertificate, Service};
-use parking_lot::Mutex;
-use routing::{BuildError, RoutingTables};
+use routing::RoutingTables;
 use rpc::{Credentials, PeerAddress, Peers};
 use telemetry::{MessageTracer, Metrics, Telemetry};
 use tokio::sync::watch;
 use topology::Organization;
-use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::expiry::{AUTHORITY_FILE, Expiry};
-use crate::follow::{Follower, follow_presences};
+use crate::commons::Commons;
+pub use crate::error::NodeError;
+use crate::error::file_error;
+use crate::expiry::Expiry;
+use crate::follow::Announcements;
+pub use crate::opening::open_backend;
+use crate::opening::{LEFT, authority_beside, read};
 use crate::peers::{PeerBook, PeerHealth};
 use crate::private::make_private;
 use crate::reload::Reloads;
-use crate::settings::{DirectorySettings, Settings};
+use crate::settings::Settings;
 use crate::twin::Twin;
 
-/// Time between two questions to a directory that does not answer yet, at start.
-const DIRECTORY_RETRY: Duration = Duration::from_secs(1);
-/// Why a server takes no mail that the configuration has no more.
-const LEFT: &str = "this server is not in the organization any more: it takes no mail, and sends what it holds as far as \
-    it can, by the configuration before";
 /// How often it is looked at when certificates end, besides whenever one changes.
 const EXPIRY_LOOK: Duration = Duration::from_secs(60 * 60);
 const CERTIFICATE_ADVICE: &str = "`postroad cert issue` makes the certificates of a server";
 /// Version told to the other servers.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Why a service cannot start. Each text says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// A file is missing or cannot be used.
-    #[error("{path}: {cause}. {advice}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-        /// What to do.
-        advice: &'static str,
-    },
-    /// The directory can never be used with these settings.
-    #[error("the directory cannot be used: {0}")]
-    Directory(String),
-    /// The configuration has no such server.
-    #[error("{0}. Add the server to the organization file and run `postroad apply`")]
-    Server(String),
-    /// A port cannot be opened.
-    #[error("cannot listen on {address}: {cause}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        cause: std::io::Error,
-    },
-}
 
 /// What the services of one process share.
 pub struct Node {
@@ -99,14 +65,14 @@ pub struct Node {
     away: watch::Receiver<bool>,
     left: watch::Receiver<bool>,
     book: watch::Receiver<Arc<PeerBook>>,
-    announcements: Arc<Mutex<Vec<Announcement>>>,
+    announcements: Announcements,
     /// Whether another process says that it is this one.
     pub twin: Twin,
 }
 
 impl Node {
     /// Opens the directory, waits for a configuration that has this server, and follows it from then on. With the
-    /// directory away, the last good configuration is used. `health` is that of the process: its services share it.
+    /// directory away, the last good configuration is used. `commons` are those of the process: its services share them.
     ///
     /// # Errors
     /// [`NodeError`] for what waiting will not mend.
@@ -114,7 +80,7 @@ impl Node {
         settings: Arc<Settings>,
         service: Service,
         telemetry: &Telemetry,
-        health: PeerHealth,
+        commons: &Commons,
     ) -> Result<Self, NodeError> {
         make_private(&settings.state).map_err(|error| {
             file_error(
@@ -127,23 +93,9 @@ impl Node {
         make_private(&remembered)
             .map_err(|error| file_error(&remembered, &error, "It must belong to the user of the service"))?;
         let credentials = Arc::new(load_credentials(&settings.identity, service)?);
-        let directory = open_directory(&settings, service)?;
-        let (tables, left) = first_tables(&directory, &settings.server).await?;
-        let directory: Arc<dyn Directory> = directory;
-        let (tables_sender, tables) = watch::channel(Arc::new(tables));
-        let (left_sender, left) = watch::channel(left);
-        let (away_sender, away) = watch::channel(false);
-        let (book_sender, book) = watch::channel(Arc::new(PeerBook::default()));
-        let announcements: Arc<Mutex<Vec<Announcement>>> = Arc::default();
-        let follower = Follower {
-            directory: directory.clone(),
-            server: settings.server.clone(),
-            metrics: telemetry.metrics(),
-            tables: tables_sender,
-            away: away_sender,
-            left: left_sender,
-            announcements: Arc::clone(&announcements),
-        };
+        let ground = commons.ground(&settings, service).await?;
+        let home = commons.home(&ground, &settings, service, telemetry.metrics()).await?;
+        let directory: Arc<dyn Directory> = ground.directory;
         let mut revocations = directory.watch_revocations();
         // Those that were known last count before anybody is heard.
         let revoked = revocations.next().now_or_never().flatten().unwrap_or_default();
@@ -152,27 +104,25 @@ impl Node {
             server: settings.server.clone(),
             metrics: telemetry.metrics(),
         };
-        heeding.heed(tables.borrow().organization(), &revoked);
-        tokio::spawn(heeding.keep_on(revocations, revoked, tables.clone()));
-        tokio::spawn(follower.run());
-        tokio::spawn(follow_presences(directory.clone(), book_sender, health.clone()));
+        heeding.heed(home.tables.borrow().organization(), &revoked);
+        tokio::spawn(heeding.keep_on(revocations, revoked, home.tables.clone()));
         Ok(Self {
             settings,
             service,
             directory,
             peers: Arc::new(Peers::new(Arc::clone(&credentials))),
-            health,
+            announcements: home.announcements(),
+            health: home.health,
             credentials,
             tracer: telemetry.tracer(),
             metrics: telemetry.metrics(),
             clock: Clock::default(),
             reloads: Reloads::never(),
             sockets: InheritedSockets::default(),
-            tables,
-            away,
-            left,
-            book,
-            announcements,
+            tables: home.tables,
+            away: home.away,
+            left: home.left,
+            book: ground.book,
             twin: Twin::default(),
         })
     }
@@ -378,19 +328,9 @@ fn reachable(listening: SocketAddr) -> std::net::IpAddr {
     outward
 }
 
-fn file_error(path: &Path, cause: &dyn std::fmt::Display, advice: &'static str) -> NodeError {
-    NodeError::File { path: path.to_owned(), cause: cause.to_string(), advice }
-}
-
 fn load_credentials(identity: &Path, service: Service) -> Result<Credentials, NodeError> {
     let (own, authorities) = read_papers(identity, service)?;
     Ok(Credentials::new(own, authorities))
-}
-
-/// The organization's authorities: as they were given to whoever has the certificates in `folder`, or to the server.
-fn authority_beside(identity: &Path, folder: &str) -> PathBuf {
-    let own = identity.join(folder).join(AUTHORITY_FILE);
-    if own.exists() { own } else { identity.join(AUTHORITY_FILE) }
 }
 
 /// This service's certificate, and the organization's authorities.
@@ -399,92 +339,4 @@ fn read_papers(identity: &Path, service: Service) -> Result<(KeyedCertificate, S
     let authorities = read(&authority_beside(identity, service.as_str()), CERTIFICATE_ADVICE)?;
     let own = KeyedCertificate::load_from(&path).map_err(|error| file_error(&path, &error, CERTIFICATE_ADVICE))?;
     Ok((own, authorities))
-}
-
-fn open_directory(settings: &Settings, service: Service) -> Result<Arc<LastGood>, NodeError> {
-    let backend = open_backend_as(settings, service.as_str())?;
-    Ok(Arc::new(LastGood::new(backend, settings.last_good(service)).of_server(settings.server.clone())))
-}
-
-/// Opens the backend that the settings name, without a last good configuration: for commands that must see what is there
-/// now.
-///
-/// # Errors
-/// [`NodeError`].
-pub fn open_backend(settings: &Settings) -> Result<Arc<dyn Backend>, NodeError> {
-    open_backend_as(settings, ADMINISTRATOR_FOLDER)
-}
-
-/// The same as whoever has the certificates in this folder of the identity.
-fn open_backend_as(settings: &Settings, folder: &str) -> Result<Arc<dyn Backend>, NodeError> {
-    match &settings.directory {
-        DirectorySettings::Embedded { path } => {
-            let opened = directory::open_embedded(&EmbeddedSettings::new(path.clone()), settings.forest.as_str());
-            opened.map_err(|error| NodeError::Directory(error.to_string()))
-        }
-        DirectorySettings::Etcd { endpoints, ca, identity, user, password_file } => {
-            let mut etcd = EtcdSettings::new(endpoints.clone());
-            let ca = ca.clone().or_else(|| {
-                endpoints
-                    .iter()
-                    .any(|one| one.starts_with("https:"))
-                    .then(|| authority_beside(&settings.identity, folder))
-            });
-            if let Some(ca) = ca {
-                let own = settings.identity.join(folder).join(ETCD_FOLDER);
-                let own = identity.clone().or_else(|| own.exists().then_some(own));
-                etcd.tls = Some(etcd_tls(&ca, own.as_deref())?);
-                etcd.renewal = Some(Arc::new(move || etcd_tls(&ca, own.as_deref()).ok()));
-            }
-            if let (Some(user), Some(path)) = (user, password_file) {
-                let password = read(path, "It must hold the password of the etcd user")?;
-                etcd.user = Some((user.clone(), Zeroizing::new(password.trim_end().to_owned())));
-            }
-            Ok(directory::connect_etcd(etcd, settings.forest.as_str()))
-        }
-    }
-}
-
-fn etcd_tls(ca: &Path, identity: Option<&Path>) -> Result<EtcdTls, NodeError> {
-    let ca = read(ca, "It must hold the authority that certified etcd, in PEM")?.into_bytes();
-    let identity = identity.map(|path| {
-        let own = KeyedCertificate::load_from(path);
-        let own = own.map_err(|error| file_error(path, &error, "It must hold cert.pem and key.pem for etcd"))?;
-        Ok((own.cert_pem.into_bytes(), Zeroizing::new(own.key_pem.expose().as_bytes().to_vec())))
-    });
-    Ok(EtcdTls { ca, identity: identity.transpose()?, domain_name: None })
-}
-
-fn read(path: &Path, advice: &'static str) -> Result<String, NodeError> {
-    std::fs::read_to_string(path).map_err(|error| file_error(path, &error, advice))
-}
-
-/// The tables to begin with; `true` with those of the last configuration that had this server, when it has none any more.
-async fn first_tables(directory: &LastGood, server: &ServerName) -> Result<(RoutingTables, bool), NodeError> {
-    let unknown = |error: BuildError| NodeError::Server(error.to_string());
-    let organization = first_snapshot(directory).await;
-    match (RoutingTables::build(organization, server), directory.left()) {
-        (Ok(tables), _) => Ok((tables, false)),
-        (Err(_), Some(before)) => {
-            tracing::warn!("{LEFT}");
-            Ok((RoutingTables::build(before, server).map_err(unknown)?, true))
-        }
-        (Err(error), None) => Err(unknown(error)),
-    }
-}
-
-/// The configuration to begin with. A directory that does not answer yet is asked until it does.
-async fn first_snapshot(directory: &dyn Configuration) -> Arc<Organization> {
-    let mut told = false;
-    loop {
-        match directory.snapshot().await {
-            Ok(organization) => return organization,
-            Err(error) if !told => {
-                tracing::warn!(%error, "no configuration yet; asking until there is one");
-                told = true;
-            }
-            Err(_) => {}
-        }
-        tokio::time::sleep(DIRECTORY_RETRY).await;
-    }
 }

@@ -2,18 +2,23 @@
 
 mod health;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use directory::Presence;
 use envelope::{ServerName, Timestamp};
 use net::Service;
+use parking_lot::Mutex;
 use rpc::PeerAddress;
 use topology::Organization;
 
 pub use health::{FAILURE_MEMORY, PEER_MEMORY, PeerHealth, PeerState};
 
 use crate::settings::default_organization_port;
+
+/// What each server of this process knows of its peers: a link may be cut for one of them and not for another.
+pub(crate) type Healths = Arc<Mutex<BTreeMap<ServerName, PeerHealth>>>;
 
 /// Addresses announced under leases. A service that is silent is looked for where it was last, and a server that was
 /// never heard of by its name and the documented port.

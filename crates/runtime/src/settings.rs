@@ -175,6 +175,15 @@ fn ranges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RemoteRange>
     texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }
 
+/// What the queue takes of the disk at a time unless told otherwise, in MiB.
+pub const QUEUE_SEGMENT_MIB_DEFAULT: u32 = 64;
+/// And at the most.
+pub const QUEUE_SEGMENT_MIB_MAX: u32 = 1024;
+
+const fn queue_segment_default() -> u32 {
+    QUEUE_SEGMENT_MIB_DEFAULT
+}
+
 /// Process settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -192,6 +201,8 @@ pub struct Settings {
     pub pickup: Option<PathBuf>,
     /// The same of files that have their envelope in front. Default: none.
     pub replay: Option<PathBuf>,
+    /// MiB that the queue takes of the disk at a time, and at the least: 1 to [`QUEUE_SEGMENT_MIB_MAX`].
+    pub queue_segment_mib: u32,
     /// Where the configuration is.
     pub directory: DirectorySettings,
     /// Certificates of the services: `ca.pem`, `<service>/{cert,key}.pem`, `smtp/{cert,key}.pem`.
@@ -340,6 +351,8 @@ struct File {
     drop: Option<PathBuf>,
     pickup: Option<PathBuf>,
     replay: Option<PathBuf>,
+    #[serde(default = "queue_segment_default")]
+    queue_segment: u32,
     directory: DirectoryFile,
     identity: IdentityFile,
     otlp: Option<String>,
@@ -387,6 +400,9 @@ struct IdentityFile {
 impl File {
     /// What has no effect, or contradicts itself.
     fn contradictions(&self) -> Result<(), (&'static str, String)> {
+        if !(1..=QUEUE_SEGMENT_MIB_MAX).contains(&self.queue_segment) {
+            return Err(("queue-segment", format!("a number of MiB, from 1 to {QUEUE_SEGMENT_MIB_MAX}")));
+        }
         let has_socket = |name: &str| matches!(name, "admin" | "transport");
         if self.services.iter().any(|(name, service)| service.socket.is_some() && !has_socket(name)) {
             return Err(("services", "only the admin service and Transport have a socket".to_owned()));
@@ -452,6 +468,7 @@ impl File {
             drop: self.drop,
             pickup: self.pickup,
             replay: self.replay,
+            queue_segment_mib: self.queue_segment,
             directory,
             identity: self.identity.path,
             organization_key: key,
@@ -567,6 +584,10 @@ mod tests {
             (GOOD.replace("active-d", "d"), "ldap.schema: "),
             (GOOD.replace("bind-dn", "filter"), "ldap.bind-dn: "),
             (GOOD.replace("schema =", "deletions-percent-max = 101\n        schema ="), "ldap.deletions-percent-max: "),
+            (
+                GOOD.replace("otlp =", "queue-segment = 0\n        otlp ="),
+                "queue-segment: a number of MiB, from 1 to 1024",
+            ),
             (GOOD.replace("http://127", "https://127"), "otlp-ca: "),
             (GOOD.replace("otlp =", "otlp-ca = '/ca.pem'\n        otlp ="), "otlp: "),
             (

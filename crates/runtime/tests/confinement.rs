@@ -12,7 +12,7 @@ use nix::sys::signal::kill;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::getppid;
 use runtime::Settings;
-use runtime::confine::confine;
+use runtime::confine::{Inmate, confine};
 
 /// Says to the child who it is: folder and service.
 const CHILD: &str = "CONFINED_CHILD";
@@ -79,7 +79,8 @@ fn child() {
     let Ok(told) = std::env::var(CHILD) else { return };
     let (folder, service) = told.rsplit_once('|').unwrap();
     let (folder, service) = (Path::new(folder), service.parse::<Service>().unwrap());
-    let done = confine(&settings(folder), &folder.join("server.toml"), &[service]);
+    let (settings, file) = (settings(folder), folder.join("server.toml"));
+    let done = confine(&[Inmate { settings, file, services: vec![service] }]);
     for lacking in done.lacking {
         println!("RESULT lacking={lacking}");
     }

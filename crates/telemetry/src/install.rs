@@ -1,5 +1,5 @@
-//! Sets telemetry up for one service, and ends it. Several services in one process have one [`Telemetry`] each; logs
-//! belong to the process, and the first sets them up.
+//! Sets telemetry up for one process, and ends it. Several servers in one process have a [`Telemetry`] each; logs and the way of
+//! spans belong to the process, and the first sets them up.
 
 use std::fmt;
 use std::io;
@@ -8,9 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use envelope::{ServerName, SiteName};
-use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
@@ -43,6 +43,13 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 pub const EVENTS_PER_SPAN_MAX: u32 = 256;
 /// Attributes kept of one span.
 pub const ATTRIBUTES_PER_SPAN_MAX: u32 = 64;
+
+/// What makes our spans and metrics.
+const SCOPE: &str = "postroad";
+/// Which service, in OpenTelemetry's words.
+const SERVICE_NAME: &str = "service.name";
+/// And of which server.
+const SERVICE_INSTANCE: &str = "service.instance.id";
 
 /// Share of messages whose traces are recorded, decided when a trace starts; later hops follow.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -105,6 +112,7 @@ pub struct TelemetrySettings {
 /// The telemetry of one service. End it with [`Telemetry::shutdown`]: dropping the last handle may block for seconds.
 #[derive(Debug)]
 pub struct Telemetry {
+    server: ServerName,
     tracer: MessageTracer,
     metrics: Metrics,
     registry: Registry,
@@ -125,10 +133,33 @@ impl Telemetry {
         let meters = meters(settings.collector.as_ref(), &registry, resource.clone())?;
         let spans = settings.collector.as_ref().map(|collector| spans(collector, resource)).transpose()?;
         let tracer = match &spans {
-            Some(provider) => MessageTracer::recording(provider.tracer("postroad")),
+            Some(provider) => MessageTracer::recording(provider.tracer(SCOPE)),
             None => MessageTracer::off(),
         };
-        Ok(Self { tracer, metrics: Metrics::new(&meters.meter("postroad")), registry, spans, meters })
+        let (server, metrics) = (settings.server.clone(), Metrics::new(&meters.meter(SCOPE)));
+        Ok(Self { server, tracer, metrics, registry, spans, meters })
+    }
+
+    /// That of a further server in the same process: with metrics of its own, and spans that go the same way. It ends with this one.
+    ///
+    /// # Errors
+    /// [`TelemetryError`] for settings that can never work.
+    pub fn beside(&self, server: &ServerName) -> Result<Self, TelemetryError> {
+        let registry = Registry::new();
+        let meters = meters(None, &registry, Resource::builder_empty().build())?;
+        let metrics = Metrics::new(&meters.meter(SCOPE));
+        Ok(Self { server: server.clone(), tracer: self.tracer(), metrics, registry, spans: self.spans.clone(), meters })
+    }
+
+    /// Starts hops of one of several services, or servers, of a process. Spans of all of them go to the collector together, under the
+    /// names of the process: their scope says whose they are.
+    #[must_use]
+    pub fn tracer_as(&self, service: &'static str) -> MessageTracer {
+        let Some(provider) = &self.spans else { return MessageTracer::off() };
+        let whose =
+            [KeyValue::new(SERVICE_NAME, service), KeyValue::new(SERVICE_INSTANCE, self.server.as_str().to_owned())];
+        let scope = InstrumentationScope::builder(SCOPE).with_attributes(whose).build();
+        MessageTracer::recording(provider.tracer_with_scope(scope))
     }
 
     /// Starts hops of messages.
@@ -178,7 +209,7 @@ fn resource(settings: &TelemetrySettings) -> Resource {
     Resource::builder()
         .with_service_name(settings.service)
         .with_attribute(KeyValue::new("service.version", settings.version))
-        .with_attribute(KeyValue::new("service.instance.id", settings.server.as_str().to_owned()))
+        .with_attribute(KeyValue::new(SERVICE_INSTANCE, settings.server.as_str().to_owned()))
         .with_attributes(site)
         .build()
 }

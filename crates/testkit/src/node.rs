@@ -21,7 +21,7 @@ use envelope::{Domain, Revision, ServerName};
 use net::certificate::NodeIdentity;
 use net::{CertificateAuthority, Service};
 use organization::{Document, WithoutSecrets, objects, plan};
-use runtime::{Node, PeerHealth, Settings};
+use runtime::{Commons, Node, Settings};
 use telemetry::{LogSettings, Telemetry, TelemetrySettings};
 use tempfile::TempDir;
 
@@ -160,7 +160,7 @@ impl World {
             collector: None,
         });
         let telemetry = telemetry.unwrap_or_else(|error| panic!("{error}"));
-        let node = Node::start(Arc::new(settings), service, &telemetry, PeerHealth::default()).await;
+        let node = Node::start(Arc::new(settings), service, &telemetry, &Commons::default()).await;
         Arc::new(node.unwrap_or_else(|error| panic!("{error}")))
     }
 

@@ -81,26 +81,26 @@ pub struct Transport {
 }
 
 /// Starts the logs of this service.
-fn logs_of(node: &Node) -> std::io::Result<Logs> {
+fn logs_of(node: &Node) -> Logs {
     let (state, lost) = (&node.settings.state, node.metrics.tracking_lost.clone());
     let tracking = LogSettings { folder: tracking::folder(state), prefix: TRACKING_PREFIX, version: VERSION };
     let connectivity =
         LogSettings { folder: connectivity::folder(state), prefix: connectivity::PREFIX, version: VERSION };
-    let tracking = Log::start(tracking, move || lost.increment())?;
-    let connectivity = Log::start(connectivity, || ())?;
+    let tracking = Log::new(tracking, move || lost.increment());
+    let connectivity = Log::new(connectivity, || ());
     service_logs::follow(node, tracking.rules(), service_logs::message_tracking);
     service_logs::follow(node, connectivity.rules(), |server| {
         (server.transport.logs.connectivity_enabled, server.transport.logs.connectivity)
     });
-    Ok(Logs { tracking, connectivity })
+    Logs { tracking, connectivity }
 }
 
 /// Starts a protocol log: the folder is named as the documentation names the service (LG-06).
-fn protocol_log<S: Side>(node: &Node, of: fn(&ProtocolLogs) -> LogRetention) -> std::io::Result<ProtocolLog<S>> {
+fn protocol_log<S: Side>(node: &Node, of: fn(&ProtocolLogs) -> LogRetention) -> ProtocolLog<S> {
     let service = if node.tables().local_server().role == ServerRole::Edge { "Edge" } else { "Hub" };
-    let log = ProtocolLog::start(protocol::folder::<S>(&node.settings.state, service), VERSION, node.clock, || ())?;
+    let log = ProtocolLog::new(protocol::folder::<S>(&node.settings.state, service), VERSION, node.clock, || ());
     service_logs::follow(node, log.rules(), move |server| (true, of(&server.transport.logs.protocol)));
-    Ok(log)
+    log
 }
 
 impl Transport {
@@ -122,11 +122,13 @@ impl Transport {
         drain: CancellationToken,
     ) -> Result<Self, TransportError> {
         let own = certificate::of_server(&node)?;
-        let outbound = Outbound::new(&node, &own, Arc::new(protocol_log::<Sending>(&node, |logs| logs.send)?))?;
+        let outbound = Outbound::new(&node, &own, Arc::new(protocol_log::<Sending>(&node, |logs| logs.send)))?;
         let (path, server) = (node.settings.spool(), node.server().clone());
         let batch_size = node.metrics.queue_batch_size.clone();
         let on_sync = OnSync::new(move |records| batch_size.record(records));
-        let options = SpoolOptions { on_sync, now: Some(node.clock.now()), ..SpoolOptions::new(server) };
+        let segment_octets = node.settings.queue_segment_mib * 1024 * 1024;
+        let options =
+            SpoolOptions { on_sync, segment_octets, now: Some(node.clock.now()), ..SpoolOptions::new(server) };
         let opening = tokio::task::spawn_blocking(move || Spool::open(disk, &path, options));
         let (spool, recovery) = opening.await.map_err(std::io::Error::other)??;
         if let Some(jump) = recovery.report().clock_jump {
@@ -136,12 +138,12 @@ impl Transport {
         let (errand, errands) = mpsc::unbounded_channel();
         let listener = node.listen().await?;
         let socket = local_listener(&node)?;
-        let logs = logs_of(&node)?;
+        let logs = logs_of(&node);
         let core = Core::new(Arc::clone(&node), spool, Ledger::new(limits), outbound, logs, errand, drain);
         let core = Arc::new(core);
         operations::restore_suspended(&core);
         let destination = Arc::new(SpoolDestination(Arc::clone(&core)));
-        let told = Arc::new(protocol_log::<Receiving>(&node, |logs| logs.receive)?);
+        let told = Arc::new(protocol_log::<Receiving>(&node, |logs| logs.receive));
         let doors = Doors::bind(&node, TransportRole::HubTransport, &own, destination, told)?;
         Ok(Self { core, errands, recovery, listener, socket, doors })
     }
@@ -193,7 +195,7 @@ impl Transport {
         let mut offer = Offer::new(core.drain.clone());
         offer.transport(Arc::new(Acceptor(Arc::clone(&core))));
         offer.failed_logons(doors.failed_logons());
-        admin_api::offer::queues(&mut offer, Arc::new(Viewer(Arc::clone(&core))), audit_trail(&core)?);
+        admin_api::offer::queues(&mut offer, Arc::new(Viewer(Arc::clone(&core))), audit_trail(&core));
         admin_api::offer::tracking(&mut offer, tracking::folder(&core.node.settings.state), &TRACKING_SEARCHED);
         let mut serving = tokio::spawn(offer.serve(listener, &core.node.credentials)?);
         if let Some(socket) = socket {
@@ -245,12 +247,12 @@ fn local_listener(node: &Node) -> Result<Option<LocalListener>, NodeError> {
 }
 
 /// Where it is written what administrators do to the queues.
-fn audit_trail(core: &Core) -> std::io::Result<AuditTrail> {
+fn audit_trail(core: &Core) -> AuditTrail {
     let settings = &core.node.settings;
     let log = LogSettings { folder: audit::folder(&settings.state), prefix: audit::PREFIX, version: VERSION };
     let (clock, lost) = (core.node.clock, || tracing::error!("something was done that the audit log does not have"));
-    let log = Arc::new(Log::start(log, lost)?);
-    Ok(AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str()))
+    let log = Arc::new(Log::new(log, lost));
+    AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str())
 }
 
 fn lookout(core: &Arc<Core>) -> Lookout {

@@ -33,6 +33,18 @@ fn not_made(error: &rusqlite::Error) -> String {
     format!("the changes of the last moment could not be written, and were not made: {error}")
 }
 
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// It changes nothing.
+    Read,
+    /// What it writes survives power loss.
+    Write,
+    /// What it writes has no meaning any more after power loss, which no process on this machine survives: leases, and what stands under
+    /// them. The disk is not waited for; whatever is written to stay takes it along.
+    WriteForNow,
+}
+
 /// What came of some work.
 pub(super) struct Worked<T> {
     pub(super) answer: T,
@@ -53,32 +65,25 @@ impl Desk {
     }
 
     /// Runs `work` in a transaction, or within the one that gathers.
-    pub(super) fn run<T>(
-        &mut self,
-        behavior: TransactionBehavior,
-        work: impl FnOnce(&Connection) -> Sql<T>,
-    ) -> Result<Worked<T>, String> {
-        let writes = matches!(behavior, TransactionBehavior::Immediate);
+    pub(super) fn run<T>(&mut self, sort: Sort, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<Worked<T>, String> {
+        let writes = sort != Sort::Read;
         if writes && let Some(lost) = self.lost.take() {
             return Err(lost);
         }
         let gathered_before = !self.connection.is_autocommit();
-        self.worked(behavior, work).map_err(|error| {
+        self.worked(sort, work).map_err(|error| {
             // A disk that fails takes the whole transaction, not only what was wanted last.
             if gathered_before && self.connection.is_autocommit() { not_made(&error) } else { error.to_string() }
         })
     }
 
-    fn worked<T>(&mut self, behavior: TransactionBehavior, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<Worked<T>> {
-        let begins =
-            self.is_gathering && self.connection.is_autocommit() && matches!(behavior, TransactionBehavior::Immediate);
+    fn worked<T>(&mut self, sort: Sort, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<Worked<T>> {
+        let begins = self.is_gathering && self.connection.is_autocommit() && sort != Sort::Read;
         if begins {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
         }
         if self.connection.is_autocommit() {
-            let transaction = self.connection.transaction_with_behavior(behavior)?;
-            let answer = work(&transaction)?;
-            transaction.commit()?;
+            let answer = self.alone(sort, work)?;
             return Ok(Worked { answer, has_begun: false, is_written: true });
         }
         let answer = self.within(work);
@@ -87,6 +92,26 @@ impl Desk {
             self.connection.execute_batch("ROLLBACK")?;
         }
         Ok(Worked { answer: answer?, has_begun: begins, is_written: false })
+    }
+
+    /// In a transaction of its own. SQLite takes no other durability within one.
+    fn alone<T>(&mut self, sort: Sort, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<T> {
+        if sort == Sort::WriteForNow {
+            self.connection.execute_batch("PRAGMA synchronous = normal")?;
+        }
+        let made = self.transact(sort, work);
+        if sort == Sort::WriteForNow {
+            self.connection.execute_batch("PRAGMA synchronous = full")?;
+        }
+        made
+    }
+
+    fn transact<T>(&mut self, sort: Sort, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<T> {
+        let behavior = if sort == Sort::Read { TransactionBehavior::Deferred } else { TransactionBehavior::Immediate };
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let answer = work(&transaction)?;
+        transaction.commit()?;
+        Ok(answer)
     }
 
     fn within<T>(&mut self, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<T> {
@@ -121,5 +146,26 @@ impl Desk {
         });
         std::thread::sleep(PAUSE);
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_for_now_does_without_the_disk() {
+        const FULL: i64 = 2;
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("file.db")).unwrap();
+        connection.pragma_update(None, "journal_mode", "wal").unwrap();
+        connection.pragma_update(None, "synchronous", "full").unwrap();
+        let mut desk = Desk::new(connection);
+        let durability = |sql: &Connection| sql.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0));
+        let (of_now, after) = (desk.run(Sort::WriteForNow, durability), desk.run(Sort::Write, durability));
+        assert_eq!((of_now.unwrap().answer, after.unwrap().answer), (FULL - 1, FULL));
+        // Also after one that failed.
+        assert!(desk.run(Sort::WriteForNow, |sql| sql.execute("nonsense", [])).is_err());
+        assert_eq!(desk.run(Sort::Write, durability).unwrap().answer, FULL);
     }
 }

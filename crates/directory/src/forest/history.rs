@@ -108,7 +108,7 @@ impl<S: Store> Forest<S> {
 
     pub(super) fn past(&self, revision: Revision) -> Self {
         let store = Arc::new(self.store.at(revision.0));
-        Self { store, keys: self.keys.clone(), lease_ttl: self.lease_ttl, ground: Arc::default() }
+        Self { store, keys: self.keys.clone(), lease_ttl: self.lease_ttl, ground: Arc::default(), said: Arc::default() }
     }
 
     /// The last `limit` records that are kept.

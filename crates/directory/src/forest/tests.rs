@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use envelope::{Revision, ServerName, Service, Timestamp};
 use futures::StreamExt;
 use organization::{Document, Object, Plan, WithoutSecrets};
 use topology::DirectoryRecipient;
 
 use super::Forest;
-use crate::directory::{Administration, Author, Change, Configuration, MemberState, Recipients};
+use crate::directory::{
+    Administration, Author, Change, Configuration, Directory, MemberState, Presences, Recipients, WatchEvent,
+};
 use crate::embedded::{EmbeddedSettings, store_at};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, Store, Unavailable, Write};
-use crate::{Census, apply};
+use crate::{Census, Presence, Shared, apply};
 
 /// As many as etcd takes at once.
 const OPERATIONS_AT_ONCE: usize = 126;
@@ -26,6 +29,8 @@ struct Counts {
     lists: AtomicUsize,
     entries: AtomicUsize,
     writes: AtomicUsize,
+    leases: AtomicUsize,
+    heartbeats: AtomicUsize,
 }
 
 /// What was asked since the last look.
@@ -99,10 +104,15 @@ impl<S: Store> Store for Counting<S> {
     async fn changed(&self, prefix: &str, after: u64) -> Result<(), Unavailable> {
         self.store.changed(prefix, after).await
     }
+    async fn came_or_went(&self, prefix: &str, after: u64) -> Result<(), Unavailable> {
+        self.store.came_or_went(prefix, after).await
+    }
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, Unavailable> {
+        self.counts.leases.fetch_add(1, Ordering::Relaxed);
         self.store.grant(ttl).await
     }
     async fn keep_alive(&self, lease: LeaseId) -> Result<bool, Unavailable> {
+        self.counts.heartbeats.fetch_add(1, Ordering::Relaxed);
         self.store.keep_alive(lease).await
     }
     async fn revoke(&self, lease: LeaseId) -> Result<(), Unavailable> {
@@ -272,4 +282,108 @@ async fn a_census_says_what_a_plan_says() {
     found.sort_by_key(order);
     assert_eq!(found, expected);
     assert!(found.iter().any(|change| matches!(change, organization::Change::Delete(_))));
+}
+
+/// Services of one process, several of each server.
+const SERVICES: usize = 20;
+
+fn presence(number: usize) -> Presence {
+    Presence {
+        server: ServerName::parse(&format!("M{number}")).unwrap(),
+        service: Service::Transport,
+        addresses: vec!["127.0.0.1:7525".parse().unwrap()],
+        started: Timestamp::from_millis(1),
+        version: "1".to_owned(),
+        applied_revision: Revision(1),
+        out_of_reach: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn services_of_a_process_have_one_reader_and_one_heartbeat_and_idle_they_cost_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.db");
+    let counts = Arc::new(Counts::default());
+    let store = store_at(&EmbeddedSettings::new(path)).unwrap();
+    let ttl = Duration::from_millis(300);
+    let forest = Arc::new(Forest::new(Counting { store, counts: Arc::clone(&counts) }, "c", ttl));
+    let first = forest.commit(Change { puts: organization_objects(), ..Change::by(Author::new("anna", "a test")) });
+    let first = first.await.unwrap();
+    counts.take();
+    let process = Shared::new(forest.clone());
+    for _ in 0..SERVICES {
+        assert_eq!(process.snapshot().await.unwrap().revision(), first);
+    }
+    let mut follow: Vec<_> = (0..SERVICES).map(|_| process.watch(first)).collect();
+    let announced: Vec<_> = (0..SERVICES).map(|number| process.announce(presence(number))).collect();
+    let mut there: Vec<_> = (0..SERVICES).map(|_| process.watch_presences()).collect();
+    for presences in &mut there {
+        while presences.next().await.unwrap().len() < SERVICES {}
+    }
+    let started = counts.take();
+    // One of the configuration to begin with and one to follow; the others of who is there, as the services come.
+    assert!(started.lists <= 2 + SERVICES, "{started:?}");
+    assert_eq!(counts.leases.load(Ordering::Relaxed), 1);
+
+    // What is heard of idle services while their lease is prolonged again and again.
+    counts.heartbeats.store(0, Ordering::Relaxed);
+    counts.take();
+    while counts.heartbeats.load(Ordering::Relaxed) < 4 {
+        tokio::task::yield_now().await;
+    }
+    let idle = counts.take();
+    let beats = counts.heartbeats.load(Ordering::Relaxed);
+    assert_eq!((idle.lists, idle.writes), (0, 0), "{idle:?}");
+    assert!(idle.requests <= beats, "each is looked after once a heartbeat, all together: {idle:?} in {beats}");
+
+    // A change is read once, and told to all.
+    let more = vec![one_more_connector()];
+    let second = forest.commit(Change { puts: more, ..Change::by(Author::new("anna", "a test")) }).await.unwrap();
+    counts.take();
+    for events in &mut follow {
+        let Some(WatchEvent::Snapshot(newer)) = events.next().await else { panic!("no snapshot") };
+        assert_eq!(newer.revision(), second);
+    }
+    let told = counts.take();
+    assert!(told.lists <= 2, "{told:?}");
+
+    // The last who goes takes the lease along.
+    drop(announced);
+    for presences in &mut there {
+        while !presences.next().await.unwrap().is_empty() {}
+    }
+    assert_eq!(forest.presences().await.unwrap(), []);
+}
+
+/// One more than there is.
+fn one_more_connector() -> Object {
+    let text = "
+sites: [{name: A}]
+servers: [{name: M1, fqdn: m1.c.example, site: A}]
+acceptedDomains: [{name: c, domainName: c.example, default: true}]
+sendConnectors: [{name: One more, addressSpaces: [more.example], sourceTransportServers: [M1]}]
+";
+    let (draft, _) = Document::parse(text).unwrap().to_draft(&WithoutSecrets).unwrap();
+    let mut objects = organization::objects(&draft, &[]).into_iter();
+    objects.find(|object| object.kind() == organization::Kind::SendConnector).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_process_says_no_more_goes_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_at(&EmbeddedSettings::new(folder.path().join("directory.db"))).unwrap();
+    let forest = Forest::new(store, "c", Duration::from_secs(60));
+    let (one, other) = (forest.announce(presence(1)), forest.announce(presence(2)));
+    let mut events = forest.watch_presences();
+    let mut until = async |wanted: &[Presence]| while events.next().await.unwrap() != wanted {};
+    until(&[presence(1), presence(2)]).await;
+    drop(one);
+    until(&[presence(2)]).await;
+    other.update(|presence| presence.applied_revision = Revision(9));
+    until(&[Presence { applied_revision: Revision(9), ..presence(2) }]).await;
+    drop(other);
+    until(&[]).await;
+    // And again from the beginning.
+    let _again = forest.announce(presence(3));
+    until(&[presence(3)]).await;
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
-use super::span::Span;
+use super::span::{Span, Whose};
 use super::store::SpanLog;
 
 /// Largest request taken, in octets: a full batch of 1024 spans with an explanation of 8 KiB each, and room.
@@ -118,8 +118,10 @@ impl TraceService for Receiver {
         let mut spans = Vec::new();
         for of_resource in request.into_inner().resource_spans {
             let resource = of_resource.resource.unwrap_or_default();
-            let all = of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-            spans.extend(all.map(|span| Span::from_otlp(span, &resource)));
+            for of_scope in of_resource.scope_spans {
+                let whose = Whose::of(&resource, &of_scope.scope.unwrap_or_default());
+                spans.extend(of_scope.spans.into_iter().map(|span| Span::from_otlp(span, &whose)));
+            }
         }
         let log = Arc::clone(&self.0);
         let written = tokio::task::spawn_blocking(move || log.append(&spans)).await;

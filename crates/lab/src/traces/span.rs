@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{self as otlp, Status};
@@ -77,9 +77,7 @@ impl Span {
     }
 
     /// From OTLP. Identifiers of a wrong length are kept as they are: they match nothing.
-    pub(super) fn from_otlp(span: otlp::Span, resource: &Resource) -> Self {
-        let of_resource = attributes(resource.attributes.clone());
-        let named = |key: &str| of_resource.get(key).cloned().unwrap_or_default();
+    pub(super) fn from_otlp(span: otlp::Span, whose: &Whose) -> Self {
         let event = |event: otlp::span::Event| SpanEvent {
             name: event.name,
             time_nanos: event.time_unix_nano,
@@ -90,8 +88,8 @@ impl Span {
             span_id: hex(&span.span_id),
             parent: (!span.parent_span_id.is_empty()).then(|| hex(&span.parent_span_id)),
             name: span.name,
-            service: named("service.name"),
-            server: named("service.instance.id"),
+            service: whose.service.clone(),
+            server: whose.server.clone(),
             start_nanos: span.start_time_unix_nano,
             end_nanos: span.end_time_unix_nano,
             outcome: outcome(span.status),
@@ -99,6 +97,23 @@ impl Span {
             events: span.events.into_iter().map(event).collect(),
             links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
         }
+    }
+}
+
+/// Which service of which server made a span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Whose {
+    service: String,
+    server: String,
+}
+
+impl Whose {
+    /// The process says it of all its spans, unless their scope does: several services, or servers, may be one process.
+    pub(super) fn of(process: &Resource, scope: &InstrumentationScope) -> Self {
+        let mut said = attributes(process.attributes.clone());
+        said.extend(attributes(scope.attributes.clone()));
+        let mut named = |key: &str| said.remove(key).unwrap_or_default();
+        Self { service: named("service.name"), server: named("service.instance.id") }
     }
 }
 

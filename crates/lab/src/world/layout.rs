@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use envelope::{Domain, ServerName};
+use envelope::{Domain, ServerName, SiteName};
 use net::Service;
 use serde::Serialize;
 use topology::{Organization, Server, ServerRole};
@@ -17,6 +17,8 @@ pub(super) const SITES_MAX: usize = 150;
 pub(super) const SERVERS_PER_SITE_MAX: usize = 250;
 /// Third octet of the first site.
 const FIRST_SITE: usize = 100;
+/// Fourth octet of the address by which a site finds the services of the others.
+const SITE_ITSELF: usize = 254;
 
 /// Ports of a service on its server's address. Sources: the port table of the documentation (docs/rules.md, Pipeline: 25, 717, 475,
 /// 587, 2525, 465), moved beyond those that need privileges and out of each other's way, and the ports of the implicit
@@ -64,6 +66,8 @@ pub struct ServerLayout {
     pub fqdn: Domain,
     /// Its own loopback address.
     pub address: Ipv4Addr,
+    /// Where it stands.
+    pub site: SiteName,
     /// Whether it is an Edge server: outside of the forest, with a directory and an authority of its own.
     pub is_edge: bool,
     /// Its files.
@@ -111,6 +115,16 @@ impl ServerLayout {
         self.folder.join("server.log")
     }
 
+    /// What one process of all servers of its site writes, in the folder of a lab.
+    #[must_use]
+    pub fn site_log_path(&self, lab: &Path) -> PathBuf {
+        let [_, _, site, _] = self.address.octets();
+        let number = usize::from(site).saturating_sub(FIRST_SITE);
+        let plain = plain_name(self.site.as_str());
+        let name = plain.map_or_else(|| format!("site-{number}"), str::to_owned);
+        lab.join("sites").join(name).with_added_extension("log")
+    }
+
     /// Where the internet sends its mail: SMTP of Front End Transport, or of the Transport of an Edge server.
     #[must_use]
     pub fn smtp(&self) -> Option<SocketAddr> {
@@ -149,6 +163,16 @@ fn services_on<'a>(organization: &Organization, server: &'a Server) -> impl Iter
     services_of(server.role).iter().copied().chain(keeps.then_some(Service::Admin))
 }
 
+/// By which address a site finds the services of the others.
+pub(super) fn site_address(network: Ipv4Addr, site: usize) -> Ipv4Addr {
+    let [first, second, ..] = network.octets();
+    Ipv4Addr::new(first, second, octet(FIRST_SITE + site), octet(SITE_ITSELF))
+}
+
+fn octet(number: usize) -> u8 {
+    u8::try_from(number).expect("bounded by the numbers of sites and servers")
+}
+
 /// Gives every server its address: by site, in the order of the organization.
 pub(super) fn lay_out(
     organization: &Organization,
@@ -165,7 +189,6 @@ pub(super) fn lay_out(
         if site >= SITES_MAX || in_site[site] > SERVERS_PER_SITE_MAX {
             return Err(WorldError::TooManyServers);
         }
-        let octet = |number: usize| u8::try_from(number).expect("bounded above");
         let address = Ipv4Addr::new(first, second, octet(FIRST_SITE + site), octet(in_site[site]));
         let is_edge = server.role == ServerRole::Edge;
         let services = services_on(organization, server).map(|service| (service, addresses(address, service, is_edge)));
@@ -173,6 +196,7 @@ pub(super) fn lay_out(
             name: server.name.clone(),
             fqdn: server.fqdn.clone(),
             address,
+            site: server.site.clone(),
             is_edge,
             folder: directory.join("servers").join(folder_name(&server.name, servers.len())),
             services: services.collect(),
@@ -206,6 +230,10 @@ fn addresses(address: Ipv4Addr, service: Service, is_edge: bool) -> ServiceAddre
 
 /// The name itself where it can be that of a folder; server names may hold anything that can be read.
 fn folder_name(name: &ServerName, index: usize) -> String {
-    let plain = name.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if plain { name.to_string() } else { format!("server-{index}") }
+    plain_name(name.as_str()).map_or_else(|| format!("server-{index}"), str::to_owned)
+}
+
+/// A name that a file or folder can have on every system.
+fn plain_name(name: &str) -> Option<&str> {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_').then_some(name)
 }

@@ -3,10 +3,13 @@
 //! connections of an Edge server with its site and with the internet, each of which is a link of its own.
 //!
 //! ```text
-//!   Transport BERLIN1 ──▶ listener for (Berlin → OSLO1 transport) ──▶ Transport OSLO1
+//!   Transport BERLIN1 ──▶ Berlin's address : port of OSLO1's Transport ──▶ Transport OSLO1
 //!                          │ passes? else reset
 //!   <directory>/links-wanted.json ──▶ (looked at) ──▶ links-applied.json      `postroad lab cut`, `heal`
 //! ```
+//!
+//! Each service has one listener, at all addresses of the loopback device and no other, and each site an address by which it finds them:
+//! the address says who calls. Sixty sites with three hundred servers would else need thirty-five thousand listeners.
 //!
 //! No privileges, firewall rules or network namespaces: the processes are told by their settings (`[peers]`) where the others
 //! are found; an Edge server asks a DNS server of its own, which has the hosts of the internet at addresses of the lab. The directory
@@ -22,15 +25,20 @@ use std::time::Duration;
 use envelope::{Domain, ServerName, SiteName};
 use net::Service;
 use serde::{Deserialize, Serialize};
+use socket2::{Domain as Family, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use topology::{Organization, ServerRole};
 
-use super::layout::ServerLayout;
+use super::layout::{ServerLayout, site_address};
 
 /// Services that those of other sites call.
 const CALLED: [Service; 2] = [Service::Transport, Service::MailboxDelivery];
+/// The device of all loopback addresses.
+const LOOPBACK: &[u8] = b"lo";
+/// Connections that wait to be taken; as tokio has it.
+const WAITING_MAX: i32 = 1024;
 /// The internet, among the ends of links.
 const INTERNET: &str = "internet";
 /// Third octet of the addresses at which the first Edge server finds hosts of the internet: behind those of sites.
@@ -217,6 +225,42 @@ impl Road {
     }
 }
 
+/// By which address each site finds the services of the others.
+type Sites = BTreeMap<Ipv4Addr, SiteName>;
+
+/// Where the connections of a listener lead over.
+enum Roads {
+    One(Arc<Road>),
+    /// From a site, which the address says at which it came, to another one.
+    BySite {
+        from: Arc<Sites>,
+        to: String,
+    },
+}
+
+impl Roads {
+    fn of(&self, stream: &TcpStream) -> Option<Arc<Road>> {
+        match self {
+            Self::One(road) => Some(Arc::clone(road)),
+            Self::BySite { from, to } => {
+                let SocketAddr::V4(at) = stream.local_addr().ok()? else { return None };
+                let from = from.get(at.ip())?;
+                Some(Arc::new(Road { sites: (from.to_string(), to.clone()), over: Vec::new() }))
+            }
+        }
+    }
+}
+
+/// Listens at every address of the loopback device, and on no other device (Linux 5.7 and later let everybody).
+fn on_loopback() -> io::Result<TcpListener> {
+    let socket = Socket::new(Family::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind_device(Some(LOOPBACK))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
+    socket.listen(WAITING_MAX)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// A link may write the name of a site in another case than the site itself.
 fn known_as(organization: &Organization, site: &SiteName) -> String {
     let known = organization.sites().iter().find(|known| known.name == *site);
@@ -276,10 +320,11 @@ impl Exchange {
             entrances: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
-        for from in organization.sites() {
-            for server in servers.iter().filter(|server| !server.is_edge) {
-                exchange.join_site(organization, &from.name, server, address).await?;
-            }
+        let sites = organization.sites().iter().enumerate();
+        let sites: Sites = sites.map(|(at, site)| (site_address(address, at), site.name.clone())).collect();
+        let sites = Arc::new(sites);
+        for server in servers.iter().filter(|server| !server.is_edge) {
+            exchange.join_sites(organization, &sites, server)?;
         }
         for (number, edge) in servers.iter().filter(|server| server.is_edge).enumerate() {
             for inside in servers.iter().filter(|server| !server.is_edge) {
@@ -300,27 +345,28 @@ impl Exchange {
         let failed = |cause| LinkError::File { path: self.directory.clone(), cause };
         let listener = TcpListener::bind(at).await.map_err(failed)?;
         let at = listener.local_addr().map_err(failed)?;
-        self.tasks.spawn(carry(listener, to, road, self.links.subscribe()));
+        self.tasks.spawn(carry(listener, to, Roads::One(Arc::new(road)), self.links.subscribe()));
         Ok(at)
     }
 
-    /// From a site to a server of another one.
-    async fn join_site(
+    /// From every site to a server of another one.
+    fn join_sites(
         &mut self,
         organization: &Organization,
-        from: &SiteName,
+        sites: &Arc<Sites>,
         server: &ServerLayout,
-        address: Ipv4Addr,
     ) -> Result<(), LinkError> {
         let Some(to) = organization.server(&server.name).map(|server| server.site.clone()) else { return Ok(()) };
-        if to == *from {
-            return Ok(());
-        }
+        let failed = |cause| LinkError::File { path: self.directory.clone(), cause };
         for (service, addresses) in server.services.iter().filter(|(service, _)| CALLED.contains(service)) {
-            let road = Road { sites: (from.to_string(), known_as(organization, &to)), over: Vec::new() };
-            let at = self.carry((address, 0).into(), addresses.organization, road).await?;
-            let detour = self.of_sites.entry(from.clone()).or_default().entry(server.name.clone());
-            detour.or_default().insert(*service, at);
+            let listener = on_loopback().map_err(failed)?;
+            let port = listener.local_addr().map_err(failed)?.port();
+            let roads = Roads::BySite { from: Arc::clone(sites), to: known_as(organization, &to) };
+            self.tasks.spawn(carry(listener, addresses.organization, roads, self.links.subscribe()));
+            for (address, from) in sites.iter().filter(|(_, from)| **from != to) {
+                let detour = self.of_sites.entry(from.clone()).or_default().entry(server.name.clone());
+                detour.or_default().insert(*service, (*address, port).into());
+            }
         }
         Ok(())
     }
@@ -429,15 +475,15 @@ async fn obey(directory: PathBuf, links: watch::Sender<Arc<Links>>) {
     }
 }
 
-/// Carries connections over a road.
-async fn carry(listener: TcpListener, to: SocketAddr, road: Road, links: watch::Receiver<Arc<Links>>) {
-    let road = Arc::new(road);
+/// Carries connections over their road.
+async fn carry(listener: TcpListener, to: SocketAddr, roads: Roads, links: watch::Receiver<Arc<Links>>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((from, _)) = accepted else { continue };
-                connections.spawn(connection(from, to, Arc::clone(&road), links.clone()));
+                let Some(road) = roads.of(&from) else { continue };
+                connections.spawn(connection(from, to, road, links.clone()));
             }
             Some(_) = connections.join_next() => {}
         }

@@ -12,7 +12,7 @@ use organization::{Document, Kind, with_text_messaging};
 use super::backend::Backend;
 use super::edge;
 use super::layout::ServerLayout;
-use super::{WorldError, WorldOptions};
+use super::{Stage, Told, WorldError, WorldOptions};
 use crate::clock;
 use crate::plan::LabFile;
 
@@ -20,10 +20,15 @@ use crate::plan::LabFile;
 const ADMINISTRATOR: &str = "lab";
 
 /// Certificates of every service, anew at each start: they are cheap, and names may have changed.
-pub(super) fn servers(servers: &[ServerLayout], organization: &CertificateAuthority) -> Result<(), WorldError> {
+pub(super) fn servers(
+    servers: &[ServerLayout],
+    organization: &CertificateAuthority,
+    told: &Told,
+) -> Result<(), WorldError> {
     let administrator = ObjectName::parse(ADMINISTRATOR).expect("a name");
     let everything = BTreeSet::from([RoleGroup::OrganizationManagement]);
-    for server in servers {
+    for (at, server) in servers.iter().enumerate() {
+        told.tell(Stage::Servers { done: at, all: servers.len() });
         let own = server.is_edge.then(|| edge::authority_of(server)).transpose()?;
         let authority = own.as_ref().unwrap_or(organization);
         let folder = server.identity_path();

@@ -1,4 +1,4 @@
-//! One service as a process: started, asked whether it is ready, ended by its id.
+//! A process of one service, of a server, or of a site: started, asked whether it is ready, ended by its id.
 
 use std::fs::File;
 use std::io;
@@ -16,9 +16,8 @@ use telemetry::probe;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::layout::ServerLayout;
+use super::layout::{ServerLayout, ServiceAddresses};
 use super::{WorldError, WorldOptions};
-use crate::plan::Processes;
 
 /// Time that a process has after SIGTERM for the work in hand; then it is killed. More than the drain of a service.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,34 +44,54 @@ pub struct NotReady {
 
 #[derive(Debug)]
 pub(super) struct Process {
+    /// Whom it is known by: of those that it runs the one that was asked last.
     server: ServerName,
     service: Service,
     child: Child,
     pid: u32,
-    /// Of each service that it runs.
-    metrics: Vec<(Service, SocketAddr)>,
+    runs: Vec<Run>,
     log: PathBuf,
 }
 
+/// A service that a process runs.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub server: ServerName,
+    pub service: Service,
+    /// Where it says how it is.
+    pub metrics: SocketAddr,
+}
+
 impl Process {
-    pub(super) fn spawn(layout: &ServerLayout, service: Service, options: &WorldOptions) -> Result<Self, WorldError> {
-        let unknown = || WorldError::Unknown { server: layout.name.clone(), service };
-        let all = layout.services.iter().map(|(service, addresses)| (*service, addresses.metrics));
-        let metrics: Vec<_> = match options.processes {
-            Processes::Service => all.filter(|(one, _)| *one == service).collect(),
-            Processes::Server => all.collect(),
+    /// Starts the process of a service: of itself, or of all services of these servers.
+    pub(super) fn spawn(
+        servers: &[&ServerLayout],
+        service: Option<Service>,
+        log: PathBuf,
+        options: &WorldOptions,
+    ) -> Result<Self, WorldError> {
+        let of_server = |layout: &ServerLayout| {
+            let name = layout.name.clone();
+            let wanted = layout.services.iter().filter(|(one, _)| service.is_none_or(|wanted| **one == wanted));
+            let run = |(service, addresses): (&Service, &ServiceAddresses)| Run {
+                server: name.clone(),
+                service: *service,
+                metrics: addresses.metrics,
+            };
+            wanted.map(run).collect::<Vec<_>>()
         };
-        if !metrics.iter().any(|(one, _)| *one == service) {
-            return Err(unknown());
-        }
-        let (command_name, log) = match options.processes {
-            Processes::Service => (service.as_str(), layout.log_path(service)),
-            Processes::Server => ("up", layout.common_log_path()),
-        };
+        let runs: Vec<Run> = servers.iter().flat_map(|layout| of_server(layout)).collect();
+        let Run { server, service: first, .. } =
+            runs.first().expect("whoever starts a process knows a service").clone();
+        let command_name = service.map_or("up", Service::as_str);
         let file = |cause| WorldError::File { path: log.clone(), cause };
+        log.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(file)?;
         let output = File::options().create(true).append(true).mode(0o600).open(&log).map_err(file)?;
         let mut command = Command::new(&options.program);
-        command.arg(command_name).arg("--settings").arg(layout.settings_path());
+        command.arg(command_name);
+        for (at, layout) in servers.iter().enumerate() {
+            command.arg(if at == 0 { "--settings" } else { "--and" }).arg(layout.settings_path());
+        }
         command.envs(options.log_filter.iter().map(|filter| ("RUST_LOG", filter)));
         command.envs(&options.environment);
         command.stdin(Stdio::null()).stdout(output.try_clone().map_err(file)?).stderr(output).kill_on_drop(true);
@@ -81,12 +100,12 @@ impl Process {
         let program = options.program.clone();
         let child = command.spawn().map_err(|cause| WorldError::Spawn { program, cause })?;
         let pid = child.id().expect("a child that was not waited for has an id");
-        Ok(Self { server: layout.name.clone(), service, child, pid, metrics, log })
+        Ok(Self { server, service: first, child, pid, runs, log })
     }
 
-    /// The services that it runs, each with its address for metrics and health.
-    pub(super) fn services(&self) -> impl Iterator<Item = (Service, SocketAddr)> + '_ {
-        self.metrics.iter().copied()
+    /// The services that it runs.
+    pub(super) fn runs(&self) -> &[Run] {
+        &self.runs
     }
 
     pub(super) fn log(&self) -> &Path {
@@ -105,8 +124,9 @@ impl Process {
                 return Err(self.not_ready(format!("it has ended with {status}")));
             }
             // Those that are ready are not asked again.
-            let Some((_, metrics)) = self.metrics.get(asked) else { return Ok(()) };
-            let reason = match probe::ask(*metrics, "/ready").await {
+            let Some(Run { server, service, metrics }) = self.runs.get(asked).cloned() else { return Ok(()) };
+            (self.server, self.service) = (server, service);
+            let reason = match probe::ask(metrics, "/ready").await {
                 Ok(answer) if answer.is_good() => {
                     asked += 1;
                     continue;

@@ -12,7 +12,11 @@ use super::authorities::internet_roots;
 use super::backend::Backend;
 use super::layout::{ServerLayout, ServiceAddresses};
 use super::links::Detours;
+use crate::plan::Processes;
 use crate::traces::TraceReceiver;
+
+/// MiB that a queue takes of the disk where there are many servers: hundreds would else take twenty GiB before the first message.
+const QUEUE_SEGMENT_MIB: u32 = 4;
 
 /// The settings file, as `runtime` reads it.
 #[derive(Serialize)]
@@ -25,6 +29,8 @@ struct SettingsFile<'a> {
     drop: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pickup: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_segment: Option<u32>,
     otlp: String,
     dns: Vec<SocketAddr>,
     trusted_roots: PathBuf,
@@ -55,11 +61,12 @@ pub(super) struct Around<'a> {
     pub backend: &'a Backend,
     pub dns: SocketAddr,
     pub traces: &'a TraceReceiver,
+    pub processes: Processes,
 }
 
 /// Text of the settings file of a server.
 pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<'_>, detours: &Detours) -> String {
-    let Around { forest, backend, dns, traces } = around;
+    let Around { forest, backend, dns, traces, processes } = around;
     let by_name = |services: &BTreeMap<Service, SocketAddr>| {
         services.iter().map(|(service, address)| (service.as_str(), *address)).collect()
     };
@@ -69,6 +76,7 @@ pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<
         state: server.folder.join("state"),
         drop: server.drop_folder(),
         pickup: server.pickup_folder(),
+        queue_segment: (*processes != Processes::Service).then_some(QUEUE_SEGMENT_MIB),
         otlp: traces.endpoint(),
         dns: vec![*dns],
         trusted_roots: internet_roots(directory),

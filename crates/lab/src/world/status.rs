@@ -1,14 +1,17 @@
 //! `lab.json`: what runs where, so that other commands find a running lab.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use envelope::{ServerName, Service};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::World;
+use super::process::{Process, Run};
 
 const FILE: &str = "lab.json";
 
@@ -40,6 +43,9 @@ pub struct LabStatus {
 pub struct ServerStatus {
     /// As the organization names it.
     pub name: String,
+    /// Where it stands.
+    #[serde(default)]
+    pub site: String,
     /// Its name in DNS.
     pub fqdn: String,
     /// The loopback address that all its services listen on.
@@ -126,29 +132,28 @@ impl LabStatus {
     }
 }
 
-/// The service that comes first in the order of services.
-const FIRST: net::Service = net::Service::FrontendTransport;
-
 pub(super) fn of(world: &World) -> LabStatus {
+    let processes = world.processes.values();
+    let running: BTreeMap<(&ServerName, Service), (&Process, &Run)> = processes
+        .flat_map(|process| process.runs().iter().map(move |run| ((&run.server, run.service), (process, run))))
+        .collect();
     let server = |layout: &super::ServerLayout| {
-        let running =
-            world.processes.range((layout.name.clone(), FIRST)..).take_while(|((server, _), _)| *server == layout.name);
-        let running = running.flat_map(|(_, process)| {
-            process.services().map(|(service, metrics)| ProcessStatus {
-                service: service.to_string(),
-                pid: process.pid(),
-                metrics,
-                log: process.log().to_owned(),
-            })
+        let here = layout.services.keys().filter_map(|service| running.get(&(&layout.name, *service)));
+        let here = here.map(|(process, run)| ProcessStatus {
+            service: run.service.to_string(),
+            pid: process.pid(),
+            metrics: run.metrics,
+            log: process.log().to_owned(),
         });
         ServerStatus {
             name: layout.name.to_string(),
+            site: layout.site.to_string(),
             fqdn: layout.fqdn.to_string(),
             address: layout.address,
             settings: layout.settings_path(),
             smtp: world.exchange.entrance(&layout.name).or_else(|| layout.smtp()),
             submission: layout.services.values().find_map(|addresses| addresses.submission),
-            processes: running.collect(),
+            processes: here.collect(),
         }
     };
     LabStatus {

@@ -135,8 +135,28 @@ async fn lost_events_lose_no_message() {
     let listener = Listener::new(&databases, Arc::clone(&watch.signal));
     fixture.put("ann", "new/1.a.host");
     next(&mut watch).await.1.sent(Arc::new(())).await.unwrap();
-    listener.handle(Ok(Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan)));
+    listener.handle(&Ok(Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan)));
     assert!(watch.signal.pending.lock().databases.contains(&0));
+}
+
+#[tokio::test]
+async fn several_share_a_watcher_and_each_hears_of_its_own() {
+    let (one, other) = (Fixture::new(&["ann"]).await, Fixture::new(&["bob"]).await);
+    let watcher = Watcher::default();
+    let start =
+        async |fixture: &Fixture| OutboxWatch::start_on(&watcher, vec![fixture.database.clone()]).await.unwrap();
+    let (mut first, mut second) = (start(&one).await, start(&other).await);
+    one.put("ann", "new/1.a.host");
+    next(&mut first).await.1.sent(Arc::new(())).await.unwrap();
+    other.put("bob", "new/2.a.host");
+    next(&mut second).await.1.sent(Arc::new(())).await.unwrap();
+    // One goes and comes again; the other goes on meanwhile.
+    drop(first);
+    other.put("bob", "new/3.a.host");
+    next(&mut second).await.1.sent(Arc::new(())).await.unwrap();
+    let mut again = start(&one).await;
+    one.put("ann", "new/4.a.host");
+    next(&mut again).await.1.sent(Arc::new(())).await.unwrap();
 }
 
 #[tokio::test]

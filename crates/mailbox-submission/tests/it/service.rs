@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use envelope::{BodyType, EnhancedStatus, MessageHead, MessageId, OriginKind, Receipt, Reply, Revision};
 use futures::StreamExt;
 use mailbox_store::{MailboxDatabase, MailboxName};
-use mailbox_submission::{MailboxSubmission, MailboxSubmissionError};
+use mailbox_submission::{MailboxSubmission, MailboxSubmissionError, Watcher};
 use net::{PeerIdentity, Service};
 use parking_lot::Mutex;
 use rpc::{Incoming, Offer, SubmitHandler};
@@ -98,7 +98,7 @@ impl Scene {
 
     async fn begin_with(world: World, node: Arc<Node>) -> Self {
         let drain = CancellationToken::new();
-        let service = MailboxSubmission::build(Arc::clone(&node), drain.clone()).await.unwrap();
+        let service = MailboxSubmission::build(Arc::clone(&node), Watcher::default(), drain.clone()).await.unwrap();
         let running = tokio::spawn(service.run());
         Self { world, node, drain, running }
     }

@@ -31,6 +31,8 @@ const ONE_OF: u32 = 20;
 const MEMBERS_MAX: u32 = 10;
 /// Servers of a lab whose services are processes of their own; with more there is one process for each server.
 const LAB_SERVERS_APART_MAX: u32 = 12;
+/// And up to so many: with more there is one for each site.
+const LAB_SITES_APART_MAX: u32 = 24;
 /// Port of the hosts of a lab's internet.
 const LAB_SMTP_PORT: u16 = 2500;
 
@@ -292,7 +294,11 @@ impl Generator<'_> {
 
 /// Where mail of a lab goes by MX, and the smart hosts of partners.
 fn internet(to: &mut impl Write, servers: u32) -> std::io::Result<()> {
-    let together = if servers > LAB_SERVERS_APART_MAX { "  processes: server\n" } else { "" };
+    let together = match servers {
+        ..=LAB_SERVERS_APART_MAX => "",
+        ..=LAB_SITES_APART_MAX => "  processes: server\n",
+        _ => "  processes: site\n",
+    };
     writeln!(to, "\nlab:\n  smtpPort: {LAB_SMTP_PORT}\n{together}\ninternet:\n  domains:")?;
     writeln!(to, "    - {{name: fabrikam.example, mx: [{{host: mx.fabrikam.example}}]}}\n  hosts:")?;
     writeln!(to, "    - {{name: mx.fabrikam.example}}")?;
@@ -324,6 +330,8 @@ fn partner_host(host: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lab::plan::Processes;
+
     use super::*;
 
     fn text(sites: u32, servers: u32, recipients: u32, seed: u64, lab: bool) -> String {
@@ -351,6 +359,12 @@ mod tests {
             assert!(one == text(sites, servers, recipients, 7, false));
             assert!(recipients < 2 || one != text(sites, servers, recipients, 8, false));
         }
+    }
+
+    #[test]
+    fn the_more_servers_a_lab_has_the_more_of_them_are_one_process() {
+        let shape = |servers| lab::LabFile::parse(&text(3, servers, 1, 1, true)).unwrap().settings.processes;
+        assert_eq!([12, 24, 25].map(shape), [Processes::Service, Processes::Server, Processes::Site]);
     }
 
     #[test]

@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use admin_api::ServiceHealth;
 use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use futures::StreamExt;
+use futures::stream;
 use net::Service;
 use pressure::Level;
 use serde::Serialize;
 use telemetry::{catalogue, probe};
-use tokio::task::JoinSet;
 
 use super::place::Place;
 use super::{output, times};
@@ -35,6 +36,8 @@ of etcd do not). \"refused\": the directory holds what is not valid, or older th
 (`postroad servers`). They are asked at services.<service>.metrics of the settings; a service without that
 address cannot be.";
 
+/// Services that are asked at the same time: more are not faster, and each is a file to this process.
+const ASKED_AT_ONCE: usize = 64;
 /// Certificates are told of in the table when they end within so many days.
 const CERTIFICATE_SOON_DAYS: u64 = 21;
 const SECONDS_OF_DAY: u64 = 24 * 60 * 60;
@@ -146,15 +149,10 @@ async fn here(arguments: &HealthArguments) -> anyhow::Result<Vec<State>> {
     Ok(ask(asked).await)
 }
 
-/// Asks all at once; the answers come in the order of the questions.
+/// Asks many at once; the answers come in the order of the questions.
 pub(crate) async fn ask(asked: Vec<(String, String, SocketAddr)>) -> Vec<State> {
-    let mut answers = JoinSet::new();
-    for (at, (server, service, address)) in asked.into_iter().enumerate() {
-        answers.spawn(async move { (at, state(server, service, address).await) });
-    }
-    let mut answers = answers.join_all().await;
-    answers.sort_by_key(|(at, _)| *at);
-    answers.into_iter().map(|(_, state)| state).collect()
+    let questions = asked.into_iter().map(|(server, service, address)| state(server, service, address));
+    stream::iter(questions).buffered(ASKED_AT_ONCE).collect().await
 }
 
 async fn state(server: String, service: String, address: SocketAddr) -> State {
@@ -170,8 +168,11 @@ pub(crate) fn of_answers(server: String, service: String, reason: Option<String>
         found.collect::<Vec<(String, u64)>>()
     };
     let one = |instrument| all(instrument, "").first().map(|(_, number)| *number);
+    // Where several services are one process they have one set of metrics.
+    let has_queue = service == Service::Transport.as_str();
+    let queued = one(&catalogue::QUEUED).filter(|_| has_queue);
     let mut waiting = all(&catalogue::QUEUE_LENGTH, "delivery_type");
-    waiting.retain(|(_, length)| *length > 0);
+    waiting.retain(|(_, length)| has_queue && *length > 0);
     waiting.sort();
     let measures = all(&catalogue::PRESSURE_MEASURE, "resource");
     let mut pressure: Vec<Meter> = all(&catalogue::PRESSURE_LEVEL, "resource")
@@ -189,7 +190,7 @@ pub(crate) fn of_answers(server: String, service: String, reason: Option<String>
     certificates.sort_by(|one, other| (one.1, &one.0).cmp(&(other.1, &other.0)));
     let sum = |instrument: &catalogue::Instrument| all(instrument, "").iter().map(|(_, number)| *number).sum::<u64>();
     let ended = [&catalogue::DELIVERED, &catalogue::FAILED, &catalogue::EXPIRED, &catalogue::REMOVED];
-    let ledger = one(&catalogue::QUEUED).map(|_| (sum(&catalogue::ACCEPTED), ended.into_iter().map(sum).sum()));
+    let ledger = queued.map(|_| (sum(&catalogue::ACCEPTED), ended.into_iter().map(sum).sum()));
     State {
         ledger,
         server,
@@ -200,7 +201,7 @@ pub(crate) fn of_answers(server: String, service: String, reason: Option<String>
         directory_away: one(&catalogue::DIRECTORY_AWAY).is_some_and(|away| away > 0),
         directory_members_away: one(&catalogue::DIRECTORY_MEMBERS_AWAY).unwrap_or_default(),
         configuration_refused: one(&catalogue::CONFIGURATION_REFUSED).is_some_and(|refused| refused > 0),
-        queued: one(&catalogue::QUEUED),
+        queued,
         waiting,
         pressure,
         failed_logons: (!logons.is_empty()).then(|| logons.iter().map(failed).sum()),

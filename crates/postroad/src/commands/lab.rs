@@ -4,9 +4,10 @@ mod demo;
 mod gateway;
 mod mailboxes;
 mod outside;
+mod progress;
 mod report;
+mod summary;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use runtime::drain_on_signals;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::summary::SERVERS_NAMED_MAX;
 use super::place::LAB_DEFAULT;
 use super::{centre, health, output};
 
@@ -39,9 +41,14 @@ enum LabCommand {
     /// `postroad servers`, `postroad explain someone@fabrikam.example`.
     Up(UpArguments),
     /// Say what runs where, whether it is ready, and what waits in the queues.
+    ///
+    /// With more than twelve servers: how each site is, and what is not well.
     Status {
         #[command(flatten)]
         place: Place,
+        /// Name every server and every service, however many there are.
+        #[arg(long)]
+        all: bool,
     },
     /// Cut a link of a running lab: between two sites, or of an Edge server. Connections over it end, and none is made.
     ///
@@ -113,7 +120,7 @@ struct DemoArguments {
 pub(crate) async fn run(arguments: LabArguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         LabCommand::Up(arguments) => up(&arguments).await,
-        LabCommand::Status { place } => status(&place.directory).await,
+        LabCommand::Status { place, all } => status(&place.directory, all).await,
         LabCommand::Cut(arguments) => set_link(&arguments, true).await,
         LabCommand::Heal(arguments) => set_link(&arguments, false).await,
         LabCommand::Down { place } => down(&place.directory).await,
@@ -140,17 +147,24 @@ async fn start(arguments: &UpArguments, default: &str) -> anyhow::Result<World> 
     let mut options = WorldOptions::new(&directory, &folder, &program);
     options.log_filter = Some(arguments.log.clone());
     options.etcd = arguments.etcd;
-    eprint!("starting {} servers … ", file.organization.organization.servers().len());
-    let _ = std::io::stderr().flush();
-    let world = World::start(&file, options).await?;
-    eprintln!("ready");
-    Ok(world)
+    options.told = progress::Progress::told();
+    eprintln!("starting {} in {}", size(&file), directory.display());
+    Ok(World::start(&file, options).await?)
+}
+
+/// What a lab file describes.
+fn size(file: &LabFile) -> String {
+    let organization = &file.organization.organization;
+    let count = |number: usize, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
+    format!("{}, {}", count(organization.sites().len(), "site"), count(organization.servers().len(), "server"))
 }
 
 async fn up(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     let drain = drain_on_signals().context("cannot listen for signals")?;
     let world = start(arguments, "deploy/lab/two-sites.yaml").await?;
-    print!("{}", report::status(&world.status()));
+    let status = world.status();
+    let few = status.servers.len() <= SERVERS_NAMED_MAX;
+    print!("{}", if few { report::status(&status) } else { summary::place(&status) });
     let centre = page(&arguments.place.directory, drain.clone()).await;
     println!("\nCtrl-C stops it. Files stay in {}.", arguments.place.directory.display());
     drain.cancelled().await;
@@ -201,13 +215,19 @@ async fn set_link(arguments: &LinkArguments, cut: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn status(directory: &Path) -> anyhow::Result<ExitCode> {
+async fn status(directory: &Path, all: bool) -> anyhow::Result<ExitCode> {
     let status = LabStatus::read(directory).context("start one with `postroad lab up`")?;
     let services = status.servers.iter().flat_map(|server| {
         server.processes.iter().map(|process| (server.name.clone(), process.service.clone(), process.metrics))
     });
     let states = health::ask(services.collect()).await;
-    let links = Links::read(directory)?.map(|links| report::links(&links)).unwrap_or_default();
-    output::print(&format!("{}\n{}{links}", report::status(&status), health::table(&states)))?;
+    let links = Links::read(directory)?;
+    let text = if all || status.servers.len() <= SERVERS_NAMED_MAX {
+        let links = links.map(|links| report::links(&links)).unwrap_or_default();
+        format!("{}\n{}{links}", report::status(&status), health::table(&states))
+    } else {
+        summary::report(&status, &states, links.as_ref())
+    };
+    output::print(&text)?;
     Ok(if states.iter().all(|state| state.ready) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -265,19 +265,19 @@ pub(crate) fn administrator(identity: &Path) -> anyhow::Result<Credentials> {
 
 /// The directory, whose changes are written into the audit log of the server.
 fn audited(directory: Arc<dyn Administration>, settings: &Settings) -> anyhow::Result<Arc<dyn Administration>> {
-    Ok(Arc::new(Audited::new(directory, audit_trail(settings)?, "local")))
+    Ok(Arc::new(Audited::new(directory, audit_trail(settings), "local")))
 }
 
 /// The audit log of the server, for what this command does itself.
-pub(crate) fn audit_trail(settings: &Settings) -> anyhow::Result<AuditTrail> {
+pub(crate) fn audit_trail(settings: &Settings) -> AuditTrail {
     let folder = audit::folder(&settings.state);
     let unwritten = folder.clone();
     let lost =
         move || eprintln!("warning: this change is not in the audit log: {} cannot be written", unwritten.display());
     let log = LogSettings { folder, prefix: audit::PREFIX, version: runtime::node::VERSION };
     let clock = Clock::default();
-    let log = Arc::new(Log::start(log, lost).context("cannot start the audit log")?);
-    Ok(AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str()))
+    let log = Arc::new(Log::new(log, lost));
+    AuditTrail::new(log, Arc::new(move || clock.now()), settings.server.as_str())
 }
 
 /// Opens the directory and reads the configuration of now.

@@ -85,6 +85,13 @@ pub const KEYS: &[Key] = &[
         "The same for files with their envelope in front, as `postroad queue export` writes them",
     ),
     key(
+        "queue-segment",
+        "a number of MiB, 1 to 1024",
+        "64",
+        "4",
+        "What the queue takes of the disk at a time, and at the least: many servers on one machine take less",
+    ),
+    key(
         "otlp",
         "`http://host:port` or `https://host:port`",
         NONE,

@@ -20,6 +20,7 @@
 //! | `three_sites` | mail stops at the hub, divides there, backs off, and waits where it could not go on |
 //! | `observed` | traces and metrics tell what happened, and nothing that a stranger can make up becomes a series |
 //! | `outside` | swaks and Postfix are served, and get no relay |
+//! | `sites` | an organization of many servers runs where a site is one process, and stands still |
 //! | `walls` | what a server keeps is its own, and its services give up what they do not need |
 //! | `authorization` | the implicit connector is for services of the organization |
 //!
@@ -44,6 +45,7 @@ mod pressure;
 mod probe;
 mod reload;
 mod restart;
+mod sites;
 mod soak;
 mod support;
 mod three_sites;

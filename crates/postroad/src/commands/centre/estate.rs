@@ -128,7 +128,7 @@ impl LiveEstate {
         let settings =
             LogSettings { folder: log_folder.clone(), prefix: audit::PREFIX, version: runtime::node::VERSION };
         let lost = || eprintln!("warning: something was done that the audit log does not have");
-        let log = Arc::new(Log::start(settings, lost)?);
+        let log = Arc::new(Log::new(settings, lost));
         let trail = AuditTrail::new(Arc::clone(&log), Arc::new(times::now), &server);
         let forest = match reach.settings() {
             Some(settings) => settings.forest.clone(),

@@ -70,7 +70,7 @@ fn here<T>(
     work: impl FnOnce() -> Result<T, String>,
     named: impl FnOnce(&T) -> String,
 ) -> anyhow::Result<T> {
-    let trail = place::audit_trail(settings)?;
+    let trail = place::audit_trail(settings);
     let author = place::author(&format!("shell: {command}"));
     let done = work();
     let object = done.as_ref().map_or_else(|_| object.to_owned(), named);
