@@ -148,10 +148,10 @@ bench-memory: bench-packages  ## Transport's memory over ten minutes of full loa
 	python3 tests/bench/endure.py queue
 
 SIZE ?= 1000000
-size: test-packages  ## Measures a directory of a large organization, in a file and in etcd (SIZE=1000000 recipients).
-	cargo build --release -p postroad
-	cargo build --release -p directory --example size_bench
-	tests/bench/size.sh $(SIZE)
+size: test-packages  ## Measures a directory of a large organization, in a file and in etcd, and what its messages cost (SIZE=1000000 recipients).
+	cargo build --release -p postroad -p bench -p directory --bins --example size_bench
+	python3 tests/bench/size.py $(SIZE)
+	python3 tests/bench/recipients.py $(SIZE)
 
 bench-parts: test-packages  ## Measures routing, the queue, the implicit connector and one SMTP session by stage.
 	cargo run --release -p routing --example tables_bench
