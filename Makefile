@@ -149,10 +149,10 @@ bench-memory: bench-packages  ## Transport's memory over ten minutes of full loa
 
 SIZE ?= 1000000
 EDGE_SIZE ?= 200000
-size: test-packages  ## Measures a directory of a large organization, in a file and in etcd (SIZE=1000000 recipients), and EdgeSync (EDGE_SIZE=200000).
-	cargo build --release -p postroad
-	cargo build --release -p directory --example size_bench
-	tests/bench/size.sh $(SIZE)
+size: test-packages  ## Measures a directory of SIZE=1000000 recipients in a file and in etcd, what its messages cost, and EdgeSync of EDGE_SIZE=200000.
+	cargo build --release -p postroad -p bench -p directory --bins --example size_bench
+	python3 tests/bench/size.py $(SIZE)
+	python3 tests/bench/recipients.py $(SIZE)
 	tests/bench/edge.sh $(EDGE_SIZE)
 
 bench-parts: test-packages  ## Measures routing, the queue, the implicit connector and one SMTP session by stage.

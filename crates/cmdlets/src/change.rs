@@ -483,7 +483,7 @@ fn only_default(draft: &OrganizationDraft, chosen: &Object) -> Vec<Object> {
         if is_it || domain.is_default {
             let mut domain = match chosen {
                 Object::AcceptedDomain(changed) if is_it => changed.clone(),
-                _ => domain.clone(),
+                _ => Box::new(domain.clone()),
             };
             domain.is_default = is_it;
             puts.push(Object::AcceptedDomain(domain));

@@ -43,8 +43,9 @@ pub struct Census {
     /// Mailboxes whose passwords are kept here.
     with_passwords: Vec<Object>,
     wanted_names: std::collections::HashSet<u64>,
-    new: Vec<DirectoryRecipient>,
-    changed: Vec<(ObjectName, DirectoryRecipient)>,
+    #[expect(clippy::vec_box, reason = "a plan takes each box as it is: else all of them would be there twice")]
+    new: Vec<Box<DirectoryRecipient>>,
+    changed: Vec<(ObjectName, Box<DirectoryRecipient>)>,
 }
 
 impl Census {
@@ -110,8 +111,8 @@ impl Census {
             self.wanted_names.insert(self.chance.hash_one(&recipient.name));
             match self.stored.remove(&recipient.guid) {
                 Some(known) if known.digest == self.chance.hash_one(&recipient) => {}
-                Some(known) => self.changed.push((known.name, recipient)),
-                None => self.new.push(recipient),
+                Some(known) => self.changed.push((known.name, Box::new(recipient))),
+                None => self.new.push(Box::new(recipient)),
             }
         }
     }
@@ -123,13 +124,13 @@ impl Census {
     /// [`ReadError`]
     pub async fn changes(mut self, directory: &dyn Recipients) -> Result<Vec<Change>, ReadError> {
         let mut changes = Vec::new();
-        for recipient in std::mem::take(&mut self.new) {
+        for mut recipient in std::mem::take(&mut self.new) {
             // Of another identity, which nobody else wants: it keeps that.
             let known = self.named.get(&recipient.name).and_then(|guid| Some((*guid, self.stored.remove(guid)?)));
             match known {
-                None => changes.push(Change::Create(Object::Recipient(Box::new(recipient)))),
+                None => changes.push(Change::Create(Object::Recipient(recipient))),
                 Some((guid, known)) => {
-                    let recipient = DirectoryRecipient { guid, ..recipient };
+                    recipient.guid = guid;
                     if known.digest != self.chance.hash_one(&recipient) {
                         self.changed.push((known.name, recipient));
                     }
@@ -138,7 +139,7 @@ impl Census {
         }
         let updates = self.changed.into_iter().map(|(name, to)| async move {
             let from = stored(directory, &name).await?;
-            Ok::<_, ReadError>(Change::Update { from, to: Object::Recipient(Box::new(to)) })
+            Ok::<_, ReadError>(Change::Update { from, to: Object::Recipient(to) })
         });
         let is_unwanted =
             |known: &Known| !known.is_brought || self.wanted_names.contains(&self.chance.hash_one(&known.name));

@@ -10,7 +10,7 @@
 mod desk;
 mod news;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,6 +31,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const OPERATIONS_MAX: usize = 10_000;
 /// Operations of one of many transactions in a row: some ten milliseconds, of which the disk is waited for once.
 const OPERATIONS_AT_ONCE: usize = 2_500;
+/// Memory for pages of the file, taken as it is needed: what such a transaction touches of a file with a million recipients. With
+/// SQLite's own 2 MiB each of its pages is written and read again in between.
+const CACHE_KIB: i64 = 16 * 1024;
+/// Pages of the log from which on they are brought into the file: several such transactions. Some 16 MiB.
+const CHECKPOINT_PAGES: i64 = 4_000;
 /// Replaced and deleted values that are kept unless told otherwise: some hundred changes of a usual size. Ours.
 pub const HISTORY_ENTRIES_MAX: u32 = 20_000;
 /// Octets of all of them together.
@@ -268,6 +273,8 @@ fn prepare(connection: &mut Connection) -> Sql<i64> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?; // SQLite takes a negative number for KiB
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // A service that is confined has no folder for temporary files.
     connection.pragma_update(None, "temp_store", "memory")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -357,9 +364,12 @@ impl Store for Embedded {
                 }
             }
             let next = advance(sql)?;
+            let new: HashSet<&str> = conditions.iter().filter_map(Condition::absent).collect();
             let mut ended = History::default();
             for write in &writes {
-                ended = ended.and(remember(sql, write, next)?);
+                if !matches!(write, Write::Put(key, _) if new.contains(key.as_str())) {
+                    ended = ended.and(remember(sql, write, next)?);
+                }
                 apply(sql, write, next)?;
             }
             if ended.entries > 0 {

@@ -5,6 +5,7 @@
 //! for one change only; it moves to another member when its own fails. etcd keeps every revision until somebody compacts it:
 //! what can be read of the past is decided by its `--auto-compaction-retention`.
 
+mod ahead;
 mod members;
 mod roles;
 
@@ -17,8 +18,10 @@ use etcd_client::{
     Client, Compare, CompareOp, DeleteOptions, Error, GetOptions, KeyValue, KvClient, PutOptions, Txn, TxnOp,
     TxnOpResponse, WatchOptions,
 };
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
+use self::ahead::{Ahead, wanted};
 use self::members::{Members, OUT_OF_RANGE};
 pub use self::roles::{EtcdUsers, secure_etcd};
 use crate::directory::{Backend, MemberState};
@@ -92,13 +95,18 @@ impl fmt::Debug for EtcdSettings {
 #[must_use]
 pub fn connect(settings: EtcdSettings, forest: &str) -> Arc<dyn Backend> {
     let lease_ttl = settings.lease_ttl;
-    Arc::new(Forest::new(Etcd { members: Arc::new(Members::new(settings)), at: None }, forest, lease_ttl))
+    Arc::new(Forest::new(
+        Etcd { members: Arc::new(Members::new(settings)), at: None, ahead: Mutex::default() },
+        forest,
+        lease_ttl,
+    ))
 }
 
 struct Etcd {
     members: Arc<Members>,
     /// The revision that is read; `None` for now.
     at: Option<i64>,
+    ahead: Mutex<Option<Ahead>>,
 }
 
 impl Etcd {
@@ -176,7 +184,7 @@ impl Store for Etcd {
 
     fn at(&self, revision: u64) -> Self {
         let at = Some(i64::try_from(revision).unwrap_or(i64::MAX).max(1)); // etcd reads 0 as now
-        Self { members: Arc::clone(&self.members), at }
+        Self { members: Arc::clone(&self.members), at, ahead: Mutex::default() }
     }
 
     async fn kept(&self, key: &str, revision: u64) -> Result<Kept, Unavailable> {
@@ -220,13 +228,24 @@ impl Store for Etcd {
     }
 
     async fn page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Entry>, Unavailable> {
-        let end = format!("{prefix}\u{10ffff}");
-        let options = self.reading().with_range(end).with_limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        let asked = self.members.call(|client| {
-            let (start, options) = (format!("{after}\0"), options.clone());
-            async move { reader(&client).get(start, Some(options)).await }
-        });
-        Ok(asked.await?.take_kvs().into_iter().map(entry).collect())
+        let known = self.ahead.lock().take().and_then(|ahead| ahead.go_on(prefix, after, limit));
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let wanted = wanted(prefix, after, limit);
+                let end = format!("{prefix}\u{10ffff}");
+                let options = self.reading().with_range(end).with_limit(i64::try_from(wanted).unwrap_or(i64::MAX));
+                let asked = self.members.call(|client| {
+                    let (start, options) = (format!("{after}\0"), options.clone());
+                    async move { reader(&client).get(start, Some(options)).await }
+                });
+                let entries: Vec<Entry> = asked.await?.take_kvs().into_iter().map(entry).collect();
+                Ahead::new(prefix, wanted, entries)
+            }
+        };
+        let (page, rest) = known.divide(limit);
+        *self.ahead.lock() = rest;
+        Ok(page)
     }
 
     async fn get(&self, keys: &[String]) -> Result<Vec<Option<Entry>>, Unavailable> {

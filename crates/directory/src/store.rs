@@ -41,6 +41,16 @@ pub(crate) enum Condition {
     Unchanged(String, u64),
 }
 
+impl Condition {
+    /// The key that there must not be.
+    pub(crate) fn absent(&self) -> Option<&str> {
+        match self {
+            Self::Absent(key) => Some(key),
+            Self::Unchanged(..) => None,
+        }
+    }
+}
+
 /// What a transaction does. A key may occur once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Write {

@@ -16,25 +16,25 @@ use crate::node::Node;
 use crate::property::{self, Detail, Form};
 use crate::secrets::Secrets;
 
-/// A directory object.
+/// A directory object. Every kind is behind an address: a plan has two of them for each change, and there may be a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     /// Organization-wide settings.
-    TransportConfig(TransportConfig),
+    TransportConfig(Box<TransportConfig>),
     /// Servers that reach each other well.
-    Site(Site),
+    Site(Box<Site>),
     /// IP site link.
-    SiteLink(SiteLink),
+    SiteLink(Box<SiteLink>),
     /// Database availability group.
-    Dag(Dag),
+    Dag(Box<Dag>),
     /// A Mailbox or an Edge server.
     Server(Box<Server>),
     /// Mailbox database.
-    Database(Database),
+    Database(Box<Database>),
     /// A domain that mail is taken for.
-    AcceptedDomain(AcceptedDomain),
+    AcceptedDomain(Box<AcceptedDomain>),
     /// X.400 addresses that the organization answers for.
-    X400AuthoritativeDomain(X400AuthoritativeDomain),
+    X400AuthoritativeDomain(Box<X400AuthoritativeDomain>),
     /// A way out by SMTP.
     SendConnector(Box<SendConnector>),
     /// A way out by an agent.
@@ -184,16 +184,19 @@ impl Object {
             }
         }
         match kind {
-            Kind::TransportConfig => of(node, secrets, Self::TransportConfig),
-            Kind::Site => of(node, secrets, Self::Site),
-            Kind::SiteLink => of(node, secrets, Self::SiteLink),
-            Kind::Dag => of(node, secrets, Self::Dag),
+            Kind::TransportConfig => of(node, secrets, |object| Self::TransportConfig(Box::new(object))),
+            Kind::Site => of(node, secrets, |object| Self::Site(Box::new(object))),
+            Kind::SiteLink => of(node, secrets, |object| Self::SiteLink(Box::new(object))),
+            Kind::Dag => of(node, secrets, |object| Self::Dag(Box::new(object))),
             Kind::Server => of(node, secrets, |server| Self::Server(Box::new(server))),
             Kind::Database => {
-                finished(property::read_partly(node, secrets), node, DatabaseForm::finish, Self::Database)
+                let form = property::read_partly(node, secrets);
+                finished(form, node, DatabaseForm::finish, |database| Self::Database(Box::new(database)))
             }
-            Kind::AcceptedDomain => of(node, secrets, Self::AcceptedDomain),
-            Kind::X400AuthoritativeDomain => of(node, secrets, Self::X400AuthoritativeDomain),
+            Kind::AcceptedDomain => of(node, secrets, |object| Self::AcceptedDomain(Box::new(object))),
+            Kind::X400AuthoritativeDomain => {
+                of(node, secrets, |object| Self::X400AuthoritativeDomain(Box::new(object)))
+            }
             Kind::SendConnector => of(node, secrets, |connector| Self::SendConnector(Box::new(connector))),
             Kind::DeliveryAgentConnector => {
                 of(node, secrets, |connector| Self::DeliveryAgentConnector(Box::new(connector)))
@@ -210,9 +213,9 @@ impl Object {
     /// What its written form `node` says outside of the documented ranges.
     pub(crate) fn out_of_range(&self, node: &Node) -> Vec<Fault> {
         match self {
-            Self::TransportConfig(object) => property::out_of_range(object, node),
-            Self::Site(object) => property::out_of_range(object, node),
-            Self::SiteLink(object) => property::out_of_range(object, node),
+            Self::TransportConfig(object) => property::out_of_range(&**object, node),
+            Self::Site(object) => property::out_of_range(&**object, node),
+            Self::SiteLink(object) => property::out_of_range(&**object, node),
             Self::Server(object) => {
                 let blank = Node::null();
                 let at = |name: &str| node.get(name).unwrap_or(&blank);
@@ -238,9 +241,9 @@ impl Object {
     /// What it says and nothing follows: property, and why.
     pub(crate) fn idle(&self) -> Vec<(String, String)> {
         match self {
-            Self::TransportConfig(object) => property::idle(object),
-            Self::Site(object) => property::idle(object),
-            Self::SiteLink(object) => property::idle(object),
+            Self::TransportConfig(object) => property::idle(&**object),
+            Self::Site(object) => property::idle(&**object),
+            Self::SiteLink(object) => property::idle(&**object),
             Self::Server(object) => {
                 let inner = property::idle(&object.transport).into_iter();
                 inner.map(|(name, text)| (format!("transport.{name}"), text)).chain(property::idle(&**object)).collect()
@@ -256,14 +259,14 @@ impl Object {
 
     pub(crate) fn write(&self, detail: Detail) -> Node {
         match self {
-            Self::TransportConfig(object) => property::write(object, detail),
-            Self::Site(object) => property::write(object, detail),
-            Self::SiteLink(object) => property::write(object, detail),
-            Self::Dag(object) => property::write(object, detail),
+            Self::TransportConfig(object) => property::write(&**object, detail),
+            Self::Site(object) => property::write(&**object, detail),
+            Self::SiteLink(object) => property::write(&**object, detail),
+            Self::Dag(object) => property::write(&**object, detail),
             Self::Server(object) => property::write(&**object, detail),
-            Self::Database(object) => property::write(&DatabaseForm::from(object), detail),
-            Self::AcceptedDomain(object) => property::write(object, detail),
-            Self::X400AuthoritativeDomain(object) => property::write(object, detail),
+            Self::Database(object) => property::write(&DatabaseForm::from(&**object), detail),
+            Self::AcceptedDomain(object) => property::write(&**object, detail),
+            Self::X400AuthoritativeDomain(object) => property::write(&**object, detail),
             Self::SendConnector(object) => property::write(&**object, detail),
             Self::DeliveryAgentConnector(object) => property::write(&**object, detail),
             Self::ForeignConnector(object) => property::write(&**object, detail),
@@ -276,14 +279,14 @@ impl Object {
 /// Every object of an organization, kind by kind, in the order of the draft.
 #[must_use]
 pub fn objects(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> Vec<Object> {
-    let mut objects = vec![Object::TransportConfig(draft.transport_config.clone())];
-    objects.extend(draft.sites.iter().cloned().map(Object::Site));
-    objects.extend(draft.site_links.iter().cloned().map(Object::SiteLink));
-    objects.extend(draft.dags.iter().cloned().map(Object::Dag));
+    let mut objects = vec![Object::TransportConfig(Box::new(draft.transport_config.clone()))];
+    objects.extend(draft.sites.iter().cloned().map(|object| Object::Site(Box::new(object))));
+    objects.extend(draft.site_links.iter().cloned().map(|object| Object::SiteLink(Box::new(object))));
+    objects.extend(draft.dags.iter().cloned().map(|object| Object::Dag(Box::new(object))));
     objects.extend(draft.servers.iter().cloned().map(|server| Object::Server(Box::new(server))));
-    objects.extend(draft.databases.iter().cloned().map(Object::Database));
-    objects.extend(draft.accepted_domains.iter().cloned().map(Object::AcceptedDomain));
-    objects.extend(draft.x400_domains.iter().cloned().map(Object::X400AuthoritativeDomain));
+    objects.extend(draft.databases.iter().cloned().map(|object| Object::Database(Box::new(object))));
+    objects.extend(draft.accepted_domains.iter().cloned().map(|object| Object::AcceptedDomain(Box::new(object))));
+    objects.extend(draft.x400_domains.iter().cloned().map(|object| Object::X400AuthoritativeDomain(Box::new(object))));
     objects.extend(draft.send_connectors.iter().cloned().map(|object| Object::SendConnector(Box::new(object))));
     let agents = draft.delivery_agent_connectors.iter().cloned();
     objects.extend(agents.map(|object| Object::DeliveryAgentConnector(Box::new(object))));
@@ -300,14 +303,14 @@ pub fn assemble(objects: impl IntoIterator<Item = Object>) -> (OrganizationDraft
     let (mut draft, mut recipients) = (OrganizationDraft::default(), Vec::new());
     for object in objects {
         match object {
-            Object::TransportConfig(object) => draft.transport_config = object,
-            Object::Site(object) => draft.sites.push(object),
-            Object::SiteLink(object) => draft.site_links.push(object),
-            Object::Dag(object) => draft.dags.push(object),
+            Object::TransportConfig(object) => draft.transport_config = *object,
+            Object::Site(object) => draft.sites.push(*object),
+            Object::SiteLink(object) => draft.site_links.push(*object),
+            Object::Dag(object) => draft.dags.push(*object),
             Object::Server(object) => draft.servers.push(*object),
-            Object::Database(object) => draft.databases.push(object),
-            Object::AcceptedDomain(object) => draft.accepted_domains.push(object),
-            Object::X400AuthoritativeDomain(object) => draft.x400_domains.push(object),
+            Object::Database(object) => draft.databases.push(*object),
+            Object::AcceptedDomain(object) => draft.accepted_domains.push(*object),
+            Object::X400AuthoritativeDomain(object) => draft.x400_domains.push(*object),
             Object::SendConnector(object) => draft.send_connectors.push(*object),
             Object::DeliveryAgentConnector(object) => draft.delivery_agent_connectors.push(*object),
             Object::ForeignConnector(object) => draft.foreign_connectors.push(*object),

@@ -50,7 +50,7 @@ impl References {
 
     /// Finds what is wrong with all recipients there are.
     #[must_use]
-    pub fn lint(&self, recipients: &[DirectoryRecipient]) -> Problems {
+    pub fn lint<'a>(&self, recipients: impl IntoIterator<Item = &'a DirectoryRecipient>) -> Problems {
         let mut problems = Vec::new();
         let mut names = HashMap::new();
         let mut addresses = HashMap::new();

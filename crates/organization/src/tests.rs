@@ -324,6 +324,11 @@ fn exported_files_hold_no_defaults_and_no_plain_secrets() {
 }
 
 #[test]
+fn a_plan_of_a_million_changes_is_small_beside_the_objects() {
+    assert!(size_of::<crate::Change>() <= 5 * size_of::<usize>(), "{}", size_of::<crate::Change>());
+}
+
+#[test]
 fn a_plan_reads_like_one() {
     let (draft, recipients) = Document::parse(TWO_SITES).unwrap().to_draft(&WithoutSecrets).unwrap();
     let current = objects(&draft, &recipients);

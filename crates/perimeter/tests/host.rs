@@ -42,13 +42,13 @@ impl Edge {
         let host = EdgeHost::new(directory.clone(), directory.clone(), server, tell);
         let edge = Self { directory, host, now, _folder: folder };
         edge.put(vec![
-            Object::Site(Site {
+            Object::Site(Box::new(Site {
                 guid: Guid::derived("site", "Perimeter"),
                 name: site,
                 hub_site_enabled: false,
                 inbound_mail_enabled: true,
                 subnets: vec![],
-            }),
+            })),
             edge.server(EdgeSubscription::default()),
         ])
         .await;

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -35,12 +36,39 @@ struct Arguments {
     sender: String,
     #[arg(long, default_value = "recipient@sink.example")]
     recipient: String,
+    /// A file with a recipient on each line: the messages go to one after the other, and from the last to the first again.
+    #[arg(long, conflicts_with = "recipient")]
+    recipients: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn recipients(&self) -> anyhow::Result<Vec<String>> {
+        let Some(path) = &self.recipients else { return Ok(vec![self.recipient.clone()]) };
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let recipients: Vec<String> = text.lines().map(str::to_owned).collect();
+        anyhow::ensure!(!recipients.is_empty(), "{} has no line", path.display());
+        Ok(recipients)
+    }
+}
+
+/// What all sessions send.
+struct Load {
+    messages: u64,
+    sender: String,
+    recipients: Vec<String>,
+    content: Vec<u8>,
+    taken: AtomicU64,
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arc::new(Arguments::parse());
-    let content = Arc::new(content(arguments.octets));
-    let taken = Arc::new(AtomicU64::new(0));
+    let arguments = Arguments::parse();
+    let load = Arc::new(Load {
+        messages: arguments.messages,
+        sender: arguments.sender.clone(),
+        recipients: arguments.recipients()?,
+        content: content(arguments.octets),
+        taken: AtomicU64::new(0),
+    });
     let mut sessions = Vec::new();
     for _ in 0..arguments.sessions {
         sessions.push(Session::open(arguments.to).context("the server does not talk SMTP")?);
@@ -48,8 +76,8 @@ fn main() -> anyhow::Result<()> {
     let started = Instant::now();
     let mut threads = Vec::new();
     for session in sessions {
-        let (arguments, content, taken) = (Arc::clone(&arguments), Arc::clone(&content), Arc::clone(&taken));
-        let work = move || session.send_share(&arguments, &content, &taken);
+        let load = Arc::clone(&load);
+        let work = move || session.send_share(&load);
         threads.push(thread::Builder::new().stack_size(STACK_OCTETS).spawn(work)?);
     }
     let mut latencies = Vec::new();
@@ -102,16 +130,21 @@ impl Session {
     }
 
     /// Sends messages until all sessions together have sent enough. Gives how long each took.
-    fn send_share(mut self, arguments: &Arguments, content: &[u8], taken: &AtomicU64) -> anyhow::Result<Vec<Duration>> {
-        let mail = format!("MAIL FROM:<{}>\r\n", arguments.sender);
-        let rcpt = format!("RCPT TO:<{}>\r\n", arguments.recipient);
+    fn send_share(mut self, load: &Load) -> anyhow::Result<Vec<Duration>> {
+        let mail = format!("MAIL FROM:<{}>\r\n", load.sender);
         let mut latencies = Vec::new();
-        while taken.fetch_add(1, Ordering::Relaxed) < arguments.messages {
+        loop {
+            let number = load.taken.fetch_add(1, Ordering::Relaxed);
+            if number >= load.messages {
+                break;
+            }
+            let recipient = &load.recipients[usize::try_from(number)? % load.recipients.len()];
+            let rcpt = format!("RCPT TO:<{recipient}>\r\n");
             let started = Instant::now();
             self.say(mail.as_bytes(), b'2')?;
             self.say(rcpt.as_bytes(), b'2')?;
             self.say(b"DATA\r\n", b'3')?;
-            self.say(content, b'2')?;
+            self.say(&load.content, b'2')?;
             latencies.push(started.elapsed());
         }
         self.say(b"QUIT\r\n", b'2')?;

@@ -179,9 +179,10 @@ fn no_more_default(organization: &Organization, object: &Object) -> Vec<Change> 
     let others = organization.accepted_domains().iter().filter(|known| known.is_default && known.guid != domain.guid);
     others
         .map(|known| {
-            let mut to = known.clone();
+            let from = Box::new(known.clone());
+            let mut to = from.clone();
             to.is_default = false;
-            Change::Update { from: Object::AcceptedDomain(known.clone()), to: Object::AcceptedDomain(to) }
+            Change::Update { from: Object::AcceptedDomain(from), to: Object::AcceptedDomain(to) }
         })
         .collect()
 }

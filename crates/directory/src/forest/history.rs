@@ -76,22 +76,45 @@ pub(super) fn touched_by(record: &[u8]) -> Option<Vec<Guid>> {
 
 /// `+ sendConnectors["Partner"], ~ siteLinks["Line"]`.
 fn summary(change: &Change, stored: &dyn Fn((Kind, Guid)) -> Option<Object>) -> String {
-    let puts = change.puts.iter().filter_map(|object| match stored((object.kind(), object.guid())) {
-        Some(same) if same == *object => None,
-        Some(_) => Some(format!("~ {}", object.place())),
-        None => Some(format!("+ {}", object.place())),
-    });
-    let deletes = change.deletes.iter().map(|identity| match stored(*identity) {
-        Some(object) => format!("- {}", object.place()),
-        None => format!("- {} {}", identity.0, identity.1),
-    });
-    let mut all: Vec<String> = puts.chain(deletes).collect();
-    let more = all.len().saturating_sub(NAMED_MAX);
-    all.truncate(NAMED_MAX);
-    match (all.is_empty(), more) {
-        (true, _) => "nothing".to_owned(),
-        (false, 0) => all.join(", "),
-        (false, more) => format!("{} and {more} more", all.join(", ")),
+    let mut summary = Summary::default();
+    for object in &change.puts {
+        match stored((object.kind(), object.guid())) {
+            Some(same) if same == *object => {}
+            Some(_) => summary.say(|| format!("~ {}", object.place())),
+            None => summary.say(|| format!("+ {}", object.place())),
+        }
+    }
+    for identity in &change.deletes {
+        match stored(*identity) {
+            Some(object) => summary.say(|| format!("- {}", object.place())),
+            None => summary.say(|| format!("- {} {}", identity.0, identity.1)),
+        }
+    }
+    summary.text()
+}
+
+/// What a change does, in the words of the first few objects.
+#[derive(Default)]
+struct Summary {
+    said: Vec<String>,
+    more: usize,
+}
+
+impl Summary {
+    fn say(&mut self, text: impl FnOnce() -> String) {
+        if self.said.len() < NAMED_MAX {
+            self.said.push(text());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn text(self) -> String {
+        match (self.said.is_empty(), self.more) {
+            (true, _) => "nothing".to_owned(),
+            (false, 0) => self.said.join(", "),
+            (false, more) => format!("{} and {more} more", self.said.join(", ")),
+        }
     }
 }
 

@@ -221,10 +221,10 @@ fn check_references(ground: &Ground, change: &Change) -> Result<(), CommitError>
     let references = ground.references.as_ref();
     let references = references.map_err(|text| CommitError::Conflict(format!("first repair this: {text}")))?;
     let recipients = change.puts.iter().filter_map(|object| match object {
-        Object::Recipient(recipient) => Some((**recipient).clone()),
+        Object::Recipient(recipient) => Some(&**recipient),
         _ => None,
     });
-    let problems = references.lint(&recipients.collect::<Vec<_>>());
+    let problems = references.lint(recipients);
     let errors: Vec<_> = problems.0.into_iter().filter(|problem| problem.weight == topology::Weight::Error).collect();
     if errors.is_empty() { Ok(()) } else { Err(CommitError::Invalid(Problems(errors))) }
 }

@@ -26,7 +26,7 @@ sendConnectors: [{name: Internet, addressSpaces: ['*'], sourceTransportServers: 
 /// The objects of an organization file that somebody wrote: without settings and connectors that are the default.
 pub(crate) fn from_yaml(yaml: &str) -> Vec<Object> {
     let (draft, recipients) = Document::parse(yaml).unwrap().to_draft(&WithoutSecrets).unwrap();
-    let default = Object::TransportConfig(topology::TransportConfig::default());
+    let default = Object::TransportConfig(Box::default());
     objects(&draft, &recipients)
         .into_iter()
         .filter(|object| *object != default && !object.is_untouched_default())

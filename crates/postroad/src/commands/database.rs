@@ -196,7 +196,7 @@ impl Moving<'_> {
             }
             let moved = Database { home: DatabaseHome::Server(self.to.clone()), ..database };
             let mut change = Change::by(place::author(&format!("database move {} --to {}", self.database, self.to)));
-            change.puts.push(Object::Database(moved));
+            change.puts.push(Object::Database(Box::new(moved)));
             change.preconditions.push(Precondition::Revision(organization.revision()));
             match directory.commit(change).await {
                 Ok(revision) => return Ok(revision),

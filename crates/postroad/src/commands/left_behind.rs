@@ -105,10 +105,10 @@ fn removed_server(change: &Change) -> Option<&ServerName> {
 fn databases(plan: &Plan, mailboxes: &Mailboxes) -> Vec<String> {
     let mailboxes = |database: &Database| mailboxes.get(&database.name).copied().unwrap_or_default();
     let moved = plan.changes.iter().filter_map(|change| match change {
-        Change::Delete(Object::Database(database)) => Some((database, None)),
+        Change::Delete(Object::Database(database)) => Some((&**database, None)),
         Change::Update { from: Object::Database(from), to: Object::Database(to) } => match (&from.home, &to.home) {
             (DatabaseHome::Server(_), _) if from.active_server() != to.active_server() => {
-                Some((from, Some(to.active_server())))
+                Some((&**from, Some(to.active_server())))
             }
             _ => None,
         },
