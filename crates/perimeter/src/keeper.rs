@@ -24,8 +24,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::{Organization, ServerRole};
 
-use crate::recipients::{Depth, Told, ToldReport};
-use crate::sync::{Compare, Difference, Inside, SyncError, SyncReport};
+use crate::error::SyncError;
+use crate::recipients::{Depth, ToldBefore, ToldReport};
+use crate::sync::{Compare, Difference, Inside, SyncReport};
 
 /// The longest time between two synchronizations: the documented interval of configuration (EN-31). Recipients and the topology, for
 /// which it is 5 minutes, come along.
@@ -56,7 +57,7 @@ pub struct Keeper {
 #[derive(Default)]
 struct Kept {
     /// Held by whoever synchronizes it.
-    told: tokio::sync::Mutex<Told>,
+    told: tokio::sync::Mutex<ToldBefore>,
     next: Mutex<Next>,
 }
 

@@ -16,9 +16,11 @@
 //! | [`view`] | what of the organization an Edge server is told |
 //! | [`sync`] | one synchronization, and what differs |
 //! | [`recipients`] | what an Edge server is told of recipients: all of them once, then what changed |
+//! | [`error`] | why one was not synchronized |
 //! | [`host`] | the Edge server's end |
 //! | [`keeper`] | who synchronizes when |
 
+pub mod error;
 pub mod file;
 pub mod host;
 pub mod keeper;
@@ -26,7 +28,8 @@ pub mod recipients;
 pub mod sync;
 pub mod view;
 
+pub use error::SyncError;
 pub use file::{FileError, SubscriptionFile};
 pub use host::EdgeHost;
 pub use keeper::Keeper;
-pub use sync::{SyncError, SyncReport};
+pub use sync::SyncReport;

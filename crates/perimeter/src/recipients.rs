@@ -20,7 +20,7 @@ use directory::{
 use envelope::Address;
 use topology::{DirectoryRecipient, Organization};
 
-use crate::sync::SyncError;
+use crate::error::SyncError;
 
 /// Recipients read at once.
 const PAGE: usize = 500;
@@ -96,7 +96,7 @@ impl Iterator for Sorted {
 
 /// What an Edge server was told, as long as this process knows.
 #[derive(Clone, Debug, Default)]
-pub struct Told(Option<Known>);
+pub struct ToldBefore(Option<Known>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
@@ -223,7 +223,12 @@ impl Recipients<'_> {
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn tell(&self, outside: &dyn Outside, told: &mut Told, depth: Depth) -> Result<ToldReport, SyncError> {
+    pub async fn tell(
+        &self,
+        outside: &dyn Outside,
+        told: &mut ToldBefore,
+        depth: Depth,
+    ) -> Result<ToldReport, SyncError> {
         let followed = if depth == Depth::Full { lost("it was wanted") } else { self.follow(told).await };
         let told_changes = match followed? {
             Ok(followed) => self.tell_changes(outside, told, followed, depth).await?,
@@ -234,7 +239,7 @@ impl Recipients<'_> {
             Err(why) => why,
         };
         // Until all is told it is not known what was.
-        *told = Told::default();
+        *told = ToldBefore::default();
         let (known, mut report) = self.tell_all(outside).await?;
         told.0 = Some(known);
         report.all_read = Some(why);
@@ -242,7 +247,7 @@ impl Recipients<'_> {
     }
 
     /// What was told, and what changed since.
-    async fn follow(&self, told: &Told) -> OrLost<Followed> {
+    async fn follow(&self, told: &ToldBefore) -> OrLost<Followed> {
         let Some(before) = &told.0 else { return lost("nothing was told by this server before") };
         if before.salt != self.salt {
             return lost("it is another subscription");
@@ -287,7 +292,7 @@ impl Recipients<'_> {
     async fn tell_changes(
         &self,
         outside: &dyn Outside,
-        told: &mut Told,
+        told: &mut ToldBefore,
         followed: Followed,
         depth: Depth,
     ) -> OrLost<ToldReport> {
@@ -349,7 +354,12 @@ impl Recipients<'_> {
     ///
     /// # Errors
     /// [`SyncError`]
-    pub async fn compare(&self, outside: &dyn Outside, told: &Told, full: bool) -> Result<(usize, usize), SyncError> {
+    pub async fn compare(
+        &self,
+        outside: &dyn Outside,
+        told: &ToldBefore,
+        full: bool,
+    ) -> Result<(usize, usize), SyncError> {
         let followed = if full { lost("it was wanted") } else { self.follow(told).await };
         let marks = match followed? {
             Ok(followed) => followed.known.marks,

@@ -10,8 +10,7 @@ use authority::Subject;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use directory::{
-    Administration, Author, Change, CommitError, Configuration, Moment, Precondition, ReadError, RecipientDigest,
-    Sealer, apply,
+    Administration, Author, Change, CommitError, Configuration, Moment, Precondition, RecipientDigest, Sealer, apply,
 };
 use envelope::{Address, Domain, Revision, ServerName, Service};
 use net::certificate::each_pem;
@@ -20,7 +19,8 @@ use rpc::{Credentials, PeerAddress};
 use tokio::time::Instant;
 use topology::{EdgeSubscription, Guid, OrganizationDraft, SealedCredential, Server, ServerRole};
 
-use crate::recipients::{Depth, GATHERED_MAX, Recipients, Told, ToldReport};
+use crate::error::SyncError;
+use crate::recipients::{Depth, GATHERED_MAX, Recipients, ToldBefore, ToldReport};
 use crate::view;
 
 /// Time for an Edge server to believe the organization that it has just been subscribed to.
@@ -31,46 +31,6 @@ const BELIEVED_LOOK: Duration = Duration::from_millis(100);
 const FORGET_ATTEMPTS: u32 = 4;
 /// As which command changes are recorded.
 pub const THROUGH: &str = "EdgeSync";
-
-/// Why an Edge server was not synchronized.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SyncError {
-    /// There is none of that name, or it is not subscribed.
-    #[error("{0} is no Edge server with a subscription: New-EdgeSubscription -FileData makes one")]
-    NoEdge(ServerName),
-    /// Its address is not known.
-    #[error(
-        "the address of Edge server {0} is not known: its name has to resolve, or [peers] of the settings names it"
-    )]
-    NoAddress(ServerName),
-    /// It cannot be reached from here.
-    #[error("{0}")]
-    Unreachable(String),
-    /// It says no, or cannot do it.
-    #[error("{0}")]
-    Edge(String),
-    /// The organization's directory.
-    #[error("{0}")]
-    Directory(String),
-    /// A credential of a Send connector cannot be handed over.
-    #[error("the credential of Send connector {0} cannot be handed over: {1}")]
-    Credential(String, String),
-}
-
-impl From<AdminError> for SyncError {
-    fn from(error: AdminError) -> Self {
-        match error {
-            AdminError::Unreachable { .. } => Self::Unreachable(error.to_string()),
-            AdminError::Refused { .. } | AdminError::Answer { .. } => Self::Edge(error.to_string()),
-        }
-    }
-}
-
-impl From<ReadError> for SyncError {
-    fn from(error: ReadError) -> Self {
-        Self::Directory(error.to_string())
-    }
-}
 
 /// What a synchronization did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -206,7 +166,7 @@ impl Inside {
         &self,
         edge: &ServerName,
         at: &PeerAddress,
-        told: &mut Told,
+        told: &mut ToldBefore,
         depth: Depth,
     ) -> Result<SyncReport, SyncError> {
         let author = Author::new(self.server.to_string(), THROUGH.to_owned());
@@ -369,7 +329,7 @@ impl Inside {
         &self,
         edge: &ServerName,
         at: &PeerAddress,
-        told: &Told,
+        told: &ToldBefore,
         what: Compare,
     ) -> Result<Difference, SyncError> {
         let (organization, server) = self.known(edge).await?;

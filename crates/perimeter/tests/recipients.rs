@@ -17,7 +17,7 @@ use directory::{
 use envelope::{Address, ObjectName, Revision};
 use futures::stream::BoxStream;
 use organization::{Document, Kind, Object, WithoutSecrets};
-use perimeter::recipients::{Depth, GATHERED_MAX, Outside, Recipients, Sorted, Told, ToldReport};
+use perimeter::recipients::{Depth, GATHERED_MAX, Outside, Recipients, Sorted, ToldBefore, ToldReport};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use topology::{DirectoryRecipient, Guid, Organization};
@@ -192,7 +192,7 @@ acceptedDomains: [{name: c, domainName: contoso.com, default: true}]
         self.directory.commit(Change { deletes: vec![(kind, guid)], ..change() }).await.is_ok()
     }
 
-    async fn tell(&self, told: &mut Told, depth: Depth) -> Cost {
+    async fn tell(&self, told: &mut ToldBefore, depth: Depth) -> Cost {
         let organization = self.directory.snapshot().await.unwrap();
         let (listed, digests) = (self.listed.load(Ordering::Relaxed), self.edge.digests.load(Ordering::Relaxed));
         let report = self.of(&organization).tell(&self.edge, told, depth).await.unwrap();
@@ -297,7 +297,7 @@ async fn any_history(history_entries_max: u32, gathered_max: usize, rounds: usiz
     let seed: u64 = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
     let mut world = World::new(history_entries_max, gathered_max).await;
-    let mut told = [Told::default(), Told::default()];
+    let mut told = [ToldBefore::default(), ToldBefore::default()];
     let mut reasons = BTreeSet::new();
     for round in 0..rounds {
         let what = format!("seed {seed}, round {round}");
@@ -307,7 +307,7 @@ async fn any_history(history_entries_max: u32, gathered_max: usize, rounds: usiz
         }
         match random.random_range(0..30) {
             // The process that told it ends.
-            0 => told[0] = Told::default(),
+            0 => told[0] = ToldBefore::default(),
             // The Edge server's disk is lost, or what it was told.
             1 => world.edge.directory = edge(&world.folder, round + 1),
             2 => world.edge.directory.forget_digests().await.unwrap(),
@@ -321,7 +321,7 @@ async fn any_history(history_entries_max: u32, gathered_max: usize, rounds: usiz
         match report.all_read {
             None => assert!(listed == 0 && (teller == 1 || report.read <= touched), "{what}: {listed} {report:?}"),
             Some(why) => {
-                told[1 - teller] = Told::default();
+                told[1 - teller] = ToldBefore::default();
                 reasons.insert(why);
             }
         }
@@ -361,12 +361,12 @@ async fn a_change_costs_what_it_changes() {
     for some in many(MANY).chunks(600) {
         assert!(world.put(some.to_vec()).await);
     }
-    let mut told = Told::default();
+    let mut told = ToldBefore::default();
     let Cost { report, listed, digests } = world.tell(&mut told, Depth::Changes).await;
     assert_eq!((listed, digests, report.read, report.addresses), (MANY, 2 * MANY, MANY, 2 * MANY));
     assert!(report.all_read.is_some());
 
-    let costs = async |told: &mut Told, depth: Depth| {
+    let costs = async |told: &mut ToldBefore, depth: Depth| {
         let Cost { report, listed, digests } = world.tell(told, depth).await;
         world.check(&report, "a change").await;
         (report.all_read, listed, report.read, digests)
@@ -413,7 +413,7 @@ async fn a_change_costs_what_it_changes() {
 async fn what_another_server_told_or_whose_answer_was_lost_is_not_told_again() {
     let world = World::new(20_000, GATHERED_MAX).await;
     assert!(world.put(many(100)).await);
-    let mut told = Told::default();
+    let mut told = ToldBefore::default();
     world.tell(&mut told, Depth::Changes).await;
     let mut other = told.clone();
     for depth in [Depth::Changes, Depth::Compare] {
@@ -432,7 +432,7 @@ async fn what_is_lost_or_altered_outside_is_healed_and_what_is_right_is_not_sent
     for some in many(MANY).chunks(600) {
         assert!(world.put(some.to_vec()).await);
     }
-    let mut told = Told::default();
+    let mut told = ToldBefore::default();
     world.tell(&mut told, Depth::Changes).await;
 
     // Everything is lost.

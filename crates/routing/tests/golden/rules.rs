@@ -252,7 +252,7 @@ fn en_26_on_an_edge_server_the_organizations_domains_never_leave_by_a_star() {
 
 #[test]
 fn en_83_internal_relay_needs_a_mailbox_server_as_source_and_external_relay_an_edge_server() {
-    // PL-86
+    // EN-83, PL-86
     let world = World::t1()
         .accepted("contoso.com", AcceptedDomainType::Authoritative)
         .accepted("in.example", AcceptedDomainType::InternalRelay)
