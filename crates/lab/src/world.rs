@@ -87,7 +87,7 @@ pub struct WorldOptions {
     /// What a process runs.
     pub processes: Processes,
     /// Who is told how far the start is.
-    pub told: Told,
+    pub told: Onlooker,
 }
 
 /// How far a start is.
@@ -113,9 +113,9 @@ pub enum Stage {
 
 /// Is told how far a start is.
 #[derive(Clone, Default)]
-pub struct Told(Option<Arc<dyn Fn(Stage) + Send + Sync>>);
+pub struct Onlooker(Option<Arc<dyn Fn(Stage) + Send + Sync>>);
 
-impl Told {
+impl Onlooker {
     /// Each stage goes there.
     pub fn to(there: impl Fn(Stage) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(there)))
@@ -128,9 +128,9 @@ impl Told {
     }
 }
 
-impl std::fmt::Debug for Told {
+impl std::fmt::Debug for Onlooker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Told")
+        f.write_str("Onlooker")
     }
 }
 
@@ -147,7 +147,7 @@ impl WorldOptions {
             environment: BTreeMap::new(),
             ready_timeout: READY_TIMEOUT,
             processes: Processes::Service,
-            told: Told::default(),
+            told: Onlooker::default(),
         }
     }
 }

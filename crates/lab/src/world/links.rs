@@ -25,8 +25,7 @@ use std::time::Duration;
 use envelope::{Domain, ServerName, SiteName};
 use net::Service;
 use serde::{Deserialize, Serialize};
-use socket2::{Domain as Family, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use topology::{Organization, ServerRole};
@@ -36,9 +35,9 @@ use super::layout::{ServerLayout, site_address};
 /// Services that those of other sites call.
 const CALLED: [Service; 2] = [Service::Transport, Service::MailboxDelivery];
 /// The device of all loopback addresses.
-const LOOPBACK: &[u8] = b"lo";
+const LOOPBACK: &str = "lo";
 /// Connections that wait to be taken; as tokio has it.
-const WAITING_MAX: i32 = 1024;
+const WAITING_MAX: u32 = 1024;
 /// The internet, among the ends of links.
 const INTERNET: &str = "internet";
 /// Third octet of the addresses at which the first Edge server finds hosts of the internet: behind those of sites.
@@ -253,12 +252,10 @@ impl Roads {
 
 /// Listens at every address of the loopback device, and on no other device (Linux 5.7 and later let everybody).
 fn on_loopback() -> io::Result<TcpListener> {
-    let socket = Socket::new(Family::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    socket.bind_device(Some(LOOPBACK))?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
-    socket.listen(WAITING_MAX)?;
-    TcpListener::from_std(socket.into())
+    let socket = TcpSocket::new_v4()?;
+    socket.bind_device(Some(LOOPBACK.as_bytes()))?;
+    socket.bind((Ipv4Addr::UNSPECIFIED, 0).into())?;
+    socket.listen(WAITING_MAX)
 }
 
 /// A link may write the name of a site in another case than the site itself.

@@ -12,7 +12,7 @@ use organization::{Document, Kind, with_text_messaging};
 use super::backend::Backend;
 use super::edge;
 use super::layout::ServerLayout;
-use super::{Stage, Told, WorldError, WorldOptions};
+use super::{Onlooker, Stage, WorldError, WorldOptions};
 use crate::clock;
 use crate::plan::LabFile;
 
@@ -23,7 +23,7 @@ const ADMINISTRATOR: &str = "lab";
 pub(super) fn servers(
     servers: &[ServerLayout],
     organization: &CertificateAuthority,
-    told: &Told,
+    told: &Onlooker,
 ) -> Result<(), WorldError> {
     let administrator = ObjectName::parse(ADMINISTRATOR).expect("a name");
     let everything = BTreeSet::from([RoleGroup::OrganizationManagement]);

@@ -30,9 +30,9 @@ const ONE_OF: u32 = 20;
 /// Members of a group, at most.
 const MEMBERS_MAX: u32 = 10;
 /// Servers of a lab whose services are processes of their own; with more there is one process for each server.
-const LAB_SERVERS_APART_MAX: u32 = 12;
+const LAB_SERVICES_APART_MAX: u32 = 12;
 /// And up to so many: with more there is one for each site.
-const LAB_SITES_APART_MAX: u32 = 24;
+const LAB_SERVERS_APART_MAX: u32 = 24;
 /// Port of the hosts of a lab's internet.
 const LAB_SMTP_PORT: u16 = 2500;
 
@@ -294,10 +294,12 @@ impl Generator<'_> {
 
 /// Where mail of a lab goes by MX, and the smart hosts of partners.
 fn internet(to: &mut impl Write, servers: u32) -> std::io::Result<()> {
-    let together = match servers {
-        ..=LAB_SERVERS_APART_MAX => "",
-        ..=LAB_SITES_APART_MAX => "  processes: server\n",
-        _ => "  processes: site\n",
+    let together = if servers <= LAB_SERVICES_APART_MAX {
+        ""
+    } else if servers <= LAB_SERVERS_APART_MAX {
+        "  processes: server\n"
+    } else {
+        "  processes: site\n"
     };
     writeln!(to, "\nlab:\n  smtpPort: {LAB_SMTP_PORT}\n{together}\ninternet:\n  domains:")?;
     writeln!(to, "    - {{name: fabrikam.example, mx: [{{host: mx.fabrikam.example}}]}}\n  hosts:")?;

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write as _};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use lab::world::{Stage, Told};
+use lab::world::{Onlooker, Stage};
 
 /// Processes up to which nothing is said between the first and the last: that is a moment.
 const FEW: usize = 12;
@@ -22,10 +22,10 @@ pub(super) struct Progress {
 
 impl Progress {
     /// What a world is to be given.
-    pub(super) fn told() -> Told {
+    pub(super) fn told() -> Onlooker {
         let progress =
             Self { terminal: std::io::stderr().is_terminal(), began: Instant::now(), last: Mutex::default() };
-        Told::to(move |stage| progress.tell(stage))
+        Onlooker::to(move |stage| progress.tell(stage))
     }
 
     fn tell(&self, stage: Stage) {
