@@ -431,8 +431,13 @@ async fn one_queue(scene: &Scene) -> (PeerAddress, std::path::PathBuf) {
     let trail = AuditTrail::new(log, Arc::new(|| Timestamp::from_millis(1_795_335_330_250)), "MAIL1");
     let mut offer = Offer::new(CancellationToken::new());
     admin_api::offer::queues(&mut offer, Arc::new(OneQueue), trail);
-    tokio::spawn(offer.serve(listener, &node.credentials).unwrap());
     node.announce(address);
+    let serving = offer.serve(listener, &node.credentials).unwrap();
+    tokio::spawn(async move {
+        // It is announced for as long as it is there.
+        let _there = node;
+        serving.await;
+    });
     (PeerAddress { address, ..scene.at.clone() }, folder)
 }
 

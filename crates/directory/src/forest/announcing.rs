@@ -92,16 +92,39 @@ impl<S: Store> Forest<S> {
         wanted
     }
 
+    /// Writes what is new. What one service may not say keeps nobody else from being heard: it is tried again with the next heartbeat.
     async fn put_under(&self, lease: LeaseId, wanted: &Wanted, written: &mut Written) -> Result<(), Unavailable> {
         let all = wanted.iter().map(|(key, presence)| (key.clone(), encode(presence)));
         let new: Vec<(String, Vec<u8>)> = all.filter(|(key, value)| written.get(key) != Some(value)).collect();
         for piece in new.chunks(self.store.operations_max()) {
-            let puts = piece.iter().map(|(key, value)| Write::PutUnder(lease, key.clone(), value.clone())).collect();
-            if let Outcome::Refused = self.store.transact(Vec::new(), puts).await? {
-                return Err(ended());
+            if self.put_together(lease, piece, written).await.is_ok() {
+                continue;
             }
-            written.extend(piece.iter().cloned());
+            let mut refused = Ok(());
+            for one in piece {
+                if let Err(error) = self.put_together(lease, std::slice::from_ref(one), written).await {
+                    tracing::warn!(%error, "{} is not announced", one.0);
+                    refused = Err(error);
+                }
+            }
+            if written.is_empty() {
+                refused?;
+            }
         }
+        Ok(())
+    }
+
+    async fn put_together(
+        &self,
+        lease: LeaseId,
+        piece: &[(String, Vec<u8>)],
+        written: &mut Written,
+    ) -> Result<(), Unavailable> {
+        let puts = piece.iter().map(|(key, value)| Write::PutUnder(lease, key.clone(), value.clone())).collect();
+        if let Outcome::Refused = self.store.transact(Vec::new(), puts).await? {
+            return Err(ended());
+        }
+        written.extend(piece.iter().cloned());
         Ok(())
     }
 

@@ -230,7 +230,10 @@ proptest! {
         loop {
             let explanation = RoutingTables::build(organization.clone(), &here).unwrap().explain(destination, NOTHING);
             let Some(route) = explanation.route() else {
-                let closed = matches!(explanation.decision.outcome, Outcome::Deferred(_)); // RT-43, behind a hub
+                // RT-43, behind a hub; EN-26, on an Edge server that was given the organization's own mail.
+                let no_way_inside = Outcome::Unreachable(UnreachableReason::NoWayInside(explanation.site.clone()));
+                let closed = matches!(explanation.decision.outcome, Outcome::Deferred(_))
+                    || explanation.decision.outcome == no_way_inside;
                 prop_assert!(closed || visited.len() == 1, "a later server knows no route: {}", explanation);
                 break;
             };
