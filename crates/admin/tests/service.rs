@@ -436,7 +436,7 @@ async fn one_queue(scene: &Scene) -> (PeerAddress, std::path::PathBuf) {
     tokio::spawn(async move {
         // It is announced for as long as it is there.
         let _there = node;
-        serving.await;
+        serving.await
     });
     (PeerAddress { address, ..scene.at.clone() }, folder)
 }
