@@ -8,6 +8,8 @@
 //! ```
 
 use std::collections::BTreeMap;
+
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::{Backoff, Forest};
@@ -97,35 +99,35 @@ impl<S: Store> Forest<S> {
         let all = wanted.iter().map(|(key, presence)| (key.clone(), encode(presence)));
         let new: Vec<(String, Vec<u8>)> = all.filter(|(key, value)| written.get(key) != Some(value)).collect();
         for piece in new.chunks(self.store.operations_max()) {
-            if self.put_together(lease, piece, written).await.is_ok() {
-                continue;
-            }
-            let mut refused = Ok(());
-            for one in piece {
-                if let Err(error) = self.put_together(lease, std::slice::from_ref(one), written).await {
-                    tracing::warn!(%error, "{} is not announced", one.0);
-                    refused = Err(error);
+            let pieces: Vec<_> = match self.put_together(lease, piece).await {
+                // Each by itself, and all at once: a backend that does not answer is waited for once more, not once for each.
+                Err(_) if piece.len() > 1 => {
+                    let alone = piece.chunks(1).map(async |one| (one, self.put_together(lease, one).await));
+                    join_all(alone).await
+                }
+                put => vec![(piece, put)],
+            };
+            let mut refused = Vec::new();
+            for (piece, put) in pieces {
+                match put {
+                    Ok(Outcome::Refused) => return Err(ended()),
+                    Ok(_) => written.extend(piece.iter().cloned()),
+                    Err(error) => refused.extend(piece.iter().map(|(key, _)| (key, error.clone()))),
                 }
             }
-            if written.is_empty() {
-                refused?;
+            if let Some((_, error)) = refused.first().filter(|_| written.is_empty()) {
+                return Err(error.clone());
+            }
+            for (key, error) in refused {
+                tracing::warn!(%error, key, "a service is not announced");
             }
         }
         Ok(())
     }
 
-    async fn put_together(
-        &self,
-        lease: LeaseId,
-        piece: &[(String, Vec<u8>)],
-        written: &mut Written,
-    ) -> Result<(), Unavailable> {
+    async fn put_together(&self, lease: LeaseId, piece: &[(String, Vec<u8>)]) -> Result<Outcome, Unavailable> {
         let puts = piece.iter().map(|(key, value)| Write::PutUnder(lease, key.clone(), value.clone())).collect();
-        if let Outcome::Refused = self.store.transact(Vec::new(), puts).await? {
-            return Err(ended());
-        }
-        written.extend(piece.iter().cloned());
-        Ok(())
+        self.store.transact(Vec::new(), puts).await
     }
 
     /// Removes what is not said any more. What another process says in its place stays.
