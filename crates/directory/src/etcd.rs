@@ -21,7 +21,7 @@ use etcd_client::{
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use self::ahead::{Ahead, wanted};
+use self::ahead::{Ahead, Lists, wanted};
 use self::members::{Members, OUT_OF_RANGE};
 pub use self::roles::{EtcdUsers, secure_etcd};
 use crate::directory::{Backend, MemberState};
@@ -106,7 +106,7 @@ struct Etcd {
     members: Arc<Members>,
     /// The revision that is read; `None` for now.
     at: Option<i64>,
-    ahead: Mutex<Option<Ahead>>,
+    ahead: Mutex<Lists>,
 }
 
 impl Etcd {
@@ -228,7 +228,7 @@ impl Store for Etcd {
     }
 
     async fn page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Entry>, Unavailable> {
-        let known = self.ahead.lock().take().and_then(|ahead| ahead.go_on(prefix, after, limit));
+        let known = self.ahead.lock().take(prefix, after, limit);
         let known = match known {
             Some(known) => known,
             None => {
@@ -244,7 +244,9 @@ impl Store for Etcd {
             }
         };
         let (page, rest) = known.divide(limit);
-        *self.ahead.lock() = rest;
+        if let Some(rest) = rest {
+            self.ahead.lock().keep(rest);
+        }
         Ok(page)
     }
 

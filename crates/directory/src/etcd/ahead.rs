@@ -13,6 +13,30 @@ const AHEAD: usize = 20_000;
 /// So long what was read is given: a page is never older.
 const GIVEN_FOR: Duration = Duration::from_secs(5);
 
+/// Lists that are gone through at the same time and do not read for each other anew; of more the oldest is read again.
+const LISTS_MAX: usize = 4;
+
+/// What was read for the lists that are being gone through.
+#[derive(Default)]
+pub(super) struct Lists(Vec<Ahead>);
+
+impl Lists {
+    /// What the page of `limit` entries after `after` is in, if it was read.
+    pub(super) fn take(&mut self, prefix: &str, after: &str, limit: usize) -> Option<Ahead> {
+        self.0.retain(Ahead::is_fresh);
+        let at = self.0.iter().position(|ahead| ahead.goes_on(prefix, after, limit))?;
+        Some(self.0.remove(at))
+    }
+
+    /// Keeps what is left of one.
+    pub(super) fn keep(&mut self, rest: Ahead) {
+        if self.0.len() == LISTS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(rest);
+    }
+}
+
 /// What was read and is not given yet.
 pub(super) struct Ahead {
     prefix: String,
@@ -37,10 +61,14 @@ impl Ahead {
         Self { prefix, after, entries: entries.into_iter(), is_last, read: Instant::now() }
     }
 
-    /// Itself, if the page of `limit` entries after `after` is in it.
-    pub(super) fn go_on(self, prefix: &str, after: &str, limit: usize) -> Option<Self> {
-        let is_next = self.prefix == prefix && self.after == after && self.read.elapsed() < GIVEN_FOR;
-        (is_next && (self.is_last || self.entries.len() >= limit)).then_some(self)
+    fn is_fresh(&self) -> bool {
+        self.read.elapsed() < GIVEN_FOR
+    }
+
+    /// Whether the page of `limit` entries after `after` is in it.
+    fn goes_on(&self, prefix: &str, after: &str, limit: usize) -> bool {
+        let is_next = self.prefix == prefix && self.after == after;
+        is_next && (self.is_last || self.entries.len() >= limit)
     }
 
     /// The next page, and what is left.
@@ -64,7 +92,7 @@ mod tests {
     fn listed(count: usize, limit: usize) -> (usize, Vec<String>) {
         let (mut asked, mut given, mut after, mut ahead) = (0, Vec::new(), "k".to_owned(), None::<Ahead>);
         loop {
-            let known = ahead.take().and_then(|ahead| ahead.go_on("k", &after, limit)).unwrap_or_else(|| {
+            let known = ahead.take().filter(|ahead| ahead.goes_on("k", &after, limit)).unwrap_or_else(|| {
                 asked += 1;
                 let (from, wanted) = (given.len(), wanted("k", &after, limit));
                 Ahead::new("k", wanted, entries(from..count.min(from + wanted)))
@@ -95,9 +123,23 @@ mod tests {
         let (page, rest) = Ahead::new("k", 100, entries(0..100)).divide(10);
         let rest = rest.unwrap();
         assert_eq!((page.len(), rest.after.as_str()), (10, "k00009"));
-        assert!(rest.go_on("k", "k00010", 10).is_none());
+        assert!(!rest.goes_on("k", "k00010", 10));
         // There may be more behind a part that is full.
         let (_, rest) = Ahead::new("k", 100, entries(0..100)).divide(95);
-        assert!(rest.unwrap().go_on("k", "k00094", 10).is_none());
+        assert!(!rest.unwrap().goes_on("k", "k00094", 10));
+    }
+
+    #[test]
+    fn lists_that_are_gone_through_at_the_same_time_do_not_take_what_was_read_from_each_other() {
+        let mut lists = Lists::default();
+        for prefix in ["k", "l"] {
+            let (_, rest) = Ahead::new(prefix, 100, entries(0..100)).divide(10);
+            lists.keep(rest.unwrap());
+        }
+        for prefix in ["k", "l"] {
+            let known = lists.take(prefix, "k00009", 10).unwrap();
+            assert_eq!(known.divide(10).0[0].key, "k00010");
+        }
+        assert!(lists.take("k", "k00009", 10).is_none());
     }
 }
