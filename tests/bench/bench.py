@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import random
 import signal
 import statistics
 import sys
@@ -31,6 +32,10 @@ MESSAGES_MIN, MESSAGES_MAX = 64, 40_000
 # syncs at least once for each. With many sessions it is seen how they share.
 TRACED_MESSAGES = 300
 TRACED_SCENARIOS = [(1, 4 * KIB), (64, 4 * KIB)]
+# Ends the name of a server that runs the other program.
+BESIDE = ", beside"
+# Samples of the pairs from which the interval of their ratio is taken.
+RESAMPLES = 2000
 
 
 class Direct(servers.Server):
@@ -48,6 +53,8 @@ class Direct(servers.Server):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--postroad", default="target/release/postroad", type=pathlib.Path)
+    parser.add_argument("--beside", type=pathlib.Path, help="another postroad, such as of an earlier state: measured in turns with the "
+                        "first, with the ratio of each pair of runs")
     parser.add_argument("--load", default="target/release/smtp-load", type=pathlib.Path)
     parser.add_argument("--place", default="target/bench", type=pathlib.Path, help="queues, on the disk to be measured")
     parser.add_argument("--runs", default=5, type=int, help="runs of each server in each scenario")
@@ -65,7 +72,11 @@ def chosen(options):
     place = options.place.resolve()
     every = [Direct(place / "direct")]
     every += [make(place / make.__name__.lower()) for make in servers.OTHERS]
-    every += [make(place / make.__name__.lower(), options.postroad.resolve()) for make in servers.OURS]
+    for make in servers.OURS:
+        every.append(make(place / make.__name__.lower(), options.postroad.resolve()))
+        if options.beside:
+            every.append(make(place / f"{make.__name__.lower()}-beside", options.beside.resolve()))
+            every[-1].name += BESIDE
     words = [word.lower() for word in options.only.split(",") if word]
     return [server for server in every if not words or any(word in server.name.lower() for word in words)]
 
@@ -128,8 +139,9 @@ class Bench:
             sink.stop()
 
     def scenario(self, every, scenario, runs):
-        for kind in ["throughput"] * runs + ["latency"]:
-            for server in every:
+        for turn, kind in enumerate(["throughput"] * runs + ["latency"]):
+            # There and back again: what the machine does meanwhile meets the first as often as the last.
+            for server in every if turn % 2 == 0 else reversed(every):
                 self.measure(server, scenario, kind)
         if not self.options.quick:
             for server in every:
@@ -140,6 +152,23 @@ class Bench:
         """Servers that said 250 to a lone session more often than they synced."""
         return {result["server"] for result in self.results
                 if result["kind"] == "syncs" and result["sessions"] == 1 and result["syncsPerMessage"] < 1}
+
+    def pairs(self):
+        """What the first program took of the other's in each pair of runs: medians, and where 95 of 100 samples of the pairs have them."""
+        throughput = [result for result in self.results if result["kind"] == "throughput"]
+        rows = []
+        for scenario in sorted({(result["sessions"], result["octets"]) for result in throughput}):
+            for name in dict.fromkeys(result["server"] for result in throughput if not result["server"].endswith(BESIDE)):
+                def runs(of):
+                    return [result for result in throughput
+                            if result["server"] == of and (result["sessions"], result["octets"]) == scenario]
+                both = list(zip(runs(name), runs(name + BESIDE)))
+                for key in ("deliveredPerSecond", "cpuSecondsPer1000"):
+                    ratios = [one[key] / other[key] for one, other in both if other[key]]
+                    if len(ratios) > 1:
+                        rows.append({"server": name, "sessions": scenario[0], "octets": scenario[1], "key": key, "pairs": len(ratios),
+                                     "ratio": statistics.median(ratios), "interval": interval(ratios)})
+        return rows
 
     def summary(self):
         """Medians by scenario and server."""
@@ -168,6 +197,20 @@ class Bench:
                         if row[key] is not None and postfix[key]:
                             row[name] = row[key] / postfix[key]
         return table
+
+
+def interval(ratios):
+    """Where the middle 95 of 100 medians of samples lie."""
+    chance = random.Random(1)
+    medians = sorted(statistics.median(chance.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES))
+    return [medians[RESAMPLES * 25 // 1000], medians[RESAMPLES * 975 // 1000]]
+
+
+def show_pairs(rows):
+    for row in rows:
+        what = "delivered" if row["key"] == "deliveredPerSecond" else "CPU"
+        print(f"{row['server']}, {row['sessions']} sessions, {row['octets'] // KIB} KiB: {what} {row['ratio']:.3f} of the other program's, "
+              f"95 of 100 within {row['interval'][0]:.3f} to {row['interval'][1]:.3f} ({row['pairs']} pairs)")
 
 
 def show(table):
@@ -211,12 +254,16 @@ def main():
         print("stopped: these are the figures up to now", file=sys.stderr)
     table = bench.summary()
     show(table)
+    pairs = bench.pairs()
+    if pairs:
+        print()
+        show_pairs(pairs)
     for name in sorted(bench.undurable()):
         print(f"\n{name} said 250 before it had made a message durable: its figures compare with nobody's")
     for name, why in bench.skipped.items():
         print(f"\n{name} was not measured: {why}")
     report = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-              "machine": f"{os.cpu_count()} cores, {platform.platform()}", "runs": runs, "summary": table,
+              "machine": f"{os.cpu_count()} cores, {platform.platform()}", "runs": runs, "summary": table, "pairs": pairs,
               "skipped": bench.skipped, "results": bench.results}
     options.results.parent.mkdir(parents=True, exist_ok=True)
     options.results.write_text(json.dumps(report, indent=1) + "\n")

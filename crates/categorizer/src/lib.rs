@@ -37,5 +37,5 @@ pub use outcome::{
     CategorizationOutcome, Categorized, Deferred, Expanded, Explained, Failed, Merged, MessageCopy, Unreachable,
 };
 pub use resolution::{
-    Categorization, EXPANDED_RECIPIENTS_MAX, EXPANSION_SIZE_LIMIT, LOOKUP_BATCH_MAX, Lookup, Pending, Step,
+    Begun, Categorization, EXPANDED_RECIPIENTS_MAX, EXPANSION_SIZE_LIMIT, LOOKUP_BATCH_MAX, Lookup, Pending, Step,
 };

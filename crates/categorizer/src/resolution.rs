@@ -99,6 +99,15 @@ struct Item {
     forwards: usize,
 }
 
+/// What a categorization begins with.
+#[derive(Debug)]
+pub enum Begun {
+    /// The directory must be asked.
+    NeedsRecipients(Box<Pending>),
+    /// Nothing that the directory would have to say.
+    Ready(Box<Categorization>),
+}
+
 /// What [`Categorization::step`] leads to.
 #[derive(Debug)]
 pub enum Step {
@@ -175,6 +184,17 @@ impl Categorization {
             ReversePath::Address(_) | ReversePath::Null => categorization.check_sender(None),
         }
         categorization
+    }
+
+    /// What it asks for first: nothing is decided yet.
+    #[must_use]
+    pub fn begin(self) -> Begun {
+        let asks = self.tables.local_server().role != ServerRole::Edge && !self.envelope.is_empty();
+        if !asks {
+            return Begun::Ready(Box::new(self));
+        }
+        let addresses = self.missing();
+        Begun::NeedsRecipients(Box::new(Pending { categorization: self, addresses }))
     }
 
     fn admit(&mut self, incoming: Incoming, position: Position) {

@@ -76,6 +76,12 @@ pub trait Recipients: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DirectoryRecipient>, ReadError>;
 
+    /// The revision of all that is stored, recipients too, where it can be told at once, on the thread that asks. As long as it is the
+    /// same, what was answered after it was told is still so.
+    fn revision_at_once(&self) -> Option<Revision> {
+        None
+    }
+
     /// On an Edge server, which knows no addresses: whether somebody has the one of this digest. Nothing where no digests with this
     /// salt are kept, or not all yet.
     ///

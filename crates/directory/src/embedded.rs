@@ -8,6 +8,7 @@
 //! past can be read; the oldest goes when there is too much. Leased entries leave no trace.
 
 mod desk;
+mod glance;
 mod news;
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,7 @@ use crate::directory::{Backend, MemberState, ReadError};
 use crate::forest::{Forest, LEASE_TTL_DEFAULT};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
 use desk::{Desk, GATHERING_MAX, Sort, Worked};
+use glance::Glance;
 use news::{Listener, News};
 
 /// How long a process waits for another one's transaction.
@@ -105,6 +107,7 @@ pub(crate) fn store_at(settings: &EmbeddedSettings) -> Result<impl Store + use<>
 
 struct Embedded {
     desk: Arc<Mutex<Desk>>,
+    glance: Arc<Glance>,
     news: Arc<News>,
     /// As far as this process has counted it.
     kept: Arc<Mutex<Option<History>>>,
@@ -146,9 +149,11 @@ impl Embedded {
             return Err(ReadError::Invalid(text));
         }
         let desk = Arc::new(Mutex::new(Desk::new(connection)));
+        let glance = Arc::new(Glance::at(path).map_err(|error| unavailable(&error))?);
         let news = Arc::new(News::beside(path).map_err(|error| unavailable(&error))?);
         Ok(Self {
             desk,
+            glance,
             news,
             kept: Arc::default(),
             listed: Arc::default(),
@@ -302,9 +307,9 @@ impl Store for Embedded {
 
     fn at(&self, revision: u64) -> Self {
         let at = Some(i64::try_from(revision).unwrap_or(i64::MAX));
-        let (desk, news) = (Arc::clone(&self.desk), Arc::clone(&self.news));
+        let (desk, glance, news) = (Arc::clone(&self.desk), Arc::clone(&self.glance), Arc::clone(&self.news));
         let (kept, listed) = (Arc::clone(&self.kept), Arc::clone(&self.listed));
-        Self { desk, news, kept, listed, history_entries_max: self.history_entries_max, at }
+        Self { desk, glance, news, kept, listed, history_entries_max: self.history_entries_max, at }
     }
 
     async fn kept(&self, _key: &str, wanted: u64) -> Result<Kept, Unavailable> {
@@ -317,6 +322,10 @@ impl Store for Embedded {
             })
         })
         .await
+    }
+
+    fn revision_at_once(&self) -> Option<u64> {
+        if self.at.is_none() { self.glance.revision() } else { None }
     }
 
     async fn list(&self, prefix: &str) -> Result<Listing, Unavailable> {
@@ -386,11 +395,18 @@ impl Store for Embedded {
     }
 
     async fn gather(&self, gather: bool) -> Result<(), Unavailable> {
+        if gather {
+            self.glance.cover(true);
+        }
         let written = self.at_desk(move |desk| {
             desk.gather(gather);
             desk.write_gathered()
         });
-        if written.await? {
+        let written = written.await;
+        if !gather {
+            self.glance.cover(false);
+        }
+        if written? {
             self.news.tell_change();
         }
         Ok(())
@@ -464,7 +480,7 @@ fn extent(sql: &Connection, prefix: &str) -> Sql<Extent> {
 }
 
 fn revision(sql: &Connection) -> Sql<u64> {
-    sql.query_row("SELECT revision FROM store", [], |row| row.get(0)).map(number)
+    sql.prepare_cached("SELECT revision FROM store")?.query_row([], |row| row.get(0)).map(number)
 }
 
 fn advance(sql: &Connection) -> Sql<i64> {

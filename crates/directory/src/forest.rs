@@ -94,6 +94,10 @@ impl<S: Store> Recipients for Forest<S> {
         self.look_up(addresses).await
     }
 
+    fn revision_at_once(&self) -> Option<Revision> {
+        self.store.revision_at_once().map(Revision)
+    }
+
     async fn recipient_by_name(&self, name: &ObjectName) -> Answer {
         self.look_up_name(name).await
     }

@@ -36,7 +36,7 @@ use crate::directory::{
 };
 use crate::presence::{self, Announcement, Presence};
 use crate::revocation::{self, RevocationRecord};
-use answers::{Answers, News};
+use answers::{Answers, AsOf, News};
 use notebook::{Journal, Notebook, write_whole};
 
 /// First line of the file.
@@ -150,13 +150,20 @@ impl LastGood {
         }
     }
 
+    /// What is remembered of several as it is at `revision`: all or nothing.
+    fn all_as_of(&self, addresses: &[Address], revision: Revision) -> Option<Vec<Answer>> {
+        let mut answers = self.answers.lock();
+        let known = |address| Some(Ok(answers.get_as_of(address, revision)?.map(Arc::unwrap_or_clone)));
+        addresses.iter().map(known).collect()
+    }
+
     /// Keeps what the directory has answered, in memory and, a moment later, on disk. What is new costs its own size.
-    fn remember<'a>(&self, answered: impl IntoIterator<Item = (&'a Address, &'a Answer)>) {
+    fn remember<'a>(&self, answered: impl IntoIterator<Item = (&'a Address, &'a Answer)>, as_of: AsOf) {
         let mut lines = Vec::new();
         for (address, answer) in answered {
             let Ok(answer) = answer else { continue };
             let answer = answer.clone().map(Arc::new);
-            let news = self.answers.lock().keep(address, answer.clone());
+            let news = self.answers.lock().keep(address, answer.clone(), as_of);
             match (news, answer) {
                 (News::Recipient, Some(recipient)) => lines.push(line_of(&recipient)),
                 (News::Gone, _) => lines.push(format!("{GONE}{}", address.key()).into_bytes()),
@@ -302,15 +309,23 @@ impl Recipients for LastGood {
             });
             return known.into_iter().map(Ok).collect();
         }
+        let as_of = self.inner.revision_at_once();
+        if let Some(known) = as_of.and_then(|revision| self.all_as_of(addresses, revision)) {
+            return known;
+        }
         let answers = self.inner.recipients(addresses).await;
         self.away.note(&answers);
-        self.remember(addresses.iter().zip(&answers));
+        self.remember(addresses.iter().zip(&answers), as_of);
         // What is known of one address is not lost with the answer about another.
         let known = |(address, answer): (&Address, Answer)| match answer {
             Err(ReadError::Unavailable(text)) => self.remembered(address).ok_or(ReadError::Unavailable(text)),
             other => other,
         };
         addresses.iter().zip(answers).map(known).collect()
+    }
+
+    fn revision_at_once(&self) -> Option<Revision> {
+        self.inner.revision_at_once()
     }
 
     /// The directory of an Edge server is on this machine: nothing is remembered of it.
@@ -333,7 +348,7 @@ impl Recipients for LastGood {
             Ok(Some(recipient)) => {
                 let address = recipient.primary_address.clone();
                 let answer = Ok(Some(recipient));
-                self.remember([(&address, &answer)]);
+                self.remember([(&address, &answer)], None);
                 answer
             }
             // The owner of an outbox, somebody who logs on: they go on sending.
@@ -440,7 +455,7 @@ fn remembered_recipients(lines: &[String]) -> Answers {
     for line in lines {
         if let Some(gone) = line.strip_prefix(GONE) {
             if let Ok(address) = Address::parse(gone) {
-                answers.keep(&address, None);
+                answers.keep(&address, None, None);
             }
             continue;
         }
@@ -448,7 +463,7 @@ fn remembered_recipients(lines: &[String]) -> Answers {
             Ok(Object::Recipient(recipient)) => {
                 let recipient = Arc::new(*recipient);
                 for address in recipient.addresses() {
-                    answers.keep(address, Some(Arc::clone(&recipient)));
+                    answers.keep(address, Some(Arc::clone(&recipient)), None);
                 }
             }
             Ok(_) => {}

@@ -185,6 +185,10 @@ impl Recipients for Shared {
         self.inner.recipients(addresses).await
     }
 
+    fn revision_at_once(&self) -> Option<Revision> {
+        self.inner.revision_at_once()
+    }
+
     async fn recipient_by_name(&self, name: &ObjectName) -> Answer {
         self.inner.recipient_by_name(name).await
     }

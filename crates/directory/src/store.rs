@@ -109,6 +109,11 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Whether `revision` can be read. `key` is any that this process may read.
     async fn kept(&self, key: &str, revision: u64) -> Result<Kept, Unavailable>;
 
+    /// The revision of the whole store, where it can be told at once: nobody is waited for, neither the disk nor a change.
+    fn revision_at_once(&self) -> Option<u64> {
+        None
+    }
+
     /// Every entry whose key starts with `prefix`.
     async fn list(&self, prefix: &str) -> Result<Listing, Unavailable>;
 

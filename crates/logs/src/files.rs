@@ -9,6 +9,8 @@ use envelope::Timestamp;
 
 use crate::record::{LogForm, LogLimits};
 
+/// Lines that are written at once while more follow; a hundred or so.
+const BUFFER_OCTETS: usize = 64 * 1024;
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
 /// The file that is written to, and those before it.
@@ -70,7 +72,7 @@ impl Files {
         make_folder(&self.folder)?;
         self.delete_old(now)?;
         let last = self.there()?.into_iter().filter(|file| file.day == day).map(|file| file.number).max().unwrap_or(0);
-        let mut file = BufWriter::new(self.next_file(&day, last)?);
+        let mut file = BufWriter::with_capacity(BUFFER_OCTETS, self.next_file(&day, last)?);
         let header = format!(
             "#Software: Postroad\r\n#Version: {}\r\n#Log-Type: {}\r\n#Date: {}\r\n#Fields: {}\r\n",
             self.version,

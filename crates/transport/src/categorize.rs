@@ -9,8 +9,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use categorizer::{
-    Arrival, Categorization, CategorizationOutcome, Detail, Incoming, Lookup, Message, Pending, SenderKind, SizeFacts,
-    Step,
+    Arrival, Begun, Categorization, CategorizationOutcome, Detail, Incoming, Lookup, Message, Pending, SenderKind,
+    SizeFacts, Step,
 };
 use envelope::{Address, OriginKind, Revision, TraceContext};
 use futures::FutureExt;
@@ -93,7 +93,10 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
     } else {
         Detail::Decision
     };
-    let mut machine = Categorization::new(tables, message(&work, detail));
+    let mut machine = match Categorization::new(tables, message(&work, detail)).begin() {
+        Begun::NeedsRecipients(pending) => look_up(resolver, pending).await,
+        Begun::Ready(machine) => *machine,
+    };
     let outcome = loop {
         let step = {
             // Should this end the process, the next one knows which message it was (QU-13).

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use envelope::{Revision, ServerName, Service, Timestamp};
+use envelope::{Address, Revision, ServerName, Service, Timestamp};
 use futures::StreamExt;
 use organization::{Document, Object, Plan, WithoutSecrets};
 use topology::DirectoryRecipient;
@@ -17,7 +17,7 @@ use crate::directory::{
 };
 use crate::embedded::{EmbeddedSettings, store_at};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, Store, Unavailable, Write};
-use crate::{Census, Presence, Shared, apply};
+use crate::{Census, LastGood, Presence, Shared, apply};
 
 /// As many as etcd takes at once.
 const OPERATIONS_AT_ONCE: usize = 126;
@@ -78,6 +78,9 @@ impl<S: Store> Store for Counting<S> {
     }
     async fn kept(&self, key: &str, revision: u64) -> Result<Kept, Unavailable> {
         self.store.kept(key, revision).await
+    }
+    fn revision_at_once(&self) -> Option<u64> {
+        self.store.revision_at_once()
     }
     async fn list(&self, prefix: &str) -> Result<Listing, Unavailable> {
         let listing = self.store.list(prefix).await?;
@@ -215,6 +218,47 @@ async fn what_recipients_cost_grows_with_them_and_not_with_what_else_there_is() 
     apply(&directory, plan, planned_at, &author).await.unwrap();
     let made = counts.take();
     assert!(made.writes <= 12 && made.entries <= 3 * (CONNECTORS + 30), "{made:?}");
+}
+
+#[tokio::test]
+async fn who_was_asked_for_is_not_asked_for_again_until_something_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.db");
+    let counts = Arc::new(Counts::default());
+    let open = || store_at(&EmbeddedSettings::new(path.clone())).unwrap();
+    let forest = Forest::new(Counting { store: open(), counts: Arc::clone(&counts) }, "c", Duration::from_secs(60));
+    let other = Forest::new(open(), "c", Duration::from_secs(60));
+    let author = Author::new("anna", "a test");
+    let all = recipients(3).into_iter().map(|recipient| Object::Recipient(Box::new(recipient))).collect();
+    for puts in [organization_objects(), all] {
+        other.commit(Change { puts, ..Change::by(author.clone()) }).await.unwrap();
+    }
+    let directory = LastGood::new(Arc::new(Shared::new(Arc::new(forest))), folder.path().join("last-good"));
+    let asked = ["r1@c.example", "nobody@c.example", "P2@c.example"].map(|text| Address::parse(text).unwrap());
+    let first = directory.recipients(&asked).await;
+    assert_eq!(counts.take().requests, 2, "the index, then what it points to");
+    for _ in 0..3 {
+        assert_eq!(directory.recipients(&asked).await, first);
+        assert_eq!(directory.recipients(&asked[1..]).await, first[1..]);
+    }
+    assert_eq!(counts.take().requests, 0);
+    // One of them was never asked for: all are asked together, once.
+    let more = [asked[0].clone(), Address::parse("r0@c.example").unwrap()];
+    let found = directory.recipients(&more).await;
+    assert!(found.iter().all(|answer| matches!(answer, Ok(Some(_)))), "{found:?}");
+    assert_eq!(counts.take().requests, 2);
+
+    // A heartbeat of somebody is no change; a change of whatever it is is one.
+    let lease = other.store.grant(Duration::from_secs(60)).await.unwrap();
+    assert!(other.store.keep_alive(lease).await.unwrap());
+    directory.recipients(&asked).await;
+    assert_eq!(counts.take().requests, 0);
+    let mut changed = recipients(2).remove(1);
+    changed.proxy_addresses.clear();
+    let puts = vec![Object::Recipient(Box::new(changed.clone()))];
+    other.commit(Change { puts, ..Change::by(author) }).await.unwrap();
+    assert_eq!(directory.recipients(&asked).await, [Ok(Some(changed)), first[1].clone(), first[2].clone()]);
+    assert_eq!(counts.take().requests, 2);
 }
 
 #[tokio::test]

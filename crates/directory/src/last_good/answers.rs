@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use envelope::{Address, ObjectName};
+use envelope::{Address, ObjectName, Revision};
 use topology::DirectoryRecipient;
 
 /// Recipients kept, by address; some 50 MB with large groups apart.
@@ -34,17 +34,17 @@ pub(super) enum News {
 }
 
 impl Answers {
-    /// Remembers an answer. Tells what of it is new.
-    pub(super) fn keep(&mut self, address: &Address, answer: Option<Arc<DirectoryRecipient>>) -> News {
+    /// Remembers an answer, and the revision that was known before it was asked for. Tells what of it is new.
+    pub(super) fn keep(&mut self, address: &Address, answer: Option<Arc<DirectoryRecipient>>, as_of: AsOf) -> News {
         let key = address.key();
         let Some(recipient) = answer else {
             let gone = self.recipients.remove(&key);
-            self.nobodies.keep(key, (), NOBODIES_MAX);
+            self.nobodies.keep(key, (), as_of, NOBODIES_MAX);
             return if gone { News::Gone } else { News::Nothing };
         };
         self.nobodies.remove(&key);
         self.names.insert(recipient.name.clone(), key.clone());
-        let (news, displaced) = self.recipients.keep(key, recipient, RECIPIENTS_MAX);
+        let (news, displaced) = self.recipients.keep(key, recipient, as_of, RECIPIENTS_MAX);
         if let Some((oldest, recipient)) = displaced
             && self.names.get(&recipient.name) == Some(&oldest)
         {
@@ -62,13 +62,25 @@ impl Answers {
     /// to go on. Whoever goes on until none is left has met every recipient: those that are used meanwhile come at the end again.
     pub(super) fn used_after(&self, after: u64, limit: usize) -> Vec<(u64, Arc<DirectoryRecipient>)> {
         let used = self.recipients.used.range((Bound::Excluded(after), Bound::Unbounded)).take(limit);
-        used.filter_map(|(used, key)| Some((*used, Arc::clone(&self.recipients.known.get(key)?.1)))).collect()
+        used.filter_map(|(used, key)| Some((*used, Arc::clone(&self.recipients.known.get(key)?.value)))).collect()
     }
 
     /// The last answer: `None` when it is not known, `Some(None)` when there was no such recipient.
     pub(super) fn get(&mut self, address: &Address) -> Option<Option<Arc<DirectoryRecipient>>> {
         let key = address.key();
         self.recipients.get(&key).map(Some).or_else(|| self.nobodies.get(&key).map(|()| None))
+    }
+
+    /// The last answer, if it is of `revision`.
+    pub(super) fn get_as_of(
+        &mut self,
+        address: &Address,
+        revision: Revision,
+    ) -> Option<Option<Arc<DirectoryRecipient>>> {
+        let key = address.key();
+        let is_of_now = self.recipients.as_of(&key).or_else(|| self.nobodies.as_of(&key)) == Some(revision);
+        let known = || self.recipients.get(&key).map(Some).or_else(|| self.nobodies.get(&key).map(|()| None));
+        is_of_now.then(known).flatten()
     }
 
     /// The recipient of a name, when it is known.
@@ -78,11 +90,20 @@ impl Answers {
     }
 }
 
+/// The revision at which an answer is known to have been so; nothing where no revision was known.
+pub(super) type AsOf = Option<Revision>;
+
 /// Values by address, and the addresses by when they were last used.
 struct Lately<T> {
-    known: HashMap<String, (u64, T)>,
+    known: HashMap<String, Known<T>>,
     used: BTreeMap<u64, String>,
     clock: u64,
+}
+
+struct Known<T> {
+    used: u64,
+    as_of: AsOf,
+    value: T,
 }
 
 impl<T> Default for Lately<T> {
@@ -93,34 +114,38 @@ impl<T> Default for Lately<T> {
 
 impl<T: Clone + PartialEq> Lately<T> {
     /// Whether it is another value than before, and what had to go for it.
-    fn keep(&mut self, key: String, value: T, most: usize) -> (bool, Option<(String, T)>) {
+    fn keep(&mut self, key: String, value: T, as_of: AsOf, most: usize) -> (bool, Option<(String, T)>) {
         self.clock += 1;
-        let news = self.known.get(&key).is_none_or(|(_, known)| *known != value);
-        if let Some((used, _)) = self.known.insert(key.clone(), (self.clock, value)) {
-            self.used.remove(&used);
+        let news = self.known.get(&key).is_none_or(|known| known.value != value);
+        if let Some(before) = self.known.insert(key.clone(), Known { used: self.clock, as_of, value }) {
+            self.used.remove(&before.used);
         }
         self.used.insert(self.clock, key);
         (news, if self.known.len() > most { self.remove_oldest() } else { None })
     }
 
+    fn as_of(&self, key: &str) -> AsOf {
+        self.known.get(key)?.as_of
+    }
+
     fn get(&mut self, key: &str) -> Option<T> {
-        let (used, value) = self.known.get_mut(key)?;
+        let known = self.known.get_mut(key)?;
         self.clock += 1;
-        let key = self.used.remove(used)?;
-        *used = self.clock;
+        let key = self.used.remove(&known.used)?;
+        known.used = self.clock;
         self.used.insert(self.clock, key);
-        Some(value.clone())
+        Some(known.value.clone())
     }
 
     fn remove(&mut self, key: &str) -> bool {
         let removed = self.known.remove(key);
-        removed.is_some_and(|(used, _)| self.used.remove(&used).is_some())
+        removed.is_some_and(|known| self.used.remove(&known.used).is_some())
     }
 
     fn remove_oldest(&mut self) -> Option<(String, T)> {
         let (_, oldest) = self.used.pop_first()?;
-        let (_, value) = self.known.remove(&oldest)?;
-        Some((oldest, value))
+        let known = self.known.remove(&oldest)?;
+        Some((oldest, known.value))
     }
 }
 
@@ -150,9 +175,9 @@ mod tests {
     #[test]
     fn the_longest_unused_answer_goes_first() {
         let mut answers = Answers::default();
-        (0..NOBODIES_MAX).for_each(|number| assert_eq!(answers.keep(&address(number), None), News::Nothing));
+        (0..NOBODIES_MAX).for_each(|number| assert_eq!(answers.keep(&address(number), None, None), News::Nothing));
         assert_eq!(answers.get(&address(0)), Some(None));
-        answers.keep(&address(NOBODIES_MAX), None);
+        answers.keep(&address(NOBODIES_MAX), None, None);
         assert_eq!((answers.get(&address(0)), answers.get(&address(1))), (Some(None), None));
         assert_eq!((answers.nobodies.known.len(), answers.nobodies.used.len()), (NOBODIES_MAX, NOBODIES_MAX));
     }
@@ -160,17 +185,17 @@ mod tests {
     #[test]
     fn names_that_are_guessed_displace_nobody() {
         let mut answers = Answers::default();
-        answers.keep(&address(1), Some(recipient(1)));
+        answers.keep(&address(1), Some(recipient(1)), None);
         for number in 2..NOBODIES_MAX * 7 {
-            answers.keep(&address(number), None);
+            answers.keep(&address(number), None, None);
         }
         assert_eq!(answers.get(&address(1)), Some(Some(recipient(1))));
         assert_eq!(answers.named(&recipient(1).name), Some(recipient(1)));
         // What there was and is no more.
-        assert_eq!(answers.keep(&address(1), None), News::Gone);
+        assert_eq!(answers.keep(&address(1), None, None), News::Gone);
         assert_eq!((answers.get(&address(1)), answers.named(&recipient(1).name)), (Some(None), None));
-        assert_eq!(answers.keep(&address(1), Some(recipient(1))), News::Recipient);
-        assert_eq!(answers.keep(&address(1), Some(recipient(1))), News::Nothing);
+        assert_eq!(answers.keep(&address(1), Some(recipient(1)), None), News::Recipient);
+        assert_eq!(answers.keep(&address(1), Some(recipient(1)), None), News::Nothing);
         assert_eq!(answers.count(), 1);
     }
 
@@ -178,7 +203,7 @@ mod tests {
     fn whoever_goes_through_all_in_pieces_meets_each_although_they_are_used_meanwhile() {
         let mut answers = Answers::default();
         (0..100).for_each(|number| {
-            let _ = answers.keep(&address(number), Some(recipient(number)));
+            let _ = answers.keep(&address(number), Some(recipient(number)), None);
         });
         let (mut after, mut met) = (0, std::collections::BTreeSet::new());
         loop {

@@ -1,11 +1,13 @@
 //! Going on while the directory is away, also from the first moment of a start.
 
-use directory::{Configuration, LastGood, ReadError, Recipients, WatchEvent};
+use directory::{Administration, Change, Configuration, LastGood, ReadError, Recipients, WatchEvent};
 use envelope::Revision;
 use futures::StreamExt;
 
 use crate::backends::Backend;
-use crate::world::{address, connector, connectors, founded, mailbox, name, put, recipient, snapshot, soon, until};
+use crate::world::{
+    address, connector, connectors, founded, key_of, mailbox, name, put, recipient, snapshot, soon, until,
+};
 
 pub(crate) async fn a_server_goes_on_without_the_directory(mut backend: impl Backend) {
     let folder = tempfile::tempdir().unwrap();
@@ -58,4 +60,50 @@ pub(crate) async fn a_server_goes_on_without_the_directory(mut backend: impl Bac
     // A file that is damaged does as if there were none.
     std::fs::write(&path, "postroad").unwrap();
     assert!(LastGood::new(backend.directory(), path).last_good().is_none());
+}
+
+/// A service remembers; whoever changes the directory is another process, or the service's own. Nobody is ever told what was.
+pub(crate) async fn what_is_remembered_is_what_the_directory_says(backend: impl Backend) {
+    const NAMES: usize = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (backend.directory(), backend.directory());
+    founded(&*own).await;
+    let remembering = LastGood::new(own.clone(), folder.path().join("last-good"));
+    let at = |number: usize| address(&format!("a{}@contoso.com", number % (2 * NAMES)));
+    let everybody: Vec<_> = (0..2 * NAMES).map(at).collect();
+    let mut there: Vec<Option<organization::Object>> = vec![None; NAMES];
+    for step in 0..60_usize {
+        let who = step * 7 % NAMES;
+        let directory = if step % 3 == 0 { &own } else { &other };
+        // Gathered changes are there for their own process before they are in the file.
+        let gathers = step % 6 == 3;
+        directory.gather(gathers).await.unwrap();
+        let change = match &there[who] {
+            Some(object) if step % 4 == 3 => {
+                let gone = Change { deletes: vec![key_of(object)], ..put(Vec::new()) };
+                there[who] = None;
+                gone
+            }
+            before => {
+                // Addresses move between recipients by being given up first: each has two places of its own.
+                let address = format!("a{}@contoso.com", who * 2 + step / NAMES % 2);
+                let made = mailbox(&format!("u{who}"), &address, &[]);
+                let made = before.as_ref().map_or(made.clone(), |before| made.with_guid(before.guid()));
+                there[who] = Some(made.clone());
+                put(vec![made])
+            }
+        };
+        directory.commit(change).await.unwrap();
+        let expected: Vec<_> = everybody
+            .iter()
+            .map(|address| {
+                Ok(there.iter().flatten().map(recipient).find(|one| one.addresses().any(|own| own == address)))
+            })
+            .collect();
+        for _ in 0..2 {
+            assert_eq!(remembering.recipients(&everybody).await, expected, "step {step}");
+        }
+        directory.gather(false).await.unwrap();
+        assert_eq!(remembering.recipients(&everybody).await, expected, "step {step}, written");
+    }
 }

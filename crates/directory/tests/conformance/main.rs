@@ -78,4 +78,5 @@ conformance! {
     presences::presences_come_back_with_the_backend,
     presences::a_revocation_reaches_everybody_and_outlives_the_directory,
     last_good::a_server_goes_on_without_the_directory,
+    last_good::what_is_remembered_is_what_the_directory_says,
 }
