@@ -287,7 +287,7 @@ async fn a_change_of_recipients_wakes_nobody_who_follows_the_configuration() {
     // At the start, and for the change that is his; once more where that came in between.
     let cost = following.take();
     assert!(cost.lists <= 3, "{cost:?}");
-    assert!(follower.recipient(&envelope::Address::parse("r7@c.example").unwrap()).await.unwrap().is_some());
+    assert!(follower.recipient(&Address::parse("r7@c.example").unwrap()).await.unwrap().is_some());
 }
 
 #[tokio::test]

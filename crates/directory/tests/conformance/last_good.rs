@@ -1,6 +1,6 @@
 //! Going on while the directory is away, also from the first moment of a start.
 
-use directory::{Administration, Change, Configuration, LastGood, ReadError, Recipients, WatchEvent};
+use directory::{Change, Configuration, LastGood, ReadError, Recipients, WatchEvent};
 use envelope::Revision;
 use futures::StreamExt;
 
