@@ -80,8 +80,8 @@ impl TraceContext {
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (trace, span) = (u128::from_be_bytes(self.trace_id), u64::from_be_bytes(self.span_id));
-        write!(f, "00-{trace:032x}-{span:016x}-0{}", u8::from(self.sampled))
+        let (trace, span) = (Uuid::from_bytes(self.trace_id), u64::from_be_bytes(self.span_id));
+        write!(f, "00-{}-{span:016x}-0{}", trace.simple(), u8::from(self.sampled))
     }
 }
 

@@ -46,10 +46,11 @@ pub(crate) fn run(core: &Arc<Core>) {
         };
         while let Some((place, hand, stored)) = core.drain.run_until_cancelled(next()).await {
             let (core, resolver) = (Arc::clone(&core), resolver.clone());
-            core.work.clone().spawn(async move {
+            // In a box: a task that is large is copied when it begins and twice when it ends.
+            core.work.clone().spawn(Box::pin(async move {
                 attempt(&core, &resolver, hand, stored).await;
                 drop(place);
-            });
+            }));
         }
     });
 }

@@ -194,7 +194,8 @@ pub(crate) async fn commit(
     seen: Seen,
 ) -> Result<Receipt, Reply> {
     let owned = Arc::clone(core);
-    let committing = core.work.spawn(async move { commit_and_submit(&owned, draft, message, source, &seen).await });
+    let work = Box::pin(async move { commit_and_submit(&owned, draft, message, source, &seen).await });
+    let committing = core.work.spawn(work);
     committing.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a commit did not end");
         Err(Reply::new(451, EnhancedStatus::new(4, 3, 0), "Temporary server error"))
