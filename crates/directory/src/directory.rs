@@ -30,6 +30,15 @@ pub type Answer = Result<Option<DirectoryRecipient>, ReadError>;
 /// Operations of one change of recipients that every backend takes; etcd takes 128.
 const OPERATIONS_AT_ONCE: usize = 100;
 
+/// A state of the directory: equal to itself, and to no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateToken {
+    /// What whoever changed it last said.
+    pub(crate) told: u128,
+    /// Of all that is stored.
+    pub(crate) revision: Revision,
+}
+
 /// The configuration of one forest, as it is read.
 #[async_trait]
 pub trait Configuration: Send + Sync {
@@ -76,9 +85,9 @@ pub trait Recipients: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DirectoryRecipient>, ReadError>;
 
-    /// The revision of all that is stored, recipients too, where it can be told at once, on the thread that asks. As long as it is the
+    /// The state of all that is stored, recipients too, where it can be told at once, on the thread that asks. As long as it is the
     /// same, what was answered after it was told is still so.
-    fn revision_at_once(&self) -> Option<Revision> {
+    fn state_at_once(&self) -> Option<StateToken> {
         None
     }
 

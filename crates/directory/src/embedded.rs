@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::directory::{Backend, MemberState, ReadError};
+use crate::directory::{Backend, MemberState, ReadError, StateToken};
 use crate::forest::{Forest, LEASE_TTL_DEFAULT};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, PAST, Store, Unavailable, Write};
 use desk::{Desk, GATHERING_MAX, Sort, Worked};
@@ -149,8 +149,8 @@ impl Embedded {
             return Err(ReadError::Invalid(text));
         }
         let desk = Arc::new(Mutex::new(Desk::new(connection)));
-        let glance = Arc::new(Glance::at(path).map_err(|error| unavailable(&error))?);
         let news = Arc::new(News::beside(path).map_err(|error| unavailable(&error))?);
+        let glance = Arc::new(Glance::at(path, Arc::clone(&news)).map_err(|error| unavailable(&error))?);
         Ok(Self {
             desk,
             glance,
@@ -324,8 +324,8 @@ impl Store for Embedded {
         .await
     }
 
-    fn revision_at_once(&self) -> Option<u64> {
-        if self.at.is_none() { self.glance.revision() } else { None }
+    fn state_at_once(&self) -> Option<StateToken> {
+        if self.at.is_none() { self.glance.state() } else { None }
     }
 
     async fn list(&self, prefix: &str) -> Result<Listing, Unavailable> {
@@ -403,13 +403,13 @@ impl Store for Embedded {
             desk.write_gathered()
         });
         let written = written.await;
+        if written != Ok(false) {
+            self.news.tell_change();
+        }
         if !gather {
             self.glance.cover(false);
         }
-        if written? {
-            self.news.tell_change();
-        }
-        Ok(())
+        written.map(drop)
     }
 
     async fn changed(&self, prefix: &str, after: u64) -> Result<(), Unavailable> {

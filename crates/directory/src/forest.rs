@@ -33,7 +33,7 @@ use self::ground::Ground;
 use crate::digests::RecipientDigest;
 use crate::directory::{
     Administration, Answer, Author, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
-    Presences, ReadError, Recipients, RevisionRecord, Salvage, WatchEvent,
+    Presences, ReadError, Recipients, RevisionRecord, Salvage, StateToken, WatchEvent,
 };
 use crate::keys::Keys;
 use crate::moment::{AddressChanges, ChangesError, Moment};
@@ -94,8 +94,8 @@ impl<S: Store> Recipients for Forest<S> {
         self.look_up(addresses).await
     }
 
-    fn revision_at_once(&self) -> Option<Revision> {
-        self.store.revision_at_once().map(Revision)
+    fn state_at_once(&self) -> Option<StateToken> {
+        self.store.state_at_once()
     }
 
     async fn recipient_by_name(&self, name: &ObjectName) -> Answer {

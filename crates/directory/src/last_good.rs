@@ -32,7 +32,7 @@ use topology::{DirectoryRecipient, Organization};
 
 use crate::digests::RecipientDigest;
 use crate::directory::{
-    Answer, Author, Configuration, Directory, MemberState, Presences, ReadError, Recipients, WatchEvent,
+    Answer, Author, Configuration, Directory, MemberState, Presences, ReadError, Recipients, StateToken, WatchEvent,
 };
 use crate::presence::{self, Announcement, Presence};
 use crate::revocation::{self, RevocationRecord};
@@ -150,10 +150,10 @@ impl LastGood {
         }
     }
 
-    /// What is remembered of several as it is at `revision`: all or nothing.
-    fn all_as_of(&self, addresses: &[Address], revision: Revision) -> Option<Vec<Answer>> {
+    /// What is remembered of several as it is in `state`: all or nothing.
+    fn all_as_of(&self, addresses: &[Address], state: StateToken) -> Option<Vec<Answer>> {
         let mut answers = self.answers.lock();
-        let known = |address| Some(Ok(answers.get_as_of(address, revision)?.map(Arc::unwrap_or_clone)));
+        let known = |address| Some(Ok(answers.get_as_of(address, state)?.map(Arc::unwrap_or_clone)));
         addresses.iter().map(known).collect()
     }
 
@@ -309,8 +309,8 @@ impl Recipients for LastGood {
             });
             return known.into_iter().map(Ok).collect();
         }
-        let as_of = self.inner.revision_at_once();
-        if let Some(known) = as_of.and_then(|revision| self.all_as_of(addresses, revision)) {
+        let as_of = self.inner.state_at_once();
+        if let Some(known) = as_of.and_then(|state| self.all_as_of(addresses, state)) {
             return known;
         }
         let answers = self.inner.recipients(addresses).await;
@@ -324,8 +324,8 @@ impl Recipients for LastGood {
         addresses.iter().zip(answers).map(known).collect()
     }
 
-    fn revision_at_once(&self) -> Option<Revision> {
-        self.inner.revision_at_once()
+    fn state_at_once(&self) -> Option<StateToken> {
+        self.inner.state_at_once()
     }
 
     /// The directory of an Edge server is on this machine: nothing is remembered of it.

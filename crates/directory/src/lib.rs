@@ -41,7 +41,7 @@ pub use census::Census;
 pub use digests::{Bucket, BucketChange, Buckets, DigestsChange, Mark, Marks, MarksSum, RecipientDigest, into_buckets};
 pub use directory::{
     Administration, Answer, Author, Backend, Change, CommitError, Configuration, Directory, HistoryError, MemberState,
-    Precondition, Presences, ReadError, RecipientDigests, Recipients, RevisionRecord, Salvage, WatchEvent,
+    Precondition, Presences, ReadError, RecipientDigests, Recipients, RevisionRecord, Salvage, StateToken, WatchEvent,
 };
 pub use embedded::{EmbeddedSettings, HISTORY_ENTRIES_MAX, HISTORY_OCTETS_MAX, open as open_embedded};
 pub use etcd::{EtcdSettings, EtcdTls, EtcdUsers, connect as connect_etcd, secure_etcd};

@@ -19,7 +19,9 @@ use tokio::sync::{Mutex, watch};
 use topology::{DirectoryRecipient, Organization};
 
 use crate::digests::RecipientDigest;
-use crate::directory::{Answer, Configuration, Directory, MemberState, Presences, ReadError, Recipients, WatchEvent};
+use crate::directory::{
+    Answer, Configuration, Directory, MemberState, Presences, ReadError, Recipients, StateToken, WatchEvent,
+};
 use crate::presence::{Announcement, Presence};
 
 /// A directory that several services of a process follow together.
@@ -185,8 +187,8 @@ impl Recipients for Shared {
         self.inner.recipients(addresses).await
     }
 
-    fn revision_at_once(&self) -> Option<Revision> {
-        self.inner.revision_at_once()
+    fn state_at_once(&self) -> Option<StateToken> {
+        self.inner.state_at_once()
     }
 
     async fn recipient_by_name(&self, name: &ObjectName) -> Answer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::directory::MemberState;
+use crate::directory::{MemberState, StateToken};
 
 /// The backend does not answer, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,8 +109,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Whether `revision` can be read. `key` is any that this process may read.
     async fn kept(&self, key: &str, revision: u64) -> Result<Kept, Unavailable>;
 
-    /// The revision of the whole store, where it can be told at once: nobody is waited for, neither the disk nor a change.
-    fn revision_at_once(&self) -> Option<u64> {
+    /// The state of the whole store, where it can be told at once: nobody is waited for, neither the disk nor a change.
+    fn state_at_once(&self) -> Option<StateToken> {
         None
     }
 

@@ -1,9 +1,9 @@
 //! Being told that the file changed, by whichever process changed it.
 //!
-//! Beside the file of the directory lie two that nobody reads: whoever has changed the directory writes an octet into one of them, and
-//! the kernel tells all who wait (inotify). One is for what stays, the other for services that come and go: hundreds of servers that
+//! Beside the file of the directory lie two more: whoever has changed the directory writes a number into one of them that nobody wrote
+//! before, and the kernel tells all who wait (inotify). One is for what stays, the other for services that come and go: hundreds of servers that
 //! start together do not wake each other's followers of the configuration. Heartbeats change nothing that anybody waits for, and wake
-//! nobody. A process that dies between change and octet, or a kernel that has no watch left to give, costs time and loses nothing:
+//! nobody. A process that dies between change and number, or a kernel that has no watch left to give, costs time and loses nothing:
 //! everybody looks for himself now and then.
 
 use std::fs::File;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::create_private;
 
@@ -61,6 +62,11 @@ impl News {
         self.changed.ring();
     }
 
+    /// What whoever changed the directory last has left, each time something else. Nothing where that cannot be read.
+    pub(super) fn last_told(&self) -> Option<u128> {
+        self.changed.last()
+    }
+
     /// A service came or went.
     pub(super) fn tell_presence(&self) {
         self.there.ring();
@@ -92,13 +98,22 @@ impl Bell {
         name.push(suffix);
         let path = PathBuf::from(name);
         create_private(&path)?;
-        let file = File::options().write(true).open(&path)?;
+        let file = File::options().read(true).write(true).open(&path)?;
         Ok(Self { path, file })
+    }
+
+    /// What was left by whoever rang last; zero before.
+    fn last(&self) -> Option<u128> {
+        let mut left = [0; 16];
+        match self.file.read_at(&mut left, 0) {
+            Ok(count) if count == left.len() || count == 0 => Some(u128::from_be_bytes(left)),
+            _ => None,
+        }
     }
 
     fn ring(&self) {
         // Whoever is not told looks for himself.
-        if let Err(error) = self.file.write_all_at(b"\n", 0) {
+        if let Err(error) = self.file.write_all_at(Uuid::new_v4().as_bytes(), 0) {
             tracing::debug!(%error, "a change of the directory is not told");
         }
     }

@@ -13,7 +13,8 @@ use topology::DirectoryRecipient;
 
 use super::Forest;
 use crate::directory::{
-    Administration, Author, Change, Configuration, Directory, MemberState, Presences, Recipients, WatchEvent,
+    Administration, Author, Change, Configuration, Directory, MemberState, Presences, Recipients, StateToken,
+    WatchEvent,
 };
 use crate::embedded::{EmbeddedSettings, store_at};
 use crate::store::{Condition, Entry, Kept, LeaseId, Listing, Outcome, Store, Unavailable, Write};
@@ -79,8 +80,8 @@ impl<S: Store> Store for Counting<S> {
     async fn kept(&self, key: &str, revision: u64) -> Result<Kept, Unavailable> {
         self.store.kept(key, revision).await
     }
-    fn revision_at_once(&self) -> Option<u64> {
-        self.store.revision_at_once()
+    fn state_at_once(&self) -> Option<StateToken> {
+        self.store.state_at_once()
     }
     async fn list(&self, prefix: &str) -> Result<Listing, Unavailable> {
         let listing = self.store.list(prefix).await?;

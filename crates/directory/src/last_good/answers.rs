@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use envelope::{Address, ObjectName, Revision};
+use envelope::{Address, ObjectName};
 use topology::DirectoryRecipient;
+
+use crate::directory::StateToken;
 
 /// Recipients kept, by address; some 50 MB with large groups apart.
 const RECIPIENTS_MAX: usize = 50_000;
@@ -34,7 +36,7 @@ pub(super) enum News {
 }
 
 impl Answers {
-    /// Remembers an answer, and the revision that was known before it was asked for. Tells what of it is new.
+    /// Remembers an answer, and the state that was known before it was asked for. Tells what of it is new.
     pub(super) fn keep(&mut self, address: &Address, answer: Option<Arc<DirectoryRecipient>>, as_of: AsOf) -> News {
         let key = address.key();
         let Some(recipient) = answer else {
@@ -71,14 +73,14 @@ impl Answers {
         self.recipients.get(&key).map(Some).or_else(|| self.nobodies.get(&key).map(|()| None))
     }
 
-    /// The last answer, if it is of `revision`.
+    /// The last answer, if it is of `state`.
     pub(super) fn get_as_of(
         &mut self,
         address: &Address,
-        revision: Revision,
+        state: StateToken,
     ) -> Option<Option<Arc<DirectoryRecipient>>> {
         let key = address.key();
-        let is_of_now = self.recipients.as_of(&key).or_else(|| self.nobodies.as_of(&key)) == Some(revision);
+        let is_of_now = self.recipients.as_of(&key).or_else(|| self.nobodies.as_of(&key)) == Some(state);
         let known = || self.recipients.get(&key).map(Some).or_else(|| self.nobodies.get(&key).map(|()| None));
         is_of_now.then(known).flatten()
     }
@@ -90,8 +92,8 @@ impl Answers {
     }
 }
 
-/// The revision at which an answer is known to have been so; nothing where no revision was known.
-pub(super) type AsOf = Option<Revision>;
+/// The state in which an answer is known to be so; nothing where none was known.
+pub(super) type AsOf = Option<StateToken>;
 
 /// Values by address, and the addresses by when they were last used.
 struct Lately<T> {
