@@ -153,8 +153,11 @@ impl LastGood {
     /// What is remembered of several as it is in `state`: all or nothing.
     fn all_as_of(&self, addresses: &[Address], state: StateToken) -> Option<Vec<Answer>> {
         let mut answers = self.answers.lock();
-        let known = |address| Some(Ok(answers.get_as_of(address, state)?.map(Arc::unwrap_or_clone)));
-        addresses.iter().map(known).collect()
+        let mut known = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            known.push(Ok(answers.get_as_of(address, state)?.map(Arc::unwrap_or_clone)));
+        }
+        Some(known)
     }
 
     /// Keeps what the directory has answered, in memory and, a moment later, on disk. What is new costs its own size.

@@ -143,7 +143,8 @@ impl Candidates {
             let (head, content) = message.open(&candidate).await.map_err(NotHandedOver::Unreadable)?;
             let peers = &self.node.peers;
             let outcome = match message.history() {
-                Some(history) => peers.hand_over(&candidate.address, &head, history, content).await,
+                // What is rare is in a box, so that nothing makes room for it.
+                Some(history) => Box::pin(peers.hand_over(&candidate.address, &head, history, content)).await,
                 None => peers.submit(&candidate.address, &head, content).await,
             };
             message.answered(&candidate, &outcome);

@@ -42,7 +42,8 @@ pub(crate) async fn is_other_half(shared: &Shared, connector: &ReceiveConnector,
 /// Whether a certificate that leads to a trusted root was not revoked.
 async fn is_good(shared: &Shared, certificate: &PeerCertificate, domain: &Domain, session: &SessionFacts) -> bool {
     let problem = match shared.revocation() {
-        Ok(check) => certificate.check_revocation(&check).await.err().map(|problem| problem.to_string()),
+        // In a box: it is large, and every MAIL of every client would make room for it.
+        Ok(check) => Box::pin(certificate.check_revocation(&check)).await.err().map(|problem| problem.to_string()),
         Err(error) => Some(format!("DNS cannot be used: {error}")),
     };
     let Some(problem) = problem else { return true };

@@ -132,7 +132,8 @@ impl OutboundSession for NextHopSession {
             Turn::NextHost => Some(Next::OtherHost),
         };
         if let Some(next) = next
-            && let Err(failure) = self.go_on(next).await
+            // In a box: a message that the first host takes makes no room for it.
+            && let Err(failure) = Box::pin(self.go_on(next)).await
         {
             let recipients = vec![Err(*failure); message.envelope.recipients.len()];
             let again = next != Next::OtherHost && self.search.may_go_on();

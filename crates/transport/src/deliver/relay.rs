@@ -121,7 +121,7 @@ impl Offered for Relayed<'_> {
             Some(outgoing) => outgoing,
             None => {
                 let reader = self.core.spool.content(self.copy.item.message).await?;
-                outgoing::prepare(reader, None, &self.core.progress).await?
+                Box::pin(outgoing::prepare(reader, None, &self.core.progress)).await?
             }
         };
         let mut head = MessageHead { size: outgoing.size(), ..self.head.clone() };
