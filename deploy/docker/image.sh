@@ -32,7 +32,11 @@ build() {
 }
 
 for target in etcd router prometheus; do build $target; done
-[ "$program" != - ] || exit 0
+# What the program stands on has a name where the program is yet to come, so that it outlives a program that is taken away.
+if [ "$program" = - ]; then
+    build ground
+    exit 0
+fi
 # Last, because every build is sent all of this folder. Half of a program built for development is names for debuggers.
 strip -o "$context/postroad" "$program"
 build postroad
