@@ -23,7 +23,7 @@ NEXTEST := cargo nextest
 PROFILE ?= debug
 export BASE COMPOSE POSTROAD_NETWORK POSTROAD_DELAY PERIMETER
 
-.PHONY: size attack fuzz sbom help build demo image deb up status down test explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
+.PHONY: size attack fuzz sbom help build demo image deb up status down test test-images explore test-compose test-controller test-upgrade soak soak-compose check lint fmt fmt-check deny bench bench-memory bench-parts packages bench-packages test-packages nextest
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,13 @@ test-packages:
 	@deploy/unpack.sh target/peers/exim $(TEST_UNPACKED)
 	@deploy/unpack.sh target/peers/glewlwyd $(TEST_PROVIDER)
 	@deploy/axe.sh target/peers/axe
+	@deploy/k8s/check.sh tools || [ $$? -eq 3 ]
+
+# What the containers of the tests are made of beside the program: fetched and built before, and not in the time of a test.
+test-images: test-packages
+	@[ "$$POSTROAD_COMPOSE" = off ] || ! docker info >/dev/null 2>&1 || { deploy/docker/image.sh - test && \
+		docker build --quiet --tag postroad-debian:test tests/integration/tests/production/debian; } || \
+		echo "images that tests need were not built; those tests will say so" >&2
 
 bench-packages:
 	@deploy/packages.sh $(BUILD_PACKAGES) $(BENCH_PACKAGES)
@@ -78,10 +85,11 @@ down:  ## Ends what `make up` started; VOLUMES=1 removes mail and configuration 
 
 # The program is built of the same crates as its tests (tests/tidy holds it), so that nothing is compiled twice; and before
 # they start: the tests of the whole road run it and never build it.
-# Properties ask the same questions in every run of the suite, so that it fails by what was changed only.
-test: test-packages nextest  ## Runs every test.
+# Properties ask the same questions in every run of the suite, so that it fails by what was changed only. Half of the time of a test
+# is a service's waiting: twice as many as there are cores keep these busy.
+test: test-packages test-images nextest  ## Runs every test.
 	cargo build --workspace --all-targets
-	PROPTEST_RNG_SEED=1 $(NEXTEST) run --workspace --no-fail-fast
+	PROPTEST_RNG_SEED=1 $(NEXTEST) run --workspace --no-fail-fast --test-threads $$((2 * $$(nproc)))
 	cargo test --workspace --doc --quiet
 
 explore: test-packages  ## Asks the properties new questions, CASES of each (20,000); a failure prints the input and what repeats it.
@@ -92,7 +100,7 @@ explore: test-packages  ## Asks the properties new questions, CASES of each (20,
 fuzz: packages  ## Gives a parser inputs that nobody would send: TARGET=address SECONDS=300; without TARGET lists them.
 	cargo run --release --quiet -p fuzz -- $(TARGET) $(SECONDS)
 
-test-compose: test-packages  ## The test of the containers alone, with what it measures.
+test-compose: test-images  ## The test of the containers alone, with what it measures.
 	cargo build --workspace --bins
 	cargo test -p integration --test compose -- --nocapture
 
@@ -108,7 +116,7 @@ test-upgrade: packages  ## Upgrades two servers service by service while mail go
 	cargo build -p postroad
 	tests/integration/upgrade.sh $(PREVIOUS) target/debug/postroad $(or $(ROUNDS),1)
 
-soak-compose: test-packages  ## The same with every fault as long as in production: about a quarter of an hour.
+soak-compose: test-images  ## The same with every fault as long as in production: about a quarter of an hour.
 	cargo build --workspace --bins
 	POSTROAD_COMPOSE=long cargo test -p integration --test compose -- --nocapture
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the images postroad, postroad-etcd, postroad-router and postroad-prometheus from a program that is built already.
-# Usage: image.sh PROGRAM [TAG]; BASE names the base image, `local` makes one from Debian's packages.
+# Usage: image.sh PROGRAM [TAG]; BASE names the base image, `local` makes one from Debian's packages. With `-` for the program, only
+# those that it is not in: they stay the same until their files change.
 set -eu
 
 program=$1
@@ -31,6 +32,11 @@ build() {
 }
 
 for target in etcd router prometheus; do build $target; done
+# What the program stands on has a name where the program is yet to come, so that it outlives a program that is taken away.
+if [ "$program" = - ]; then
+    build ground
+    exit 0
+fi
 # Last, because every build is sent all of this folder. Half of a program built for development is names for debuggers.
 strip -o "$context/postroad" "$program"
 build postroad

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks the manifests where there is no cluster:
-#   - every overlay is built by kubectl's kustomize and held against the schemas of several versions of Kubernetes;
+#   - every overlay is built by kubectl's kustomize and held against the schemas of several versions of Kubernetes (schemas.py);
 #   - what no schema knows (lint.py): pods are restricted, nothing refers to what is not there, nobody is chosen by nothing;
 #   - the chart is what chart.py makes of the manifests, and Helm renders of it what kustomize builds of the overlays (compare.py);
 #   - what `postroad cert cluster` makes is laid out by `postroad pod` so that services read it;
@@ -8,6 +8,7 @@
 #   - the organization files are valid.
 #
 #   POSTROAD=target/debug/postroad deploy/k8s/check.sh            (POSTROAD_REWRITE=1 writes the chart anew)
+#   deploy/k8s/check.sh tools                                     only fetches what it needs
 #
 # Needs kubectl, openssl and Python's venv; kubernetes-validate and Helm's own engine come from PyPI into target/tools. Ends with 3 where
 # kubectl or they cannot be had.
@@ -15,8 +16,6 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 tools=$here/../../target/tools/kubernetes
-program=$(command -v "${POSTROAD:-postroad}") || { echo "there is no ${POSTROAD:-postroad}: set POSTROAD to the program" >&2; exit 1; }
-program=$(realpath "$program")
 chart=$here/chart/postroad
 
 command -v kubectl >/dev/null || { echo "kubectl is not installed: the manifests were NOT CHECKED" >&2; exit 3; }
@@ -24,6 +23,9 @@ command -v kubectl >/dev/null || { echo "kubectl is not installed: the manifests
     python3 -m venv "$tools" && "$tools/bin/pip" install --quiet kubernetes-validate==1.37.0 helm-python-sdk==0.2.2 PyYAML
 } || { echo "kubernetes-validate and helm-python-sdk cannot be had from PyPI: the manifests were NOT CHECKED" >&2; exit 3; }
 python=$tools/bin/python
+[ "${1:-}" != tools ] || exit 0
+program=$(command -v "${POSTROAD:-postroad}") || { echo "there is no ${POSTROAD:-postroad}: set POSTROAD to the program" >&2; exit 1; }
+program=$(realpath "$program")
 
 [ -z "${POSTROAD_REWRITE:-}" ] || "$python" "$here/chart.py" "$chart"
 "$python" "$here/chart.py" --check "$chart"
@@ -35,16 +37,7 @@ cd "$work"
 
 for overlay in trying zones production; do
     kubectl kustomize "$here/overlays/$overlay" >built.yaml
-    # Custom resources have definitions of their own: cert-manager's, the Prometheus operator's, ours.
-    "$python" - built.yaml known.yaml <<'END'
-import sys, yaml
-own = ("cert-manager.io/", "monitoring.coreos.com/", "apiextensions.k8s.io/")
-documents = [one for one in yaml.safe_load_all(open(sys.argv[1])) if one and not one["apiVersion"].startswith(own)]
-yaml.safe_dump_all(documents, open(sys.argv[2], "w"))
-END
-    for version in 1.30 1.31 1.32 1.33 1.34; do
-        "$tools/bin/kubernetes-validate" --strict --quiet -k "$version" known.yaml >report 2>&1 || { echo "$overlay" >&2; cat report >&2; exit 1; }
-    done
+    "$python" "$here/schemas.py" built.yaml 1.30 1.31 1.32 1.33 1.34 || { echo "that was the overlay $overlay" >&2; exit 1; }
     servers=$(sed -n 's/^  SERVER: //p' built.yaml | sort -u | while read -r name; do echo "--server $name=$(echo "$name" | tr '[:upper:]' '[:lower:]').contoso.example"; done)
     # shellcheck disable=SC2086  # several options
     "$program" cert cluster --ca keys --forest contoso.example $servers --etcd etcd --print >secrets.json

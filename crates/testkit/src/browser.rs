@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// The key of an element in answers (WebDriver, "Elements").
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -24,11 +25,13 @@ pub enum Screen {
     Phone,
 }
 
-/// A browser with one window. Its process ends with it.
+/// A browser with one window. Its process ends with it, and what it wrote goes.
 pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
+    /// Profile, sockets and whatever else it would leave in the folder of everybody's temporary files.
+    _folder: TempDir,
 }
 
 impl Drop for Browser {
@@ -46,15 +49,18 @@ impl Browser {
     /// When chromedriver is not there: `make test-packages` installs it.
     #[must_use]
     pub fn start(script: bool) -> Self {
-        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut driver = driver.expect("chromedriver starts: `make test-packages` installs it");
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut driver = Command::new("chromedriver");
+        driver.arg("--port=0").env("TMPDIR", folder.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = driver.spawn().expect("chromedriver starts: `make test-packages` installs it");
         let mut lines = BufReader::new(driver.stdout.take().expect("standard output is piped")).lines();
         let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
             let (_, rest) = line.split_once("started successfully on port ")?;
             rest.trim_end_matches('.').parse().ok()
         });
         std::thread::spawn(move || lines.for_each(drop));
-        let mut browser = Self { driver, port: port.expect("chromedriver says its port"), session: String::new() };
+        let port = port.expect("chromedriver says its port");
+        let mut browser = Self { driver, port, session: String::new(), _folder: folder };
         let mut options = json!({"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1400,950"]});
         if !script {
             options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});

@@ -452,15 +452,21 @@ const PAGES: [&str; 25] = [
     "/nowhere",
 ];
 
-/// What axe-core finds, in a line each; nothing where it is not there, which is said.
-fn axe(browser: &Browser) -> Vec<String> {
+/// Brings axe-core into the page that is open; says so where it is not there.
+fn load_axe(browser: &Browser) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/peers/axe/axe.min.js");
-    let Ok(axe) = std::fs::read_to_string(path) else {
-        eprintln!("axe-core is not there: `make test-packages` fetches it; these pages were not checked by it");
-        return Vec::new();
-    };
-    let _loaded = browser.run(&axe);
-    let run = "return axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})\
+    match std::fs::read_to_string(path) {
+        Ok(axe) => drop(browser.run(&axe)),
+        Err(_) => {
+            eprintln!("axe-core is not there: `make test-packages` fetches it; these pages were not checked by it");
+        }
+    }
+}
+
+/// What it finds, in a line each; nothing where it is not there.
+fn axe(browser: &Browser) -> Vec<String> {
+    let run = "if (!window.axe) return [];\
+               return axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})\
                .then(found => found.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html).slice(0, 3).join(' | ')))";
     let found = browser.run(run);
     found.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -475,37 +481,49 @@ fn every_page_is_legible_on_a_desk_and_on_a_phone_in_light_and_in_dark() {
     page.welcome(&browser);
     page.server.message("clerk@partner.example", "Retry");
     let mut wrong = Vec::new();
-    for (screen, dark, name) in [
-        (Screen::Desk, false, "desk-light"),
-        (Screen::Desk, true, "desk-dark"),
-        (Screen::Phone, false, "phone-light"),
-        (Screen::Phone, true, "phone-dark"),
-    ] {
-        browser.look(screen, dark);
-        for path in PAGES {
-            browser.go(&page.to(path));
-            let plain: String = path.chars().map(|one| if one.is_alphanumeric() { one } else { '-' }).collect();
+    for path in PAGES {
+        // Width and scheme are its style's alone: it is opened once, and looked at in each.
+        browser.go(&page.to(path));
+        load_axe(&browser);
+        let plain: String = path.chars().map(|one| if one.is_alphanumeric() { one } else { '-' }).collect();
+        for (screen, dark, name) in LOOKS {
+            browser.look(screen, dark);
             browser.picture(&pictures().join(format!("{name}{plain}.png")));
-            let width = if screen == Screen::Phone { 390 } else { 1400 };
-            let beyond = browser.run(&format!("return document.documentElement.scrollWidth - {width}"));
-            if beyond.as_i64().unwrap_or(1) > 0 {
-                wrong.push(format!("{name} {path}: {beyond} pixels too wide"));
-            }
-            // Both widths and both schemes once: it takes a second for a page.
-            if (screen == Screen::Phone) == dark {
-                wrong.extend(axe(&browser).into_iter().map(|found| format!("{name} {path}: {found}")));
-            }
-            let small = browser.run(
-                "return [...document.querySelectorAll('button, .button, nav a, input, select')].filter(one => one.offsetParent && \
-                 one.type !== 'hidden' && !['checkbox', 'radio'].includes(one.type) && one.getBoundingClientRect().height < 24).length",
-            );
-            if small != 0 {
-                wrong.push(format!("{name} {path}: {small} targets under 24 pixels"));
-            }
-            wrong.extend(complaints(&browser).into_iter().map(|line| format!("{name} {path}: {line}")));
+            wrong.extend(illegible(&browser, screen, dark).into_iter().map(|found| format!("{name} {path}: {found}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Each width and each scheme.
+const LOOKS: [(Screen, bool, &str); 4] = [
+    (Screen::Desk, false, "desk-light"),
+    (Screen::Desk, true, "desk-dark"),
+    (Screen::Phone, true, "phone-dark"),
+    (Screen::Phone, false, "phone-light"),
+];
+
+/// What is wrong with the page as it is seen now.
+fn illegible(browser: &Browser, screen: Screen, dark: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let width = if screen == Screen::Phone { 390 } else { 1400 };
+    let beyond = browser.run(&format!("return document.documentElement.scrollWidth - {width}"));
+    if beyond.as_i64().unwrap_or(1) > 0 {
+        wrong.push(format!("{beyond} pixels too wide"));
+    }
+    // Both widths and both schemes once: it takes a second for a page.
+    if (screen == Screen::Phone) == dark {
+        wrong.extend(axe(browser));
+    }
+    let small = browser.run(
+        "return [...document.querySelectorAll('button, .button, nav a, input, select')].filter(one => one.offsetParent && \
+         one.type !== 'hidden' && !['checkbox', 'radio'].includes(one.type) && one.getBoundingClientRect().height < 24).length",
+    );
+    if small != 0 {
+        wrong.push(format!("{small} targets under 24 pixels"));
+    }
+    wrong.extend(complaints(browser));
+    wrong
 }
 
 #[test]
@@ -561,6 +579,7 @@ fn a_certificate_is_rehearsed_and_sixty_sites_are_legible() {
             browser.wait("#live > *");
             browser.picture(&pictures().join(format!("{kind}-{name}.png")));
             if screen == Screen::Desk {
+                load_axe(&browser);
                 wrong.extend(axe(&browser).into_iter().map(|found| format!("{kind} {name}: {found}")));
             }
             wrong.extend(complaints(&browser).into_iter().map(|line| format!("{kind} {name}: {line}")));

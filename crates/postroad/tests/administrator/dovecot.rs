@@ -22,7 +22,8 @@ struct Dovecot {
 }
 
 impl Dovecot {
-    /// With what `docs/ldap.md` says to write, and where this test has its files.
+    /// With what `docs/ldap.md` says to write, and where this test has its files. Who is refused does not wait: Dovecot would
+    /// let each one wait longer than the one before him, up to 17 seconds.
     fn start(folder: &Path) -> Self {
         let here = folder.display();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -38,6 +39,7 @@ impl Dovecot {
         let text = format!(
             "base_dir = {here}/run\nstate_dir = {here}/run\nlog_path = /dev/stderr\nssl = no\nprotocols = imap\n\
              listen = 127.0.0.1\nfirst_valid_uid = 1\n\
+             auth_failure_delay = 0\nservice anvil {{\n unix_listener anvil-auth-penalty {{\n  mode = 0\n }}\n}}\n\
              service imap-login {{\n inet_listener imap {{\n  port = {port}\n }}\n inet_listener imaps {{\n  port = 0\n }}\n}}\n\
              {documented}"
         );
