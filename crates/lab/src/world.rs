@@ -52,6 +52,7 @@ pub use limits::TooLarge;
 pub use links::{LinkError, Links, Pair};
 pub use network::{NETWORK_RESERVATION_PORT, NetworkError};
 pub use process::{NotReady, STOP_TIMEOUT};
+pub use settings::queue_segment;
 pub use status::{LabStatus, ProcessStatus, ServerStatus, StatusError};
 
 use crate::deliveries::Deliveries;

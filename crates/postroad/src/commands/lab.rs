@@ -152,7 +152,7 @@ async fn start(arguments: &UpArguments, default: &str) -> anyhow::Result<World> 
     options.etcd = arguments.etcd;
     options.told = progress::Progress::told();
     eprintln!("starting {} in {}", size(&file), directory.display());
-    if let Some(note) = disk::note(&file.organization.organization, &directory) {
+    if let Some(note) = disk::note(&file, &directory) {
         eprintln!("note: {note}");
     }
     Ok(World::start(&file, options).await?)

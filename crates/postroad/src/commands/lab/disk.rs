@@ -5,21 +5,37 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use envelope::ByteSize;
+use lab::LabFile;
+use lab::world::queue_segment;
 use pressure::{Level, Measure, Measurements, Monitor, Resource, Share, thresholds};
-use queue::{Disk, RealDisk};
+use queue::{Disk, RealDisk, SEGMENT_OCTETS_DEFAULT};
 use topology::{BackPressureSettings, Organization, Thresholds};
 
 use super::super::generate::DISK_OF_A_LAB;
 use super::super::output::cut;
 
+/// What is to be freed is told in these.
+const MIB: u64 = 1024 * 1024;
 /// Servers that are named.
 const NAMED_MAX: usize = 4;
 
 /// What is to be said before a lab starts there.
-pub(super) fn note(organization: &Organization, directory: &Path) -> Option<String> {
+pub(super) fn note(lab: &LabFile, directory: &Path) -> Option<String> {
     // A disk that does not say how full it is is none that back pressure judges.
     let space = RealDisk.space(directory).ok()?;
-    told(organization, Share::left(space.available, space.total), directory)
+    let organization = &lab.organization.organization;
+    // Of a lab that was there before, the queues are there.
+    let queues = if directory.join("servers").exists() { 0 } else { organization.servers().len() };
+    let queues = ByteSize::bytes(u64::try_from(queues).unwrap_or(u64::MAX).saturating_mul(queue(lab).as_u64()));
+    let left = space.available.as_u64().saturating_sub(queues.as_u64());
+    told(organization, Share::left(ByteSize::bytes(left), space.total), queues, directory)
+}
+
+/// What the queue of a server takes before the first message.
+fn queue(lab: &LabFile) -> ByteSize {
+    let own = queue_segment(lab.settings.processes).map(|mib| ByteSize::mib(mib.into()));
+    own.unwrap_or(ByteSize::bytes(SEGMENT_OCTETS_DEFAULT.into()))
 }
 
 /// How it would begin on that disk.
@@ -34,7 +50,8 @@ fn level(monitor: &Monitor) -> Level {
     disk.map_or(Level::Low, |reading| reading.level)
 }
 
-fn told(organization: &Organization, share: Share, directory: &Path) -> Option<String> {
+/// With `queues` of the lab among what is used.
+fn told(organization: &Organization, share: Share, queues: ByteSize, directory: &Path) -> Option<String> {
     let mut pressed: BTreeMap<Level, (Vec<&str>, Monitor)> = BTreeMap::new();
     let mut room = None;
     for server in organization.servers() {
@@ -46,13 +63,17 @@ fn told(organization: &Organization, share: Share, directory: &Path) -> Option<S
             pressed.entry(level(&monitor)).or_insert_with(|| (Vec::new(), monitor)).0.push(server.name.as_str());
         }
     }
-    let mut text = format!("{} of the disk of {} is used", Measure::Share(share), directory.display());
+    let mut text = format!("{} of the disk of {} ", Measure::Share(share), directory.display());
+    text += &match queues.as_u64() {
+        0 => "is used".to_owned(),
+        _ => format!("will be used, {} by the queues of this lab", map::plain(queues)),
+    };
     for (level, (servers, monitor)) in pressed.iter().rev() {
         let refused: Vec<&str> = monitor.actions().iter().map(|action| action.as_str()).collect();
         let _ =
             write!(text, "\n  back pressure of {} starts at {level}: {}", cut(servers, NAMED_MAX), refused.join(", "));
     }
-    let room = map::plain(room?);
+    let room = map::plain(ByteSize::mib(room?.as_u64().div_ceil(MIB)));
     let _ = write!(text, "\n  free {room} there, or keep the lab on another disk: --lab FOLDER");
     let lab = BackPressureSettings { database_used_space: Some(of_a_lab()), ..BackPressureSettings::default() };
     if level(&begun(&lab, share)) == Level::Low {
@@ -77,12 +98,12 @@ mod tests {
     use std::path::PathBuf;
 
     use clap::Parser;
-    use envelope::{ByteSize, Revision};
-    use lab::LabFile;
+    use envelope::Revision;
 
     use super::*;
 
     const GB: u64 = 1024;
+    const NOTHING: ByteSize = ByteSize::bytes(0);
 
     fn organization(servers: &str) -> Organization {
         let text = format!(
@@ -130,9 +151,14 @@ mod tests {
                 ),
             ),
         ] {
-            let told = told(&organization(servers), share, Path::new("lab"));
+            let told = told(&organization(servers), share, NOTHING, Path::new("lab"));
             assert_eq!(told, expected, "{share:?}");
         }
+        let text = told(&organization(plain), full(250, 975), ByteSize::mib(64), Path::new("lab")).unwrap();
+        assert!(
+            text.starts_with("97.5 % of the disk of lab will be used, 64 MB by the queues of this lab\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -154,7 +180,11 @@ mod tests {
             let lab = LabFile::parse(&text).unwrap();
             // A disk of 10 GB would have 92 percent.
             for share in [full(10, 975), full(250, 975), full(250, 990)] {
-                assert_eq!(told(&lab.organization.organization, share, Path::new("lab")), None, "{share:?}\n{text}");
+                assert_eq!(
+                    told(&lab.organization.organization, share, NOTHING, Path::new("lab")),
+                    None,
+                    "{share:?}\n{text}"
+                );
             }
         }
     }

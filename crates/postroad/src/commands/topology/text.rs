@@ -10,8 +10,8 @@ use crate::commands::output;
 /// Sections of columns; of many servers and connectors a summary, unless all of them are wanted.
 pub(super) fn text(survey: &Survey, journey: Option<&Journey>, all: bool) -> String {
     let mut sections = Vec::new();
-    let (few_sites, few_connectors) = (!summary::of_sites(survey), !summary::of_connectors(survey));
-    if all || few_sites {
+    let (every_site, every_connector) = (all || !summary::of_sites(survey), all || !summary::of_connectors(survey));
+    if every_site {
         sections.push(section("Sites", &sites(survey)));
         if !survey.links.is_empty() {
             sections.push(section("Site links", &links(survey)));
@@ -19,7 +19,7 @@ pub(super) fn text(survey: &Survey, journey: Option<&Journey>, all: bool) -> Str
     } else {
         sections.push(section("Sites", &summary::sites(survey)));
     }
-    if all || few_connectors {
+    if every_connector {
         if !survey.connectors.is_empty() {
             sections.push(section("Connectors", &connectors(&survey.connectors)));
         }
@@ -34,7 +34,7 @@ pub(super) fn text(survey: &Survey, journey: Option<&Journey>, all: bool) -> Str
         }
         sections.push(format!("{lines}  {}\n", journey.end));
     }
-    if !all && !(few_sites && few_connectors) {
+    if !(every_site && every_connector) {
         sections.push(summary::counts(survey));
     }
     sections.join("\n")
