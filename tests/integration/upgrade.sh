@@ -65,7 +65,10 @@ done
 cat >organization.yaml <<END
 sites: [{name: Berlin}, {name: Oslo}]
 siteLinks: [{name: Berlin-Oslo, sites: [Berlin, Oslo]}]
-servers: [{name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin}, {name: OSLO1, fqdn: oslo1.contoso.example, site: Oslo}]
+servers:
+  - {name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: &any-disk {backPressure: {databaseUsedSpace:
+      {lowToMedium: 100, mediumToHigh: 100, highToMedium: 100, mediumToLow: 100}}}}
+  - {name: OSLO1, fqdn: oslo1.contoso.example, site: Oslo, transport: *any-disk}
 databases: [{name: DB1, server: BERLIN1}, {name: DB2, server: OSLO1}]
 acceptedDomains: [{name: Contoso, domainName: contoso.example, default: true}]
 recipients:

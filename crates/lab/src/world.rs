@@ -23,6 +23,7 @@ mod authorities;
 mod backend;
 mod edge;
 mod layout;
+mod limits;
 mod links;
 mod network;
 mod prepare;
@@ -47,9 +48,11 @@ use net::certificate::CertificateError;
 use organization::FileProblems;
 
 pub use layout::{ServerLayout, ServiceAddresses, services_of};
+pub use limits::TooLarge;
 pub use links::{LinkError, Links, Pair};
 pub use network::{NETWORK_RESERVATION_PORT, NetworkError};
 pub use process::{NotReady, STOP_TIMEOUT};
+pub use settings::queue_segment;
 pub use status::{LabStatus, ProcessStatus, ServerStatus, StatusError};
 
 use crate::deliveries::Deliveries;
@@ -57,6 +60,7 @@ use crate::internet::{Internet, InternetError, InternetOptions};
 use crate::plan::{LabFile, Processes};
 use crate::traces::{ReceiverError, TraceReceiver, TraceStore};
 use backend::Backend;
+use limits::{Needs, Room};
 use links::Exchange;
 use network::Network;
 use process::Process;
@@ -161,6 +165,9 @@ pub enum WorldError {
     /// More sites, or servers in one, than there are addresses.
     #[error("a lab has at most {} sites with {} servers each", layout::SITES_MAX, layout::SERVERS_PER_SITE_MAX)]
     TooManyServers,
+    /// More than this machine lets it have.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// The simulated internet.
     #[error(transparent)]
     Internet(#[from] InternetError),
@@ -244,6 +251,9 @@ impl World {
         let network = Network::reserve(lab.settings.network)?;
         let organization = &lab.organization.organization;
         let servers = layout::lay_out(organization, network.address(), &options.directory)?;
+        let needs = |processes| Needs::of(&servers, processes, options.etcd, limits::processors());
+        let needed = needs(options.processes);
+        needed.fit(Room::here(&needed), needs(Processes::Site))?;
         let authorities = authorities::authorities(&options.directory, &lab.forest())?;
         let mut internet = start_internet(lab, &options, &network, &servers, authorities.internet).await?;
         let traces_address = SocketAddr::new(network.address().into(), 0);

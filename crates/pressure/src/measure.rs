@@ -83,6 +83,19 @@ impl Measure {
 }
 
 impl Share {
+    /// All of it but what is left.
+    #[must_use]
+    pub fn left(left: ByteSize, of: ByteSize) -> Self {
+        Self { used: ByteSize::bytes(of.as_u64().saturating_sub(left.as_u64())), of }
+    }
+
+    /// How much of it has to be given back until it is not above so many percent any more.
+    #[must_use]
+    pub fn excess(self, percent: u32) -> ByteSize {
+        let above = self.hundredfold().saturating_sub(self.times(percent)).div_ceil(100);
+        ByteSize::bytes(u64::try_from(above).unwrap_or(u64::MAX))
+    }
+
     fn hundredfold(self) -> u128 {
         u128::from(self.used.as_u64()) * 100
     }

@@ -253,3 +253,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_given_back_of_a_disk_is_just_enough() {
+    for (used, of, percent, expected) in
+        [(97, 100, 96, 1), (96, 100, 96, 0), (10, 100, 96, 0), (0, 0, 96, 0), (244, 250, 97, 2), (100, 100, 0, 100)]
+    {
+        let share = Share { used: ByteSize::bytes(used), of: ByteSize::bytes(of) };
+        assert_eq!(share.excess(percent), ByteSize::bytes(expected), "{share:?}");
+        let after = Share { used: ByteSize::bytes(used - expected), of: share.of };
+        assert!(of == 0 || !Measure::Share(after).is_above(percent), "{after:?}");
+        assert_eq!(Share::left(ByteSize::bytes(of - used), share.of), share);
+    }
+}

@@ -29,10 +29,15 @@ internet:
 lab: {smtpPort: 2500}
 ";
 
-/// What `transport: QUICK` in a lab file stands for: what waits for minutes in production waits for a second here.
+/// What `transport: QUICK` in a lab file stands for: what waits for minutes in production waits for a second here, and what else the
+/// machine's disk is full of does not matter.
 const QUICK: &str = "{queueGlitchRetryInterval: 00:00:01, transientFailureRetryInterval: 00:00:01, \
     outboundConnectionFailureRetryInterval: 00:00:01, messageRetryInterval: 00:00:01, \
-    mailboxDeliveryQueueRetryInterval: 00:00:01, resolverRetryInterval: 00:00:01}";
+    mailboxDeliveryQueueRetryInterval: 00:00:01, resolverRetryInterval: 00:00:01, \
+    backPressure: {databaseUsedSpace: NEVER_FULL}}";
+
+/// What `NEVER_FULL` stands for: by these thresholds no disk is too full for mail.
+pub(crate) const NEVER_FULL: &str = "{lowToMedium: 100, mediumToHigh: 100, highToMedium: 100, mediumToLow: 100}";
 
 /// A running lab.
 pub struct Lab {
@@ -182,9 +187,9 @@ impl Lab {
     }
 }
 
-/// A lab file with `QUICK` put in its place.
-fn quick(text: &str) -> String {
-    text.replace("QUICK", QUICK)
+/// A lab file with `QUICK` and `NEVER_FULL` put in their places.
+pub(crate) fn quick(text: &str) -> String {
+    text.replace("QUICK", QUICK).replace("NEVER_FULL", NEVER_FULL)
 }
 
 /// The part of a lab file that is an organization file, when the others stand after it.

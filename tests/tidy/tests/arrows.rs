@@ -78,7 +78,7 @@ const WITHIN: [(&str, &[&str]); 20] = [
 ];
 
 /// Outside things and the only crates that may name them.
-const OWNERS: [(&str, &[&str]); 39] = [
+const OWNERS: [(&str, &[&str]); 40] = [
     ("etcd-client", &["directory"]),
     ("ldap3", &["ldap"]),
     ("libgssapi", &["kerberos"]),
@@ -113,6 +113,7 @@ const OWNERS: [(&str, &[&str]); 39] = [
     ("tracing-subscriber", &["telemetry"]),
     ("prometheus", &["telemetry"]),
     ("notify", &["directory", "mailbox-store"]),
+    ("inotify", &["lab"]), // it tries how much of it there is
     ("crc32c", &["queue"]),
     ("kube", &["controller"]),
     ("k8s-openapi", &["controller"]),

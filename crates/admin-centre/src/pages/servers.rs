@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use envelope::ServerName;
 use organization::{Kind, Object, properties_of};
 use topology::{Organization, ServerRole};
 
-use super::{Answered, Area, Outcome, edit, home, missing, objects, place_of};
+use super::{Answered, Area, Outcome, edit, home, missing, objects, place_of, queues};
 use crate::centre::Visit;
 use crate::estate::{HealthView, Serving};
 use crate::view::{Bit, Bits, Block, Column, Grid, Sheet, Tone};
@@ -96,7 +97,7 @@ fn there(name: &str, services: &[Serving], organization: &Organization) -> (Bits
     } else {
         Bit::Badge(Tone::Good, least.to_string())
     };
-    (objects::few(&names.join("\n"), 6), revision.into())
+    (names.join(", ").into(), revision.into())
 }
 
 async fn list(visit: &Visit<'_>, organization: &Organization) -> Answered {
@@ -117,7 +118,8 @@ async fn list(visit: &Visit<'_>, organization: &Organization) -> Answered {
     };
     let mut grid = Grid::new("Servers", columns());
     grid.quiet_caption = true;
-    for server in organization.servers() {
+    let all = organization.servers();
+    for server in objects::page_of(all, visit) {
         let name = server.name.as_str();
         let (state, queued, certificates) = condition(name, &health);
         let (names, revision) = there(name, &services, organization);
@@ -134,15 +136,12 @@ async fn list(visit: &Visit<'_>, organization: &Organization) -> Answered {
         ]);
     }
     grid.empty = "The organization has no servers: describe them in a file, and run `postroad apply FILE`.".into();
+    grid.foot = objects::foot(visit, "/servers", all.len(), all.len());
     sheet.grid(grid);
     if !health.is_empty() {
-        let asked: Vec<String> = health
-            .iter()
-            .map(|one| one.server.clone())
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        sheet.add(Block::Prose(Bit::Quiet(format!("Asked how they are: {}.", asked.join(", "))).into()));
+        let asked = |name: &ServerName| health.iter().any(|one| one.server.eq_ignore_ascii_case(name.as_str()));
+        let asked: Vec<ServerName> = all.iter().map(|server| server.name.clone()).filter(asked).collect();
+        sheet.add(Block::Prose(Bit::Quiet(format!("Asked how they are: {}.", queues::named(&asked))).into()));
     }
     Ok(Outcome::Sheet(sheet))
 }

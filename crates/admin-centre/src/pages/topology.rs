@@ -16,6 +16,11 @@ use crate::estate::{QueueView, Serving};
 use crate::text::counted;
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
+/// Servers and connectors of a site that are named in the list of sites.
+const NAMED_OF_SITE: usize = 3;
+/// A drawing up to so many pixels high is made to fit the window: text of 12 pixels has 9 then. A higher one is as large as it is drawn.
+const HEIGHT_SCALED_MAX: u32 = 980;
+
 /// Opens every region in the address.
 const ALL: &str = "all";
 
@@ -194,7 +199,9 @@ fn inline(svg: &str) -> String {
         (Some(from), Some(to)) => format!("{}{}", &svg[..from], &svg[to + "</style>".len()..]),
         _ => svg.to_owned(),
     };
-    without.replacen("<svg ", "<svg class=\"drawing map\" ", 1).replacen(
+    let height = without.split_once(" height=\"").and_then(|(_, rest)| rest.split('"').next()?.parse::<u32>().ok());
+    let large = if height.is_some_and(|height| height > HEIGHT_SCALED_MAX) { " large" } else { "" };
+    without.replacen("<svg ", &format!("<svg class=\"drawing map{large}\" "), 1).replacen(
         "<rect width=\"100%\" height=\"100%\" fill=\"#fcfdff\"/>",
         "",
         1,
@@ -301,12 +308,15 @@ fn sites(organization: &Organization, survey: &Survey, now: &Now) -> Grid {
     let Now { queued, services } = now;
     for (at, site) in survey.sites.iter().enumerate() {
         let mut servers = Vec::new();
-        for (number, server) in site.servers.iter().enumerate() {
+        for (number, server) in site.servers.iter().take(NAMED_OF_SITE).enumerate() {
             if number > 0 {
                 servers.push(Bit::Break);
             }
             servers
                 .push(Bit::link(place_of(organization::Kind::Server, server.name.as_str()), map::server_text(server)));
+        }
+        if let Some(more) = site.servers.len().checked_sub(NAMED_OF_SITE).filter(|more| *more > 0) {
+            servers.push(Bit::Quiet(format!("and {more} more")));
         }
         let connectors: Vec<String> =
             survey.connectors.iter().filter(|one| one.sites.contains(&at)).map(|one| one.name.to_string()).collect();
@@ -335,7 +345,7 @@ fn sites(organization: &Organization, survey: &Survey, now: &Now) -> Grid {
             Bit::link(place_of(organization::Kind::Site, site.name.as_str()), &site.name).into(),
             if site.hub { "hub".into() } else { "".into() },
             Bits::of(servers),
-            super::objects::few(&connectors.join("\n"), 3),
+            super::objects::few(&connectors.join("\n"), NAMED_OF_SITE),
             waiting,
             revision.into(),
         ]);

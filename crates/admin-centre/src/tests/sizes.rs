@@ -1,4 +1,4 @@
-//! Pages of a large organization stay small: 60 sites and 2,000 connectors (WA-53). Times are measured elsewhere and are no test.
+//! Pages of a large organization stay small: 60 sites, 300 servers and 2,000 connectors (WA-53). Times are measured elsewhere and are no test.
 
 use std::time::Duration;
 
@@ -35,7 +35,11 @@ fn large() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_view_is_small_with_sixty_sites_and_two_thousand_connectors() {
-    let world = World::of(&large());
+    let mut servers = String::from("servers:\n");
+    for at in 60..300 {
+        servers += &format!("- {{name: S{at:02}, fqdn: s{at:02}.contoso.example, site: Site{:02}}}\n", at % 60);
+    }
+    let world = World::of(&large().replace("servers:\n", &servers));
     let mut anna = world.anna().await;
     let files: usize = [&*crate::assets::STYLE, &*crate::assets::SCRIPT, &*crate::assets::ICON]
         .iter()
@@ -61,6 +65,11 @@ async fn a_first_view_is_small_with_sixty_sites_and_two_thousand_connectors() {
     // All of them as a list: nothing is left out of it.
     let csv = anna.get("/send-connectors?as=csv").await.text();
     assert_eq!(csv.lines().count(), 2_001);
+    assert_eq!(anna.get("/servers?as=csv").await.text().lines().count(), 301);
+    assert!(anna.get("/servers?page=2").await.text().contains("page 2 of 3"));
+    // What is drawn large is not made small to fit.
+    assert!(anna.get("/topology").await.text().contains("class=\"drawing map\""));
+    assert!(anna.get("/topology?open=all").await.text().contains("class=\"drawing map large\""));
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,12 @@ use crate::traces::TraceReceiver;
 /// MiB that a queue takes of the disk where there are many servers: hundreds would else take twenty GiB before the first message.
 const QUEUE_SEGMENT_MIB: u32 = 4;
 
+/// MiB that the queue of a server takes from its start on, where that is not what it takes by itself.
+#[must_use]
+pub fn queue_segment(processes: Processes) -> Option<u32> {
+    (processes != Processes::Service).then_some(QUEUE_SEGMENT_MIB)
+}
+
 /// The settings file, as `runtime` reads it.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -76,7 +82,7 @@ pub(super) fn settings(server: &ServerLayout, directory: &Path, around: &Around<
         state: server.folder.join("state"),
         drop: server.drop_folder(),
         pickup: server.pickup_folder(),
-        queue_segment: (*processes != Processes::Service).then_some(QUEUE_SEGMENT_MIB),
+        queue_segment: queue_segment(*processes),
         otlp: traces.endpoint(),
         dns: vec![*dns],
         trusted_roots: internet_roots(directory),

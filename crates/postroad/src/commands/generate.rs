@@ -33,6 +33,8 @@ const MEMBERS_MAX: u32 = 10;
 const LAB_SERVICES_APART_MAX: u32 = 12;
 /// And up to so many: with more there is one for each site.
 const LAB_SERVERS_APART_MAX: u32 = 24;
+/// Thresholds of back pressure that suit a disk which is mostly full of other things, as labs have it.
+pub(crate) const DISK_OF_A_LAB: &str = "{lowToMedium: 99, mediumToHigh: 100, highToMedium: 100, mediumToLow: 98}";
 /// Port of the hosts of a lab's internet.
 const LAB_SMTP_PORT: u16 = 2500;
 
@@ -185,10 +187,25 @@ impl Generator<'_> {
             self.link(to, 0, last_hub)?;
         }
         writeln!(to, "\nservers:")?;
+        if self.arguments.lab {
+            writeln!(
+                to,
+                "  # Of a laptop's disk, mostly full of other things, a lab takes mail until it is nearly full (docs/back-pressure.md)."
+            )?;
+        }
         for server in 0..servers {
             let name = server_name(server, sites);
             let fqdn = name.to_ascii_lowercase();
-            writeln!(to, "  - {{name: {name}, fqdn: {fqdn}.{domain}, site: {}}}", site_name(server % sites))?;
+            let transport = match (self.arguments.lab, server) {
+                (false, _) => String::new(),
+                (true, 0) => format!(", transport: &laptop {{backPressure: {{databaseUsedSpace: {DISK_OF_A_LAB}}}}}"),
+                (true, _) => ", transport: *laptop".to_owned(),
+            };
+            writeln!(
+                to,
+                "  - {{name: {name}, fqdn: {fqdn}.{domain}, site: {}{transport}}}",
+                site_name(server % sites)
+            )?;
         }
         writeln!(to, "\ndatabases:")?;
         for server in 0..servers {

@@ -1,6 +1,7 @@
 //! `postroad lab`: an organization on this machine, every service its own process, with an internet that behaves as told.
 
 mod demo;
+mod disk;
 mod gateway;
 mod mailboxes;
 mod outside;
@@ -19,12 +20,14 @@ use runtime::drain_on_signals;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::summary::SERVERS_NAMED_MAX;
+use super::output::SERVERS_NAMED_MAX;
 use super::place::LAB_DEFAULT;
 use super::{centre, health, output};
 
 /// Time for all services of a lab to drain, and a little more.
 const DOWN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Links that are named one by one by whoever cuts one of them.
+const LINKS_NAMED_MAX: usize = 12;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(clap::Args)]
@@ -149,6 +152,9 @@ async fn start(arguments: &UpArguments, default: &str) -> anyhow::Result<World> 
     options.etcd = arguments.etcd;
     options.told = progress::Progress::told();
     eprintln!("starting {} in {}", size(&file), directory.display());
+    if let Some(note) = disk::note(&file, &directory) {
+        eprintln!("note: {note}");
+    }
     Ok(World::start(&file, options).await?)
 }
 
@@ -211,7 +217,7 @@ async fn set_link(arguments: &LinkArguments, cut: bool) -> anyhow::Result<ExitCo
     )?;
     links.set(&arguments.one, &arguments.other, cut)?;
     links.ask(directory).await?;
-    print!("{}", report::links(&links));
+    print!("{}", if links.pairs.len() > LINKS_NAMED_MAX { summary::cuts(&links) } else { report::links(&links) });
     Ok(ExitCode::SUCCESS)
 }
 

@@ -102,6 +102,18 @@ pub(crate) fn print_raw(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Servers that are named one by one without being asked for: of more there is a line for each site.
+pub(crate) const SERVERS_NAMED_MAX: usize = 12;
+
+/// The first of some names, and how many more there are.
+pub(crate) fn cut(names: &[impl AsRef<str>], most: usize) -> String {
+    let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// Whether standard output shows colours: a terminal, and nobody asked for none (no-color.org).
 pub(crate) fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

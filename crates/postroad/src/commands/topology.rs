@@ -1,6 +1,7 @@
 //! `postroad topology`: the organization as routing sees it, as text, as a drawing, or for programs, with the way of one
 //! message if wanted.
 
+mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -27,6 +28,8 @@ Examples:
   postroad topology
   # A file: no server, no network.
   postroad topology --organization contoso.yaml
+  # Of hundreds of servers the text is a line for each site; this names every server, link and connector.
+  postroad topology --organization large.yaml --all
   # A drawing, with the way of a message from one server to a recipient.
   postroad topology --organization contoso.yaml --svg contoso.svg
   postroad topology --organization contoso.yaml --svg way.svg --from OSLO1 bob@fabrikam.com
@@ -54,6 +57,10 @@ pub(crate) struct TopologyArguments {
     /// In a drawing of many sites: a region whose sites are drawn one by one; all for every one; may be given several times.
     #[arg(long = "open", value_name = "REGION", requires = "svg")]
     open: Vec<String>,
+    /// Name every server, link and connector, however many there are; with more than twelve servers or forty connectors the text
+    /// is a summary otherwise.
+    #[arg(long, conflicts_with_all = ["json", "svg"])]
+    all: bool,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -95,7 +102,7 @@ fn show(arguments: &TopologyArguments, survey: &Survey, journey: Option<&Journey
             Ok(())
         }
         None if arguments.json => output::print_json(&format!("{}\n", text::json(survey, journey))),
-        None => output::print(&text::text(survey, journey)),
+        None => output::print(&text::text(survey, journey, arguments.all)),
     }
 }
 

@@ -236,10 +236,7 @@ impl Lookout {
 /// What has to be asked of the system.
 fn measure(spool: &Spool) -> Measurements {
     let disk = spool.space().inspect_err(|error| tracing::warn!(%error, "the room on the queue's disk is not known"));
-    let disk = disk.ok().map(|space| Share {
-        used: envelope::ByteSize::bytes(space.total.as_u64().saturating_sub(space.available.as_u64())),
-        of: space.total,
-    });
+    let disk = disk.ok().map(|space| Share::left(space.available, space.total));
     let memory = memory_use();
     Measurements {
         database_used_space: disk,

@@ -67,7 +67,8 @@ async fn refused(scene: &Scene) {
 #[tokio::test]
 async fn a_nearly_full_disk_takes_no_mail_and_lets_what_it_has_go_out() {
     // BP-11, BP-13, BP-14, BP-16
-    let (scene, disk) = (Scene::new(&organization("")).await, LossyDisk::new());
+    let settings = ", databaseUsedSpace: {lowToMedium: 96, mediumToHigh: 99, highToMedium: 97, mediumToLow: 94}";
+    let (scene, disk) = (Scene::new(&organization(settings)).await, LossyDisk::new());
     let of_server = disk.clone();
     let transport = scene.start_on(move || of_server.mount() as Arc<dyn Disk>, "MAIL1", |_| {}).await;
     assert_eq!(transport.health.ready(), Health::Good);

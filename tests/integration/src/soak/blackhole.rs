@@ -18,7 +18,7 @@ siteLinks: [{name: Baltic, sites: [Berlin, Oslo], cost: 10}]
 servers:
   - {name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: {maxOutboundConnections: 60,
      queueGlitchRetryInterval: 00:00:05, transientFailureRetryInterval: 00:00:05,
-     outboundConnectionFailureRetryInterval: 00:00:05}}
+     outboundConnectionFailureRetryInterval: 00:00:05, backPressure: {databaseUsedSpace: NEVER_FULL}}}
   - {name: OSLO1, fqdn: oslo1.contoso.example, site: Oslo, transport: QUICK}
 databases: [{name: DB-Berlin1, server: BERLIN1}, {name: DB-Oslo1, server: OSLO1}]
 sendConnectors: [{name: Internet, addressSpaces: ['*'], sourceTransportServers: [BERLIN1], port: 2500}]

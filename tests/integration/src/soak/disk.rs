@@ -19,6 +19,7 @@ use telemetry::probe;
 use super::load::Load;
 use super::{Plan, SERVERS, TWO_SERVERS, inboxes, settle, wait_for_conservation};
 use crate::faulty_disk::{DiskControl, DiskState, Lost};
+use crate::lab::{NEVER_FULL, quick};
 use crate::program::PROGRAM_VARIABLE;
 use crate::{Lab, Ledger, Wire, faulty_transport, program, submit_by_connector, submit_from_outside, test_message};
 
@@ -60,6 +61,9 @@ struct Fault {
     /// What an orchestrator asks before it kills.
     asked_to_end: bool,
 }
+
+/// Thresholds for a disk of which next to nothing is left.
+const FULL_AT_LAST: &str = "{lowToMedium: 99, mediumToHigh: 99, highToMedium: 99, mediumToLow: 99}";
 
 /// Every kind equally often, in any order.
 fn schedule(count: usize, random: &mut StdRng) -> Vec<Fault> {
@@ -113,7 +117,9 @@ struct Troubled {
 pub(super) async fn run(plan: &Plan) {
     let mut random = StdRng::seed_from_u64(plan.seed);
     let faults = schedule(plan.disk_faults, &mut random);
-    let lab = Lab::start_with(&TWO_SERVERS.replace(PROMPT, LATE), |options| {
+    // A disk that says that it is full is to be believed.
+    let organization = quick(&TWO_SERVERS.replace(PROMPT, LATE)).replace(NEVER_FULL, FULL_AT_LAST);
+    let lab = Lab::start_with(&organization, |options| {
         options.environment.insert(PROGRAM_VARIABLE.into(), program().into());
         options.program = faulty_transport();
     })

@@ -11,10 +11,10 @@ acceptedDomains: [{name: contoso, domain: contoso.example, type: Authoritative, 
 sites: [{name: Berlin}, {name: Oslo}]
 siteLinks: [{name: Berlin-Oslo, sites: [Berlin, Oslo], cost: 10}]
 servers:
-  - {name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin}
-  - {name: BERLIN2, fqdn: berlin2.contoso.example, site: Berlin}
-  - {name: OSLO1, fqdn: oslo1.contoso.example, site: Oslo}
-  - {name: OSLO2, fqdn: oslo2.contoso.example, site: Oslo}
+  - {name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: {backPressure: {databaseUsedSpace: NEVER_FULL}}}
+  - {name: BERLIN2, fqdn: berlin2.contoso.example, site: Berlin, transport: {backPressure: {databaseUsedSpace: NEVER_FULL}}}
+  - {name: OSLO1, fqdn: oslo1.contoso.example, site: Oslo, transport: {backPressure: {databaseUsedSpace: NEVER_FULL}}}
+  - {name: OSLO2, fqdn: oslo2.contoso.example, site: Oslo, transport: {backPressure: {databaseUsedSpace: NEVER_FULL}}}
 databases: [{name: DB-Oslo1, server: OSLO1}]
 sendConnectors:
   - {name: Internet, addressSpaces: ['*'], sourceTransportServers: [BERLIN1], frontendProxyEnabled: true, port: 2500}

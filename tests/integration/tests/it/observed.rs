@@ -22,7 +22,8 @@ const HOST: &str = "mx.fabrikam.example";
 const GREYLISTED: &str = "
 acceptedDomains: [{name: contoso, domain: contoso.example, type: Authoritative, default: true}]
 sites: [{name: Berlin}]
-servers: [{name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: {messageRetryInterval: 01:00:00}}]
+servers: [{name: BERLIN1, fqdn: berlin1.contoso.example, site: Berlin, transport: {messageRetryInterval: 01:00:00,
+  backPressure: {databaseUsedSpace: NEVER_FULL}}}]
 sendConnectors: [{name: Internet, addressSpaces: ['*'], sourceTransportServers: [BERLIN1], port: 2500}]
 recipients: [{name: carol, primaryAddress: carol@contoso.example, externalAddress: carol@fabrikam.example}]
 internet:

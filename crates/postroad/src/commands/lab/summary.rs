@@ -9,8 +9,6 @@ use lab::world::{Links, ServerStatus};
 use super::super::health::{self, State};
 use super::super::output;
 
-/// Servers that are named one by one without being asked for.
-pub(super) const SERVERS_NAMED_MAX: usize = 12;
 /// Services that are not well, shown in detail; the others are counted.
 const UNWELL_SHOWN_MAX: usize = 40;
 
@@ -134,7 +132,7 @@ fn is_unwell(state: &State) -> bool {
 }
 
 /// How many links there are, and those that are cut.
-fn cuts(links: &Links) -> String {
+pub(super) fn cuts(links: &Links) -> String {
     let cut: Vec<String> = links.cut.iter().map(ToString::to_string).collect();
     let cut = if cut.is_empty() { "none is cut".to_owned() } else { format!("cut: {}", cut.join(", ")) };
     format!("{} links between sites, {} of the perimeter; {cut}\n", links.pairs.len(), links.perimeter.len())

@@ -53,7 +53,46 @@ fn golden(name: &str, found: &str) {
 #[test]
 fn the_text_is_what_it_was() {
     let (survey, journey) = journey("bob@fabrikam.com");
-    golden("way.txt", &text::text(&survey, Some(&journey)));
+    golden("way.txt", &text::text(&survey, Some(&journey), false));
+}
+
+/// As many servers and connectors in four sites.
+fn large(servers: usize, connectors: usize) -> Survey {
+    let mut text = "sites: [{name: Hub, hubSiteEnabled: true}, {name: A}, {name: B}, {name: C}, {name: D}, {name: E}]
+acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}]
+siteLinks:\n"
+        .to_owned();
+    let links = ["A", "B", "C", "D", "E"].iter().enumerate();
+    text.extend(links.map(|(at, site)| format!("  - {{name: L{at}, sites: [Hub, {site}], cost: {}}}\n", 50 - at)));
+    text += "servers:\n";
+    let site = |at| ["Hub", "A", "B"][at % 3];
+    text.extend(
+        (0..servers).map(|at| format!("  - {{name: M{at:02}, fqdn: m{at}.contoso.com, site: {}}}\n", site(at))),
+    );
+    text += "  - {name: EDGE, fqdn: edge.contoso.com, site: A, role: Edge}\nsendConnectors:\n";
+    let space = |at| if at < 2 { "'*'".to_owned() } else { format!("p{at}.example") };
+    text.extend((0..connectors).map(|at| {
+        let more = if at % 10 == 1 { ", enabled: false" } else { "" };
+        format!("  - {{name: C{at:03}, addressSpaces: [{}], sourceTransportServers: [M00]{more}}}\n", space(at))
+    }));
+    let contents = organization::load(&text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+    Survey::of(&contents.organization)
+}
+
+#[test]
+fn of_many_servers_there_is_a_line_for_each_site_and_of_many_connectors_a_count() {
+    let survey = large(20, 100);
+    golden("large.txt", &text::text(&survey, None, false));
+    let all = text::text(&survey, None, true);
+    let named = |what: &str| all.matches(what).count();
+    assert!(named("M19") == 1 && named("cost 46") == 1 && named("C099") == 1 && !all.contains("--all"), "{all}");
+    // Each by itself.
+    let many_servers = text::text(&large(20, 40), None, false);
+    assert!(many_servers.contains("C039") && !many_servers.contains("M19"), "{many_servers}");
+    let many_connectors = text::text(&large(11, 41), None, false);
+    assert!(many_connectors.contains("M10") && !many_connectors.contains("C040"), "{many_connectors}");
+    let few = text::text(&large(11, 40), None, false);
+    assert_eq!(few, text::text(&large(11, 40), None, true));
 }
 
 #[test]

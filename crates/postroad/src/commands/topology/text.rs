@@ -4,16 +4,28 @@ use envelope::{ByteSize, Limit};
 use map::{ConnectorView, Journey, LinkView, SiteView, Survey, headline, link_cost, plain, server_text, space};
 use serde_json::{Value, json};
 
+use super::summary;
 use crate::commands::output;
 
-/// Sections of columns.
-pub(super) fn text(survey: &Survey, journey: Option<&Journey>) -> String {
-    let mut sections = vec![section("Sites", &sites(survey))];
-    if !survey.links.is_empty() {
-        sections.push(section("Site links", &links(survey)));
+/// Sections of columns; of many servers and connectors a summary, unless all of them are wanted.
+pub(super) fn text(survey: &Survey, journey: Option<&Journey>, all: bool) -> String {
+    let mut sections = Vec::new();
+    let (every_site, every_connector) = (all || !summary::of_sites(survey), all || !summary::of_connectors(survey));
+    if every_site {
+        sections.push(section("Sites", &sites(survey)));
+        if !survey.links.is_empty() {
+            sections.push(section("Site links", &links(survey)));
+        }
+    } else {
+        sections.push(section("Sites", &summary::sites(survey)));
     }
-    if !survey.connectors.is_empty() {
-        sections.push(section("Connectors", &connectors(survey)));
+    if every_connector {
+        if !survey.connectors.is_empty() {
+            sections.push(section("Connectors", &connectors(&survey.connectors)));
+        }
+    } else {
+        sections.push(section("Connectors", &summary::kinds(survey)));
+        sections.extend(for_everything(survey));
     }
     if let Some(journey) = journey {
         let mut lines = format!("{}\n", headline(journey));
@@ -22,7 +34,23 @@ pub(super) fn text(survey: &Survey, journey: Option<&Journey>) -> String {
         }
         sections.push(format!("{lines}  {}\n", journey.end));
     }
+    if !(every_site && every_connector) {
+        sections.push(summary::counts(survey));
+    }
     sections.join("\n")
+}
+
+/// Connectors for what no other is for, the first of them.
+fn for_everything(survey: &Survey) -> Option<String> {
+    let found = summary::for_everything(survey);
+    let shown: Vec<ConnectorView> =
+        found.iter().take(summary::CONNECTORS_NAMED_MAX).map(|one| (*one).clone()).collect();
+    let mut text = section("For what no other connector is for", &connectors(&shown));
+    match found.len() - shown.len() {
+        0 => {}
+        more => text += &format!("  … {more} more\n"),
+    }
+    (!found.is_empty()).then_some(text)
 }
 
 fn section(title: &str, rows: &[Vec<String>]) -> String {
@@ -33,11 +61,9 @@ fn section(title: &str, rows: &[Vec<String>]) -> String {
 
 fn sites(survey: &Survey) -> Vec<Vec<String>> {
     let site = |site: &SiteView| {
-        let flags = [(site.hub, "hub"), (!site.inbound, "no inbound mail")];
-        let flags: Vec<&str> = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| *flag).collect();
         let servers: Vec<String> = site.servers.iter().map(server_text).collect();
         let servers = if servers.is_empty() { "no server".to_owned() } else { servers.join(", ") };
-        vec![site.name.to_string(), flags.join(", "), servers]
+        vec![site.name.to_string(), summary::flags(site), servers]
     };
     survey.sites.iter().map(site).collect()
 }
@@ -50,7 +76,7 @@ fn links(survey: &Survey) -> Vec<Vec<String>> {
     survey.links.iter().map(link).collect()
 }
 
-fn connectors(survey: &Survey) -> Vec<Vec<String>> {
+fn connectors(connectors: &[ConnectorView]) -> Vec<Vec<String>> {
     let connector = |connector: &ConnectorView| {
         let mut notes = vec![connector.kind.clone()];
         notes.extend(limit(connector.limit).map(|limit| format!("up to {limit}")));
@@ -60,7 +86,7 @@ fn connectors(survey: &Survey) -> Vec<Vec<String>> {
         let spaces: Vec<String> = connector.spaces.iter().map(space).collect();
         vec![connector.name.to_string(), spaces.join(", "), sources, notes.join(", ")]
     };
-    survey.connectors.iter().map(connector).collect()
+    connectors.iter().map(connector).collect()
 }
 
 fn joined(names: &[impl ToString]) -> String {
