@@ -160,7 +160,7 @@ impl Scenario {
             Self::Clients => clients::run(plan).await,
             Self::Attack => attack::run(plan).await,
             Self::Disk => disk::run(plan).await,
-            Self::Hang => hang::run(plan).await,
+            Self::Hang => Box::pin(hang::run(plan)).await,
             Self::Blackhole => blackhole::run(plan).await,
             Self::Switchover => switchover::run(plan).await,
             Self::Directory => directory::run(plan).await,
