@@ -53,10 +53,12 @@ async fn mail_survives_what_happens_to_containers() {
     stack.report("up");
     faults::every_way_works(&stack).await;
     stack.report("demo");
-    perimeter::mail_passes_it(&stack).await;
-    inside::the_admin_centre_answers(&stack).await;
-    inside::everybody_has_what_is_needed(&stack).await;
-    inside::etcd_hears_each_identity_as_itself(&stack).await;
+    tokio::join!(
+        perimeter::mail_passes_it(&stack),
+        inside::the_admin_centre_answers(&stack),
+        inside::everybody_has_what_is_needed(&stack),
+        inside::etcd_hears_each_identity_as_itself(&stack),
+    );
     // With the retry intervals of production: whoever starts is tried at once.
     let mut load = Load::start(&stack);
     faults::every_container_is_restarted(&stack, &load).await;

@@ -122,6 +122,7 @@ impl Stack {
     pub(crate) async fn down(self) {
         let down = self.compose(&["down", "all"]).await;
         assert!(down.status.success() || said(&down).contains(LEAKED_ENDPOINT), "{}", said(&down));
+        let _gone = run(self.forget_program()).await;
         self.report("down");
         let _gone = std::fs::remove_file(&self.override_file);
     }
@@ -141,7 +142,15 @@ impl Stack {
                 self.command(&["logs", "--no-color", "--timestamps"]).stdout(file).stderr(Stdio::null()).status();
         }
         let _gone = self.command(&["down", "all"]).output();
+        let _gone = self.forget_program().output();
         let _gone = std::fs::remove_file(&self.override_file);
+    }
+
+    /// The image of the program is of this build alone; those beside it stay for the next test.
+    fn forget_program(&self) -> Command {
+        let mut docker = Command::new("docker");
+        docker.args(["image", "rm", &self.image("postroad")]);
+        docker
     }
 
     /// `compose.sh` with these arguments, on these containers.
