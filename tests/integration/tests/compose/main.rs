@@ -77,8 +77,7 @@ async fn mail_survives_what_happens_to_containers() {
     faults::members_of_etcd_die(&stack, &load).await;
     faults::etcd_dies(&stack, &load, pace).await;
     faults::etcd_is_cut_off(&stack, &load, pace).await;
-    faults::a_server_is_paused(&stack, &load).await;
-    faults::a_disk_fills(&stack, &load).await;
+    faults::a_server_is_paused_and_a_disk_fills_elsewhere(&stack, &load).await;
     load.stop().await;
     faults::the_counts_balance(&stack).await;
     monitoring::nothing_is_wrong(&stack).await;
