@@ -20,8 +20,8 @@ const MEANWHILE: usize = 10;
 /// A service drains within this time (docs/containers.md).
 const DRAIN_MAX: Duration = Duration::from_secs(25);
 
+const BERLIN2: Server = SERVERS[1];
 const OSLO1: Server = SERVERS[2];
-const OSLO2: Server = SERVERS[3];
 
 /// The eleven ways of the demo, on these containers.
 pub(crate) async fn every_way_works(stack: &Stack) {
@@ -175,16 +175,18 @@ pub(crate) async fn etcd_is_cut_off(stack: &Stack, load: &Load, pace: Pace) {
     .await;
 }
 
-/// All services of a server stand still, with their connections open, and go on as if nothing had been.
-pub(crate) async fn a_server_is_paused(stack: &Stack, load: &Load) {
+/// All services of a server stand still, with their connections open, and go on as if nothing had been. While they do, which is a
+/// long minute, the other site has a trouble of its own.
+pub(crate) async fn a_server_is_paused_and_a_disk_fills_elsewhere(stack: &Stack, load: &Load) {
     let containers = SERVICES.map(|service| format!("@{}-{service}", OSLO1.name));
-    fault(stack, load, "OSLO1 paused", async {
+    fault(stack, load, "OSLO1 paused, disk of BERLIN2's queue full", async {
         let paused = tokio::time::Instant::now();
         for container in &containers {
             stand_still(stack, container, true).await;
         }
         load.acknowledge_more(MEANWHILE).await;
-        monitoring::alerts(stack, "PostroadTargetDown", OSLO1, SERVICES.len()).await;
+        let told = monitoring::alerts(stack, "PostroadTargetDown", OSLO1, SERVICES.len());
+        tokio::join!(told, a_disk_fills(stack, load));
         sleep_until(paused + PAUSE).await;
         for container in &containers {
             stand_still(stack, container, false).await;
@@ -205,29 +207,27 @@ async fn stand_still(stack: &Stack, container: &str, paused: bool) {
     .await;
 }
 
-/// The disk of OSLO2's queue is full: its Transport says so within seconds and takes nothing more; the front end of the same
+/// The disk of BERLIN2's queue is full: its Transport says so within seconds and takes nothing more; the front end of the same
 /// server takes mail as before, small and large, and gives it to the other. It goes on by itself when there is room.
-pub(crate) async fn a_disk_fills(stack: &Stack, load: &Load) {
-    fault(stack, load, "disk of OSLO2's queue full", async {
-        let as_its_user = ["exec", "--user", SMALL_DISK_USER, "@tools", "sh", "-c"];
-        let fill = "dd if=/dev/zero of=/volumes/1/ballast bs=1M status=none 2>/dev/null || true";
-        stack.docker(&[&as_its_user[..], &[fill]].concat()).await;
-        testkit::until("OSLO2's Transport says that its disk is full", async || {
-            let reason = stack.ready(OSLO2, "transport").await.err()?;
-            reason.contains("DatabaseUsedSpace").then_some(())
-        })
-        .await;
-        monitoring::alerts(stack, "PostroadBackPressure", OSLO2, 1).await;
-        let client = load.client(stack, 0);
-        for length in [INLINE, LARGE] {
-            let message = client.large(length);
-            client.send_once(OSLO2, &message).await.unwrap_or_else(|error| panic!("{length} octets: {error}"));
-        }
-        load.acknowledge_more(MEANWHILE).await;
-        stack.docker(&[&as_its_user[..], &["rm /volumes/1/ballast"]].concat()).await;
-        stack.wait_until_ready(OSLO2, "transport").await;
+async fn a_disk_fills(stack: &Stack, load: &Load) {
+    let as_its_user = ["exec", "--user", SMALL_DISK_USER, "@tools", "sh", "-c"];
+    let fill = "dd if=/dev/zero of=/volumes/1/ballast bs=1M status=none 2>/dev/null || true";
+    stack.docker(&[&as_its_user[..], &[fill]].concat()).await;
+    testkit::until("BERLIN2's Transport says that its disk is full", async || {
+        let reason = stack.ready(BERLIN2, "transport").await.err()?;
+        reason.contains("DatabaseUsedSpace").then_some(())
     })
     .await;
+    monitoring::alerts(stack, "PostroadBackPressure", BERLIN2, 1).await;
+    let client = load.client(stack, 0);
+    for length in [INLINE, LARGE] {
+        let message = client.large(length);
+        client.send_once(BERLIN2, &message).await.unwrap_or_else(|error| panic!("{length} octets: {error}"));
+    }
+    load.acknowledge_more(MEANWHILE).await;
+    stack.docker(&[&as_its_user[..], &["rm /volumes/1/ballast"]].concat()).await;
+    stack.wait_until_ready(BERLIN2, "transport").await;
+    stack.report("the disk of BERLIN2's queue was full, and has room again");
 }
 
 /// Every container, one after another in each site, as an update does it.

@@ -348,7 +348,7 @@ fn of_service(server: Server, service: &'static str, first: u32) -> Room {
         }
     };
     // The test's small disk is a volume of its own.
-    if (server.name, service) == ("oslo2", "transport") {
+    if (server.name, service) == ("berlin2", "transport") {
         writes.insert("/var/lib/postroad/queue".to_owned());
     }
     sees.extend(keys.into_iter().map(|key| format!("/etc/postroad/identity/{key}")));

@@ -135,9 +135,9 @@ impl Client {
         Ok(())
     }
 
-    /// A message of a size to a mailbox in Oslo.
+    /// A message of a size to a mailbox in Berlin.
     pub(crate) fn large(&self, size: ByteSize) -> TestMessage {
-        let mut message = message("visitor@tailspin.example", "per@contoso.example");
+        let mut message = message("visitor@tailspin.example", "ben@contoso.example");
         message.body_size = size;
         message
     }

@@ -29,20 +29,20 @@ const QUICK: &str = "transport: {queueGlitchRetryInterval: 00:00:01, transientFa
 /// What the file of the organization does not have, because `compose.sh up` has brought it in: the Edge server, and its connectors.
 const LEAVE: &str = "--leave servers,sendConnectors,receiveConnectors";
 
-/// OSLO2's Transport keeps its queue on a small disk; `tools` holds it, so that it stays when Transport is away. So it does with
+/// BERLIN2's Transport keeps its queue on a small disk; `tools` holds it, so that it stays when Transport is away. So it does with
 /// what etcd's members keep: they die as processes here, and a disk that others keep busy for seconds would end their quorum.
 const DISKS: &str = "
 services:
-  oslo2-transport: {volumes: ['small-disk:/var/lib/postroad/queue']}
+  berlin2-transport: {volumes: ['small-disk:/var/lib/postroad/queue']}
   tools: {volumes: ['small-disk:/volumes/1', 'etcd1:/volumes/2', 'etcd2:/volumes/3', 'etcd3:/volumes/4']}
 volumes:
-  small-disk: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=192m,uid=10402,gid=10402,mode=0700'}}
+  small-disk: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=192m,uid=10202,gid=10202,mode=0700'}}
   etcd1: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=256m,uid=10501,gid=10501,mode=0700'}}
   etcd2: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=256m,uid=10502,gid=10502,mode=0700'}}
   etcd3: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=256m,uid=10503,gid=10503,mode=0700'}}
 ";
 /// Whose it is.
-pub(crate) const SMALL_DISK_USER: &str = "10402";
+pub(crate) const SMALL_DISK_USER: &str = "10202";
 
 pub(crate) const SERVICES: [&str; 4] = ["frontend-transport", "transport", "mailbox-submission", "mailbox-delivery"];
 pub(crate) const SERVERS: [Server; 4] = [
@@ -122,6 +122,7 @@ impl Stack {
     pub(crate) async fn down(self) {
         let down = self.compose(&["down", "all"]).await;
         assert!(down.status.success() || said(&down).contains(LEAKED_ENDPOINT), "{}", said(&down));
+        let _gone = run(self.forget_program()).await;
         self.report("down");
         let _gone = std::fs::remove_file(&self.override_file);
     }
@@ -141,7 +142,15 @@ impl Stack {
                 self.command(&["logs", "--no-color", "--timestamps"]).stdout(file).stderr(Stdio::null()).status();
         }
         let _gone = self.command(&["down", "all"]).output();
+        let _gone = self.forget_program().output();
         let _gone = std::fs::remove_file(&self.override_file);
+    }
+
+    /// The image of the program is of this build alone; those beside it stay for the next test.
+    fn forget_program(&self) -> Command {
+        let mut docker = Command::new("docker");
+        docker.args(["image", "rm", &self.image("postroad")]);
+        docker
     }
 
     /// `compose.sh` with these arguments, on these containers.
