@@ -244,7 +244,8 @@ impl Stack {
     /// Applies the same organization with short retry intervals, as an administrator does: while mail flows.
     pub(crate) async fn retry_quickly(&self) {
         let thresholds = "/^ +(backPressure|databaseUsedSpace):/d";
-        let edit = format!("sed -E 's/transport: [*&]laptop/{QUICK}/; {thresholds}' /lab/organization.yaml > /tmp/quick.yaml");
+        let edit =
+            format!("sed -E 's/transport: [*&]laptop/{QUICK}/; {thresholds}' /lab/organization.yaml > /tmp/quick.yaml");
         self.tools(&format!("{edit} && postroad apply /tmp/quick.yaml --yes {LEAVE}")).await;
         self.everybody_is_current().await;
     }
