@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::files::Files;
 use crate::record::{LogLimits, Record, Row};
@@ -16,7 +16,7 @@ pub const RECORDS_WAITING_MAX: usize = 16_384;
 /// After what was there has been written, more may gather for so long: a busy server wakes the writer a hundred times a
 /// second, not once for each event.
 const GATHER_INTERVAL: Duration = Duration::from_millis(10);
-/// What has been written goes to the operating system after this time without another event.
+/// What has been written goes to the operating system after so long, whatever else happens.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Where and as what a log is written.
@@ -181,9 +181,15 @@ impl<R: Record> Writer<R> {
 
     /// Writes what comes, until nothing has for a while.
     fn write_until_silent(&mut self) {
+        let mut flushed = Instant::now();
         loop {
             while let Ok(record) = self.coming.try_recv() {
                 self.take(&record);
+            }
+            // A server with a message now and then is never silent, and its lines are wanted all the same.
+            if flushed.elapsed() >= FLUSH_INTERVAL {
+                self.flush();
+                flushed = Instant::now();
             }
             std::thread::sleep(GATHER_INTERVAL);
             let Ok(record) = self.coming.recv_timeout(FLUSH_INTERVAL) else { return };
@@ -260,6 +266,22 @@ mod tests {
         (0..100).for_each(|number| log.record(event(number)));
         drop(log);
         assert_eq!(lines(&folder_in(state.path())), 100);
+    }
+
+    #[test]
+    fn lines_are_there_although_others_keep_coming() {
+        let state = tempfile::tempdir().unwrap();
+        let settings = LogSettings { folder: folder_in(state.path()), prefix: "MSGTRK", version: "0.1.0" };
+        let log = Log::new(settings, || ());
+        // So often that it is never silent, and together less than what is written at once.
+        for number in 0..100 {
+            let recorded = Instant::now();
+            log.record(event(number));
+            while recorded.elapsed() < GATHER_INTERVAL {
+                std::thread::yield_now();
+            }
+        }
+        assert!(lines(&folder_in(state.path())) > 0);
     }
 
     #[test]
