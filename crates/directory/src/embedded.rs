@@ -107,7 +107,7 @@ pub(crate) fn store_at(settings: &EmbeddedSettings) -> Result<impl Store + use<>
 
 struct Embedded {
     desk: Arc<Mutex<Desk>>,
-    glance: Arc<Glance>,
+    glance: Glance,
     news: Arc<News>,
     /// As far as this process has counted it.
     kept: Arc<Mutex<Option<History>>>,
@@ -150,7 +150,7 @@ impl Embedded {
         }
         let desk = Arc::new(Mutex::new(Desk::new(connection)));
         let news = Arc::new(News::beside(path).map_err(|error| unavailable(&error))?);
-        let glance = Arc::new(Glance::at(path, Arc::clone(&news)).map_err(|error| unavailable(&error))?);
+        let glance = Glance::at(path, Arc::clone(&news)).map_err(|error| unavailable(&error))?;
         Ok(Self {
             desk,
             glance,
@@ -307,7 +307,7 @@ impl Store for Embedded {
 
     fn at(&self, revision: u64) -> Self {
         let at = Some(i64::try_from(revision).unwrap_or(i64::MAX));
-        let (desk, glance, news) = (Arc::clone(&self.desk), Arc::clone(&self.glance), Arc::clone(&self.news));
+        let (desk, glance, news) = (Arc::clone(&self.desk), self.glance.clone(), Arc::clone(&self.news));
         let (kept, listed) = (Arc::clone(&self.kept), Arc::clone(&self.listed));
         Self { desk, glance, news, kept, listed, history_entries_max: self.history_entries_max, at }
     }

@@ -82,7 +82,7 @@ impl DeliverHandler for Handler {
         hop.attribute(keys::SERVER_ADDRESS, peer.server.as_str());
         hop.attribute(keys::REVISION, &tables.revision());
         hop.attribute(keys::RECIPIENTS, &(head.envelope.recipients.len() as u64));
-        let placed = signs.while_at(self.place(&head.envelope.recipients, &tables)).await;
+        let placed = signs.while_at(self.place_by(&head, &tables)).await;
         let delivered = self.deliver_placed(&head, placed, content, &signs).await;
         let result = delivered.map_err(|error| error.reply());
         self.track(&head, peer, &result);
@@ -96,6 +96,23 @@ impl DeliverHandler for Handler {
 type Placed = Result<Place, RecipientDelivery>;
 
 impl Handler {
+    /// A Transport that knows of a newer configuration may know better what is here: before this server sends it elsewhere, it
+    /// hears of that too. Otherwise the message would wait there for a configuration that has come already (PL-13).
+    async fn place_by(&self, head: &MessageHead, tables: &routing::RoutingTables) -> Vec<Placed> {
+        let recipients = &head.envelope.recipients;
+        let placed = self.place(recipients, tables).await;
+        if tables.revision() >= head.revision || !placed.iter().any(is_sent_away) {
+            return placed;
+        }
+        match self.node.tables_of(head.revision).await {
+            Ok(tables) => self.place(recipients, &tables).await,
+            Err(behind) => {
+                let later = || Err(retry(EnhancedStatus::new(4, 3, 2), &behind.to_string()));
+                placed.into_iter().map(|placed| if is_sent_away(&placed) { later() } else { placed }).collect()
+            }
+        }
+    }
+
     async fn place(&self, recipients: &[Recipient], tables: &routing::RoutingTables) -> Vec<Placed> {
         let addresses: Vec<Address> = recipients.iter().map(|recipient| recipient.address.clone()).collect();
         let answers = self.node.directory.recipients(&addresses).await.into_iter();
@@ -186,6 +203,11 @@ impl Handler {
             Some(reply) => hop.end(now, HopOutcome::Failed { status: reply.status_or_generic(), cause: reply }),
         }
     }
+}
+
+/// Whether it is said of a recipient that it is not here, or not here yet.
+fn is_sent_away(placed: &Placed) -> bool {
+    matches!(placed, Err(RecipientDelivery::Reroute(_) | RecipientDelivery::Retry(_)))
 }
 
 async fn deliver_one(copies: &mut [DatabaseCopy<StagedContent>], place: &Place, id: DeliveryId) -> RecipientDelivery {

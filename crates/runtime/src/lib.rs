@@ -60,7 +60,7 @@ pub use clock::Clock;
 pub use commons::Commons;
 pub use confine::Confinement;
 pub use memory::{MemoryUse, memory_use};
-pub use node::{Node, NodeError};
+pub use node::{Behind, Node, NodeError};
 pub use peers::{PeerBook, PeerHealth};
 pub use reload::Reloads;
 pub use resolvers::Resolvers;

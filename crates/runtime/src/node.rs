@@ -33,6 +33,8 @@ use crate::twin::Twin;
 
 /// How often it is looked at when certificates end, besides whenever one changes.
 const EXPIRY_LOOK: Duration = Duration::from_secs(60 * 60);
+/// A configuration by which another server works is here within moments too; this long it is waited for.
+const REVISION_WAIT: Duration = Duration::from_secs(2);
 const CERTIFICATE_ADVICE: &str = "`postroad cert issue` makes the certificates of a server";
 /// Version told to the other servers.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -261,6 +263,19 @@ impl Node {
         self.tables.borrow().revision()
     }
 
+    /// The tables of that revision or of a later one: by what another server has decided, this one is to answer.
+    ///
+    /// # Errors
+    /// [`Behind`] after two seconds.
+    pub async fn tables_of(&self, wanted: Revision) -> Result<Arc<RoutingTables>, Behind> {
+        let mut tables = self.watch_tables();
+        let applied = tables.wait_for(|tables| tables.revision() >= wanted);
+        match tokio::time::timeout(REVISION_WAIT, applied).await {
+            Ok(Ok(tables)) => Ok(Arc::clone(&tables)),
+            Ok(Err(_)) | Err(_) => Err(Behind { has: self.revision(), wanted }),
+        }
+    }
+
     /// Opens the port on which this service serves the organization.
     ///
     /// # Errors
@@ -269,6 +284,16 @@ impl Node {
         let address = self.settings.organization_address(self.service);
         net::OrganizationListener::bind(address).await.map_err(|cause| NodeError::Listen { address, cause })
     }
+}
+
+/// Another server works by a later revision than this one does yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this server works by revision {has} of the configuration, not by {wanted} yet")]
+pub struct Behind {
+    /// The one applied last.
+    pub has: Revision,
+    /// The one that the other server works by.
+    pub wanted: Revision,
 }
 
 /// Who is heard follows the configuration and the revocations.

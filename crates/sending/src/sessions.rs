@@ -1,7 +1,6 @@
 //! Opening sessions: for this server, and as a front end for another one.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use envelope::{Domain, Revision, ServerName, Timestamp};
 use kerberos::Initiator;
@@ -20,9 +19,6 @@ use crate::kerberos::Kerberos;
 use crate::keys::{self, Keys};
 use crate::ourselves::OwnNames;
 use crate::plan::{self, Circumstances, Unready};
-
-/// A configuration that was applied by whoever asks is here within moments too; a front end waits this long for it.
-const REVISION_WAIT: Duration = Duration::from_secs(2);
 
 /// What a session is wanted for.
 #[derive(Clone, Copy)]
@@ -105,7 +101,8 @@ impl Sessions {
         source: &ServerName,
         request: &ProxyRequest,
     ) -> Result<NextHopSession, NotOpened> {
-        let tables = self.at_least(request).await?;
+        let tables = self.node.tables_of(request.revision).await;
+        let tables = tables.map_err(|behind| NotOpened::Unknown(behind.to_string()))?;
         let unknown =
             |what: String| NotOpened::Unknown(format!("{what} in revision {} of this server", tables.revision()));
         let organization = tables.organization();
@@ -131,20 +128,6 @@ impl Sessions {
         let errand = Errand { connector, domain: request.domain.as_ref(), turn: request.turn };
         let opened = self.open_for(server, false, errand, || keys::handed(handed)).await;
         opened.map_err(NotOpened::Failed)
-    }
-
-    /// The tables of the revision by which the request was made, or of a later one.
-    async fn at_least(&self, request: &ProxyRequest) -> Result<Arc<RoutingTables>, NotOpened> {
-        let mut tables = self.node.watch_tables();
-        let applied = tables.wait_for(|tables| tables.revision() >= request.revision);
-        // Without one in time, what is there says which revision it is.
-        if let Ok(Ok(tables)) = tokio::time::timeout(REVISION_WAIT, applied).await {
-            return Ok(Arc::clone(&tables));
-        }
-        let (has, wanted) = (self.node.revision(), request.revision);
-        Err(NotOpened::Unknown(format!(
-            "this server works by revision {has} of the configuration, not by {wanted} yet"
-        )))
     }
 
     async fn open_for(

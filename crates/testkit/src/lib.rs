@@ -16,4 +16,4 @@ pub mod wait;
 pub use away::AwayDirectory;
 pub use node::World;
 pub use smtp::Client;
-pub use wait::{hold, stall, until};
+pub use wait::{hold, stall, until, until_or};

@@ -11,7 +11,19 @@ const INTERVAL: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// When it takes longer than a minute; `what` says what was waited for.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_or(what, look, async || String::new()).await
+}
+
+/// The same; when it takes too long, `instead` says what there is instead.
+///
+/// # Panics
+/// When it takes longer than a minute.
+pub async fn until_or<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+    instead: impl AsyncFnOnce() -> String,
+) -> T {
     let watching = async {
         loop {
             if let Some(found) = look().await {
@@ -20,7 +32,10 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    tokio::time::timeout(PATIENCE, watching).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    match tokio::time::timeout(PATIENCE, watching).await {
+        Ok(found) => found,
+        Err(_) => panic!("waited in vain for {what}\n{}", instead().await),
+    }
 }
 
 /// Lets a fault last: a pause, an outage. Not for waiting until something has happened; that is [`until`].

@@ -244,13 +244,19 @@ fn settle(what: &str, balance: &Balance) {
 
 /// Waits until the conservation counters of a Transport say that everything it was responsible for has found an end.
 async fn wait_for_conservation(lab: &Lab, server: &str) {
+    let counted = async || Some(lab.counts(server, Service::Transport).await?.conservation());
     let what = format!("accepted = delivered + failed + expired + removed + queued, and nothing queued, on {server}");
-    let (accepted, ended) = testkit::until(&what, async || {
-        let (accepted, ends) = lab.counts(server, Service::Transport).await?.conservation();
+    let even = async || {
+        let (accepted, ends) = counted().await?;
         let [ended @ .., queued] = ends;
         let ended: u64 = ended.iter().sum();
         (queued == 0 && accepted == ended).then_some((accepted, ended))
-    })
-    .await;
+    };
+    let uneven = async || {
+        let folder = lab.folder().to_str().unwrap();
+        let waits = run_postroad(&["queue", "--lab", folder, "--messages", "--all"]).await;
+        format!("accepted and ended: {:?}\n{}", counted().await, String::from_utf8_lossy(&waits.stdout))
+    };
+    let (accepted, ended) = testkit::until_or(&what, even, uneven).await;
     println!("   {server} since its last start: {accepted} accepted = {ended} ended");
 }

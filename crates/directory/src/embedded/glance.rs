@@ -2,8 +2,9 @@
 //! asking anew, as long as nothing has changed.
 //!
 //! Whoever changes the directory says so, in the file beside it that [`News`] has, before the change is answered: that is one read of
-//! memory of the kernel. One that died in between has said nothing, so the revision itself is looked at every now and then. That has a
-//! connection of its own and waits for nobody: where somebody else is looking, or the file is being mended, there is no answer.
+//! memory of the kernel. One that died in between has said nothing, so the revision itself is looked at every now and then, and after
+//! each change. That is beside, on a thread that may wait for a disk, and has a connection of its own: until it has looked there is
+//! no answer, and who asked asks the directory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,14 +21,18 @@ use crate::directory::StateToken;
 
 /// Pages that the connection keeps; the one with the revision, those on the way to it, and that is all.
 const CACHE_PAGES: i64 = 8;
-/// So old may be what was changed by a process that died before it said so.
+/// Time between two looks while somebody asks. Twice as old may be what was changed by a process that died before it said so.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Looks at the state of the file.
-pub(super) struct Glance {
+#[derive(Clone)]
+pub(super) struct Glance(Arc<Sight>);
+
+struct Sight {
     connection: Mutex<Connection>,
     news: Arc<News>,
     last: Mutex<Option<(StateToken, Instant)>>,
+    looking: AtomicBool,
     /// This process has changes that are not in the file yet, and would not be seen.
     covered: AtomicBool,
 }
@@ -39,31 +44,47 @@ impl Glance {
         connection.busy_timeout(Duration::ZERO)?;
         connection.pragma_update(None, "cache_size", CACHE_PAGES)?;
         connection.pragma_update(None, "query_only", true)?;
-        Ok(Self { connection: Mutex::new(connection), news, last: Mutex::default(), covered: AtomicBool::new(false) })
+        let connection = Mutex::new(connection);
+        let sight = Sight { connection, news, last: Mutex::default(), looking: false.into(), covered: false.into() };
+        Ok(Self(Arc::new(sight)))
     }
 
     /// From now on nothing is seen, or it is again.
     pub(super) fn cover(&self, covered: bool) {
-        self.covered.store(covered, Ordering::SeqCst);
+        self.0.covered.store(covered, Ordering::SeqCst);
     }
 
-    /// The state of the file, whoever changed it.
+    /// The state of the file, whoever changed it, where it is known.
     pub(super) fn state(&self) -> Option<StateToken> {
-        if self.covered.load(Ordering::SeqCst) {
+        let sight = &self.0;
+        if sight.covered.load(Ordering::SeqCst) {
             return None;
         }
-        let told = self.news.last_told()?;
-        let last = *self.last.lock();
-        if let Some((token, since)) = last
-            && token.told == told
-            && since.elapsed() < LOOK
+        let told = sight.news.last_told()?;
+        let last = *sight.last.lock();
+        let known = last.filter(|(token, _)| token.told == told).map(|(token, since)| (token, since.elapsed()));
+        if let Some((token, age)) = known
+            && age < LOOK
         {
             return Some(token);
         }
-        let revision = revision(&*self.connection.try_lock()?).ok()?;
-        let token = StateToken { told, revision: Revision(revision) };
-        *self.last.lock() = Some((token, Instant::now()));
-        Some(token)
+        if !sight.looking.swap(true, Ordering::SeqCst) {
+            let sight = Arc::clone(sight);
+            tokio::task::spawn_blocking(move || {
+                sight.look();
+                sight.looking.store(false, Ordering::SeqCst);
+            });
+        }
+        known.filter(|(_, age)| *age < LOOK * 2).map(|(token, _)| token)
+    }
+}
+
+impl Sight {
+    /// What was told is read first: of a change in between, what is kept knows nothing.
+    fn look(&self) {
+        let Some(told) = self.news.last_told() else { return };
+        let Ok(revision) = revision(&self.connection.lock()) else { return };
+        *self.last.lock() = Some((StateToken { told, revision: Revision(revision) }, Instant::now()));
     }
 }
 
@@ -73,20 +94,28 @@ mod tests {
     use crate::embedded::{EmbeddedSettings, store_at};
     use crate::store::{Store, Write};
 
+    async fn seen(store: &impl Store) -> StateToken {
+        loop {
+            if let Some(state) = store.state_at_once() {
+                return state;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn what_somebody_changed_who_died_before_he_said_so_is_seen_after_a_while() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.db");
         let store = store_at(&EmbeddedSettings::new(path.clone())).unwrap();
-        let first = store.state_at_once().unwrap();
+        let first = seen(&store).await;
         store.transact(Vec::new(), vec![Write::Put("a".into(), b"1".to_vec())]).await.unwrap();
-        let second = store.state_at_once().unwrap();
-        assert_ne!(first, second, "at once, who says so");
+        assert_eq!(store.state_at_once(), None, "not at once");
+        let second = seen(&store).await;
+        assert_ne!(first, second, "who says so");
         let silent = Connection::open(&path).unwrap();
         silent.execute("UPDATE store SET revision = revision + 1", []).unwrap();
-        while store.state_at_once() == Some(second) {
-            tokio::task::yield_now().await;
-        }
+        while seen(&store).await == second {}
     }
 
     #[tokio::test]
@@ -94,12 +123,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.db");
         let store = store_at(&EmbeddedSettings::new(path)).unwrap();
-        let before = store.state_at_once();
+        let before = seen(&store).await;
         store.gather(true).await.unwrap();
         store.transact(Vec::new(), vec![Write::Put("a".into(), b"1".to_vec())]).await.unwrap();
         assert_eq!(store.state_at_once(), None);
         store.gather(false).await.unwrap();
-        let after = store.state_at_once();
-        assert!(after.is_some() && after != before);
+        assert_ne!(seen(&store).await, before);
     }
 }

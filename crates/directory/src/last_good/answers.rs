@@ -69,8 +69,7 @@ impl Answers {
 
     /// The last answer: `None` when it is not known, `Some(None)` when there was no such recipient.
     pub(super) fn get(&mut self, address: &Address) -> Option<Option<Arc<DirectoryRecipient>>> {
-        let key = address.key();
-        self.recipients.get(&key).map(Some).or_else(|| self.nobodies.get(&key).map(|()| None))
+        self.get_by_key(&address.key())
     }
 
     /// The last answer, if it is of `state`.
@@ -80,9 +79,12 @@ impl Answers {
         state: StateToken,
     ) -> Option<Option<Arc<DirectoryRecipient>>> {
         let key = address.key();
-        let is_of_now = self.recipients.as_of(&key).or_else(|| self.nobodies.as_of(&key)) == Some(state);
-        let known = || self.recipients.get(&key).map(Some).or_else(|| self.nobodies.get(&key).map(|()| None));
-        is_of_now.then(known).flatten()
+        let as_of = self.recipients.as_of(&key).or_else(|| self.nobodies.as_of(&key));
+        if as_of == Some(state) { self.get_by_key(&key) } else { None }
+    }
+
+    fn get_by_key(&mut self, key: &str) -> Option<Option<Arc<DirectoryRecipient>>> {
+        self.recipients.get(key).map(Some).or_else(|| self.nobodies.get(key).map(|()| None))
     }
 
     /// The recipient of a name, when it is known.

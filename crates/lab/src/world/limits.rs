@@ -17,8 +17,9 @@ use std::thread::available_parallelism;
 use envelope::{ServerName, SiteName};
 use inotify::Inotify;
 use net::Service;
-use nix::sys::resource::{Resource as Limit, getrlimit, setrlimit};
+use nix::sys::resource::{Resource as Limit, getrlimit};
 use nix::unistd::geteuid;
+use runtime::descriptors;
 
 use super::layout::ServerLayout;
 use crate::plan::Processes;
@@ -178,9 +179,10 @@ impl TooLarge {
 }
 
 impl Room {
-    /// What this machine has for them.
+    /// What this machine has for them, after the lab asked for all the files that it may have.
     pub(super) fn here(needs: &Needs) -> Self {
-        let files = files();
+        descriptors::raise_limit();
+        let files = descriptors::limit();
         let (threads_left, threads_by) = threads();
         let inotify_left = inotify(needs.inotify);
         let inotify_limit = number(&Path::new(SETTINGS).join("fs/inotify/max_user_instances"));
@@ -198,14 +200,6 @@ pub(super) fn processors() -> u64 {
 fn inotify(wanted: u64) -> u64 {
     let tried: Vec<Inotify> = (0..wanted).map_while(|_| Inotify::init().ok()).collect();
     u64::try_from(tried.len()).unwrap_or(u64::MAX)
-}
-
-/// What the lab may have open, after it asked for all that it may have.
-fn files() -> u64 {
-    let raised = getrlimit(Limit::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        if soft < hard { setrlimit(Limit::RLIMIT_NOFILE, hard, hard).map(|()| hard) } else { Ok(soft) }
-    });
-    raised.or_else(|_| getrlimit(Limit::RLIMIT_NOFILE).map(|(soft, _)| soft)).unwrap_or(u64::MAX)
 }
 
 /// How many threads may still be had, and whose limit says so.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use envelope::{
@@ -235,6 +236,32 @@ async fn a_database_that_moves_is_rerouted_from_then_on() {
     scene.world.applied(&scene.node, revision).await;
     let outcomes = scene.deliver(&scene.head(&["ann@contoso.com"]), content()).await.unwrap();
     assert!(matches!(outcomes[0], RecipientDelivery::Reroute(_)), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_only_the_sender_knows_yet_is_waited_for() {
+    // PL-13
+    let scene = Scene::begin().await;
+    let arrives =
+        ORGANIZATION.replace("{name: DB3, dag: DAG1, activeOn: BERLIN2}", "{name: DB3, dag: DAG1, activeOn: BERLIN1}");
+    let now = scene.node.revision();
+    let decided_by = |revision| MessageHead { revision, ..scene.head(&["joe@contoso.com"]) };
+    let early = decided_by(Revision(now.0 + 1));
+    let changed = async {
+        // Long enough for an answer by what is known now.
+        testkit::hold(Duration::from_millis(200)).await;
+        scene.world.apply(&arrives).await
+    };
+    let (outcomes, revision) = tokio::join!(scene.deliver(&early, content()), changed);
+    assert_eq!(outcomes.unwrap(), [RecipientDelivery::Delivered]);
+    assert!(revision >= early.revision);
+    let revision = scene.world.apply(ORGANIZATION).await;
+    scene.world.applied(&scene.node, revision).await;
+    // One that does not come: whoever sent it tries again here.
+    let outcomes = scene.deliver(&decided_by(Revision(revision.0 + 100)), content()).await.unwrap();
+    assert!(matches!(outcomes[0], RecipientDelivery::Retry(_)), "{outcomes:?}");
+    let said = reply_of(&outcomes[0]);
+    assert!(said.is_about_system() && said.to_string().ends_with("yet"), "{said}");
 }
 
 #[tokio::test]
