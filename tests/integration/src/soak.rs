@@ -10,7 +10,7 @@
 //! | `disk` | the disk under a queue is full, fails, hangs or is slow, and its Transport is killed meanwhile |
 //! | `hang` | the disk of a queue does not answer, and that of a mailbox database |
 //! | `blackhole` | a thousand domains whose host says nothing |
-//! | `switchover` | databases move between the servers of a DAG while mail keeps coming |
+//! | `switchover` | databases and Send connectors move between the servers of a DAG while mail keeps coming |
 //! | `directory` | etcd goes, comes back, comes back older than it was, and holds an object that is none |
 //!
 //! Every scenario takes a [`Plan`] and prints what it does; what must hold is asserted. The same seed makes the same choices;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use envelope::{ByteSize, Domain, EnhancedStatus, MessageHead, Receipt, Reply};
+use envelope::{ByteSize, Domain, EnhancedStatus, MessageHead, Receipt, Reply, Revision};
 use futures::StreamExt;
 use message::header::{INSIDE_HOP_COUNT_MAX, OWN_HOP_COUNT_MAX};
 use message::{HeaderBlock, HeaderCollector, HeaderTooLarge, Protocol, Received};
@@ -41,7 +41,7 @@ impl SubmitHandler for Acceptor {
         message.signs.while_at(core.admit(source(peer))).await?;
         let started = core.now();
         let mut hop = core.node.tracer.start(HopName::Receive, message.head.trace, started);
-        let Incoming { mut head, mut content, history, stranger, .. } = message;
+        let Incoming { mut head, mut content, history, stranger, signs, .. } = message;
         if stranger {
             let tables = core.node.tables();
             stranger::may_enter(&head.envelope.recipients, tables.organization())?;
@@ -53,12 +53,14 @@ impl SubmitHandler for Acceptor {
         // QU-43: age is counted from the entry on this server. What another server was made to hand over is no younger for that.
         let history = history.filter(|_| source == Source::Transfer);
         head.arrived = history.as_ref().map_or(started, |history| started.minus(history.age));
-        let mut intake = Intake::new(core, &head, peer.server.as_str()).await?;
+        let decided = Some(head.revision).filter(|_| source == Source::Transfer);
+        let mut intake = Intake::new(core, &head, peer.server.as_str(), decided).await?;
         while let Some(piece) = content.next().await {
             let piece = piece.map_err(|error| unread(&error))?;
             intake.write(piece).await?;
         }
         intake.check_hops()?;
+        signs.while_at(intake.hear_of_configuration(core)).await;
         if let Some(id) = &intake.seen.message_id {
             hop.attribute(keys::INTERNET_MESSAGE_ID, id);
         }
@@ -107,13 +109,22 @@ pub(crate) struct Intake {
     added: u64,
     /// By which our own lines are known.
     own_name: Domain,
+    /// The configuration by which another Transport decided to send it here, and this server's own.
+    decided: Option<(Revision, Revision)>,
+    /// It has been here before.
+    returns: bool,
     /// Complete when the header is.
     pub(super) seen: Seen,
 }
 
 impl Intake {
-    /// Begins with our own trace line.
-    pub(crate) async fn new(core: &Core, head: &MessageHead, from: &str) -> Result<Self, Reply> {
+    /// Begins with our own trace line. `decided` is the configuration by which another Transport sent it here.
+    pub(crate) async fn new(
+        core: &Core,
+        head: &MessageHead,
+        from: &str,
+        decided: Option<Revision>,
+    ) -> Result<Self, Reply> {
         let tables = core.node.tables();
         let received = Received {
             helo: from,
@@ -133,7 +144,8 @@ impl Intake {
         let limit = tables.organization().longest_header().max(message::split::HEADER_SIZE_MAX);
         let header = Some(HeaderCollector::new(ByteSize::bytes(limit.as_u64() + WAY_OCTETS_MAX)));
         let seen = Seen { client_name: from.into(), ..Seen::default() };
-        Ok(Self { draft, header, added, own_name: tables.local_server().fqdn.clone(), seen })
+        let decided = decided.map(|decided| (decided, tables.revision()));
+        Ok(Self { draft, header, added, own_name: tables.local_server().fqdn.clone(), decided, returns: false, seen })
     }
 
     pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
@@ -155,11 +167,29 @@ impl Intake {
         self.seen.message_id = HeaderBlock::new(&block).message_id().map(|id| format!("<{id}>").into());
         // How often a message may have been elsewhere, its entrance has judged.
         let block = HeaderBlock::new(&block);
-        let circles = block.hops_by(self.own_name.ascii()) > OWN_HOP_COUNT_MAX;
-        if circles || block.hop_count() > INSIDE_HOP_COUNT_MAX {
-            return Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP));
+        let visits = block.hops_by(self.own_name.ascii());
+        self.returns = visits > 0;
+        match self.decided {
+            // Each sends it to the other until both know the same: that is no loop, and does not make the sender's message void.
+            Some((theirs, ours)) if visits > OWN_HOP_COUNT_MAX && theirs != ours => {
+                let why = format!("servers work by configurations {theirs} and {ours}; it has been here too often");
+                Err(Reply::new(451, EnhancedStatus::new(4, 3, 2), why))
+            }
+            _ if visits > OWN_HOP_COUNT_MAX || block.hop_count() > INSIDE_HOP_COUNT_MAX => {
+                Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP))
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What comes back from a server that knows of a newer configuration would go there once more by the one that is known here.
+    async fn hear_of_configuration(&self, core: &Core) {
+        if let Some((theirs, ours)) = self.decided.filter(|_| self.returns)
+            && theirs > ours
+        {
+            // Without it, the message goes where it was going.
+            let _ = core.node.tables_of(theirs).await;
+        }
     }
 
     /// The content is complete.

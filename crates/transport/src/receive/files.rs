@@ -252,7 +252,7 @@ impl Files {
         };
         let submitted = async {
             core.admit(Source::Submission).await?;
-            let mut intake = Intake::new(core, &head, self.kind.name()).await?;
+            let mut intake = Intake::new(core, &head, self.kind.name(), None).await?;
             intake.write(content).await?;
             if let Some(id) = &intake.seen.message_id {
                 hop.attribute(keys::INTERNET_MESSAGE_ID, id);

@@ -1,6 +1,11 @@
 //! Mail between two Transports, and restarts.
 
-use envelope::Notify;
+use std::time::Duration;
+
+use bytes::Bytes;
+use envelope::{ByteSize, MessageHead, Notify, Revision};
+use futures::StreamExt;
+use net::Service;
 use testkit::until;
 
 use crate::sink::Sink;
@@ -46,6 +51,41 @@ async fn a_message_that_loops_is_refused_and_its_sender_told() {
     second.drain().await;
     assert!(scene.others.attempts().is_empty());
     assert_eq!((scene.spool("MAIL1").await, scene.spool("MAIL2").await), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn servers_of_two_configurations_that_send_it_to_each_other_make_no_loop() {
+    // RT-74
+    let scene = Scene::new(ORGANIZATION).await;
+    let running = scene.start("MAIL1").await;
+    let other = scene.world.node("MAIL2", Service::Transport).await;
+    let here = scene.transport("MAIL1").await;
+    let hand_over = async |revision, visits: usize| {
+        let content = Bytes::from(format!("{}{MESSAGE}", "Received: from a by mail1.contoso.com\r\n".repeat(visits)));
+        let size = ByteSize::bytes(content.len() as u64);
+        let head = MessageHead { revision, size, ..scene.head("ann@contoso.com", &["bob@contoso.com"]) };
+        other.peers.submit(&here, &head, futures::stream::iter([Ok(content)]).boxed()).await
+    };
+    let (now, often) = (running.node.revision(), message::header::OWN_HOP_COUNT_MAX);
+    let refused = hand_over(now, often + 1).await.unwrap_err().to_string();
+    assert!(refused.contains("554 5.4.6 Hop count exceeded"), "{refused}");
+    for theirs in [Revision(now.0 - 1), Revision(now.0 + 1)] {
+        let later = hand_over(theirs, often + 1).await.unwrap_err();
+        assert!(later.is_about_peer() && later.to_string().contains("451 4.3.2 servers work by"), "{later}");
+    }
+    // What comes back from somebody who knows better waits until this server does, too.
+    let changed = async {
+        testkit::hold(Duration::from_millis(200)).await;
+        scene.world.apply(&ORGANIZATION.replace("cost: 10", "cost: 20")).await
+    };
+    let came_back = async {
+        let _receipt = hand_over(Revision(now.0 + 1), 1).await.unwrap();
+        running.node.revision()
+    };
+    let (known, changed) = tokio::join!(came_back, changed);
+    assert_eq!(known, changed);
+    scene.mailboxes.arrived("bob@contoso.com", 1).await;
+    running.drain().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Databases move between the servers of a DAG while mail keeps coming: it follows at once, and what was under way to the old
-//! server arrives without waiting for a retry interval.
+//! Databases move between the servers of a DAG, and Send connectors with them, while mail keeps coming: it follows at once, and what
+//! was under way to the old server arrives without waiting for a retry interval, and comes back to no sender.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ const SLOW_RETRIES: &str = "{mailboxDeliveryQueueRetryInterval: 00:05:00, queueG
 /// The databases, their mailboxes, and where they are active at first.
 const DATABASES: [(&str, &str, &str); 2] = [("DB-Berlin1", "anna", "BERLIN1"), ("DB-Berlin2", "ben", "BERLIN2")];
 
-/// With each database where `active` says.
-fn organization(active: [&str; 2]) -> String {
+/// With each database where `active` says, and the Send connectors on `source` alone.
+fn organization(active: [&str; 2], source: &str) -> String {
     let mut text = TWO_SERVERS.replace("transport: QUICK", &format!("dag: DAG1, transport: {SLOW_RETRIES}"));
     for ((database, _, first), server) in DATABASES.iter().zip(active) {
         let here = format!("{{name: {database}, server: {first}}}");
@@ -29,6 +29,7 @@ fn organization(active: [&str; 2]) -> String {
         text = text.replace(&here, &format!("{{name: {database}, dag: DAG1, activeOn: {server}}}"));
     }
     text.replace("databases:", "dags: [{name: DAG1}]\ndatabases:")
+        .replace("sourceTransportServers: [BERLIN1, BERLIN2]", &format!("sourceTransportServers: [{source}]"))
 }
 
 /// Both copies of both mailboxes: each server has the files of what it took.
@@ -41,7 +42,7 @@ fn inboxes(lab: &Lab) -> Vec<Inbox> {
 pub(super) async fn run(plan: &Plan) {
     let mut random = StdRng::seed_from_u64(plan.seed);
     let first = DATABASES.map(|(_, _, server)| server);
-    let lab = Lab::start(&organization(first)).await;
+    let lab = Lab::start(&organization(first, SERVERS[0])).await;
     let load = Load::start(&lab);
     let mut active = first;
     for number in 1..=plan.switchovers {
@@ -53,13 +54,13 @@ pub(super) async fn run(plan: &Plan) {
         active[which] = if active[which] == SERVERS[0] { SERVERS[1] } else { SERVERS[0] };
         let mut inbox = lab.inbox(active[which], database, mailbox);
         let before = inbox.message_ids().count();
-        apply(&lab, &organization(active)).await;
+        apply(&lab, &organization(active, SERVERS[number % SERVERS.len()])).await;
         let what = format!("mail follows {database} to {}", active[which]);
         let follows = testkit::until(&what, async || (inbox.message_ids().count() > before).then_some(()));
         assert!(tokio::time::timeout(PROMPT, follows).await.is_ok(), "switchover {number}");
     }
     // What lies in an outbox goes when its database is active there.
-    apply(&lab, &organization(first)).await;
+    apply(&lab, &organization(first, SERVERS[0])).await;
     let ledger = load.stop().await;
     let balance = ledger.wait_for_everything(&lab, inboxes(&lab)).await;
     settle(&format!("{} switchovers", plan.switchovers), &balance);
