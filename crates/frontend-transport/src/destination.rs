@@ -49,19 +49,20 @@ struct Passing {
 #[async_trait]
 impl Taking for Passing {
     async fn write(&mut self, piece: Bytes) -> Result<(), Reply> {
-        let Some(held) = &mut self.held else { return self.passage.push(piece).await };
+        // Large content is rare, and has a box: small one need not make room for what carries it.
+        let Some(held) = &mut self.held else { return Box::pin(self.passage.push(piece)).await };
         held.extend_from_slice(&piece);
         if held.len() <= HELD_OCTETS_MAX {
             return Ok(());
         }
         let beginning = self.held.take().unwrap_or_default();
-        self.passage.begin(beginning.freeze()).await
+        Box::pin(self.passage.begin(beginning.freeze())).await
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Receipt, Reply> {
         match self.held.take() {
             Some(content) => self.passage.submit(content.freeze()).await,
-            None => self.passage.finish().await,
+            None => Box::pin(self.passage.finish()).await,
         }
     }
 }

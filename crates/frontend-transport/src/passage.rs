@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{ByteSize, EnhancedStatus, MessageHead, Receipt, Reply};
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use handover::{Candidates, NotHandedOver, Offered, Taker};
 use rpc::{Content, TransferError};
 use runtime::Node;
@@ -75,8 +75,8 @@ impl Passage {
         let Self { head, candidates, .. } = self;
         head.size = ByteSize::bytes(content.len() as u64);
         let mut held = Held { head, content };
-        let taken = async { candidates.hand_over(&mut held).await.map(|taken| taken.receipt).map_err(not_handed_over) };
-        in_time(taken).await
+        let taken = candidates.hand_over(&mut held);
+        in_time(taken.map(|taken| taken.map(|taken| taken.receipt).map_err(not_handed_over))).await
     }
 
     /// Begins to pass on content, of which this is the beginning.
@@ -193,10 +193,11 @@ fn presentable(reply: Reply) -> Reply {
     if reply.code == 421 { Reply { code: 451, ..reply } } else { reply }
 }
 
-async fn in_time(outcome: impl Future<Output = Result<Receipt, Reply>>) -> Result<Receipt, Reply> {
-    tokio::time::timeout(ACKNOWLEDGEMENT_TIMEOUT, outcome).await.unwrap_or_else(|_| {
-        Err(Reply::new(451, EnhancedStatus::new(4, 4, 0), "Temporary server error; no acknowledgement came in time"))
-    })
+/// No `async fn`: that would keep room for `outcome` twice.
+fn in_time(outcome: impl Future<Output = Result<Receipt, Reply>>) -> impl Future<Output = Result<Receipt, Reply>> {
+    let late = "Temporary server error; no acknowledgement came in time";
+    tokio::time::timeout(ACKNOWLEDGEMENT_TIMEOUT, outcome)
+        .map(move |ended| ended.unwrap_or_else(|_| Err(Reply::new(451, EnhancedStatus::new(4, 4, 0), late))))
 }
 
 fn content(

@@ -146,7 +146,7 @@ impl Intake {
     }
 
     /// The end of the content: somebody has it, or it is refused.
-    pub(crate) async fn finish(mut self) -> Result<Accepted, Reply> {
+    pub(crate) async fn finish(mut self: Box<Self>) -> Result<Accepted, Reply> {
         let result = self.hand_over().await;
         match &result {
             Ok(_) => self.entrance.metrics.accepted(),

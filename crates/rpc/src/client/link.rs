@@ -226,36 +226,27 @@ impl Transfer {
         ended: bool,
     ) -> Result<(), LinkError> {
         while ended || !piece.is_empty() {
+            // Nothing is made before there is a place for it: it would be kept at every step of the wait.
+            let place = self.link.in_line(self.link.requests.reserve()).await?.map_err(|_| self.link.ended())?;
             let content = piece.split_to(piece.len().min(CHUNK_OCTETS));
             let last = ended && piece.is_empty();
             let part = match begin.take() {
                 Some(begin) => Part::Begin(wire::Begin { content, last, ..begin }),
                 None => Part::Chunk(wire::Chunk { content, last }),
             };
-            self.unfinished = true;
-            let left = self.put_in_line(part, last).await?;
-            if let Some(left) = left {
-                self.unfinished = false;
-                // When the line ends so does the wait, and whoever asks for the outcome hears why.
-                let _ = self.link.in_line(left).await?;
-                break;
+            let part = wire::TransferRequest { transfer: self.number, part: Some(part) };
+            self.unfinished = !last;
+            if !last {
+                place.send(Request { part, left: None });
+                continue;
             }
+            let (left, has_left) = oneshot::channel();
+            place.send(Request { part, left: Some(left) });
+            // When the line ends so does the wait, and whoever asks for the outcome hears why.
+            let _ = self.link.in_line(has_left).await?;
+            break;
         }
         Ok(())
-    }
-
-    /// Gives, for the last request, what tells that it has left the line.
-    async fn put_in_line(&self, part: Part, last: bool) -> Result<Option<oneshot::Receiver<()>>, LinkError> {
-        let (left, has_left) =
-            if last { oneshot::channel() } else { return self.put(part, None).await.map(|()| None) };
-        self.put(part, Some(left)).await?;
-        Ok(Some(has_left))
-    }
-
-    async fn put(&self, part: Part, left: Option<oneshot::Sender<()>>) -> Result<(), LinkError> {
-        let part = wire::TransferRequest { transfer: self.number, part: Some(part) };
-        let sent = self.link.in_line(self.link.requests.send(Request { part, left })).await?;
-        sent.map_err(|_| self.link.ended())
     }
 
     fn early(&mut self, outcome: Result<Outcome, oneshot::error::RecvError>) -> Result<Outcome, LinkError> {
