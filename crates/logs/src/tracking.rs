@@ -194,15 +194,15 @@ impl Record for TrackingEvent {
         let statuses = if statuses.iter().all(|status| status.is_empty()) { String::new() } else { statuses.join(";") };
         let return_path = self.return_path.shown();
         let related = self.related_recipient.as_ref().map(Address::as_str).unwrap_or_default();
-        row.value(self.at.to_iso8601())
-            .value(self.client_address.map(|address| address.to_string()).unwrap_or_default())
+        row.text(&self.at.to_iso8601())
+            .text(&self.client_address.map(|address| address.to_string()).unwrap_or_default())
             .text(&self.client_hostname)
             .empty()
             .text(&self.server_hostname)
             .text(&self.source_context)
             .text(&self.connector)
-            .value(self.source.as_str())
-            .value(self.id.as_str())
+            .text(self.source.as_str())
+            .text(self.id.as_str())
             .value(internal_id(self.message))
             .text(self.internet_message_id.as_deref().unwrap_or_default())
             .value(self.message)
@@ -216,14 +216,14 @@ impl Record for TrackingEvent {
             .text(return_path)
             .text(return_path)
             .empty()
-            .value(if self.originating { "Originating" } else { "Incoming" })
+            .text(if self.originating { "Originating" } else { "Incoming" })
             .empty()
             .empty()
             .empty()
             .text(&self.custom_data)
-            .value("Email")
+            .text("Email")
             .value(number)
-            .value(SCHEMA);
+            .text(SCHEMA);
     }
 }
 

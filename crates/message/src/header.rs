@@ -107,6 +107,28 @@ impl<'a> Field<'a> {
     }
 }
 
+/// What one look at a header tells of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glimpse {
+    /// `Subject` with encoded words decoded.
+    pub subject: Option<String>,
+    /// The text in the angle brackets of `Message-ID`.
+    pub message_id: Option<String>,
+    /// Number of `Received` fields, for the hop limits (RT-74).
+    pub hops: usize,
+    /// How many of them the server wrote that was asked for: how often the message has been there.
+    pub visits: usize,
+}
+
+fn decode_subject(field: &Field<'_>) -> Option<String> {
+    let subject = decode::unstructured(field.beginning(TEXT_OCTETS_MAX));
+    (!subject.is_empty()).then_some(subject)
+}
+
+fn is_written_by(field: &Field<'_>, host: &str) -> bool {
+    received::written_by(field.value()).is_some_and(|by| by.eq_ignore_ascii_case(host.as_bytes()))
+}
+
 /// A header block, with or without the empty line that ends it. Anything after that line is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderBlock<'a>(&'a [u8]);
@@ -159,8 +181,7 @@ impl<'a> HeaderBlock<'a> {
     /// `Subject` with encoded words decoded.
     #[must_use]
     pub fn subject(&self) -> Option<String> {
-        let subject = decode::unstructured(self.field("Subject")?.beginning(TEXT_OCTETS_MAX));
-        (!subject.is_empty()).then_some(subject)
+        decode_subject(&self.field("Subject")?)
     }
 
     /// `Date`, when it is a valid date after 1970.
@@ -203,13 +224,24 @@ impl<'a> HeaderBlock<'a> {
         self.received().filter(|field| received::addresses(field.value()).any(&is_local)).count()
     }
 
-    /// Number of `Received` fields that the server called `host` wrote: how often the message has been here.
+    /// What is told of a message that came from another server, by one look at its header: `Subject` and `Message-ID` as
+    /// [`Self::subject`] and [`Self::message_id`] give them, and the hops, with those that `host` wrote.
     #[must_use]
-    pub fn hops_by(&self, host: &str) -> usize {
-        let wrote = |field: &Field<'_>| {
-            received::written_by(field.value()).is_some_and(|by| by.eq_ignore_ascii_case(host.as_bytes()))
-        };
-        self.received().filter(wrote).count()
+    pub fn glimpse(&self, host: &str) -> Glimpse {
+        let (mut subject, mut message_id, mut glimpse) = (None, None, Glimpse::default());
+        for field in self.fields() {
+            if field.is("Received") {
+                glimpse.hops += 1;
+                glimpse.visits += usize::from(is_written_by(&field, host));
+            } else if subject.is_none() && field.is("Subject") {
+                subject = Some(field);
+            } else if message_id.is_none() && field.is("Message-ID") {
+                message_id = Some(field);
+            }
+        }
+        glimpse.subject = subject.and_then(|field| decode_subject(&field));
+        glimpse.message_id = message_id.and_then(|field| decode::message_id(field.beginning(TEXT_OCTETS_MAX)));
+        glimpse
     }
 
     /// Whether a field says what `host` found out about the sender (`Authentication-Results`, RFC 8601 §2.2).

@@ -37,7 +37,7 @@ pub mod text;
 
 pub use dsn::{Action, Dsn, Original, RecipientReport, Report};
 pub use firewall::{HeaderRights, Path};
-pub use header::{Field, HeaderBlock};
+pub use header::{Field, Glimpse, HeaderBlock};
 pub use received::{Protocol, Received};
 pub use split::{HeaderCollector, HeaderTooLarge, split_header};
 pub use text::plain_text;

@@ -212,7 +212,7 @@ mod tests {
         assert!(field("", &[], None).starts_with("Received: from unknown "));
         let field = field("evil\r\nX-MS-Exchange-Organization-SCL: -1\r\n\r\nby x) by mbx9 (;", &[], Some("(a\r\nb"));
         assert_eq!(HeaderBlock::new(field.as_bytes()).fields().count(), 1);
-        assert_eq!(HeaderBlock::new(field.as_bytes()).hops_by("mbx1.contoso.com"), 1, "{field}");
+        assert_eq!(HeaderBlock::new(field.as_bytes()).glimpse("mbx1.contoso.com").visits, 1, "{field}");
     }
 
     #[test]

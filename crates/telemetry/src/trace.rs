@@ -214,6 +214,12 @@ impl Hop {
         own.map(trace_context).or(self.inherited)
     }
 
+    /// Whether anybody will read what is attached to it.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.span.as_ref().is_some_and(|span| span.is_recording())
+    }
+
     fn recorded(&mut self) -> Option<&mut Span> {
         self.span.as_deref_mut().filter(|span| span.is_recording())
     }

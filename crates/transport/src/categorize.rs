@@ -89,7 +89,7 @@ async fn categorize(core: &Arc<Core>, resolver: &Resolver, mut hand: Hand, store
     let mut hop = core.node.tracer.start(HopName::Categorize, work.trace, started);
     hop.attribute(keys::MESSAGE_ID, &work.hand.message());
     hop.attribute(keys::REVISION, &tables.revision());
-    let detail = if hop.context().is_some() && work.positions.len() <= EXPLAINED_RECIPIENTS_MAX {
+    let detail = if hop.is_recorded() && work.positions.len() <= EXPLAINED_RECIPIENTS_MAX {
         Detail::Explanation
     } else {
         Detail::Decision

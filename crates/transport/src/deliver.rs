@@ -414,7 +414,8 @@ impl Connection {
             settle::finish(core, hand);
             None
         } else {
-            settle::decide(core, copy.stored.as_read(), hand, answered.fates).await
+            // What is rarer has a box, and what is usual need not make room for it.
+            Box::pin(settle::decide(core, copy.stored.as_read(), hand, answered.fates)).await
         };
         pass_on(rest?, &answered.later, &answered.elsewhere, answered.error, copy.head.revision)
     }

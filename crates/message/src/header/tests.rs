@@ -56,7 +56,9 @@ fn hops_are_counted_all_local_and_own() {
     );
     assert_eq!(header.hop_count(), 3);
     assert_eq!(header.local_hop_count(|address| address == IpAddr::from([10, 1, 2, 3])), 1);
-    assert_eq!(header.hops_by("mbx1.contoso.com"), 2);
+    let glimpse = header.glimpse("mbx1.contoso.com");
+    assert_eq!((glimpse.hops, glimpse.visits), (3, 2));
+    assert_eq!((glimpse.subject, glimpse.message_id), (header.subject(), header.message_id()));
 }
 
 #[test]
@@ -90,7 +92,7 @@ proptest! {
         let bytes = [name.as_bytes(), b": ", &value].concat();
         let header = HeaderBlock::new(&bytes);
         let _ = (header.subject(), header.message_id(), header.date(), header.from(), header.original_size());
-        let _ = (header.trace_context(), header.hop_count(), header.local_hop_count(|_| true), header.hops_by("x"));
+        let _ = (header.trace_context(), header.hop_count(), header.local_hop_count(|_| true), header.glimpse("x").visits);
     }
 
     #[test]
@@ -98,7 +100,7 @@ proptest! {
         for name in ["Subject", "Message-ID", "Date", "From", "Received"] {
             let text = format!("{name}:{value}\r\n");
             let header = block(&text);
-            let _ = (header.subject(), header.message_id(), header.date(), header.from(), header.hops_by("a"));
+            let _ = (header.subject(), header.message_id(), header.date(), header.from(), header.glimpse("a").visits);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What categorization decided, put into effect: the stored recipients are brought up to date, failures are reported, the
 //! rest goes into the delivery queues. The message is in exactly one place at any time (QU-03, invariant 4).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use categorizer::{Categorized, Origin, ResolvedRecipient};
@@ -76,15 +76,21 @@ impl Plan {
     /// never stand beside its members after a crash. Gives what is to be queued.
     async fn record(self, core: &Arc<Core>, work: &Work) -> Result<Vec<Share>, CommitError> {
         let Self { list, shares, fates, .. } = self;
-        if let Some(update) = list {
-            let mut stored = work.stored.as_read().clone();
-            update.clone().apply_to(&mut stored);
-            settle::record(core, &stored, work.trace, update, &fates).await?;
-        } else if !fates.is_empty() {
-            settle::record(core, work.stored.as_read(), work.trace, Update::default(), &fates).await?;
+        // Most messages have nothing to record, and need not make room for what does.
+        if list.is_some() || !fates.is_empty() {
+            Box::pin(record(core, work, list, &fates)).await?;
         }
         Ok(shares)
     }
+}
+
+async fn record(core: &Arc<Core>, work: &Work, list: Option<Update>, fates: &[Fate]) -> Result<(), CommitError> {
+    let Some(update) = list else {
+        return settle::record(core, work.stored.as_read(), work.trace, Update::default(), fates).await;
+    };
+    let mut stored = work.stored.as_read().clone();
+    update.clone().apply_to(&mut stored);
+    settle::record(core, &stored, work.trace, update, fates).await
 }
 
 fn end_hop(core: &Core, mut hop: Hop, decided: &Categorized, recipients: usize) -> Option<envelope::TraceContext> {
@@ -185,7 +191,7 @@ struct List<'a> {
     stored: &'a SharedMessage,
     /// Stored position of each recipient that the categorizer was given.
     given: &'a [u32],
-    taken: HashSet<u32>,
+    taken: BTreeSet<u32>,
     replaced: BTreeMap<u32, Recipient>,
     added: Vec<Recipient>,
 }
@@ -195,7 +201,7 @@ impl<'a> List<'a> {
         Self {
             stored: &work.stored,
             given: &work.positions,
-            taken: HashSet::new(),
+            taken: BTreeSet::new(),
             replaced: BTreeMap::new(),
             added: Vec::new(),
         }

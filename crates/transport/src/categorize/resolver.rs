@@ -46,6 +46,12 @@ impl Resolver {
 async fn answer(directory: Arc<dyn Recipients>, mut asked: mpsc::UnboundedReceiver<Question>) {
     let mut questions = Vec::new();
     while asked.recv_many(&mut questions, TOGETHER_MAX).await > 0 {
+        if let [_] = questions.as_slice() {
+            if let Some(question) = questions.pop() {
+                answer_alone(directory.as_ref(), question).await;
+            }
+            continue;
+        }
         let (addresses, positions) = distinct(&questions);
         match ask(directory.as_ref(), &addresses).await {
             Some(found) => {
@@ -57,18 +63,16 @@ async fn answer(directory: Arc<dyn Recipients>, mut asked: mpsc::UnboundedReceiv
             }
             // A question that fails must not be in the way of the others.
             None => {
-                let each = questions.drain(..).map(|Question { addresses, answers }| {
-                    let directory = &directory;
-                    async move {
-                        let found = ask(directory.as_ref(), &addresses).await;
-                        let failed = || unanswered(addresses.len(), "asking the directory failed");
-                        let _ = answers.send(found.unwrap_or_else(failed));
-                    }
-                });
-                join_all(each).await;
+                join_all(questions.drain(..).map(|question| answer_alone(directory.as_ref(), question))).await;
             }
         }
     }
+}
+
+async fn answer_alone(directory: &dyn Recipients, Question { addresses, answers }: Question) {
+    let found = ask(directory, &addresses).await;
+    let failed = || unanswered(addresses.len(), "asking the directory failed");
+    let _ = answers.send(found.unwrap_or_else(failed));
 }
 
 /// Asks once. A fault of ours that shows as a panic is no answer; the next question is asked all the same.

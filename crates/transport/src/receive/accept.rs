@@ -9,7 +9,7 @@ use bytes::Bytes;
 use envelope::{ByteSize, Domain, EnhancedStatus, MessageHead, Receipt, Reply, Revision};
 use futures::StreamExt;
 use message::header::{INSIDE_HOP_COUNT_MAX, OWN_HOP_COUNT_MAX};
-use message::{HeaderBlock, HeaderCollector, HeaderTooLarge, Protocol, Received};
+use message::{Glimpse, HeaderBlock, HeaderCollector, HeaderTooLarge, Protocol, Received};
 use net::{PeerIdentity, Service};
 use queue::{CommitError, Draft, Pending, RecipientState, StoredMessage};
 use rpc::{Incoming, RecipientHistory, SubmitHandler};
@@ -163,11 +163,9 @@ impl Intake {
     fn check_hops(&mut self) -> Result<(), Reply> {
         let Some(collector) = self.header.take() else { return Ok(()) };
         let block = collector.into_block();
-        self.seen.subject = HeaderBlock::new(&block).subject().map(Into::into);
-        self.seen.message_id = HeaderBlock::new(&block).message_id().map(|id| format!("<{id}>").into());
-        // How often a message may have been elsewhere, its entrance has judged.
-        let block = HeaderBlock::new(&block);
-        let visits = block.hops_by(self.own_name.ascii());
+        let Glimpse { subject, message_id, hops, visits } = HeaderBlock::new(&block).glimpse(self.own_name.ascii());
+        self.seen.subject = subject.map(Into::into);
+        self.seen.message_id = message_id.map(|id| format!("<{id}>").into());
         self.returns = visits > 0;
         match self.decided {
             // Each sends it to the other until both know the same: that is no loop, and does not make the sender's message void.
@@ -175,7 +173,8 @@ impl Intake {
                 let why = format!("servers work by configurations {theirs} and {ours}; it has been here too often");
                 Err(Reply::new(451, EnhancedStatus::new(4, 3, 2), why))
             }
-            _ if visits > OWN_HOP_COUNT_MAX || block.hop_count() > INSIDE_HOP_COUNT_MAX => {
+            // How often a message may have been elsewhere, its entrance has judged.
+            _ if visits > OWN_HOP_COUNT_MAX || hops > INSIDE_HOP_COUNT_MAX => {
                 Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP))
             }
             _ => Ok(()),
