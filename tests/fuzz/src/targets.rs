@@ -133,7 +133,7 @@ fn header_block(input: &[u8]) {
         let _ = (field.name(), field.value(), field.text(), field.is_well_formed());
     }
     let _ = (header.message_id(), header.subject(), header.date(), header.from(), header.original_size());
-    let _ = (header.trace_context(), header.hop_count(), header.local_hop_count(|_| true), header.hops_by("x"));
+    let _ = (header.trace_context(), header.hop_count(), header.local_hop_count(|_| true), header.glimpse("x"));
     for name in ["To", "Cc", "Reply-To"] {
         for address in header.addresses(name) {
             assert_eq!(Address::parse(address.as_str()), Ok(address));
