@@ -383,7 +383,8 @@ mod tests {
     #[test]
     fn the_more_servers_a_lab_has_the_more_of_them_are_one_process() {
         let shape = |servers| lab::LabFile::parse(&text(3, servers, 1, 1, true)).unwrap().settings.processes;
-        assert_eq!([12, 24, 25].map(shape), [Processes::Service, Processes::Server, Processes::Site]);
+        let shapes = [Processes::Service, Processes::Server, Processes::Site, Processes::Site];
+        assert_eq!([12, 24, 25, 300].map(shape), shapes, "a file of any size can be read");
     }
 
     #[test]
