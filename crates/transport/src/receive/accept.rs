@@ -23,6 +23,9 @@ use crate::settle::track;
 
 /// Octets of lines that servers of the organization add to a header on its way.
 const WAY_OCTETS_MAX: u64 = 64 * 1024;
+/// How often a message from another Transport may have been here before: as often as it may while the two know different
+/// configurations, and as often again once they know the same.
+const VISITS_MAX: usize = 2 * OWN_HOP_COUNT_MAX;
 /// Messages refused because they have been here too often name this.
 const LOOP: &str = "Hop count exceeded - possible mail loop";
 
@@ -167,18 +170,20 @@ impl Intake {
         self.seen.subject = subject.map(Into::into);
         self.seen.message_id = message_id.map(|id| format!("<{id}>").into());
         self.returns = visits > 0;
-        match self.decided {
-            // Each sends it to the other until both know the same: that is no loop, and does not make the sender's message void.
-            Some((theirs, ours)) if visits > OWN_HOP_COUNT_MAX && theirs != ours => {
-                let why = format!("servers work by configurations {theirs} and {ours}; it has been here too often");
-                Err(Reply::new(451, EnhancedStatus::new(4, 3, 2), why))
-            }
-            // How often a message may have been elsewhere, its entrance has judged.
-            _ if visits > OWN_HOP_COUNT_MAX || hops > INSIDE_HOP_COUNT_MAX => {
-                Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP))
-            }
-            _ => Ok(()),
+        // Each sends it to the other until both know the same: that is no loop, and does not make the sender's message void.
+        if let Some((theirs, ours)) = self.decided
+            && theirs != ours
+            && visits > OWN_HOP_COUNT_MAX
+        {
+            let why = format!("servers work by configurations {theirs} and {ours}; it has been here too often");
+            return Err(Reply::new(451, EnhancedStatus::new(4, 3, 2), why));
         }
+        // How often a message may have been elsewhere, its entrance has judged.
+        let visits_max = if self.decided.is_some() { VISITS_MAX } else { OWN_HOP_COUNT_MAX };
+        if visits > visits_max || hops > INSIDE_HOP_COUNT_MAX {
+            return Err(Reply::new(554, EnhancedStatus::new(5, 4, 6), LOOP));
+        }
+        Ok(())
     }
 
     /// What comes back from a server that knows of a newer configuration would go there once more by the one that is known here.

@@ -67,12 +67,14 @@ async fn servers_of_two_configurations_that_send_it_to_each_other_make_no_loop()
         other.peers.submit(&here, &head, futures::stream::iter([Ok(content)]).boxed()).await
     };
     let (now, often) = (running.node.revision(), message::header::OWN_HOP_COUNT_MAX);
-    let refused = hand_over(now, often + 1).await.unwrap_err().to_string();
+    let refused = hand_over(now, 2 * often + 1).await.unwrap_err().to_string();
     assert!(refused.contains("554 5.4.6 Hop count exceeded"), "{refused}");
     for theirs in [Revision(now.0 - 1), Revision(now.0 + 1)] {
         let later = hand_over(theirs, often + 1).await.unwrap_err();
         assert!(later.is_about_peer() && later.to_string().contains("451 4.3.2 servers work by"), "{later}");
     }
+    // Once both know the same, it goes on.
+    let _receipt = hand_over(now, often + 1).await.unwrap();
     // What comes back from somebody who knows better waits until this server does, too.
     let changed = async {
         testkit::hold(Duration::from_millis(200)).await;
@@ -84,7 +86,7 @@ async fn servers_of_two_configurations_that_send_it_to_each_other_make_no_loop()
     };
     let (known, changed) = tokio::join!(came_back, changed);
     assert_eq!(known, changed);
-    scene.mailboxes.arrived("bob@contoso.com", 1).await;
+    scene.mailboxes.arrived("bob@contoso.com", 2).await;
     running.drain().await;
 }
 
