@@ -10,8 +10,8 @@ use topology::DirectoryRecipient;
 
 use crate::directory::StateToken;
 
-/// Recipients kept, by address: a kilobyte each, large groups apart. More than nearly any server has mail for in a day: one that
-/// has to be asked for costs a sixth of a message.
+/// Recipients kept, by address: a kilobyte each, large groups apart. More than nearly any server has mail for: one that has to be
+/// asked for costs some 50 µs of the processor in a file, and a request in etcd (`size_bench`).
 const RECIPIENTS_MAX: usize = 200_000;
 /// Addresses kept that nobody has.
 const NOBODIES_MAX: usize = 10_000;
