@@ -205,9 +205,14 @@ impl Handler {
     }
 }
 
-/// Whether it is said of a recipient that it is not here, or not here yet.
+/// Whether it is said of a recipient that it is not here, or not here yet. A directory that does not answer says neither, and
+/// no configuration mends that.
 fn is_sent_away(placed: &Placed) -> bool {
-    matches!(placed, Err(RecipientDelivery::Reroute(_) | RecipientDelivery::Retry(_)))
+    match placed {
+        Err(RecipientDelivery::Reroute(_)) => true,
+        Err(RecipientDelivery::Retry(reply)) => reply.is_about_system(),
+        Ok(_) | Err(RecipientDelivery::Delivered | RecipientDelivery::Failed(_)) => false,
+    }
 }
 
 async fn deliver_one(copies: &mut [DatabaseCopy<StagedContent>], place: &Place, id: DeliveryId) -> RecipientDelivery {
