@@ -1,6 +1,7 @@
 //! Reads the workspace as text and as a dependency graph, for the rules in `tests/`. It judges nothing itself.
 
 pub mod modules;
+pub mod rules;
 
 use std::collections::BTreeMap;
 use std::fs;
