@@ -14,6 +14,7 @@
 
 mod answers;
 mod notebook;
+mod past;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ use crate::presence::{self, Announcement, Presence};
 use crate::revocation::{self, RevocationRecord};
 use answers::{Answers, AsOf, News};
 use notebook::{Journal, Notebook, write_whole};
+use past::Past;
 
 /// First line of the file.
 const HEADER: &str = "postroad last good snapshot v1, revision ";
@@ -52,6 +54,7 @@ pub struct LastGood {
     inner: Arc<dyn Directory>,
     memory: Arc<Memory>,
     answers: Arc<Mutex<Answers>>,
+    past: Past,
     recipients_file: Arc<Journal>,
     services: Arc<Mutex<Services>>,
     services_file: Arc<Notebook>,
@@ -78,7 +81,7 @@ struct Memory {
 
 impl LastGood {
     /// Remembers what `inner` says in the file at `path`. A file that cannot be read, or holds no valid organization, is
-    /// reported and does as if there were none.
+    /// reported and does as if there were none. Recipients are read beside, while the service starts.
     #[must_use]
     pub fn new(inner: Arc<dyn Directory>, path: PathBuf) -> Self {
         let snapshot = match load(&path) {
@@ -92,7 +95,8 @@ impl LastGood {
         let recipients_file = Journal::at(path.with_added_extension("recipients"));
         let services_file = Notebook::at(path.with_added_extension("services"));
         let revocations_file = Notebook::at(path.with_added_extension("revoked"));
-        let answers = Arc::new(Mutex::new(remembered_recipients(&recipients_file.lines())));
+        let answers = Arc::<Mutex<Answers>>::default();
+        let past = Past::read_beside(Arc::clone(&recipients_file), Arc::clone(&answers));
         let services = services_file.lines().into_iter().filter_map(|line| presence::decode(line.as_bytes()));
         let services = services.map(|one| ((one.server.clone(), one.service), one)).collect();
         let memory = Arc::new(Memory { path, servers: Mutex::default(), snapshot, writing: Mutex::new(()) });
@@ -100,6 +104,7 @@ impl LastGood {
             inner,
             memory,
             answers,
+            past,
             recipients_file,
             services: Arc::new(Mutex::new(services)),
             services_file,
@@ -125,9 +130,8 @@ impl LastGood {
     }
 
     /// What is known about an address without the directory.
-    fn remembered(&self, address: &Address) -> Option<Option<DirectoryRecipient>> {
-        let remembered = self.answers.lock().get(address);
-        if let Some(answer) = remembered {
+    async fn remembered(&self, address: &Address) -> Option<Option<DirectoryRecipient>> {
+        if let Some(answer) = self.recall(|answers| answers.get(address)).await {
             return Some(answer.map(Arc::unwrap_or_clone));
         }
         let known = self.last_good()?;
@@ -135,8 +139,27 @@ impl LastGood {
     }
 
     /// The same about several: all or nothing.
-    fn all_remembered(&self, addresses: &[Address]) -> Option<Vec<Option<DirectoryRecipient>>> {
-        addresses.iter().map(|address| self.remembered(address)).collect()
+    async fn all_remembered(&self, addresses: &[Address]) -> Option<Vec<Option<DirectoryRecipient>>> {
+        let mut known = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            known.push(self.remembered(address).await?);
+        }
+        Some(known)
+    }
+
+    /// The recipient of a name as it is remembered.
+    async fn remembered_by_name(&self, name: &ObjectName) -> Option<DirectoryRecipient> {
+        self.recall(|answers| answers.named(name)).await.map(Arc::unwrap_or_clone)
+    }
+
+    /// Looks into what is remembered; what is not there may be in the file that is still read.
+    async fn recall<T>(&self, look: impl Fn(&mut Answers) -> Option<T>) -> Option<T> {
+        let known = look(&mut self.answers.lock());
+        if known.is_some() || self.past.is_read() {
+            return known;
+        }
+        self.past.read().await;
+        look(&mut self.answers.lock())
     }
 
     /// Finds out whether the directory is back, if it is time to, without keeping anybody waiting.
@@ -168,16 +191,28 @@ impl LastGood {
             let answer = answer.clone().map(Arc::new);
             let news = self.answers.lock().keep(address, answer.clone(), as_of);
             match (news, answer) {
-                (News::Recipient, Some(recipient)) => lines.push(line_of(&recipient)),
-                (News::Gone, _) => lines.push(format!("{GONE}{}", address.key()).into_bytes()),
+                (News::Recipient, Some(recipient)) => lines.push(past::line_of(&recipient)),
+                (News::Gone, _) => lines.push(past::gone(address)),
                 _ => {}
             }
         }
-        if !lines.is_empty() {
-            let answers = Arc::clone(&self.answers);
-            let count = answers.lock().count();
-            self.recipients_file.append_soon(lines, count, move || all_lines(&answers));
+        if lines.is_empty() {
+            return;
         }
+        let (answers, file) = (Arc::clone(&self.answers), Arc::clone(&self.recipients_file));
+        let append = move || {
+            let count = answers.lock().count();
+            file.append_soon(lines, count, move || past::all_lines(&answers));
+        };
+        if self.past.is_read() {
+            return append();
+        }
+        // How long the file is, and what of it still counts, is not known before.
+        let past = self.past.clone();
+        tokio::spawn(async move {
+            past.read().await;
+            append();
+        });
     }
 
     /// The services that were there last, without asking the directory.
@@ -304,7 +339,7 @@ impl Configuration for LastGood {
 impl Recipients for LastGood {
     async fn recipients(&self, addresses: &[Address]) -> Vec<Answer> {
         if self.away.is()
-            && let Some(known) = self.all_remembered(addresses)
+            && let Some(known) = self.all_remembered(addresses).await
         {
             self.ask_beside(|inner| {
                 let addresses = addresses.to_vec();
@@ -320,11 +355,14 @@ impl Recipients for LastGood {
         self.away.note(&answers);
         self.remember(addresses.iter().zip(&answers), as_of);
         // What is known of one address is not lost with the answer about another.
-        let known = |(address, answer): (&Address, Answer)| match answer {
-            Err(ReadError::Unavailable(text)) => self.remembered(address).ok_or(ReadError::Unavailable(text)),
-            other => other,
-        };
-        addresses.iter().zip(answers).map(known).collect()
+        let mut known = Vec::with_capacity(addresses.len());
+        for (address, answer) in addresses.iter().zip(answers) {
+            known.push(match answer {
+                Err(ReadError::Unavailable(text)) => self.remembered(address).await.ok_or(ReadError::Unavailable(text)),
+                other => other,
+            });
+        }
+        known
     }
 
     fn state_at_once(&self) -> Option<StateToken> {
@@ -337,13 +375,13 @@ impl Recipients for LastGood {
     }
 
     async fn recipient_by_name(&self, name: &ObjectName) -> Answer {
-        let known = if self.away.is() { self.answers.lock().named(name) } else { None };
+        let known = if self.away.is() { self.remembered_by_name(name).await } else { None };
         if let Some(known) = known {
             self.ask_beside(|inner| {
                 let name = name.clone();
                 async move { vec![inner.recipient_by_name(&name).await] }
             });
-            return Ok(Some(Arc::unwrap_or_clone(known)));
+            return Ok(Some(known));
         }
         let answer = self.inner.recipient_by_name(name).await;
         self.away.note(std::slice::from_ref(&answer));
@@ -355,8 +393,8 @@ impl Recipients for LastGood {
                 answer
             }
             // The owner of an outbox, somebody who logs on: they go on sending.
-            Err(ReadError::Unavailable(text)) => match self.answers.lock().named(name) {
-                Some(recipient) => Ok(Some(Arc::unwrap_or_clone(recipient))),
+            Err(ReadError::Unavailable(text)) => match self.remembered_by_name(name).await {
+                Some(recipient) => Ok(Some(recipient)),
                 None => Err(ReadError::Unavailable(text)),
             },
             other => other,
@@ -430,50 +468,6 @@ fn save(path: &Path, organization: &Organization) -> std::io::Result<()> {
         text.push(b'\n');
     }
     write_whole(path, &text)
-}
-
-/// Begins a line about an address that has no recipient any more.
-const GONE: &str = "gone ";
-/// Recipients that are looked at in one piece, under the lock that mail needs.
-const PIECE: usize = 256;
-
-fn line_of(recipient: &DirectoryRecipient) -> Vec<u8> {
-    encode(&Object::Recipient(Box::new(recipient.clone())))
-}
-
-/// Every recipient that is remembered, once.
-fn all_lines(answers: &Mutex<Answers>) -> Vec<Vec<u8>> {
-    let (mut recipients, mut after) = (BTreeMap::new(), 0);
-    loop {
-        let piece = answers.lock().used_after(after, PIECE);
-        let Some((last, _)) = piece.last() else { break };
-        after = *last;
-        recipients.extend(piece.into_iter().map(|(_, recipient)| (recipient.guid, recipient)));
-    }
-    recipients.values().map(|recipient| line_of(recipient)).collect()
-}
-
-fn remembered_recipients(lines: &[String]) -> Answers {
-    let mut answers = Answers::default();
-    for line in lines {
-        if let Some(gone) = line.strip_prefix(GONE) {
-            if let Ok(address) = Address::parse(gone) {
-                answers.keep(&address, None, None);
-            }
-            continue;
-        }
-        match decode(line.as_bytes()) {
-            Ok(Object::Recipient(recipient)) => {
-                let recipient = Arc::new(*recipient);
-                for address in recipient.addresses() {
-                    answers.keep(address, Some(Arc::clone(&recipient)), None);
-                }
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "a remembered recipient cannot be read"),
-        }
-    }
-    answers
 }
 
 fn load(path: &Path) -> Result<Option<Organization>, String> {

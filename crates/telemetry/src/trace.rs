@@ -221,7 +221,7 @@ impl Hop {
     }
 
     fn recorded(&mut self) -> Option<&mut Span> {
-        self.span.as_deref_mut().filter(|span| span.is_recording())
+        if self.is_recorded() { self.span.as_deref_mut() } else { None }
     }
 }
 

@@ -39,12 +39,19 @@ pub(super) enum News {
 impl Answers {
     /// Remembers an answer, and the state that was known before it was asked for. Tells what of it is new.
     pub(super) fn keep(&mut self, address: &Address, answer: Option<Arc<DirectoryRecipient>>, as_of: AsOf) -> News {
-        let key = address.key();
-        let Some(recipient) = answer else {
-            let gone = self.recipients.remove(&key);
-            self.nobodies.keep(key, (), as_of, NOBODIES_MAX);
-            return if gone { News::Gone } else { News::Nothing };
-        };
+        match answer {
+            None => self.keep_nobody(address.key(), as_of),
+            Some(recipient) => self.keep_recipient(address.key(), recipient, as_of),
+        }
+    }
+
+    fn keep_nobody(&mut self, key: String, as_of: AsOf) -> News {
+        let gone = self.recipients.remove(&key);
+        self.nobodies.keep(key, (), as_of, NOBODIES_MAX);
+        if gone { News::Gone } else { News::Nothing }
+    }
+
+    fn keep_recipient(&mut self, key: String, recipient: Arc<DirectoryRecipient>, as_of: AsOf) -> News {
         self.nobodies.remove(&key);
         self.names.insert(recipient.name.clone(), key.clone());
         let (news, displaced) = self.recipients.keep(key, recipient, as_of, RECIPIENTS_MAX);
@@ -54,6 +61,16 @@ impl Answers {
             self.names.remove(&recipient.name);
         }
         if news { News::Recipient } else { News::Nothing }
+    }
+
+    /// Takes what was answered since these were.
+    pub(super) fn take(&mut self, newer: Self) {
+        for (key, known) in newer.nobodies.in_order() {
+            self.keep_nobody(key, known.as_of);
+        }
+        for (key, known) in newer.recipients.in_order() {
+            self.keep_recipient(key, known.value, known.as_of);
+        }
     }
 
     /// How many recipients are known, each as often as it has addresses that were asked for.
@@ -127,6 +144,11 @@ impl<T: Clone + PartialEq> Lately<T> {
         }
         self.used.insert(self.clock, key);
         (news, if self.known.len() > most { self.remove_oldest() } else { None })
+    }
+
+    /// All, the one that was used longest ago first.
+    fn in_order(mut self) -> impl Iterator<Item = (String, Known<T>)> {
+        self.used.into_values().filter_map(move |key| self.known.remove_entry(&key))
     }
 
     fn as_of(&self, key: &str) -> AsOf {

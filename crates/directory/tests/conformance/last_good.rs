@@ -26,7 +26,16 @@ pub(crate) async fn a_server_goes_on_without_the_directory(mut backend: impl Bac
     inner.commit(put(vec![bob.clone()])).await.unwrap();
     assert_eq!(running.recipient_by_name(&name("Bob")).await, Ok(Some(recipient(&bob))));
     let starting = LastGood::new(backend.directory(), path.clone());
+    let file = path.with_added_extension("recipients");
+    let is_written = || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("bob@"));
+    until(|| std::future::ready(is_written().then_some(()).ok_or("not yet"))).await;
     backend.take_away();
+
+    // Who starts meanwhile knows what the file says from the first question on, although it is read beside.
+    let restarted = LastGood::new(inner.clone(), path.clone());
+    assert_eq!(restarted.recipient(&address("bob@contoso.com")).await, Ok(Some(recipient(&bob))));
+    let restarted = LastGood::new(inner.clone(), path.clone());
+    assert_eq!(restarted.recipient_by_name(&name("alice")).await, Ok(Some(recipient(&alice))));
 
     // The running one knows its last answers; what it was never asked is unavailable, not unknown.
     assert_eq!(running.snapshot().await.unwrap().revision(), revision);
