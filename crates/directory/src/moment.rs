@@ -35,7 +35,8 @@ pub enum ChangesError {
     Unavailable(String),
 }
 
-/// What became of addresses between two moments; one that went from a recipient to another is the same as before.
+/// What became of addresses at which strangers reach somebody, between two moments; one that went from a recipient to another is the
+/// same as before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressChanges {
     /// Recipients that were changed in between, and read.
@@ -51,17 +52,17 @@ impl AddressChanges {
         Self { recipients, ..Self::default() }
     }
 
-    /// Addresses that recipients have now and that nobody had.
+    /// Those that are reached now and were not.
     pub fn came(&self) -> impl Iterator<Item = &Address> {
         self.came.values()
     }
 
-    /// Addresses that recipients had and that nobody has now.
+    /// Those that were reached and are no more.
     pub fn went(&self) -> impl Iterator<Item = &Address> {
         self.went.values()
     }
 
-    /// Takes the addresses that one recipient had, and those that it has.
+    /// Takes those that led to one recipient, and those that do.
     pub(crate) fn take<'a>(&mut self, had: impl Iterator<Item = &'a Address>, has: impl Iterator<Item = &'a Address>) {
         let keyed = |address: &Address| (address.key(), address.clone());
         let had: BTreeMap<String, Address> = had.map(keyed).collect();

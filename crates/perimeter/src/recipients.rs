@@ -1,4 +1,5 @@
-//! What an Edge server is told of recipients (EN-30, EN-31): first all of them, then what changed.
+//! What an Edge server is told of recipients (EN-30, EN-31): first all of them, then what changed. Whom only senders of the organization
+//! may write to it is not told: mail that it hands in is a stranger's.
 //!
 //! ```text
 //!                          ┌── nothing is known of what was told, or it does not hold any more: says why ──▶ all are read
@@ -216,7 +217,7 @@ impl Recipients<'_> {
     }
 
     fn digests(&self, recipient: &DirectoryRecipient) -> BTreeSet<RecipientDigest> {
-        recipient.addresses().filter_map(|address| self.digest(address)).collect()
+        recipient.addresses_for_strangers().filter_map(|address| self.digest(address)).collect()
     }
 
     /// Tells which recipients there are.

@@ -356,13 +356,11 @@ impl Inside {
     ) -> Result<Option<bool>, SyncError> {
         let (organization, server) = self.known(edge).await?;
         let api = Api::connect(at, &self.credentials).await?;
-        if self.directory.recipient(address).await?.is_none() {
-            return Ok(None);
-        }
+        let Some(recipient) = self.directory.recipient(address).await? else { return Ok(None) };
         // Of an address outside of the accepted domains it is told nothing.
         let counts = organization.accepted_domain(&address.domain()).is_some();
         let Some(salt) = server.edge.recipient_salt.as_deref().filter(|_| counts) else { return Ok(Some(false)) };
         let known = api.knows_digest(salt, &RecipientDigest::of(salt, address)).await?;
-        Ok(Some(known == Some(true)))
+        Ok(Some(known == Some(recipient.addresses_for_strangers().next().is_some())))
     }
 }

@@ -204,11 +204,12 @@ acceptedDomains: [{name: c, domainName: contoso.com, default: true}]
         Recipients { directory: &*self.directory, organization, salt: SALT, gathered_max: self.gathered_max }
     }
 
-    /// The model: digests of all addresses in accepted domains.
+    /// The model: digests of all addresses in accepted domains, but of those whom strangers may not write to.
     async fn wanted(&self) -> BTreeSet<RecipientDigest> {
         let organization = self.directory.snapshot().await.unwrap();
         let all = all_recipients(&*self.directory).await.unwrap();
-        let addresses = all.iter().flat_map(DirectoryRecipient::addresses);
+        let open = all.iter().filter(|one| !one.restrictions.require_sender_authentication);
+        let addresses = open.flat_map(DirectoryRecipient::addresses);
         let ours = addresses.filter(|address| organization.accepted_domain(&address.domain()).is_some());
         ours.map(|address| RecipientDigest::of(SALT, address)).collect()
     }
@@ -238,9 +239,13 @@ fn guid(number: usize) -> Guid {
 }
 
 fn mailbox(identity: usize, name: &str, address: &str, proxies: &[String]) -> Object {
+    mailbox_with(identity, name, address, proxies, false)
+}
+
+fn mailbox_with(identity: usize, name: &str, address: &str, proxies: &[String], closed: bool) -> Object {
     let proxies = proxies.join(", ");
     let yaml = format!(
-        "databases: [{{name: DB1, server: M1}}]\nservers: [{{name: M1, fqdn: m1.contoso.com, site: A}}]\nsites: [{{name: A}}]\nrecipients: [{{name: {name}, address: {address}, proxyAddresses: [{proxies}], database: DB1}}]"
+        "databases: [{{name: DB1, server: M1}}]\nservers: [{{name: M1, fqdn: m1.contoso.com, site: A}}]\nsites: [{{name: A}}]\nrecipients: [{{name: {name}, address: {address}, proxyAddresses: [{proxies}], database: DB1, requireSenderAuthenticationEnabled: {closed}}}]"
     );
     let object = objects(&yaml).into_iter().find(|object| object.kind() == Kind::Recipient).unwrap();
     object.with_guid(guid(identity))
@@ -253,7 +258,8 @@ fn any_mailbox(random: &mut StdRng) -> Object {
     let (one, other) = (random.random_range(0..40), random.random_range(0..40));
     let proxies = if random.random_bool(0.6) { vec![of(&second, other)] } else { Vec::new() };
     let name = format!("n{}", random.random_range(0..60));
-    mailbox(random.random_range(0..30), &name, &of(&first, one), &proxies)
+    let closed = random.random_bool(0.2);
+    mailbox_with(random.random_range(0..30), &name, &of(&first, one), &proxies, closed)
 }
 
 /// Changes that happen, and how many recipients they touch at most.
@@ -387,6 +393,11 @@ async fn a_change_costs_what_it_changes() {
     assert!(world.put(vec![mailbox(8, "user8", "other@contoso.com", &proxies(8))]).await);
     assert_eq!(costs(&mut told, Depth::Changes).await, (None, 0, 1, 2));
     assert!(world.delete(Kind::Recipient, guid(9)).await);
+    assert_eq!(costs(&mut told, Depth::Changes).await, (None, 0, 1, 2));
+    // One that takes mail of the organization alone is nobody outside, and is somebody again.
+    assert!(world.put(vec![mailbox_with(12, "user12", "user12@contoso.com", &proxies(12), true)]).await);
+    assert_eq!(costs(&mut told, Depth::Changes).await, (None, 0, 1, 2));
+    assert!(world.put(vec![mailbox(12, "user12", "user12@contoso.com", &proxies(12))]).await);
     assert_eq!(costs(&mut told, Depth::Changes).await, (None, 0, 1, 2));
     // An address goes from one to another: two are read, and nobody outside has to know.
     let moved = [

@@ -78,6 +78,11 @@ impl DirectoryRecipient {
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         std::iter::once(&self.primary_address).chain(&self.proxy_addresses)
     }
+
+    /// Those at which strangers reach it: none where only senders of the organization may send to it.
+    pub fn addresses_for_strangers(&self) -> impl Iterator<Item = &Address> {
+        self.addresses().filter(|_| !self.restrictions.require_sender_authentication)
+    }
 }
 
 /// What a recipient is.

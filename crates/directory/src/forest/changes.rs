@@ -76,7 +76,7 @@ impl<S: Store> Forest<S> {
             for (had, has) in had.iter().zip(&has) {
                 let (had, has) = (known(had.as_ref())?, known(has.as_ref())?);
                 let addresses = |one: &'_ Option<DirectoryRecipient>| {
-                    one.iter().flat_map(DirectoryRecipient::addresses).cloned().collect::<Vec<_>>()
+                    one.iter().flat_map(DirectoryRecipient::addresses_for_strangers).cloned().collect::<Vec<_>>()
                 };
                 changes.take(addresses(&had).iter(), addresses(&has).iter());
             }

@@ -94,7 +94,7 @@ async fn tell_recipients(
 ) -> Result<(), WorldError> {
     let edge = inside.servers.iter().find(|server| server.name == layout.name).map(|server| &server.edge);
     let Some(salt) = edge.and_then(|edge| edge.recipient_salt.as_deref()) else { return Ok(()) };
-    let addresses = recipients.iter().flat_map(DirectoryRecipient::addresses);
+    let addresses = recipients.iter().flat_map(DirectoryRecipient::addresses_for_strangers);
     let digests: Vec<RecipientDigest> = addresses.map(|address| RecipientDigest::of(salt, address)).collect();
     let sum = digests.iter().copied().collect::<Marks>().sum(salt);
     Ok(backend.put_buckets(salt, &into_buckets(digests), Some(&sum)).await?)
