@@ -74,13 +74,15 @@ pub(super) fn leave_first_part(hand: &mut Hand) {
     }
 }
 
-/// The id under which an agent is given a copy: the message's, unless it is one of the later parts. An agent that remembers ids must
-/// not take a part for another one.
+/// The id under which an agent is given a copy: the message's for all of its recipients, and one of their own for some of them. An
+/// agent that remembers ids, or names what it writes by them, must not take one list for another: who is tried again comes without
+/// those who have the message.
 fn id_of(copy: &Parcel) -> MessageId {
-    match copy.item.recipients.as_slice().first() {
-        Some(first) if *first as usize >= RECIPIENTS_MAX => copy.head.id.of_part(*first),
-        _ => copy.head.id,
+    let recipients = &copy.head.envelope.recipients;
+    if recipients.len() == copy.stored.as_read().head.envelope.recipients.len() {
+        return copy.head.id;
     }
+    copy.head.id.of_part(recipients.iter().map(|one| one.address.as_str()))
 }
 
 struct AgentHop {
