@@ -197,6 +197,44 @@ async fn no_more_connections_than_the_connector_allows() {
 }
 
 #[tokio::test]
+async fn connectors_take_turns_at_an_agent_that_is_busy() {
+    const MESSAGES: usize = 20;
+    let connector = |name: &str, kind: &str| {
+        format!(
+            "  - {{name: {name}, addressSpaces: ['{kind}:*;1'], deliveryProtocol: FAX, sourceTransportServers: [MAIL1], \
+             maxMessagesPerConnection: 1}}\n"
+        )
+    };
+    let connectors = [connector("Fax", "FAX"), connector("Pager", "PAGER")].concat();
+    let scene = Scene::new(&format!("{ORGANIZATION}deliveryAgentConnectors:\n{connectors}")).await;
+    let settings = scene.world.settings_with_socket("MAIL1");
+    let transport = scene.start_with("MAIL1", move |node| node.settings = Arc::new(settings)).await;
+    let fax = Fax::new(0);
+    let _serving = fax.serve(&scene, 1);
+    for _ in 0..MESSAGES {
+        scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    }
+    fax.took(1).await;
+    // The one connector has a message with the agent, and waits for it several times; the other one for the first time.
+    scene.submit("ann@contoso.com", &["IMCEAPAGER-2@contoso.com"]).await;
+    until("the other queue to wait for the agent", async || {
+        let queues = transport.operations.queues();
+        let is_pagers = |queue: &scheduler::QueueView| {
+            queue.connections > 0 && queue.route.as_ref().is_some_and(|route| route.key.domain.contains("PAGER"))
+        };
+        queues.iter().any(is_pagers).then_some(())
+    })
+    .await;
+    fax.patience.add_permits(1);
+    fax.took(2).await;
+    fax.patience.add_permits(1);
+    let third = fax.took(3).await;
+    assert!(third.iter().any(|(delivery, _)| &*delivery.connector == "Pager"), "{third:?}");
+    fax.patience.add_permits(MESSAGES);
+    transport.drain().await;
+}
+
+#[tokio::test]
 async fn a_long_list_of_recipients_is_given_in_parts() {
     // EN-57: each part is a message of its connection, and there are no more connections at once than the connector allows.
     const RECIPIENTS: usize = 250;

@@ -66,7 +66,7 @@ async fn a_file_is_sent_and_gone() {
     );
     let content = &scene.mailboxes.arrived("eve@contoso.com", 1).await[0].content;
     assert!(
-        content.contains("Received: from localhost by Replay with ") && !content.contains("X-Receiver"),
+        content.contains("Received: from mail1.contoso.com by Replay with ") && !content.contains("X-Receiver"),
         "{content}"
     );
     scene.mailboxes.arrived("ann@contoso.com", 1).await;
@@ -97,6 +97,13 @@ async fn what_is_no_message_is_set_aside_and_the_next_one_goes() {
         .collect();
     left.sort();
     assert_eq!(left.len(), 3, "{left:?}");
+    // PL-68: the time, where the name was taken: 1yyyyMMddHHmmssfff.bad
+    let renamed = left.iter().find(|name| name.len() > "1.bad".len()).unwrap();
+    let time = renamed.strip_prefix('1').and_then(|rest| rest.strip_suffix(".bad")).unwrap();
+    assert!(
+        time.len() == 17 && time.starts_with("20") && time.bytes().all(|octet| octet.is_ascii_digit()),
+        "{renamed}"
+    );
     assert!(left.iter().all(|name| name.ends_with(".bad")) && left.contains(&"2.bad".to_owned()), "{left:?}");
     assert_eq!(std::fs::read_to_string(folders.path("pickup/1.bad")).unwrap(), "of yesterday");
     transport.drain().await;
