@@ -33,6 +33,7 @@ use tokio::io::AsyncReadExt;
 use self::reading::{Context, Found, Unusable};
 use super::accept::Intake;
 use crate::core::Core;
+use crate::settle::track;
 
 /// How often the folders are looked into (PL-57).
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -61,6 +62,14 @@ impl Kind {
         match self {
             Self::Pickup => "Pickup",
             Self::Replay => "Replay",
+        }
+    }
+
+    /// As the message tracking log names it (LG-22).
+    const fn tracked(self) -> logs::tracking::Source {
+        match self {
+            Self::Pickup => logs::tracking::Source::Pickup,
+            Self::Replay => logs::tracking::Source::Admin,
         }
     }
 }
@@ -193,6 +202,7 @@ impl Files {
     async fn put_aside(&self, path: &Path, from: &Path, extension: &str, why: &str) {
         match (self.rename(from, path, extension).await, extension) {
             (Ok(there), BAD) => {
+                track::bad_mail(&self.core, self.kind.tracked(), &there, why);
                 tracing::error!(file = %there.display(), why, "{} directory: a file is no message to send", self.kind.name());
             }
             (Ok(there), _) => {
@@ -265,6 +275,7 @@ impl Files {
             core.admit(Source::Submission).await?;
             let mut intake = Intake::new(core, &head, self.kind.name(), None).await?;
             intake.seen.client_address = client_address;
+            intake.seen.source = Some(self.kind.tracked());
             intake.write(content).await?;
             if let Some(id) = &intake.seen.message_id {
                 hop.attribute(keys::INTERNET_MESSAGE_ID, id);

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{EnhancedStatus, Notify, Reply};
 use parking_lot::Mutex;
-use rpc::{AgentAnswer, AgentDelivery};
+use rpc::{AgentAnswer, AgentDelivery, Attendance};
 use testkit::until;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -152,6 +152,31 @@ async fn what_an_agent_had_in_hands_when_it_went_away_is_given_to_the_next() {
     let _serving = lives.serve(&scene, 1);
     let (again, _) = lives.took(1).await.remove(0);
     assert_eq!(again.id, dies.took(1).await[0].0.id);
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn what_an_agent_says_twice_settles_nothing() {
+    let (scene, transport) = scene("").await;
+    let socket = scene.world.settings_with_socket("MAIL1").service(net::Service::Transport).socket.unwrap();
+    let channel = until("Transport's socket", async || rpc::client::over(&socket).await.ok()).await;
+    let mut twice = Attendance::begin(channel, "FAX", "twice").await.unwrap();
+    scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    let (delivery, _) = twice.next(1 << 20).await.unwrap().unwrap();
+    let later = AgentAnswer::Later(Reply::new(450, EnhancedStatus::new(4, 1, 1), "not now"));
+    twice.answer(delivery.id, vec![later]).await.unwrap();
+    twice.answer(delivery.id, vec![AgentAnswer::Delivered]).await.unwrap();
+    // It is given again, under the same id: to one who hears of it before it answers.
+    let fax = Fax::new(10);
+    let waiting = until("the queue to wait again", async || {
+        let queues = transport.operations.queues();
+        queues.iter().any(|queue| queue.deferred_message_count > 0).then_some(())
+    });
+    waiting.await;
+    let _serving = fax.serve(&scene, 1);
+    let (again, _) = fax.took(1).await.remove(0);
+    assert_eq!(again.id, delivery.id);
     transport.drain().await;
     assert_eq!(scene.spool("MAIL1").await, []);
 }

@@ -50,6 +50,13 @@ async fn scene(folders: &Folders) -> (Scene, Running) {
     (scene, transport)
 }
 
+/// The message tracking log of MAIL1.
+fn tracked(scene: &Scene) -> String {
+    let folder = logs::tracking::folder(&scene.world.settings("MAIL1").state);
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default()).collect()
+}
+
 #[tokio::test]
 async fn a_file_is_sent_and_gone() {
     // PL-57, PL-58, PL-61
@@ -106,5 +113,11 @@ async fn what_is_no_message_is_set_aside_and_the_next_one_goes() {
     );
     assert!(left.iter().all(|name| name.ends_with(".bad")) && left.contains(&"2.bad".to_owned()), "{left:?}");
     assert_eq!(std::fs::read_to_string(folders.path("pickup/1.bad")).unwrap(), "of yesterday");
+    // PL-65, LG-22
+    until("lines of the log", async || {
+        let lines = |what: &str| tracked(&scene).lines().filter(|line| line.contains(what)).count();
+        (lines(",PICKUP,BADMAIL,") == 2 && lines(",PICKUP,RECEIVE,") == 1).then_some(())
+    })
+    .await;
     transport.drain().await;
 }
