@@ -10,6 +10,7 @@
 //! | answer | what becomes of it |
 //! |---|---|
 //! | 2xx | delivered, unless the body says `{"recipients": [{"outcome": "failed", "text": "…"}, …]}`, one for each |
+//! | 2xx with outcomes that are not one for each, or none of the three | tried again |
 //! | 408, 425, 429, 5xx, none | tried again |
 //! | anything else | reported to the sender |
 
@@ -25,7 +26,8 @@ use net::dns::Resolver;
 use net::http::{HttpAnswer, HttpPlace, HttpRequest, request};
 use net::signature::keyed_digest;
 use rpc::{AgentAnswer, AgentDelivery};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::Agent;
 
@@ -68,28 +70,6 @@ struct Addressed<'a> {
     address: &'a str,
 }
 
-#[derive(Deserialize)]
-struct Outcomes {
-    recipients: Vec<Outcome>,
-}
-
-#[derive(Deserialize)]
-struct Outcome {
-    outcome: Word,
-    #[serde(default)]
-    status: Option<String>,
-    #[serde(default)]
-    text: String,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Word {
-    Delivered,
-    Later,
-    Failed,
-}
-
 #[async_trait]
 impl Agent for Http {
     async fn deliver(&self, delivery: &AgentDelivery, content: Bytes) -> Vec<AgentAnswer> {
@@ -116,7 +96,7 @@ impl Http {
     fn headers(&self, delivery: &AgentDelivery, body: &[u8]) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
-            // The same when the message is given again.
+            // The same when the message is given again to the same recipients.
             ("idempotency-key", delivery.id.to_string()),
         ];
         if let Some(secret) = &self.secret {
@@ -154,30 +134,44 @@ fn failed(text: impl Into<String>) -> AgentAnswer {
 fn outcomes(answer: &HttpAnswer, count: usize) -> Vec<AgentAnswer> {
     let said = || {
         let text = String::from_utf8_lossy(&answer.body);
-        let words: String = text.chars().filter(|one| !one.is_control()).take(WORDS_MAX).collect();
-        format!("HTTP {} {}", answer.status, words.trim())
+        format!("HTTP {} {}", answer.status, shown(&text).trim())
     };
     match answer.status {
-        200..300 => match serde_json::from_slice::<Outcomes>(&answer.body) {
-            Ok(said) if said.recipients.len() == count => said.recipients.iter().map(of_recipient).collect(),
-            // Whatever else it says: it took the message.
-            _ => vec![AgentAnswer::Delivered; count],
+        200..300 => match of_each(&answer.body) {
+            None => vec![AgentAnswer::Delivered; count],
+            Some(each) if each.len() == count => each.iter().map(of_recipient).collect(),
+            // Some of them may have failed; a second time is better than never.
+            Some(each) => vec![later(format!("it spoke of {} recipients of {count}: {}", each.len(), said())); count],
         },
         status if status >= 500 || AGAIN.contains(&status) => vec![later(said()); count],
         _ => vec![failed(said()); count],
     }
 }
 
-fn of_recipient(outcome: &Outcome) -> AgentAnswer {
-    let words: String = outcome.text.chars().filter(|one| !one.is_control()).take(WORDS_MAX).collect();
-    let status = outcome.status.as_deref().and_then(|status| status.parse::<EnhancedStatus>().ok());
+/// What an answer says of recipients. Whatever else it says, by its status the server took the message.
+fn of_each(body: &[u8]) -> Option<Vec<Value>> {
+    let Value::Object(mut said) = serde_json::from_slice(body).ok()? else { return None };
+    let Some(Value::Array(each)) = said.remove("recipients") else { return None };
+    each.iter().any(|one| one.get("outcome").is_some()).then_some(each)
+}
+
+fn of_recipient(said: &Value) -> AgentAnswer {
+    let word = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
+    let status = word("status").parse::<EnhancedStatus>().ok();
     let fitting =
         |generic: EnhancedStatus| status.filter(|status| status.severity() == generic.severity()).unwrap_or(generic);
-    match outcome.outcome {
-        Word::Delivered => AgentAnswer::Delivered,
-        Word::Later => AgentAnswer::Later(Reply::new(450, fitting(EnhancedStatus::new(4, 0, 0)), words)),
-        Word::Failed => AgentAnswer::Failed(Reply::new(550, fitting(EnhancedStatus::new(5, 0, 0)), words)),
+    let (outcome, text) = (word("outcome").to_lowercase(), shown(word("text")));
+    match outcome.as_str() {
+        "delivered" => AgentAnswer::Delivered,
+        "later" => AgentAnswer::Later(Reply::new(450, fitting(EnhancedStatus::new(4, 0, 0)), text)),
+        "failed" => AgentAnswer::Failed(Reply::new(550, fitting(EnhancedStatus::new(5, 0, 0)), text)),
+        _ => later(format!("its outcome is no word that is known here: {}", shown(&said.to_string()))),
     }
+}
+
+/// Words of others that get into logs and notifications.
+fn shown(text: &str) -> String {
+    text.chars().filter(|one| !one.is_control()).take(WORDS_MAX).collect()
 }
 
 #[cfg(test)]

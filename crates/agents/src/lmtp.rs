@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{BufMut, Bytes, BytesMut};
-use envelope::{EnhancedStatus, Reply};
+use envelope::{Address, EnhancedStatus, Reply};
 use rpc::{AgentAnswer, AgentDelivery};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
@@ -24,6 +24,8 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(9 * 60);
 const LINE_OCTETS_MAX: u64 = 2048;
 /// Lines of a reply.
 const LINES_MAX: usize = 64;
+/// The type of addresses that LMTP is made for.
+const SMTP: &str = "SMTP";
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,16 +122,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     ) -> Result<(), Broken> {
         self.accepted().await?;
         let offered = self.ask(&format!("LHLO {host}\r\n")).await?;
-        let offers = |word: &str| {
-            offered.text.lines().any(|line| line.split(' ').next().is_some_and(|has| has.eq_ignore_ascii_case(word)))
-        };
-        let reply = self.ask_any(&mail(delivery, offers("8BITMIME"), offers("SMTPUTF8"))?).await?;
+        let reply = self.ask_any(&mail(delivery, content.len(), &offered)?).await?;
         if !is_positive(&reply) {
             return Err(Broken::RefusedMessage(reply));
         }
         let mut taken = Vec::new();
         for (at, (kind, address)) in delivery.recipients.iter().enumerate() {
-            if !is_path(address) {
+            if !is_sayable(kind, address) {
                 let reply =
                     Reply::new(550, EnhancedStatus::new(5, 1, 3), format!("{kind}:{address} cannot be said in LMTP"));
                 answers[at] = Some(AgentAnswer::Failed(reply));
@@ -248,38 +247,47 @@ fn answer_of(reply: &Reply) -> AgentAnswer {
     }
 }
 
-/// `MAIL`, with what the message needs; what the server cannot take is said here.
-fn mail(delivery: &AgentDelivery, eight_bit_mime: bool, smtputf8: bool) -> Result<String, Broken> {
+/// `MAIL`, with what the message needs; what the server cannot take, as it `offered` itself, is said here.
+fn mail(delivery: &AgentDelivery, octets: usize, offered: &Reply) -> Result<String, Broken> {
+    let offer = |word: &str| {
+        let mut lines = offered.text.lines().map(|line| line.split_once(' ').unwrap_or((line, "")));
+        lines.find(|(has, _)| has.eq_ignore_ascii_case(word)).map(|(_, parameter)| parameter)
+    };
+    let refused = |code, status, text: &str| Broken::RefusedMessage(Reply::new(code, status, text.to_owned()));
     let lacks = |what: &str| {
         let text = format!("the LMTP server does not offer {what}, which the message needs");
-        Broken::RefusedMessage(Reply::new(550, EnhancedStatus::new(5, 6, 3), text))
+        refused(550, EnhancedStatus::new(5, 6, 3), &text)
     };
-    if !delivery.sender.is_empty() && !is_path(&delivery.sender) {
-        return Err(Broken::RefusedMessage(Reply::new(
-            550,
-            EnhancedStatus::new(5, 1, 7),
-            "the sender cannot be said in LMTP",
-        )));
+    if !delivery.sender.is_empty() && !is_sayable(SMTP, &delivery.sender) {
+        return Err(refused(550, EnhancedStatus::new(5, 1, 7), "the sender cannot be said in LMTP"));
     }
     let mut line = format!("MAIL FROM:<{}>", delivery.sender);
-    if delivery.smtputf8 {
-        if !smtputf8 {
-            return Err(lacks("SMTPUTF8"));
+    // RFC 1870 §6.1: 0 is no limit.
+    if let Some(most) = offer("SIZE") {
+        if most.trim().parse().is_ok_and(|most: usize| most > 0 && octets > most) {
+            let text = format!("the LMTP server takes {} octets at most", most.trim());
+            return Err(refused(552, EnhancedStatus::new(5, 3, 4), &text));
         }
+        line.push_str(&format!(" SIZE={octets}"));
+    }
+    if delivery.smtputf8 {
+        offer("SMTPUTF8").ok_or_else(|| lacks("SMTPUTF8"))?;
         line.push_str(" SMTPUTF8");
     }
     if delivery.eight_bit_mime || delivery.smtputf8 {
-        if !eight_bit_mime {
-            return Err(lacks("8BITMIME"));
-        }
+        offer("8BITMIME").ok_or_else(|| lacks("8BITMIME"))?;
         line.push_str(" BODY=8BITMIME");
     }
     line.push_str("\r\n");
     Ok(line)
 }
 
-/// Whether an address of any type can stand between angle brackets: it is of others, and ends no line and no path.
-fn is_path(address: &str) -> bool {
+/// Whether an address can stand between angle brackets. One of SMTP is made for that, with whatever it has in quotes; one of another
+/// type ends no line and no path.
+fn is_sayable(kind: &str, address: &str) -> bool {
+    if kind.eq_ignore_ascii_case(SMTP) && Address::parse(address).is_ok() {
+        return true;
+    }
     !address.is_empty() && !address.chars().any(|one| one.is_control() || matches!(one, '<' | '>' | ' '))
 }
 

@@ -21,10 +21,16 @@ impl MessageId {
         Self(uuid)
     }
 
-    /// The id of a part of the message, the same whenever that part is made.
+    /// The id of the message for some of its recipients: the same for the same ones, and for no others.
     #[must_use]
-    pub fn of_part(&self, number: u32) -> Self {
-        Self(Uuid::new_v5(&self.0, &number.to_be_bytes()))
+    pub fn of_part<'a>(&self, recipients: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut named = String::new();
+        for recipient in recipients {
+            named.push_str(recipient);
+            // No address has one.
+            named.push('\n');
+        }
+        Self(Uuid::new_v5(&self.0, named.as_bytes()))
     }
 
     /// From sixteen octets, as stored and sent.

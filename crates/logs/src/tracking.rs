@@ -49,6 +49,8 @@ pub enum EventId {
     Fail,
     /// Put into the poison queue.
     PoisonMessage,
+    /// A file of Pickup or Replay is no message to send.
+    BadMail,
 }
 
 impl EventId {
@@ -67,6 +69,7 @@ impl EventId {
             Self::Dsn => "DSN",
             Self::Fail => "FAIL",
             Self::PoisonMessage => "POISONMESSAGE",
+            Self::BadMail => "BADMAIL",
         }
     }
 }
@@ -92,6 +95,8 @@ pub enum Source {
     Agent,
     /// An administrator.
     Admin,
+    /// The Pickup directory.
+    Pickup,
 }
 
 impl Source {
@@ -108,6 +113,7 @@ impl Source {
             Self::Gateway => "GATEWAY",
             Self::Agent => "AGENT",
             Self::Admin => "ADMIN",
+            Self::Pickup => "PICKUP",
         }
     }
 }

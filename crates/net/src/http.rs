@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{HOST, USER_AGENT};
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 
@@ -134,7 +135,10 @@ impl HttpPlace {
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        let path = path.split('#').next().filter(|path| path.starts_with('/')).unwrap_or("/");
+        // What begins with a question has the shortest path.
+        let path = path.split('#').next().unwrap_or_default();
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        PathAndQuery::try_from(path.as_str()).ok()?;
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
             _ => (authority, PORTS[usize::from(is_secure)]),
@@ -184,10 +188,12 @@ mod tests {
             ("http://127.0.0.1:81/x#y", "127.0.0.1:81 [127.0.0.1] 81 /x false"),
             ("http://[::1]:82/", "[::1]:82 [::1] 82 / false"),
             ("http://[::1]/", "[::1] [::1] 80 / false"),
+            ("https://hooks.test?key=1#x", "hooks.test hooks.test 443 /?key=1 true"),
         ] {
             assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
         }
-        for text in ["ldap://crl.test", "http:/x", "http://", "http://a b/", "http://x:y/", "crl.test"] {
+        for text in ["ldap://crl.test", "http:/x", "http://", "http://a b/", "http://x:y/", "http://x/a b", "crl.test"]
+        {
             assert_eq!(shown(text), None, "{text}");
         }
         assert!(HttpPlace::of("http://127.0.0.1/").unwrap().is_local());

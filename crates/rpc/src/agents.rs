@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use envelope::{EnhancedStatus, MessageId, Reply, Severity, TraceContext};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -107,6 +107,12 @@ impl AgentConnection {
         delivery: &AgentDelivery,
         mut content: Content,
     ) -> Result<Vec<AgentAnswer>, String> {
+        // What was said twice, or too early, must not settle this message, which may be the same one again.
+        match self.said.message().now_or_never() {
+            None => {}
+            Some(Ok(Some(_))) => return Err(format!("{} said something that it was not asked", self.name)),
+            Some(Ok(None) | Err(_)) => return Err(self.gone()),
+        }
         self.give(Part::Begin(begin_to_wire(delivery))).await?;
         while let Some(piece) = content.next().await {
             let piece = piece.map_err(|error| format!("the message cannot be read to its end: {error}"))?;

@@ -2,6 +2,7 @@
 //! change in the ledger is an [`Errand`] on a channel: nobody here calls those who do it.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +16,7 @@ use queue::{Health, Spool, StoredMessage};
 use runtime::Node;
 use scheduler::{Demand, Demands, GivenBack, InHands, Item, ItemId, Ledger, Limits, QueueId, WithNdr};
 use telemetry::metrics::Source;
-use tokio::sync::{Notify, RwLock, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedMutexGuard, RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -80,6 +81,8 @@ pub(crate) struct Core {
     pub(crate) told: Told,
     /// Programs that take the mail of Delivery Agent connectors.
     pub(crate) agents: Agents,
+    /// Drop directories with a quota: one file at a time, or several together would be above it.
+    drops: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// The ledger, with what is known besides of what has just come in.
@@ -95,6 +98,12 @@ pub(crate) struct Logs {
 }
 
 impl Core {
+    /// Until it is dropped nobody else counts or writes in that Drop directory.
+    pub(crate) async fn drop_turn(&self, directory: &Path) -> OwnedMutexGuard<()> {
+        let turns = Arc::clone(self.drops.lock().entry(directory.to_owned()).or_default());
+        turns.lock_owned().await
+    }
+
     pub(crate) fn new(
         node: Arc<Node>,
         spool: Spool,
@@ -127,6 +136,7 @@ impl Core {
             unrecorded: Unrecorded::default(),
             told: Told::default(),
             agents: Agents::default(),
+            drops: Mutex::default(),
         }
     }
 

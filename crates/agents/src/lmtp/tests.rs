@@ -132,3 +132,35 @@ async fn what_the_server_cannot_take_is_given_up() {
         "{answers:?}"
     );
 }
+
+#[tokio::test]
+async fn an_address_in_quotes_is_one() {
+    // RFC 5321 §4.1.2
+    let replies = &[
+        "220 there\r\n",
+        "250-there\r\n250 SIZE 100\r\n",
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "354 go on\r\n",
+        "250 saved\r\n",
+    ];
+    let wanted =
+        AgentDelivery { sender: "\"ann <of> b\"@contoso.com".into(), ..delivery(&["\"a list\"@lists.example"]) };
+    let (answers, heard) = answered(replies, &wanted, b"x\r\n").await;
+    assert_eq!(answers, [AgentAnswer::Delivered], "{heard}");
+    let said = "MAIL FROM:<\"ann <of> b\"@contoso.com> SIZE=3\r\nRCPT TO:<\"a list\"@lists.example>\r\n";
+    assert!(heard.contains(said), "{heard}");
+    // Of another type it would end the path.
+    let wanted = AgentDelivery { recipients: vec![("FAX".into(), "1> <2".into())], ..delivery(&[]) };
+    let (answers, heard) = answered(replies, &wanted, b"x\r\n").await;
+    assert!(matches!(answers.as_slice(), [AgentAnswer::Failed(_)]) && !heard.contains("RCPT"), "{answers:?} {heard}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_server_is_not_sent_to_it() {
+    // RFC 1870
+    let replies = &["220 there\r\n", "250-there\r\n250 SIZE 10\r\n", "250 ok\r\n"];
+    let (answers, heard) = answered(replies, &delivery(&["a@lists.example"]), b"Subject: x\r\n\r\n").await;
+    let is_expected = |reply: &Reply| reply.to_string().starts_with("552 5.3.4") && !heard.contains("MAIL");
+    assert!(matches!(answers.as_slice(), [AgentAnswer::Failed(reply)] if is_expected(reply)), "{answers:?} {heard}");
+}

@@ -8,19 +8,23 @@ use super::{Known, Problems};
 use crate::address_space::{AddressSpace, Space};
 use crate::connector::Connector;
 use crate::draft::OrganizationDraft;
-use crate::gateway_connector::AGENT_SIZE_MIN;
+use crate::gateway_connector::{AGENT_SIZE_MIN, ForeignConnector};
 use crate::server::ServerRole;
 
 /// Largest number of octets that a connector's size limit can state (EN-57, EN-66).
 const SIZE_MAX: u64 = 2_147_483_647;
+
+/// Longest `DeliveryProtocol`. Ours: what an agent says is cut there.
+const AGENT_PROTOCOL_CHARACTERS_MAX: usize = 64;
 
 /// Checks every Delivery Agent and Foreign connector.
 pub(super) fn check(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut Problems) {
     for connector in &draft.delivery_agent_connectors {
         let place = format!("deliveryAgentConnectors[\"{}\"]", connector.name);
         shared(Connector::DeliveryAgent(connector), known, &place, problems);
-        if connector.delivery_protocol.trim().is_empty() {
-            problems.error(format!("{place}.deliveryProtocol"), "name the protocol of the agent, such as X.400");
+        if !is_protocol(&connector.delivery_protocol) {
+            let text = "name the protocol of the agent, such as X.400, by 64 characters at most";
+            problems.error(format!("{place}.deliveryProtocol"), text);
         }
         if matches!(connector.max_message_size, Limit::At(size) if size < AGENT_SIZE_MIN || size.as_u64() > SIZE_MAX) {
             problems.error(format!("{place}.maxMessageSize"), "it is 64KB to 2147483647 bytes, or unlimited");
@@ -35,11 +39,44 @@ pub(super) fn check(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut
         if matches!(connector.drop_directory_quota, Limit::At(size) if size.as_u64() == 0 || size.as_u64() > SIZE_MAX) {
             problems.error(format!("{place}.dropDirectoryQuota"), "it is 1 to 2147483647 bytes, or unlimited");
         }
+        match (no_drop_directory(connector), &connector.drop_directory) {
+            (true, Some(_)) => {
+                let text =
+                    "it is the name of a folder, or the whole path of one, right below `drop` of the servers' settings";
+                problems.error(format!("{place}.dropDirectory"), text);
+            }
+            (true, None) => {
+                let text = "the connector's name is no name of a folder: say where its files go, or its mail waits";
+                problems.warning(format!("{place}.dropDirectory"), text);
+            }
+            (false, _) => {}
+        }
+        if matches!(connector.max_message_size, Limit::At(size) if size.as_u64() > SIZE_MAX * 1024) {
+            problems.error(format!("{place}.maxMessageSize"), "it is 0 to 2147483647 KB, or unlimited");
+        }
         if matches!(connector.max_message_size, Limit::At(size) if size.as_u64() == 0) {
             let text = "0 lets no message pass; set enabled: false if that is meant"; // EN-66
             problems.warning(format!("{place}.maxMessageSize"), text);
         }
     }
+}
+
+/// Whether an agent can say so: what it says is cut and without spaces around.
+fn is_protocol(text: &str) -> bool {
+    let length = text.chars().count();
+    (1..=AGENT_PROTOCOL_CHARACTERS_MAX).contains(&length) && text.trim() == text && !text.chars().any(char::is_control)
+}
+
+/// Whether no server could ever write there: files go right below a folder that its settings name (EN-64).
+fn no_drop_directory(connector: &ForeignConnector) -> bool {
+    let name = connector.drop_directory.as_deref().unwrap_or(connector.name.as_str());
+    // A whole path counts where it is right below that folder, which its server knows.
+    let last = match name.rsplit_once('/') {
+        Some((before, last)) if before.starts_with('/') => last,
+        Some(_) => return true,
+        None => name,
+    };
+    matches!(last, "" | "." | "..") || last.chars().any(char::is_control)
 }
 
 fn shared(connector: Connector<'_>, known: &Known<'_>, place: &str, problems: &mut Problems) {

@@ -231,9 +231,32 @@ fn gateway_connectors() {
     assert_eq!(problems(&["FAX:*"], &[], "FAX", 70_000), both("sourceTransportServers"));
     assert_eq!(problems(&["FAX:*"], &["edge1"], "FAX", 70_000), both("sourceTransportServers"));
     assert_eq!(problems(&["FAX:*"], &["nobody"], "FAX", 70_000), both("sourceTransportServers"));
-    assert_eq!(problems(&["FAX:*"], &["mail1"], " ", 70_000), [agent("deliveryProtocol")]);
+    for protocol in ["", " ", "FAX ", "F\nX", &"x".repeat(65)] {
+        assert_eq!(problems(&["FAX:*"], &["mail1"], protocol, 70_000), [agent("deliveryProtocol")], "{protocol:?}");
+    }
     assert_eq!(problems(&["FAX:*"], &["mail1"], "FAX", 0), [agent("maxMessageSize"), foreign("maxMessageSize")]);
     assert!(!Organization::validate(good(), envelope::Revision(1)).unwrap().connectors().any(|c| c.is_scoped()));
+}
+
+#[test]
+fn a_drop_directory_is_a_folder_right_below_another_one() {
+    // EN-64
+    let problems = |name: &str, directory: Option<&str>| {
+        let mut draft = good();
+        let (space, source) = ("FAX:*".parse().unwrap(), ServerName::parse("mail1").unwrap());
+        let mut foreign =
+            ForeignConnector::new(Guid::ZERO, ObjectName::parse(name).unwrap(), vec![space], vec![source]);
+        foreign.drop_directory = directory.map(str::to_owned);
+        draft.foreign_connectors.push(foreign);
+        lint(&draft).0.len()
+    };
+    for good in [None, Some("berlin"), Some("Fax Büro"), Some("..fax"), Some("C:\\Drop"), Some("/drop/fax")] {
+        assert_eq!(problems("Fax", good), 0, "{good:?}");
+    }
+    for bad in ["", ".", "..", "a/b", "../a", "/", "/drop/", "/drop/..", "a\nb"] {
+        assert_eq!(problems("Fax", Some(bad)), 1, "{bad:?}");
+    }
+    assert_eq!((problems("Fax/Berlin", None), problems("Fax/Berlin", Some("berlin"))), (1, 0));
 }
 
 #[test]

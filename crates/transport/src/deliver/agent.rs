@@ -2,11 +2,10 @@
 //! recipient (EN-55, EN-60).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use envelope::{BodyType, MessageId, Recipient};
-use routing::Route;
+use routing::{Route, RoutingTables};
 use rpc::{AgentAnswer, AgentDelivery};
 use scheduler::RecipientIndexes;
 use topology::{DeliveryAgentConnector, Organization};
@@ -21,9 +20,6 @@ use crate::hand::Hand;
 
 /// Recipients that an agent is given at once; a longer list is given in parts. Ours, as Pickup has it (PL-60).
 const RECIPIENTS_MAX: usize = 100;
-/// How long an agent that is busy is waited for before the queue says so. Ours.
-const BUSY_PATIENCE: Duration = Duration::from_secs(30);
-
 /// The Delivery Agent connector of a route.
 pub(super) fn connector_of<'a>(organization: &'a Organization, route: &Route) -> Option<&'a DeliveryAgentConnector> {
     organization.delivery_agent_connector(route.connector?)
@@ -49,20 +45,31 @@ pub(super) fn look_again(core: &Arc<Core>, route: &Route) {
     }
 }
 
-/// A connection with an agent of the route's connector; waits a while for one that is busy.
+/// A connection with an agent of the route's connector. One that is busy is waited for, in turns with other connectors: a queue that
+/// went to Retry meanwhile would find it busy whenever it looked.
 pub(super) async fn open(core: &Arc<Core>, route: &Route) -> Result<Box<dyn Hop>, OpenFailure> {
     let failure = |error: String| OpenFailure { permanent: None, error: error.into() };
-    let tables = core.node.tables();
-    let Some(connector) = connector_of(tables.organization(), route) else {
-        return Err(failure("the Delivery Agent connector was removed; the message is decided anew".to_owned()));
-    };
-    let protocol = &connector.delivery_protocol;
-    let lent = match tokio::time::timeout(BUSY_PATIENCE, core.agents.take(protocol)).await {
-        Ok(Some(lent)) => lent,
-        Ok(None) => return Err(failure(format!("no delivery agent for protocol {protocol}"))), // EN-61
-        Err(_) => return Err(failure(format!("every delivery agent for protocol {protocol} is busy"))),
-    };
-    Ok(Box::new(AgentHop { core: Arc::clone(core), lent, connector: connector.name.as_str().into() }))
+    let mut changes = core.node.watch_tables();
+    loop {
+        let tables = Arc::clone(&changes.borrow_and_update());
+        let Some(connector) = connector_of(tables.organization(), route) else {
+            return Err(failure("the Delivery Agent connector was removed; the message is decided anew".to_owned()));
+        };
+        let protocol = &connector.delivery_protocol;
+        let wants_another = |tables: &Arc<RoutingTables>| {
+            connector_of(tables.organization(), route).is_none_or(|now| now.delivery_protocol != *protocol)
+        };
+        let lent = tokio::select! {
+            lent = core.agents.take(protocol, connector.guid) => lent,
+            Ok(_) = changes.wait_for(wants_another) => continue,
+        };
+        return match lent {
+            Some(lent) => {
+                Ok(Box::new(AgentHop { core: Arc::clone(core), lent, connector: connector.name.as_str().into() }))
+            }
+            None => Err(failure(format!("no delivery agent for protocol {protocol}"))), // EN-61
+        };
+    }
 }
 
 /// Leaves to an item as many recipients as an agent is given at once. The others are an item of their own, which waits in the queue:
@@ -74,13 +81,15 @@ pub(super) fn leave_first_part(hand: &mut Hand) {
     }
 }
 
-/// The id under which an agent is given a copy: the message's, unless it is one of the later parts. An agent that remembers ids must
-/// not take a part for another one.
+/// The id under which an agent is given a copy: the message's for all of its recipients, and one of their own for some of them. An
+/// agent that remembers ids, or names what it writes by them, must not take one list for another: who is tried again comes without
+/// those who have the message.
 fn id_of(copy: &Parcel) -> MessageId {
-    match copy.item.recipients.as_slice().first() {
-        Some(first) if *first as usize >= RECIPIENTS_MAX => copy.head.id.of_part(*first),
-        _ => copy.head.id,
+    let recipients = &copy.head.envelope.recipients;
+    if recipients.len() == copy.stored.as_read().head.envelope.recipients.len() {
+        return copy.head.id;
     }
+    copy.head.id.of_part(recipients.iter().map(|one| one.address.as_str()))
 }
 
 struct AgentHop {

@@ -9,9 +9,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use envelope::{ByteSize, Envelope, Limit};
+use envelope::{ByteSize, EnhancedStatus, Envelope, Limit, Reply};
 use routing::Route;
 use tokio::fs;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -127,7 +128,17 @@ impl Hop for DropDirectory {
     async fn send(&mut self, copy: &Parcel, content: Outgoing, _span: &mut telemetry::Hop) -> Sent {
         let envelope = envelope_lines(&copy.head.envelope, self.core.node.tables().organization());
         let size = envelope.len() as u64 + content.size().as_u64();
+        // It alone is above the quota, whatever the gateway takes: it must not keep the others waiting until it expires.
+        if !self.place.quota.allows(&ByteSize::bytes(size)) {
+            let text = "Message size exceeds fixed maximum message size (dropDirectoryQuota)";
+            let never = || Answer::Never { reply: Reply::new(552, EnhancedStatus::new(5, 3, 4), text), remote: None };
+            return Sent::Answers(copy.head.envelope.recipients.iter().map(|_| never()).collect());
+        }
         let name = file_name(copy);
+        let _turn = match self.place.quota {
+            Limit::Unlimited => None,
+            Limit::At(_) => Some(self.core.drop_turn(&self.place.directory).await),
+        };
         if let Err(full) = self.place.room_for(size, Some(&name)).await {
             return Sent::Busy(full.into());
         }
@@ -178,7 +189,10 @@ impl Place {
 
     /// Whether this service may: as whom it runs, and as it has confined itself.
     async fn try_to_write(&self) -> io::Result<()> {
-        let path = self.directory.join(format!(".postroad.{UNFINISHED}"));
+        // Two who ask at once must not be in each other's way.
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let number = ASKED.fetch_add(1, Ordering::Relaxed);
+        let path = self.directory.join(format!(".postroad-{number}.{UNFINISHED}"));
         let _left_behind = fs::remove_file(&path).await;
         fs::OpenOptions::new().write(true).create_new(true).open(&path).await?;
         fs::remove_file(&path).await

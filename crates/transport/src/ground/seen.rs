@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use logs::tracking::Source;
+
 /// What was seen of a message on its way in.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -11,4 +13,6 @@ pub(crate) struct Seen {
     /// `Message-ID`, with angle brackets.
     pub(crate) message_id: Option<Box<str>>,
     pub(crate) subject: Option<Box<str>>,
+    /// How it came in, where that was not SMTP.
+    pub(crate) source: Option<Source>,
 }

@@ -25,7 +25,13 @@ impl MessageTaker for SpoolDestination {
 
     fn take(&self, arriving: Arriving) -> Box<dyn Taking> {
         let Arriving { head, client_name, client_address, message_id, subject, .. } = arriving;
-        let seen = Seen { client_name, client_address: Some(client_address), message_id: Some(message_id), subject };
+        let seen = Seen {
+            client_name,
+            client_address: Some(client_address),
+            message_id: Some(message_id),
+            subject,
+            source: None,
+        };
         Box::new(Receiving { core: Arc::clone(&self.0), head, draft: self.0.spool.begin(), seen })
     }
 }

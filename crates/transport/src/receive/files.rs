@@ -13,15 +13,17 @@
 mod reading;
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use envelope::{ByteSize, EnhancedStatus, MessageHead, Origin, Reply, Revision, Severity, Timestamp};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use telemetry::metrics::Source;
 use telemetry::{HopName, HopOutcome, keys};
@@ -31,6 +33,7 @@ use tokio::io::AsyncReadExt;
 use self::reading::{Context, Found, Unusable};
 use super::accept::Intake;
 use crate::core::Core;
+use crate::settle::track;
 
 /// How often the folders are looked into (PL-57).
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -59,6 +62,14 @@ impl Kind {
         match self {
             Self::Pickup => "Pickup",
             Self::Replay => "Replay",
+        }
+    }
+
+    /// As the message tracking log names it (LG-22).
+    const fn tracked(self) -> logs::tracking::Source {
+        match self {
+            Self::Pickup => logs::tracking::Source::Pickup,
+            Self::Replay => logs::tracking::Source::Admin,
         }
     }
 }
@@ -102,7 +113,7 @@ impl Files {
     /// PL-58: what was under way when the service ended comes again.
     async fn give_back(&self) -> io::Result<()> {
         for path in self.with_extension(UNDER_WAY).await? {
-            if let Err(error) = fs::rename(&path, self.free(&path, WAITING).await).await {
+            if let Err(error) = self.rename(&path, &path, WAITING).await {
                 tracing::warn!(file = %path.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
             }
         }
@@ -111,7 +122,7 @@ impl Files {
 
     async fn look(&mut self) -> io::Result<()> {
         let waiting = self.with_extension(WAITING).await?;
-        self.told.retain(|path| waiting.contains(path));
+        self.told.retain(|path| waiting.binary_search(path).is_ok());
         for path in waiting {
             // PL-67, BP-20: looked at again in a moment.
             if self.core.admits(Source::Submission).is_err() || !self.has_turn() {
@@ -119,9 +130,9 @@ impl Files {
             }
             // PL-57 (1): one that cannot be opened stays, and keeps no other waiting.
             match open(&path).await {
-                Ok(file) => {
+                Ok(_) => {
                     self.minute.1 += 1;
-                    self.take(&path, file).await;
+                    self.take(&path).await;
                 }
                 Err(NotTaken::Unusable(unusable)) => self.put_aside(&path, &path, BAD, &unusable.to_string()).await,
                 Err(NotTaken::Refused(_)) => {}
@@ -158,13 +169,15 @@ impl Files {
         Ok(found)
     }
 
-    async fn take(&self, path: &Path, file: fs::File) {
-        let under_way = self.free(path, UNDER_WAY).await;
-        if let Err(error) = fs::rename(path, &under_way).await {
-            tracing::warn!(file = %path.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
-            return;
-        }
-        match self.submit(file).await {
+    async fn take(&self, path: &Path) {
+        let under_way = match self.rename(path, path, UNDER_WAY).await {
+            Ok(under_way) => under_way,
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
+                return;
+            }
+        };
+        match self.submit(&under_way).await {
             Ok(()) => {
                 if let Err(error) = fs::remove_file(&under_way).await {
                     tracing::error!(
@@ -187,31 +200,39 @@ impl Files {
 
     /// Renames what is at `from` to the name of `path` with another extension, saying why.
     async fn put_aside(&self, path: &Path, from: &Path, extension: &str, why: &str) {
-        let there = self.free(path, extension).await;
-        match extension {
-            BAD => {
+        match (self.rename(from, path, extension).await, extension) {
+            (Ok(there), BAD) => {
+                track::bad_mail(&self.core, self.kind.tracked(), &there, why);
                 tracing::error!(file = %there.display(), why, "{} directory: a file is no message to send", self.kind.name());
             }
-            _ => tracing::info!(file = %there.display(), why, "{} directory: a file is tried again", self.kind.name()),
-        }
-        if let Err(error) = fs::rename(from, &there).await {
-            tracing::error!(file = %from.display(), %error, "{} directory: a file cannot be renamed", self.kind.name());
+            (Ok(there), _) => {
+                tracing::info!(file = %there.display(), why, "{} directory: a file is tried again", self.kind.name());
+            }
+            (Err(error), _) => {
+                tracing::error!(file = %from.display(), why, %error, "{} directory: a file cannot be renamed", self.kind.name());
+            }
         }
     }
 
-    /// The name with another extension, and with the time where there is one already (PL-57, PL-65).
-    async fn free(&self, path: &Path, extension: &str) -> PathBuf {
-        let name = path.with_extension(extension);
-        if !fs::try_exists(&name).await.unwrap_or_default() {
-            return name;
+    /// Gives what is at `from` the name of `path` with another extension, and with the time where there is one already (PL-57, PL-65,
+    /// PL-68). What has a name keeps it, whoever makes one at the same moment.
+    async fn rename(&self, from: &Path, path: &Path, extension: &str) -> io::Result<PathBuf> {
+        let there = path.with_extension(extension);
+        match rename_to_free(from, &there).await {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            renamed => return renamed.map(|()| there),
         }
-        let stem = path.file_stem().unwrap_or(OsStr::new("")).to_string_lossy().into_owned();
-        path.with_file_name(format!("{stem}{}.{extension}", self.core.now().as_millis()))
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        let digits: String = self.core.now().to_iso8601().chars().filter(char::is_ascii_digit).collect();
+        name.push(format!("{digits}.{extension}"));
+        let there = path.with_file_name(name);
+        rename_to_free(from, &there).await.map(|()| there)
     }
 
-    async fn submit(&self, file: fs::File) -> Result<(), NotTaken> {
+    async fn submit(&self, under_way: &Path) -> Result<(), NotTaken> {
         let core = &self.core;
-        let text = read(file).await?;
+        // Opened by the name that it has now: another file may have had its name before, and would be deleted unread.
+        let text = open(under_way).await?.read().await?;
         let now = core.now();
         let mut hop = core.node.tracer.start(HopName::Receive, None, now);
         let result = self.submit_text(text, now, &mut hop).await;
@@ -232,12 +253,12 @@ impl Files {
         let (core, tables) = (&self.core, self.core.node.tables());
         let server = tables.local_server();
         let domain = tables.organization().default_domain().unwrap_or(&server.fqdn);
-        let context = Context { id: core.node.clock.message_id(), now, domain };
+        let context = Context { id: core.node.clock.message_id(), now, domain, server: &server.fqdn };
         let found = match self.kind {
             Kind::Pickup => reading::pickup(&text, &context),
             Kind::Replay => reading::replay(&text, &context),
         };
-        let Found { envelope, content, source, kind } = found.map_err(NotTaken::Unusable)?;
+        let Found { envelope, content, source, kind, client_address } = found.map_err(NotTaken::Unusable)?;
         hop.attribute(keys::MESSAGE_ID, &context.id);
         let head = MessageHead {
             id: context.id,
@@ -253,6 +274,8 @@ impl Files {
         let submitted = async {
             core.admit(Source::Submission).await?;
             let mut intake = Intake::new(core, &head, self.kind.name(), None).await?;
+            intake.seen.client_address = client_address;
+            intake.seen.source = Some(self.kind.tracked());
             intake.write(content).await?;
             if let Some(id) = &intake.seen.message_id {
                 hop.attribute(keys::INTERNET_MESSAGE_ID, id);
@@ -263,8 +286,13 @@ impl Files {
     }
 }
 
-/// A file that is one.
-async fn open(path: &Path) -> Result<fs::File, NotTaken> {
+/// A file that is one, as it was when it was opened.
+struct Opened {
+    file: fs::File,
+    about: Metadata,
+}
+
+async fn open(path: &Path) -> Result<Opened, NotTaken> {
     let mut options = std::fs::OpenOptions::new();
     // A link leads to what others may not read; a pipe would never end.
     options.read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK);
@@ -276,16 +304,72 @@ async fn open(path: &Path) -> Result<fs::File, NotTaken> {
         Err(error) => return Err(NotTaken::Gone(error)),
     };
     let about = file.metadata().await.map_err(NotTaken::Gone)?;
-    if about.is_file() { Ok(file) } else { Err(NotTaken::Unusable(Unusable::NoFile)) }
+    if about.is_file() { Ok(Opened { file, about }) } else { Err(NotTaken::Unusable(Unusable::NoFile)) }
 }
 
-/// All of it.
-async fn read(file: fs::File) -> Result<Bytes, NotTaken> {
-    let mut octets = Vec::new();
-    let limit = FILE_SIZE_MAX.as_u64();
-    file.take(limit + 1).read_to_end(&mut octets).await.map_err(NotTaken::Gone)?;
-    if octets.len() as u64 > limit {
-        return Err(NotTaken::Unusable(Unusable::TooLarge));
+impl Opened {
+    /// All of it, unless somebody is still writing it.
+    async fn read(mut self) -> Result<Bytes, NotTaken> {
+        let mut octets = Vec::new();
+        let limit = FILE_SIZE_MAX.as_u64();
+        (&mut self.file).take(limit + 1).read_to_end(&mut octets).await.map_err(NotTaken::Gone)?;
+        if octets.len() as u64 > limit {
+            return Err(NotTaken::Unusable(Unusable::TooLarge));
+        }
+        let now = self.file.metadata().await.map_err(NotTaken::Gone)?;
+        let state = |about: &Metadata| (about.len(), about.mtime(), about.mtime_nsec());
+        if state(&self.about) != state(&now) || octets.len() as u64 != now.len() {
+            return Err(NotTaken::Gone(io::Error::new(io::ErrorKind::ResourceBusy, "somebody is still writing it")));
+        }
+        Ok(octets.into())
     }
-    Ok(octets.into())
+}
+
+/// Renames without writing over what has the name.
+async fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let renaming = tokio::task::spawn_blocking(move || {
+        match renameat2(AT_FDCWD, &from, AT_FDCWD, &to, RenameFlags::RENAME_NOREPLACE) {
+            // A file system that cannot do both at once.
+            Err(Errno::EINVAL | Errno::ENOSYS) if to.symlink_metadata().is_ok() => Err(Errno::EEXIST.into()),
+            Err(Errno::EINVAL | Errno::ENOSYS) => std::fs::rename(&from, &to),
+            renamed => renamed.map_err(io::Error::from),
+        }
+    });
+    renaming.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_a_name_keeps_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (from, to) = (folder.path().join("1.tmp"), folder.path().join("1.eml"));
+        std::fs::write(&from, "under way").unwrap();
+        std::fs::write(&to, "put there this moment").unwrap();
+        let refused = rename_to_free(&from, &to).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "put there this moment");
+        std::fs::remove_file(&to).unwrap();
+        rename_to_free(&from, &to).await.unwrap();
+        assert!(!from.exists() && std::fs::read_to_string(&to).unwrap() == "under way");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_grows_while_it_is_read_is_read_next_time() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("1.eml");
+        std::fs::write(&path, "From: ann@contoso.com\n").unwrap();
+        let Ok(whole) = open(&path).await.ok().unwrap().read().await else { panic!("nobody writes it") };
+        assert_eq!(whole, "From: ann@contoso.com\n");
+        let opened = open(&path).await.ok().unwrap();
+        let mut writer = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        writer.write_all(b"To: bob@contoso.com\n").unwrap();
+        assert!(matches!(opened.read().await, Err(NotTaken::Gone(_))));
+        assert!(open(&path).await.ok().unwrap().read().await.is_ok());
+    }
 }

@@ -1,6 +1,8 @@
 //! What this service writes into the message tracking log (docs/rules.md, Logs): each line says what happened to a message here, and,
 //! where routing decided, by which configuration, for which next hop and by which rule.
 
+use std::path::Path;
+
 use categorizer::{Categorized, Origin, ResolvedRecipient};
 use envelope::{Address, MessageHead, MessageId, OriginKind, Reply, ReversePath, TraceContext};
 use logs::tracking::{EventId, Source, TrackingEvent, internal_id};
@@ -52,8 +54,16 @@ pub(crate) fn received(core: &Core, head: &MessageHead, seen: &Seen) {
         // Of the server where the message entered the organization: its name says which.
         connector: head.origin.connector.clone(),
         recipients: head.envelope.recipients.iter().map(|recipient| (recipient.address.clone(), None)).collect(),
-        ..event(core, head, EventId::Receive, Source::Smtp)
+        ..event(core, head, EventId::Receive, seen.source.unwrap_or(Source::Smtp))
     });
+}
+
+/// BADMAIL: a file of Pickup or Replay is no message to send (PL-65). It is none, so it has no identity of its own.
+pub(crate) fn bad_mail(core: &Core, source: Source, file: &Path, why: &str) {
+    let id = core.node.clock.message_id();
+    let event = TrackingEvent::new(core.now(), EventId::BadMail, source, id, ReversePath::Null);
+    let source_context = format!("{}: {why}", file.display()).into();
+    core.tracking.record(TrackingEvent { source_context, ..event });
 }
 
 /// DSN: a notification was made. Its reference is found in the trace that it shares with the original.

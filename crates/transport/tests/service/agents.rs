@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use envelope::{EnhancedStatus, Notify, Reply};
 use parking_lot::Mutex;
-use rpc::{AgentAnswer, AgentDelivery};
+use rpc::{AgentAnswer, AgentDelivery, Attendance};
 use testkit::until;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -98,9 +98,12 @@ async fn an_agent_takes_mail_and_says_what_became_of_each_recipient() {
     let failed = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
     assert!(failed.contains("5.1.1") && failed.contains("no answer"), "{failed}");
     notified(&scene.mailboxes, "ann@contoso.com", "delivered").await;
-    // The one that is to be tried again comes alone, under the same id.
-    let (again, _) = fax.took(2).await.remove(1);
-    assert_eq!((again.id, again.recipients.len()), (delivery.id, 1));
+    // The one that is to be tried again comes alone, under an id of its own: an agent that remembers the first would take it for
+    // done, and one that names files by it would write over another's.
+    assert_eq!(delivery.id, head.id);
+    let taken = fax.took(3).await;
+    let again: Vec<_> = taken[1..].iter().map(|(again, _)| (again.id, again.recipients.len())).collect();
+    assert!(again[0].0 != delivery.id && again.iter().all(|one| *one == (again[0].0, 1)), "{again:?}");
     transport.drain().await;
 }
 
@@ -154,6 +157,31 @@ async fn what_an_agent_had_in_hands_when_it_went_away_is_given_to_the_next() {
 }
 
 #[tokio::test]
+async fn what_an_agent_says_twice_settles_nothing() {
+    let (scene, transport) = scene("").await;
+    let socket = scene.world.settings_with_socket("MAIL1").service(net::Service::Transport).socket.unwrap();
+    let channel = until("Transport's socket", async || rpc::client::over(&socket).await.ok()).await;
+    let mut twice = Attendance::begin(channel, "FAX", "twice").await.unwrap();
+    scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    let (delivery, _) = twice.next(1 << 20).await.unwrap().unwrap();
+    let later = AgentAnswer::Later(Reply::new(450, EnhancedStatus::new(4, 1, 1), "not now"));
+    twice.answer(delivery.id, vec![later]).await.unwrap();
+    twice.answer(delivery.id, vec![AgentAnswer::Delivered]).await.unwrap();
+    // It is given again, under the same id: to one who hears of it before it answers.
+    let fax = Fax::new(10);
+    let waiting = until("the queue to wait again", async || {
+        let queues = transport.operations.queues();
+        queues.iter().any(|queue| queue.deferred_message_count > 0).then_some(())
+    });
+    waiting.await;
+    let _serving = fax.serve(&scene, 1);
+    let (again, _) = fax.took(1).await.remove(0);
+    assert_eq!(again.id, delivery.id);
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
 async fn a_message_that_no_agent_answers_keeps_no_other_waiting() {
     let (scene, transport) = scene("").await;
     let fax = Fax::new(100);
@@ -191,6 +219,44 @@ async fn no_more_connections_than_the_connector_allows() {
     let (_, most) = *fax.most_at_once.lock();
     assert!((1..=2).contains(&most), "{most} at once");
     assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn connectors_take_turns_at_an_agent_that_is_busy() {
+    const MESSAGES: usize = 20;
+    let connector = |name: &str, kind: &str| {
+        format!(
+            "  - {{name: {name}, addressSpaces: ['{kind}:*;1'], deliveryProtocol: FAX, sourceTransportServers: [MAIL1], \
+             maxMessagesPerConnection: 1}}\n"
+        )
+    };
+    let connectors = [connector("Fax", "FAX"), connector("Pager", "PAGER")].concat();
+    let scene = Scene::new(&format!("{ORGANIZATION}deliveryAgentConnectors:\n{connectors}")).await;
+    let settings = scene.world.settings_with_socket("MAIL1");
+    let transport = scene.start_with("MAIL1", move |node| node.settings = Arc::new(settings)).await;
+    let fax = Fax::new(0);
+    let _serving = fax.serve(&scene, 1);
+    for _ in 0..MESSAGES {
+        scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    }
+    fax.took(1).await;
+    // The one connector has a message with the agent, and waits for it several times; the other one for the first time.
+    scene.submit("ann@contoso.com", &["IMCEAPAGER-2@contoso.com"]).await;
+    until("the other queue to wait for the agent", async || {
+        let queues = transport.operations.queues();
+        let is_pagers = |queue: &scheduler::QueueView| {
+            queue.connections > 0 && queue.route.as_ref().is_some_and(|route| route.key.domain.contains("PAGER"))
+        };
+        queues.iter().any(is_pagers).then_some(())
+    })
+    .await;
+    fax.patience.add_permits(1);
+    fax.took(2).await;
+    fax.patience.add_permits(1);
+    let third = fax.took(3).await;
+    assert!(third.iter().any(|(delivery, _)| &*delivery.connector == "Pager"), "{third:?}");
+    fax.patience.add_permits(MESSAGES);
+    transport.drain().await;
 }
 
 #[tokio::test]

@@ -50,6 +50,13 @@ async fn scene(folders: &Folders) -> (Scene, Running) {
     (scene, transport)
 }
 
+/// The message tracking log of MAIL1.
+fn tracked(scene: &Scene) -> String {
+    let folder = logs::tracking::folder(&scene.world.settings("MAIL1").state);
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default()).collect()
+}
+
 #[tokio::test]
 async fn a_file_is_sent_and_gone() {
     // PL-57, PL-58, PL-61
@@ -66,7 +73,7 @@ async fn a_file_is_sent_and_gone() {
     );
     let content = &scene.mailboxes.arrived("eve@contoso.com", 1).await[0].content;
     assert!(
-        content.contains("Received: from localhost by Replay with ") && !content.contains("X-Receiver"),
+        content.contains("Received: from mail1.contoso.com by Replay with ") && !content.contains("X-Receiver"),
         "{content}"
     );
     scene.mailboxes.arrived("ann@contoso.com", 1).await;
@@ -97,7 +104,20 @@ async fn what_is_no_message_is_set_aside_and_the_next_one_goes() {
         .collect();
     left.sort();
     assert_eq!(left.len(), 3, "{left:?}");
+    // PL-68: the time, where the name was taken: 1yyyyMMddHHmmssfff.bad
+    let renamed = left.iter().find(|name| name.len() > "1.bad".len()).unwrap();
+    let time = renamed.strip_prefix('1').and_then(|rest| rest.strip_suffix(".bad")).unwrap();
+    assert!(
+        time.len() == 17 && time.starts_with("20") && time.bytes().all(|octet| octet.is_ascii_digit()),
+        "{renamed}"
+    );
     assert!(left.iter().all(|name| name.ends_with(".bad")) && left.contains(&"2.bad".to_owned()), "{left:?}");
     assert_eq!(std::fs::read_to_string(folders.path("pickup/1.bad")).unwrap(), "of yesterday");
+    // PL-65, LG-22
+    until("lines of the log", async || {
+        let lines = |what: &str| tracked(&scene).lines().filter(|line| line.contains(what)).count();
+        (lines(",PICKUP,BADMAIL,") == 2 && lines(",PICKUP,RECEIVE,") == 1).then_some(())
+    })
+    .await;
     transport.drain().await;
 }

@@ -145,6 +145,57 @@ async fn a_full_directory_gets_no_more_until_the_gateway_takes_some() {
 }
 
 #[tokio::test]
+async fn however_many_come_at_once_the_directory_holds_no_more_than_its_quota() {
+    // EN-66
+    const QUOTA: u64 = 3_000;
+    const MESSAGES: usize = 30;
+    let gateway = Gateway::new();
+    let (scene, transport) = scene(&gateway, &format!(", dropDirectoryQuota: {QUOTA} B")).await;
+    for _ in 0..MESSAGES {
+        scene.submit("ann@contoso.com", &["IMCEAFAX-1@contoso.com"]).await;
+    }
+    last_error(&transport, "Fax is not there: make it").await;
+    gateway.make_directory();
+    let mut taken = 0;
+    while taken < MESSAGES {
+        let files = until("files up to the quota", async || {
+            let files = gateway.files();
+            let held: u64 = files.iter().map(|file| std::fs::metadata(file).unwrap().len()).sum();
+            assert!(held <= QUOTA, "{held} octets in {} files", files.len());
+            let is_full = transport
+                .operations
+                .queues()
+                .into_iter()
+                .any(|queue| queue.last_error.is_some_and(|error| error.contains("dropDirectoryQuota")));
+            Some(files).filter(|files| is_full || taken + files.len() == MESSAGES)
+        })
+        .await;
+        taken += files.len();
+        files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    }
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
+async fn what_is_larger_than_the_quota_is_reported_and_keeps_nobody_waiting() {
+    // EN-66
+    let gateway = Gateway::new();
+    gateway.make_directory();
+    let (scene, transport) = scene(&gateway, ", dropDirectoryQuota: 2 KB").await;
+    let large = format!("{MESSAGE}{}", "x\r\n".repeat(1_000));
+    let asks = Notify::On { success: false, failure: true, delay: false };
+    let head = scene.head_with("ann@contoso.com", &["IMCEAFAX-1@contoso.com"], asks);
+    let _receipt = scene.submit_as(&head, &large).await.unwrap();
+    let report = notified(&scene.mailboxes, "ann@contoso.com", "failed").await.content;
+    assert!(report.contains("5.3.4") && report.contains("dropDirectoryQuota"), "{report}");
+    scene.submit("ann@contoso.com", &["IMCEAFAX-2@contoso.com"]).await;
+    gateway.arrived(1).await;
+    transport.drain().await;
+    assert_eq!(scene.spool("MAIL1").await, []);
+}
+
+#[tokio::test]
 async fn whoever_asked_is_told_that_it_was_handed_over_if_the_connector_says_so() {
     // EN-67, PL-71, DS-24
     for (properties, told) in [("", false), (", relayDsnRequired: true", true)] {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 use envelope::{
@@ -65,6 +66,8 @@ pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
     /// Right side of a new `Message-ID`, and of `<postmaster>`.
     pub(super) domain: &'a Domain,
+    /// This server.
+    pub(super) server: &'a Domain,
 }
 
 /// A message to send.
@@ -75,6 +78,8 @@ pub(super) struct Found {
     /// For queue tools.
     pub(super) source: Box<str>,
     pub(super) kind: OriginKind,
+    /// Who sent it once, for the message tracking log.
+    pub(super) client_address: Option<IpAddr>,
 }
 
 /// A message as somebody wrote it (PL-59…PL-61).
@@ -95,7 +100,7 @@ pub(super) fn pickup(text: &[u8], context: &Context<'_>) -> Result<Found, Unusab
     let is_plain = envelope_is_ascii(&envelope) && kept.is_ascii();
     let envelope = Envelope { body: body_type(body), smtputf8: !is_plain, ..envelope };
     let content = content(&kept, body, "localhost", "Pickup", context);
-    Ok(Found { envelope, content, source: "Pickup".into(), kind: OriginKind::Authenticated })
+    Ok(Found { envelope, content, source: "Pickup".into(), kind: OriginKind::Authenticated, client_address: None })
 }
 
 /// PL-59: who is responsible for it.
@@ -137,7 +142,7 @@ pub(super) fn replay(text: &[u8], context: &Context<'_>) -> Result<Found, Unusab
     let mut injected = Injected::default();
     let mut length = 0;
     for field in block.fields() {
-        let value = String::from_utf8_lossy(field.value());
+        let value = String::from_utf8_lossy(field.value()).replace("\r\n", "");
         if !injected.take(field.name(), value.trim(), context)? {
             break;
         }
@@ -146,7 +151,7 @@ pub(super) fn replay(text: &[u8], context: &Context<'_>) -> Result<Found, Unusab
             break;
         }
     }
-    let Injected { sender, recipients, created_by, helo, source, .. } = injected;
+    let Injected { sender, recipients, created_by, helo, source, client_address } = injected;
     let sender = sender.ok_or(Unusable::XSender)?;
     if recipients.is_empty() {
         return Err(Unusable::XReceiver);
@@ -163,13 +168,14 @@ pub(super) fn replay(text: &[u8], context: &Context<'_>) -> Result<Found, Unusab
         envelope_id: sender.envelope_id,
         ..envelope
     };
-    let content = content(&kept, body, &helo, "Replay", context);
+    let from = helo.as_deref().unwrap_or_else(|| context.server.ascii()); // PL-63
+    let content = content(&kept, body, from, "Replay", context);
     // What no server wrote says of its origin what it likes.
     let kind = match creator {
         ReplayCreator::Exchange => OriginKind::Authenticated,
         ReplayCreator::Other => OriginKind::Anonymous,
     };
-    Ok(Found { envelope, content, source, kind })
+    Ok(Found { envelope, content, source, kind, client_address })
 }
 
 /// The fields in front of a replayed message.
@@ -177,14 +183,15 @@ struct Injected {
     sender: Option<MailCommand>,
     recipients: Vec<Recipient>,
     created_by: Box<str>,
-    helo: Box<str>,
+    helo: Option<Box<str>>,
     source: Box<str>,
+    client_address: Option<IpAddr>,
 }
 
 impl Default for Injected {
     fn default() -> Self {
-        let (created_by, helo, source) = ("Unspecified".into(), "localhost".into(), "Replay".into());
-        Self { sender: None, recipients: Vec::new(), created_by, helo, source }
+        let (created_by, source) = ("Unspecified".into(), "Replay".into());
+        Self { sender: None, recipients: Vec::new(), created_by, helo: None, source, client_address: None }
     }
 }
 
@@ -206,11 +213,14 @@ impl Injected {
         } else if is("X-CreatedBy") {
             self.created_by = Some(value).filter(|value| !value.is_empty()).ok_or(Unusable::XCreatedBy)?.into();
         } else if is("X-HeloDomain") {
-            self.helo = shown(value);
+            self.helo = Some(shown(value)).filter(|helo| !helo.is_empty());
         } else if is("X-Source") {
             self.source = shown(value);
+        } else if is("X-SourceIPAddress") {
+            // 0.0.0.0 says that nobody knows.
+            self.client_address = value.parse().ok().filter(|address: &IpAddr| !address.is_unspecified());
         } else {
-            return Ok([LAST_INJECTED, "X-ExtendedMessageProps", "X-SourceIPAddress"].into_iter().any(is));
+            return Ok([LAST_INJECTED, "X-ExtendedMessageProps"].into_iter().any(is));
         }
         Ok(true)
     }
@@ -273,8 +283,9 @@ fn split(text: &[u8], limit: ByteSize) -> Result<(Vec<u8>, &[u8]), Unusable> {
     Ok((collector.into_block(), &text[end..]))
 }
 
-/// Text of a file with the line ends of mail.
+/// Text of a file with the line ends of mail, without the mark that some editors put in front.
 fn with_crlf(text: &[u8]) -> Result<Cow<'_, [u8]>, Unusable> {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let is_lone = |at: usize| text[at] == b'\r' && text.get(at + 1) != Some(&b'\n');
     if (0..text.len()).any(is_lone) {
         return Err(Unusable::LoneCr);

@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::*;
 
 static DOMAIN: LazyLock<Domain> = LazyLock::new(|| Domain::parse("contoso.com").unwrap());
+static SERVER: LazyLock<Domain> = LazyLock::new(|| Domain::parse("mail1.contoso.com").unwrap());
 
 fn context() -> Context<'static> {
-    Context { id: MessageId::from_uuid(Uuid::nil()), now: Timestamp::from_millis(0), domain: &DOMAIN }
+    Context { id: MessageId::from_uuid(Uuid::nil()), now: Timestamp::from_millis(0), domain: &DOMAIN, server: &SERVER }
 }
 
 fn picked(text: &str) -> Result<(String, Vec<String>, String), Unusable> {
@@ -102,7 +103,7 @@ fn what_was_exported_is_replayed_to_its_envelope() {
     );
     let rest = "Received: from before\r\nX-MS-Exchange-Organization-SCL: -1\r\nFrom: x@other.example\r\n\
                 Message-ID: <1@other.example>\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nTo: y@other.example\r\n\r\nBody\r\n";
-    assert!(content.starts_with("Received: from localhost by Replay") && content.ends_with(rest), "{content}");
+    assert!(content.starts_with("Received: from mail1.contoso.com by Replay") && content.ends_with(rest), "{content}");
 
     // What follows the last one is the message's own, whatever it is called.
     let forged = text.replace("Received: from before", "X-Receiver: <forged@contoso.com>\r\nReceived: from before");
@@ -115,6 +116,31 @@ fn what_was_exported_is_replayed_to_its_envelope() {
     let content = String::from_utf8(found.content.into()).unwrap();
     assert!(content.contains("from before") && !content.contains("SCL"), "{content}");
     assert_eq!(found.kind, OriginKind::Anonymous);
+}
+
+#[test]
+fn what_is_known_of_its_first_session_is_kept() {
+    // PL-62, PL-63
+    let text = |fields: &str| {
+        format!("X-Sender: <a@contoso.com>\n{fields}X-Receiver: <b@contoso.com>\n NOTIFY=NEVER\nSubject: x\n\n")
+    };
+    let found =
+        replay(text("X-HeloDomain: host.example\nX-SourceIPAddress: 192.0.2.7\n").as_bytes(), &context()).unwrap();
+    assert_eq!(found.client_address, Some([192, 0, 2, 7].into()));
+    assert!(found.content.starts_with(b"Received: from host.example by Replay with "), "{:?}", found.content);
+    // A line may be folded.
+    assert_eq!(found.envelope.recipients[0].notify, Some(envelope::Notify::Never));
+    for unknown in ["", "X-SourceIPAddress: 0.0.0.0\n", "X-SourceIPAddress: whoever\n"] {
+        assert_eq!(replay(text(unknown).as_bytes(), &context()).unwrap().client_address, None);
+    }
+}
+
+#[test]
+fn the_mark_of_an_editor_is_no_part_of_the_first_field() {
+    let (sender, ..) = picked("\u{feff}From: a@contoso.com\nTo: b@contoso.com\n\n").unwrap();
+    assert_eq!(sender, "a@contoso.com");
+    let (sender, ..) = replayed("\u{feff}X-Sender: <a@contoso.com>\nX-Receiver: <b@contoso.com>\n\n").unwrap();
+    assert_eq!(sender, "a@contoso.com");
 }
 
 #[test]
