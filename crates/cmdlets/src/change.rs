@@ -116,16 +116,7 @@ pub(crate) fn change(
     if !session.should(&described)? {
         return Ok(());
     }
-    if !carried.is_empty() {
-        let count = carried.len();
-        session.warn(&format!(
-            "Recipients with addresses of other types have them in the new default domain, too: {count}."
-        ));
-    }
-    // Before the domain changes: nobody's address is missing in between.
-    for some in carried.chunks(RECIPIENTS_AT_ONCE) {
-        commit(premises, some.to_vec(), Vec::new(), &call.signature.name)?;
-    }
+    carry_over(premises, &carried, call, session)?;
     if puts.len() == 1 && puts[0] == old {
         session.warn(&format!(
             "The command completed successfully but no settings of '{}' have been modified.",
@@ -545,6 +536,25 @@ fn carried_over(
         }
     }
     Ok(carried)
+}
+
+/// Before the domain changes: nobody's address is missing in between.
+fn carry_over(
+    premises: &mut dyn Premises,
+    carried: &[Object],
+    call: &Call<'_>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    if !carried.is_empty() {
+        let count = carried.len();
+        session.warn(&format!(
+            "Recipients with addresses of other types have them in the new default domain, too: {count}."
+        ));
+    }
+    for some in carried.chunks(RECIPIENTS_AT_ONCE) {
+        commit(premises, some.to_vec(), Vec::new(), &call.signature.name)?;
+    }
+    Ok(())
 }
 
 /// One accepted domain is the default, so the others are not.
