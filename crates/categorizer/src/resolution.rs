@@ -44,6 +44,7 @@ pub enum Lookup {
 pub struct Categorization {
     tables: Arc<RoutingTables>,
     detail: Detail,
+    arrival: Arrival,
     limits: SizeCheck,
     /// Whose own limit is still to be asked.
     sender: Option<Address>,
@@ -155,6 +156,7 @@ impl Categorization {
         let crowded = message.arrival == Arrival::FirstServer && !settings.max_recipient_envelope_limit.allows(&count);
         let mut categorization = Self {
             detail: message.detail,
+            arrival: message.arrival,
             limits,
             sender: None,
             claim: Claim::of(&message, tables.organization()),
@@ -334,8 +336,13 @@ impl Categorization {
         let address = item.recipient.address.clone();
         let domain = address.domain();
         let organization = self.tables.organization();
-        let encapsulated = organization.encapsulated(&address);
         let edge = self.tables.local_server().role == ServerRole::Edge;
+        // RT-59, SC-62: what an address of the organization's has inside, the organization knows.
+        let encapsulated = match self.arrival {
+            _ if edge => None,
+            Arrival::FirstServer => organization.encapsulated(&address),
+            Arrival::LaterServer => organization.carried(&address),
+        };
         if let Some(stand_in) = organization.stand_in(&address).filter(|_| !edge) {
             return self.forward(item, &stand_in);
         }
@@ -360,8 +367,8 @@ impl Categorization {
     /// Follows a contact to its address, which may be anybody's (PL-49, PL-50).
     fn forward(&mut self, mut item: Item, external: &Address) {
         let bears_it = item.recipient.address.key() == external.key();
-        if bears_it && !self.tables.organization().is_authoritative(&external.domain()) {
-            return self.settle_outside(item, external, Home::External);
+        if let Some(home) = bears_it.then(|| self.elsewhere(external)).flatten() {
+            return self.settle_outside(item, external, home);
         }
         if item.forwards == FORWARDS_MAX {
             return self.give_up(item, RecipientFailure::ForwardingLoop);
@@ -372,6 +379,16 @@ impl Categorization {
             Origin::Envelope(_) => self.envelope.push_back(item),
             Origin::Member(_) => self.members.push_back(item),
         }
+    }
+
+    /// What an address is that is nobody's here unless the directory says so; nothing of one that only the directory knows.
+    fn elsewhere(&self, address: &Address) -> Option<Home> {
+        let organization = self.tables.organization();
+        let Some((kind, text)) = organization.encapsulated(address) else {
+            return (!organization.is_authoritative(&address.domain())).then_some(Home::External);
+        };
+        let ours = organization.x400_domain(&kind, &text).is_some_and(|domain| !domain.external_relay);
+        (!ours).then_some(Home::NonSmtp { kind, text })
     }
 
     /// Puts the members in the group's place (PL-49).

@@ -40,7 +40,14 @@ impl World {
     fn accepted(&mut self, domain: &str, domain_type: AcceptedDomainType) {
         let (guid, is_default) = (self.guid(), domain == "contoso.com");
         let (name, domain) = (object(domain), domain.parse().unwrap());
-        self.draft.accepted_domains.push(AcceptedDomain { guid, name, domain, domain_type, is_default });
+        self.draft.accepted_domains.push(AcceptedDomain {
+            guid,
+            name,
+            domain,
+            domain_type,
+            address_book_enabled: domain_type.looks_recipients_up(),
+            is_default,
+        });
     }
 
     /// Servers A1, A2 in site A and B1 in site B; databases on A1 and B1; contoso.com authoritative, relay.example not;
@@ -264,6 +271,8 @@ fn pl_45_encapsulated_addresses_only_in_the_default_domain() {
     );
     world.check(&["IMCEANOTES-x@contoso.com"], "failed IMCEANOTES-x@contoso.com 5.1.2"); // RT-55
     world.check(&["IMCEASMTP-a@contoso.com"], "failed IMCEASMTP-a@contoso.com 5.1.1");
+    // PL-44: an address of Exchange's own is somebody's, or nobody's.
+    world.check(&["IMCEAEX-_o=Old_cn=gone@contoso.com"], "failed IMCEAEX-_o=Old_cn=gone@contoso.com 5.1.1");
     world.check(&["IMCEAFAX-5@relay.example"], &format!("{INTERNET} relay.example: IMCEAFAX-5@relay.example"));
     // EN-73: a contact with an address of another type is reached by the same one.
     for (contact, external) in [("fax", "FAX:5551234"), ("notes", "NOTES:x")] {
@@ -275,6 +284,25 @@ fn pl_45_encapsulated_addresses_only_in_the_default_domain() {
         "SmartHostConnectorDelivery fax.example: IMCEAFAX-5551234@contoso.com (rfc822;fax@contoso.com)",
     );
     world.check(&["notes@contoso.com"], "failed IMCEANOTES-x@contoso.com (rfc822;notes@contoso.com) 5.1.2");
+    // A contact that bears its address elsewhere among its own, as in a directory of Exchange, is no loop.
+    let kind = RecipientKind::MailContact { external_address: "FAX:777".parse().unwrap() };
+    world.add(&["bears@contoso.com", "IMCEAFAX-777@contoso.com"], kind);
+    world.check(
+        &["bears@contoso.com"],
+        "SmartHostConnectorDelivery fax.example: IMCEAFAX-777@contoso.com (rfc822;bears@contoso.com)",
+    );
+    world.check(&["IMCEAFAX-777@contoso.com"], "SmartHostConnectorDelivery fax.example: IMCEAFAX-777@contoso.com");
+    // Whoever has an address of another type has it however it is encoded, and in whatever order (EN-70), in no X.400 domain of ours.
+    world.mailbox(&["ann@contoso.com", "IMCEAFAX-5@contoso.com", "IMCEAX400-c=FR+3Bs=Ann@contoso.com"], "DB-A");
+    for spelling in ["imceafax-+35@contoso.com", "IMCEAX400-_S=Ann_C=FR@contoso.com"] {
+        assert_eq!(reached(&world, spelling), (0, Some("ann@contoso.com".to_owned())), "{spelling}");
+    }
+    // When another domain has become the default one, what a server has resolved before goes on (PL-48); nobody else's does.
+    let old = "IMCEAFAX-9@old.example";
+    world.accepted("old.example", AcceptedDomainType::Authoritative);
+    world.check(&[old], &format!("failed {old} 5.1.1"));
+    let later = Message { arrival: Arrival::LaterServer, ..message(&[old]) };
+    assert_eq!(words(&world.run(later)), format!("SmartHostConnectorDelivery fax.example: {old}"));
     // Without a default domain there is nothing that it could stand in.
     world.draft.accepted_domains.clear();
     world.check(&["fax@contoso.com"], "failed fax@contoso.com 5.1.2");
@@ -562,6 +590,13 @@ fn rt_59_an_edge_server_asks_no_directory() {
         panic!("an Edge server knows domains only")
     };
     assert_eq!(words(&outcome), format!("{INTERNET} contoso.com: ann@contoso.com"));
+    // SC-62: of other types it knows nothing; whose such an address is, the organization knows.
+    for inside in ["IMCEAFAX-5@contoso.com", "IMCEAX400-c=US+3Bs=Ann@contoso.com"] {
+        let Step::Done(outcome) = Categorization::new(world.tables("EDGE1"), message(&[inside])).step() else {
+            panic!("an Edge server knows domains only")
+        };
+        assert_eq!(words(&outcome), format!("{INTERNET} contoso.com: {inside}"));
+    }
 }
 
 #[test]
@@ -625,6 +660,7 @@ fn every_domain_of_ours_has_a_postmaster_and_hears_of_abuse() {
         name: object("second"),
         domain,
         domain_type: AcceptedDomainType::Authoritative,
+        address_book_enabled: true,
         is_default: false,
     });
     for address in ["Postmaster@second.example", "abuse@second.example", "Abuse@contoso.com"] {

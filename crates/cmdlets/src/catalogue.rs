@@ -220,7 +220,11 @@ fn only_new(noun: &Noun) -> Vec<Parameter> {
 fn only_set(noun: &Noun) -> Vec<Parameter> {
     match noun.kind {
         Kind::AcceptedDomain => {
-            vec![Parameter::new("MakeDefault", Takes::Bool, "Makes it the domain of what has none.")]
+            let below = "Whether it covers everything below the domain as well: whether its DomainName is *.domain.";
+            vec![
+                Parameter::new("MakeDefault", Takes::Bool, "Makes it the domain of what has none."),
+                Parameter::new("MatchSubDomains", Takes::Bool, below),
+            ]
         }
         Kind::Site => {
             vec![Parameter::new("PartnerId", Takes::Whole(0, i64::from(i32::MAX)), "Reserved; without effect.")]

@@ -14,6 +14,9 @@ use crate::premises::{Premises, Refused};
 use crate::reasons;
 use crate::show::shown;
 
+/// Recipients that one transaction changes: each is several operations of 128.
+const RECIPIENTS_AT_ONCE: usize = 8;
+
 /// Makes an object; gives it as it is shown (CM-74).
 pub(crate) fn create(
     premises: &mut dyn Premises,
@@ -94,20 +97,26 @@ pub(crate) fn change(
         }
         set(&mut properties, row.name, new);
     }
+    if noun.kind == Kind::AcceptedDomain {
+        of_domain(call, &old, &mut properties);
+    }
     if let Some(service) = noun.part.inner() {
         let mut all = whole;
         set(&mut all, service, Written::Map(properties));
         properties = all;
     }
     let mut puts = vec![made(premises, &draft, noun, properties)?];
+    let mut carried = Vec::new();
     if call.bound.is_on("MakeDefault") {
         puts = only_default(&draft, &puts[0]);
+        carried = carried_over(premises, &draft, &puts)?;
     }
     let described = format!("Setting {} \"{}\".", noun.words, old.name());
     warn(&check_all(&draft, &puts, None)?, session);
     if !session.should(&described)? {
         return Ok(());
     }
+    carry_over(premises, &carried, call, session)?;
     if puts.len() == 1 && puts[0] == old {
         session.warn(&format!(
             "The command completed successfully but no settings of '{}' have been modified.",
@@ -148,6 +157,11 @@ pub(crate) fn remove(
     let draft = premises.configuration().map_err(away)?;
     let existing = existing(premises, noun.kind, &draft)?;
     let object = identified(premises, noun, call, &existing)?;
+    if matches!(&object, Object::AcceptedDomain(domain) if domain.is_default) {
+        let message = format!("\"{}\" is the default accepted domain and can't be removed.", object.name());
+        let failure = Failure::new("InvalidOperation", "DefaultDomain", message).by("EN-81").about(object.name());
+        return Err(failure.advise("make another one the default before: Set-AcceptedDomain NAME -MakeDefault $true"));
+    }
     let (mut puts, deletes) = (Vec::new(), vec![(object.kind(), object.guid())]);
     if let Object::ReceiveConnector(connector) = &object
         && let Some(server) = draft.servers.iter().find(|server| server.name == connector.server)
@@ -406,7 +420,7 @@ fn inside(draft: &OrganizationDraft, properties: &mut Properties) -> Result<(), 
     let encode = |text: &mut String| -> Result<(), Failure> {
         let Some((kind, address)) = encapsulated::typed(text) else { return Ok(()) };
         let inside = encapsulated::encode(kind, address, domain).ok_or_else(|| {
-            let message = format!("'{text}' is too long, or has characters that are not ASCII.");
+            let message = format!("'{}' is too long, or has characters that are not ASCII.", text.escape_debug());
             Failure::new("InvalidArgument", "PropertyValidation", message).by("EN-73")
         })?;
         *text = respelled(&inside).unwrap_or(inside).to_string();
@@ -473,6 +487,74 @@ pub(crate) fn warn(problems: &Problems, session: &mut Session<'_>) {
     for problem in &problems.0 {
         session.warn(&format!("{}: {}", problem.place, problem.text));
     }
+}
+
+/// What a change of an accepted domain has for its other properties: `MatchSubDomains` is the form of its name (EN-80), and where
+/// Recipient Lookup is as it is by default, it goes with the type (EN-82).
+fn of_domain(call: &Call<'_>, old: &Object, properties: &mut Properties) {
+    let Object::AcceptedDomain(old) = old else { return };
+    let by_default = old.address_book_enabled == old.domain_type.looks_recipients_up();
+    if by_default && call.bound.has("DomainType") && !call.bound.has("AddressBookEnabled") {
+        properties.retain(|(name, _)| name != "addressBookEnabled");
+    }
+    if call.bound.has("MatchSubDomains") {
+        let domain = old.domain.to_string();
+        let domain = domain.strip_prefix("*.").unwrap_or(&domain);
+        let prefix = if call.bound.is_on("MatchSubDomains") { "*." } else { "" };
+        set(properties, "domainName", Written::Text(format!("{prefix}{domain}")));
+    }
+}
+
+/// Recipients with addresses of other types in the domain that was the default, who have them in the new one as well: that is
+/// where mail is addressed to them (PL-45, EN-73). They keep the old ones, for answers to old mail.
+fn carried_over(
+    premises: &mut dyn Premises,
+    draft: &OrganizationDraft,
+    puts: &[Object],
+) -> Result<Vec<Object>, Failure> {
+    let after = puts.iter().filter_map(|put| match put {
+        Object::AcceptedDomain(domain) => Some((**domain).clone()),
+        _ => None,
+    });
+    let after = OrganizationDraft { accepted_domains: after.collect(), ..OrganizationDraft::default() };
+    let (Some(old), Some(new)) = (draft.default_domain(), after.default_domain()) else { return Ok(Vec::new()) };
+    if old == new {
+        return Ok(Vec::new());
+    }
+    let mut carried = Vec::new();
+    for recipient in premises.recipients().map_err(away)?.iter() {
+        let inside = recipient.addresses().filter(|address| address.domain() == *old);
+        let inside = inside.filter(|address| encapsulated::decode(address.local_part()).is_some());
+        let missing: Vec<_> = inside
+            .filter_map(|address| envelope::Address::new(address.local_part(), new).ok())
+            .filter(|address| recipient.addresses().all(|known| known.key() != address.key()))
+            .collect();
+        if !missing.is_empty() {
+            let mut changed = recipient.clone();
+            changed.proxy_addresses.extend(missing);
+            carried.push(Object::Recipient(Box::new(changed)));
+        }
+    }
+    Ok(carried)
+}
+
+/// Before the domain changes: nobody's address is missing in between.
+fn carry_over(
+    premises: &mut dyn Premises,
+    carried: &[Object],
+    call: &Call<'_>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    if !carried.is_empty() {
+        let count = carried.len();
+        session.warn(&format!(
+            "Recipients with addresses of other types have them in the new default domain, too: {count}."
+        ));
+    }
+    for some in carried.chunks(RECIPIENTS_AT_ONCE) {
+        commit(premises, some.to_vec(), Vec::new(), &call.signature.name)?;
+    }
+    Ok(())
 }
 
 /// One accepted domain is the default, so the others are not.

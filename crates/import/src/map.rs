@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use organization::schema::{self, Row};
 use organization::{Kind, Properties, Written};
+use topology::DomainPattern;
+use topology::external_address::proxy_in_smtp;
 
 use crate::raw::{Raw, RawObject};
 use crate::read;
@@ -48,7 +50,46 @@ pub fn import(files: &[(String, Vec<u8>)], assumed: &Assumptions) -> Result<Impo
         }
     }
     settle(&mut imported);
+    proxies(&mut imported);
     Ok(imported)
+}
+
+/// Proxy addresses of other types stand in addresses of the default domain (EN-73), which is known now.
+fn proxies(imported: &mut Imported) {
+    let value = |properties: &Properties, wanted: &str| {
+        properties.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+    };
+    let mut domains = imported.objects.iter().filter(|(kind, _)| *kind == Kind::AcceptedDomain);
+    let default = domains.find(|(_, properties)| value(properties, "default") == Some(Written::Truth(true)));
+    let default = match default.and_then(|(_, properties)| value(properties, "domainName")) {
+        Some(Written::Text(text)) => text.parse().ok(),
+        _ => None,
+    };
+    let default = match default {
+        Some(DomainPattern::Exact(domain) | DomainPattern::Within(domain)) => Some(domain),
+        Some(DomainPattern::Any) | None => None,
+    };
+    for (kind, properties) in imported.objects.iter_mut().filter(|(kind, _)| *kind == Kind::Recipient) {
+        let place = format!("{}[\"{}\"]", kind.section(), key(*kind, properties));
+        let Some((_, Written::List(items))) = properties.iter_mut().find(|(name, _)| name == "proxyAddresses") else {
+            continue;
+        };
+        let mut left_out = Vec::new();
+        items.retain_mut(|item| {
+            let Written::Text(text) = item else { return true };
+            let Some((kind, inside)) = text.split_once(':') else { return true };
+            match default.as_ref().and_then(|domain| proxy_in_smtp(kind, inside, domain)) {
+                Some(address) => *text = address.to_string(),
+                None => left_out.push(text.clone()),
+            }
+            left_out.last() != Some(text)
+        });
+        if !left_out.is_empty() {
+            let why = "no mail address, or none that can stand in one of the default domain";
+            let text = format!("proxyAddresses: {}: {why}", left_out.join(", "));
+            imported.report.add("", 0, &place, Verdict::Ignored, text);
+        }
+    }
 }
 
 fn sort_of(object: &RawObject) -> Sort {
@@ -277,7 +318,7 @@ fn special(
     }
 }
 
-/// `SMTP:alice@contoso.com`: the type is left out, other types too, but for where a contact is.
+/// `SMTP:alice@contoso.com`: the type is left out. Further addresses of other types wait for the default domain.
 fn strip_prefixes(name: &str, value: &mut Written) {
     let bare = |text: &str| match text.split_once(':') {
         Some((kind, rest)) if kind.eq_ignore_ascii_case("smtp") => Some(rest.to_owned()),
@@ -290,7 +331,9 @@ fn strip_prefixes(name: &str, value: &mut Written) {
         Written::Text(text) => *text = bare(text).unwrap_or_default(),
         Written::List(items) if name == "proxyAddresses" => {
             let kept = items.iter().filter_map(|item| match item {
-                Written::Text(text) if !text.starts_with("SMTP:") => bare(text).map(Written::Text),
+                Written::Text(text) if !text.starts_with("SMTP:") => {
+                    Some(Written::Text(bare(text).unwrap_or_else(|| text.clone())))
+                }
                 _ => None,
             });
             *items = kept.collect();

@@ -188,8 +188,8 @@ fn other_objects_become_one_organization() {
     let files = [
         (
             "d.json",
-            r#"[{"Name":"Contoso","DomainName":{"Domain":"contoso.com","Address":"contoso.com"},"DomainType":0,"Default":true},
-            {"Name":"Wild","DomainName":"partners.example","DomainType":"InternalRelay","MatchSubDomains":true,"Default":false}]"#,
+            r#"[{"Name":"Contoso","DomainName":{"Domain":"contoso.com","Address":"contoso.com"},"DomainType":0,"Default":true,"AddressBookEnabled":false},
+            {"Name":"Wild","DomainName":"partners.example","DomainType":"InternalRelay","MatchSubDomains":true,"Default":false,"AddressBookEnabled":true}]"#,
         ),
         (
             "s.txt",
@@ -213,7 +213,7 @@ fn other_objects_become_one_organization() {
         ),
         (
             "m.json",
-            r#"[{"Name":"Bob","ExternalEmailAddress":"SMTP:bob@fabrikam.com","PrimarySmtpAddress":"bob@contoso.com","EmailAddresses":["SMTP:bob@contoso.com","smtp:b@contoso.com","X500:/o=x"]},
+            r#"[{"Name":"Bob","ExternalEmailAddress":"SMTP:bob@fabrikam.com","PrimarySmtpAddress":"bob@contoso.com","EmailAddresses":["SMTP:bob@contoso.com","smtp:b@contoso.com","X500:/o=x","X400:s=Bob;c=US;a= ;p=Contoso;","SIP:bob@contoso.com"]},
                 {"Name":"Fax","ExternalEmailAddress":"FAX:+4930123456","PrimarySmtpAddress":"fax@contoso.com"}]"#,
         ),
     ];
@@ -229,7 +229,14 @@ fn other_objects_become_one_organization() {
     assert_eq!(draft.servers[0].site.as_str(), "Berlin");
     assert_eq!(draft.site_links[0].exchange_cost.unwrap().get(), 5);
     assert_eq!(draft.accepted_domains[1].domain.to_string(), "*.partners.example");
-    assert_eq!(contents.recipients[0].proxy_addresses[0].to_string(), "b@contoso.com");
+    // EN-73: in the default domain, which comes in another file.
+    let proxies: Vec<_> = contents.recipients[0].proxy_addresses.iter().map(ToString::to_string).collect();
+    let expected =
+        ["b@contoso.com", "IMCEAEX-_o=x@contoso.com", "IMCEAX400-c=US+3Ba=+20+3Bp=Contoso+3Bs=Bob@contoso.com"];
+    assert_eq!(proxies, expected);
+    assert!(imported.report.to_string().contains("SIP:bob@contoso.com: no mail address"), "{}", imported.report);
+    // EN-80, EN-82
+    assert!(!draft.accepted_domains[0].address_book_enabled && draft.accepted_domains[1].address_book_enabled);
     assert!(yaml.contains("\"bob@fabrikam.com\"") && yaml.contains("\"FAX:+4930123456\""), "{yaml}");
     assert!(draft.sites.iter().any(|site| site.hub_site_enabled && site.name.as_str() == "Berlin"));
 }

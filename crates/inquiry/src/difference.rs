@@ -145,9 +145,29 @@ pub fn differences(
     before: &mut Inquiry,
     after: &mut Inquiry,
 ) -> Result<Vec<Difference>, AskError> {
+    compared(subjects.iter().map(|subject| (subject, subject)), before, after)
+}
+
+/// The same where a recipient is written otherwise after the change, as one of another type is when the default domain is another.
+///
+/// # Errors
+/// As [`differences`].
+pub fn differences_of(
+    subjects: &[(Subject, Subject)],
+    before: &mut Inquiry,
+    after: &mut Inquiry,
+) -> Result<Vec<Difference>, AskError> {
+    compared(subjects.iter().map(|(is, shall)| (is, shall)), before, after)
+}
+
+fn compared<'a>(
+    subjects: impl Iterator<Item = (&'a Subject, &'a Subject)>,
+    before: &mut Inquiry,
+    after: &mut Inquiry,
+) -> Result<Vec<Difference>, AskError> {
     let mut found = Vec::new();
-    for subject in subjects {
-        let (before, after) = (before.ask(subject)?, after.ask(subject)?);
+    for (is, shall) in subjects {
+        let (before, after) = (before.ask(is)?, after.ask(shall)?);
         if let Some(change) = compare(&before, &after) {
             let why = why(&before, &after);
             found.push(Difference { before, after, change, why });
@@ -162,8 +182,12 @@ fn compare(before: &Answer, after: &Answer) -> Option<AnswerChange> {
         (false, true) => return Some(AnswerChange::Gained),
         _ => {}
     }
-    // A recipient that is resolved to another address counts as another one.
-    let same = |(old, new): (&End, &End)| old.address.key() == new.address.key();
+    // A recipient that is resolved to another address counts as another one, unless both stand for the same of another type (EN-73).
+    let inside = |answer: &Answer, end: &End| answer.tables.organization().encapsulated(&end.address);
+    let same = |(old, new): (&End, &End)| {
+        old.address.key() == new.address.key()
+            || inside(before, old).is_some_and(|one| inside(after, new).as_ref() == Some(&one))
+    };
     let alike = before.single().is_some() == after.single().is_some() && before.ends.len() == after.ends.len();
     if !alike || !before.ends.iter().zip(&after.ends).all(same) {
         return Some(AnswerChange::Rerouted);

@@ -17,6 +17,6 @@ mod recipients;
 mod subject;
 
 pub use answer::{Answer, AskError, End, Ending, Fate, Inquiry, Obstacle};
-pub use difference::{AnswerChange, Difference, Tally, Why, differences};
+pub use difference::{AnswerChange, Difference, Tally, Why, differences, differences_of};
 pub use recipients::{ADDRESSES_MAX, KnownRecipients, TooMany, Wanted};
 pub use subject::{Sender, Subject};

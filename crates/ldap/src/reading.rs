@@ -5,13 +5,14 @@
 //! | identity | `objectGUID` | `entryUUID`, `nsUniqueId` |
 //! | name | `sAMAccountName`, `mailNickname`, `cn` | `uid` (a person), `cn` |
 //! | primary address | `SMTP:` of `proxyAddresses`, else `mail` | `mail` |
-//! | further ones | `smtp:` of `proxyAddresses`; `X500:` and `legacyExchangeDN` as `IMCEAEX-…` | further `mail`, `mailAlternateAddress`, `mailLocalAddress` |
+//! | further ones | `smtp:` of `proxyAddresses`; `X500:` and `legacyExchangeDN` as `IMCEAEX-…`, other types of mail address as `IMCEAX400-…` | further `mail`, `mailAlternateAddress`, `mailLocalAddress` |
 //! | contact | `contact`, or `targetAddress` and no `homeMDB` | `mailForwardingAddress`, `mailRoutingAddress` |
 //! | group | `group`: `member` | `groupOfNames`, `groupOfUniqueNames`, `posixGroup`: `member`, `uniqueMember`, `memberUid`, `rfc822MailMember` |
 //!
 //! A person with an address of no accepted domain, and nothing else that says it, is a contact: the mail goes where it says.
 
-use envelope::{Address, Domain, ObjectName};
+use envelope::{Address, ObjectName};
+use topology::external_address::proxy_in_smtp;
 use topology::{ExternalAddress, Guid, OrganizationDraft};
 use uuid::Uuid;
 
@@ -111,30 +112,15 @@ fn of_active_directory(entry: &Entry, draft: &OrganizationDraft) -> Result<(Vec<
     if let Some(text) = entry.text("mail") {
         add(&mut addresses, address(text)?);
     }
-    // Old messages and address books of Outlook answer to these.
-    let old = proxies().filter(|(kind, _)| kind.eq_ignore_ascii_case("x500")).map(|(_, text)| text);
+    // To X500 old messages and address books of Outlook answer.
+    let others = proxies().filter(|(kind, _)| !kind.eq_ignore_ascii_case("smtp"));
     if let Some(domain) = draft.default_domain() {
-        for address in old.chain(entry.text("legacyExchangeDN")).filter_map(|text| encapsulated(text, domain)) {
+        let others = others.chain(entry.text("legacyExchangeDN").map(|text| ("X500", text)));
+        for address in others.filter_map(|(kind, text)| proxy_in_smtp(kind, text, domain)) {
             add(&mut addresses, address);
         }
     }
     Ok((addresses, 1))
-}
-
-/// `IMCEAEX-_O=CONTOSO…@contoso.com`: how Exchange writes an address of its own to others (PL-45). Nothing when it is too long
-/// or not ASCII.
-fn encapsulated(text: &str, domain: &Domain) -> Option<Address> {
-    let mut local = String::from("IMCEAEX-");
-    for octet in text.bytes() {
-        match octet {
-            b'/' => local.push('_'),
-            b'=' | b'-' => local.push(char::from(octet)),
-            octet if octet.is_ascii_alphanumeric() => local.push(char::from(octet)),
-            octet if octet.is_ascii_graphic() || octet == b' ' => local.push_str(&format!("+{octet:02X}")),
-            _ => return None,
-        }
-    }
-    Address::new(&local, domain).ok()
 }
 
 fn of_inet_org_person(entry: &Entry) -> Result<(Vec<Address>, usize), String> {
@@ -210,18 +196,5 @@ mod tests {
             assert_eq!(identity(&entry).unwrap().to_string(), expected);
         }
         assert_eq!(identity(&Entry::new("cn=a")), None);
-    }
-
-    #[test]
-    fn old_addresses_are_encapsulated_as_exchange_does() {
-        // PL-45
-        let domain = Domain::parse("contoso.com").unwrap();
-        let text = "/O=Contoso/OU=Exchange Administrative Group (FYDIBOHF23SPDLT)/CN=ann";
-        assert_eq!(
-            encapsulated(text, &domain).unwrap().to_string(),
-            "IMCEAEX-_O=Contoso_OU=Exchange+20Administrative+20Group+20+28FYDIBOHF23SPDLT+29_CN=ann@contoso.com"
-        );
-        assert_eq!(encapsulated("/o=Müller", &domain), None);
-        assert_eq!(encapsulated(&"x".repeat(400), &domain), None);
     }
 }

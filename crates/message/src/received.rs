@@ -92,6 +92,8 @@ impl Received<'_> {
         value.push_str(&format!(" id {}", self.id));
         if let [only] = self.recipients
             && only.address.is_ascii()
+            // Its line would be longer than one may be (RFC 5322 §2.1.1).
+            && !only.address.is_long()
         {
             value.push_str(&format!(" for <{}>", only.address));
         }

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
-use envelope::{Address, Domain, ObjectName, ServerName};
+use envelope::{Address, Domain, ObjectName, ServerName, encapsulated};
 use topology::address_space::respelled;
 use topology::{
     DirectoryRecipient, DomainPattern, OrganizationDraft, Problem, Problems, RecipientKind, ServerRole, Weight,
@@ -90,11 +90,35 @@ impl References {
             }
             _ => {}
         }
+        found.extend(self.left_behind(recipient, place));
         let domain = recipient.primary_address.domain();
-        if !self.domains.contains(&domain) && !self.patterns.iter().any(|pattern| pattern.covers(&domain)) {
+        if !self.is_accepted(&domain) {
             let text = format!("{domain} is no accepted domain: mail from outside will not reach the recipient");
             found.push(Problem { weight: Weight::Warning, place: format!("{place}.address"), text });
         }
+    }
+
+    /// Addresses of other types that were written when another domain was the default one (PL-45), and in this one are not.
+    fn left_behind<'a>(
+        &'a self,
+        recipient: &'a DirectoryRecipient,
+        place: &'a str,
+    ) -> impl Iterator<Item = Problem> + 'a {
+        let inside = recipient.addresses().filter(|address| encapsulated::decode(address.local_part()).is_some());
+        inside.filter_map(move |address| {
+            let default = self.default.as_ref()?;
+            let now = Address::new(address.local_part(), default).ok()?.key();
+            if !self.is_accepted(&address.domain()) || recipient.addresses().any(|known| known.key() == now) {
+                return None;
+            }
+            let text =
+                format!("{address} is no address of another type: only those of {default} are, the default domain");
+            Some(Problem { weight: Weight::Warning, place: format!("{place}.proxyAddresses"), text })
+        })
+    }
+
+    fn is_accepted(&self, domain: &Domain) -> bool {
+        self.domains.contains(domain) || self.patterns.iter().any(|pattern| pattern.covers(domain))
     }
 }
 
@@ -177,7 +201,7 @@ pub fn written(draft: &OrganizationDraft, recipients: &[DirectoryRecipient]) -> 
 fn out_of_order(recipient: &DirectoryRecipient) -> impl Iterator<Item = Problem> + '_ {
     recipient.addresses().filter_map(|address| {
         let in_order = respelled(address)?;
-        let text = format!("{address} is found by its own spelling alone; write its attributes in order: {in_order}");
+        let text = format!("{address} is found by its own spelling alone; write it as it is looked for: {in_order}");
         Some(Problem { weight: Weight::Warning, place: format!("{}.proxyAddresses", place(recipient)), text })
     })
 }

@@ -161,6 +161,26 @@ fn one_domain_in_several_spellings_is_one_in_every_comparison() {
 }
 
 #[test]
+fn an_address_of_another_type_is_one_in_the_default_domain_alone() {
+    // PL-45, EN-70, EN-82
+    let said = |proxies: &str| {
+        let text = TWO_SITES
+            .replace("default: true}", "default: true}\n  - {name: old, domainName: old.example, type: ExternalRelay}")
+            .replace("proxyAddresses: [a@contoso.com", &format!("proxyAddresses: [{proxies}"));
+        let contents = load(&text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}"));
+        let looked_up: Vec<bool> =
+            contents.organization.accepted_domains().iter().map(|domain| domain.address_book_enabled).collect();
+        assert_eq!(looked_up, [true, false]);
+        contents.warnings.to_string()
+    };
+    let old = "IMCEAFAX-5@old.example is no address of another type: only those of contoso.com are";
+    assert!(said("IMCEAFAX-5@old.example").contains(old));
+    assert!(!said("IMCEAFAX-5@old.example, imceafax-5@contoso.com").contains(old));
+    assert!(!said("IMCEAFAX-5@elsewhere.example, IMCEAFAX-6@contoso.com").contains("IMCEAFAX"));
+    assert!(said("IMCEAFAX-+35@contoso.com").contains("write it as it is looked for: IMCEAFAX-5@contoso.com"));
+}
+
+#[test]
 fn a_file_in_another_encoding_says_where() {
     let latin = b"sites:\n- {name: M\xfcnchen}\n".to_vec();
     let problems = crate::text_of(latin).unwrap_err().to_string();
@@ -477,9 +497,10 @@ fn the_stored_form_is_what_it_was() {
         .map(|object| String::from_utf8(encode(object)).unwrap())
         .collect();
     assert_eq!(stored.join("\n"), fixture.trim_end());
-    // As it was written before long addresses, before capabilities of domains, before permissions of connectors, and before
+    // As it was written before Recipient Lookup of domains, before long addresses, before capabilities of domains, before permissions of connectors, and before
     // restrictions of recipients and rates of connectors: what is missing has its default.
     let before = [
+        include_str!("tests/stored-v1-before-recipient-lookup.json"),
         include_str!("tests/stored-v1-before-long-addresses.json"),
         include_str!("tests/stored-v1-before-capabilities.json"),
         include_str!("tests/stored-v1-before-permissions.json"),

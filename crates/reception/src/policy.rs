@@ -7,8 +7,9 @@
 //! | externally secured host | ExchangeServers | anyone | anyone |
 //! | partner (TA-45) | Partners | the domain that its certificate is for | accepted domains |
 //!
-//! That is what the groups give; the permissions of a connector may give and deny single rights besides (PF-4, PF-36). A recipient in an authoritative domain must exist, whoever asks, and take
-//! mail of this sender and size.
+//! That is what the groups give; the permissions of a connector may give and deny single rights besides (PF-4, PF-36).
+//! Where recipients are looked up (EN-82) one must exist: in an authoritative domain whoever asks, in a relay domain for those who
+//! may not relay. Whoever is found must take mail of this sender and size.
 
 use envelope::{Address, ByteSize, EnhancedStatus, Limit, Notify, ObjectName, OriginKind, Reply, ReversePath};
 use message::HeaderBlock;
@@ -221,19 +222,22 @@ pub(crate) fn check_recipient(
     principal: Principal<'_>,
     recipient: &Address,
 ) -> Result<Lookup, Reply> {
-    match organization.accepted_domain(&recipient.domain()).map(|accepted| accepted.domain_type) {
-        Some(AcceptedDomainType::Authoritative) => Ok(Lookup::Required),
-        Some(AcceptedDomainType::InternalRelay | AcceptedDomainType::ExternalRelay)
-            if !principal.may_relay(connector) && recipient.local_part().contains(ROUTING_CHARACTERS) =>
-        {
-            // Whoever the mail is relayed to might follow the route.
-            Err(unable_to_relay())
-        }
-        Some(AcceptedDomainType::InternalRelay) => Ok(Lookup::Useful),
-        Some(AcceptedDomainType::ExternalRelay) => Ok(Lookup::Pointless),
-        None if principal.may_relay(connector) => Ok(Lookup::Pointless),
-        None => Err(unable_to_relay()),
+    let relays = principal.may_relay(connector);
+    let Some(accepted) = organization.accepted_domain(&recipient.domain()) else {
+        return if relays { Ok(Lookup::Pointless) } else { Err(unable_to_relay()) };
+    };
+    let authoritative = accepted.domain_type == AcceptedDomainType::Authoritative;
+    if !authoritative && !relays && recipient.local_part().contains(ROUTING_CHARACTERS) {
+        // Whoever the mail is relayed to might follow the route.
+        return Err(unable_to_relay());
     }
+    // EN-82: what a relay domain has besides is for whoever may relay. An address of another type leads to a gateway whatever the
+    // type of its domain (PL-45).
+    let looked_up = accepted.address_book_enabled && (authoritative || !relays);
+    if looked_up || organization.carried(recipient).is_some() {
+        return Ok(Lookup::Required);
+    }
+    Ok(if accepted.domain_type == AcceptedDomainType::ExternalRelay { Lookup::Pointless } else { Lookup::Useful })
 }
 
 /// An Edge server between the file of its subscription and the first synchronization has no domains any more, and none yet.

@@ -63,6 +63,14 @@ pub enum AcceptedDomainType {
     ExternalRelay,
 }
 
+impl AcceptedDomainType {
+    /// Whether recipients are looked up when nobody says so: where all of them are known (EN-82).
+    #[must_use]
+    pub const fn looks_recipients_up(self) -> bool {
+        matches!(self, Self::Authoritative)
+    }
+}
+
 /// A domain for which the organization accepts mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedDomain {
@@ -74,6 +82,8 @@ pub struct AcceptedDomain {
     pub domain: DomainPattern,
     /// What to do with it.
     pub domain_type: AcceptedDomainType,
+    /// Whether strangers' mail is taken only for recipients that the directory has (EN-82).
+    pub address_book_enabled: bool,
     /// The default domain; exactly one has it.
     pub is_default: bool,
 }

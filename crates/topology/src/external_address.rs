@@ -45,6 +45,23 @@ impl ExternalAddress {
     }
 }
 
+/// Types of proxy addresses that are no mail addresses: of telephones, and of other services.
+const NO_MAIL: [&str; 4] = ["SIP", "EUM", "SPO", "AIRSYNC"];
+
+/// The SMTP address by which somebody is found who has `TYPE:text` among the proxy addresses of a foreign directory, in an
+/// organization with this default domain (PL-44, EN-73). An address of Exchange's own, `X500`, is written `IMCEAEX-…` to others (PL-45).
+/// `None` of what is no mail address, or cannot stand in one.
+#[must_use]
+pub fn proxy_in_smtp(kind: &str, text: &str, default: &Domain) -> Option<Address> {
+    if kind.eq_ignore_ascii_case("X500") {
+        return encapsulated::encode("EX", text, default);
+    }
+    if NO_MAIL.iter().any(|known| known.eq_ignore_ascii_case(kind)) {
+        return None;
+    }
+    format!("{kind}:{text}").parse::<ExternalAddress>().ok()?.in_smtp(Some(default))
+}
+
 impl From<Address> for ExternalAddress {
     fn from(address: Address) -> Self {
         Self::Smtp(address)
@@ -109,6 +126,32 @@ mod tests {
         let long = format!("FAX:{}", "1".repeat(3_000));
         for wrong in ["FAX:", "FAX:Müller", "F X:1", "ann", "SMTP:ann", "", &long] {
             assert!(wrong.parse::<ExternalAddress>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn proxies_of_a_foreign_directory() {
+        // PL-44, PL-45, EN-73
+        let domain = Domain::parse("contoso.com").unwrap();
+        for (kind, text, expected) in [
+            ("X400", "S=Ann;A= ;C=US;", Some("IMCEAX400-c=US+3Ba=+20+3Bs=Ann@contoso.com")),
+            (
+                "x500",
+                "/O=Contoso/OU=Exchange Administrative Group (FYDIBOHF23SPDLT)/CN=ann",
+                Some(
+                    "IMCEAEX-_O=Contoso_OU=Exchange+20Administrative+20Group+20+28FYDIBOHF23SPDLT+29_CN=ann@contoso.com",
+                ),
+            ),
+            ("X500", "/o=Müller", None),
+            ("X500", &"x".repeat(400), None),
+            ("FAX", "+4930", Some("IMCEAFAX-+2B4930@contoso.com")),
+            ("smtp", "b@contoso.com", Some("b@contoso.com")),
+            ("SIP", "ann@contoso.com", None),
+            ("EUM", "123;phone-context=x", None),
+            ("X400", "S=Müller", None),
+        ] {
+            let found = proxy_in_smtp(kind, text, &domain);
+            assert_eq!(found.as_ref().map(Address::as_str), expected, "{kind}:{text}");
         }
     }
 

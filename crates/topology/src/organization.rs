@@ -262,8 +262,19 @@ impl Organization {
     /// Type and address of another type that an address of the default accepted domain has inside (PL-45, EN-73).
     #[must_use]
     pub fn encapsulated(&self, address: &Address) -> Option<(Box<str>, Box<str>)> {
-        let is_default = self.default_domain().is_some_and(|domain| domain.ascii() == address.domain_ascii());
-        is_default.then(|| encapsulated::decode(address.local_part())).flatten()
+        self.is_in_default_domain(address).then(|| decode_foreign(address)).flatten()
+    }
+
+    fn is_in_default_domain(&self, address: &Address) -> bool {
+        self.default_domain().is_some_and(|domain| domain.ascii() == address.domain_ascii())
+    }
+
+    /// The same of an address that a server of the organization has resolved: since then another domain may have become the default
+    /// one. Whatever else is in an authoritative domain does not leave it.
+    #[must_use]
+    pub fn carried(&self, address: &Address) -> Option<(Box<str>, Box<str>)> {
+        let decode = || self.is_authoritative(&address.domain()).then(|| decode_foreign(address));
+        self.encapsulated(address).or_else(|| decode().flatten())
     }
 
     /// The SMTP address by which mail goes to one outside; nothing where that has another type, and there is no default domain for it.
@@ -305,12 +316,11 @@ impl Organization {
     }
 
     /// Who gets mail for an address of ours that nobody has: the organization's postmaster for postmaster (RFC 5321 §4.5.1) and
-    /// abuse (RFC 2142 §4) of any domain; with plus addressing whoever has the part before the `+` (RFC 5233 §4). An X.400 address
-    /// of ours stands for the same with its attributes in order (EN-70).
+    /// abuse (RFC 2142 §4) of any domain; with plus addressing whoever has the part before the `+` (RFC 5233 §4). An address of
+    /// another type stands for the same in its one spelling (PL-45, EN-70).
     #[must_use]
     pub fn stand_in(&self, address: &Address) -> Option<Address> {
-        if let Some((kind, text)) = self.encapsulated(address) {
-            self.x400_domain(&kind, &text)?;
+        if self.is_in_default_domain(address) && encapsulated::decode(address.local_part()).is_some() {
             return respelled(address);
         }
         if !self.is_authoritative(&address.domain()) {
@@ -346,6 +356,12 @@ impl Organization {
         let configured = self.draft.transport_config.external_postmaster_address.clone();
         configured.or_else(|| Address::new("postmaster", self.default_domain()?).ok())
     }
+}
+
+/// The address of another type inside. Those of type EX are Exchange's own: whoever has one is in the directory (PL-44), and no
+/// gateway leads to the others.
+fn decode_foreign(address: &Address) -> Option<(Box<str>, Box<str>)> {
+    encapsulated::decode(address.local_part()).filter(|(kind, _)| **kind != *"EX")
 }
 
 /// Mailboxes that every domain has.

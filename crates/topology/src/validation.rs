@@ -93,6 +93,7 @@ pub fn lint(draft: &OrganizationDraft) -> Problems {
         connectors::send(&known, connector, &mut problems);
     }
     gateways::check(draft, &known, &mut problems);
+    gateways::types(draft, &mut problems);
     connectors::receive(draft, &known, &mut problems);
     problems
 }

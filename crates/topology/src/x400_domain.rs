@@ -34,8 +34,12 @@ pub struct X400DomainError;
 impl FromStr for X400Domain {
     type Err = X400DomainError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.trim();
-        let attributes = X400Address::of_space(text).ok_or(X400DomainError)?;
+        // A blank at the end may be the value of A.
+        let (trimmed, whole) = (text.trim(), text.trim_start());
+        let (text, attributes) = [trimmed, whole]
+            .into_iter()
+            .find_map(|text| Some((text, X400Address::of_space(text)?)))
+            .ok_or(X400DomainError)?;
         Ok(Self { text: text.into(), attributes })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use authority::Act;
 use envelope::Revision;
 use organization::{Change, Kind, Object, Properties, Written, Wrong, properties_of};
-use topology::{Organization, Problem, Weight, receive_connector};
+use topology::{AcceptedDomainType, Organization, Problem, Weight, receive_connector};
 
 use super::{Answered, Area, Outcome, Trouble, missing, place_of};
 use crate::centre::Visit;
@@ -202,6 +202,9 @@ pub(crate) async fn build(
             properties.retain(|(name, _)| name != "guid");
         }
     }
+    if kind == Kind::AcceptedDomain {
+        looked_up_by_type(&mut properties, old);
+    }
     let object = match visit.ruled.object(kind, properties, Arc::clone(organization)).await? {
         Ok(object) => object,
         Err(wrong) => return Ok(Err(wrong)),
@@ -225,6 +228,19 @@ pub(crate) async fn build(
         .map(|problem| wrong(&object, problem))
         .collect();
     Ok(if errors.is_empty() { Ok(object) } else { Err(errors) })
+}
+
+/// EN-82: where Recipient Lookup is as it was by default, in the form of a new domain that of an authoritative one, it goes with the
+/// type. As the shell does it.
+fn looked_up_by_type(properties: &mut Properties, old: Option<&Object>) {
+    let (was, looked_up) = match old {
+        Some(Object::AcceptedDomain(old)) => (old.domain_type, old.address_book_enabled),
+        _ => (AcceptedDomainType::Authoritative, true),
+    };
+    let untouched = |(name, value): &(String, Written)| {
+        name == "addressBookEnabled" && *value == Written::Truth(looked_up) && looked_up == was.looks_recipients_up()
+    };
+    properties.retain(|property| !untouched(property));
 }
 
 /// What the linter says of the organization that would be, and does not say of that which is.

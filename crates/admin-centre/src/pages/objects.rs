@@ -97,6 +97,12 @@ pub(crate) async fn act(visit: &Visit<'_>, organization: &Organization, area: &A
     let name = object.name();
     let back = place_of(area.kind, &name);
     match visit.ask.field("do") {
+        "remove" if matches!(object, Object::AcceptedDomain(domain) if domain.is_default) => {
+            let text = format!(
+                "{name} is the default accepted domain and stays (EN-81): make another one the default before."
+            );
+            Err(Trouble::Wrong(text))
+        }
         "remove" => {
             let changes = edit::removed(organization, object);
             edit::planned(visit, organization, changes, &format!("Remove {} {name}", area.one), &back)

@@ -309,6 +309,8 @@ async fn everything_else_is_edited_by_forms_of_the_schema() {
                 ("name", "Fabrikam"),
                 ("domainName", "fabrikam.example"),
                 ("domainType", "InternalRelay"),
+                ("addressBookEnabled.there", "1"),
+                ("addressBookEnabled", "true"),
                 ("default.there", "1"),
                 ("default", "true"),
             ],
@@ -329,6 +331,16 @@ async fn everything_else_is_edited_by_forms_of_the_schema() {
     }
     let now = world.memory.organization();
     assert_eq!(now.default_domain().unwrap().to_string(), "fabrikam.example", "AC-46: one is the default");
+    let looked_up = |world: &World| world.memory.organization().accepted_domains()[1].address_book_enabled;
+    assert!(!looked_up(&world), "EN-82: as the form of an authoritative domain has it, it goes with the type");
+    for told in ["true", "false"] {
+        let form = [("addressBookEnabled.there", "1"), ("addressBookEnabled", told)];
+        let (plan, _) = anna.follow("/domains/Fabrikam/edit", &form).await;
+        anna.post(&format!("{plan}/do"), &[("do", "apply"), ("confirm", "apply")]).await;
+        assert_eq!(looked_up(&world).to_string(), told);
+    }
+    let reply = anna.post("/domains/Fabrikam/do", &[("do", "remove")]).await;
+    assert!(reply.text().contains("stays (EN-81)"), "{}", reply.text());
     assert_eq!(now.site_links()[0].effective_cost().get(), 25);
     let page = anna.get("/receive-connectors/new").await.text();
     assert!(page.contains("name=\"authMechanism\" value=\"Tls\" checked"), "what is the default is ticked: {page}");

@@ -196,6 +196,16 @@ const CHANGED: &[(&str, &str, &str)] = &[
         "ExternalRelay\nFabrikam",
     ),
     (
+        "EN-80",
+        "Set-AcceptedDomain Partners -MatchSubDomains $false; Get-AcceptedDomain Partners | % { $_.DomainName; $_.MatchSubDomains }; Set-AcceptedDomain Partners -MatchSubDomains $true; Get-AcceptedDomain Partners | % { $_.DomainName; $_.MatchSubDomains }; Set-AcceptedDomain Partners -MatchSubDomains $true -Name Below; (Get-AcceptedDomain Below).DomainName",
+        "partners.example\nFalse\n*.partners.example\nTrue\n*.partners.example",
+    ),
+    (
+        "EN-82",
+        "New-AcceptedDomain A -DomainName a.example | % AddressBookEnabled; New-AcceptedDomain B -DomainName b.example -DomainType InternalRelay | % AddressBookEnabled; Set-AcceptedDomain A -DomainType ExternalRelay; (Get-AcceptedDomain A).AddressBookEnabled; Set-AcceptedDomain B -AddressBookEnabled $true; Set-AcceptedDomain B -DomainType ExternalRelay; (Get-AcceptedDomain B).AddressBookEnabled; Set-AcceptedDomain A -DomainType Authoritative -AddressBookEnabled $false; (Get-AcceptedDomain A).AddressBookEnabled",
+        "True\nFalse\nFalse\nTrue\nFalse",
+    ),
+    (
         "EN-72",
         "New-X400AuthoritativeDomain -Name Sales -X400DomainName \"C=US;A=Fabrikam;P=Contoso;O=Sales\" | % X400ExternalRelay; Set-X400AuthoritativeDomain Sales -X400ExternalRelay: $true; Get-X400AuthoritativeDomain | % { $_.Name; $_.X400DomainName; $_.X400ExternalRelay }; Remove-X400AuthoritativeDomain Sales -Confirm:$false; @(Get-X400AuthoritativeDomain).Count",
         "False\nSales\nC=US;A=Fabrikam;P=Contoso;O=Sales\nTrue\n0",
@@ -204,6 +214,11 @@ const CHANGED: &[(&str, &str, &str)] = &[
         "EN-73",
         "New-MailContact Dan -ExternalEmailAddress 'X400:S=Dan;C=US;A=Fabrikam' | % ExternalEmailAddress; Set-MailContact Dan -ExternalEmailAddress FAX:+4930; (Get-MailContact Dan).ExternalEmailAddress",
         "X400:c=US;a=Fabrikam;s=Dan\nFAX:+4930",
+    ),
+    (
+        "EN-73, PL-45",
+        "$made = New-Mailbox Eve -PrimarySmtpAddress eve@contoso.com -Database DB1; Set-Mailbox Eve -EmailAddresses @{Add='X400:S=Eve;C=US','e@contoso.com'}; $made = New-AcceptedDomain F -DomainName fabrikam.com; Set-AcceptedDomain F -MakeDefault $true -WarningAction SilentlyContinue; (Get-Mailbox Eve).EmailAddresses; Set-AcceptedDomain F -MakeDefault $true -WarningAction SilentlyContinue; @((Get-Mailbox Eve).EmailAddresses).Count",
+        "IMCEAX400-c=US+3Bs=Eve@contoso.com\ne@contoso.com\nIMCEAX400-c=US+3Bs=Eve@fabrikam.com\n3",
     ),
     (
         "RT-25",

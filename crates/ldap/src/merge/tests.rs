@@ -24,6 +24,7 @@ fn draft() -> OrganizationDraft {
         name: name("Contoso"),
         domain: "contoso.com".parse().unwrap(),
         domain_type: AcceptedDomainType::Authoritative,
+        address_book_enabled: true,
         is_default: true,
     };
     OrganizationDraft {

@@ -3,7 +3,7 @@
 use topology::{AcceptedDomain, AcceptedDomainType, DomainPattern, Guid, TransportConfig, X400AuthoritativeDomain};
 
 use super::{name_property, no_domain, no_name};
-use crate::literal::{Fault, Literal};
+use crate::literal::{Fault, Literal, kind_of, shape_of};
 use crate::node::Node;
 use crate::property::{Form, Property, property};
 
@@ -62,12 +62,25 @@ impl Form for AcceptedDomain {
             .is("The domain; *.domain covers it and everything below.", "RT-44")
             .or(&["domain"])
             .required(),
-        property!("domainType", domain_type)
+        Property::<Self>::new(
+            "domainType",
+            |accepted| accepted.domain_type.write(),
+            |accepted, node, _| {
+                accepted.domain_type = Literal::read(node)?;
+                accepted.address_book_enabled = accepted.domain_type.looks_recipients_up();
+                Ok(())
+            },
+        )
+        .takes(|accepted| kind_of(&accepted.domain_type))
+        .shaped(|accepted| shape_of(&accepted.domain_type))
+        .is("Whose recipients are all known here, which are partly elsewhere, which are all elsewhere.", "EN-80, PL-46")
+        .or(&["type"]),
+        property!("addressBookEnabled", address_book_enabled)
             .is(
-                "Whose recipients are all known here, which are partly elsewhere, which are all elsewhere.",
-                "RT-44, PL-45",
+                "Recipient Lookup: whom the directory does not have is refused on arrival; in relay domains to who may not relay.",
+                "EN-82",
             )
-            .or(&["type"]),
+            .defaults_to("true, false for relay domains"),
         property!("default", is_default).is(
             "The domain of what has none; exactly one is it. A single accepted domain is, unless it says no.",
             "RT-44",
@@ -80,6 +93,7 @@ impl Form for AcceptedDomain {
             name: no_name(),
             domain: DomainPattern::Exact(no_domain()),
             domain_type: AcceptedDomainType::Authoritative,
+            address_book_enabled: true,
             is_default: false,
         }
     }

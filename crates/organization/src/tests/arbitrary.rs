@@ -205,13 +205,20 @@ fn accepted_domain() -> impl Strategy<Value = AcceptedDomain> {
     use AcceptedDomainType::{Authoritative, ExternalRelay, InternalRelay};
     let types = select(vec![Authoritative, InternalRelay, ExternalRelay]);
     let domain = parsed(&["*", "*.contoso.com", "contoso.com"]);
-    (guid(), object(), domain, types, any::<bool>()).prop_map(|(guid, name, domain, domain_type, is_default)| {
-        AcceptedDomain { guid, name, domain, domain_type, is_default }
-    })
+    (guid(), object(), domain, types, any::<[bool; 2]>()).prop_map(
+        |(guid, name, domain, domain_type, [address_book_enabled, is_default])| AcceptedDomain {
+            guid,
+            name,
+            domain,
+            domain_type,
+            address_book_enabled,
+            is_default,
+        },
+    )
 }
 
 fn x400_domain() -> impl Strategy<Value = X400AuthoritativeDomain> {
-    let domain = parsed(&["C=US;A=Fabrikam;P=Contoso", "o=Sales", "c=US;a=att,p=x;ou1=North"]);
+    let domain = parsed(&["C=US;A=Fabrikam;P=Contoso", "o=Sales", "c=US;a=att,p=x;ou1=North", "C=US;A= "]);
     (guid(), object(), domain, any::<bool>()).prop_map(|(guid, name, domain, external_relay)| X400AuthoritativeDomain {
         guid,
         name,

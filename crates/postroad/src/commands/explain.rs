@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use envelope::{Address, ByteSize, ObjectName, ServerName};
+use envelope::{ByteSize, ObjectName, ServerName};
 use inquiry::{Answer, Sender, Subject};
 use topology::{Organization, Problem};
 
@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: ExplainArguments) -> anyhow::Result<ExitCode>
 
 async fn answer(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     let opened = arguments.source.open().await?;
-    let subjects = subjects(arguments, &opened).await?;
+    let subjects = asked(arguments, &opened).await?.within(&opened.organization)?;
     let mut inquiry = opened.inquiry(&subjects).await?;
     let palette = Palette::of_output();
     let candidates = if arguments.all { Candidates::All } else { Candidates::Near };
@@ -168,14 +168,43 @@ fn idle(organization: &Organization, used: &BTreeSet<ObjectName>) -> Vec<String>
 
 async fn compare(arguments: &ExplainArguments, file: PathBuf) -> anyhow::Result<ExitCode> {
     let opened = arguments.source.open().await?;
-    let subjects = subjects(arguments, &opened).await?;
-    difference::run(&opened, &subjects, &file, arguments.json).await
+    let asked = asked(arguments, &opened).await?;
+    difference::run(&opened, &asked, &file, arguments.json).await
 }
 
-/// Each recipient, as each server sees it; or what waits on each.
-async fn subjects(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Result<Vec<Subject>> {
+/// What is asked about: what an address of another type stands in depends on the organization (EN-73).
+struct Questions {
+    recipients: Vec<list::Asked>,
+    sender: Sender,
+    size: ByteSize,
+    from: Vec<ServerName>,
+    /// What waits, which has addresses already.
+    waiting: Vec<Subject>,
+}
+
+impl Questions {
+    /// Each recipient, as each server sees it; or what waits on each.
+    fn within(&self, organization: &Organization) -> anyhow::Result<Vec<Subject>> {
+        let mut subjects = self.waiting.clone();
+        for asked in &self.recipients {
+            let recipient = asked.in_default_domain(organization)?;
+            subjects.extend(self.from.iter().map(|from| Subject {
+                recipient: recipient.clone(),
+                sender: self.sender.clone(),
+                size: self.size,
+                from: from.clone(),
+            }));
+        }
+        Ok(subjects)
+    }
+}
+
+async fn asked(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Result<Questions> {
+    let sender = arguments.sender.clone().unwrap_or(Sender::Unnamed);
+    let (recipients, size, from) = (Vec::new(), arguments.size, Vec::new());
     if arguments.queued {
-        return waiting::subjects(arguments.source.place(), &arguments.from).await;
+        let waiting = waiting::subjects(arguments.source.place(), &arguments.from).await?;
+        return Ok(Questions { recipients, sender, size, from, waiting });
     }
     let mut recipients = arguments.recipient.clone();
     if let Some(path) = &arguments.recipients {
@@ -192,15 +221,7 @@ async fn subjects(arguments: &ExplainArguments, opened: &Opened) -> anyhow::Resu
         }
         from.push(usual);
     }
-    let recipients: Vec<Address> =
-        recipients.into_iter().map(|asked| asked.in_default_domain(&opened.organization)).collect::<Result<_, _>>()?;
-    let subject = |recipient: &Address, from: &ServerName| Subject {
-        recipient: recipient.clone(),
-        sender: arguments.sender.clone().unwrap_or(Sender::Unnamed),
-        size: arguments.size,
-        from: from.clone(),
-    };
-    Ok(recipients.iter().flat_map(|recipient| from.iter().map(move |from| subject(recipient, from))).collect())
+    Ok(Questions { recipients, sender, size, from, waiting: Vec::new() })
 }
 
 #[cfg(test)]

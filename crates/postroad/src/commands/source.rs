@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use directory::{Administration, HistoryError};
-use envelope::{Domain, Revision, ServerName};
+use envelope::{Revision, ServerName};
 use inquiry::{Inquiry, KnownRecipients, Subject, Wanted};
 use lab::LabStatus;
 use runtime::Settings;
@@ -119,14 +119,18 @@ impl Opened {
 
     /// Fetches what answers about `subjects` need.
     pub(crate) async fn inquiry(&self, subjects: &[Subject]) -> anyhow::Result<Inquiry> {
-        Ok(Inquiry::new(self.organization.clone(), self.known(subjects).await?))
+        Ok(Inquiry::new(self.organization.clone(), self.known(subjects, &[&self.organization]).await?))
     }
 
     /// The recipients of `subjects`, and whom they lead to.
-    pub(crate) async fn known(&self, subjects: &[Subject]) -> anyhow::Result<KnownRecipients> {
+    pub(crate) async fn known(
+        &self,
+        subjects: &[Subject],
+        organizations: &[&Organization],
+    ) -> anyhow::Result<KnownRecipients> {
         Ok(match &self.recipients {
             Recipients::File(recipients) => KnownRecipients::all(recipients.clone()),
-            Recipients::Directory(directory) => gather(directory.as_ref(), subjects, &[&self.organization]).await?,
+            Recipients::Directory(directory) => gather(directory.as_ref(), subjects, organizations).await?,
         })
     }
 }
@@ -146,8 +150,7 @@ pub(crate) async fn gather_changed(
     organizations: &[&Organization],
     changed: &HashMap<String, Option<DirectoryRecipient>>,
 ) -> anyhow::Result<KnownRecipients> {
-    let domains: Vec<Domain> = organizations.iter().filter_map(|one| one.default_domain().cloned()).collect();
-    let mut wanted = Wanted::of(subjects, &domains)?;
+    let mut wanted = Wanted::of(subjects, organizations)?;
     while !wanted.addresses().is_empty() {
         let found: Result<Vec<_>, _> = directory.recipients(wanted.addresses()).await.into_iter().collect();
         let changed = wanted.addresses().iter().map(|address| changed.get(&address.key()));

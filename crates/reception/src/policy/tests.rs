@@ -7,7 +7,14 @@ use topology::{DeliveryRestrictions, Guid, PermissionGroup, ReceiveRight, Recipi
 use super::*;
 
 fn organization() -> Organization {
-    let text = "
+    loaded(TEXT)
+}
+
+fn loaded(text: &str) -> Organization {
+    organization::load(text, Revision(1)).unwrap_or_else(|problems| panic!("{problems}")).organization
+}
+
+const TEXT: &str = "
 sites: [{name: Berlin}]
 servers: [{name: MAIL1, fqdn: mail1.contoso.com, site: Berlin}]
 acceptedDomains:
@@ -18,8 +25,6 @@ x400AuthoritativeDomains:
   - {name: Contoso, x400DomainName: C=US;A=Fabrikam}
   - {name: Germany, x400DomainName: C=DE, x400ExternalRelay: true}
 ";
-    organization::load(text, Revision(1)).unwrap().organization
-}
 
 pub(crate) fn mailbox() -> DirectoryRecipient {
     DirectoryRecipient {
@@ -179,19 +184,55 @@ fn strangers_reach_a_contact_by_its_address_inside_and_whoever_may_relay_by_both
 }
 
 #[test]
-fn whom_nobody_is_is_refused_where_recipients_are_looked_up_which_is_in_authoritative_domains() {
-    // EN-82: by default, which is all there is.
-    let organization = organization();
-    for (path, lookup, unknown) in [
-        ("nobody@contoso.com", Lookup::Required, Err(550)),
-        ("nobody@partner.contoso.com", Lookup::Useful, Ok(())),
-        ("nobody@deep.legacy.example", Lookup::Pointless, Ok(())),
+fn whom_nobody_is_is_refused_where_recipients_are_looked_up() {
+    // EN-82
+    use Lookup::{Pointless, Required, Useful};
+    let user = mailbox();
+    let otherwise = TEXT
+        .replace("domainType: Authoritative,", "domainType: Authoritative, addressBookEnabled: false,")
+        .replace("domainType: InternalRelay", "domainType: InternalRelay, addressBookEnabled: true")
+        .replace("domainType: ExternalRelay", "domainType: ExternalRelay, addressBookEnabled: true");
+    let (by_default, otherwise) = (organization(), loaded(&otherwise));
+    let (stranger, relays) = (Principal::Anonymous, Principal::User(&user));
+    for (organization, principal, path, lookup, unknown) in [
+        (&by_default, stranger, "nobody@contoso.com", Required, Err(550)),
+        (&by_default, stranger, "nobody@partner.contoso.com", Useful, Ok(())),
+        (&by_default, stranger, "nobody@deep.legacy.example", Pointless, Ok(())),
+        (&otherwise, stranger, "nobody@contoso.com", Useful, Ok(())),
+        (&otherwise, stranger, "nobody@partner.contoso.com", Required, Err(550)),
+        (&otherwise, stranger, "nobody@deep.legacy.example", Required, Err(550)),
+        // Outboxes send there, too.
+        (&otherwise, relays, "nobody@contoso.com", Useful, Ok(())),
+        (&otherwise, relays, "nobody@partner.contoso.com", Useful, Ok(())),
+        (&otherwise, relays, "nobody@deep.legacy.example", Pointless, Ok(())),
     ] {
         let address = Address::parse(path).unwrap();
-        let asked = check_recipient(usual(Principal::Anonymous), &organization, Principal::Anonymous, &address);
-        assert_eq!(asked, Ok(lookup), "{path}");
-        let found = check_found(asker(&organization, Principal::Anonymous), &address, lookup, &Found::Nothing);
+        assert_eq!(check_recipient(usual(principal), organization, principal, &address), Ok(lookup), "{path}");
+        let found = check_found(asker(organization, principal), &address, lookup, &Found::Nothing);
         assert_eq!(found.map_err(|reply| reply.code), unknown, "{path}");
+    }
+}
+
+#[test]
+fn no_stranger_reaches_a_gateway_whatever_the_type_of_the_default_domain() {
+    // PL-45, EN-82
+    for (domain_type, looked_up) in
+        ["Authoritative", "InternalRelay", "ExternalRelay"].iter().flat_map(|one| [(one, true), (one, false)])
+    {
+        let default = format!("domainType: {domain_type}, addressBookEnabled: {looked_up}, default: true");
+        let organization = loaded(&TEXT.replace("domainType: Authoritative, default: true", &default));
+        let user = mailbox();
+        let answer = |principal, path: &str, found: Found| {
+            let address = Address::parse(path).unwrap();
+            check_recipient(usual(principal), &organization, principal, &address)
+                .and_then(|lookup| check_found(asker(&organization, principal), &address, lookup, &found))
+                .map_err(|reply| reply.code)
+        };
+        for path in ["IMCEAFAX-5551234@contoso.com", "imceaX400-c=DE@CONTOSO.com"] {
+            assert_eq!(answer(Principal::Anonymous, path, Found::Nothing), Err(550), "{path} {default}");
+            assert_eq!(answer(Principal::Anonymous, path, Found::Recipient(mailbox())), Ok(()), "{path} {default}");
+            assert_eq!(answer(Principal::User(&user), path, Found::Nothing), Ok(()), "{path} {default}");
+        }
     }
 }
 

@@ -123,6 +123,8 @@ pub(crate) struct Index {
     exact: HashMap<Box<str>, Bucket>,
     within: HashMap<Box<str>, Bucket>,
     any: Bucket,
+    /// Address space `--` (SC-64): on an Edge server alone.
+    own: Bucket,
     x400: X400,
     others: HashMap<Box<str>, OtherType>,
 }
@@ -149,6 +151,7 @@ impl Index {
             exact: HashMap::with_capacity(spaces),
             within: HashMap::new(),
             any: Bucket::default(),
+            own: Bucket::default(),
             x400: X400::default(),
             others: HashMap::new(),
         };
@@ -156,7 +159,7 @@ impl Index {
             let connector = position.of(organization);
             let entry = Entry { guid: connector.guid(), reach: local.reach(connector), position };
             for at in 0..connector.address_spaces().len() {
-                index.insert(local, connector, &entry, at);
+                index.insert(connector, &entry, at);
             }
             index.entries.push(entry);
         }
@@ -165,15 +168,15 @@ impl Index {
     }
 
     fn seal(&mut self) {
-        let Self { exact, within, any, x400, others, .. } = self;
-        exact.values_mut().chain(within.values_mut()).chain([any, &mut x400.any]).for_each(Bucket::seal);
+        let Self { exact, within, any, own, x400, others, .. } = self;
+        exact.values_mut().chain(within.values_mut()).chain([any, own, &mut x400.any]).for_each(Bucket::seal);
         x400.spaces.values_mut().for_each(Bucket::seal);
         x400.seal();
         others.values_mut().flat_map(|other| other.texts.values_mut().chain([&mut other.any])).for_each(Bucket::seal);
         exact.shrink_to_fit();
     }
 
-    fn insert(&mut self, local: &Local<'_>, connector: Connector<'_>, entry: &Entry, at: usize) {
+    fn insert(&mut self, connector: Connector<'_>, entry: &Entry, at: usize) {
         let number = ConnectorIndex(self.entries.len());
         let AddressSpace { space, cost } = &connector.address_spaces()[at];
         let row = entry.reach.as_ref().ok().map(|reach| {
@@ -187,7 +190,7 @@ impl Index {
         };
         match space {
             Space::Smtp(pattern) => add(self.smtp_bucket(pattern)),
-            Space::AcceptedDomains => local.accepted_domains().for_each(|pattern| add(self.smtp_bucket(pattern))),
+            Space::AcceptedDomains => add(&mut self.own),
             Space::Other { kind, text } if kind.as_ref() == X400Address::KIND => match X400Address::of_space(text) {
                 Some(attributes) => add(self.x400.spaces.entry(attributes).or_default()),
                 None => add(&mut self.x400.any),
@@ -227,20 +230,34 @@ impl Index {
     /// Connectors for everything that do not count for `domain`: on an Edge server what `--` stands for belongs to the organization,
     /// whether a connector leads there or not. By MX it would come back, by a smart host of the internet's side as well (EN-26).
     pub(crate) fn barred(&self, domain: &Domain) -> Option<&Bucket> {
-        let accepted = if self.is_edge { self.organization.accepted_domain(domain) } else { None };
-        accepted.filter(|accepted| stands_inside(accepted)).map(|_| &self.any)
+        self.own_precision(domain).map(|_| &self.any)
+    }
+
+    /// How precisely `--` matches `domain`: as precisely as the accepted domain that it is in, which is the most precise one (SC-64).
+    fn own_precision(&self, domain: &Domain) -> Option<Precision> {
+        let accepted = if self.is_edge { self.organization.accepted_domain(domain)? } else { return None };
+        stands_inside(accepted).then(|| match &accepted.domain {
+            DomainPattern::Exact(_) => Precision::Exact,
+            DomainPattern::Within(parent) => Precision::Within(parent.label_count()),
+            DomainPattern::Any => Precision::Any,
+        })
     }
 
     /// Buckets that match an SMTP domain, most precise first (RT-45).
     pub(crate) fn smtp_levels<'a>(&'a self, domain: &'a Domain) -> impl Iterator<Item = (Precision, &'a Bucket)> {
+        let own = self.own_precision(domain);
+        let own_at = move |precision| (own == Some(precision)).then_some((precision, &self.own));
         let exact = self.exact.get(domain.ascii()).map(|bucket| (Precision::Exact, bucket));
-        let parents = (!self.within.is_empty()).then(|| domain.suffixes()).into_iter().flatten();
-        let within = parents.filter_map(|suffix| {
-            let bucket = self.within.get(suffix)?;
-            Some((Precision::Within(suffix.split('.').count()), bucket))
+        let exact = exact.into_iter().chain(own_at(Precision::Exact));
+        let walks = !self.within.is_empty() || matches!(own, Some(Precision::Within(_)));
+        let parents = walks.then(|| domain.suffixes()).into_iter().flatten();
+        let within = parents.flat_map(move |suffix| {
+            let precision = Precision::Within(suffix.split('.').count());
+            let bucket = self.within.get(suffix).map(|bucket| (precision, bucket));
+            bucket.into_iter().chain(own_at(precision))
         });
-        let any = self.barred(domain).is_none().then_some((Precision::Any, &self.any));
-        exact.into_iter().chain(within).chain(any)
+        let any = own.is_none().then_some((Precision::Any, &self.any));
+        exact.chain(within).chain(any)
     }
 
     /// Buckets that match an address of another type, most precise first (RT-46).
@@ -262,12 +279,6 @@ fn stands_inside(accepted: &AcceptedDomain) -> bool {
 impl Local<'_> {
     fn is_edge(&self) -> bool {
         self.server.role == ServerRole::Edge
-    }
-
-    /// What `--` stands for: nothing except on an Edge server (RT-44, SC-64).
-    fn accepted_domains(&self) -> impl Iterator<Item = &DomainPattern> {
-        let accepted = if self.is_edge() { self.organization.accepted_domains() } else { &[] };
-        accepted.iter().filter(|accepted| stands_inside(accepted)).map(|accepted| &accepted.domain)
     }
 
     fn reach(&self, connector: Connector<'_>) -> Result<Reach, Obstacle> {

@@ -186,22 +186,22 @@ fn covers(pattern: &DomainPattern, domain: &Domain) -> Option<usize> {
 
 /// EN-26: whether mail for a domain is the organization's, by the most precise accepted domain that covers it.
 pub(crate) fn is_inside(draft: &OrganizationDraft, domain: &Domain) -> bool {
+    inside(draft, domain).is_some()
+}
+
+/// And how precise that is (SC-64).
+fn inside(draft: &OrganizationDraft, domain: &Domain) -> Option<usize> {
     let covering =
         draft.accepted_domains.iter().filter_map(|one| Some((covers(&one.domain, domain)?, one.domain_type)));
-    let precise = covering.max_by_key(|(precision, _)| *precision);
-    precise.is_some_and(|(_, kind)| kind != AcceptedDomainType::ExternalRelay)
+    let (precision, kind) = covering.max_by_key(|(precision, _)| *precision)?;
+    (kind != AcceptedDomainType::ExternalRelay).then_some(precision)
 }
 
 fn precision(draft: &OrganizationDraft, local: &Server, space: &AddressSpace, domain: &Domain) -> Option<usize> {
     match &space.space {
         Space::Smtp(DomainPattern::Any) if local.role == ServerRole::Edge && is_inside(draft, domain) => None,
         Space::Smtp(pattern) => covers(pattern, domain),
-        Space::AcceptedDomains if local.role == ServerRole::Edge => draft
-            .accepted_domains
-            .iter()
-            .filter(|accepted| accepted.domain_type != AcceptedDomainType::ExternalRelay)
-            .filter_map(|accepted| covers(&accepted.domain, domain))
-            .max(),
+        Space::AcceptedDomains if local.role == ServerRole::Edge => inside(draft, domain),
         Space::AcceptedDomains | Space::Other { .. } => None,
     }
 }

@@ -11,7 +11,8 @@ use topology::{AcceptedDomainType, LinkCost, Server};
 use crate::world::World;
 
 const SITES: [&str; 6] = ["B", "a", "site2", "Site10", "z", "1"];
-const DOMAINS: [&str; 5] = ["contoso.net", "mkt.contoso.net", "x.mkt.contoso.net", "fabrikam.com", "com"];
+const DOMAINS: [&str; 6] =
+    ["contoso.net", "mkt.contoso.net", "x.mkt.contoso.net", "out.mkt.contoso.net", "fabrikam.com", "com"];
 const SPACES: [&str; 9] = [
     "*",
     "*.com",
@@ -119,6 +120,7 @@ fn with_servers(mut world: World, sites: &[SiteLine]) -> World {
     world
         .accepted("contoso.net", AcceptedDomainType::Authoritative)
         .accepted("*.mkt.contoso.net", AcceptedDomainType::InternalRelay)
+        .accepted("out.mkt.contoso.net", AcceptedDomainType::ExternalRelay)
         .accepted("fabrikam.com", AcceptedDomainType::ExternalRelay)
 }
 

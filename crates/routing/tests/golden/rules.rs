@@ -200,6 +200,9 @@ fn rt_44_accepted_domains_space_counts_on_edge_servers_only() {
         .accepted("contoso.com", AcceptedDomainType::Authoritative)
         .accepted("*.relay.example", AcceptedDomainType::InternalRelay)
         .accepted("away.example", AcceptedDomainType::ExternalRelay)
+        .accepted("away.relay.example", AcceptedDomainType::ExternalRelay)
+        .accepted("*.away.example", AcceptedDomainType::ExternalRelay)
+        .accepted("*.in.away.example", AcceptedDomainType::InternalRelay)
         .edge("EDGE1", "D")
         .edge("EDGE2", "D")
         .connector("Inbound", &["--"], &["EDGE1"])
@@ -210,6 +213,11 @@ fn rt_44_accepted_domains_space_counts_on_edge_servers_only() {
         ("contoso.com", "Inbound"),
         ("a.relay.example", "Inbound"),
         ("away.example", "Outbound"),
+        // EN-26, PL-86: the most precise accepted domain says whose mail it is.
+        ("away.relay.example", "Outbound"),
+        ("x.away.relay.example", "Inbound"),
+        ("a.away.example", "Outbound"),
+        ("in.away.example", "Inbound"),
         ("x.example", "Outbound"),
     ] {
         assert!(external(&edge, domain).starts_with(&format!("{connector} -> DnsConnectorDelivery")), "{domain}");

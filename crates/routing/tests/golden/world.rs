@@ -206,7 +206,14 @@ impl World {
         let guid = self.guid();
         let is_default = self.draft.accepted_domains.is_empty();
         let (name, domain) = (name(domain), domain.parse().unwrap());
-        self.draft.accepted_domains.push(AcceptedDomain { guid, name, domain, domain_type, is_default });
+        self.draft.accepted_domains.push(AcceptedDomain {
+            guid,
+            name,
+            domain,
+            domain_type,
+            address_book_enabled: domain_type.looks_recipients_up(),
+            is_default,
+        });
         self
     }
 

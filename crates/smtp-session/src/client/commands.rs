@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
-use envelope::{BodyType, DsnReturn, Envelope, Notify, Recipient, ReversePath};
+use envelope::{BodyType, DsnReturn, Envelope, Notify, OriginalRecipient, Recipient, ReversePath};
 use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
 use super::message::Needs;
+use crate::command::parameters::ORIGINAL_RECIPIENT_OCTETS_MAX;
 use crate::credentials::Credentials;
 use crate::xtext;
 
@@ -52,13 +53,22 @@ pub(super) fn rcpt(recipient: &Recipient, offered: &Capabilities, out: &mut Byte
             put_notify(notify, out);
         }
         if let Some(original) = &recipient.original {
-            out.put_slice(b" ORCPT=");
-            xtext::encode(&original.kind, out);
-            out.put_slice(b";");
-            xtext::encode(&original.address, out);
+            put_original(original, out);
         }
     }
     out.put_slice(b"\r\n");
+}
+
+/// One that is longer than every server takes is left out (RFC 3461 §4.2): with it the recipient would be refused.
+fn put_original(original: &OriginalRecipient, out: &mut BytesMut) {
+    let mut value = BytesMut::new();
+    xtext::encode(&original.kind, &mut value);
+    value.put_slice(b";");
+    xtext::encode(&original.address, &mut value);
+    if value.len() <= ORIGINAL_RECIPIENT_OCTETS_MAX {
+        out.put_slice(b" ORCPT=");
+        out.put_slice(&value);
+    }
 }
 
 /// An envelope with these of its recipients as a file for a Replay directory has it: what `MAIL` and `RCPT` would say, in
@@ -125,6 +135,33 @@ fn decimal(mut number: u64, out: &mut BytesMut) {
         number /= 10;
         if number == 0 {
             break out.put_slice(&digits[from..]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use envelope::Address;
+
+    use super::*;
+    use crate::command::parameters::{OwnNames, parse_recipient};
+    use crate::server::Extensions;
+
+    #[test]
+    fn an_original_recipient_is_told_where_every_server_takes_it() {
+        // RFC 3461 §4.2; PL-44: mail for a long address goes on under another one.
+        for (octets, told) in [(500, true), (501, false), (1860, false)] {
+            let original = OriginalRecipient { kind: "rfc822".into(), address: "x".repeat(octets - 7).into() };
+            let mut recipient = Recipient::new(Address::parse("ann@contoso.com").unwrap());
+            recipient.original = Some(original.clone());
+            let mut out = BytesMut::new();
+            rcpt(&recipient, &Capabilities { dsn: true, ..Capabilities::default() }, &mut out);
+            let line = std::str::from_utf8(&out).unwrap().trim_end();
+            let arguments = line.strip_prefix("RCPT TO:").unwrap();
+            let domain = recipient.address.domain();
+            let own = OwnNames { postmaster_domain: &domain, address: None };
+            let read = parse_recipient(arguments, &Extensions::default(), false, own).unwrap();
+            assert_eq!(read.original, told.then_some(original), "{octets}");
         }
     }
 }

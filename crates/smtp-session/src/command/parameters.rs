@@ -12,7 +12,7 @@ use crate::xtext;
 /// Longest `ENVID` in encoded octets (RFC 3461 §4.4).
 const ENVELOPE_ID_OCTETS_MAX: usize = 100;
 /// Longest `ORCPT` in encoded octets (RFC 3461 §4.2).
-const ORIGINAL_RECIPIENT_OCTETS_MAX: usize = 500;
+pub(crate) const ORIGINAL_RECIPIENT_OCTETS_MAX: usize = 500;
 
 /// `MAIL FROM:<…>` with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,8 +25,8 @@ impl X400Address {
     /// The address type.
     pub const KIND: &'static str = "X400";
 
-    /// Reads an address space such as `c=US;a=Fabrikam;P=Contoso`: routing attributes only, each once, none empty. The
-    /// whole space `*` is not one of these.
+    /// Reads an address space such as `c=US;a=Fabrikam;P=Contoso`: routing attributes only, each once, none empty; where there is no
+    /// ADMD, `a` is a blank (RFC 1685). The whole space `*` is not one of these.
     #[must_use]
     pub fn of_space(text: &str) -> Option<Self> {
         let mut address = Self::default();
@@ -35,7 +35,8 @@ impl X400Address {
             let at = position(name)?;
             let length = value.trim().chars().count();
             let is_printable = value.chars().all(|one| one.is_ascii_alphanumeric() || PUNCTUATION.contains(one));
-            if length == 0 || length > LENGTHS_MAX[at] || !is_printable || address.values[at].is_some() {
+            let is_empty = length == 0 && (value.is_empty() || NAMES[at] != "a");
+            if is_empty || length > LENGTHS_MAX[at] || !is_printable || address.values[at].is_some() {
                 return None;
             }
             address.values[at] = Some(fold(value));
@@ -94,8 +95,15 @@ impl fmt::Display for X400Address {
 /// spellings of one address are the same in it (EN-70: attributes stand in any order), but for case.
 fn in_order(text: &str) -> String {
     let order = |name: &str| (position(name).unwrap_or(NAMES.len()), name.trim().to_ascii_lowercase());
-    let mut all: Vec<_> = attributes(text).map(|(name, value)| (order(name), value.trim())).collect();
-    all.sort();
+    // Without an ADMD there is a blank in its place (RFC 1685).
+    let value = |at: usize, value: &'_ str| match value.trim() {
+        "" if NAMES.get(at) == Some(&"a") => " ".to_owned(),
+        trimmed => trimmed.to_owned(),
+    };
+    let all = attributes(text).map(|(name, written)| (order(name), written));
+    let mut all: Vec<_> = all.map(|((at, name), written)| ((at, name), value(at, written))).collect();
+    // Of a name that is there twice the first value counts, as where it routes.
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
     let all: Vec<String> = all.into_iter().map(|((_, name), value)| format!("{name}={value}")).collect();
     all.join(";")
 }
@@ -103,23 +111,29 @@ fn in_order(text: &str) -> String {
 /// The text of an address of type X400 with its attributes in one order; nothing of another type, or where that would be another
 /// address.
 pub(crate) fn x400_in_order(kind: &str, text: &str) -> Option<String> {
+    let whole = parts(text).all(|part| part.trim().is_empty() || part.contains('='));
     let ordered = in_order(text);
-    let is_same = kind == X400Address::KIND && !ordered.is_empty() && in_order(&ordered) == ordered;
+    let is_same = kind == X400Address::KIND && whole && !ordered.is_empty() && in_order(&ordered) == ordered;
     is_same.then_some(ordered)
 }
 
-/// The SMTP address with the same X.400 address inside, its attributes in one order; nothing where it is that already, or has none.
+/// The SMTP address with the same address of another type inside, as everybody's is looked up by it: every character encoded in one
+/// way (PL-45), the attributes of an X.400 address in one order (EN-70). Nothing where it is that already, or has none.
 #[must_use]
 pub fn respelled(address: &Address) -> Option<Address> {
-    let (kind, text) = encapsulated::decode(address.local_part()).filter(|(kind, _)| **kind == *X400Address::KIND)?;
-    let in_order = encapsulated::encode(&kind, &in_order(&text), &address.domain())?;
-    Some(in_order).filter(|in_order| in_order.key() != address.key())
+    let (kind, text) = encapsulated::decode(address.local_part())?;
+    let ordered = x400_in_order(&kind, &text);
+    let spelled = encapsulated::encode(&kind, ordered.as_deref().unwrap_or(&text), &address.domain())?;
+    Some(spelled).filter(|spelled| spelled.key() != address.key())
 }
 
 /// Names and values of an address, in either of its forms.
 fn attributes(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let separator = if text.starts_with('/') { '/' } else { ';' };
-    text.split(separator).filter_map(|attribute| attribute.split_once('='))
+    parts(text).filter_map(|attribute| attribute.split_once('='))
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(if text.starts_with('/') { '/' } else { ';' })
 }
 
 fn position(name: &str) -> Option<usize> {
@@ -150,10 +164,16 @@ mod tests {
         assert_eq!(space("o=MySite;p=MyOrg;a=adatum;c=us"), space("C=US;A=Adatum;P=MyOrg;O=MySite"));
         // EN-70, EN-72: a comma is a character of the value.
         assert_eq!(space("A=att,P=Contoso;c=US").to_string(), "c=us;a=att,p=contoso");
+        // A country without an ADMD; exports of Exchange have it so.
+        assert!(matches("c=US;a= ;p=Contoso", "/c=US/a= /p=contoso/s=Ann"));
+        assert!(!matches("c=US;a= ;p=Contoso", "c=US;a=Fabrikam;p=contoso;s=Ann"));
         for wrong in [
             "",
             "*",
             "c=",
+            "a=",
+            "c= ",
+            "c=US;a=;p=x",
             "c=USA",
             "c=US;c=DE",
             "x=1",
@@ -169,14 +189,32 @@ mod tests {
 
     #[test]
     fn en_70_one_address_has_one_order() {
-        let expected = "c=US;a=;p=Contoso;o=Sales;ou1=North;g=Ann;s=Smith";
+        let expected = "c=US;a= ;p=Contoso;o=Sales;ou1=North;g=Ann;s=Smith";
         for spelling in [
             "C=US;A= ;P=Contoso;O=Sales;OU1=North;S=Smith;G=Ann",
             "g=Ann;s=Smith;ou1=North;o=Sales;p=Contoso;a= ;c=US;",
             "/G=Ann/S=Smith/OU1=North/O=Sales/P=Contoso/A= /C=US",
+            "c=US;a=;p=Contoso;o=Sales;ou1=North;g=Ann;s=Smith",
         ] {
             assert_eq!(in_order(spelling), expected, "{spelling}");
             assert_eq!(in_order(&in_order(spelling)), in_order(spelling));
+        }
+        // The first of a name routes (EN-71), so it stays the first; what is no attribute is not dropped.
+        assert_eq!(x400_in_order("X400", "s=Ann;c=US;c=DE").as_deref(), Some("c=US;c=DE;s=Ann"));
+        assert_eq!(x400_in_order("X400", "s=Ann;c=US;note"), None);
+    }
+
+    #[test]
+    fn pl_45_one_address_of_another_type_has_one_spelling() {
+        for (spelling, expected) in [
+            ("imceax400-s=Ann+3bc+3DUS@contoso.com", Some("IMCEAX400-c=US+3Bs=Ann@contoso.com")),
+            ("IMCEAFAX-+35@contoso.com", Some("IMCEAFAX-5@contoso.com")),
+            ("IMCEAFAX-+2b49@contoso.com", None),
+            ("IMCEAX400-note@contoso.com", None),
+            ("ann@contoso.com", None),
+        ] {
+            let address = respelled(&Address::parse(spelling).unwrap());
+            assert_eq!(address.as_ref().map(Address::as_str), expected, "{spelling}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use envelope::{Limit, ServerName};
+use envelope::{Limit, ServerName, encapsulated};
 
 use super::{Known, Problems};
 use crate::address_space::{AddressSpace, Space};
@@ -77,6 +77,32 @@ fn no_drop_directory(connector: &ForeignConnector) -> bool {
         None => name,
     };
     matches!(last, "" | "." | "..") || last.chars().any(char::is_control)
+}
+
+/// Address spaces that no address is in: what travels inside an SMTP address has a type of letters and digits, and is printable ASCII
+/// (PL-45).
+pub(super) fn types(draft: &OrganizationDraft, problems: &mut Problems) {
+    let Some(domain) = draft.default_domain() else { return };
+    for connector in draft.connectors() {
+        let section = match connector {
+            Connector::Send(_) => "sendConnectors",
+            Connector::DeliveryAgent(_) => "deliveryAgentConnectors",
+            Connector::Foreign(_) => "foreignConnectors",
+        };
+        for space in connector.address_spaces() {
+            let Space::Other { kind, text } = &space.space else { continue };
+            let why = if kind.as_ref() == "EX" || encapsulated::encode(kind, "x", domain).is_none() {
+                format!("no mail is addressed to type {kind}: a type is letters and digits, and neither EX nor X500")
+            } else if encapsulated::encode(kind, text, domain).is_none() {
+                format!(
+                    "no mail is addressed to {kind}:{text}: it is printable ASCII, and short enough for an SMTP address"
+                )
+            } else {
+                continue;
+            };
+            problems.warning(format!("{section}[\"{}\"].addressSpaces", connector.name()), why);
+        }
+    }
 }
 
 fn shared(connector: Connector<'_>, known: &Known<'_>, place: &str, problems: &mut Problems) {

@@ -47,6 +47,7 @@ fn good() -> OrganizationDraft {
             name,
             domain: "contoso.com".parse().unwrap(),
             domain_type: AcceptedDomainType::Authoritative,
+            address_book_enabled: true,
             is_default: true,
         }],
         ..OrganizationDraft::default()
@@ -331,11 +332,28 @@ fn en_70_an_address_of_ours_is_looked_for_with_its_attributes_in_order() {
         stand_in("IMCEAX400-S=Ann+3BA=Fabrikam+3BC=US@contoso.com").as_deref(),
         Some("IMCEAX400-c=US+3Ba=Fabrikam+3Bs=Ann@contoso.com")
     );
-    for own in ["IMCEAX400-C=US+3BA=Fabrikam+3BS=Ann@contoso.com", "IMCEAX400-S=Ann+3BC=DE@contoso.com"] {
-        assert_eq!(stand_in(own), None, "in order, or not ours: {own}");
-    }
+    assert_eq!(stand_in("IMCEAX400-C=US+3BA=Fabrikam+3BS=Ann@contoso.com"), None, "it is in order");
+    // In no X.400 domain of ours, which a mailbox may have all the same.
+    assert_eq!(stand_in("IMCEAX400-S=Ann+3BC=DE@contoso.com").as_deref(), Some("IMCEAX400-c=DE+3Bs=Ann@contoso.com"));
     // What stands behind its first `+` is no tag (RFC 5233).
     assert_eq!(stand_in("IMCEAFAX-+2B4930@contoso.com"), None);
+}
+
+#[test]
+fn pl_45_an_address_space_that_no_address_is_in_is_told() {
+    let mut draft = good();
+    let spaces = ["MS-MAIL:*", "X500:*", "EX:*", "FAX:ü", "FAX:*", "X400:*", "NOTES:a b;1", "X400:c=US;a= ;2"];
+    let (spaces, sources) =
+        (spaces.map(|one| one.parse().unwrap()).to_vec(), vec![ServerName::parse("mail1").unwrap()]);
+    draft.foreign_connectors =
+        vec![ForeignConnector::new(Guid::ZERO, ObjectName::parse("Files").unwrap(), spaces, sources)];
+    let told = lint(&draft);
+    let (texts, places): (Vec<_>, Vec<_>) = told.0.iter().map(|one| (one.text.as_str(), one.place.as_str())).unzip();
+    assert_eq!(places, ["foreignConnectors[\"Files\"].addressSpaces"; 4]);
+    for (text, expected) in texts.iter().zip(["type MS-MAIL:", "type X500:", "type EX:", "to FAX:ü:"]) {
+        assert!(text.contains(expected), "{text}");
+    }
+    assert!(!told.has_errors());
 }
 
 #[test]

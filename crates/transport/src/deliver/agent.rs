@@ -144,5 +144,5 @@ impl AgentHop {
 
 /// Type and address, in the words of the type: one that travels inside an SMTP address is taken out of it.
 fn address(recipient: &Recipient, organization: &Organization) -> (Box<str>, Box<str>) {
-    organization.encapsulated(&recipient.address).unwrap_or_else(|| ("SMTP".into(), recipient.address.as_str().into()))
+    organization.carried(&recipient.address).unwrap_or_else(|| ("SMTP".into(), recipient.address.as_str().into()))
 }

@@ -265,7 +265,7 @@ fn envelope_lines(envelope: &Envelope, organization: &Organization) -> String {
     let mut lines = format!("X-Sender: <{}>\r\n", envelope.reverse_path);
     let mut created_by: Box<str> = "SMTP".into();
     for recipient in &envelope.recipients {
-        let _ = match organization.encapsulated(&recipient.address) {
+        let _ = match organization.carried(&recipient.address) {
             Some((kind, address)) => {
                 let line = write!(lines, "X-Receiver: {kind}:{address}\r\n");
                 created_by = kind;

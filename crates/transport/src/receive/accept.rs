@@ -47,7 +47,7 @@ impl SubmitHandler for Acceptor {
         let Incoming { mut head, mut content, history, stranger, signs, .. } = message;
         if stranger {
             let tables = core.node.tables();
-            stranger::may_enter(&head.envelope.recipients, tables.organization())?;
+            stranger::may_enter(&head.envelope.recipients, tables.organization(), &*core.node.directory).await?;
             content = stranger::content(content, tables);
         }
         hop.attribute(keys::MESSAGE_ID, &head.id);

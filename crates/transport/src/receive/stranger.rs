@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envelope::{ByteSize, Domain, EnhancedStatus, Recipient, Reply};
+use directory::Directory;
+use envelope::{Address, ByteSize, Domain, EnhancedStatus, Recipient, Reply};
 use futures::StreamExt;
 use futures::stream;
 use message::firewall::{self, HeaderRights, Path};
@@ -18,21 +19,43 @@ use topology::Organization;
 const HEADER_OCTETS_MAX: ByteSize = ByteSize::bytes(message::split::HEADER_SIZE_MAX.as_u64() + 64 * 1024);
 
 /// Whether strangers' mail may go where an Edge server sends it: to our own domains alone. Whoever has broken into the perimeter
-/// has no relay by us, and no way to other address types (PL-45).
+/// has no relay by us, and no way to other address types (PL-45) but to whom such an address is.
 ///
 /// # Errors
-/// The reply of a server that does not relay.
-pub(crate) fn may_enter(recipients: &[Recipient], organization: &Organization) -> Result<(), Reply> {
-    let outside = recipients.iter().map(|recipient| &recipient.address).find(|address| {
-        organization.accepted_domain(&address.domain()).is_none() || organization.encapsulated(address).is_some()
-    });
-    match outside {
-        None => Ok(()),
-        Some(address) => {
+/// The reply of a server that does not relay, or that cannot look an address up.
+pub(crate) async fn may_enter(
+    recipients: &[Recipient],
+    organization: &Organization,
+    directory: &dyn Directory,
+) -> Result<(), Reply> {
+    for address in recipients.iter().map(|recipient| &recipient.address) {
+        let ours = organization.accepted_domain(&address.domain()).is_some();
+        if !ours || (organization.carried(address).is_some() && !is_somebodys(address, organization, directory).await?)
+        {
             let text = format!("Unable to relay; an Edge server does not send to {address} by this organization");
-            Err(Reply::new(550, EnhancedStatus::new(5, 7, 1), text))
+            return Err(Reply::new(550, EnhancedStatus::new(5, 7, 1), text));
         }
     }
+    Ok(())
+}
+
+async fn is_somebodys(
+    address: &Address,
+    organization: &Organization,
+    directory: &dyn Directory,
+) -> Result<bool, Reply> {
+    for spelling in std::iter::once(address).chain(&organization.stand_in(address)) {
+        match directory.recipient(spelling).await {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%address, %error, "a recipient cannot be looked up");
+                let text = "Temporary server error; the recipient cannot be looked up";
+                return Err(Reply::new(451, EnhancedStatus::new(4, 4, 3), text));
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The same content with a header that may pass. Whoever reads it meets [`ErrorKind::InvalidData`] where the header is too long.

@@ -246,9 +246,40 @@ async fn the_next_synchronizes_for_one_that_is_cut_off(lab: &Lab) {
     .await;
 }
 
+const ANNA_X400: &str = "IMCEAX400-c=DE+3Bs=Anna@contoso.example";
+
+/// PL-45: by the Edge server, and by whoever has broken into it, to somebody who has such an address, in whatever order it is written;
+/// to no gateway.
+async fn addresses_of_other_types_lead_to_recipients_alone(lab: &Lab, inside: &rpc::Peers) {
+    let at = peer_address(lab, "BERLIN1", Service::Transport);
+    let mut anna = lab.inbox("BERLIN1", "DB-Berlin1", "anna");
+    for address in [ANNA_X400, "imceax400-_S=Anna_C=DE@contoso.example"] {
+        let message = test_message("bob@fabrikam.example", address);
+        submit_from_outside(lab, "EDGE1", &message).await.unwrap();
+        anna.wait_for(&message.message_id()).await;
+        let message = test_message("bob@fabrikam.example", address);
+        submit_by_connector(inside, &at, &message).await.unwrap();
+        anna.wait_for(&message.message_id()).await;
+    }
+    let nobody = test_message("bob@fabrikam.example", "IMCEAFAX-5551234@contoso.example");
+    let refused = submit_from_outside(lab, "EDGE1", &nobody).await.unwrap_err().to_string();
+    assert!(refused.contains("550 5.1.1"), "{refused}");
+    let refused = submit_by_connector(inside, &at, &nobody).await.unwrap_err().to_string();
+    assert!(refused.contains("Unable to relay"), "{refused}");
+}
+
+/// EN-82: what the organization says of a domain, its Edge server does.
+async fn who_is_looked_up_is_the_domains_to_say(lab: &Lab) {
+    shell(lab, "BERLIN1", "New-AcceptedDomain relay -DomainName relay.example -DomainType InternalRelay").await;
+    until_known(lab, "nobody@relay.example", true).await;
+    shell(lab, "BERLIN1", "Set-AcceptedDomain relay -AddressBookEnabled $true").await;
+    until_known(lab, "nobody@relay.example", false).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edge_server_in_wrong_hands_reaches_its_site_with_strangers_mail_and_nobody_else() {
-    let lab = Lab::start(&quick()).await;
+    let proxies = "proxyAddresses: [postmaster@contoso.example";
+    let lab = Lab::start(&quick().replace(proxies, &format!("{proxies}, {ANNA_X400}"))).await;
     // With what lies on it, and believing whomever it meets inside.
     let identity = lab.server("EDGE1").identity_path();
     let own = net::KeyedCertificate::load_from(&identity.join("transport")).unwrap();
@@ -276,6 +307,8 @@ async fn an_edge_server_in_wrong_hands_reaches_its_site_with_strangers_mail_and_
     let relayed = test_message("boss@contoso.example", "x@elsewhere.example");
     let refused = submit_by_connector(&inside, &at, &relayed).await.unwrap_err();
     assert!(refused.to_string().contains("Unable to relay"), "{refused}");
+    addresses_of_other_types_lead_to_recipients_alone(&lab, &inside).await;
+    who_is_looked_up_is_the_domains_to_say(&lab).await;
 
     // A mailbox service, another site, an admin service.
     let at = peer_address(&lab, "BERLIN1", Service::MailboxDelivery);

@@ -6,26 +6,30 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use envelope::ServerName;
-use inquiry::{AnswerChange, Difference, Inquiry, KnownRecipients, Subject, Tally, differences};
+use inquiry::{AnswerChange, Difference, Inquiry, KnownRecipients, Subject, Tally, differences_of};
 use organization::Document;
 use serde::Serialize;
 
 use super::super::source::Opened;
 use super::super::{organization_file, output};
+use super::Questions;
 use crate::answers::{Gateways, Line, Palette, legend, line, reason, short, wrapped};
 
 /// Where the text beside a label begins.
 const INDENT: usize = 10;
 
-pub(super) async fn run(opened: &Opened, subjects: &[Subject], path: &Path, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(opened: &Opened, asked: &Questions, path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let file = organization_file::read(path)?;
-    let known = opened.known(subjects).await?;
+    let (is, shall) = (&opened.organization, &file.contents.organization);
+    let subjects: Vec<_> = asked.within(is)?.into_iter().zip(asked.within(shall)?).collect();
+    let both: Vec<Subject> = subjects.iter().flat_map(|(before, after)| [before.clone(), after.clone()]).collect();
+    let known = opened.known(&both, &[is, shall]).await?;
     // As `apply` does: a file that does not speak of recipients leaves them as they are.
     let has_recipients = Document::parse(&file.text).is_ok_and(|document| document.has_recipients());
     let wanted = if has_recipients { KnownRecipients::all(file.contents.recipients) } else { known.clone() };
     let mut before = Inquiry::new(opened.organization.clone(), known);
     let mut after = Inquiry::new(Arc::new(file.contents.organization), wanted);
-    let differences = differences(subjects, &mut before, &mut after)?;
+    let differences = differences_of(&subjects, &mut before, &mut after)?;
     let summary = Tally::of(subjects.len(), &differences);
     if json {
         output::print_json(&lines(&differences, summary)?)?;

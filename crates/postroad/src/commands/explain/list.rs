@@ -22,24 +22,26 @@ pub(super) enum Asked {
 impl FromStr for Asked {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match encapsulated::typed(text) {
-            Some((kind, address)) => Ok(Self::Typed(kind.into(), address.into())),
-            None => Address::parse(text).map(Self::Address),
+        if let Some((kind, address)) = encapsulated::typed(text) {
+            return Ok(Self::Typed(kind.into(), address.into()));
         }
+        let smtp = text.get(..5).filter(|kind| kind.eq_ignore_ascii_case("smtp:"));
+        Address::parse(smtp.map_or(text, |kind| &text[kind.len()..])).map(Self::Address)
     }
 }
 
 impl Asked {
     /// The address by which mail is sent to it.
-    pub(super) fn in_default_domain(self, organization: &Organization) -> anyhow::Result<Address> {
+    pub(super) fn in_default_domain(&self, organization: &Organization) -> anyhow::Result<Address> {
         let (kind, text) = match self {
-            Self::Address(address) => return Ok(address),
+            Self::Address(address) => return Ok(address.clone()),
             Self::Typed(kind, text) => (kind, text),
         };
         let domain =
             organization.default_domain().context("there is no accepted domain for addresses of other types")?;
-        encapsulated::encode(&kind, &text, domain)
-            .with_context(|| format!("{kind}:{text} is too long, or has characters that are not ASCII"))
+        encapsulated::encode(kind, text, domain).with_context(|| {
+            format!("{:?} is too long, or has characters that are not ASCII", format!("{kind}:{text}"))
+        })
     }
 }
 

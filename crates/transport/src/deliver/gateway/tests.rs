@@ -50,15 +50,24 @@ fn the_envelope_is_written_in_the_words_of_the_gateway() {
         name: ObjectName::parse("contoso").unwrap(),
         domain: "contoso.com".parse().unwrap(),
         domain_type: AcceptedDomainType::Authoritative,
+        address_book_enabled: true,
         is_default: true,
     };
-    let draft = OrganizationDraft { accepted_domains: vec![accepted], ..OrganizationDraft::default() };
+    let old = AcceptedDomain {
+        name: ObjectName::parse("old").unwrap(),
+        domain: "old.example".parse().unwrap(),
+        is_default: false,
+        ..accepted.clone()
+    };
+    let draft = OrganizationDraft { accepted_domains: vec![accepted, old], ..OrganizationDraft::default() };
     let organization = Organization::validate(draft, Revision(1)).unwrap();
     let lines = |from: &str, to: &[&str]| envelope_lines(&envelope(from, to), &organization);
     assert_eq!(
         lines("ann@contoso.com", &["IMCEAFAX-+2B49+2030_1@contoso.com", "IMCEAFAX-2@contoso.com"]),
         "X-Sender: <ann@contoso.com>\r\nX-Receiver: FAX:+49 30/1\r\nX-Receiver: FAX:2\r\nX-CreatedBy: FAX\r\n"
     );
+    // Resolved when that domain was the default one.
+    assert_eq!(lines("", &["IMCEAFAX-2@old.example"]), "X-Sender: <>\r\nX-Receiver: FAX:2\r\nX-CreatedBy: FAX\r\n");
     assert_eq!(
         lines("", &["pager@fax.example", "IMCEAFAX-1@fax.example"]),
         "X-Sender: <>\r\nX-Receiver: <pager@fax.example>\r\nX-Receiver: <IMCEAFAX-1@fax.example>\r\nX-CreatedBy: SMTP\r\n"
