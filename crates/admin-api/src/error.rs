@@ -22,6 +22,14 @@ pub enum AdminError {
         /// What it said.
         cause: String,
     },
+    /// It says why it cannot do what it was asked for.
+    #[error("{peer}: {cause}")]
+    Cannot {
+        /// Who.
+        peer: String,
+        /// What it said.
+        cause: String,
+    },
     /// The answer ended, or cannot be understood.
     #[error("the answer of {peer} cannot be used: {cause}")]
     Answer {
@@ -39,6 +47,7 @@ impl AdminError {
             Code::PermissionDenied | Code::Unauthenticated => {
                 Self::Refused { peer, cause: status.message().to_owned() }
             }
+            Code::FailedPrecondition => Self::Cannot { peer, cause: status.message().to_owned() },
             Code::Unavailable => Self::Unreachable { peer, cause },
             _ => Self::Answer { peer, cause },
         }

@@ -156,6 +156,17 @@ pub struct Serving {
     pub revision: Revision,
     /// Since when.
     pub started: Timestamp,
+    /// Edge servers that this admin service should synchronize and cannot reach.
+    pub out_of_reach: Vec<ServerName>,
+}
+
+impl Serving {
+    /// Whether it works by an older revision. A service of another forest, which is an Edge server's, counts by its own directory.
+    #[must_use]
+    pub fn is_behind(&self, organization: &Organization) -> bool {
+        let is_own = organization.server(&self.server).is_none_or(|server| organization.is_own(server));
+        is_own && self.revision < organization.revision()
+    }
 }
 
 /// What a change would do to mail.

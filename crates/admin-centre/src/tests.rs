@@ -6,6 +6,7 @@ mod door;
 mod frame;
 mod hostile;
 mod live;
+mod perimeter;
 mod sizes;
 mod wire;
 pub(crate) mod world;

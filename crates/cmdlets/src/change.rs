@@ -8,6 +8,7 @@ use topology::{OrganizationDraft, Problem, Problems, Weight};
 
 use crate::catalogue::{USAGES, rows};
 use crate::edit::written;
+use crate::elsewhere;
 use crate::find;
 use crate::noun::{Noun, Part};
 use crate::premises::{Premises, Refused};
@@ -35,6 +36,7 @@ pub(crate) fn create(
         }
     }
     let mut object = made(premises, &draft, noun, properties)?;
+    elsewhere::may_touch(&draft, noun, &call.signature.name, &object)?;
     if let Object::AcceptedDomain(domain) = &mut object {
         domain.is_default |= draft.accepted_domains.is_empty(); // EN-81
     }
@@ -72,6 +74,7 @@ pub(crate) fn change(
         Kind::TransportConfig => existing[0].clone(),
         _ => identified(premises, noun, call, &existing)?,
     };
+    elsewhere::may_touch(&draft, noun, &call.signature.name, &old)?;
     let whole = properties_of(&old);
     let mut properties = match noun.part.inner() {
         Some(service) => inner(&whole, service),
@@ -162,6 +165,7 @@ pub(crate) fn remove(
         let failure = Failure::new("InvalidOperation", "DefaultDomain", message).by("EN-81").about(object.name());
         return Err(failure.advise("make another one the default before: Set-AcceptedDomain NAME -MakeDefault $true"));
     }
+    elsewhere::may_touch(&draft, noun, &call.signature.name, &object)?;
     let (mut puts, deletes) = (Vec::new(), vec![(object.kind(), object.guid())]);
     if let Object::ReceiveConnector(connector) = &object
         && let Some(server) = draft.servers.iter().find(|server| server.name == connector.server)

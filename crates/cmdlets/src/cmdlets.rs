@@ -13,6 +13,7 @@ use crate::certificates::{self, Certificates};
 use crate::change;
 use crate::connectivity::{self, Connectivity};
 use crate::edge::{self, Perimeter};
+use crate::elsewhere;
 use crate::find;
 use crate::fixed;
 use crate::noun::{NOUNS, Noun};
@@ -150,17 +151,29 @@ impl Cmdlets {
     fn get(&mut self, noun: &'static Noun, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
         let draft = self.premises.configuration().map_err(change::away)?;
         let objects = change::existing(&mut *self.premises, noun.kind, &draft)?;
-        let mut objects: Vec<Object> = objects.into_iter().filter(|object| noun.means(object)).collect();
+        let of_noun = objects.into_iter().filter(|object| noun.means(object));
+        let (mut objects, others): (Vec<Object>, Vec<Object>) =
+            of_noun.partition(|object| elsewhere::shows(&draft, noun, object));
         let local = self.premises.local_server();
         if let Some(wanted) = call.bound.text("Server") {
             let server = self.server(&wanted, &draft, local.as_ref())?;
+            let of_it = |object: &&Object| matches!(object, Object::ReceiveConnector(one) if one.server == server);
+            if let Some(object) = others.iter().find(of_it) {
+                elsewhere::may_touch(&draft, noun, &call.signature.name, object)?;
+            }
             objects.retain(|object| match object {
                 Object::ReceiveConnector(connector) => connector.server == server,
                 _ => true,
             });
         }
         let identity = call.bound.text("Identity");
-        let mut found = find::several(noun, objects, identity.as_deref(), local.as_ref())?;
+        let found = find::several(noun, objects, identity.as_deref(), local.as_ref());
+        if let (Err(_), Some(identity)) = (&found, &identity)
+            && let Ok(object) = find::one(noun, &others, identity, local.as_ref())
+        {
+            elsewhere::may_touch(&draft, noun, &call.signature.name, &object)?;
+        }
+        let mut found = found?;
         let wanted = recipients::Wanted::of(call)?;
         found.retain(|object| wanted.takes(noun, object));
         let limit = match call.bound.text("ResultSize") {

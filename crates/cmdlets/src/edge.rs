@@ -149,13 +149,23 @@ pub(crate) fn run(
             None => Err(without_perimeter()),
             Some(perimeter) => match name {
                 "New-EdgeSubscription" => subscribe::new(premises, perimeter, call, session),
-                "Start-EdgeSynchronization" => start(premises, perimeter, call, session),
-                _ => test(premises, perimeter, call),
+                _ => inside(premises, name).and_then(|()| match name {
+                    "Start-EdgeSynchronization" => start(premises, perimeter, call, session),
+                    _ => test(premises, perimeter, call),
+                }),
             },
         },
         _ => return None,
     };
     Some(done)
+}
+
+/// An Edge server is told, and tells nobody (EN-30).
+fn inside(premises: &mut dyn Premises, command: &str) -> Result<(), Failure> {
+    let Some(own) = edge_here(premises)? else { return Ok(()) };
+    let message = format!("{command} runs in the organization: Edge server {} is told, and tells nobody.", own.name);
+    let failure = Failure::new("InvalidOperation", "AnEdgeServer", message).by("EN-30");
+    Err(failure.advise("run it on a Mailbox server of the site to which it is subscribed"))
 }
 
 fn nothing() -> Objects {
@@ -205,7 +215,8 @@ fn shown(server: &Server) -> Value {
         (None, true) => "File written",
         (None, false) => "Subscribed",
     };
-    let domain = server.edge.organization.as_ref().map(ToString::to_string).unwrap_or_default();
+    // In the organization that of the Edge server; on the Edge server whom it is subscribed to.
+    let domain = server.edge.organization.as_ref().map(ToString::to_string).unwrap_or_else(|| domain_of(&server.fqdn));
     let properties = vec![
         ("Name".into(), Value::of(server.name.as_str())),
         ("Site".into(), Value::of(server.site.as_str())),
@@ -216,6 +227,12 @@ fn shown(server: &Server) -> Value {
         ("Guid".into(), Value::of(server.guid.to_string())),
     ];
     Value::Object(Object::new(SUBSCRIPTION, Some(server.name.as_str()), properties))
+}
+
+/// What stands behind the first label of a name.
+fn domain_of(fqdn: &Domain) -> String {
+    let name = fqdn.to_string();
+    name.split_once('.').map(|(_, domain)| domain.to_owned()).unwrap_or_default()
 }
 
 /// The columns of their tables.

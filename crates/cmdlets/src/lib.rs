@@ -25,6 +25,7 @@ mod cmdlets;
 pub mod connectivity;
 pub mod edge;
 mod edit;
+mod elsewhere;
 mod find;
 mod fixed;
 mod noun;

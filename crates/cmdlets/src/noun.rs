@@ -194,7 +194,8 @@ pub(crate) const NOUNS: &[Noun] = &[
         verbs: &["Get", "Set"],
         of: "ExchangeServer",
         renamed: &[("role", "ServerRole"), ("dag", "MemberOfDAG")],
-        hidden: &["transport", "frontendTransport", "mailboxTransport", "removedReceiveConnectors"],
+        // Of a subscription tells Get-EdgeSubscription.
+        hidden: &["edge", "transport", "frontendTransport", "mailboxTransport", "removedReceiveConnectors"],
         // What a server is, its documented command does not change: postroad apply does.
         fixed: &["dag", "edge", "fqdn", "role", "site"],
         view: &[("Name", "Name"), ("Site", "Site"), ("ServerRole", "ServerRole"), ("Fqdn", "Fqdn")],

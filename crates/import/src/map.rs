@@ -33,6 +33,7 @@ enum Sort {
     Contact,
     Group,
     Member,
+    Subscription,
     Unknown,
 }
 
@@ -96,6 +97,9 @@ fn sort_of(object: &RawObject) -> Sort {
     let of = object.of.to_ascii_lowercase();
     let by_type = [
         ("smtpsendconnector", Sort::Of(Kind::SendConnector)),
+        ("foreignconnector", Sort::Of(Kind::ForeignConnector)),
+        ("deliveryagentconnector", Sort::Of(Kind::DeliveryAgentConnector)),
+        ("edgesubscription", Sort::Subscription),
         ("receiveconnector", Sort::Of(Kind::ReceiveConnector)),
         ("accepteddomain", Sort::Of(Kind::AcceptedDomain)),
         ("x400authoritativedomain", Sort::Of(Kind::X400AuthoritativeDomain)),
@@ -113,6 +117,8 @@ fn sort_of(object: &RawObject) -> Sort {
     let has = |names: &[&str]| names.iter().all(|name| object.has(name));
     match () {
         () if has(&["Bindings", "RemoteIPRanges"]) => Sort::Of(Kind::ReceiveConnector),
+        () if has(&["AddressSpaces", "DropDirectory"]) => Sort::Of(Kind::ForeignConnector),
+        () if has(&["AddressSpaces", "DeliveryProtocol"]) => Sort::Of(Kind::DeliveryAgentConnector),
         () if has(&["AddressSpaces"]) => Sort::Of(Kind::SendConnector),
         () if has(&["DomainName", "DomainType"]) => Sort::Of(Kind::AcceptedDomain),
         () if has(&["X400DomainName"]) => Sort::Of(Kind::X400AuthoritativeDomain),
@@ -123,6 +129,7 @@ fn sort_of(object: &RawObject) -> Sort {
             Sort::Of(Kind::TransportConfig)
         }
         () if has(&["ServerRole"]) => Sort::Of(Kind::Server),
+        () if has(&["Site", "Domain"]) => Sort::Subscription,
         () if has(&["ExternalEmailAddress"]) => Sort::Contact,
         () if has(&["GroupType"]) || has(&["MemberJoinRestriction"]) => Sort::Group,
         () if has(&["Database", "PrimarySmtpAddress"]) => Sort::Mailbox,
@@ -152,9 +159,13 @@ fn rows(sort: Sort) -> Vec<Row> {
             rows.into_iter().find(|row| row.name == "transport").map(|row| row.holds).unwrap_or_default()
         }
         Sort::Mailbox | Sort::Contact | Sort::Group | Sort::Member => schema::properties(Kind::Recipient),
-        Sort::Unknown => Vec::new(),
+        Sort::Subscription | Sort::Unknown => Vec::new(),
     }
 }
+
+/// Between whom a subscription is, no export can carry on.
+const SUBSCRIBE_ANEW: &str = "an Edge subscription is between two servers and their keys: subscribe the Edge server anew, New-EdgeSubscription \
+                              on both sides";
 
 fn one(file: &str, object: &RawObject, assumed: &Assumptions, imported: &mut Imported) {
     let sort = sort_of(object);
@@ -164,14 +175,12 @@ fn one(file: &str, object: &RawObject, assumed: &Assumptions, imported: &mut Imp
         Sort::Of(kind) => kind,
         Sort::Transport => Kind::Server,
         Sort::Mailbox | Sort::Contact | Sort::Group | Sort::Member => Kind::Recipient,
-        Sort::Unknown => {
-            imported.report.add(
-                file,
-                0,
-                &name,
-                Verdict::Lost,
-                "it is not known what this object is; export it with all its properties",
-            );
+        Sort::Subscription | Sort::Unknown => {
+            let (place, why) = match sort {
+                Sort::Subscription => (format!("servers[\"{name}\"]"), SUBSCRIBE_ANEW),
+                _ => (name, "it is not known what this object is; export it with all its properties"),
+            };
+            imported.report.add(file, 0, &place, Verdict::Lost, why);
             return;
         }
     };
@@ -288,6 +297,9 @@ fn special(
                     .get("ServerRole")
                     .and_then(Raw::text)
                     .is_some_and(|role| role.contains("Edge") || role == "64");
+            if edge {
+                imported.report.add(file, 0, place, Verdict::Assumed, format!("an Edge server: {SUBSCRIBE_ANEW}"));
+            }
             properties.retain(|(name, _)| name != "role");
             properties.push(("role".to_owned(), Written::Text(if edge { "Edge" } else { "Mailbox" }.to_owned())));
             if let Some((_, Written::Text(site))) = properties.iter_mut().find(|(name, _)| name == "site") {
@@ -302,6 +314,7 @@ fn special(
                 *domain = format!("*.{domain}");
             }
         }
+        Sort::Of(Kind::ForeignConnector) => drop_directory(file, place, properties, imported),
         Sort::Of(Kind::ReceiveConnector) => {
             if let Some((_, Written::Text(name))) = properties.iter_mut().find(|(name, _)| name == "name") {
                 *name = name.rsplit('\\').next().unwrap_or(name).to_owned();
@@ -315,6 +328,20 @@ fn special(
         .filter(|(name, _)| name == "proxyAddresses" || name == "address" || name == "externalAddress")
     {
         strip_prefixes(name, value);
+    }
+}
+
+/// Elsewhere it is a path of Windows, here a folder below the one that the server names.
+fn drop_directory(file: &str, place: &str, properties: &mut Properties, imported: &mut Imported) {
+    let folder = properties.iter_mut().find(|(name, _)| name == "dropDirectory");
+    if let Some((_, Written::Text(folder))) = folder
+        && let Some((above, own)) = folder.rsplit_once(['\\', '/'])
+    {
+        let text = format!(
+            "dropDirectory: {own}, below the folder that `drop` of the server's settings names, not in {above}"
+        );
+        imported.report.add(file, 0, place, Verdict::Changed, text);
+        *folder = own.to_owned();
     }
 }
 

@@ -298,3 +298,58 @@ queue_minfree = 1
         ["contoso.com", "*.branch.example"]
     );
 }
+
+#[test]
+fn what_is_not_for_smtp_comes_along_as_itself_and_a_subscription_is_made_anew() {
+    // EN-12, EN-57, EN-63
+    let files = [
+        (
+            "servers.json",
+            r#"[{"Name":"MBX01","Fqdn":"mbx01.contoso.com","Site":"contoso.com/Configuration/Sites/Berlin","ServerRole":"Mailbox"},
+                {"Name":"EDGE1","Fqdn":"edge1.contoso.com","Site":"contoso.com/Configuration/Sites/Berlin","ServerRole":"Edge"}]"#,
+        ),
+        ("sites.json", r#"{"Name":"Berlin","HubSiteEnabled":false}"#),
+        (
+            "domains.json",
+            r#"{"Name":"Contoso","DomainName":"contoso.com","DomainType":"Authoritative","Default":true}"#,
+        ),
+        (
+            "foreign-connectors.json",
+            r#"{"Name":"Fax","AddressSpaces":["FAX:*;1"],"SourceTransportServers":["MBX01"],"DropDirectory":"C:\\Drop\\Fax",
+                "DropDirectoryQuota":"Unlimited","RelayDsnRequired":true,"Enabled":true,"MaxMessageSize":"Unlimited"}"#,
+        ),
+        (
+            "delivery-agent-connectors.json",
+            r#"{"Name":"Pager","AddressSpaces":["PAGER:*;1"],"SourceTransportServers":["MBX01"],"DeliveryProtocol":"PAGER",
+                "MaxConcurrentConnections":7,"Enabled":true}"#,
+        ),
+        ("x400.json", r#"{"Name":"X","X400DomainName":"C=US;A=Fabrikam;P=Contoso","X400ExternalRelay":false}"#),
+        (
+            "send-connectors.json",
+            r#"[{"Name":"EdgeSync - Inbound to Berlin","AddressSpaces":["smtp:--;1"],"SmartHosts":["--"],"DNSRoutingEnabled":false,
+                 "SmartHostAuthMechanism":"ExchangeServer","SourceTransportServers":["EDGE1"]},
+                {"Name":"EdgeSync - Berlin to Internet","AddressSpaces":["smtp:*;100"],"SmartHosts":[],"DNSRoutingEnabled":true,
+                 "SourceTransportServers":["EDGE1"]}]"#,
+        ),
+        (
+            "edge-subscriptions.json",
+            r#"{"Name":"EDGE1","Site":"contoso.com/Configuration/Sites/Berlin","Domain":"contoso.com"}"#,
+        ),
+    ];
+    let files: Vec<(String, Vec<u8>)> =
+        files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
+    let mut imported = import(&files, &Assumptions::new()).unwrap();
+    let report = imported.report.to_string();
+    for said in ["servers[\"EDGE1\"]", "subscribe the Edge server anew", "not in C:\\Drop"] {
+        assert!(report.contains(said), "{said}: {report}");
+    }
+    let yaml = organization_file(&mut imported);
+    let contents = organization::load(&yaml, Revision(1)).unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
+    let draft = contents.organization.draft();
+    assert_eq!(draft.send_connectors.len(), 2, "{yaml}");
+    assert_eq!(draft.foreign_connectors[0].drop_directory.as_deref(), Some("Fax"), "{yaml}");
+    assert!(draft.foreign_connectors[0].relay_dsn_required);
+    assert_eq!(draft.delivery_agent_connectors[0].delivery_protocol.to_string(), "PAGER");
+    assert_eq!(draft.x400_domains.len(), 1);
+    assert_eq!(draft.servers.iter().filter(|server| format!("{:?}", server.role) == "Edge").count(), 1);
+}

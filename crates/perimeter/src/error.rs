@@ -33,7 +33,9 @@ impl From<AdminError> for SyncError {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::Unreachable { .. } => Self::Unreachable(error.to_string()),
-            AdminError::Refused { .. } | AdminError::Answer { .. } => Self::Edge(error.to_string()),
+            AdminError::Refused { .. } | AdminError::Cannot { .. } | AdminError::Answer { .. } => {
+                Self::Edge(error.to_string())
+            }
         }
     }
 }

@@ -46,6 +46,11 @@ pub trait Console {
     /// # Errors
     /// Why not.
     fn save(&mut self, path: &str, octets: &[u8], append: bool) -> Result<(), String>;
+    /// Writes a file that nobody else may read.
+    ///
+    /// # Errors
+    /// Why not.
+    fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String>;
     /// An environment variable.
     fn environment(&self, name: &str) -> Option<String>;
     /// A new GUID.
@@ -181,6 +186,19 @@ impl<'a> Session<'a> {
     /// Why not.
     pub fn save(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
         self.console.save(path, octets, false)
+    }
+
+    /// Writes a file that nobody else may read.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
+        self.console.save_secret(path, octets)
+    }
+
+    /// For a command that asks in one of its uses alone: in this one it does not, unless `-Confirm` says so.
+    pub fn asks_only_if_told(&mut self) {
+        self.asks = false;
     }
 
     /// Warns.

@@ -51,7 +51,10 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Answered {
         waiting(&mut concerns, queued);
     }
     match services.map(|last| last.value) {
-        Ok(Some((services, _))) => behind(&mut concerns, &organization, &services),
+        Ok(Some((services, _))) => {
+            behind(&mut concerns, &organization, &services);
+            perimeter(&mut concerns, &organization, &services);
+        }
         _ => unknown.push("Which services are there is being asked.".into()),
     }
     let health = match health {
@@ -129,15 +132,14 @@ fn waiting(concerns: &mut Vec<Concern>, queued: &Queued) {
 
 fn behind(concerns: &mut Vec<Concern>, organization: &Organization, services: &[Serving]) {
     let mut away: Vec<envelope::ServerName> = Vec::new();
-    for server in organization.servers() {
+    for server in organization.own_servers() {
         let own: Vec<_> = services.iter().filter(|one| one.server == server.name).collect();
         let to = super::place_of(organization::Kind::Server, server.name.as_str());
         if own.is_empty() {
             away.push(server.name.clone());
             continue;
         }
-        let late: Vec<&str> =
-            own.iter().filter(|one| one.revision < organization.revision()).map(|one| one.service).collect();
+        let late: Vec<&str> = own.iter().filter(|one| one.is_behind(organization)).map(|one| one.service).collect();
         if !late.is_empty() {
             let text = Bits::of(vec![
                 Bit::link(to, &server.name),
@@ -156,6 +158,28 @@ fn behind(concerns: &mut Vec<Concern>, organization: &Organization, services: &[
             }),
         ]);
         concerns.push(Concern { tone: Tone::Bad, text });
+    }
+}
+
+/// Subscribed Edge servers that nobody tells what changes (EN-30, EN-32).
+fn perimeter(concerns: &mut Vec<Concern>, organization: &Organization, services: &[Serving]) {
+    for edge in organization.servers().iter().filter(|server| server.edge.is_elsewhere()) {
+        let of_site = |one: &&Serving| organization.server(&one.server).is_some_and(|server| server.site == edge.site);
+        let keepers = services.iter().filter(|one| one.service == "admin" && one.server != edge.name).filter(of_site);
+        let (away, there): (Vec<&Serving>, Vec<&Serving>) =
+            keepers.partition(|one| one.out_of_reach.contains(&edge.name));
+        let (tone, why) = match (&away[..], &there[..]) {
+            ([], []) => (Tone::Warn, format!("is not synchronized: no admin service of site {} is there", edge.site)),
+            (away, []) => {
+                let names: Vec<envelope::ServerName> = away.iter().map(|one| one.server.clone()).collect();
+                (Tone::Bad, format!("is out of reach of {}: it is not synchronized", queues::named(&names)))
+            }
+            _ if edge.edge.voucher.is_some() => (Tone::Warn, "has not been synchronized yet".to_owned()),
+            _ => continue,
+        };
+        let to = super::place_of(organization::Kind::Server, edge.name.as_str());
+        let text = Bits::of(vec![Bit::link(to, format!("Edge server {}", edge.name)), Bit::text(why)]);
+        concerns.push(Concern { tone, text });
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use authority::{Act, Feature};
 use envelope::{ServerName, Timestamp};
-use topology::Organization;
+use topology::{Organization, Server};
 
 use super::queue_words::{ACTIONS, handling, queue_id, reason, status, velocity};
 use super::{Answered, Outcome, Trouble, heat, letters, missing, proof, segment};
@@ -86,9 +86,18 @@ pub(crate) fn named(servers: &[ServerName]) -> String {
     }
 }
 
+/// The servers that can be asked: those of this forest, and Edge servers that are announced all the same, as in a lab.
+async fn asked(visit: &Visit<'_>, organization: &Organization) -> Vec<ServerName> {
+    let services = visit.ruled.services_known().await.ok().and_then(|last| last.value);
+    let services = services.map(|(services, _)| services).unwrap_or_default();
+    let is_there = |server: &Server| services.iter().any(|one| one.server == server.name);
+    let servers = organization.servers().iter().filter(|server| organization.is_own(server) || is_there(server));
+    servers.map(|server| server.name.clone()).collect()
+}
+
 /// What is known of all servers. None is waited for that is down.
 pub(crate) async fn gather(visit: &Visit<'_>, organization: &Organization) -> Result<Queued, Denied> {
-    let servers: Vec<ServerName> = organization.servers().iter().map(|server| server.name.clone()).collect();
+    let servers = asked(visit, organization).await;
     let told = visit.ruled.queues_known(&servers).await?;
     let mut queued = Queued::default();
     for (server, last) in servers.into_iter().zip(told) {
@@ -106,8 +115,8 @@ pub(crate) async fn gather(visit: &Visit<'_>, organization: &Organization) -> Re
 
 /// The same, asked for now: something is done to what is there.
 async fn ask(visit: &Visit<'_>, organization: &Organization) -> Result<Vec<(ServerName, QueueView)>, Denied> {
-    let asked =
-        organization.servers().iter().map(async |server| (server.name.clone(), visit.ruled.queues(&server.name).await));
+    let servers = asked(visit, organization).await;
+    let asked = servers.iter().map(async |server| (server.clone(), visit.ruled.queues(server).await));
     let mut all = Vec::new();
     for (server, answer) in futures::future::join_all(asked).await {
         match answer {

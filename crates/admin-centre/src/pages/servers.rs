@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use envelope::ServerName;
 use organization::{Kind, Object, properties_of};
-use topology::{Organization, ServerRole};
+use topology::{Organization, Server, ServerRole};
 
 use super::{Answered, Area, Outcome, edit, home, missing, objects, place_of, queues};
 use crate::centre::Visit;
@@ -87,12 +87,21 @@ pub(crate) fn days_left(name: &str, days: u64) -> Bits {
 /// The services of a server, and whether they are behind.
 fn there(name: &str, services: &[Serving], organization: &Organization) -> (Bits, Bits) {
     let own: Vec<&Serving> = services.iter().filter(|one| one.server.as_str().eq_ignore_ascii_case(name)).collect();
+    let server = organization.servers().iter().find(|server| server.name.as_str().eq_ignore_ascii_case(name));
+    let is_elsewhere = server.is_some_and(|server| !organization.is_own(server));
     if own.is_empty() {
-        return (Bit::Badge(Tone::Warn, "none is there".into()).into(), Bits::default());
+        let none = if is_elsewhere {
+            Bit::Quiet("told by itself".into())
+        } else {
+            Bit::Badge(Tone::Warn, "none is there".into())
+        };
+        return (none.into(), Bits::default());
     }
     let names: Vec<&str> = own.iter().map(|one| one.service).collect();
     let least = own.iter().map(|one| one.revision).min().unwrap_or(organization.revision());
-    let revision = if least < organization.revision() {
+    let revision = if is_elsewhere {
+        Bit::Quiet("of its own".into())
+    } else if least < organization.revision() {
         Bit::Badge(Tone::Warn, format!("{least}, behind"))
     } else {
         Bit::Badge(Tone::Good, least.to_string())
@@ -146,6 +155,17 @@ async fn list(visit: &Visit<'_>, organization: &Organization) -> Answered {
     Ok(Outcome::Sheet(sheet))
 }
 
+/// What holds for a subscribed Edge server.
+fn elsewhere(sheet: &mut Sheet, edge: &Server) {
+    let state = match &edge.edge.voucher {
+        Some(_) => "It has not been synchronized yet.",
+        None => "What it is told is kept up to date by EdgeSync; Test-EdgeSynchronization compares.",
+    };
+    let own = "Its directory, its administrators, its Receive connectors and the settings of its Transport are its own: they are \
+               changed on it, by the shell there or over its admin service.";
+    sheet.notice(Tone::Plain, format!("Subscribed to {}", edge.site), vec![state.into(), own.into()]);
+}
+
 async fn one(visit: &Visit<'_>, organization: &Organization, object: &Object) -> Answered {
     let Object::Server(server) = object else { return Err(missing("server", &object.name())) };
     let name = server.name.as_str();
@@ -166,8 +186,7 @@ async fn one(visit: &Visit<'_>, organization: &Organization, object: &Object) ->
         .to_vec();
     let mut grid = Grid::new("Services that are there", columns);
     for one in services.iter().filter(|one| one.server == server.name) {
-        let behind = one.revision < organization.revision();
-        let tone = if behind { Tone::Warn } else { Tone::Good };
+        let tone = if one.is_behind(organization) { Tone::Warn } else { Tone::Good };
         let state = health.iter().find(|state| state.server == name && state.service == one.service);
         let state = state.map_or_else(
             || Bit::Quiet("not asked".into()),
@@ -182,7 +201,15 @@ async fn one(visit: &Visit<'_>, organization: &Organization, object: &Object) ->
             state.into(),
         ]);
     }
-    grid.empty = Bit::Badge(Tone::Warn, "No service of it is there.".into()).into();
+    let is_elsewhere = !organization.is_own(server);
+    grid.empty = if is_elsewhere {
+        Bit::Quiet("Its services tell nobody here that they are there.".into()).into()
+    } else {
+        Bit::Badge(Tone::Warn, "No service of it is there.".into()).into()
+    };
+    if is_elsewhere && server.role == ServerRole::Edge {
+        elsewhere(&mut sheet, server);
+    }
     sheet.grid(grid);
     let by: Vec<Bits> = organization
         .connectors()

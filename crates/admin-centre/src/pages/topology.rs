@@ -13,7 +13,7 @@ use super::queues::{self, Queued};
 use super::{Answered, Outcome, place_of};
 use crate::centre::Visit;
 use crate::estate::{QueueView, Serving};
-use crate::text::counted;
+use crate::text::{counted, some};
 use crate::view::{Bit, Bits, Block, Button, Column, Entry, Field, Form, Grid, Group, Sheet, Tone};
 
 /// Servers and connectors of a site that are named in the list of sites.
@@ -140,17 +140,18 @@ async fn drawn(visit: &Visit<'_>, folded: &Folded, marks: Marks) -> Arc<str> {
 fn about(survey: &Survey, folded: &Folded) -> String {
     let servers: usize = survey.sites.iter().map(|site| site.servers.len()).sum();
     let mut text = format!(
-        "{} sites with {servers} servers, {} links, {} connectors.",
-        survey.sites.len(),
-        survey.links.len(),
-        survey.connectors.len()
+        "{} with {}, {}, {}.",
+        some(survey.sites.len(), "site", "sites"),
+        some(servers, "server", "servers"),
+        some(survey.links.len(), "link", "links"),
+        some(survey.connectors.len(), "connector", "connectors")
     );
     let shut = folded.survey.sites.iter().filter(|site| site.fold.is_some()).count();
     if shut > 0 {
         text += &format!(
             " {} drawn as one box each: sites that are nearest to one centre. The way of a message, links that are broken \
              and sites where mail waits are drawn even so.",
-            crate::text::some(shut, "region is", "regions are")
+            some(shut, "region is", "regions are")
         );
     }
     text
@@ -256,14 +257,15 @@ impl Now {
         }
         for server in organization.servers() {
             let own: Vec<&Serving> = self.services.iter().filter(|one| one.server == server.name).collect();
-            let behind = own.iter().any(|one| one.revision < organization.revision());
+            let behind = own.iter().any(|one| one.is_behind(organization));
+            let away = own.is_empty() && organization.is_own(server);
             let waiting = self.queued.as_ref().and_then(|queued| {
                 let own = queued.all.iter().filter(|(of, _)| *of == server.name);
                 (!queued.is_unknown(&server.name)).then(|| own.map(|(_, queue)| queue.messages).sum())
             });
             // Who may not look at queues is told nothing of them.
             let waiting = if self.queued.is_none() { Some(0) } else { waiting };
-            marks.servers.insert(server.name.clone(), ServerMark { away: own.is_empty(), behind, waiting });
+            marks.servers.insert(server.name.clone(), ServerMark { away, behind, waiting });
         }
         for (server, queue) in
             self.queued.iter().flat_map(|queued| &queued.all).filter(|(_, queue)| queue.status == "Retry")

@@ -59,6 +59,7 @@ pub(crate) struct Memory {
     pub(crate) now: Mutex<Option<Arc<Organization>>>,
     pub(crate) past: Mutex<Vec<(Arc<Organization>, String)>>,
     pub(crate) notes: Mutex<Vec<Noted>>,
+    pub(crate) services: Mutex<Vec<Serving>>,
     pub(crate) queues: Mutex<Vec<(String, QueueView)>>,
     pub(crate) letters: Mutex<Vec<LetterView>>,
     pub(crate) tracks: Mutex<Vec<TrackView>>,
@@ -165,7 +166,7 @@ impl Estate for Memory {
         Ok(made)
     }
     async fn services(&self) -> Result<Vec<Serving>, String> {
-        Ok(Vec::new())
+        Ok(self.services.lock().clone())
     }
     async fn known(&self, _: &[Subject]) -> Result<KnownRecipients, String> {
         Ok(KnownRecipients::all(Vec::new()))

@@ -32,6 +32,7 @@ fn new() -> Signature {
         ],
         returns: SUBSCRIPTION.into(),
         changes: true,
+        asks: true,
         parameters: vec![
             Parameter::new("FileName", Takes::Text, "Where the file is written, on the Edge server."),
             Parameter::new("FileData", Takes::Octets, "What is in the file, in the organization."),
@@ -51,7 +52,7 @@ fn new() -> Signature {
                 Takes::Span,
                 "How long the file may be used: 24 hours unless told otherwise, at least 2 minutes.",
             ),
-            Parameter::new("Force", Takes::Switch, "Without asking."),
+            Parameter::new("Force", Takes::Switch, "Without asking, and over a file that is there."),
             directory(),
         ],
         ..Signature::default()

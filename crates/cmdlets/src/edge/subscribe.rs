@@ -17,6 +17,10 @@ const DURATION_MIN: u64 = 2 * 60;
 /// Ticks of a span of the shell in a second.
 const TICKS: i64 = 10_000_000;
 
+/// What is typed in the organization.
+const TAKE_UP: &str = "with the file of the Edge server: New-EdgeSubscription -FileData \
+                       ([System.IO.File]::ReadAllBytes('EdgeSubscription.xml')) -Site SITE";
+
 fn wrong(id: &str, message: impl Into<String>, rule: &str) -> Failure {
     Failure::new("InvalidArgument", id, message).by(rule)
 }
@@ -36,13 +40,19 @@ pub(super) fn new(
             "NotAnEdgeServer",
             "FileName is for an Edge server, which writes the file; this is none.",
             "EN-13",
-        )),
+        )
+        .advise(TAKE_UP)),
         (_, Some(_), Some(_)) => Err(wrong(
             "AnEdgeServer",
             "FileData is for a Mailbox server of the site; on an Edge server the file is written with FileName.",
             "EN-13",
         )),
-        _ => Err(wrong("NoFile", "Give FileName on the Edge server, FileData and Site in the organization.", "EN-13")),
+        (None, _, Some(_)) => {
+            Err(wrong("NoFile", "Give FileName on the Edge server, FileData and Site in the organization.", "EN-13")
+                .advise("this is an Edge server: New-EdgeSubscription -FileName EdgeSubscription.xml"))
+        }
+        _ => Err(wrong("NoFile", "Give FileName on the Edge server, FileData and Site in the organization.", "EN-13")
+            .advise(TAKE_UP)),
     }
 }
 
@@ -67,16 +77,24 @@ fn write(
     }
     let draft = premises.configuration().map_err(away)?;
     let told = format!(
-        "Creating an Edge subscription on \"{}\": its {} Send connectors and {} accepted domains are removed, what the \
-         organization has comes in their place, and only the organization changes them from then on.",
+        "Creating an Edge subscription on \"{}\": {}what the organization has comes here, and only the organization changes it from then on.",
         own.name,
-        draft.send_connectors.len(),
-        draft.accepted_domains.len()
+        removed(&draft, own)
     );
+    if !call.bound.is_on("Force") && session.read(path).is_ok() {
+        let failure =
+            Failure::new("WriteError", "FileExists", format!("{path} is there already.")).about(path).by("EN-11");
+        return Err(failure.advise("give another FileName, or -Force, which overwrites it"));
+    }
     if !session.should(&told)? {
         return Ok(nothing());
     }
     let file = perimeter.write(own, seconds).map_err(|why| Failure::new("InvalidOperation", "NoFileMade", why))?;
+    // Before anything is removed: without its file nobody could subscribe the server.
+    session.save_secret(path, file.text.as_bytes()).map_err(|why| {
+        let failure = Failure::new("WriteError", "NotSaved", why).about(path);
+        failure.advise("nothing was changed: give a FileName that can be written")
+    })?;
     let server = Server { edge: file.edge, ..own.clone() };
     let mut deletes: Vec<(Kind, Guid)> =
         draft.send_connectors.iter().map(|one| (Kind::SendConnector, one.guid)).collect();
@@ -85,10 +103,9 @@ fn write(
     } else {
         deletes.clear(); // EN-43: what was replicated stays until the organization comes again.
     }
-    commit(premises, vec![Object::Server(Box::new(server))], deletes, &call.signature.name)?;
-    session.save(path, file.text.as_bytes()).map_err(|why| {
-        let failure = Failure::new("WriteError", "NotSaved", format!("{path}: {why}")).about(path);
-        failure.advise("run the command again with another FileName: a new file takes the place of this one")
+    let committed = commit(premises, vec![Object::Server(Box::new(server))], deletes, &call.signature.name);
+    committed.map_err(|failure| {
+        failure.advise(format!("{path} is good for nothing: delete it, and run the command again"))
     })?;
     session.warn(&format!(
         "Whoever has {path} can subscribe this server for the next {}: carry it to a Mailbox server of the site, run \
@@ -98,11 +115,22 @@ fn write(
     Ok(nothing())
 }
 
-fn in_words(seconds: u64) -> String {
-    match seconds {
-        whole if whole.is_multiple_of(3600) => format!("{} hours", whole / 3600),
-        other => format!("{} minutes", other / 60),
+/// What is the Edge server's own until then.
+fn removed(draft: &OrganizationDraft, own: &Server) -> String {
+    let some = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    match (draft.send_connectors.len(), draft.accepted_domains.len()) {
+        // EN-43: what was replicated stays until the organization comes again.
+        _ if own.edge.organization.is_some() => String::new(),
+        (0, 0) => String::new(),
+        (connectors, domains) => {
+            format!("its {} and {} are removed, ", some(connectors, "Send connector"), some(domains, "accepted domain"))
+        }
     }
+}
+
+fn in_words(seconds: u64) -> String {
+    let (count, unit) = if seconds.is_multiple_of(3600) { (seconds / 3600, "hour") } else { (seconds / 60, "minute") };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// EN-12: in the organization.
@@ -127,9 +155,6 @@ fn read(
     }
     let file = perimeter.read(octets).map_err(|why| Failure::new("InvalidData", "BadFile", why).by("EN-13"))?;
     let server = edge_object(&draft, &file, &site)?;
-    if !session.should(&format!("Creating Edge subscription \"{}\" for site \"{site}\".", server.name))? {
-        return Ok(nothing());
-    }
     let on = |name: &str| !matches!(call.bound.get(name), Some(Value::Bool(false)));
     let mut puts = vec![Object::Server(Box::new(server.clone()))];
     if on("CreateInboundSendConnector") {
@@ -137,6 +162,13 @@ fn read(
     }
     if on("CreateInternetSendConnector") {
         puts.push(connector(&draft, &server, false)?);
+    }
+    // EN-11: only on the Edge server it is a question, where something is removed.
+    session.asks_only_if_told();
+    let with = puts.iter().skip(1).map(|connector| format!("\"{}\"", connector.name())).collect::<Vec<_>>();
+    let with = if with.is_empty() { String::new() } else { format!(", with Send connectors {}", with.join(" and ")) };
+    if !session.should(&format!("Creating Edge subscription \"{}\" for site \"{site}\"{with}.", server.name))? {
+        return Ok(nothing());
     }
     let result = shown(&server);
     commit(premises, puts, Vec::new(), &call.signature.name)?;

@@ -149,6 +149,50 @@ fn synchronization_is_started_and_compared() {
     assert_eq!(shown(&mut session, "-VerifyRecipient nobody@contoso.com").trim_end(), "Normal Skipped NotFound");
 }
 
+/// What an Edge server has that was subscribed: a Mailbox server of the site among it.
+const TOLD: &str = "
+sites: [{name: Berlin}]
+servers:
+- {name: BERLIN1, fqdn: berlin1.contoso.com, site: Berlin}
+- name: MBX01
+  fqdn: mbx01.perimeter.example
+  site: Berlin
+  role: Edge
+  edge: {forest: mbx01.perimeter.example, organization: contoso.com, organizationAuthorities: [PEM]}
+acceptedDomains: [{name: Contoso, domainName: contoso.com, default: true}]
+";
+
+#[test]
+fn each_side_has_its_own_and_says_where_the_others_are() {
+    // EN-7, EN-30: on the Edge server itself alone.
+    let mut session = Session::over(TOLD);
+    assert_eq!(session.run("Get-TransportService | % Name").0, "MBX01");
+    assert_eq!(session.run("Get-ReceiveConnector | % Server").0, "MBX01");
+    for line in ["Start-EdgeSynchronization", "Test-EdgeSynchronization"] {
+        let (_, errors) = session.run(line);
+        assert!(errors.contains("runs in the organization: Edge server MBX01 is told"), "{line}: {errors}");
+    }
+    assert_eq!(*session.asked.borrow(), Vec::<String>::new(), "nobody was asked");
+    let (_, errors) = session.run("Set-TransportService BERLIN1 -MaxOutboundConnections 7");
+    assert!(errors.contains("is a server of the organization"), "{errors}");
+    // In the organization everybody but the Edge server, whose settings nobody would tell it.
+    let mut session = Session::over(ORGANIZATION);
+    session.run(&subscribe("EDGE1", "-Site Berlin"));
+    let shown = session.run("Get-ReceiveConnector | % Server").0;
+    assert!(shown.contains("MBX01") && !shown.contains("EDGE1"), "{shown}");
+    for line in [
+        "Set-TransportService EDGE1 -MaxOutboundConnections 7",
+        "Get-ReceiveConnector -Server EDGE1",
+        "New-ReceiveConnector X -Server EDGE1 -Usage Internet -Bindings 0.0.0.0:2526 -RemoteIPRanges 192.0.2.1",
+        "Set-ReceiveConnector 'EDGE1\\Default internal receive connector EDGE1' -Banner '220 hello'",
+    ] {
+        let (_, errors) = session.run(line);
+        assert!(errors.contains("Edge server EDGE1 has its own"), "{line}: {errors}");
+        assert!(errors.to_lowercase().contains("--api edge1.perimeter.example"), "{line}: {errors}");
+    }
+    assert_eq!(*session.commits.borrow(), 1, "only the subscription");
+}
+
 /// An Edge server of itself.
 const EDGE: &str = "
 sites: [{name: Perimeter}]
@@ -164,9 +208,21 @@ fn on_the_edge_server_a_file_is_written_and_what_is_told_is_the_organizations() 
     assert!(errors.contains("at least 2 minutes"), "{errors}"); // EN-11
     let (_, errors) = session.run(&subscribe("EDGE2", "-Site Perimeter"));
     assert!(errors.contains("on an Edge server the file is written"), "{errors}"); // EN-13
-    let (out, errors) = session.run("New-EdgeSubscription -FileName edge.xml -AccountExpiryDuration 01:00:00");
+    // EN-11: it asks, and nothing is removed while nobody has the file.
+    let (_, errors) = session.run("New-EdgeSubscription -FileName edge.xml");
+    assert!(
+        errors.contains("1 Send connector and 1 accepted domain are removed") && errors.contains("-Confirm:$false"),
+        "{errors}"
+    );
+    let (_, errors) = session.run("New-EdgeSubscription -FileName nowhere/edge.xml -Force");
+    assert!(errors.contains("nothing was changed"), "{errors}");
+    let (_, errors) = session.run("New-EdgeSubscription -FileName X.EdgeSubscription.xml -Confirm:$false");
+    assert!(errors.contains("is there already") && errors.contains("-Force"), "{errors}");
+    assert_eq!(session.run("Get-SendConnector | % Name").0, "Old");
+    let line = "New-EdgeSubscription -FileName edge.xml -AccountExpiryDuration 01:00:00 -Confirm:$false";
+    let (out, errors) = session.run(line);
     assert_eq!(errors, "");
-    assert!(out.contains("for the next 1 hours"), "{out}");
+    assert!(out.contains("for the next 1 hour:"), "{out}");
     assert_eq!(session.seen.borrow().files, [("edge.xml".to_owned(), b"MBX01".to_vec())]);
     // EN-11, EN-14, PL-87
     assert_eq!(session.run("Get-SendConnector; Get-AcceptedDomain").0, "");

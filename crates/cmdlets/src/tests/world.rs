@@ -92,8 +92,14 @@ impl Console for Screen {
         }
     }
     fn save(&mut self, path: &str, octets: &[u8], _: bool) -> Result<(), String> {
+        if path.starts_with("nowhere/") {
+            return Err(format!("{path}: there is no such folder"));
+        }
         self.0.borrow_mut().files.push((path.to_owned(), octets.to_vec()));
         Ok(())
+    }
+    fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
+        self.save(path, octets, false)
     }
     fn environment(&self, name: &str) -> Option<String> {
         match name {

@@ -3,9 +3,10 @@
 //! Every phrase is chosen by a value of the decision; nothing is decided here.
 
 use categorizer::RecipientFailure;
+use envelope::ServerName;
 use inquiry::{Answer, End};
 use routing::{Attempt, DeferReason, DeliveryType, Explanation, NdrReason, Outcome, Route, UnreachableReason};
-use topology::{Connector, Organization};
+use topology::{Connector, Organization, ServerRole};
 
 /// What happens to the mail, in one sentence.
 pub(super) fn outcome(explanation: &Explanation, organization: &Organization) -> String {
@@ -61,12 +62,22 @@ fn way(route: &Route, explanation: &Explanation, organization: &Organization) ->
         DeliveryType::SmtpRelayWithinAdSiteToEdge => {
             format!("Goes to an Edge server of this site, where it leaves by Send connector {connector}.")
         }
+        DeliveryType::SmtpRelayToRemoteActiveDirectorySite if is_edge(from, organization) => {
+            format!(
+                "Goes inside by Send connector {connector}, to a Mailbox server of site {domain}, to which {from} is subscribed."
+            )
+        }
         DeliveryType::SmtpRelayToRemoteActiveDirectorySite => {
             format!("Goes to site {domain} first, and from there on its way to {}.", goal(explanation))
         }
         DeliveryType::SmtpRelayToServers => format!("Goes to {domain}, which expands the group."),
         _ => format!("Goes to a server of site {site}, which delivers it into {destination}."),
     }
+}
+
+/// Whether it is an Edge server.
+pub(super) fn is_edge(server: &ServerName, organization: &Organization) -> bool {
+    organization.server(server).is_some_and(|server| server.role == ServerRole::Edge)
 }
 
 /// What the mail is for, from the view of a hub.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use inquiry::{Answer, End, Fate};
 use routing::{Attempt, Candidate, Elimination, Explanation, Route, Verdict, Way};
+use topology::ServerRole;
 
 use super::gateways::Gateways;
 use super::palette::{Palette, wrapped};
@@ -14,7 +15,7 @@ const INDENT: usize = 14;
 /// Columns of a cost.
 const COST: usize = 5;
 /// Longest name of a connector that candidates are aligned by.
-const NAME_MAX: usize = 24;
+const NAME_MAX: usize = 30;
 
 /// Connectors that are told of when there are more than anybody reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +175,11 @@ impl Report<'_> {
         let path = &way.path;
         let sites: Vec<&str> = path.sites().map(envelope::SiteName::as_str).collect();
         if path.legs.is_empty() {
-            return self.row("path", &format!("{}: the message is there, cost 0", sites.join(" ▸ ")));
+            let here = match self.answer.tables.local_server() {
+                edge if edge.role == ServerRole::Edge => format!("{} counts as there", edge.name),
+                _ => "the message is there".to_owned(),
+            };
+            return self.row("path", &format!("{}: {here}, cost 0", sites.join(" ▸ ")));
         }
         let hops = if path.hops().0 == 1 { "1 hop".to_owned() } else { format!("{} hops", path.hops()) };
         self.row("path", &format!("{}, {hops}, cost {}", sites.join(" ▸ "), path.cost()));
@@ -238,8 +243,9 @@ impl Report<'_> {
             let label = if at == 0 { "attempts" } else { "" };
             self.row(label, &format!("{}. {}", at + 1, self.run(run, route)));
         }
-        let stops_here =
-            path.legs.is_empty() && attempts.iter().all(|attempt| !matches!(attempt.reason.0, "RT-16" | "PL-27"));
+        let stops_here = self.answer.tables.local_server().role == ServerRole::Mailbox
+            && path.legs.is_empty()
+            && attempts.iter().all(|attempt| !matches!(attempt.reason.0, "RT-16" | "PL-27"));
         let nearer = if stops_here { " No other server of the site would be nearer (RT-36)." } else { "" };
         self.row("", &format!("Then it waits on {} and is tried again (RT-39).{nearer}", explanation.from));
     }
@@ -290,7 +296,7 @@ impl Report<'_> {
     fn candidate(&mut self, candidate: &Candidate, width: usize) {
         let (palette, columns) = (self.palette, self.palette.columns());
         let name = candidate.connector.as_str();
-        let indent = 4 + name.chars().count().max(width) + 2;
+        let indent = 4 + width + 2;
         let (mark, text, advice) = match &candidate.verdict {
             Verdict::Selected { precision, cost, distance } => {
                 let text = format!("selected: {precision}, aggregate cost {cost}, nearest source server {distance}");
@@ -302,7 +308,11 @@ impl Report<'_> {
                 (palette.bad("✘"), format!("{} {elimination}", elimination.rule()), advice)
             }
         };
-        let first = format!("  {mark} {name:width$}  ");
+        // A name that is longer than the column has a line of its own.
+        let first = match name.chars().count() > width {
+            false => format!("  {mark} {name:width$}  "),
+            true => format!("  {mark} {name}\n{}", " ".repeat(indent)),
+        };
         self.out.push_str(&wrapped(&first, indent, &text, columns));
         if let Some(advice) = advice {
             self.out.push_str(&wrapped(&" ".repeat(indent), indent, &advice, columns));

@@ -26,7 +26,7 @@ Examples:
 
   # Text messages by a gateway that takes JSON, signed with the secret in that file.
   postroad agent http --socket /run/postroad-agents/transport.sock --protocol MOBILE \\
-    --to https://sms.example/messages --secret-file /etc/postroad/sms.secret
+    --to https://sms.example/messages --secret-file /etc/postroad-sms.secret
 
 Run it beside Transport on each source server of the connector, as a user whom [agents] in the settings
 names; Transport's socket is services.transport.socket. It keeps nothing: what it has not answered is given

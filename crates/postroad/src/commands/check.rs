@@ -49,8 +49,8 @@ pub(crate) async fn run(arguments: CheckArguments) -> anyhow::Result<ExitCode> {
         Ok(settings) => {
             let name = arguments.settings.display();
             findings.good("settings", format!("{name}: {} of {}", settings.server, settings.forest));
-            machine::files(&settings, now, &mut findings);
             let organization = organization::directory(&settings, now, &mut findings).await;
+            machine::files(&settings, organization.as_deref(), now, &mut findings);
             machine::disk(&settings, &mut findings);
             folders::look(&settings, organization.as_deref(), &mut findings);
             machine::ports(&settings, organization.as_deref(), &mut findings).await;

@@ -221,8 +221,12 @@ function Save($name, $objects) {
 }
 New-Item -ItemType Directory -Force $Folder | Out-Null
 Save 'send-connectors' (Get-SendConnector)
+Save 'foreign-connectors' (Get-ForeignConnector)
+Save 'delivery-agent-connectors' (Get-DeliveryAgentConnector)
 Save 'receive-connectors' (Get-ReceiveConnector)
 Save 'accepted-domains' (Get-AcceptedDomain)
+Save 'x400-authoritative-domains' (Get-X400AuthoritativeDomain)
+Save 'edge-subscriptions' (Get-EdgeSubscription)
 Save 'sites' (Get-ADSite)
 Save 'site-links' (Get-ADSiteLink)
 Save 'servers' (Get-ExchangeServer)

@@ -58,7 +58,7 @@ enum LabCommand {
     /// Sites that another chain of links joins can still talk. An Edge server has a link to its site and one to the internet:
     /// `postroad lab cut EDGE1 Berlin`, `postroad lab cut EDGE1 internet`; one server of the site is cut off from it alone by
     /// `postroad lab cut EDGE1 BERLIN1`. The directory and DNS stay reachable. See what mail does, and why it waits, with
-    /// `postroad queue --messages`; of an Edge server with its own --settings.
+    /// `postroad queue --messages`.
     Cut(LinkArguments),
     /// Join again what `postroad lab cut` parted.
     #[command(visible_alias = "mend")]

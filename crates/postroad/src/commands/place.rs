@@ -17,7 +17,7 @@ use postroad::service::SETTINGS_DEFAULT;
 use rpc::{Credentials, PeerAddress};
 use runtime::settings::default_organization_port;
 use runtime::{Clock, DirectorySettings, Settings};
-use topology::Organization;
+use topology::{Organization, Server};
 
 /// Where a lab keeps its files unless told otherwise.
 pub(crate) const LAB_DEFAULT: &str = ".postroad/lab";
@@ -198,6 +198,17 @@ impl Place {
         LabStatus::read(&folder).ok()
     }
 
+    /// Settings of the subscribed Edge servers of the lab that this place is in.
+    pub(crate) fn edges_of_lab(&self, organization: &Organization) -> Vec<Settings> {
+        let edges: Vec<&str> = elsewhere(organization).map(|server| server.name.as_str()).collect();
+        if edges.is_empty() {
+            return Vec::new();
+        }
+        let servers = self.lab_around().map(|lab| lab.servers).unwrap_or_default();
+        let of_edges = servers.into_iter().filter(|server| edges.contains(&server.name.as_str()));
+        of_edges.filter_map(|server| Settings::load(&server.settings).ok()).collect()
+    }
+
     /// Whether an argument names settings.
     pub(crate) fn has_settings_argument(&self) -> bool {
         self.settings.is_some()
@@ -238,6 +249,20 @@ impl Place {
     pub(crate) fn lab_folder(&self) -> Option<&Path> {
         self.lab.as_deref()
     }
+}
+
+/// The subscribed Edge servers of an organization.
+pub(crate) fn elsewhere(organization: &Organization) -> impl Iterator<Item = &Server> {
+    organization.servers().iter().filter(|server| server.edge.is_elsewhere())
+}
+
+/// How a subscribed Edge server is asked.
+pub(crate) fn ask_edge(edge: &Server) -> String {
+    format!(
+        "its directory and its administrators are its own. Run the same on it, or from here with a certificate of its authority, \
+         `--api {} --identity FOLDER`",
+        edge.fqdn
+    )
 }
 
 /// Opens the directory: no last good snapshot, which would hide that it is away.

@@ -153,9 +153,11 @@ pub(crate) async fn run(mut arguments: QueueArguments) -> anyhow::Result<ExitCod
 async fn look(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
     let transports = Transports::open(&arguments.place).await?;
     let wanted = arguments.queue.as_deref().map(WantedQueue::parse).transpose()?;
-    let mut servers = if arguments.servers.is_empty() { transports.servers() } else { arguments.servers.clone() };
+    let all = arguments.servers.is_empty() && wanted.as_ref().is_none_or(|wanted| wanted.server.is_none());
+    let mut servers =
+        if arguments.servers.is_empty() { transports.servers() } else { transports.spelled(&arguments.servers) };
     if let Some(only) = wanted.as_ref().and_then(|wanted| wanted.server.as_ref()) {
-        servers = vec![only.clone()];
+        servers = transports.spelled(std::slice::from_ref(only));
     }
     if servers.is_empty() {
         bail!("the organization has no servers: describe them in a file and run `postroad apply FILE`");
@@ -183,6 +185,9 @@ async fn look(arguments: QueueArguments) -> anyhow::Result<ExitCode> {
             silent: failed.len(),
         };
         output::print(&report::text(transports.organization(), &told, view, now))?;
+    }
+    if let Some(unasked) = transports.unasked().filter(|_| all) {
+        eprintln!("note: {unasked}");
     }
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);

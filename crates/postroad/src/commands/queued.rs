@@ -1,6 +1,7 @@
 //! What waits in the queues of running servers, asked of their Transports as an administrator: for `postroad queue`, and for
 //! whatever else needs to know what mail is under way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use logs::search::{Line, Query};
 use net::Service;
 use rpc::PeerAddress;
 use runtime::{PeerBook, Settings};
-use topology::{Organization, ServerRole};
+use topology::{Organization, Server, ServerRole};
 
 use super::output;
 use super::place::{self, Place, Reach};
@@ -29,6 +30,9 @@ pub(crate) struct Transports {
     administrator: Administrator,
     organization: Arc<Organization>,
     book: PeerBook,
+    /// Subscribed Edge servers that can be asked from here, which are those of a lab: each by its own directory, as its own
+    /// administrator.
+    beyond: HashMap<ServerName, Transports>,
 }
 
 /// What one Transport told.
@@ -55,17 +59,24 @@ impl Transports {
                 (Administrator::through(api), reach.organization().await?, presences)
             }
         };
-        Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences) })
+        let beyond = beyond(place, &organization).await;
+        Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences), beyond })
     }
 
     /// The same over what is open, by a configuration that is known: nothing is read again but where services are.
-    pub(crate) async fn over(reach: &Reach, organization: Arc<Organization>) -> anyhow::Result<Self> {
+    pub(crate) async fn over(place: &Place, reach: &Reach, organization: Arc<Organization>) -> anyhow::Result<Self> {
         let administrator = match (reach.settings(), reach.api()) {
             (Some(settings), _) => Administrator::new(Arc::new(place::administrator(&settings.identity)?)),
             (None, api) => Administrator::through(api.expect("what was not opened is asked")),
         };
         let presences = reach.directory.presences().await.map_err(|error| reach.explained(&error))?;
-        Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences) })
+        let beyond = beyond(place, &organization).await;
+        Ok(Self { administrator, organization, book: PeerBook::default().updated(&presences), beyond })
+    }
+
+    /// Whoever can be asked about `server`.
+    fn of(&self, server: &ServerName) -> &Self {
+        self.beyond.get(server).unwrap_or(self)
     }
 
     /// The configuration of now.
@@ -73,10 +84,30 @@ impl Transports {
         &self.organization
     }
 
-    /// Every server, in the order of the organization: each has a Transport. On an Edge server that is itself alone (EN-7); it is asked
-    /// by nobody else.
+    /// Every server that is asked, in the order of the organization: each has a Transport. On an Edge server that is itself alone (EN-7);
+    /// from inside it is asked in a lab only.
     pub(crate) fn servers(&self) -> Vec<ServerName> {
-        self.organization.own_servers().map(|server| server.name.clone()).collect()
+        let beyond = |server: &&Server| self.beyond.contains_key(&server.name);
+        let asked =
+            self.organization.servers().iter().filter(|server| self.organization.is_own(server) || beyond(server));
+        asked.map(|server| server.name.clone()).collect()
+    }
+
+    /// Servers by the names that the organization has for them, however they were typed.
+    pub(crate) fn spelled(&self, typed: &[ServerName]) -> Vec<ServerName> {
+        let known =
+            |name: &ServerName| self.organization.server(name).map_or_else(|| name.clone(), |known| known.name.clone());
+        typed.iter().map(known).collect()
+    }
+
+    /// Subscribed Edge servers that cannot be asked from here, and where they can: nothing where there is none.
+    pub(crate) fn unasked(&self) -> Option<String> {
+        let unasked = place::elsewhere(&self.organization).filter(|server| !self.beyond.contains_key(&server.name));
+        let unasked: Vec<&Server> = unasked.collect();
+        let first = unasked.first()?;
+        let names: Vec<&str> = unasked.iter().map(|server| server.name.as_str()).collect();
+        let (of, is) = if names.len() == 1 { ("Edge server", "is") } else { ("Edge servers", "are") };
+        Some(format!("{of} {} {is} not asked: {}", names.join(", "), place::ask_edge(first)))
     }
 
     /// Who asks.
@@ -86,8 +117,10 @@ impl Transports {
 
     /// Where a service of a server is.
     pub(crate) async fn find(&self, server: &ServerName, service: Service) -> anyhow::Result<PeerAddress> {
-        let found = self.book.find(&self.organization, server, service).await;
-        found.ok_or_else(|| match self.organization.server(server) {
+        let of = self.of(server);
+        let found = of.book.find(&of.organization, server, service).await;
+        found.ok_or_else(|| match of.organization.server(server) {
+            Some(edge) if edge.edge.is_elsewhere() => anyhow!("it is an Edge server: {}", place::ask_edge(edge)),
             Some(_) => anyhow!("{service} of {server} has never been there; `postroad servers` lists what is"),
             None => anyhow!("the organization has no server {server}; `postroad servers` lists them"),
         })
@@ -100,17 +133,17 @@ impl Transports {
         server: &ServerName,
         request: MessagesRequest,
     ) -> anyhow::Result<impl futures::Stream<Item = Result<MessageEntry, AdminError>> + use<>> {
-        Ok(self.administrator.messages(&self.find(server, Service::Transport).await?, request).await?)
+        Ok(self.of(server).administrator.messages(&self.find(server, Service::Transport).await?, request).await?)
     }
 
     /// The newest `limit` lines that `query` looks for in the message tracking logs of a server's services, by time. An Edge server
     /// has no Mailbox Transport Delivery.
     pub(crate) async fn track(&self, server: &ServerName, query: &Query, limit: usize) -> anyhow::Result<Vec<Line>> {
         let at = self.find(server, Service::Transport).await?;
-        let mut lines = self.administrator.track(&at, query, limit).await?;
+        let mut lines = self.of(server).administrator.track(&at, query, limit).await?;
         let is_edge = self.organization.server(server).is_some_and(|known| known.role == ServerRole::Edge);
         if !is_edge && let Ok(at) = self.find(server, Service::MailboxDelivery).await {
-            lines.extend(self.administrator.track(&at, query, limit).await?);
+            lines.extend(self.of(server).administrator.track(&at, query, limit).await?);
         }
         lines.sort_by(|one, other| one.get("date-time").cmp(other.get("date-time")));
         Ok(lines)
@@ -125,7 +158,7 @@ impl Transports {
         through: &str,
     ) -> anyhow::Result<Vec<Operated>> {
         let at = self.find(server, Service::Transport).await?;
-        Ok(self.administrator.operate(&at, operation, targets, through).await?)
+        Ok(self.of(server).administrator.operate(&at, operation, targets, through).await?)
     }
 
     /// Has `server` send what waits to another and take no new mail; or, with `None`, ends that.
@@ -136,7 +169,7 @@ impl Transports {
         through: &str,
     ) -> anyhow::Result<()> {
         let at = self.find(server, Service::Transport).await?;
-        self.administrator.redirect(&at, target, through).await?.map_err(|refused| anyhow!("{}", refused.0))
+        self.of(server).administrator.redirect(&at, target, through).await?.map_err(|refused| anyhow!("{}", refused.0))
     }
 
     /// A suspended message of `server` as a file, whole.
@@ -147,7 +180,7 @@ impl Transports {
         through: &str,
     ) -> anyhow::Result<(Operated, Vec<u8>)> {
         let at = self.find(server, Service::Transport).await?;
-        let exported = self.administrator.export(&at, target, through).await?;
+        let exported = self.of(server).administrator.export(&at, target, through).await?;
         let Exported { what, mut content } = exported.map_err(|refused| anyhow!("{}", refused.0))?;
         let mut octets = Vec::new();
         while let Some(piece) = content.next().await {
@@ -158,14 +191,14 @@ impl Transports {
 
     /// What connectors that are not for SMTP meet on `server` now.
     pub(crate) async fn gateways(&self, server: &ServerName) -> anyhow::Result<Vec<GatewayEntry>> {
-        Ok(self.administrator.gateways(&self.find(server, Service::Transport).await?).await?)
+        Ok(self.of(server).administrator.gateways(&self.find(server, Service::Transport).await?).await?)
     }
 
     /// Queues, peers, and messages if `messages` says which.
     pub(crate) async fn ask(&self, server: &ServerName, messages: Option<MessagesRequest>) -> anyhow::Result<Told> {
         let at = self.find(server, Service::Transport).await?;
-        let queues = self.administrator.queues(&at).await?;
-        let peers = self.administrator.peers(&at).await?;
+        let queues = self.of(server).administrator.queues(&at).await?;
+        let peers = self.of(server).administrator.peers(&at).await?;
         let mut listed = Vec::new();
         if let Some(request) = messages {
             let mut coming = Box::pin(self.messages(server, request).await?);
@@ -175,6 +208,19 @@ impl Transports {
         }
         Ok(Told { queues, messages: listed, peers })
     }
+}
+
+/// The subscribed Edge servers of the lab around `place`. One whose directory cannot be read is not among them.
+async fn beyond(place: &Place, organization: &Organization) -> HashMap<ServerName, Transports> {
+    let mut beyond = HashMap::new();
+    for settings in place.edges_of_lab(organization) {
+        let Ok(own) = place::administrator(&settings.identity) else { continue };
+        let Ok((organization, presences)) = found(&settings).await else { continue };
+        let book = PeerBook::default().updated(&presences);
+        let administrator = Administrator::new(Arc::new(own));
+        beyond.insert(settings.server, Transports { administrator, organization, book, beyond: HashMap::new() });
+    }
+    beyond
 }
 
 /// The organization, and where its services are: as the directory says, or said when it answered a service of this server

@@ -161,7 +161,7 @@ pub(crate) async fn gather_changed(
 }
 
 fn first_server(organization: &Organization) -> Option<ServerName> {
-    let servers = organization.servers();
-    let mailbox = servers.iter().find(|server| server.role == ServerRole::Mailbox);
-    mailbox.or(servers.first()).map(|server| server.name.clone())
+    // On a subscribed Edge server it is itself: of the organization it knows names alone.
+    let mailbox = organization.own_servers().find(|server| server.role == ServerRole::Mailbox);
+    mailbox.or(organization.own_servers().next()).map(|server| server.name.clone())
 }

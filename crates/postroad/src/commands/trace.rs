@@ -53,10 +53,16 @@ pub(crate) async fn run(arguments: TraceArguments) -> anyhow::Result<ExitCode> {
     let query = tracked::named(&arguments.message);
     let (found, failed) = tracked::find(&transports, &transports.servers(), &query, SHOWN_MAX, Shape::Whole).await?;
     if found.is_empty() {
+        let unasked = transports.unasked().map(|unasked| format!("\n       {unasked}")).unwrap_or_default();
         let missing = if failed.is_empty() { String::new() } else { format!(" ({})", failed.join("; ")) };
-        bail!("no server has written about this message in its tracking log; logs are kept for 30 days{missing}");
+        bail!(
+            "no server has written about this message in its tracking log; logs are kept for 30 days{missing}{unasked}"
+        );
     }
     output::print(&tracked::text(&found, usize::MAX, Palette::of_output()))?;
+    if let Some(unasked) = transports.unasked() {
+        eprintln!("note: {unasked}");
+    }
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

@@ -85,7 +85,8 @@ pub(crate) struct TrackArguments {
 pub(crate) async fn run(arguments: TrackArguments) -> anyhow::Result<ExitCode> {
     let query = query(&arguments)?;
     let transports = Transports::open(&arguments.place).await?;
-    let servers = if arguments.servers.is_empty() { transports.servers() } else { arguments.servers.clone() };
+    let servers =
+        if arguments.servers.is_empty() { transports.servers() } else { transports.spelled(&arguments.servers) };
     if servers.is_empty() {
         bail!("the organization has no servers: describe them in a file and run `postroad apply FILE`");
     }
@@ -96,6 +97,9 @@ pub(crate) async fn run(arguments: TrackArguments) -> anyhow::Result<ExitCode> {
         output::print_json(&tracked::json(&found)?)?;
     } else {
         output::print(&tracked::text(&found, limit, Palette::of_output()))?;
+    }
+    if let Some(unasked) = transports.unasked().filter(|_| arguments.servers.is_empty()) {
+        eprintln!("note: {unasked}");
     }
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);

@@ -104,3 +104,22 @@ fn the_examples_of_organization_files_are_good() {
         assert_eq!(state(&findings(&run.out), "organization file"), "good", "{}{}", run.out, run.err);
     }
 }
+
+#[test]
+fn an_edge_server_needs_what_it_has() {
+    // EN-3, EN-6
+    let desk = Desk::new();
+    desk.done("cert init --forest edge1.contoso.example --path keys");
+    let issue = "cert issue --ca keys --server EDGE1 --fqdn edge1.contoso.example --path identity";
+    desk.done(&format!("{issue} --service transport --service admin"));
+    let settings = "server = 'EDGE1'\nforest = 'edge1.contoso.example'\nstate = 'state'\n[directory]\nkind = 'embedded'\n\
+                    path = 'directory.db'\n[identity]\npath = 'identity'\n[services.transport]\nsmtp = '127.0.0.1:0'\n";
+    desk.write("server.toml", settings);
+    let file = "sites: [{name: Perimeter}]\nservers: [{name: EDGE1, fqdn: edge1.contoso.example, site: Perimeter, role: Edge}]\n";
+    desk.write("edge1.yaml", file);
+    desk.done("apply edge1.yaml --settings server.toml --yes");
+    let run = desk.run("check --settings server.toml");
+    assert!(run.out.contains("of transport, admin; valid"), "{}", run.out);
+    assert!(run.out.contains("(transport, SMTP)"), "{}", run.out);
+    assert!(!run.out.contains("frontend-transport") && !run.out.contains("mailbox-"), "{}", run.out);
+}

@@ -29,3 +29,23 @@ fn a_limit_is_within_bounds_and_for_messages() {
         assert!(desk.refused(&format!("queue {wrong}")).contains("--"), "{wrong}");
     }
 }
+
+#[test]
+fn an_edge_server_of_its_own_is_said_not_to_be_asked_and_where_it_is() {
+    let desk = Desk::with_directory();
+    let file = std::fs::read_to_string(desk.path("contoso.yaml")).unwrap();
+    let edge = "role: Edge, edge: {forest: edge1.contoso.example, authorities: [PEM]}}";
+    desk.write("contoso.yaml", &file.replace("role: Edge}", edge));
+    desk.done("apply contoso.yaml --settings server.toml --yes");
+    desk.done("cert issue --ca keys --administrator anna --path identity");
+    let next = "`--api edge1.contoso.example --identity FOLDER`";
+    let servers = desk.run("servers --settings server.toml");
+    assert!(servers.out.contains("EDGE1    Berlin  an Edge server, not asked"), "{}", servers.out);
+    assert!(servers.err.contains(next), "{}", servers.err);
+    for command in ["queue", "track --start 1h"] {
+        let error = desk.refused(&format!("{command} --settings server.toml --server edge1"));
+        assert!(error.contains("EDGE1: it is an Edge server") && error.contains(next), "{command}: {error}");
+    }
+    let error = desk.refused("queue --settings server.toml");
+    assert!(error.contains("note: Edge server EDGE1 is not asked") && error.contains(next), "{error}");
+}

@@ -59,15 +59,12 @@ fn at(to: &PeerAddress) -> Result<Endpoint, String> {
     Ok(client_endpoint(endpoint).connect_timeout(CONNECT_TIMEOUT))
 }
 
-/// An error with all its causes: the last one is what helps.
+/// An error with all its causes: the last one is what helps. What two layers say in the same words is said once.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    let mut all: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    all.dedup();
+    all.join(": ")
 }
 
 /// A status with its causes, among them the TLS alert by which a server sends a stranger away.
@@ -77,5 +74,22 @@ pub fn in_words(status: &Status) -> String {
     match std::error::Error::source(status) {
         Some(source) => format!("{text}: {}", chain(source)),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Layer>>);
+
+    #[test]
+    fn what_two_layers_say_alike_is_said_once() {
+        let last = Layer("connection refused", None);
+        let layers =
+            Layer("transport error", Some(Box::new(Layer("tcp", Some(Box::new(Layer("tcp", Some(Box::new(last)))))))));
+        assert_eq!(chain(&layers), "transport error: tcp: connection refused");
     }
 }

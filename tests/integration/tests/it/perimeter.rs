@@ -103,6 +103,8 @@ async fn both_halves_are_told(lab: &Lab) {
         let (edge, organization) =
             said.split_once("then, in the organization, on BERLIN").unwrap_or_else(|| panic!("{said}"));
         assert!(edge.contains("EdgeSync - Inbound to Berlin") && organization.contains("DB-Berlin2"), "{said}");
+        let way = "Goes inside by Send connector EdgeSync - Inbound to Berlin, to a Mailbox server of site Berlin";
+        assert!(edge.contains(way) && edge.contains("EDGE1 counts as there"), "{said}");
     }
     let line = told(lab, "BERLIN1", &["explain", outside, "--json"]).await;
     assert!(line.contains(r#""then":[{"recipient":"sales@fabrikam.example""#) && !line.contains("elsewhere"), "{line}");
@@ -125,6 +127,11 @@ async fn links_are_cut(lab: &Lab) {
         told(lab, "EDGE1", &["queue", "--messages"]).await.contains(waits).then_some(())
     })
     .await;
+    // In a lab the Edge server is asked from inside, too.
+    let inside = told(lab, "BERLIN1", &["queue", "--messages"]).await;
+    assert!(inside.contains("EDGE1") && inside.contains(waits), "{inside}");
+    let servers = told(lab, "BERLIN1", &["servers"]).await;
+    assert!(servers.contains("EDGE1   ") && servers.contains(" of its own directory"), "{servers}");
     lab.world.heal("EDGE1", "internet").await.unwrap();
     lab.wait_for_delivery(&out.message_id()).await;
 
@@ -197,7 +204,7 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
         assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
         let done = shell(&lab, "BERLIN1", "Start-EdgeSynchronization | Format-List").await;
         assert!(done.contains("Success"), "{done}");
-        assert_eq!(shell(&lab, "EDGE1", "Get-TransportService").await.contains("BERLIN3"), known);
+        assert_eq!(shell(&lab, "EDGE1", "Get-ExchangeServer").await.contains("BERLIN3"), known);
     }
 
     the_next_synchronizes_for_one_that_is_cut_off(&lab).await;

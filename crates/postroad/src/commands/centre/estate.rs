@@ -32,7 +32,7 @@ use topology::{Organization, OrganizationDraft};
 use super::{brought, views};
 use crate::answers::{self, Candidates, Gateways, Palette};
 use crate::commands::place::{self, LAB_DEFAULT, Place, Reach};
-use crate::commands::queued::Transports;
+use crate::commands::queued::{Transports, found};
 use crate::commands::shell::live::Keys;
 use crate::commands::tracked::{self, Shape};
 use crate::commands::{health, impact, import, left_behind, source, times};
@@ -156,7 +156,7 @@ impl LiveEstate {
             return Ok(Arc::clone(known));
         }
         let over = match self.current.get() {
-            Some(organization) => Transports::over(&self.reach, organization).await.ok(),
+            Some(organization) => Transports::over(&self.place, &self.reach, organization).await.ok(),
             None => None,
         };
         let opened = match over {
@@ -265,7 +265,13 @@ impl Estate for LiveEstate {
     }
 
     async fn services(&self) -> Result<Vec<Serving>, String> {
-        let there = self.reach.directory.presences().await.map_err(|error| error.to_string())?;
+        let mut there = self.reach.directory.presences().await.map_err(|error| error.to_string())?;
+        // Edge servers of a lab say it in directories of their own.
+        let edges = self.current.get().map(|organization| self.place.edges_of_lab(&organization)).unwrap_or_default();
+        for settings in edges {
+            let Ok((_, presences)) = found(&settings).await else { continue };
+            there.extend(presences.into_iter().filter(|presence| presence.server == settings.server));
+        }
         Ok(there.into_iter().map(views::serving).collect())
     }
 

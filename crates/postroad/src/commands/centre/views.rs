@@ -25,6 +25,7 @@ pub(super) fn serving(presence: Presence) -> Serving {
         version: presence.version,
         revision: presence.applied_revision,
         started: presence.started,
+        out_of_reach: presence.out_of_reach,
     }
 }
 

@@ -14,7 +14,7 @@ use queue::{Disk, RealDisk};
 use runtime::Settings;
 use telemetry::probe;
 use topology::receive_connector::defaults::{CLIENT_PORT, CLIENT_PROXY_PORT, FRONTEND_PORT, HUB_PORT};
-use topology::{Organization, TransportRole};
+use topology::{Organization, ServerRole, TransportRole};
 
 use super::super::findings::Findings;
 use super::super::times::span;
@@ -28,8 +28,26 @@ const OTHERS: u32 = 0o077;
 /// Ports below this need a privilege.
 const UNPRIVILEGED: u16 = 1024;
 
+/// Whether this server is an Edge server.
+fn is_edge(settings: &Settings, organization: Option<&Organization>) -> bool {
+    let own = organization.and_then(|organization| organization.server(&settings.server));
+    own.is_some_and(|own| own.role == ServerRole::Edge)
+}
+
+/// The services of this server: an Edge server has Transport and the admin service that keeps its directory (EN-3); of others those
+/// that have an identity have an admin service.
+fn services(settings: &Settings, organization: Option<&Organization>) -> Vec<Service> {
+    let edge = is_edge(settings, organization);
+    let has = |service: &Service| match service {
+        Service::Transport => true,
+        Service::Admin => edge || settings.identity.join(service.as_str()).exists(),
+        _ => !edge,
+    };
+    Service::ALL.into_iter().filter(has).collect()
+}
+
 /// Certificates of the services, the authority, the organization's key.
-pub(super) fn files(settings: &Settings, now: Timestamp, findings: &mut Findings) {
+pub(super) fn files(settings: &Settings, organization: Option<&Organization>, now: Timestamp, findings: &mut Findings) {
     let authority = settings.identity.join("ca.pem");
     if let Err(error) = std::fs::read_to_string(&authority) {
         findings.wrong(
@@ -39,7 +57,7 @@ pub(super) fn files(settings: &Settings, now: Timestamp, findings: &mut Findings
         );
     }
     let (mut there, mut ends): (Vec<&str>, Vec<Timestamp>) = (Vec::new(), Vec::new());
-    for service in Service::ALL.into_iter().filter(|service| *service != Service::Admin) {
+    for service in services(settings, organization) {
         if let Some(end) = certificate(settings, service, now, findings) {
             there.push(service.as_str());
             ends.push(end);
@@ -262,19 +280,26 @@ fn wanted(settings: &Settings, organization: Option<&Organization>) -> Vec<Port>
             ports.push(Port { what, address, metrics });
         }
     };
-    for service in [Service::FrontendTransport, Service::Transport, Service::MailboxDelivery] {
+    let services = services(settings, organization);
+    // Mailbox Transport Submission listens to nobody.
+    for service in services.iter().copied().filter(|service| *service != Service::MailboxSubmission) {
         let metrics = settings.service(service).metrics;
         add(format!("{service}, organization"), settings.organization_address(service), metrics);
     }
-    for service in Service::ALL {
+    for service in services.iter().copied() {
         if let Some(metrics) = settings.service(service).metrics {
             add(format!("{service}, metrics"), metrics, Some(metrics));
         }
     }
-    for (service, role, instead) in [
+    let hub = match is_edge(settings, organization) {
+        true => [FRONTEND_PORT, CLIENT_PROXY_PORT], // EN-6
+        false => [HUB_PORT, CLIENT_PROXY_PORT],
+    };
+    let listening = [
         (Service::FrontendTransport, TransportRole::FrontendTransport, [FRONTEND_PORT, CLIENT_PORT]),
-        (Service::Transport, TransportRole::HubTransport, [HUB_PORT, CLIENT_PROXY_PORT]),
-    ] {
+        (Service::Transport, TransportRole::HubTransport, hub),
+    ];
+    for (service, role, instead) in listening.into_iter().filter(|(service, ..)| services.contains(service)) {
         let own = settings.service(service);
         let bindings = organization.map(|organization| bindings(organization, settings, role)).unwrap_or_default();
         // Until an organization says otherwise a server has the documented connectors.

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use envelope::{Address, ServerName, Service};
+use envelope::{Address, ServerName};
 use inquiry::{Answer, End, Subject};
 use routing::{DeliveryType, Route};
 use topology::{Organization, Server, ServerRole};
@@ -106,10 +106,11 @@ fn advice(answer: &Answer, end: &End, next: &ServerName) -> String {
              `postroad explain {address} --from {next}`."
         )
     } else {
+        let fqdn = answer.tables.organization().server(next).map(|edge| edge.fqdn.to_string()).unwrap_or_default();
         format!(
             "This is the organization's half. Edge server {next} decides next, by a directory of its own: ask there, \
-             `postroad explain {address}`; or with a certificate of its administrator `--api` and its name, port {}.",
-            runtime::settings::default_organization_port(Service::Admin)
+             `postroad explain {address}`, or from here with a certificate of its authority, `postroad explain {address} --api {fqdn} \
+             --identity FOLDER`."
         )
     }
 }

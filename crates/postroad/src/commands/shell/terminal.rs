@@ -1,6 +1,7 @@
 //! The world of the shell: what it shows, whom it asks, which files it may touch.
 
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,9 @@ use super::super::{output, times};
 
 /// Octets of a file that is read or written (CM-39: 75 MB per object).
 const FILE_OCTETS_MAX: u64 = 75 * 1024 * 1024;
+
+/// Mode of a file that nobody else may read.
+const SECRET_MODE: u32 = 0o600;
 
 /// The terminal, or pipes in its place.
 pub(super) struct Terminal {
@@ -99,6 +103,18 @@ impl Console for Terminal {
         saved.map_err(|error| format!("{}: {error}", path.display()))
     }
 
+    fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
+        let path = self.file(path)?;
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).write(true).truncate(true).mode(SECRET_MODE);
+        let saved = options.open(&path).and_then(|mut file| {
+            // One that was there has the mode that it had.
+            file.set_permissions(std::fs::Permissions::from_mode(SECRET_MODE))?;
+            file.write_all(octets)
+        });
+        saved.map_err(|error| format!("{}: {error}", path.display()))
+    }
+
     fn environment(&self, name: &str) -> Option<String> {
         if name == "HOSTNAME" {
             return std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname"))
@@ -114,5 +130,26 @@ impl Console for Terminal {
 
     fn interrupted(&mut self) -> bool {
         self.interrupted.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_for_nobody_else_also_where_a_file_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut terminal = Terminal::new(80, true, Arc::default());
+        for name in ["new.xml", "old.xml"] {
+            let path = folder.path().join(name);
+            if name == "old.xml" {
+                std::fs::write(&path, "longer than what comes").unwrap();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            }
+            terminal.save_secret(path.to_str().unwrap(), b"key").unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"key");
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        }
     }
 }
