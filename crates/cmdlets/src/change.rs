@@ -7,6 +7,7 @@ use topology::address_space::respelled;
 use topology::{OrganizationDraft, Problem, Problems, Weight};
 
 use crate::catalogue::{USAGES, rows};
+use crate::edge;
 use crate::edit::written;
 use crate::find;
 use crate::noun::{Noun, Part};
@@ -35,7 +36,13 @@ pub(crate) fn create(
     if let Object::AcceptedDomain(domain) = &mut object {
         domain.is_default |= draft.accepted_domains.is_empty(); // EN-81
     }
+    if !edge::is_here(edge::edge_here(premises)?.as_ref(), noun, &object) {
+        let message = "An Edge server has Receive connectors of its own alone.";
+        return Err(Failure::new("InvalidArgument", "OtherServer", message).by("RC-1").advise("leave Server out"));
+    }
     let existing = existing(premises, noun.kind, &draft)?;
+    let guid = free_guid(&existing, noun.kind, &object.name());
+    object = object.with_guid(guid);
     if existing.iter().any(|known| known.name().to_lowercase() == object.name().to_lowercase()) {
         let message = format!("{} \"{}\" already exists.", noun.words, object.name());
         return Err(Failure::new("InvalidOperation", "ObjectExists", message).by("V-26").about(object.name()));
@@ -132,8 +139,15 @@ fn settled(noun: &Noun, call: &Call<'_>) -> Result<(), Failure> {
 }
 
 /// The one that `-Identity` means.
-fn identified(premises: &dyn Premises, noun: &Noun, call: &Call<'_>, existing: &[Object]) -> Result<Object, Failure> {
-    let candidates: Vec<Object> = existing.iter().filter(|object| noun.means(object)).cloned().collect();
+fn identified(
+    premises: &mut dyn Premises,
+    noun: &Noun,
+    call: &Call<'_>,
+    existing: &[Object],
+) -> Result<Object, Failure> {
+    let own = edge::edge_here(premises)?;
+    let is_meant = |object: &&Object| noun.means(object) && edge::is_here(own.as_ref(), noun, object);
+    let candidates: Vec<Object> = existing.iter().filter(is_meant).cloned().collect();
     let identity = call.bound.text("Identity").unwrap_or_default();
     find::one(noun, &candidates, &identity, premises.local_server().as_ref())
 }
@@ -473,6 +487,14 @@ pub(crate) fn warn(problems: &Problems, session: &mut Session<'_>) {
     for problem in &problems.0 {
         session.warn(&format!("{}: {}", problem.place, problem.text));
     }
+}
+
+/// The identity of a new object: that of its name, unless one that was called so before still has it.
+pub(crate) fn free_guid(existing: &[Object], kind: Kind, name: &str) -> topology::Guid {
+    let names = std::iter::once(name.to_owned()).chain((2_u32..).map(|number| format!("{name} {number}")));
+    let mut guids = names.map(|name| kind.derived_guid(&name));
+    let is_taken = |guid: topology::Guid| existing.iter().any(|known| known.kind() == kind && known.guid() == guid);
+    guids.find(|guid| !is_taken(*guid)).expect("there are more names than objects")
 }
 
 /// One accepted domain is the default, so the others are not.

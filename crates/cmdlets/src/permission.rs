@@ -137,9 +137,7 @@ pub(crate) fn run(
     if verb == "Get" {
         return get(premises, &draft, &object, call);
     }
-    if object.kind() == Kind::SendConnector {
-        edge::may(premises, &call.signature.name, "SendConnector")?;
-    }
+    edge::may(premises, call, object.kind())?;
     let rights = match &instance {
         Some(entry) => entry.get("ExtendedRights").unwrap_or_default().each(),
         None => call.bound.get("ExtendedRights").map(Value::each).unwrap_or_default(),

@@ -46,6 +46,11 @@ pub trait Console {
     /// # Errors
     /// Why not.
     fn save(&mut self, path: &str, octets: &[u8], append: bool) -> Result<(), String>;
+    /// Writes a file that nobody else may read. One that is there stays, unless `replace`.
+    ///
+    /// # Errors
+    /// Why not.
+    fn keep(&mut self, path: &str, octets: &[u8], replace: bool) -> Result<(), String>;
     /// An environment variable.
     fn environment(&self, name: &str) -> Option<String>;
     /// A new GUID.
@@ -181,6 +186,19 @@ impl<'a> Session<'a> {
     /// Why not.
     pub fn save(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
         self.console.save(path, octets, false)
+    }
+
+    /// Writes a file with a secret: nobody else may read it, and one that is there stays unless `replace`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn keep(&mut self, path: &str, octets: &[u8], replace: bool) -> Result<(), String> {
+        self.console.keep(path, octets, replace)
+    }
+
+    /// What this call does is no reason to ask: only `-Confirm` is.
+    pub fn need_not_ask(&mut self) {
+        self.asks = false;
     }
 
     /// Warns.

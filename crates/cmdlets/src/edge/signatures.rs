@@ -32,6 +32,7 @@ fn new() -> Signature {
         ],
         returns: SUBSCRIPTION.into(),
         changes: true,
+        asks: true,
         parameters: vec![
             Parameter::new("FileName", Takes::Text, "Where the file is written, on the Edge server."),
             Parameter::new("FileData", Takes::Octets, "What is in the file, in the organization."),
@@ -51,7 +52,7 @@ fn new() -> Signature {
                 Takes::Span,
                 "How long the file may be used: 24 hours unless told otherwise, at least 2 minutes.",
             ),
-            Parameter::new("Force", Takes::Switch, "Without asking."),
+            Parameter::new("Force", Takes::Switch, "Without asking, and in the place of a file that is there."),
             directory(),
         ],
         ..Signature::default()
@@ -90,7 +91,7 @@ pub(crate) fn signatures() -> Vec<Signature> {
             Parameter::new(
                 "Server",
                 Takes::Text,
-                "Accepted without effect: the server of the site that holds the lease synchronizes.",
+                "Edge servers of the site of this Mailbox server; whichever server of the site holds the lease does it.",
             ),
             target(),
             Parameter::new("ForceFullSync", Takes::Switch, "Reads and compares everything, whatever was sent before."),
@@ -98,6 +99,7 @@ pub(crate) fn signatures() -> Vec<Signature> {
         ],
         ..Signature::default()
     };
+    let of_all = |parameter: Parameter| parameter.of_sets(&["Default"]);
     let test = Signature {
         name: "Test-EdgeSynchronization".into(),
         synopsis: "Compares Edge servers with the organization, and changes nothing.".into(),
@@ -107,20 +109,26 @@ pub(crate) fn signatures() -> Vec<Signature> {
         ],
         returns: STATUS.into(),
         parameters: vec![
-            target(),
-            Parameter::new("VerifyRecipient", Takes::Text, "Only whether this address is known as it ought to be."),
-            Parameter::new(
+            of_all(target()),
+            Parameter::new("VerifyRecipient", Takes::Text, "Only whether this address is known as it ought to be.")
+                .of_sets(&["SingleValidation"])
+                .required(),
+            of_all(Parameter::new(
                 "MaxReportSize",
-                Takes::Whole(1, REPORT_SIZE_MAX),
-                "Most objects that are named: 1000 unless told otherwise.",
-            ),
-            Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients."),
-            Parameter::new(
+                Takes::Limit(Box::new(Takes::Whole(1, REPORT_SIZE_MAX))),
+                "Most objects that are named: 1000 unless told otherwise, or unlimited.",
+            )),
+            of_all(Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients.")),
+            of_all(Parameter::new(
                 "FullCompareMode",
                 Takes::Switch,
                 "Reads every recipient, whatever is known of what was told before.",
-            ),
-            Parameter::new("MonitoringContext", Takes::Bool, "Accepted without effect: nothing collects its events."),
+            )),
+            of_all(Parameter::new(
+                "MonitoringContext",
+                Takes::Bool,
+                "Whether what is found is told as an event for monitoring, too (property Events).",
+            )),
             directory(),
         ],
         ..Signature::default()

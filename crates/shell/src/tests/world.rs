@@ -55,6 +55,9 @@ impl Console for Screen {
         file.extend_from_slice(octets);
         Ok(())
     }
+    fn keep(&mut self, path: &str, octets: &[u8], _: bool) -> Result<(), String> {
+        self.save(path, octets, false)
+    }
     fn environment(&self, name: &str) -> Option<String> {
         (name == "NAME").then(|| "value".to_owned())
     }

@@ -197,7 +197,7 @@ async fn what_the_organization_has_the_edge_server_knows_whoever_is_away() {
         assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
         let done = shell(&lab, "BERLIN1", "Start-EdgeSynchronization | Format-List").await;
         assert!(done.contains("Success"), "{done}");
-        assert_eq!(shell(&lab, "EDGE1", "Get-TransportService").await.contains("BERLIN3"), known);
+        assert_eq!(shell(&lab, "EDGE1", "Get-ExchangeServer").await.contains("BERLIN3"), known);
     }
 
     the_next_synchronizes_for_one_that_is_cut_off(&lab).await;
@@ -244,6 +244,42 @@ async fn the_next_synchronizes_for_one_that_is_cut_off(lab: &Lab) {
         since.contains("an Edge server was synchronized").then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_of_a_domain_that_is_new_on_the_edge_server_is_refused_as_unknown() {
+    // Many recipients, so that it takes a while to tell them; one of them has an address in a domain that is not accepted yet.
+    let mut contacts = String::from(
+        "\nrecipients:\n  - {name: zoe, primaryAddress: zoe@contoso.example, proxyAddresses: [zoe@new.example], database: DB-Berlin1, password: demo-zoe}\n",
+    );
+    for number in 0..3000 {
+        contacts.push_str(&format!(
+            "  - {{name: c{number}, address: c{number}@contoso.example, externalAddress: c{number}@fabrikam.example}}\n"
+        ));
+    }
+    let lab = Lab::start(&quick().replacen("\nrecipients:\n", &contacts, 1)).await;
+    let message = test_message("bob@fabrikam.example", "zoe@new.example");
+    let refused = submit_from_outside(&lab, "EDGE1", &message).await.unwrap_err().to_string();
+    assert!(refused.contains("550 5.7.1"), "{refused}");
+    // DS-21: whom the organization's postmaster is, the Edge server is told as whom mail for postmaster leads to, and reports by its own.
+    shell(&lab, "BERLIN1", "Set-TransportConfig -ExternalPostmasterAddress anna@contoso.example; New-AcceptedDomain -Name new -DomainName new.example").await;
+    // EN-30: from the first moment in which the domain is one of ours.
+    testkit::until("the domain is ours on EDGE1", async || match submit_from_outside(&lab, "EDGE1", &message).await {
+        Ok(_) => Some(()),
+        Err(refused) => {
+            let refused = refused.to_string();
+            assert!(refused.contains("550 5.7.1"), "{refused}");
+            None
+        }
+    })
+    .await;
+    lab.inbox("BERLIN1", "DB-Berlin1", "zoe").wait_for(&message.message_id()).await;
+    let role = test_message("bob@fabrikam.example", "abuse@new.example");
+    submit_from_outside(&lab, "EDGE1", &role).await.unwrap();
+    lab.inbox("BERLIN1", "DB-Berlin1", "anna").wait_for(&role.message_id()).await;
+    let own = shell(&lab, "EDGE1", "\"postmaster: $((Get-TransportConfig).ExternalPostmasterAddress).\"").await;
+    assert!(own.contains("postmaster: ."), "{own}");
+    lab.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The world of the shell: what it shows, whom it asks, which files it may touch.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,6 +98,20 @@ impl Console for Terminal {
         options.create(true).write(true).append(append).truncate(!append);
         let saved = options.open(&path).and_then(|mut file| file.write_all(octets));
         saved.map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn keep(&mut self, path: &str, octets: &[u8], replace: bool) -> Result<(), String> {
+        let path = self.file(path)?;
+        let told = |error: std::io::Error| match error.kind() {
+            ErrorKind::AlreadyExists => format!("{} is there already; -Force overwrites it", path.display()),
+            _ => format!("{}: {error}", path.display()),
+        };
+        if replace && let Err(error) = std::fs::remove_file(&path) {
+            // What others may read or have open does not become the new one.
+            (error.kind() == ErrorKind::NotFound).then_some(()).ok_or_else(|| told(error))?;
+        }
+        let created = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
+        created.and_then(|mut file| file.write_all(octets)).map_err(told)
     }
 
     fn environment(&self, name: &str) -> Option<String> {
