@@ -383,3 +383,20 @@ servers: [{name: EDGE1, fqdn: edge1.contoso.com, site: Perimeter, role: Edge}]
     own.edge.pending_key = Some("another".to_owned());
     assert_eq!(code(&own), 0);
 }
+
+#[test]
+fn an_edge_server_reports_in_its_own_name_until_it_is_subscribed() {
+    // DS-21
+    let text = "
+sites: [{name: Perimeter}]
+servers: [{name: EDGE1, fqdn: edge1.contoso.com, site: Perimeter, role: Edge}]
+acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}]
+";
+    let organization = organization::load(text, Revision(1)).unwrap().organization;
+    let mut own = organization.servers()[0].clone();
+    let from = |own: &Server| organization.postmaster(own).unwrap().to_string();
+    assert_eq!(from(&own), "postmaster@edge1.contoso.com");
+    own.edge.organization = Some(envelope::Domain::parse("contoso.com").unwrap());
+    own.edge.organization_authorities = vec!["PEM".to_owned()];
+    assert_eq!(from(&own), "postmaster@contoso.com");
+}

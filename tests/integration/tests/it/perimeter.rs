@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use directory::RecipientDigest;
+use envelope::Address;
 use net::Service;
 
 use crate::support::{
@@ -261,18 +263,25 @@ async fn nobody_of_a_domain_that_is_new_on_the_edge_server_is_refused_as_unknown
     let message = test_message("bob@fabrikam.example", "zoe@new.example");
     let refused = submit_from_outside(&lab, "EDGE1", &message).await.unwrap_err().to_string();
     assert!(refused.contains("550 5.7.1"), "{refused}");
-    // DS-21: whom the organization's postmaster is, the Edge server is told as whom mail for postmaster leads to, and reports by its own.
+    let file = directory::EmbeddedSettings::new(lab.server("EDGE1").folder.join("directory.db"));
+    let edge = directory::open_embedded(&file, "edge1.contoso.example").unwrap();
+    let zoe = Address::parse("zoe@new.example").unwrap();
+    let known = async |only_with_domain: bool| {
+        let organization = edge.snapshot().await.unwrap();
+        let salt = organization.servers().iter().find_map(|server| server.edge.recipient_salt.clone()).unwrap();
+        let is_ours = organization.accepted_domain(&zoe.domain()).is_some() || !only_with_domain;
+        let known = edge.knows_digest(&salt, &RecipientDigest::of(&salt, &zoe)).await.unwrap();
+        is_ours.then_some(known)
+    };
+    let done = shell(&lab, "BERLIN1", "Start-EdgeSynchronization | Format-List").await;
+    assert!(done.contains("Success"), "{done}");
+    assert_eq!(known(false).await, Some(Some(false)), "addresses elsewhere are not told");
+    // DS-21: who gets mail for postmaster in the organization is told; in whose name the Edge server reports is its own.
     shell(&lab, "BERLIN1", "Set-TransportConfig -ExternalPostmasterAddress anna@contoso.example; New-AcceptedDomain -Name new -DomainName new.example").await;
-    // EN-30: from the first moment in which the domain is one of ours.
-    testkit::until("the domain is ours on EDGE1", async || match submit_from_outside(&lab, "EDGE1", &message).await {
-        Ok(_) => Some(()),
-        Err(refused) => {
-            let refused = refused.to_string();
-            assert!(refused.contains("550 5.7.1"), "{refused}");
-            None
-        }
-    })
-    .await;
+    // EN-30: from the first moment in which the domain is one of ours there, in the directory that its services follow.
+    let known = testkit::until("the domain is ours on EDGE1", || known(true)).await;
+    assert_eq!(known, Some(true));
+    testkit::until("EDGE1 follows", async || submit_from_outside(&lab, "EDGE1", &message).await.ok()).await;
     lab.inbox("BERLIN1", "DB-Berlin1", "zoe").wait_for(&message.message_id()).await;
     let role = test_message("bob@fabrikam.example", "abuse@new.example");
     submit_from_outside(&lab, "EDGE1", &role).await.unwrap();
