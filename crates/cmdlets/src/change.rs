@@ -7,10 +7,11 @@ use topology::address_space::respelled;
 use topology::{OrganizationDraft, Problem, Problems, Weight};
 
 use crate::catalogue::{USAGES, rows};
-use crate::edge;
 use crate::edit::written;
 use crate::find;
 use crate::noun::{Noun, Part};
+use crate::on_edge;
+pub(crate) use crate::premises::away;
 use crate::premises::{Premises, Refused};
 use crate::reasons;
 use crate::show::shown;
@@ -36,7 +37,7 @@ pub(crate) fn create(
     if let Object::AcceptedDomain(domain) = &mut object {
         domain.is_default |= draft.accepted_domains.is_empty(); // EN-81
     }
-    if !edge::is_here(edge::edge_here(premises)?.as_ref(), noun, &object) {
+    if !on_edge::is_here(on_edge::here(premises)?.as_ref(), noun, &object) {
         let message = "An Edge server has Receive connectors of its own alone.";
         return Err(Failure::new("InvalidArgument", "OtherServer", message).by("RC-1").advise("leave Server out"));
     }
@@ -145,8 +146,8 @@ fn identified(
     call: &Call<'_>,
     existing: &[Object],
 ) -> Result<Object, Failure> {
-    let own = edge::edge_here(premises)?;
-    let is_meant = |object: &&Object| noun.means(object) && edge::is_here(own.as_ref(), noun, object);
+    let own = on_edge::here(premises)?;
+    let is_meant = |object: &&Object| noun.means(object) && on_edge::is_here(own.as_ref(), noun, object);
     let candidates: Vec<Object> = existing.iter().filter(is_meant).cloned().collect();
     let identity = call.bound.text("Identity").unwrap_or_default();
     find::one(noun, &candidates, &identity, premises.local_server().as_ref())
@@ -246,11 +247,6 @@ fn member_address(noun: &Noun, all: &[Object], wanted: String) -> Result<String,
         Err(_) if wanted.contains('@') => Ok(wanted),
         Err(failure) => Err(failure),
     }
-}
-
-/// What is wrong with reading.
-pub(crate) fn away(why: String) -> Failure {
-    Failure::new("ResourceUnavailable", "DirectoryUnavailable", why)
 }
 
 /// Every object of a kind.

@@ -16,6 +16,7 @@ use crate::edge::{self, Perimeter};
 use crate::find;
 use crate::fixed;
 use crate::noun::{NOUNS, Noun};
+use crate::on_edge;
 use crate::permission;
 use crate::premises::Premises;
 use crate::queues::{self, Ground, Queues};
@@ -150,8 +151,8 @@ impl Cmdlets {
     fn get(&mut self, noun: &'static Noun, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
         let draft = self.premises.configuration().map_err(change::away)?;
         let objects = change::existing(&mut *self.premises, noun.kind, &draft)?;
-        let own = edge::edge_here(&mut *self.premises)?;
-        let is_meant = |object: &Object| noun.means(object) && edge::is_here(own.as_ref(), noun, object);
+        let own = on_edge::here(&mut *self.premises)?;
+        let is_meant = |object: &Object| noun.means(object) && on_edge::is_here(own.as_ref(), noun, object);
         let mut objects: Vec<Object> = objects.into_iter().filter(is_meant).collect();
         let local = self.premises.local_server();
         if let Some(wanted) = call.bound.text("Server") {
@@ -208,10 +209,10 @@ impl Commands for Cmdlets {
     }
 
     fn invoke(&mut self, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
-        edge::without_controller(&mut *self.premises, call)?;
+        on_edge::without_controller(&mut *self.premises, call)?;
         if let Some(verb) = call.signature.name.strip_suffix("-DistributionGroupMember") {
-            if let Some(own) = edge::edge_here(&mut *self.premises)? {
-                return Err(edge::without_recipients(&call.signature.name, &own));
+            if let Some(own) = on_edge::here(&mut *self.premises)? {
+                return Err(on_edge::without_recipients(&call.signature.name, &own));
             }
             return recipients::of_group(&mut *self.premises, verb, call, session);
         }
@@ -240,7 +241,7 @@ impl Commands for Cmdlets {
             let message = format!("{} is not in the catalogue.", call.signature.name);
             return Err(Failure::new("ObjectNotFound", "NoSuchCommand", message));
         };
-        edge::may(&mut *self.premises, call, noun.kind)?;
+        on_edge::may(&mut *self.premises, call, noun.kind)?;
         let nothing: Objects = Box::new(std::iter::empty());
         match verb {
             "Get" => self.get(noun, call, session),

@@ -28,6 +28,7 @@ mod edit;
 mod find;
 mod fixed;
 mod noun;
+mod on_edge;
 pub mod page;
 mod permission;
 mod premises;

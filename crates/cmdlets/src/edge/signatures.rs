@@ -59,11 +59,51 @@ fn new() -> Signature {
     }
 }
 
+fn target() -> Parameter {
+    Parameter::new("TargetServer", Takes::Text, "Only this Edge server.")
+}
+
+fn test() -> Signature {
+    let of_all = |parameter: Parameter| parameter.of_sets(&["Default"]);
+    Signature {
+        name: "Test-EdgeSynchronization".into(),
+        synopsis: "Compares Edge servers with the organization, and changes nothing.".into(),
+        examples: vec![
+            example("Test-EdgeSynchronization -MaxReportSize 500 -MonitoringContext $true", "what differs"),
+            example("Test-EdgeSynchronization -VerifyRecipient kate@contoso.com", "whether Kate is known"),
+        ],
+        returns: STATUS.into(),
+        parameters: vec![
+            of_all(target()),
+            Parameter::new("VerifyRecipient", Takes::Text, "Only whether this address is known as it ought to be.")
+                .of_sets(&["SingleValidation"])
+                .required(),
+            of_all(Parameter::new(
+                "MaxReportSize",
+                Takes::Limit(Box::new(Takes::Whole(1, REPORT_SIZE_MAX))),
+                "Most objects that are named: 1000 unless told otherwise, or unlimited.",
+            )),
+            of_all(Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients.")),
+            of_all(Parameter::new(
+                "FullCompareMode",
+                Takes::Switch,
+                "Reads every recipient, whatever is known of what was told before.",
+            )),
+            of_all(Parameter::new(
+                "MonitoringContext",
+                Takes::Bool,
+                "Whether what is found is told as an event for monitoring, too (property Events).",
+            )),
+            directory(),
+        ],
+        ..Signature::default()
+    }
+}
+
 /// All of them.
 pub(crate) fn signatures() -> Vec<Signature> {
     let identity =
         || Parameter::new("Identity", Takes::Text, "The Edge server: its name, name in DNS or GUID.").at(0).piped();
-    let target = || Parameter::new("TargetServer", Takes::Text, "Only this Edge server.");
     let get = Signature {
         name: "Get-EdgeSubscription".into(),
         synopsis: "Shows Edge subscriptions.".into(),
@@ -99,39 +139,5 @@ pub(crate) fn signatures() -> Vec<Signature> {
         ],
         ..Signature::default()
     };
-    let of_all = |parameter: Parameter| parameter.of_sets(&["Default"]);
-    let test = Signature {
-        name: "Test-EdgeSynchronization".into(),
-        synopsis: "Compares Edge servers with the organization, and changes nothing.".into(),
-        examples: vec![
-            example("Test-EdgeSynchronization -MaxReportSize 500 -MonitoringContext $true", "what differs"),
-            example("Test-EdgeSynchronization -VerifyRecipient kate@contoso.com", "whether Kate is known"),
-        ],
-        returns: STATUS.into(),
-        parameters: vec![
-            of_all(target()),
-            Parameter::new("VerifyRecipient", Takes::Text, "Only whether this address is known as it ought to be.")
-                .of_sets(&["SingleValidation"])
-                .required(),
-            of_all(Parameter::new(
-                "MaxReportSize",
-                Takes::Limit(Box::new(Takes::Whole(1, REPORT_SIZE_MAX))),
-                "Most objects that are named: 1000 unless told otherwise, or unlimited.",
-            )),
-            of_all(Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients.")),
-            of_all(Parameter::new(
-                "FullCompareMode",
-                Takes::Switch,
-                "Reads every recipient, whatever is known of what was told before.",
-            )),
-            of_all(Parameter::new(
-                "MonitoringContext",
-                Takes::Bool,
-                "Whether what is found is told as an event for monitoring, too (property Events).",
-            )),
-            directory(),
-        ],
-        ..Signature::default()
-    };
-    vec![get, new(), remove, start, test]
+    vec![get, new(), remove, start, test()]
 }

@@ -6,8 +6,9 @@ use shell::{Call, Failure, Objects, Session, Value};
 use topology::send_connector::{SmartHostAuthMechanism, Usage};
 use topology::{EdgeSubscription, Guid, OrganizationDraft, SendConnector, Server, ServerRole, SmartHost};
 
-use super::{Perimeter, ReadFile, edge_here, named, nothing, shown};
+use super::{Perimeter, ReadFile, named, nothing, shown};
 use crate::change::{away, commit};
+use crate::on_edge;
 use crate::premises::Premises;
 
 /// Validity of a file unless told otherwise, in seconds: 24 hours (EN-11).
@@ -30,7 +31,7 @@ pub(super) fn new(
     call: &Call<'_>,
     session: &mut Session<'_>,
 ) -> Result<Objects, Failure> {
-    let here = edge_here(premises)?;
+    let here = on_edge::here(premises)?;
     if here.is_none() {
         session.need_not_ask(); // nothing is lost by it
     }
@@ -238,7 +239,7 @@ pub(super) fn remove(
     let draft = premises.configuration().map_err(away)?;
     let found = named(&draft, Some(&call.bound.text("Identity").unwrap_or_default()))?;
     let Some(edge) = found.into_iter().next() else { return Ok(()) };
-    let here = edge_here(premises)?.is_some();
+    let here = on_edge::here(premises)?.is_some();
     let told = match here {
         true => format!(
             "Removing the Edge subscription on \"{}\": what the organization told this server is removed.",
