@@ -11,6 +11,7 @@ use crate::edit::written;
 use crate::elsewhere;
 use crate::find;
 use crate::noun::{Noun, Part};
+pub(crate) use crate::premises::away;
 use crate::premises::{Premises, Refused};
 use crate::reasons;
 use crate::show::shown;
@@ -41,6 +42,8 @@ pub(crate) fn create(
         domain.is_default |= draft.accepted_domains.is_empty(); // EN-81
     }
     let existing = existing(premises, noun.kind, &draft)?;
+    let guid = free_guid(&existing, noun.kind, &object.name());
+    object = object.with_guid(guid);
     if existing.iter().any(|known| known.name().to_lowercase() == object.name().to_lowercase()) {
         let message = format!("{} \"{}\" already exists.", noun.words, object.name());
         return Err(Failure::new("InvalidOperation", "ObjectExists", message).by("V-26").about(object.name()));
@@ -250,11 +253,6 @@ fn member_address(noun: &Noun, all: &[Object], wanted: String) -> Result<String,
         Err(_) if wanted.contains('@') => Ok(wanted),
         Err(failure) => Err(failure),
     }
-}
-
-/// What is wrong with reading.
-pub(crate) fn away(why: String) -> Failure {
-    Failure::new("ResourceUnavailable", "DirectoryUnavailable", why)
 }
 
 /// Every object of a kind.
@@ -559,6 +557,14 @@ fn carry_over(
         commit(premises, some.to_vec(), Vec::new(), &call.signature.name)?;
     }
     Ok(())
+}
+
+/// The identity of a new object: that of its name, unless one that was called so before still has it.
+pub(crate) fn free_guid(existing: &[Object], kind: Kind, name: &str) -> topology::Guid {
+    let names = std::iter::once(name.to_owned()).chain((2_u32..).map(|number| format!("{name} {number}")));
+    let mut guids = names.map(|name| kind.derived_guid(&name));
+    let is_taken = |guid: topology::Guid| existing.iter().any(|known| known.kind() == kind && known.guid() == guid);
+    guids.find(|guid| !is_taken(*guid)).expect("there are more names than objects")
 }
 
 /// One accepted domain is the default, so the others are not.

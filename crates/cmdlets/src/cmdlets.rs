@@ -17,6 +17,7 @@ use crate::elsewhere;
 use crate::find;
 use crate::fixed;
 use crate::noun::{NOUNS, Noun};
+use crate::on_edge;
 use crate::permission;
 use crate::premises::Premises;
 use crate::queues::{self, Ground, Queues};
@@ -219,7 +220,11 @@ impl Commands for Cmdlets {
     }
 
     fn invoke(&mut self, call: &Call<'_>, session: &mut Session<'_>) -> Result<Objects, Failure> {
+        on_edge::without_controller(&mut *self.premises, call)?;
         if let Some(verb) = call.signature.name.strip_suffix("-DistributionGroupMember") {
+            if let Some(own) = on_edge::here(&mut *self.premises)? {
+                return Err(on_edge::without_recipients(&call.signature.name, &own));
+            }
             return recipients::of_group(&mut *self.premises, verb, call, session);
         }
         if let Some(verb) = call.signature.name.strip_suffix("-ADPermission") {
@@ -247,7 +252,7 @@ impl Commands for Cmdlets {
             let message = format!("{} is not in the catalogue.", call.signature.name);
             return Err(Failure::new("ObjectNotFound", "NoSuchCommand", message));
         };
-        edge::may(&mut *self.premises, &call.signature.name, noun.name)?;
+        on_edge::may(&mut *self.premises, call, noun.kind)?;
         let nothing: Objects = Box::new(std::iter::empty());
         match verb {
             "Get" => self.get(noun, call, session),

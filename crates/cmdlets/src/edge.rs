@@ -5,11 +5,14 @@
 mod signatures;
 mod subscribe;
 
+use envelope::encapsulated;
 use envelope::{Address, Domain, ServerName};
 use shell::{Call, Failure, Object, Objects, Session, Value};
+use topology::address_space::respelled;
 use topology::{EdgeSubscription, OrganizationDraft, Server, ServerRole};
 
 use crate::change::away;
+use crate::on_edge;
 use crate::premises::Premises;
 
 pub(crate) use signatures::signatures;
@@ -106,34 +109,6 @@ pub trait Perimeter {
     fn test(&mut self, edge: &ServerName, what: Comparison<'_>) -> Result<Compared, String>;
 }
 
-/// Commands that a subscribed Edge server has no more (EN-14).
-const REPLICATED: [&str; 6] =
-    ["SendConnector", "ForeignConnector", "DeliveryAgentConnector", "AcceptedDomain", "ADSite", "ADSiteLink"];
-
-/// Refuses what EdgeSync alone changes on a subscribed Edge server (EN-14).
-pub(crate) fn may(premises: &mut dyn Premises, command: &str, noun: &str) -> Result<(), Failure> {
-    if command.starts_with("Get-") || !REPLICATED.contains(&noun) {
-        return Ok(());
-    }
-    let Some(own) = edge_here(premises)? else { return Ok(()) };
-    let whose = match (&own.edge.organization, own.edge.is_pending()) {
-        (Some(organization), _) => format!("it is subscribed to {organization}"),
-        (None, true) => "a file of an Edge subscription was written on it".to_owned(),
-        (None, false) => return Ok(()),
-    };
-    let message = format!("{command} is disabled on Edge server {}: {whose}.", own.name);
-    let failure = Failure::new("InvalidOperation", "EdgeSubscribed", message).by("EN-14");
-    Err(failure.advise("run it in the organization; Remove-EdgeSubscription on this server ends the subscription"))
-}
-
-/// This server, if it is an Edge server.
-fn edge_here(premises: &mut dyn Premises) -> Result<Option<Server>, Failure> {
-    let Some(local) = premises.local_server() else { return Ok(None) };
-    let draft = premises.configuration().map_err(away)?;
-    let own = draft.servers.iter().find(|server| server.name == local);
-    Ok(own.filter(|own| own.role == ServerRole::Edge).cloned())
-}
-
 /// Runs one of the commands; nothing for another.
 pub(crate) fn run(
     premises: &mut dyn Premises,
@@ -144,28 +119,18 @@ pub(crate) fn run(
     let name = &*call.signature.name;
     let done = match name {
         "Get-EdgeSubscription" => get(premises, call),
-        "Remove-EdgeSubscription" => subscribe::remove(premises, call, session).map(|()| nothing()),
+        "Remove-EdgeSubscription" => subscribe::remove(premises, perimeter, call, session).map(|()| nothing()),
         "New-EdgeSubscription" | "Start-EdgeSynchronization" | "Test-EdgeSynchronization" => match perimeter {
             None => Err(without_perimeter()),
             Some(perimeter) => match name {
                 "New-EdgeSubscription" => subscribe::new(premises, perimeter, call, session),
-                _ => inside(premises, name).and_then(|()| match name {
-                    "Start-EdgeSynchronization" => start(premises, perimeter, call, session),
-                    _ => test(premises, perimeter, call),
-                }),
+                "Start-EdgeSynchronization" => start(premises, perimeter, call, session),
+                _ => test(premises, perimeter, call),
             },
         },
         _ => return None,
     };
     Some(done)
-}
-
-/// An Edge server is told, and tells nobody (EN-30).
-fn inside(premises: &mut dyn Premises, command: &str) -> Result<(), Failure> {
-    let Some(own) = edge_here(premises)? else { return Ok(()) };
-    let message = format!("{command} runs in the organization: Edge server {} is told, and tells nobody.", own.name);
-    let failure = Failure::new("InvalidOperation", "AnEdgeServer", message).by("EN-30");
-    Err(failure.advise("run it on a Mailbox server of the site to which it is subscribed"))
 }
 
 fn nothing() -> Objects {
@@ -183,18 +148,25 @@ fn subscribed(draft: &OrganizationDraft) -> impl Iterator<Item = &Server> {
     draft.servers.iter().filter(|server| server.role == ServerRole::Edge && server.edge.forest.is_some())
 }
 
+fn is_called(server: &Server, wanted: &str) -> bool {
+    server.name.as_str().eq_ignore_ascii_case(wanted)
+        || server.fqdn.to_string().eq_ignore_ascii_case(wanted)
+        || server.guid.to_string().eq_ignore_ascii_case(wanted)
+}
+
 /// The one that a parameter names, or all.
 fn named(draft: &OrganizationDraft, wanted: Option<&str>) -> Result<Vec<Server>, Failure> {
     let Some(wanted) = wanted else { return Ok(subscribed(draft).cloned().collect()) };
-    let is = |server: &&Server| {
-        server.name.as_str().eq_ignore_ascii_case(wanted)
-            || server.fqdn.to_string().eq_ignore_ascii_case(wanted)
-            || server.guid.to_string().eq_ignore_ascii_case(wanted)
-    };
-    match subscribed(draft).find(is) {
+    match subscribed(draft).find(|server| is_called(server, wanted)) {
         Some(server) => Ok(vec![server.clone()]),
         None => {
-            let message = format!("There is no Edge subscription \"{wanted}\".");
+            let other = draft.servers.iter().find(|server| is_called(server, wanted));
+            let message = match other {
+                Some(other) if other.role == ServerRole::Mailbox => {
+                    format!("There is no Edge subscription \"{wanted}\": {} is a Mailbox server.", other.name)
+                }
+                _ => format!("There is no Edge subscription \"{wanted}\"."),
+            };
             let failure = Failure::new("ObjectNotFound", "NoEdgeSubscription", message).about(wanted);
             Err(failure.advise("Get-EdgeSubscription lists them"))
         }
@@ -246,6 +218,50 @@ pub(crate) fn view(of: &str) -> Option<Vec<(&'static str, &'static str)>> {
     Some(names.iter().map(|name| (*name, *name)).collect())
 }
 
+/// Edge servers that are synchronized or compared: those of the site of `Server`, or the one that `TargetServer` names.
+fn targets(premises: &mut dyn Premises, call: &Call<'_>) -> Result<Vec<Server>, Failure> {
+    if let Some(own) = on_edge::here(premises)? {
+        let message =
+            format!("{} is an Edge server, which is told: {} is for the organization.", own.name, call.signature.name);
+        let failure = Failure::new("InvalidOperation", "AnEdgeServer", message).by("EN-30");
+        return Err(failure.advise("run it on a Mailbox server of the site"));
+    }
+    let draft = premises.configuration().map_err(away)?;
+    let mut all = named(&draft, call.bound.text("TargetServer").as_deref())?;
+    if let Some(wanted) = call.bound.text("Server") {
+        let by = mailbox_server(&draft, &wanted)?;
+        all.retain(|edge| edge.site == by.site);
+        if all.is_empty() {
+            let message = format!("\"{}\" synchronizes no such Edge server: site \"{}\" has none.", by.name, by.site);
+            let failure = Failure::new("InvalidArgument", "NoEdgeOfSite", message).by("EN-33").about(wanted);
+            return Err(failure.advise("Get-EdgeSubscription says of which site each Edge server is"));
+        }
+    }
+    if all.is_empty() {
+        let failure = Failure::new("ObjectNotFound", "NoEdgeSubscription", "There is no Edge subscription.");
+        return Err(failure.advise("New-EdgeSubscription -FileData -Site makes one"));
+    }
+    Ok(all)
+}
+
+fn mailbox_server(draft: &OrganizationDraft, wanted: &str) -> Result<Server, Failure> {
+    let found = draft.servers.iter().find(|server| is_called(server, wanted));
+    let found = found.ok_or_else(|| {
+        let message = format!("There is no server \"{wanted}\".");
+        let failure = Failure::new("ObjectNotFound", "NoServer", message).about(wanted);
+        failure.advise("Get-ExchangeServer lists them")
+    })?;
+    if found.role == ServerRole::Edge {
+        let message = format!(
+            "\"{}\" is an Edge server; Server names a Mailbox server, whose site's are synchronized.",
+            found.name
+        );
+        let failure = Failure::new("InvalidArgument", "AnEdgeServer", message).by("EN-33").about(wanted);
+        return Err(failure.advise("name an Edge server with TargetServer"));
+    }
+    Ok(found.clone())
+}
+
 /// EN-33.
 fn start(
     premises: &mut dyn Premises,
@@ -253,10 +269,9 @@ fn start(
     call: &Call<'_>,
     session: &mut Session<'_>,
 ) -> Result<Objects, Failure> {
-    let draft = premises.configuration().map_err(away)?;
     let full = call.bound.is_on("ForceFullSync") || call.bound.is_on("ForceUpdateCookie");
     let mut all = Vec::new();
-    for edge in named(&draft, call.bound.text("TargetServer").as_deref())? {
+    for edge in targets(premises, call)? {
         if !session.should(&format!("Starting synchronization of Edge server \"{}\".", edge.name))? {
             continue;
         }
@@ -291,11 +306,14 @@ fn test(
     call: &Call<'_>,
 ) -> Result<Objects, Failure> {
     let draft = premises.configuration().map_err(away)?;
-    let address = call.bound.text("VerifyRecipient").map(|text| Address::parse(&text)).transpose();
-    let address = address.map_err(|error| Failure::new("InvalidArgument", "NoAddress", error.to_string()))?;
-    let most = call.bound.text("MaxReportSize").and_then(|text| text.parse().ok()).unwrap_or(REPORT_SIZE);
+    let address = call.bound.text("VerifyRecipient").map(|text| proxy_address(&draft, &text)).transpose()?;
+    let most = match call.bound.text("MaxReportSize") {
+        Some(text) => text.parse().unwrap_or(usize::MAX), // `unlimited`, and nothing else that is no number
+        None => REPORT_SIZE,
+    };
+    let monitored = matches!(call.bound.get("MonitoringContext"), Some(Value::Bool(true)));
     let mut all = Vec::new();
-    for edge in named(&draft, call.bound.text("TargetServer").as_deref())? {
+    for edge in targets(premises, call)? {
         let what = match &address {
             Some(address) => Comparison::Address(address),
             None if call.bound.is_on("ExcludeRecipientTest") => Comparison::Configuration,
@@ -303,21 +321,40 @@ fn test(
             None => Comparison::All,
         };
         let found = perimeter.test(&edge.name, what);
-        all.push(compared(&edge, found, most, what == Comparison::Configuration));
+        all.push(compared(&edge, found, most, what == Comparison::Configuration, monitored));
     }
     Ok(Box::new(all.into_iter()))
+}
+
+/// An address as parameters for addresses of any type take it: `ann@contoso.com`, `smtp:ann@contoso.com`, `X400:c=US;…`.
+fn proxy_address(draft: &OrganizationDraft, text: &str) -> Result<Address, Failure> {
+    let plain = text.get(..5).filter(|lead| lead.eq_ignore_ascii_case("smtp:")).map_or(text, |_| &text[5..]);
+    let inside = encapsulated::typed(plain)
+        .and_then(|(kind, address)| encapsulated::encode(kind, address, draft.default_domain()?));
+    match inside {
+        Some(inside) => Ok(respelled(&inside).unwrap_or(inside)),
+        None => Address::parse(plain)
+            .map_err(|error| Failure::new("InvalidArgument", "NoAddress", error.to_string()).about(text)),
+    }
 }
 
 /// Objects that a comparison names (EN-34).
 const REPORT_SIZE: usize = 1000;
 
-fn compared(edge: &Server, found: Result<Compared, String>, most: usize, without_recipients: bool) -> Value {
+fn compared(
+    edge: &Server,
+    found: Result<Compared, String>,
+    most: usize,
+    without_recipients: bool,
+    monitored: bool,
+) -> Value {
     let same = |same: bool| if same { "Synchronized" } else { "NotSynchronized" };
     let (status, configuration, recipients, names, why) = match found {
         Err(why) => ("Failed", "Unknown", "Unknown", Vec::new(), why),
         Ok(Compared { verified: Some(verified), .. }) => match verified {
             None => ("Normal", "Skipped", "NotFound", Vec::new(), String::new()),
-            Some(known) => ("Normal", "Skipped", same(known), Vec::new(), String::new()),
+            Some(true) => ("Normal", "Skipped", same(true), Vec::new(), String::new()),
+            Some(false) => ("Inconclusive", "Skipped", same(false), Vec::new(), String::new()),
         },
         Ok(Compared { configuration, pieces: (differ, _), .. }) => {
             let recipients = if without_recipients { "Skipped" } else { same(differ == 0) };
@@ -326,8 +363,14 @@ fn compared(edge: &Server, found: Result<Compared, String>, most: usize, without
             (if whole { "Normal" } else { "Inconclusive" }, state, recipients, configuration, String::new())
         }
     };
+    let event = match status {
+        "Normal" => "Information",
+        "Failed" => "Error",
+        _ => "Warning",
+    };
+    let event = format!("{event}: {}: configuration {configuration}, recipients {recipients}", edge.name);
     let names = names.into_iter().take(most).map(Value::of).collect();
-    let properties = vec![
+    let mut properties = vec![
         ("Name".into(), Value::of(edge.name.as_str())),
         ("SyncStatus".into(), Value::of(status)),
         ("ConfigurationStatus".into(), Value::of(configuration)),
@@ -335,5 +378,8 @@ fn compared(edge: &Server, found: Result<Compared, String>, most: usize, without
         ("Differences".into(), Value::list(names)),
         ("FailureDetail".into(), Value::of(why)),
     ];
+    if monitored {
+        properties.push(("Events".into(), Value::list(vec![Value::of(event)])));
+    }
     Value::Object(Object::new(STATUS, Some(edge.name.as_str()), properties))
 }

@@ -29,6 +29,7 @@ mod elsewhere;
 mod find;
 mod fixed;
 mod noun;
+mod on_edge;
 pub mod page;
 mod permission;
 mod premises;

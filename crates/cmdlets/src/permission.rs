@@ -12,9 +12,9 @@ use topology::receive_connector::rights::group_default;
 use topology::{ConnectorRight, Grantee, OrganizationDraft, Permission, PermissionKind};
 
 use crate::change::{away, check, commit, existing, warn};
-use crate::edge;
 use crate::find;
 use crate::noun::NOUNS;
+use crate::on_edge;
 use crate::permission::signatures::ENTRY;
 use crate::premises::Premises;
 
@@ -137,9 +137,7 @@ pub(crate) fn run(
     if verb == "Get" {
         return get(premises, &draft, &object, call);
     }
-    if object.kind() == Kind::SendConnector {
-        edge::may(premises, &call.signature.name, "SendConnector")?;
-    }
+    on_edge::may(premises, call, object.kind())?;
     let rights = match &instance {
         Some(entry) => entry.get("ExtendedRights").unwrap_or_default().each(),
         None => call.bound.get("ExtendedRights").map(Value::each).unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use envelope::ServerName;
 use organization::{Kind, Object, Secrets};
+use shell::Failure;
 use topology::{DirectoryRecipient, Guid, OrganizationDraft, Problems};
 
 /// An organization that can be read and changed.
@@ -40,4 +41,9 @@ pub enum Refused {
     Invalid(Problems),
     /// Anything else, in a sentence.
     Other(String),
+}
+
+/// What is wrong with reading.
+pub(crate) fn away(why: String) -> Failure {
+    Failure::new("ResourceUnavailable", "DirectoryUnavailable", why)
 }

@@ -10,7 +10,8 @@ use directory::{
     Administration, Announcement, Author, Backend, Buckets, Change, CommitError, DigestsChange, Marks, MarksSum,
     Precondition, Presence, ReadError, RecipientDigest,
 };
-use envelope::{ServerName, Service, Timestamp};
+use envelope::{Revision, ServerName, Service, Timestamp};
+use futures::StreamExt;
 use organization::Object;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -45,24 +46,31 @@ impl EdgeHost {
 
     /// Runs until drained: a file that nobody has used in its time is over, and what was told goes with the subscription.
     pub async fn run(self: Arc<Self>, drain: CancellationToken) {
+        let mut changes = self.directory.watch(Revision(0));
         loop {
             if let Err(error) = self.tidy_up().await {
                 tracing::debug!(%error, "the Edge server's directory cannot be looked at now");
             }
             tokio::select! {
                 () = drain.cancelled() => return,
+                Some(_) = changes.next() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
 
-    async fn tidy_up(&self) -> Result<(), String> {
+    /// Looks once at what is over.
+    ///
+    /// # Errors
+    /// The directory, in words.
+    pub async fn tidy_up(&self) -> Result<(), String> {
         let own = self.own().await?;
         if own.edge.is_pending() && is_over(&own.edge, (self.now)()) {
             let edge = EdgeSubscription { pending_key: None, pending_until: None, ..own.edge.clone() };
             self.put(&own, edge, "the file of a subscription has ended").await?;
         }
-        if own.edge.recipient_salt.is_none() {
+        if !own.edge.is_subscribed() {
+            self.announced.lock().clear();
             self.directory.forget_digests().await.map_err(|error| error.to_string())?;
         }
         Ok(())

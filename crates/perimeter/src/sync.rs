@@ -172,13 +172,14 @@ impl Inside {
         let author = Author::new(self.server.to_string(), THROUGH.to_owned());
         let (organization, server) = self.known(edge).await?;
         let api = self.connect(&server, at, &author).await?;
-        let configuration = self.configure(&api, organization.draft(), edge, &author).await?;
         self.revoke(&api, &organization, &author).await?;
         self.announce(&api, &organization, &server).await?;
+        // Before the domains that they are in: nobody of a domain that is new there is refused as unknown.
         let recipients = match self.recipients(&organization, &server.edge) {
             Some(recipients) => recipients.tell(&api, told, depth).await?,
             None => ToldReport::default(),
         };
+        let configuration = self.configure(&api, organization.draft(), edge, &author).await?;
         Ok(SyncReport { configuration, recipients })
     }
 
@@ -356,11 +357,17 @@ impl Inside {
     ) -> Result<Option<bool>, SyncError> {
         let (organization, server) = self.known(edge).await?;
         let api = Api::connect(at, &self.credentials).await?;
-        let Some(recipient) = self.directory.recipient(address).await? else { return Ok(None) };
+        let known = match server.edge.recipient_salt.as_deref() {
+            Some(salt) => api.knows_digest(salt, &RecipientDigest::of(salt, address)).await? == Some(true),
+            None => false,
+        };
+        let recipient = self.directory.recipient(address).await?;
+        if recipient.is_none() && !known {
+            return Ok(None);
+        }
         // Of an address outside of the accepted domains it is told nothing.
         let counts = organization.accepted_domain(&address.domain()).is_some();
-        let Some(salt) = server.edge.recipient_salt.as_deref().filter(|_| counts) else { return Ok(Some(false)) };
-        let known = api.knows_digest(salt, &RecipientDigest::of(salt, address)).await?;
-        Ok(Some(known == Some(recipient.addresses_for_strangers().next().is_some())))
+        let is_reached = recipient.is_some_and(|one| one.addresses_for_strangers().next().is_some());
+        Ok(Some(known == (is_reached && counts)))
     }
 }

@@ -11,7 +11,7 @@ use topology::{
 };
 
 /// Kinds of objects that EdgeSync alone changes on a subscribed Edge server (EN-14).
-pub const REPLICATED: [Kind; 8] = [
+pub const REPLICATED: [Kind; 9] = [
     Kind::Site,
     Kind::SiteLink,
     Kind::Dag,
@@ -20,6 +20,7 @@ pub const REPLICATED: [Kind; 8] = [
     Kind::DeliveryAgentConnector,
     Kind::ForeignConnector,
     Kind::AcceptedDomain,
+    Kind::X400AuthoritativeDomain,
 ];
 
 /// Whether a change of this object is EdgeSync's alone on a subscribed Edge server. Other servers are; its own is its own.
@@ -44,7 +45,8 @@ pub fn of(
     let known = inside.servers.iter().find(|server| server.name == *edge && server.role == ServerRole::Edge)?;
     let own = outside.servers.iter().find(|server| server.name == *edge)?;
     let site = inside.sites.iter().find(|site| site.name == known.site)?;
-    let own = Server { site: known.site.clone(), edge: told(&own.edge, &known.edge, authorities), ..own.clone() };
+    let mut own = Server { site: known.site.clone(), edge: told(&own.edge, &known.edge, authorities), ..own.clone() };
+    own.edge.stand_in = inside.transport_config.external_postmaster_address.clone();
     let of_site = |server: &&Server| server.role == ServerRole::Mailbox && server.site == known.site;
     let neighbours = inside.servers.iter().filter(of_site).map(neighbour);
     let mut all = OrganizationDraft {
@@ -59,9 +61,8 @@ pub fn of(
     let lists = &inside.transport_config;
     all.transport_config.tls_send_domain_secure_list = lists.tls_send_domain_secure_list.clone();
     all.transport_config.tls_receive_domain_secure_list = lists.tls_receive_domain_secure_list.clone();
-    // Whom mail to a role or with a plus leads to is decided at both ends alike.
+    // Whom mail with a plus leads to is decided at both ends alike.
     all.transport_config.plus_addressing_enabled = lists.plus_addressing_enabled;
-    all.transport_config.external_postmaster_address = lists.external_postmaster_address.clone();
     all.complete();
     Some(all)
 }

@@ -192,3 +192,38 @@ async fn nobody_is_unknown_before_all_are_told_with_the_salt_of_now() {
     assert_eq!(knows("one", "anna").await, None);
     assert_eq!(edge.host.marks().await.unwrap().some().count(), 1);
 }
+
+#[tokio::test]
+async fn what_was_told_is_gone_with_the_subscription() {
+    // EN-42
+    let (edge, own) = (Edge::new().await, authority("edge1.contoso.com"));
+    let contoso = authority("contoso.com");
+    edge.host.subscribe(subscriber(&edge.file(&own).await, &contoso)).await.unwrap();
+    let digest = RecipientDigest::of("one", &Address::parse("anna@contoso.com").unwrap());
+    let sum = [digest].into_iter().collect::<directory::Marks>().sum("one");
+    let presence = directory::Presence {
+        server: ServerName::parse("BERLIN1").unwrap(),
+        service: envelope::Service::Transport,
+        addresses: Vec::new(),
+        started: Timestamp::from_millis(1),
+        version: "1".to_owned(),
+        applied_revision: envelope::Revision(0),
+        out_of_reach: Vec::new(),
+    };
+    edge.host.put("one", into_buckets([digest]), Some(&sum)).await.unwrap();
+    edge.host.announce(vec![presence]).await;
+    // Before the configuration has come, which says with which salt: what is being told stays.
+    edge.host.tidy_up().await.unwrap();
+    assert_eq!(edge.directory.knows_digest("one", &digest).await.unwrap(), Some(true));
+    let announced = async || edge.directory.presences().await.unwrap().len();
+    while announced().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    edge.put(vec![edge.server(EdgeSubscription::default())]).await;
+    edge.host.tidy_up().await.unwrap();
+    assert_eq!(edge.directory.knows_digest("one", &digest).await.unwrap(), None);
+    assert_eq!(edge.host.marks().await.unwrap().some().count(), 0);
+    while announced().await > 0 {
+        tokio::task::yield_now().await;
+    }
+}

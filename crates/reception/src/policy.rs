@@ -242,7 +242,7 @@ pub(crate) fn check_recipient(
 
 /// An Edge server between the file of its subscription and the first synchronization has no domains any more, and none yet.
 pub(crate) fn check_told(own: &Server) -> Result<(), Reply> {
-    if !own.edge.is_pending() || own.edge.is_subscribed() {
+    if !own.edge.is_awaiting() {
         return Ok(());
     }
     Err(Reply::new(451, EnhancedStatus::new(4, 3, 2), "System not accepting network messages; it is being subscribed"))

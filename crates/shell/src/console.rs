@@ -46,11 +46,11 @@ pub trait Console {
     /// # Errors
     /// Why not.
     fn save(&mut self, path: &str, octets: &[u8], append: bool) -> Result<(), String>;
-    /// Writes a file that nobody else may read.
+    /// Writes a file that nobody else may read. One that is there stays, unless `replace`.
     ///
     /// # Errors
     /// Why not.
-    fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String>;
+    fn keep(&mut self, path: &str, octets: &[u8], replace: bool) -> Result<(), String>;
     /// An environment variable.
     fn environment(&self, name: &str) -> Option<String>;
     /// A new GUID.
@@ -188,16 +188,16 @@ impl<'a> Session<'a> {
         self.console.save(path, octets, false)
     }
 
-    /// Writes a file that nobody else may read.
+    /// Writes a file with a secret: nobody else may read it, and one that is there stays unless `replace`.
     ///
     /// # Errors
     /// Why not.
-    pub fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
-        self.console.save_secret(path, octets)
+    pub fn keep(&mut self, path: &str, octets: &[u8], replace: bool) -> Result<(), String> {
+        self.console.keep(path, octets, replace)
     }
 
-    /// For a command that asks in one of its uses alone: in this one it does not, unless `-Confirm` says so.
-    pub fn asks_only_if_told(&mut self) {
+    /// What this call does is no reason to ask: only `-Confirm` is.
+    pub fn need_not_ask(&mut self) {
         self.asks = false;
     }
 

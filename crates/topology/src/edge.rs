@@ -1,7 +1,7 @@
 //! Edge subscriptions: by what an Edge server and the organization that it is subscribed to know each other (docs/edge.md). An
 //! Edge server is never a member of the forest: what either side believes of the other is pinned here (EN-37).
 
-use envelope::Domain;
+use envelope::{Address, Domain};
 
 /// An Edge subscription, as it stands in the Edge server's object on both sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +24,12 @@ pub struct EdgeSubscription {
     pub organization: Option<Domain>,
     /// Authorities of that forest, PEM each. The Edge server believes the Mailbox servers of its site by them.
     pub organization_authorities: Vec<String>,
-    /// What is put before an address before it becomes a digest, in Base64: the same address has another one on another Edge.
+    /// What is put before an address before it becomes a digest, in Base64: the same address has another one on another Edge. On
+    /// the Edge server it is told with the configuration, after the digests.
     pub recipient_salt: Option<String>,
+    /// On the Edge server: who gets the organization's mail for postmaster and abuse, unless it is the postmaster of the default
+    /// domain. It sends notifications in a name of its own (DS-21).
+    pub stand_in: Option<Address>,
 }
 
 impl EdgeSubscription {
@@ -52,5 +56,11 @@ impl EdgeSubscription {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.pending_key.is_some()
+    }
+
+    /// On the Edge server: whether it is or will be subscribed, and was told nothing yet.
+    #[must_use]
+    pub fn is_awaiting(&self) -> bool {
+        self.recipient_salt.is_none() && (self.is_pending() || self.is_subscribed())
     }
 }

@@ -15,7 +15,7 @@ use crate::gateway_connector::{DeliveryAgentConnector, ForeignConnector};
 use crate::guid::Guid;
 use crate::receive_connector::ReceiveConnector;
 use crate::send_connector::SendConnector;
-use crate::server::{Dag, Database, Server};
+use crate::server::{Dag, Database, Server, ServerRole};
 use crate::settings::TransportConfig;
 use crate::site::{Site, SiteLink};
 use crate::validation::{self, Problems};
@@ -328,7 +328,7 @@ impl Organization {
         }
         let local = address.local_part();
         if STOOD_IN.iter().any(|role| local.eq_ignore_ascii_case(role)) {
-            return self.postmaster().filter(|postmaster| postmaster.key() != address.key());
+            return self.stands_in().filter(|postmaster| postmaster.key() != address.key());
         }
         let (before, _) = local.split_once('+').filter(|_| self.transport_config().plus_addressing_enabled)?;
         Address::new(before, &address.domain()).ok()
@@ -358,11 +358,23 @@ impl Organization {
         self.server_fqdns.contains(name) || self.accepted_domain(name).is_some()
     }
 
-    /// The external postmaster (DS-21), when there is a domain for it.
-    #[must_use]
-    pub fn postmaster(&self) -> Option<Address> {
-        let configured = self.draft.transport_config.external_postmaster_address.clone();
+    /// Who gets mail for postmaster and abuse. A subscribed Edge server is told whom its organization says.
+    fn stands_in(&self) -> Option<Address> {
+        let configured = match self.servers().iter().find(|server| server.edge.is_subscribed()) {
+            Some(edge) => edge.edge.stand_in.clone(),
+            None => self.transport_config().external_postmaster_address.clone(),
+        };
         configured.or_else(|| Address::new("postmaster", self.default_domain()?).ok())
+    }
+
+    /// In whose name `server` reports to strangers (DS-21): an Edge server that nobody has subscribed has no domain of its own but
+    /// its name.
+    #[must_use]
+    pub fn postmaster(&self, server: &Server) -> Option<Address> {
+        let alone = server.role == ServerRole::Edge && !server.edge.is_subscribed();
+        let domain = self.default_domain().filter(|_| !alone).unwrap_or(&server.fqdn);
+        let configured = self.transport_config().external_postmaster_address.clone();
+        configured.or_else(|| Address::new("postmaster", domain).ok())
     }
 }
 

@@ -52,7 +52,48 @@ fn new() -> Signature {
                 Takes::Span,
                 "How long the file may be used: 24 hours unless told otherwise, at least 2 minutes.",
             ),
-            Parameter::new("Force", Takes::Switch, "Without asking, and over a file that is there."),
+            Parameter::new("Force", Takes::Switch, "Without asking, and in the place of a file that is there."),
+            directory(),
+        ],
+        ..Signature::default()
+    }
+}
+
+fn target() -> Parameter {
+    Parameter::new("TargetServer", Takes::Text, "Only this Edge server.")
+}
+
+fn test() -> Signature {
+    let of_all = |parameter: Parameter| parameter.of_sets(&["Default"]);
+    Signature {
+        name: "Test-EdgeSynchronization".into(),
+        synopsis: "Compares Edge servers with the organization, and changes nothing.".into(),
+        examples: vec![
+            example("Test-EdgeSynchronization -MaxReportSize 500 -MonitoringContext $true", "what differs"),
+            example("Test-EdgeSynchronization -VerifyRecipient kate@contoso.com", "whether Kate is known"),
+        ],
+        returns: STATUS.into(),
+        parameters: vec![
+            of_all(target()),
+            Parameter::new("VerifyRecipient", Takes::Text, "Only whether this address is known as it ought to be.")
+                .of_sets(&["SingleValidation"])
+                .required(),
+            of_all(Parameter::new(
+                "MaxReportSize",
+                Takes::Limit(Box::new(Takes::Whole(1, REPORT_SIZE_MAX))),
+                "Most objects that are named: 1000 unless told otherwise, or unlimited.",
+            )),
+            of_all(Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients.")),
+            of_all(Parameter::new(
+                "FullCompareMode",
+                Takes::Switch,
+                "Reads every recipient, whatever is known of what was told before.",
+            )),
+            of_all(Parameter::new(
+                "MonitoringContext",
+                Takes::Bool,
+                "Whether what is found is told as an event for monitoring, too (property Events).",
+            )),
             directory(),
         ],
         ..Signature::default()
@@ -63,7 +104,6 @@ fn new() -> Signature {
 pub(crate) fn signatures() -> Vec<Signature> {
     let identity =
         || Parameter::new("Identity", Takes::Text, "The Edge server: its name, name in DNS or GUID.").at(0).piped();
-    let target = || Parameter::new("TargetServer", Takes::Text, "Only this Edge server.");
     let get = Signature {
         name: "Get-EdgeSubscription".into(),
         synopsis: "Shows Edge subscriptions.".into(),
@@ -91,7 +131,7 @@ pub(crate) fn signatures() -> Vec<Signature> {
             Parameter::new(
                 "Server",
                 Takes::Text,
-                "Accepted without effect: the server of the site that holds the lease synchronizes.",
+                "Edge servers of the site of this Mailbox server; whichever server of the site holds the lease does it.",
             ),
             target(),
             Parameter::new("ForceFullSync", Takes::Switch, "Reads and compares everything, whatever was sent before."),
@@ -99,32 +139,5 @@ pub(crate) fn signatures() -> Vec<Signature> {
         ],
         ..Signature::default()
     };
-    let test = Signature {
-        name: "Test-EdgeSynchronization".into(),
-        synopsis: "Compares Edge servers with the organization, and changes nothing.".into(),
-        examples: vec![
-            example("Test-EdgeSynchronization -MaxReportSize 500 -MonitoringContext $true", "what differs"),
-            example("Test-EdgeSynchronization -VerifyRecipient kate@contoso.com", "whether Kate is known"),
-        ],
-        returns: STATUS.into(),
-        parameters: vec![
-            target(),
-            Parameter::new("VerifyRecipient", Takes::Text, "Only whether this address is known as it ought to be."),
-            Parameter::new(
-                "MaxReportSize",
-                Takes::Whole(1, REPORT_SIZE_MAX),
-                "Most objects that are named: 1000 unless told otherwise.",
-            ),
-            Parameter::new("ExcludeRecipientTest", Takes::Switch, "Without recipients."),
-            Parameter::new(
-                "FullCompareMode",
-                Takes::Switch,
-                "Reads every recipient, whatever is known of what was told before.",
-            ),
-            Parameter::new("MonitoringContext", Takes::Bool, "Accepted without effect: nothing collects its events."),
-            directory(),
-        ],
-        ..Signature::default()
-    };
-    vec![get, new(), remove, start, test]
+    vec![get, new(), remove, start, test()]
 }

@@ -6,14 +6,17 @@ use shell::{Call, Failure, Objects, Session, Value};
 use topology::send_connector::{SmartHostAuthMechanism, Usage};
 use topology::{EdgeSubscription, Guid, OrganizationDraft, SendConnector, Server, ServerRole, SmartHost};
 
-use super::{Perimeter, ReadFile, edge_here, named, nothing, shown};
+use super::{Perimeter, ReadFile, named, nothing, shown};
 use crate::change::{away, commit};
+use crate::on_edge;
 use crate::premises::Premises;
 
 /// Validity of a file unless told otherwise, in seconds: 24 hours (EN-11).
 const DURATION: u64 = 24 * 60 * 60;
 /// The shortest: 2 minutes.
 const DURATION_MIN: u64 = 2 * 60;
+/// Parameters that are for the organization's side alone (EN-13).
+const INSIDE: [&str; 3] = ["Site", "CreateInternetSendConnector", "CreateInboundSendConnector"];
 /// Ticks of a span of the shell in a second.
 const TICKS: i64 = 10_000_000;
 
@@ -32,7 +35,10 @@ pub(super) fn new(
     call: &Call<'_>,
     session: &mut Session<'_>,
 ) -> Result<Objects, Failure> {
-    let here = edge_here(premises)?;
+    let here = on_edge::here(premises)?;
+    if here.is_none() {
+        session.need_not_ask(); // nothing is lost by it
+    }
     match (call.bound.text("FileName"), call.bound.get("FileData"), here) {
         (Some(path), None, Some(own)) => write(premises, perimeter, &own, &path, call, session),
         (None, Some(Value::Octets(octets)), None) => read(premises, perimeter, octets, call, session),
@@ -65,8 +71,8 @@ fn write(
     call: &Call<'_>,
     session: &mut Session<'_>,
 ) -> Result<Objects, Failure> {
-    if call.bound.has("Site") {
-        return Err(wrong("SiteHere", "Site is given in the organization, with FileData.", "EN-13"));
+    if let Some(other) = INSIDE.iter().find(|name| call.bound.has(name)) {
+        return Err(wrong("NotHere", format!("{other} is given in the organization, with FileData."), "EN-13"));
     }
     let seconds = match call.bound.get("AccountExpiryDuration") {
         Some(Value::Span(ticks)) => u64::try_from(ticks / TICKS).unwrap_or(0),
@@ -81,20 +87,10 @@ fn write(
         own.name,
         removed(&draft, own)
     );
-    if !call.bound.is_on("Force") && session.read(path).is_ok() {
-        let failure =
-            Failure::new("WriteError", "FileExists", format!("{path} is there already.")).about(path).by("EN-11");
-        return Err(failure.advise("give another FileName, or -Force, which overwrites it"));
-    }
     if !session.should(&told)? {
         return Ok(nothing());
     }
     let file = perimeter.write(own, seconds).map_err(|why| Failure::new("InvalidOperation", "NoFileMade", why))?;
-    // Before anything is removed: without its file nobody could subscribe the server.
-    session.save_secret(path, file.text.as_bytes()).map_err(|why| {
-        let failure = Failure::new("WriteError", "NotSaved", why).about(path);
-        failure.advise("nothing was changed: give a FileName that can be written")
-    })?;
     let server = Server { edge: file.edge, ..own.clone() };
     let mut deletes: Vec<(Kind, Guid)> =
         draft.send_connectors.iter().map(|one| (Kind::SendConnector, one.guid)).collect();
@@ -103,10 +99,12 @@ fn write(
     } else {
         deletes.clear(); // EN-43: what was replicated stays until the organization comes again.
     }
-    let committed = commit(premises, vec![Object::Server(Box::new(server))], deletes, &call.signature.name);
-    committed.map_err(|failure| {
-        failure.advise(format!("{path} is good for nothing: delete it, and run the command again"))
+    // First: a server whose file cannot be written stays as it is. One that is not taken is good for nothing.
+    session.keep(path, file.text.as_bytes(), call.bound.is_on("Force")).map_err(|why| {
+        let failure = Failure::new("WriteError", "NotSaved", why).by("EN-11").about(path);
+        failure.advise("nothing was changed; give another FileName, or -Force to overwrite a file")
     })?;
+    commit(premises, vec![Object::Server(Box::new(server))], deletes, &call.signature.name)?;
     session.warn(&format!(
         "Whoever has {path} can subscribe this server for the next {}: carry it to a Mailbox server of the site, run \
          New-EdgeSubscription -FileData there, and delete it.",
@@ -141,6 +139,10 @@ fn read(
     call: &Call<'_>,
     session: &mut Session<'_>,
 ) -> Result<Objects, Failure> {
+    if call.bound.has("AccountExpiryDuration") {
+        let message = "AccountExpiryDuration is given on the Edge server, with FileName.";
+        return Err(wrong("NotHere", message, "EN-13"));
+    }
     let draft = premises.configuration().map_err(away)?;
     let wanted = call.bound.text("Site");
     let wanted = wanted.ok_or_else(|| wrong("NoSite", "Site is required with FileData.", "EN-12"))?;
@@ -164,7 +166,6 @@ fn read(
         puts.push(connector(&draft, &server, false)?);
     }
     // EN-11: only on the Edge server it is a question, where something is removed.
-    session.asks_only_if_told();
     let with = puts.iter().skip(1).map(|connector| format!("\"{}\"", connector.name())).collect::<Vec<_>>();
     let with = if with.is_empty() { String::new() } else { format!(", with Send connectors {}", with.join(" and ")) };
     if !session.should(&format!("Creating Edge subscription \"{}\" for site \"{site}\"{with}.", server.name))? {
@@ -193,7 +194,7 @@ fn edge_object(draft: &OrganizationDraft, file: &ReadFile, site: &SiteName) -> R
             Ok(Server { fqdn, edge, site: site.clone(), ..known.clone() })
         }
         None => Ok(Server {
-            guid: Guid::derived("server", file.server.as_str()),
+            guid: free_guid(draft, Kind::Server, file.server.as_str()),
             name: file.server.clone(),
             fqdn: file.fqdn.clone(),
             site: site.clone(),
@@ -208,6 +209,11 @@ fn edge_object(draft: &OrganizationDraft, file: &ReadFile, site: &SiteName) -> R
     }
 }
 
+/// The identity of a new object of that name.
+fn free_guid(draft: &OrganizationDraft, kind: Kind, name: &str) -> Guid {
+    crate::change::free_guid(&organization::objects(draft, &[]), kind, name)
+}
+
 /// EN-20…EN-25: the connectors of a subscription; a second Edge server of the site is a source of the same ones.
 fn connector(draft: &OrganizationDraft, edge: &Server, inbound: bool) -> Result<Object, Failure> {
     let name = match inbound {
@@ -215,7 +221,16 @@ fn connector(draft: &OrganizationDraft, edge: &Server, inbound: bool) -> Result<
         false => format!("EdgeSync - {} to Internet", edge.site),
     };
     let name = ObjectName::parse(&name).map_err(|error| wrong("NoName", error.to_string(), "EN-20"))?;
-    if let Some(known) = draft.send_connectors.iter().find(|known| known.name == name) {
+    // One that was renamed is the same.
+    let of_edges = |known: &SendConnector| {
+        known
+            .source_transport_servers
+            .iter()
+            .all(|source| draft.servers.iter().any(|server| server.name == *source && server.role == ServerRole::Edge))
+    };
+    let made = Kind::SendConnector.derived_guid(name.as_str());
+    let is_it = |known: &&SendConnector| known.name == name || (known.guid == made && of_edges(known));
+    if let Some(known) = draft.send_connectors.iter().find(is_it) {
         let mut known = known.clone();
         if !known.source_transport_servers.contains(&edge.name) {
             known.source_transport_servers.push(edge.name.clone());
@@ -224,7 +239,7 @@ fn connector(draft: &OrganizationDraft, edge: &Server, inbound: bool) -> Result<
     }
     let (spaces, usage) = if inbound { ("SMTP:--;1", Usage::Internal) } else { ("SMTP:*;100", Usage::Internet) };
     let space = spaces.parse().map_err(|error| wrong("NoSpace", format!("{error}"), "EN-21"))?;
-    let guid = Guid::derived("sendConnector", name.as_str());
+    let guid = free_guid(draft, Kind::SendConnector, name.as_str());
     let mut connector = SendConnector::new(guid, name, usage, vec![space], vec![edge.name.clone()]);
     if inbound {
         connector.dns_routing_enabled = false;
@@ -237,11 +252,16 @@ fn connector(draft: &OrganizationDraft, edge: &Server, inbound: bool) -> Result<
 }
 
 /// `Remove-EdgeSubscription`, on either side.
-pub(super) fn remove(premises: &mut dyn Premises, call: &Call<'_>, session: &mut Session<'_>) -> Result<(), Failure> {
+pub(super) fn remove(
+    premises: &mut dyn Premises,
+    perimeter: Option<&mut (dyn Perimeter + 'static)>,
+    call: &Call<'_>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
     let draft = premises.configuration().map_err(away)?;
     let found = named(&draft, Some(&call.bound.text("Identity").unwrap_or_default()))?;
     let Some(edge) = found.into_iter().next() else { return Ok(()) };
-    let here = edge_here(premises)?.is_some();
+    let here = on_edge::here(premises)?.is_some();
     let told = match here {
         true => format!(
             "Removing the Edge subscription on \"{}\": what the organization told this server is removed.",
@@ -255,8 +275,42 @@ pub(super) fn remove(premises: &mut dyn Premises, call: &Call<'_>, session: &mut
     if !session.should(&told)? {
         return Ok(());
     }
-    let (puts, deletes) = if here { on_the_edge(&draft, &edge) } else { inside(&draft, &edge.name) };
+    if here {
+        let (puts, deletes) = on_the_edge(&draft, &edge);
+        return commit(premises, puts, deletes, &call.signature.name);
+    }
+    part(premises, perimeter, &edge, call, session)?;
+    let draft = premises.configuration().map_err(away)?;
+    let (puts, deletes) = inside(&draft, &edge.name, |_| true);
     commit(premises, puts, deletes, &call.signature.name)
+}
+
+/// EN-41: the last that the Edge server is told is that it has no connector to the site any more, so that mail from outside says so
+/// and does not knock. One that is away learns nothing: it is over nevertheless.
+fn part(
+    premises: &mut dyn Premises,
+    perimeter: Option<&mut (dyn Perimeter + 'static)>,
+    edge: &Server,
+    call: &Call<'_>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    let draft = premises.configuration().map_err(away)?;
+    let (mut puts, mut deletes) =
+        inside(&draft, &edge.name, |one| one.smart_hosts.contains(&SmartHost::SubscribedSite));
+    puts.retain(|object| object.kind() == Kind::SendConnector);
+    deletes.retain(|(kind, _)| *kind == Kind::SendConnector);
+    if (puts.is_empty() && deletes.is_empty()) || edge.edge.voucher.is_some() {
+        return Ok(());
+    }
+    commit(premises, puts, deletes, &call.signature.name)?;
+    let told = perimeter.map_or_else(|| Err("no server is here".to_owned()), |there| there.start(&edge.name, false));
+    if let Err(why) = told {
+        session.warn(&format!(
+            "{} is not told that its connector to site {} is gone: {why}. Remove-EdgeSubscription there removes it.",
+            edge.name, edge.site
+        ));
+    }
+    Ok(())
 }
 
 type Changes = (Vec<Object>, Vec<(Kind, Guid)>);
@@ -270,14 +324,24 @@ fn on_the_edge(draft: &OrganizationDraft, own: &Server) -> Changes {
     deletes.extend(others.map(|server| (Kind::Server, server.guid)));
     let of_others = draft.receive_connectors.iter().filter(|one| one.server != own.name);
     deletes.extend(of_others.map(|one| (Kind::ReceiveConnector, one.guid)));
-    let server = Server { edge: EdgeSubscription::default(), ..own.clone() };
-    (vec![Object::Server(Box::new(server))], deletes)
+    let mut puts = vec![Object::Server(Box::new(Server { edge: EdgeSubscription::default(), ..own.clone() }))];
+    if own.edge.recipient_salt.is_some() {
+        let none = topology::TransportConfig::default();
+        puts.push(Object::TransportConfig(Box::new(topology::TransportConfig {
+            tls_send_domain_secure_list: none.tls_send_domain_secure_list,
+            tls_receive_domain_secure_list: none.tls_receive_domain_secure_list,
+            plus_addressing_enabled: none.plus_addressing_enabled,
+            ..draft.transport_config.clone()
+        })));
+    }
+    (puts, deletes)
 }
 
-/// EN-41.
-fn inside(draft: &OrganizationDraft, edge: &ServerName) -> Changes {
+/// EN-41; of its Send connectors those that are `meant`.
+fn inside(draft: &OrganizationDraft, edge: &ServerName, meant: impl Fn(&SendConnector) -> bool) -> Changes {
     let (mut puts, mut deletes) = (Vec::new(), Vec::new());
-    for connector in draft.send_connectors.iter().filter(|one| one.source_transport_servers.contains(edge)) {
+    let of_edge = |one: &&SendConnector| one.source_transport_servers.contains(edge) && meant(one);
+    for connector in draft.send_connectors.iter().filter(of_edge) {
         let mut connector = connector.clone();
         connector.source_transport_servers.retain(|source| source != edge);
         if connector.source_transport_servers.is_empty() {

@@ -98,7 +98,10 @@ impl Console for Screen {
         self.0.borrow_mut().files.push((path.to_owned(), octets.to_vec()));
         Ok(())
     }
-    fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
+    fn keep(&mut self, path: &str, octets: &[u8], replace: bool) -> Result<(), String> {
+        if !replace && path == "there.xml" {
+            return Err(format!("{path} is there already"));
+        }
         self.save(path, octets, false)
     }
     fn environment(&self, name: &str) -> Option<String> {

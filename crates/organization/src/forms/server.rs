@@ -155,6 +155,8 @@ impl Form for EdgeSubscription {
         property!("organizationAuthorities", organization_authorities)
             .is("Authorities of that organization (PEM), by which the Edge server believes its servers.", "EN-37"),
         property!("recipientSalt", recipient_salt).is("What digests of recipients begin with.", "EN-30"),
+        property!("standIn", stand_in)
+            .is("On the Edge server: who gets mail for postmaster and abuse in the organization.", "DS-21"),
     ];
 
     fn blank() -> Self {

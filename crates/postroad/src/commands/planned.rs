@@ -8,7 +8,7 @@ use directory::{Administration, CommitError, ReadError, Salvage};
 use envelope::{Revision, ServerName};
 use organization::{Change, Object, Plan};
 use perimeter::view::is_replicated;
-use topology::{DirectoryRecipient, Organization};
+use topology::{DirectoryRecipient, Organization, TransportConfig};
 
 use super::output;
 
@@ -77,6 +77,13 @@ pub(crate) fn may(plan: &Plan, before: Option<&Organization>) -> anyhow::Result<
 fn is_taken(change: &Change, own: &ServerName) -> bool {
     match change {
         Change::Update { from: Object::Server(from), to: Object::Server(to) } if from.edge != to.edge => true,
+        Change::Update { from: Object::TransportConfig(from), to: Object::TransportConfig(to) } => {
+            let told = |config: &TransportConfig| {
+                let secure = (&config.tls_send_domain_secure_list, &config.tls_receive_domain_secure_list);
+                (secure.0.clone(), secure.1.clone(), config.plus_addressing_enabled)
+            };
+            told(from) != told(to) // TA-42
+        }
         change => is_replicated(change.object(), own),
     }
 }

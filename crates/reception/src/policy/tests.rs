@@ -400,3 +400,44 @@ fn strangers_are_not_told_of_success() {
     connector.notify_anonymous_of_success = true;
     assert_eq!(kept_notify(&connector, Principal::Anonymous, on(true, true)), on(true, true));
 }
+
+#[test]
+fn an_edge_server_that_is_being_subscribed_asks_to_come_again_until_it_was_told() {
+    // EN-11, EN-12
+    let text = "
+sites: [{name: Perimeter}]
+servers: [{name: EDGE1, fqdn: edge1.contoso.com, site: Perimeter, role: Edge}]
+";
+    let mut own = organization::load(text, Revision(1)).unwrap().organization.servers()[0].clone();
+    let code = |own: &Server| check_told(own).map_or_else(|reply| reply.code, |()| 0);
+    assert_eq!(code(&own), 0, "nobody will tell it");
+    own.edge.pending_key = Some("key".to_owned());
+    assert_eq!(code(&own), 451);
+    // The organization has come, and its domains and recipients are on their way.
+    own.edge.pending_key = None;
+    own.edge.organization = Some(envelope::Domain::parse("contoso.com").unwrap());
+    own.edge.organization_authorities = vec!["PEM".to_owned()];
+    assert_eq!(code(&own), 451);
+    own.edge.recipient_salt = Some("salt".to_owned());
+    assert_eq!(code(&own), 0);
+    // EN-43: mail goes on by what was.
+    own.edge.pending_key = Some("another".to_owned());
+    assert_eq!(code(&own), 0);
+}
+
+#[test]
+fn an_edge_server_reports_in_its_own_name_until_it_is_subscribed() {
+    // DS-21
+    let text = "
+sites: [{name: Perimeter}]
+servers: [{name: EDGE1, fqdn: edge1.contoso.com, site: Perimeter, role: Edge}]
+acceptedDomains: [{name: contoso, domainName: contoso.com, default: true}]
+";
+    let organization = organization::load(text, Revision(1)).unwrap().organization;
+    let mut own = organization.servers()[0].clone();
+    let from = |own: &Server| organization.postmaster(own).unwrap().to_string();
+    assert_eq!(from(&own), "postmaster@edge1.contoso.com");
+    own.edge.organization = Some(envelope::Domain::parse("contoso.com").unwrap());
+    own.edge.organization_authorities = vec!["PEM".to_owned()];
+    assert_eq!(from(&own), "postmaster@contoso.com");
+}

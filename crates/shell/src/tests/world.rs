@@ -55,7 +55,7 @@ impl Console for Screen {
         file.extend_from_slice(octets);
         Ok(())
     }
-    fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
+    fn keep(&mut self, path: &str, octets: &[u8], _: bool) -> Result<(), String> {
         self.save(path, octets, false)
     }
     fn environment(&self, name: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use envelope::{
-    Address, DsnReturn, Envelope, MessageHead, Notify, Origin, OriginKind, Recipient, Reply, ReversePath, TraceContext,
+    DsnReturn, Envelope, MessageHead, Notify, Origin, OriginKind, Recipient, Reply, ReversePath, TraceContext,
 };
 use message::{Action, HeaderBlock, HeaderCollector, Original, RecipientReport, Report};
 use queue::{CommitError, Draft, RecipientState, StoredMessage};
@@ -124,8 +124,7 @@ async fn write(
     let tables = core.node.tables();
     let organization = tables.organization();
     let server = tables.local_server();
-    let from = organization.postmaster().or_else(|| Address::new("postmaster", &server.fqdn).ok());
-    let from = from.expect("a name and a domain are an address");
+    let from = organization.postmaster(server).expect("a name and a domain are an address");
     let (header, body) = original(core, stored).await;
     let body_is_ascii = action != Action::Failed || is_ascii(core, stored).await;
     let id = core.node.clock.message_id();

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use directory::RecipientDigest;
+use envelope::Address;
 use net::Service;
 
 use crate::support::{
@@ -281,6 +283,49 @@ async fn who_is_looked_up_is_the_domains_to_say(lab: &Lab) {
     until_known(lab, "nobody@relay.example", true).await;
     shell(lab, "BERLIN1", "Set-AcceptedDomain relay -AddressBookEnabled $true").await;
     until_known(lab, "nobody@relay.example", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_of_a_domain_that_is_new_on_the_edge_server_is_refused_as_unknown() {
+    // Many recipients, so that it takes a while to tell them; one of them has an address in a domain that is not accepted yet.
+    let mut contacts = String::from(
+        "\nrecipients:\n  - {name: zoe, primaryAddress: zoe@contoso.example, proxyAddresses: [zoe@new.example], database: DB-Berlin1, password: demo-zoe}\n",
+    );
+    for number in 0..3000 {
+        contacts.push_str(&format!(
+            "  - {{name: c{number}, address: c{number}@contoso.example, externalAddress: c{number}@fabrikam.example}}\n"
+        ));
+    }
+    let lab = Lab::start(&quick().replacen("\nrecipients:\n", &contacts, 1)).await;
+    let message = test_message("bob@fabrikam.example", "zoe@new.example");
+    let refused = submit_from_outside(&lab, "EDGE1", &message).await.unwrap_err().to_string();
+    assert!(refused.contains("550 5.7.1"), "{refused}");
+    let file = directory::EmbeddedSettings::new(lab.server("EDGE1").folder.join("directory.db"));
+    let edge = directory::open_embedded(&file, "edge1.contoso.example").unwrap();
+    let zoe = Address::parse("zoe@new.example").unwrap();
+    let known = async |only_with_domain: bool| {
+        let organization = edge.snapshot().await.unwrap();
+        let salt = organization.servers().iter().find_map(|server| server.edge.recipient_salt.clone()).unwrap();
+        let is_ours = organization.accepted_domain(&zoe.domain()).is_some() || !only_with_domain;
+        let known = edge.knows_digest(&salt, &RecipientDigest::of(&salt, &zoe)).await.unwrap();
+        is_ours.then_some(known)
+    };
+    let done = shell(&lab, "BERLIN1", "Start-EdgeSynchronization | Format-List").await;
+    assert!(done.contains("Success"), "{done}");
+    assert_eq!(known(false).await, Some(Some(false)), "addresses elsewhere are not told");
+    // DS-21: who gets mail for postmaster in the organization is told; in whose name the Edge server reports is its own.
+    shell(&lab, "BERLIN1", "Set-TransportConfig -ExternalPostmasterAddress anna@contoso.example; New-AcceptedDomain -Name new -DomainName new.example").await;
+    // EN-30: from the first moment in which the domain is one of ours there, in the directory that its services follow.
+    let known = testkit::until("the domain is ours on EDGE1", || known(true)).await;
+    assert_eq!(known, Some(true));
+    testkit::until("EDGE1 follows", async || submit_from_outside(&lab, "EDGE1", &message).await.ok()).await;
+    lab.inbox("BERLIN1", "DB-Berlin1", "zoe").wait_for(&message.message_id()).await;
+    let role = test_message("bob@fabrikam.example", "abuse@new.example");
+    submit_from_outside(&lab, "EDGE1", &role).await.unwrap();
+    lab.inbox("BERLIN1", "DB-Berlin1", "anna").wait_for(&role.message_id()).await;
+    let own = shell(&lab, "EDGE1", "\"postmaster: $((Get-TransportConfig).ExternalPostmasterAddress).\"").await;
+    assert!(own.contains("postmaster: ."), "{own}");
+    lab.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

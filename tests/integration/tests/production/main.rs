@@ -78,5 +78,6 @@ fn the_page_leads_from_nothing_to_running_and_through_the_days_after() {
 
 #[test]
 fn an_edge_server_is_subscribed_sends_takes_mail_and_leaves_as_its_page_says() {
+    // EN-45, EN-46, EN-49, EN-50: the page ends with the recipe without EdgeSync, and mail goes both ways.
     follow(EDGE_PAGE, "docs/edge.md", EDGE_HOSTS);
 }

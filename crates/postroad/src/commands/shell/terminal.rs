@@ -1,7 +1,7 @@
 //! The world of the shell: what it shows, whom it asks, which files it may touch.
 
-use std::io::{IsTerminal, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,16 +103,18 @@ impl Console for Terminal {
         saved.map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn save_secret(&mut self, path: &str, octets: &[u8]) -> Result<(), String> {
+    fn keep(&mut self, path: &str, octets: &[u8], replace: bool) -> Result<(), String> {
         let path = self.file(path)?;
-        let mut options = std::fs::OpenOptions::new();
-        options.create(true).write(true).truncate(true).mode(SECRET_MODE);
-        let saved = options.open(&path).and_then(|mut file| {
-            // One that was there has the mode that it had.
-            file.set_permissions(std::fs::Permissions::from_mode(SECRET_MODE))?;
-            file.write_all(octets)
-        });
-        saved.map_err(|error| format!("{}: {error}", path.display()))
+        let told = |error: std::io::Error| match error.kind() {
+            ErrorKind::AlreadyExists => format!("{} is there already; -Force overwrites it", path.display()),
+            _ => format!("{}: {error}", path.display()),
+        };
+        if replace && let Err(error) = std::fs::remove_file(&path) {
+            // What others may read or have open does not become the new one.
+            (error.kind() == ErrorKind::NotFound).then_some(()).ok_or_else(|| told(error))?;
+        }
+        let created = std::fs::OpenOptions::new().create_new(true).write(true).mode(SECRET_MODE).open(&path);
+        created.and_then(|mut file| file.write_all(octets)).map_err(told)
     }
 
     fn environment(&self, name: &str) -> Option<String> {
@@ -135,6 +137,8 @@ impl Console for Terminal {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -147,7 +151,9 @@ mod tests {
                 std::fs::write(&path, "longer than what comes").unwrap();
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
             }
-            terminal.save_secret(path.to_str().unwrap(), b"key").unwrap();
+            let path_text = path.to_str().unwrap();
+            assert_eq!(terminal.keep(path_text, b"key", false).is_ok(), name == "new.xml", "{name}");
+            terminal.keep(path_text, b"key", true).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), b"key");
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         }
