@@ -57,7 +57,7 @@ fn the_envelope_is_written_in_the_words_of_the_gateway() {
         name: ObjectName::parse("old").unwrap(),
         domain: "old.example".parse().unwrap(),
         is_default: false,
-        ..accepted.clone()
+        ..accepted
     };
     let draft = OrganizationDraft { accepted_domains: vec![accepted, old], ..OrganizationDraft::default() };
     let organization = Organization::validate(draft, Revision(1)).unwrap();
