@@ -1,6 +1,7 @@
 //! The service from start to end: port and socket are opened, calls are answered, and on a signal those that have begun are
 //! finished.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,11 +16,14 @@ use directory::{Administration, Backend, Sealer};
 use envelope::{ServerName, Service};
 use logs::{Log, LogSettings, audit};
 use net::{LocalListener, OrganizationListener};
+use parking_lot::Mutex;
+use perimeter::keeper::Witness;
 use perimeter::sync::Inside;
 use perimeter::{EdgeHost, Keeper};
 use rpc::{LocalUsers, Offer, PeerAddress};
 use runtime::node::{VERSION, open_backend};
 use runtime::{Node, NodeError};
+use telemetry::named::EdgeMetrics;
 use telemetry::{Health, HealthChecks, probe};
 use tokio_util::sync::CancellationToken;
 use topology::ServerRole;
@@ -76,9 +80,39 @@ fn perimeter(node: &Arc<Node>, managed: &Managed, directory: Arc<dyn Backend>) -
     };
     let followed = Arc::clone(node);
     let known = Arc::new(move || Arc::clone(followed.tables().organization()));
-    let announced = Arc::clone(node);
-    let tell = Arc::new(move |edges: &[ServerName]| announced.announce_out_of_reach(edges));
-    Perimeter::Inside(Keeper::new(inside, known, Arc::new(Peers(Arc::clone(node))), tell))
+    let told = Told { node: Arc::clone(node), edges: Mutex::default() };
+    Perimeter::Inside(Keeper::new(inside, known, Arc::new(Peers(Arc::clone(node))), Arc::new(told)))
+}
+
+/// How EdgeSync goes, for the other servers of the site and for metrics.
+struct Told {
+    node: Arc<Node>,
+    /// Those that were told from here.
+    edges: Mutex<HashMap<ServerName, EdgeMetrics>>,
+}
+
+impl Witness for Told {
+    fn out_of_reach(&self, edges: &[ServerName]) {
+        self.node.announce_out_of_reach(edges);
+    }
+
+    fn told(&self, edge: &ServerName) {
+        let mut edges = self.edges.lock();
+        if !edges.contains_key(edge)
+            && let Some(server) = self.node.tables().organization().server(edge)
+        {
+            edges.insert(edge.clone(), self.node.metrics.of_edge(server));
+        }
+        if let Some(metrics) = edges.get(edge) {
+            metrics.told(self.node.clock.now().as_millis() / 1000);
+        }
+    }
+
+    fn gone(&self, edge: &ServerName) {
+        if let Some(metrics) = self.edges.lock().remove(edge) {
+            metrics.told(0);
+        }
+    }
 }
 
 /// A node knows where everybody is.

@@ -7,12 +7,6 @@ use topology::{OrganizationDraft, Server, ServerRole};
 
 use crate::noun::{Noun, Part};
 
-/// Whether a server is of this forest: of an organization every one but subscribed Edge servers, of a subscribed Edge server itself.
-fn is_own(draft: &OrganizationDraft, server: &Server) -> bool {
-    let told = draft.servers.iter().any(|server| server.edge.is_subscribed());
-    if told { server.edge.is_subscribed() } else { !server.edge.is_elsewhere() }
-}
-
 /// The server whose own an object is: its services' settings, or one of its Receive connectors; neither travels by EdgeSync (EN-30).
 fn owner<'a>(draft: &'a OrganizationDraft, noun: &Noun, object: &Object) -> Option<&'a Server> {
     let name = match object {
@@ -27,12 +21,12 @@ fn owner<'a>(draft: &'a OrganizationDraft, noun: &Noun, object: &Object) -> Opti
 /// Transport is known.
 pub(crate) fn shows(draft: &OrganizationDraft, noun: &Noun, object: &Object) -> bool {
     let is_edge = matches!(object, Object::Server(server) if server.role == ServerRole::Edge);
-    owner(draft, noun, object).is_none_or(|server| is_edge || is_own(draft, server))
+    owner(draft, noun, object).is_none_or(|server| is_edge || draft.is_own(server))
 }
 
 /// Refuses what a server of another forest has of its own: it is not known here, and nobody would tell the server of a change.
 pub(crate) fn may_touch(draft: &OrganizationDraft, noun: &Noun, command: &str, object: &Object) -> Result<(), Failure> {
-    let Some(server) = owner(draft, noun, object).filter(|server| !is_own(draft, server)) else { return Ok(()) };
+    let Some(server) = owner(draft, noun, object).filter(|server| !draft.is_own(server)) else { return Ok(()) };
     let (message, next) = match server.role {
         ServerRole::Edge => (
             format!("Edge server {} has its own {}, which EdgeSync does not tell it.", server.name, noun.words),

@@ -12,6 +12,7 @@ use topology::receive_connector::rights::group_default;
 use topology::{ConnectorRight, Grantee, OrganizationDraft, Permission, PermissionKind};
 
 use crate::change::{away, check, commit, existing, warn};
+use crate::elsewhere;
 use crate::find;
 use crate::noun::NOUNS;
 use crate::on_edge;
@@ -134,6 +135,9 @@ pub(crate) fn run(
         None => call.bound.text(name),
     };
     let object = connector(premises, &draft, &said("Identity").unwrap_or_default())?;
+    if let Some(noun) = NOUNS.iter().find(|noun| noun.kind == object.kind()) {
+        elsewhere::may_touch(&draft, noun, &call.signature.name, &object)?;
+    }
     if verb == "Get" {
         return get(premises, &draft, &object, call);
     }

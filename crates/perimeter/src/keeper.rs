@@ -41,15 +41,24 @@ const TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// What tells the configuration that this process works by, which it follows anyway.
 pub type Known = Arc<dyn Fn() -> Arc<Organization> + Send + Sync>;
 
-/// What tells the others which Edge servers cannot be reached from here.
-pub type Tell = Arc<dyn Fn(&[ServerName]) + Send + Sync>;
+/// Who hears how it goes.
+pub trait Witness: Send + Sync {
+    /// Edge servers that cannot be reached from here, all of them, for the others of the site.
+    fn out_of_reach(&self, edges: &[ServerName]);
+
+    /// An Edge server was told everything just now, or was tried for the first time.
+    fn told(&self, edge: &ServerName);
+
+    /// It is no Edge server of the site any more.
+    fn gone(&self, edge: &ServerName);
+}
 
 /// Edge subscriptions of a site, kept by one of its servers.
 pub struct Keeper {
     inside: Inside,
     known: Known,
     find: Arc<dyn Whereabouts>,
-    tell: Tell,
+    witness: Arc<dyn Witness>,
     edges: Mutex<HashMap<ServerName, Arc<Kept>>>,
 }
 
@@ -89,8 +98,8 @@ pub fn leads(organization: &Organization, presences: &[Presence], server: &Serve
 impl Keeper {
     /// Of the site of the server that synchronizes.
     #[must_use]
-    pub fn new(inside: Inside, known: Known, find: Arc<dyn Whereabouts>, tell: Tell) -> Arc<Self> {
-        Arc::new(Self { inside, known, find, tell, edges: Mutex::default() })
+    pub fn new(inside: Inside, known: Known, find: Arc<dyn Whereabouts>, witness: Arc<dyn Witness>) -> Arc<Self> {
+        Arc::new(Self { inside, known, find, witness, edges: Mutex::default() })
     }
 
     /// Runs until drained.
@@ -114,7 +123,13 @@ impl Keeper {
             organization.servers().iter().filter(|server| server.role == ServerRole::Edge && server.site == own.site);
         let subscribed: Vec<ServerName> =
             of_site.filter(|edge| edge.edge.forest.is_some()).map(|edge| edge.name.clone()).collect();
-        self.edges.lock().retain(|edge, _| subscribed.contains(edge));
+        self.edges.lock().retain(|edge, _| {
+            let is_there = subscribed.contains(edge);
+            if !is_there {
+                self.witness.gone(edge);
+            }
+            is_there
+        });
         if subscribed.is_empty() {
             return Ok(());
         }
@@ -167,7 +182,7 @@ impl Keeper {
         let away = edges.iter().filter(|(_, kept)| kept.next.lock().out_of_reach).map(|(edge, _)| edge.clone());
         let mut away: Vec<ServerName> = away.collect();
         away.sort();
-        (self.tell)(&away);
+        self.witness.out_of_reach(&away);
     }
 
     fn kept(&self, edge: &ServerName) -> Arc<Kept> {
@@ -205,6 +220,9 @@ impl Keeper {
     fn plan_next(&self, edge: &ServerName, kept: &Kept, newest: Option<Moment>, done: &Result<SyncReport, SyncError>) {
         let mut next = kept.next.lock();
         let before = next.out_of_reach;
+        if done.is_ok() || next.at.is_none() {
+            self.witness.told(edge);
+        }
         match done {
             Ok(report) => {
                 let SyncReport { configuration, recipients } = report;

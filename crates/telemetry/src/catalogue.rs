@@ -68,6 +68,7 @@ service restarts; its gauges go to 0.
 const CONNECTOR: Label = Label { key: "connector", values: Values::Names("the Send connector") };
 const RECEIVE_CONNECTOR: Label = Label { key: "connector", values: Values::Names("the Receive connector") };
 const PEER: Label = Label { key: "peer", values: Values::Names("the other server") };
+const EDGE: Label = Label { key: "edge", values: Values::Names("the Edge server") };
 const DELIVERY_TYPE: Label =
     Label { key: "delivery_type", values: Values::Words("the delivery types of the queue reference") };
 const DIRECTION: Label = Label { key: "direction", values: Values::Words("`inbound`, `outbound`") };
@@ -352,6 +353,16 @@ pub const CONTROLLER_LEADING: Instrument = Instrument {
     labels: &[],
 };
 
+/// EdgeSync.
+pub const EDGE_TOLD: Instrument = Instrument {
+    name: "postroad.edge.told",
+    unit: "s",
+    kind: Kind::Gauge,
+    description: "When this admin service told an Edge server everything last, in seconds since 1970; before it has, when it tried \
+                  first. One of the site's does, which gives a newer time at least every three minutes",
+    labels: &[EDGE],
+};
+
 /// The directory does not answer.
 pub const DIRECTORY_AWAY: Instrument = Instrument {
     name: "postroad.directory.away",
@@ -413,6 +424,7 @@ pub const ALL: &[Instrument] = &[
     CONFIGURATION_REFUSED,
     DIRECTORY_AWAY,
     DIRECTORY_MEMBERS_AWAY,
+    EDGE_TOLD,
     CONTROLLER_RESOURCES,
     CONTROLLER_ROUNDS,
     CONTROLLER_LEADING,

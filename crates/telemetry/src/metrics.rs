@@ -8,7 +8,7 @@ use crate::catalogue;
 pub use crate::instruments::{
     Counter, Direction, Durations, Gauge, LabelledCounter, LabelledGauge, LabelledUpDownCounter, Sizes,
 };
-use crate::named::{Named, PeerMetrics, ReceiveMetrics, SendMetrics};
+use crate::named::{EdgeMetrics, Named, PeerMetrics, ReceiveMetrics, SendMetrics};
 
 /// Where a message came from: label `source` of [`catalogue::ACCEPTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +210,12 @@ impl Metrics {
     #[must_use]
     pub fn of_peer(&self, server: &Server) -> PeerMetrics {
         self.named.of_peer(server)
+    }
+
+    /// The metrics of an Edge server that is synchronized from here.
+    #[must_use]
+    pub fn of_edge(&self, server: &Server) -> EdgeMetrics {
+        self.named.of_edge(server)
     }
 
     /// Counts nowhere: for tests of services.

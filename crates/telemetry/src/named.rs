@@ -57,6 +57,7 @@ pub(crate) struct Named {
     transfer_messages: Counter,
     transfer_duration: otel::Histogram<f64>,
     peers_failed: Gauge,
+    edge_told: Gauge,
 }
 
 impl Named {
@@ -69,6 +70,7 @@ impl Named {
             transfer_messages: Counter::new(meter, &catalogue::TRANSFER_MESSAGES),
             transfer_duration: histogram(meter, &catalogue::TRANSFER_DURATION),
             peers_failed: Gauge::new(meter, &catalogue::PEERS_FAILED),
+            edge_told: Gauge::new(meter, &catalogue::EDGE_TOLD),
         }
     }
 
@@ -111,6 +113,11 @@ impl Named {
             duration: Timed::new(&self.transfer_duration, &catalogue::TRANSFER_DURATION, &[&name]),
             failed: (self.peers_failed.clone(), labels(&catalogue::PEERS_FAILED, &[&name])),
         }
+    }
+
+    pub(crate) fn of_edge(&self, server: &Server) -> EdgeMetrics {
+        let name = Arc::<str>::from(server.name.as_str());
+        EdgeMetrics { told: self.edge_told.clone(), labels: labels(&catalogue::EDGE_TOLD, &[&name]) }
     }
 }
 
@@ -205,6 +212,20 @@ impl PeerMetrics {
     pub fn failed(&self, services: u64) {
         let (gauge, labels) = &self.failed;
         gauge.0.record(services, labels);
+    }
+}
+
+/// The metrics of one Edge server that is synchronized.
+#[derive(Clone, Debug)]
+pub struct EdgeMetrics {
+    told: Gauge,
+    labels: Arc<[KeyValue]>,
+}
+
+impl EdgeMetrics {
+    /// When it was told everything last, in seconds since 1970; 0 when it is an Edge server no more.
+    pub fn told(&self, seconds: u64) {
+        self.told.0.record(seconds, &self.labels);
     }
 }
 

@@ -305,6 +305,7 @@ fn count_by_name(metrics: &Metrics) {
     peer.sent(Transfer::Unanswered, took);
     peer.accepted();
     peer.failed(2);
+    metrics.of_edge(server).told(1_700_000_000);
 }
 
 #[tokio::test]

@@ -54,6 +54,24 @@ impl OrganizationDraft {
         }
     }
 
+    /// The servers that are of the same forest as whoever has this configuration: in an organization all but subscribed Edge
+    /// servers, on a subscribed Edge server itself alone (EN-1).
+    pub fn own_servers(&self) -> impl Iterator<Item = &Server> {
+        let told = self.is_told();
+        self.servers.iter().filter(move |server| is_own(server, told))
+    }
+
+    /// Whether a server is of that forest.
+    #[must_use]
+    pub fn is_own(&self, server: &Server) -> bool {
+        is_own(server, self.is_told())
+    }
+
+    /// Whether this is what a subscribed Edge server was told.
+    fn is_told(&self) -> bool {
+        self.servers.iter().any(|server| server.edge.is_subscribed())
+    }
+
     /// Settles what may be written in more than one way: servers by their names in DNS (SC-84), and the only accepted domain,
     /// which is the default one without saying so.
     pub fn settle(&mut self) {
@@ -99,6 +117,11 @@ impl OrganizationDraft {
         let agents = self.delivery_agent_connectors.iter().map(Connector::DeliveryAgent);
         send.chain(agents).chain(self.foreign_connectors.iter().map(Connector::Foreign))
     }
+}
+
+/// Of a subscribed Edge server it is itself alone; of an organization everybody else.
+fn is_own(server: &Server, told: bool) -> bool {
+    if told { server.edge.is_subscribed() } else { !server.edge.is_elsewhere() }
 }
 
 #[cfg(test)]

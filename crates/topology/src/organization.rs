@@ -334,22 +334,15 @@ impl Organization {
         Address::new(before, &address.domain()).ok()
     }
 
-    /// The servers that are of the same forest as whoever has this configuration: in an organization all but subscribed Edge
-    /// servers, on a subscribed Edge server itself alone (EN-1).
+    /// [`OrganizationDraft::own_servers`]
     pub fn own_servers(&self) -> impl Iterator<Item = &Server> {
-        let subscribed = self.is_told();
-        self.servers().iter().filter(move |server| is_own(server, subscribed))
+        self.draft.own_servers()
     }
 
-    /// Whether a server is of that forest.
+    /// [`OrganizationDraft::is_own`]
     #[must_use]
     pub fn is_own(&self, server: &Server) -> bool {
-        is_own(server, self.is_told())
-    }
-
-    /// Whether this is what a subscribed Edge server has.
-    fn is_told(&self) -> bool {
-        self.servers().iter().any(|server| server.edge.is_subscribed())
+        self.draft.is_own(server)
     }
 
     /// Whether a name in DNS is that of a server, or an accepted domain: only we say in it what we found out (RFC 8601 §5).
@@ -389,9 +382,4 @@ const STOOD_IN: [&str; 2] = ["postmaster", "abuse"];
 
 fn index<T, K: std::hash::Hash + Eq>(objects: &[T], key: impl Fn(&T) -> Option<K>) -> HashMap<K, usize> {
     objects.iter().enumerate().filter_map(|(at, object)| Some((key(object)?, at))).collect()
-}
-
-/// Of a subscribed Edge server it is itself alone; of an organization everybody else.
-fn is_own(server: &Server, told: bool) -> bool {
-    if told { server.edge.is_subscribed() } else { !server.edge.is_elsewhere() }
 }

@@ -4,6 +4,7 @@
 //! looks names up in [`Known`]: an organization of ten thousand connectors is checked in a moment.
 
 mod connectors;
+mod domains;
 mod gateways;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,6 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 
-use crate::domain::DomainPattern;
 use crate::draft::OrganizationDraft;
 use crate::receive_connector::defaults;
 use crate::server::{DatabaseHome, Server, ServerRole};
@@ -88,7 +88,7 @@ pub fn lint(draft: &OrganizationDraft) -> Problems {
     sites(draft, &known, &mut problems);
     servers(draft, &known, &mut problems);
     databases(draft, &known, &mut problems);
-    accepted_domains(draft, &mut problems);
+    domains::check(draft, &mut problems);
     for connector in &draft.send_connectors {
         connectors::send(&known, connector, &mut problems);
     }
@@ -247,16 +247,5 @@ fn databases(draft: &OrganizationDraft, known: &Known<'_>, problems: &mut Proble
             }
             (DatabaseHome::Dag { .. } | DatabaseHome::Server(_), Some(_)) => {}
         }
-    }
-}
-
-fn accepted_domains(draft: &OrganizationDraft, problems: &mut Problems) {
-    for accepted in draft.accepted_domains.iter().filter(|accepted| accepted.domain == DomainPattern::Any) {
-        let text = "\"*\" would accept mail for the whole internet (an open relay); name the domains";
-        problems.error(format!("acceptedDomains[\"{}\"].domainName", accepted.name), text);
-    }
-    let defaults = draft.accepted_domains.iter().filter(|accepted| accepted.is_default).count();
-    if !draft.accepted_domains.is_empty() && defaults != 1 {
-        problems.error("acceptedDomains", format!("exactly one accepted domain is the default, not {defaults}"));
     }
 }

@@ -206,6 +206,7 @@ fn each_side_has_its_own_and_says_where_the_others_are() {
         "Get-ReceiveConnector -Server EDGE1",
         "New-ReceiveConnector X -Server EDGE1 -Usage Internet -Bindings 0.0.0.0:2526 -RemoteIPRanges 192.0.2.1",
         "Set-ReceiveConnector 'EDGE1\\Default internal receive connector EDGE1' -Banner '220 hello'",
+        "Add-ADPermission 'EDGE1\\Default internal receive connector EDGE1' -User 'ANONYMOUS LOGON' -ExtendedRights ms-Exch-SMTP-Accept-Any-Recipient",
     ] {
         let (_, errors) = session.run(line);
         assert!(errors.contains("Edge server EDGE1 has its own"), "{line}: {errors}");

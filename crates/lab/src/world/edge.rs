@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use directory::{Author, EmbeddedSettings, Marks, RecipientDigest, Sealer, apply, into_buckets};
+use envelope::Address;
 use net::CertificateAuthority;
 use net::certificate::each_pem;
 use perimeter::{file, view};
@@ -95,7 +96,10 @@ async fn tell_recipients(
     let edge = inside.servers.iter().find(|server| server.name == layout.name).map(|server| &server.edge);
     let Some(salt) = edge.and_then(|edge| edge.recipient_salt.as_deref()) else { return Ok(()) };
     let addresses = recipients.iter().flat_map(DirectoryRecipient::addresses_for_strangers);
-    let digests: Vec<RecipientDigest> = addresses.map(|address| RecipientDigest::of(salt, address)).collect();
+    let is_ours =
+        |address: &&Address| inside.accepted_domains.iter().any(|accepted| accepted.domain.covers(&address.domain()));
+    let digests: Vec<RecipientDigest> =
+        addresses.filter(is_ours).map(|address| RecipientDigest::of(salt, address)).collect();
     let sum = digests.iter().copied().collect::<Marks>().sum(salt);
     Ok(backend.put_buckets(salt, &into_buckets(digests), Some(&sum)).await?)
 }

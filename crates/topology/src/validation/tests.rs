@@ -1,6 +1,7 @@
 //! The validation matrix, row by row: one change to a good organization, and the problem that must be named.
 
 use super::*;
+use crate::DomainPattern;
 use crate::organization::Organization;
 use crate::send_connector::{ErrorPolicy, SealedCredential, SmartHostAuthMechanism, TlsAuthLevel, Usage};
 use crate::{
@@ -269,6 +270,38 @@ fn an_edge_server_sends_for_the_accepted_domains() {
         c.source_ip_address = Some("10.0.0.9".parse().unwrap()); // V-17
     });
     assert_eq!(edge, []);
+}
+
+#[test]
+fn an_internal_relay_domain_that_would_go_round_by_an_edge_server_is_told() {
+    // EN-83
+    let edge = || vec![ServerName::parse("edge1").unwrap()];
+    let connector = |name: &str, space: &str, sources| {
+        let name = ObjectName::parse(name).unwrap();
+        SendConnector::new(
+            Guid::derived("c", name.as_str()),
+            name,
+            Usage::Custom,
+            vec![space.parse().unwrap()],
+            sources,
+        )
+    };
+    let told = |connectors: &[SendConnector]| {
+        let mut draft = good();
+        draft.accepted_domains[0].domain_type = AcceptedDomainType::InternalRelay;
+        draft.send_connectors = connectors.to_vec();
+        let places = lint(&draft).0.into_iter().filter(|one| one.text.contains("loop")).map(|one| one.place);
+        places.collect::<Vec<_>>()
+    };
+    let (inward, outward) = (connector("In", "--", edge()), connector("Out", "*", edge()));
+    let mail1 = vec![ServerName::parse("mail1").unwrap()];
+    assert_eq!(told(&[inward.clone(), outward.clone()]), ["acceptedDomains[\"Internet\"].domainType"]);
+    assert_eq!(told(std::slice::from_ref(&outward)), Vec::<String>::new(), "nothing comes back");
+    for own in [connector("Own", "contoso.com", mail1.clone()), connector("Own", "*.com", mail1.clone())] {
+        assert_eq!(told(&[inward.clone(), outward.clone(), own]), Vec::<String>::new());
+    }
+    let others = connector("Other", "*", mail1);
+    assert_eq!(told(&[inward, outward, others]), Vec::<String>::new(), "it may go by a Mailbox server");
 }
 
 #[test]
