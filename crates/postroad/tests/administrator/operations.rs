@@ -5,12 +5,12 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Desk, Run, command};
+use crate::support::{Desk, Run, command, own_address};
 
 /// What goes beside the settings of a server that runs: no port is anybody else's, and no name server answers.
 const RUNNING: &str = "\
 dns = ['127.0.0.1:1']
-[services.transport]\norganization = '127.0.0.1:0'\nmetrics = '127.0.0.1:@METRICS@'\nsmtp = '127.0.0.1:0'\nsubmission = '127.0.0.1:0'
+[services.transport]\norganization = '127.0.0.1:0'\nmetrics = '@METRICS@'\nsmtp = '127.0.0.1:0'\nsubmission = '127.0.0.1:0'
 [services.frontend-transport]\norganization = '127.0.0.1:0'\nsmtp = '127.0.0.1:0'\nsubmission = '127.0.0.1:0'
 [services.mailbox-delivery]\norganization = '127.0.0.1:0'
 [services.mailbox-submission]\norganization = '127.0.0.1:0'
@@ -34,9 +34,8 @@ impl Server {
         let desk = Desk::with_directory();
         let settings = std::fs::read_to_string(desk.path("server.toml")).unwrap();
         // Keys of the server stand before its tables.
-        // An address that was free a moment ago: whoever asks for metrics needs to know it.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let running = RUNNING.replace("@METRICS@", &free.to_string());
+        // Whoever asks for metrics needs to know where.
+        let running = RUNNING.replace("@METRICS@", &own_address().to_string());
         let (dns, services) = running.split_once('\n').unwrap();
         desk.write("server.toml", &format!("{dns}\n{settings}{services}"));
         desk.done("apply contoso.yaml --settings server.toml --yes");

@@ -1,6 +1,9 @@
 //! Running the program in a folder of its own, and the organization that the tests speak of.
 
+use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -109,4 +112,12 @@ pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postroad"));
     command.current_dir(folder).env_remove("POSTROAD_SETTINGS");
     command
+}
+
+/// An address for a process that has to be told one. Its host is nobody else's: a port of 127.0.0.1 that is let go belongs to whoever asks
+/// for any, before that process does.
+pub(crate) fn own_address() -> SocketAddr {
+    let [a, b, c, ..] = RandomState::new().build_hasher().finish().to_be_bytes();
+    let host = Ipv4Addr::new(127, 64 + a % 128, b, 1 + c % 254);
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
 }
